@@ -1,0 +1,49 @@
+"""The one place that calls ``torch.jit``: deprecated since torch 2.9, still what C++ loads."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hide the DeprecationWarning that every ``torch.jit`` call gives, and the tracer's advice; nothing else."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`?torch\.jit", DeprecationWarning)
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        yield
+
+
+def trace(module: nn.Module, example: Tensor) -> torch.jit.ScriptModule:
+    """``torch.jit.trace`` without its own check: the parity check is stricter and covers other shapes."""
+    with quiet(), torch.no_grad():
+        return torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-any-return]
+
+
+def script_or_trace(module: nn.Module, example: Tensor) -> tuple[torch.jit.ScriptModule, bool]:
+    """Scripted, or traced where torch cannot script it; and whether it was scripted."""
+    with quiet():
+        try:
+            return torch.jit.script(module), True
+        except Exception:  # noqa: BLE001  the compiler raises NotSupportedError, RuntimeError, AttributeError, OSError …
+            return trace(module, example), False
+
+
+def save(module: torch.jit.ScriptModule, extra_files: dict[str, str]) -> bytes:
+    """The archive as torch writes it."""
+    buffer = io.BytesIO()
+    with quiet():
+        torch.jit.save(module, buffer, _extra_files=extra_files)
+    return buffer.getvalue()
+
+
+def load(data: bytes) -> torch.jit.ScriptModule:
+    """The module of an archive, on the CPU; loading runs what is in it."""
+    with quiet():
+        return torch.jit.load(io.BytesIO(data), map_location="cpu")  # type: ignore[no-any-return]
+
+

@@ -1,0 +1,50 @@
+"""What can go wrong, and the exit code that the command line gives for it."""
+
+EXIT_OK = 0
+EXIT_PARITY_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_RUNTIME_MISSING = 3
+
+
+class NaluExportError(Exception):
+    """Base of every error that this package raises on purpose; its text is one line for a person.
+
+    Attributes:
+        exit_code: what the command line exits with when this error ends it.
+    """
+
+    exit_code: int = EXIT_BAD_INPUT
+
+
+class InputError(NaluExportError, ValueError):
+    """A file, an argument or a model that cannot be used; the text says what to do instead."""
+
+
+class UnsupportedLayerError(NaluExportError):
+    """A layer computes something that has no primitive; the text names the layer and the operation."""
+
+
+class ParityError(NaluExportError):
+    """An artifact does not compute what its model computes.
+
+    Attributes:
+        report: the full :class:`nalu_export.parity.Report`, or ``None`` when no output could be compared.
+    """
+
+    exit_code = EXIT_PARITY_FAILED
+
+    def __init__(self, message: str, report: object = None) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+class RuntimeUnavailableError(NaluExportError):
+    """The runtime that was asked for is not there; a check that did not run is never a pass."""
+
+    exit_code = EXIT_RUNTIME_MISSING
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's text, or its type where it has none."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,95 @@
+"""What a format is: a file of this folder whose ``FORMAT`` turns a model into bytes and reads them back."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from nalu_export.weights import Compute, Weights
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Name, type and shape of an input or output; a free axis is a name (``batch``, ``height``, ``width``)."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class EmitOptions:
+    """How a model is to be emitted.
+
+    Attributes:
+        sample_shape: shape of one input sample, ``(features,)`` or ``(C, H, W)``.
+        weights: folded or live.
+        compute: type of the arithmetic part.
+        opset: ONNX opset; formats without one ignore it.
+        free_size: leave height and width of an image free.
+    """
+
+    sample_shape: tuple[int, ...]
+    weights: Weights = "folded"
+    compute: Compute = "float32"
+    opset: int = 20
+    free_size: bool = True
+
+
+@dataclass(frozen=True)
+class Draft(ABC):
+    """An emitted model that has no metadata yet.
+
+    Attributes:
+        inputs: one input, named ``input``.
+        outputs: one output, named ``output``.
+        notes: lines for the user, on what the format did differently from what was asked.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
+
+    @abstractmethod
+    def to_bytes(self, metadata: Mapping[str, str]) -> bytes:
+        """The complete file; the same metadata gives the same bytes."""
+
+
+class Format(ABC):
+    """One file format.
+
+    Attributes:
+        name: as the command line spells it.
+        suffix: of the default output file.
+        runtime: what checks an export of this format, by name.
+    """
+
+    name: str
+    suffix: str
+    runtime: str
+
+    @abstractmethod
+    def emit(self, model: nn.Module, options: EmitOptions) -> Draft:
+        """The model in this format; the model is not changed.
+
+        Raises:
+            InputError: the model or the options cannot be expressed in this format.
+            UnsupportedLayerError: an arithmetic layer uses an operation that is not a primitive.
+        """
+
+    @abstractmethod
+    def recognises(self, data: bytes) -> bool:
+        """Whether ``data`` is a file of this format, told from its content; must not run any of it."""
+
+    @abstractmethod
+    def read_metadata(self, data: bytes) -> dict[str, str]:
+        """What :meth:`Draft.to_bytes` was given; empty for a file that is not ours.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+
+    @abstractmethod
+    def read_weights(self, data: bytes) -> "dict[str, object] | None":
+        """Tensors of the file by name, as arrays; ``None`` where reading them would run code from the file."""

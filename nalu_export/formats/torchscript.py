@@ -1,0 +1,130 @@
+"""TorchScript: the inference form, traced, inside the scripted model; loads without this package."""
+
+import copy
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from nalu_export import _jit
+from nalu_export.errors import InputError
+from nalu_export.formats._torchscript_archive import reproducible
+from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
+from nalu_export.graph.parts import arithmetic_parts, replace_parts
+from nalu_export.weights import inference_form
+
+METADATA = "nalu_export.json"
+
+
+@dataclass(frozen=True)
+class TorchScriptDraft(Draft):
+    """A TorchScript module in memory."""
+
+    module: torch.jit.ScriptModule
+
+    def to_bytes(self, metadata: Mapping[str, str]) -> bytes:
+        """The archive with ``metadata`` as the extra file ``nalu_export.json``."""
+        text = json.dumps({key: metadata[key] for key in sorted(metadata)}, ensure_ascii=False, indent=1)
+        return reproducible(_jit.save(self.module, {METADATA: text}))
+
+
+class TorchScriptFormat(Format):
+    """A TorchScript archive for ``torch.jit.load`` in Python and C++."""
+
+    name = "torchscript"
+    suffix = ".torchscript.pt"
+    runtime = "torchscript"
+
+    def emit(self, model: nn.Module, options: EmitOptions) -> Draft:
+        """See :meth:`Format.emit`; the batch and, where torch can script the model, the image size are free."""
+        example = torch.zeros(2, *options.sample_shape)
+        parts = arithmetic_parts(model)
+        forms = {
+            path: inference_form(part, options.weights, options.compute) for path, part in parts.items()
+        }
+        notes: tuple[str, ...] = ()
+        if "" in forms:
+            module = _jit.trace(forms[""], example)
+        else:
+            outer = copy.deepcopy(model).eval()
+            inputs = _inputs_of(outer, list(parts), example)
+            traced: dict[str, nn.Module] = {path: _jit.trace(form, inputs[path]) for path, form in forms.items()}
+            module, scripted = _jit.script_or_trace(replace_parts(outer, traced), example)
+            if not scripted:
+                notes = ("torch cannot script this model; it was traced, so that branches in its code are fixed",)
+        with torch.no_grad():
+            outputs = module(example).shape[1:]
+        return TorchScriptDraft(
+            (TensorSpec("input", "float32", _free_axes(options)),),
+            (TensorSpec("output", "float32", ("batch", *outputs)),),
+            module,
+            notes=notes,
+        )
+
+    def recognises(self, data: bytes) -> bool:
+        """A zip with compiled code and its constants."""
+        names = _member_names(data)
+        return any(name.endswith("/constants.pkl") for name in names) and any("/code/" in name for name in names)
+
+    def read_metadata(self, data: bytes) -> dict[str, str]:
+        """The extra file; read from the zip, so that nothing of the archive runs."""
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            found = [name for name in archive.namelist() if name.endswith(f"/extra/{METADATA}")]
+            if not found:
+                return {}
+            try:
+                metadata = json.loads(archive.read(found[0]))
+            except (ValueError, zipfile.BadZipFile) as error:
+                raise InputError(f"its extra file {METADATA} is damaged") from error
+        if not isinstance(metadata, dict):
+            raise InputError(f"its extra file {METADATA} is not a JSON object")
+        return {str(key): str(value) for key, value in metadata.items()}
+
+    def read_weights(self, data: bytes) -> None:
+        """Nothing: the tensors of an archive are reached by loading it, which runs its code."""
+        del data
+
+
+FORMAT = TorchScriptFormat()
+
+
+def _free_axes(options: EmitOptions) -> tuple[int | str, ...]:
+    if len(options.sample_shape) == 3 and options.free_size:
+        return ("batch", options.sample_shape[0], "height", "width")
+    return ("batch", *options.sample_shape)
+
+
+def _inputs_of(model: nn.Module, paths: list[str], example: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What each part receives when the model runs on ``example``."""
+    seen: dict[str, torch.Tensor] = {}
+    hooks = [
+        model.get_submodule(path).register_forward_hook(
+            lambda _module, inputs, _output, path=path: seen.__setitem__(path, inputs[0])
+        )
+        for path in paths
+    ]
+    try:
+        with torch.no_grad():
+            model(example)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for path in paths:
+        if path not in seen:
+            raise InputError(f"the model never calls its arithmetic layer {path}")
+    return seen
+
+
+def _member_names(data: bytes) -> list[str]:
+    if not data.startswith(b"PK"):
+        return []
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return []
+

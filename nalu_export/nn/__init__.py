@@ -1,0 +1,9 @@
+"""Layers that a user trains, and the builders that put them behind a backbone."""
+
+from nalu_export.nn.head import BackboneHead, build_head
+from nalu_export.nn.layer import ArithmeticLayer
+from nalu_export.nn.nac import NACCell
+from nalu_export.nn.nalu import NALUCell
+from nalu_export.nn.stack import NAC, NALU
+
+__all__ = ["NAC", "NALU", "ArithmeticLayer", "BackboneHead", "NACCell", "NALUCell", "build_head"]

@@ -1,0 +1,45 @@
+"""The base class that marks a module as arithmetic, so that it is traced and never handed to an optimizer."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+
+class ArithmeticLayer(nn.Module):
+    """A module whose ``forward`` is the formula that every format, fold and check is read off.
+
+    A subclass needs nothing but ``__init__`` and ``forward``. ``forward`` takes one tensor ``(..., in_features)``,
+    returns one tensor ``(..., out_features)`` and is written with the primitives of
+    :mod:`nalu_export.graph.primitives`. Constructor arguments are kept as attributes of the same names: that is how
+    :func:`nalu_export.save` describes the layer as data, and how the class is found again by its name.
+    """
+
+    registry: ClassVar[dict[str, type["ArithmeticLayer"]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        ArithmeticLayer.registry[cls.__name__] = cls
+
+    def effective_weights(self) -> Mapping[str, Tensor]:
+        """The weights that should end near −1, 0 or 1, by name; empty where the idea does not apply."""
+        return {}
+
+
+def constructor_arguments(module: nn.Module) -> dict[str, Any]:
+    """Arguments that rebuild ``module``, read from its attributes of the same names.
+
+    A parameter without such an attribute (an initialiser, a device) is left to its default; ``bias`` is stored
+    as a tensor or ``None`` by torch and becomes a bool.
+    """
+    arguments: dict[str, Any] = {}
+    for name, parameter in inspect.signature(type(module).__init__).parameters.items():
+        if name in ("self", "device", "dtype") or not hasattr(module, name):
+            continue
+        value = getattr(module, name)
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            arguments.update(value)
+        else:
+            arguments[name] = value is not None if name == "bias" else value
+    return arguments

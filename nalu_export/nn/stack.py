@@ -1,0 +1,83 @@
+"""Stacks of cells: ``dims`` in, ``layers.0``, ``layers.1`` … in the state_dict."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nalu_export.errors import InputError
+from nalu_export.nn.init import positive_int
+from nalu_export.nn.layer import ArithmeticLayer
+from nalu_export.nn.nac import NACCell
+from nalu_export.nn.nalu import NALUCell
+
+
+class _Stack(ArithmeticLayer):
+    """Cells one after the other; subclasses say which cell."""
+
+    def __init__(self, dims: tuple[int, ...], cell: type[ArithmeticLayer], **options: Any) -> None:
+        super().__init__()
+        if len(dims) < 2:
+            raise InputError(f"dims is {list(dims)}; a stack needs at least an input and an output size")
+        self.dims = tuple(positive_int(f"dims[{index}]", size) for index, size in enumerate(dims))
+        self.layers = nn.ModuleList(
+            cell(inputs, outputs, **options) for inputs, outputs in zip(self.dims, self.dims[1:], strict=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(..., dims[0])`` → ``(..., dims[-1])``."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class NAC(_Stack):
+    """A stack of :class:`NACCell`: ``NAC(2, 8, 1)`` has two cells, 2 → 8 → 1.
+
+    Args:
+        dims: sizes from the input to the output, at least two.
+        init: initialiser of every cell, by name.
+
+    Raises:
+        InputError: fewer than two sizes, or an argument that a cell refuses.
+
+    Source: Trask et al. 2018, Neural Arithmetic Logic Units, arXiv 1808.00508.
+    """
+
+    def __init__(self, *dims: int, init: str = "kaiming_uniform") -> None:
+        super().__init__(dims, NACCell, init=init)
+
+
+class NALU(_Stack):
+    """A stack of :class:`NALUCell`: ``NALU(16, 32, 1)`` has two cells, 16 → 32 → 1.
+
+    Args:
+        dims: sizes from the input to the output, at least two.
+        eps: ε of every cell.
+        tied: whether each cell uses one weight for both paths.
+        gate: ``"matrix"`` or ``"row"``, for every cell.
+        init: initialiser of every cell, by name.
+
+    Raises:
+        InputError: fewer than two sizes, or an argument that a cell refuses.
+
+    Source: Trask et al. 2018, Neural Arithmetic Logic Units, arXiv 1808.00508.
+    """
+
+    def __init__(
+        self,
+        *dims: int,
+        eps: float = 1e-10,
+        tied: bool = True,
+        gate: str = "matrix",
+        init: str = "kaiming_uniform",
+    ) -> None:
+        super().__init__(dims, NALUCell, eps=eps, tied=tied, gate=gate, init=init)
+        self.eps = eps
+        self.tied = tied
+        self.gate = gate
+
+    @torch.jit.ignore  # type: ignore[untyped-decorator]
+    def extra_repr(self) -> str:
+        """Nothing: the cells print their own arguments."""
+        return ""
