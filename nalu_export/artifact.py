@@ -77,15 +77,25 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
     from nalu_export import formats
 
     where = Path(path)
-    data = read_bytes(where)
+    artifact = find_artifact(where)
+    if artifact is None:
+        raise InputError(f"{where}: is not an exported file; expected {' or '.join(formats.names())}")
+    return artifact
+
+
+def find_artifact(path: Path) -> Artifact | None:
+    """As :func:`read_artifact`, but ``None`` for a file of no known format."""
+    from nalu_export import formats
+
+    data = read_bytes(path)
     for name in formats.names():
         candidate = formats.get(name)
         if candidate.recognises(data):
             try:
-                return Artifact(where, name, data, decode_metadata(candidate.read_metadata(data)))
+                return Artifact(path, name, data, decode_metadata(candidate.read_metadata(data)))
             except InputError as error:
-                raise InputError(f"{where}: {error}") from error
-    raise InputError(f"{where}: neither of the formats that can be checked ({', '.join(formats.names())})")
+                raise InputError(f"{path}: {error}") from error
+    return None
 
 
 def read_bytes(path: Path) -> bytes:
@@ -102,6 +112,8 @@ def read_bytes(path: Path) -> bytes:
             if not stat.S_ISREG(mode):
                 raise InputError(f"{path}: is not a regular file; give the path of a model file")
             return file.read()
+    except InputError:
+        raise
     except OSError as error:
         if isinstance(error, IsADirectoryError):
             raise InputError(f"{path}: is a directory; give the path of a model file") from error
@@ -193,7 +205,12 @@ def _give_name(descriptor: int, temporary: Path | None, target: Path) -> None:
     if temporary is None:
         # A link cannot replace a file, a rename can: the complete file takes a hidden name for that moment.
         temporary = _hidden_name(target.parent)
-        os.link(f"/proc/self/fd/{descriptor}", temporary, follow_symlinks=True)
+        # Only with a directory descriptor does Python call linkat, which follows the symlink in /proc (gh-81793).
+        descriptors = os.open("/proc/self/fd", os.O_RDONLY)
+        try:
+            os.link(str(descriptor), temporary, src_dir_fd=descriptors, follow_symlinks=True)
+        finally:
+            os.close(descriptors)
     try:
         os.replace(temporary, target)
     except OSError:

@@ -6,15 +6,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import onnx_ir as ir
+import onnx
 import torch
 from torch import Tensor, nn
 
 from nalu_export.errors import InputError, first_line
+from nalu_export.formats.onnx import LEAVES
 from nalu_export.graph.parts import replace_parts
-
-DOMAIN = "nalu_export"
-AXES = {0: "batch", 2: "height", 3: "width"}
 
 
 class _OpaqueLeaf(nn.Module):
@@ -31,7 +29,7 @@ class _OpaqueLeaf(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.onnx.ops.symbolic(
-            f"{DOMAIN}::Leaf",
+            f"{LEAVES}::Leaf",
             [x],
             {"index": self.index},
             dtype=x.dtype,
@@ -41,7 +39,7 @@ class _OpaqueLeaf(nn.Module):
 
 def export_surroundings(
     model: nn.Module, parts: dict[str, nn.Module], example: Tensor, opset: int, *, free_size: bool
-) -> ir.Model:
+) -> onnx.ModelProto:
     """The model with one ``nalu_export::Leaf`` node, attribute ``index``, for each part in order.
 
     Raises:
@@ -72,11 +70,12 @@ def export_surroundings(
         # The exporter raises whatever its dozen stages raise; every one of them means the same to the user.
         raise InputError(f"torch.onnx cannot export what surrounds the arithmetic layers: {_cause(error)}") from error
     assert program is not None
-    emitted = program.model.opset_imports[""]
+    proto = program.model_proto
+    emitted = next(opset.version for opset in proto.opset_import if opset.domain == "")
     if emitted != opset:
         # The exporter reports a failed conversion in a log line only and keeps its own opset.
         raise InputError(f"opset {opset} was asked for, torch.onnx gave {emitted}; use --opset {emitted} or 20")
-    return program.model
+    return proto
 
 
 def _output_sizes(model: nn.Module, parts: dict[str, nn.Module], example: Tensor) -> dict[str, int]:

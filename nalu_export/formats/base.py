@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from nalu_export.weights import Compute, Weights
@@ -91,5 +93,5 @@ class Format(ABC):
         """
 
     @abstractmethod
-    def read_weights(self, data: bytes) -> "dict[str, object] | None":
-        """Tensors of the file by name, as arrays; ``None`` where reading them would run code from the file."""
+    def read_weights(self, data: bytes, *, trust: bool) -> dict[str, NDArray[np.generic]] | None:
+        """Tensors of the file by name; ``None`` where reading them runs code from the file and ``trust`` is false."""

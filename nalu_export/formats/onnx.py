@@ -5,34 +5,38 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-import onnx_ir as ir
 import torch
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 from torch import nn
 
 from nalu_export.errors import InputError
-from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
-from nalu_export.formats._onnx_builder import Builder
+from nalu_export.formats._onnx_builder import Builder, Value
 from nalu_export.formats._onnx_primitives import lower
-from nalu_export.formats._onnx_surroundings import AXES, DOMAIN, export_surroundings
+from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.graph import well_conditioned
 from nalu_export.graph.parts import arithmetic_parts
 from nalu_export.weights import inference_form
 
 OPSETS = range(17, 25)
+# The domain of the nodes that stand for arithmetic parts while torch.onnx exports what surrounds them.
+LEAVES = "nalu_export"
+AXES = {0: "batch", 2: "height", 3: "width"}
+
+_FLOAT32 = np.dtype(np.float32)
 
 
 @dataclass(frozen=True)
 class OnnxDraft(Draft):
     """An ONNX model in memory."""
 
-    model: ir.Model
+    proto: onnx.ModelProto
 
     def to_bytes(self, metadata: Mapping[str, str]) -> bytes:
         """Serialised, with ``metadata`` as metadata_props, and passed by ``onnx.checker`` with ``full_check``."""
-        self.model.metadata_props.clear()
-        self.model.metadata_props.update({key: metadata[key] for key in sorted(metadata)})
-        proto = ir.serde.serialize_model(self.model)
-        data: bytes = proto.SerializeToString(deterministic=True)
+        del self.proto.metadata_props[:]
+        helper.set_model_props(self.proto, {key: metadata[key] for key in sorted(metadata)})
+        data: bytes = self.proto.SerializeToString(deterministic=True)
         onnx.checker.check_model(data, full_check=True)
         return data
 
@@ -51,15 +55,16 @@ class OnnxFormat(Format):
         parts = arithmetic_parts(model)
         example = torch.zeros(2, *options.sample_shape)
         if "" in parts:
-            ir_model = _arithmetic_model(parts[""], example, options)
+            proto = _arithmetic_model(parts[""], example, options)
         else:
-            ir_model = export_surroundings(model, parts, example, options.opset, free_size=options.free_size)
-            _lower_leaves(ir_model, list(parts.items()), options)
-        _name_axes(ir_model.graph)
-        _strip(ir_model)
-        return OnnxDraft(
-            tuple(map(_spec, ir_model.graph.inputs)), tuple(map(_spec, ir_model.graph.outputs)), ir_model
-        )
+            # torch.onnx takes seconds to import, and a head alone does not need it.
+            from nalu_export.formats._onnx_surroundings import export_surroundings
+
+            proto = export_surroundings(model, parts, example, options.opset, free_size=options.free_size)
+            _lower_leaves(proto, list(parts.items()), options)
+            _strip(proto)
+        _name_axes(proto.graph)
+        return OnnxDraft((_spec(proto.graph.input[0]),), (_spec(proto.graph.output[0]),), proto)
 
     def recognises(self, data: bytes) -> bool:
         """An ONNX file starts with its ir_version (field 1, a varint) and parses as a ModelProto with a graph."""
@@ -74,9 +79,10 @@ class OnnxFormat(Format):
         """The metadata_props."""
         return {entry.key: entry.value for entry in _parse(data).metadata_props}
 
-    def read_weights(self, data: bytes) -> dict[str, object]:
-        """The initializers."""
-        return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in _parse(data).graph.initializer}
+    def read_weights(self, data: bytes, *, trust: bool) -> dict[str, NDArray[np.generic]]:
+        """The initializers; an ONNX file holds no code."""
+        del trust
+        return {tensor.name: _array(tensor) for tensor in _parse(data).graph.initializer}
 
 
 FORMAT = OnnxFormat()
@@ -90,84 +96,110 @@ def _parse(data: bytes) -> onnx.ModelProto:
         raise InputError("not an ONNX file, or a damaged one") from error
 
 
-def _arithmetic_model(part: nn.Module, example: torch.Tensor, options: EmitOptions) -> ir.Model:
-    x = ir.Value(name="input", type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape(example.shape))
+def _array(tensor: onnx.TensorProto) -> NDArray[np.generic]:
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        raise InputError(f"keeps {tensor.name} in another file; only self-contained files are read")
+    try:
+        return numpy_helper.to_array(tensor)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"holds a damaged tensor {tensor.name}") from error
+
+
+def _arithmetic_model(part: nn.Module, example: torch.Tensor, options: EmitOptions) -> onnx.ModelProto:
     build = Builder("", options.opset)
-    y = lower(well_conditioned(inference_form(part, options.weights, options.compute)), x, build)
-    y.name = "output"
+    form = well_conditioned(inference_form(part, options.weights, options.compute))
+    result = lower(form, Value("input", _FLOAT32, example.ndim), build)
+    _rename(build.nodes, result.name, "output")
     with torch.no_grad():
-        y.shape = ir.Shape(part(example).shape)
-    graph = ir.Graph(
-        [x],
-        [y],
-        nodes=build.nodes,
-        initializers=list(build.initializers.values()),
-        opset_imports={"": options.opset},
-        name="nalu_export",
+        shape = part(example).shape
+    float32 = onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        build.nodes,
+        "nalu_export",
+        [helper.make_tensor_value_info("input", float32, example.shape)],
+        [helper.make_tensor_value_info("output", float32, shape)],
+        list(build.initializers.values()),
     )
-    return ir.Model(graph, ir_version=10)
+    opset = helper.make_opsetid("", options.opset)
+    return helper.make_model(
+        graph,
+        producer_name="nalu_export",
+        opset_imports=[opset],
+        ir_version=helper.find_min_ir_version_for([opset]),
+    )
 
 
-def _lower_leaves(model: ir.Model, parts: list[tuple[str, nn.Module]], options: EmitOptions) -> None:
+def _lower_leaves(proto: onnx.ModelProto, parts: list[tuple[str, nn.Module]], options: EmitOptions) -> None:
     """Replace every opaque leaf by its lowered graph."""
-    graph = model.graph
-    for node in list(graph):
-        if node.domain != DOMAIN:
+    ranks = {
+        value.name: len(value.type.tensor_type.shape.dim)
+        for value in (*proto.graph.value_info, *proto.graph.input)
+    }
+    initializers = {tensor.name: tensor for tensor in proto.graph.initializer}
+    nodes: list[onnx.NodeProto] = []
+    calls: dict[int, int] = {}
+    for node in proto.graph.node:
+        if node.domain != LEAVES:
+            nodes.append(node)
             continue
-        path, part = parts[node.attributes["index"].as_int()]
-        (x,), (y,) = node.inputs, node.outputs
-        assert x is not None
+        (index,) = [helper.get_attribute_value(attribute) for attribute in node.attribute]
+        path, part = parts[index]
+        calls[index] = calls.get(index, 0) + 1
         build = Builder(f"{path}.", options.opset)
-        result = lower(well_conditioned(inference_form(part, options.weights, options.compute)), x, build)
-        for name, value in build.initializers.items():
-            # A part that is called twice has its weights in the file once.
-            if name in graph.initializers:
-                ir.convenience.replace_all_uses_with(value, graph.initializers[name])
-            else:
-                graph.initializers.add(value)
-        result.shape, result.name = y.shape, y.name
-        graph.insert_before(node, build.nodes)
-        ir.convenience.replace_all_uses_with(y, result, replace_graph_outputs=True)
-        graph.remove(node, safe=True)
-    model.opset_imports.pop(DOMAIN, None)
+        form = well_conditioned(inference_form(part, options.weights, options.compute))
+        result = lower(form, Value(node.input[0], _FLOAT32, ranks[node.input[0]]), build)
+        _rename(build.nodes, result.name, node.output[0])
+        if calls[index] > 1:
+            # A part that is called again: its weights stay in the file once, its values need names of their own.
+            _suffix(build.nodes, f"#{calls[index]}", keep={*initializers, *node.input, *node.output})
+        initializers |= build.initializers
+        nodes += build.nodes
+    del proto.graph.node[:], proto.graph.initializer[:]
+    proto.graph.node.extend(nodes)
+    proto.graph.initializer.extend(initializers.values())
 
 
-def _name_axes(graph: ir.Graph) -> None:
+def _rename(nodes: list[onnx.NodeProto], old: str, new: str) -> None:
+    for node in nodes:
+        for names in (node.input, node.output):
+            names[:] = [new if name == old else name for name in names]
+
+
+def _suffix(nodes: list[onnx.NodeProto], suffix: str, keep: set[str]) -> None:
+    for node in nodes:
+        node.name += suffix
+        for names in (node.input, node.output):
+            names[:] = [name if name in keep else name + suffix for name in names]
+
+
+def _name_axes(graph: onnx.GraphProto) -> None:
     """``batch``, ``height`` and ``width`` for the free axes that torch calls s77 and the like."""
-    (x,), (y,) = graph.inputs, graph.outputs
-    assert x.shape is not None
-    assert y.shape is not None
-    names = {str(size): AXES[axis] for axis, size in enumerate(x.shape) if not isinstance(size, int)}
-    x.shape = ir.Shape([AXES[axis] if not isinstance(size, int) else size for axis, size in enumerate(x.shape)])
-    y.shape = ir.Shape([names.get(str(size), size) for size in y.shape])
-    x.shape[0] = y.shape[0] = "batch"
+    (x,), (y,) = graph.input, graph.output
+    taken, given = x.type.tensor_type.shape.dim, y.type.tensor_type.shape.dim
+    names = {size.dim_param: AXES[axis] for axis, size in enumerate(taken) if size.dim_param}
+    taken[0].dim_param = given[0].dim_param = "batch"
+    for sizes in (taken[1:], given[1:]):
+        for size in sizes:
+            if size.dim_param:
+                size.dim_param = names.get(size.dim_param, size.dim_param)
 
 
-def _strip(model: ir.Model) -> None:
+def _strip(proto: onnx.ModelProto) -> None:
     """Remove what torch.onnx writes for debugging: stack traces with local paths, intermediate shapes, its name."""
-    model.producer_name, model.producer_version, model.doc_string = "nalu_export", None, None
-    model.ir_version = onnx.helper.find_min_ir_version_for(
-        [onnx.helper.make_opsetid("", model.opset_imports[""])], ignore_unknown=False
-    )
-    graph = model.graph
-    graph.name, graph.doc_string = "nalu_export", None
-    graph.metadata_props.clear()
-    edges = {*graph.inputs, *graph.outputs}
-    for value in (*graph.inputs, *graph.initializers.values()):
-        value.metadata_props.clear()
-        value.doc_string = None
-    for node in graph.all_nodes():
-        node.metadata_props.clear()
-        node.doc_string = None
-        for value in node.outputs:
-            value.metadata_props.clear()
-            if value not in edges:
-                value.shape, value.type = None, None
+    opsets = [opset for opset in proto.opset_import if opset.domain == ""]
+    del proto.opset_import[:], proto.functions[:], proto.graph.value_info[:], proto.graph.metadata_props[:]
+    proto.opset_import.extend(opsets)
+    proto.ir_version = helper.find_min_ir_version_for(opsets)
+    proto.producer_name, proto.graph.name = "nalu_export", "nalu_export"
+    for field in ("producer_version", "doc_string", "domain"):
+        proto.ClearField(field)  # type: ignore[arg-type]
+    proto.graph.ClearField("doc_string")
+    for item in (*proto.graph.input, *proto.graph.output, *proto.graph.initializer, *proto.graph.node):
+        item.ClearField("doc_string")
+        del item.metadata_props[:]
 
 
-def _spec(value: ir.Value) -> TensorSpec:
-    assert value.name is not None
-    assert value.shape is not None
-    assert value.dtype is not None
-    shape = tuple(size if isinstance(size, int) else str(size.value) for size in value.shape)
-    return TensorSpec(value.name, np.dtype(value.dtype.numpy()).name, shape)
+def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
+    tensor = value.type.tensor_type
+    dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+    return TensorSpec(value.name, dtype, tuple(size.dim_param or size.dim_value for size in tensor.shape.dim))

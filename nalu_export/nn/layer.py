@@ -31,15 +31,19 @@ def constructor_arguments(module: nn.Module) -> dict[str, Any]:
     """Arguments that rebuild ``module``, read from its attributes of the same names.
 
     A parameter without such an attribute (an initialiser, a device) is left to its default; ``bias`` is stored
-    as a tensor or ``None`` by torch and becomes a bool.
+    as a tensor or ``None`` by torch and becomes a bool. Arguments of torch's own layers that are at their default
+    are left out, because a later torch adds more of them.
     """
     arguments: dict[str, Any] = {}
+    own = type(module).__module__.startswith("torch.")
     for name, parameter in inspect.signature(type(module).__init__).parameters.items():
         if name in ("self", "device", "dtype") or not hasattr(module, name):
             continue
         value = getattr(module, name)
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             arguments.update(value)
-        else:
-            arguments[name] = value is not None if name == "bias" else value
+            continue
+        value = value is not None if name == "bias" else value
+        if not (own and value == parameter.default):
+            arguments[name] = value
     return arguments

@@ -78,6 +78,11 @@ class Comparison:
     problem: str = ""
 
 
+def failed(samples: int, problem: str) -> Comparison:
+    """The comparison of a runtime that gave nothing to compare."""
+    return Comparison(samples, math.inf, 0, 0, 0, 0, False, 0, problem)
+
+
 def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) -> Comparison:
     """Compare a runtime's output with what is expected of it.
 
@@ -88,7 +93,7 @@ def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) 
     """
     if out.shape != expected.reference.shape or out.dtype != np.float32:
         got, want = f"{out.dtype} {out.shape}", f"float32 {expected.reference.shape}"
-        return Comparison(len(expected.reference), np.inf, 0, 0, 0, 0, False, 0, f"output is {got}, expected {want}")
+        return failed(len(expected.reference), f"output is {got}, expected {want}")
     single: Array = out.astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         reference: Array = expected.reference.astype(np.float32)

@@ -4,53 +4,64 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Generator, Tensor
 
 Array = NDArray[np.float32]
-_Draw = Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float64]]
+_Shape = tuple[int, ...]
+# torch's generator and not numpy's: it is there already, and importing numpy.random takes 0.1 s.
+_Draw = Callable[[Generator, _Shape], Tensor]
+
+# Batch sizes of a family before the rest: one sample, then two.
+SPLITS = (1, 3)
 
 
-def _uniform(low: float, high: float) -> _Draw:
-    return lambda rng, shape: rng.uniform(low, high, shape)
+def _between(low: float, high: float) -> _Draw:
+    return lambda rng, shape: low + (high - low) * torch.rand(shape, generator=rng, dtype=torch.float64)
 
 
-def _decades(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _decades(rng: Generator, shape: _Shape) -> Tensor:
     """Each sample in a decade of its own, 1..10 up to 1e6..1e7."""
-    scale = 10.0 ** rng.integers(0, 7, (shape[0], *[1] * (len(shape) - 1)))
-    return scale * rng.uniform(1.0, 10.0, shape)
+    decade = torch.randint(0, 7, (shape[0], *[1] * (len(shape) - 1)), generator=rng)
+    return 10.0**decade * _between(1.0, 10.0)(rng, shape)
 
 
-def _zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _zeros(rng: Generator, shape: _Shape) -> Tensor:
     """0..10 with 30 % exact zeros, a sample of nothing else, and a feature that is zero throughout."""
-    x = rng.uniform(0.0, 10.0, shape) * (rng.uniform(size=shape) >= 0.3)
+    x = _between(0.0, 10.0)(rng, shape) * (_between(0.0, 1.0)(rng, shape) >= 0.3)
     x[:1] = 0.0
     x.reshape(shape[0], -1)[:, :1] = 0.0
     return x
 
 
-def _ones(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _ones(rng: Generator, shape: _Shape) -> Tensor:
     """Exact ones and minus ones, the first sample all ones: log is 0 and cancellation is exact."""
-    x = rng.choice([-1.0, 1.0], shape)
+    x = _signs(rng, shape)
     x[:1] = 1.0
     return x
 
 
-def _mixed(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _mixed(rng: Generator, shape: _Shape) -> Tensor:
     """Both signs and magnitudes from 1e-7 to 1e7 within one sample."""
-    return rng.choice([-1.0, 1.0], shape) * 10.0 ** rng.uniform(-7.0, 7.0, shape)
+    return _signs(rng, shape) * 10.0 ** _between(-7.0, 7.0)(rng, shape)
 
 
-def _subnormal(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _subnormal(rng: Generator, shape: _Shape) -> Tensor:
     """Multiples of the smallest float32, subnormal and just above."""
-    return rng.choice([-1.0, 1.0], shape) * rng.integers(0, 2**24, shape) * 2.0**-149
+    return _signs(rng, shape) * torch.randint(0, 2**24, shape, generator=rng) * 2.0**-149
+
+
+def _signs(rng: Generator, shape: _Shape) -> Tensor:
+    return torch.randint(0, 2, shape, generator=rng).double() * 2 - 1
 
 
 FAMILIES: dict[str, _Draw] = {
-    "0.1..1": _uniform(0.1, 1.0),
-    "1..10": _uniform(1.0, 10.0),
-    "1e3..1e4": _uniform(1e3, 1e4),
-    "decades to 1e7": _decades,
-    "-10..10": _uniform(-10.0, 10.0),
+    "0.1..1": _between(0.1, 1.0),
+    "1..10": _between(1.0, 10.0),
+    "1e3..1e4": _between(1e3, 1e4),
+    "1..1e7": _decades,
+    "-10..10": _between(-10.0, 10.0),
     "zeros": _zeros,
     "ones": _ones,
     "mixed 1e±7": _mixed,
@@ -59,15 +70,20 @@ FAMILIES: dict[str, _Draw] = {
 
 
 @dataclass(frozen=True)
-class Batch:
-    """One call of a runtime: ``x`` of shape (samples, …) out of the family ``family``."""
+class Draw:
+    """Samples ``x`` of shape (samples, …) out of the family ``family``."""
 
     family: str
     x: Array
 
+    @property
+    def batches(self) -> list[Array]:
+        """The samples in batches of 1, 2 and the rest, as a runtime gets them."""
+        return [part for part in np.split(self.x, SPLITS) if len(part)]
 
-def draw(shapes: list[tuple[int, ...]], samples: int, seed: int) -> Iterator[Batch]:
-    """Every family over every shape, in batches of 1, 2 and the rest.
+
+def draw(shapes: list[_Shape], samples: int, seed: int) -> Iterator[Draw]:
+    """Every family over every shape.
 
     Args:
         shapes: shapes of one sample, several where the image size is free; each takes its share of the samples.
@@ -75,12 +91,9 @@ def draw(shapes: list[tuple[int, ...]], samples: int, seed: int) -> Iterator[Bat
         seed: same seed, same inputs.
     """
     for index, (family, values) in enumerate(FAMILIES.items()):
-        rng = np.random.default_rng([seed, index])
+        rng = Generator().manual_seed(seed * len(FAMILIES) + index)
         for shape, share in zip(shapes, shares(samples, len(shapes)), strict=True):
-            x = values(rng, (share, *shape)).astype(np.float32)
-            for part in np.split(x, [1, 3]):
-                if len(part):
-                    yield Batch(family, part)
+            yield Draw(family, values(rng, (share, *shape)).float().numpy())
 
 
 def shares(total: int, parts: int) -> list[int]:

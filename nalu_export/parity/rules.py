@@ -63,29 +63,30 @@ def _log(x: Conditioned) -> _Triple:
     return value, value.abs(), x.error / x.value.abs()
 
 
-def _grown(error: Tensor) -> Tensor:
-    """Relative change of ``exp`` when its argument is off by ``E·u·error``, over ``E·u``, for the largest E allowed.
+def _change(function: Callable[[Tensor], Tensor], x: Conditioned) -> Tensor:
+    """How far ``function`` moves when its argument is off by the largest allowed ``E·u·D``, over ``E·u``.
 
-    It is ``error`` to first order, and stays true where first order does not hold: 1e7 times a gate weight is
+    It is ``|f′|·D`` to first order, and stays true where first order does not hold: 1e7 times a gate weight is
     known to about 1 only, and an exponent that is off by 3 is a factor of 20, not of 3.
     """
-    step = LARGEST_E * ROUNDOFF
-    return torch.expm1(step * error) / step
+    unit = LARGEST_E * ROUNDOFF
+    step, value = unit * x.read, function(x.value)
+    return torch.maximum(function(x.value + step) - value, value - function(x.value - step)) / unit
 
 
 def _exp(x: Conditioned) -> _Triple:
     value = torch.exp(x.value)
-    return value, value, value * (1.0 + _grown(x.read))
+    return value, value, value + _change(torch.exp, x)
 
 
 def _tanh(x: Conditioned) -> _Triple:
     value = torch.tanh(x.value)
-    return value, value.abs(), ((1.0 - value * value) * x.read).clamp(max=2.0 / ROUNDOFF)
+    return value, value.abs(), _change(torch.tanh, x)
 
 
 def _sigmoid(x: Conditioned) -> _Triple:
-    value, other = torch.sigmoid(x.value), torch.sigmoid(-x.value)
-    return value, value, (value * _grown(other * x.read)).clamp(max=1.0 / ROUNDOFF)
+    value = torch.sigmoid(x.value)
+    return value, value, _change(torch.sigmoid, x)
 
 
 def _cos(x: Conditioned) -> _Triple:

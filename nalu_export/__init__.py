@@ -1,0 +1,75 @@
+"""Neural arithmetic layers from PyTorch to where they run, checked to a few roundoffs.
+
+Names are imported when they are first used, so that ``import nalu_export`` does not import torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from nalu_export.errors import (
+    InputError,
+    NaluExportError,
+    ParityError,
+    RuntimeUnavailableError,
+    UnsupportedLayerError,
+)
+
+if TYPE_CHECKING:
+    from nalu_export.artifact import Artifact
+    from nalu_export.checking import check
+    from nalu_export.checkpoints import load, save
+    from nalu_export.exporting import export
+    from nalu_export.nn import NAC, NALU, ArithmeticLayer, BackboneHead, NACCell, NALUCell, build_head
+    from nalu_export.parity import Report
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "NAC": "nn",
+    "NALU": "nn",
+    "ArithmeticLayer": "nn",
+    "Artifact": "artifact",
+    "BackboneHead": "nn",
+    "NACCell": "nn",
+    "NALUCell": "nn",
+    "Report": "parity",
+    "build_head": "nn",
+    "check": "checking",
+    "export": "exporting",
+    "load": "checkpoints",
+    "save": "checkpoints",
+}
+
+__all__ = [
+    "NAC",
+    "NALU",
+    "ArithmeticLayer",
+    "Artifact",
+    "BackboneHead",
+    "InputError",
+    "NACCell",
+    "NALUCell",
+    "NaluExportError",
+    "ParityError",
+    "Report",
+    "RuntimeUnavailableError",
+    "UnsupportedLayerError",
+    "__version__",
+    "build_head",
+    "check",
+    "export",
+    "load",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nalu_export' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"nalu_export.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

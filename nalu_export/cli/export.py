@@ -1,0 +1,93 @@
+"""``nalu-export [export] MODEL``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nalu_export import formats
+from nalu_export.cli.options import model_option, seed_option, size_option
+from nalu_export.errors import ParityError
+
+if TYPE_CHECKING:
+    from nalu_export.artifact import Artifact
+    from nalu_export.parity import Report
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--format", "-f", "format_name", type=click.Choice(formats.names()), required=True, help="What to write.")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="Where to; by default beside MODEL, as model.onnx."
+)
+@click.option(
+    "--weights",
+    type=click.Choice(["folded", "live"]),
+    default="folded",
+    show_default=True,
+    help="Effective weights only, or raw parameters that the file turns into weights itself.",
+)
+@click.option(
+    "--compute",
+    type=click.Choice(["float32", "float64"]),
+    default="float32",
+    show_default=True,
+    help="Type of the arithmetic layers; inputs and outputs stay float32.",
+)
+@click.option("--opset", type=click.IntRange(17, 24), default=20, show_default=True, help="ONNX opset.")
+@size_option
+@model_option
+@click.option("--check/--no-check", default=True, help="Check the file before it appears.  [default: check]")
+@seed_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+def export(
+    model: Path, format_name: str, output: Path | None, as_json: bool, quiet: bool, **options: Any
+) -> None:
+    """Export MODEL (model.pt), check the result and only then put it in its place.
+
+    The check compares the file with the model in float64 on inputs from the training range to 1e7, negatives, exact
+    zeros and subnormals. If it fails nothing is written and the exit code is 1.
+    """
+    from nalu_export.cli.progress import stages
+    from nalu_export.exporting import export as run
+
+    options["model"] = options.pop("factory")
+    try:
+        with stages(quiet=quiet or as_json) as tell:
+            artifact = run(model, output, format=format_name, progress=tell, **options)
+    except ParityError as error:
+        if not quiet and error.report is not None:
+            _show(error.report, None, as_json=as_json)  # type: ignore[arg-type]
+        raise
+    if not quiet:
+        _show(artifact.report, artifact, as_json=as_json)
+
+
+def _show(report: Report | None, artifact: Artifact | None, *, as_json: bool) -> None:
+    if as_json:
+        found: dict[str, Any] = {"parity": None if report is None else report.to_dict()}
+        if artifact is not None:
+            found = {
+                "path": str(artifact.path),
+                "format": artifact.format,
+                "bytes": len(artifact.data),
+                "notes": list(artifact.notes),
+                "metadata": artifact.metadata,
+            } | found
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    from nalu_export.cli.show import artifact_line, console, show_report
+
+    out = console()
+    if report is not None:
+        show_report(out, report)
+    if artifact is not None:
+        for note in artifact.notes:
+            out.print(f"note: {note}", markup=False, soft_wrap=True)
+        if report is None:
+            out.print("not checked", soft_wrap=True)
+        out.print(artifact_line(artifact), markup=False, soft_wrap=True)

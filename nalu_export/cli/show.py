@@ -1,0 +1,147 @@
+"""How results look in a terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:  # these import torch
+    from nalu_export.artifact import Artifact
+    from nalu_export.parity import Report, Row
+
+MIN_WIDTH = 100
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that does not wrap a table to 80 columns where there is no terminal."""
+    found = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    if not found.is_terminal:
+        found = Console(stderr=stderr, highlight=False, width=MIN_WIDTH, no_color=True)
+    return found
+
+
+def parity_table(report: Report) -> Table:
+    """One line for each runtime and input family."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("runtime", no_wrap=True)
+    table.add_column("inputs", no_wrap=True)
+    for title in ("samples", "max E", "allowed", "max ULP", "to PyTorch", "non-finite", "verdict"):
+        table.add_column(title, justify="left" if title == "verdict" else "right", no_wrap=title != "verdict")
+    last = ""
+    for row in report.rows:
+        if last and row.runtime != last:
+            table.add_section()
+        table.add_row(
+            row.runtime if row.runtime != last else "",
+            row.family,
+            str(row.samples),
+            _figure(row.max_e),
+            f"{row.limit:.1f}",
+            _count(row.max_ulp),
+            "" if row.runtime == "torch" else _count(row.max_ulp_torch),
+            str(row.nonfinite_mismatches),
+            _verdict(row),
+        )
+        last = row.runtime
+    return table
+
+
+def parity_footer(report: Report) -> list[str]:
+    """What the table needs to be read, and what it left out."""
+    lines = ["E: error against float64, in float32 roundoffs of the terms that are added. ULP: float32 steps from there, and to PyTorch."]
+    if report.rtol is not None or report.atol is not None:
+        lines.append(f"Decided by nearness to PyTorch: rtol {report.rtol or 0:g}, atol {report.atol or 0:g}.")
+    others = [name for name in report.where if name not in report.decisive]
+    if others:
+        lines.append(f"{', '.join(others)}: the model itself in float32, for comparison; it does not decide.")
+    undetermined = max((row.undetermined for row in report.rows), default=0)
+    if undetermined:
+        lines.append(f"Up to {undetermined} outputs of a family overflow float32 on the way and are left out.")
+    lines += [f"{name}: {where}" for name, where in report.where.items()]
+    return lines
+
+
+def show_report(out: Console, report: Report) -> None:
+    """The table and its footer."""
+    out.print(parity_table(report))
+    for line in parity_footer(report):
+        out.print(f"[dim]{line}[/dim]")
+
+
+def artifact_line(artifact: Artifact) -> str:
+    """What was written, in one line."""
+    (spec,) = artifact.metadata["inputs"]
+    (result,) = artifact.metadata["outputs"]
+    return (
+        f"{artifact.path}  {artifact.format}, {len(artifact.data):,} bytes, {artifact.metadata['weights']} weights, "
+        f"{artifact.metadata['compute']}: {spec['name']} {_shape(spec['shape'])} → "
+        f"{result['name']} {_shape(result['shape'])}"
+    )
+
+
+def show_inspection(out: Console, found: dict[str, Any]) -> None:
+    """Layers with their weights, then the metadata."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for title in ("layer", "type", "sizes", "eps", "weight", "at −1", "at 0", "at 1", "farthest", "gate + / ×"):
+        table.add_column(title, justify="right" if title in ("at −1", "at 0", "at 1", "farthest") else "left")
+    weights = found.get("weights") or {}
+    for layer in found.get("layers", []):
+        statistics = dict(weights.get(layer["path"], {}))
+        gate = statistics.pop("gate", None)
+        lines = list(statistics.items()) or [("", None)]
+        for index, (name, values) in enumerate(lines):
+            first = index == 0
+            table.add_row(
+                (layer["path"] or "(model)") if first else "",
+                layer["type"] if first else "",
+                f"{layer.get('in_features', '?')} → {layer.get('out_features', '?')}" if first else "",
+                f"{layer['eps']:g}" if first and "eps" in layer else "",
+                name,
+                *([_percent(values[key]) for key in ("at_-1", "at_0", "at_1")] if values else ["", "", ""]),
+                f"{values['farthest']:.2g}" if values else "",
+                f"{_percent(gate['add'])} / {_percent(gate['multiply'])}" if gate and first else "",
+            )
+    out.print(table)
+    if found.get("weights") is None:
+        out.print("[dim]Weights were not read: a TorchScript archive runs code when loaded; --trust reads it.[/dim]")
+    else:
+        out.print(
+            "[dim]at: share of weights within 0.01. farthest: largest distance from −1, 0 and 1. "
+            "gate: share that has chosen sum or product, inputs 0.1..1.[/dim]"
+        )
+    for key in ("kind", "tool", "torch", "source_sha256", "sha256", "weights_mode", "compute", "bytes", "parameters"):
+        if found.get(key) is not None:
+            out.print(f"{key}: {found[key]}")
+    for key in ("inputs", "outputs"):
+        for spec in found.get(key, []):
+            out.print(f"{key[:-1]}: {spec['name']} {spec['dtype']} {_shape(spec['shape'])}", markup=False)
+    if "parity" in found:
+        out.print("parity: " + ", ".join(f"{key} {value}" for key, value in found["parity"].items()), markup=False)
+    for note in found.get("notes", []):
+        out.print(f"note: {note}", markup=False)
+
+
+def _shape(shape: list[int | str]) -> str:
+    return "(" + ", ".join(str(size) for size in shape) + ")"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}%"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2f}" if value < 1000 else f"{value:.1e}" if math.isfinite(value) else "∞"
+
+
+def _count(value: int) -> str:
+    return f"{value:,}" if value < 10**6 else f"{value:.1e}"
+
+
+def _verdict(row: Row) -> str:
+    if row.passed:
+        return "[green]passed[/green]"
+    return "[red]FAILED[/red]" + (f" {row.problem}" if row.problem else "")

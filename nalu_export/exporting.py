@@ -1,0 +1,231 @@
+"""From a model to a checked file: emit, prove the free image size, check, and only then let the file appear."""
+
+import copy
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import nalu_export
+from nalu_export import formats
+from nalu_export.artifact import Artifact, check_target, encode_metadata, write_atomically
+from nalu_export.checkpoints import Checkpoint, read_checkpoint
+from nalu_export.checkpoints.read import Factory
+from nalu_export.errors import InputError, ParityError
+from nalu_export.formats.base import Draft, EmitOptions, Format
+from nalu_export.graph.parts import arithmetic_parts
+from nalu_export.inputs import free_sizes, sample_shape, sweep
+from nalu_export.nn.init import choose
+from nalu_export.parity import CheckOptions, Report, check_bytes
+from nalu_export.statistics import layer_table
+from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
+
+PROOF_SAMPLES = 4
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How to export.
+
+    Attributes:
+        weights: ``"folded"`` holds effective weights only; ``"live"`` keeps the raw parameters under their names.
+        compute: type of the arithmetic part.
+        opset: ONNX opset, 17 to 24, honoured exactly.
+        input_size: (H, W) of the images that the export and its check start from.
+        model: builds the module that the weights of a file go into.
+        check: whether to check before the file appears.
+        seed: of the check's inputs.
+    """
+
+    weights: Weights = "folded"
+    compute: Compute = "float32"
+    opset: int = 20
+    input_size: tuple[int, int] | None = None
+    model: Factory | None = None
+    check: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        choose("weights", self.weights, WEIGHTS)
+        choose("compute", self.compute, COMPUTE)
+
+
+def export(
+    source: nn.Module | str | os.PathLike[str],
+    path: str | os.PathLike[str] | None = None,
+    /,
+    *,
+    format: str = "onnx",  # noqa: A002  the name that the command line uses
+    progress: Callable[[str], None] | None = None,
+    **options: Any,
+) -> Artifact:
+    """Export a model and check the result; the file appears at ``path`` only when it is complete and passed.
+
+    Args:
+        source: a module, or the path of a ``model.pt``; it is not changed.
+        path: where to; by default beside the source (``model.pt`` → ``model.onnx``). An existing file is replaced.
+        format: ``"onnx"`` or ``"torchscript"``.
+        progress: called with a short text when a new stage begins.
+        **options: the attributes of :class:`ExportOptions`: ``weights``, ``compute``, ``opset``, ``input_size``,
+            ``model``, ``check``, ``seed``.
+
+    Returns:
+        The artifact, with the parity report in ``report`` unless ``check=False``.
+
+    Raises:
+        InputError: the source, an option or the target cannot be used.
+        UnsupportedLayerError: a layer computes something that has no primitive.
+        ParityError: the exported file does not compute what the model computes; no file was written.
+        RuntimeUnavailableError: what checks this format is not installed; ``check=False`` exports without it.
+    """
+    try:
+        settings = ExportOptions(**options)
+    except TypeError as error:
+        raise InputError(f"export takes no such option: {error}") from error
+    tell = progress or (lambda _: None)
+    kind = formats.get(format)
+    target = _target(source, path, kind)
+    tell("reading")
+    checkpoint = (
+        _from_module(source) if isinstance(source, nn.Module) else read_checkpoint(source, settings.model)
+    )
+    subject, cast_notes = prepare(checkpoint.model)
+    tell("exporting")
+    draft, shapes, notes = _emit(subject, kind, settings)
+    metadata = _metadata(subject, checkpoint, draft, settings, kind)
+    data = draft.to_bytes(encode_metadata(metadata))
+
+    report: Report | None = None
+
+    def verify(written: bytes) -> None:
+        nonlocal report
+        tell("checking")
+        names = ["torch", kind.runtime]
+        report = check_bytes(
+            subject,
+            written,
+            shapes,
+            settings.compute,
+            names,
+            CheckOptions(seed=settings.seed),
+            decisive=[kind.runtime],
+        )
+        if not report.passed:
+            raise ParityError(f"{target}: not written, the check failed: {report.summary()}", report)
+
+    write_atomically(target, data, verify if settings.check else None)
+    return Artifact(
+        target, kind.name, data, metadata, report, (*checkpoint.notes, *cast_notes, *draft.notes, *notes)
+    )
+
+
+def _target(
+    source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[str] | None, kind: Format
+) -> Path:
+    """Where to write: as told, or ``model.pt`` → ``model.onnx`` beside the source."""
+    origin = None if isinstance(source, nn.Module) else Path(source)
+    if path is not None:
+        target = Path(path)
+    elif origin is not None:
+        target = origin.with_name(origin.stem + kind.suffix)
+    else:
+        raise InputError("path is missing; a module in memory has no folder to export beside")
+    check_target(target, origin)
+    return target
+
+
+def prepare(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
+    """A copy to export: ``eval()``, on the CPU, float32, without gradients; and what that changed.
+
+    Raises:
+        InputError: no arithmetic layer in it, or a weight that is not finite.
+    """
+    if not arithmetic_parts(model):
+        raise InputError(
+            f"{type(model).__name__} holds no layer of nalu_export.nn; arithmetic written by hand would go through "
+            "the general exporter, which deletes eps"
+        )
+    subject = copy.deepcopy(model).eval().requires_grad_(False).cpu()
+    notes: tuple[str, ...] = ()
+    for name, value in subject.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            bad = int((~torch.isfinite(value)).sum())
+            raise InputError(f"{name} has {bad} values that are NaN or infinite; train or repair it first")
+    kinds = {value.dtype for value in subject.state_dict().values() if value.is_floating_point()} - {torch.float32}
+    if kinds:
+        names = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))
+        notes = (f"weights in {names} were converted to float32",)
+    return subject.float(), notes
+
+
+def _from_module(model: nn.Module) -> Checkpoint:
+    """The source of a module in memory is its state_dict: names, types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        array = value.detach().cpu().contiguous()
+        digest.update(f"{name} {array.dtype} {tuple(array.shape)}\n".encode())
+        digest.update(array.view(torch.uint8).numpy().tobytes() if array.numel() else b"")
+    return Checkpoint(model, digest.hexdigest(), ())
+
+
+def _emit(
+    model: nn.Module, kind: Format, settings: ExportOptions
+) -> tuple[Draft, list[tuple[int, ...]], tuple[str, ...]]:
+    """The draft, the sample shapes on which it holds, and what the user should know about them."""
+    shape = sample_shape(model, settings.input_size)
+    options = EmitOptions(shape, settings.weights, settings.compute, settings.opset)
+    draft = kind.emit(model, options)
+    if not free_sizes(draft.inputs[0].shape):
+        return draft, [shape], ()
+    shapes = sweep(model, shape)
+    problem = _size_problem(model, draft, shapes, kind, settings)
+    if problem is None:
+        return draft, shapes, ()
+    height, width = shape[1:]
+    fixed = kind.emit(model, EmitOptions(shape, settings.weights, settings.compute, settings.opset, free_size=False))
+    return fixed, [shape], (f"the image size is fixed at {height}×{width}: {problem}",)
+
+
+def _size_problem(
+    model: nn.Module, draft: Draft, shapes: list[tuple[int, ...]], kind: Format, settings: ExportOptions
+) -> str | None:
+    """Why height and width cannot stay free: what differs at a size other than the traced one, ``None`` if nothing.
+
+    Exporters do not notice: an adaptive pooling to k > 1 exports with free axes and is wrong at every other size.
+    """
+    if len(shapes) == 1:
+        return "the model runs at no other size"
+    data = draft.to_bytes({})
+    options = CheckOptions(samples=PROOF_SAMPLES, seed=settings.seed)
+    for shape in shapes[1:]:
+        report = check_bytes(model, data, [shape], settings.compute, [kind.runtime], options)
+        if not report.passed:
+            return f"at {shape[1]}×{shape[2]} {report.summary()}"
+    return None
+
+
+def _metadata(
+    model: nn.Module, checkpoint: Checkpoint, draft: Draft, settings: ExportOptions, kind: Format
+) -> dict[str, Any]:
+    """What the file says of itself. No time, no path, no measured figure: the same source gives the same bytes."""
+    parity: dict[str, Any] = {"verdict": "unchecked"}
+    if settings.check:
+        # The bytes that are checked are the bytes that appear, so this is written before it is known to be true; the
+        # file gets its name only if it is.
+        parity = {"verdict": "passed", "runtime": kind.runtime, "seed": settings.seed}
+    return {
+        "tool": f"nalu_export {nalu_export.__version__}",
+        "torch": torch.__version__,
+        "source_sha256": checkpoint.sha256,
+        "weights": settings.weights,
+        "compute": settings.compute,
+        "layers": layer_table(model),
+        "inputs": [{"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape)} for spec in draft.inputs],
+        "outputs": [{"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape)} for spec in draft.outputs],
+        "parity": parity,
+    }

@@ -1,0 +1,85 @@
+"""What a model takes: the shape of one sample, and the image sizes on which it runs."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from nalu_export.errors import InputError
+from nalu_export.graph.parts import arithmetic_parts
+from nalu_export.nn import BackboneHead
+from nalu_export.nn.init import positive_int
+
+DEFAULT_SIZE = (32, 32)
+MAX_PIXELS = 2**24
+
+
+def sample_shape(model: nn.Module, size: Sequence[int] | None) -> tuple[int, ...]:
+    """Shape of one input sample, read from the first layer that has a number of inputs.
+
+    Args:
+        model: any module.
+        size: (H, W) for a model that takes images; 32×32 where the model takes any size.
+
+    Raises:
+        InputError: ``size`` is not two positive sizes, is missing or does not fit the model.
+    """
+    if size is not None:
+        size = (positive_int("input_size[0]", size[0]), positive_int("input_size[1]", size[1]))
+        if size[0] * size[1] > MAX_PIXELS:
+            raise InputError(f"input_size is {size[0]}×{size[1]}; at most {MAX_PIXELS} pixels are allowed")
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            return _image_shape(model, module.in_channels, size)
+        features = getattr(module, "in_features", None)
+        if isinstance(features, int):
+            if size is not None:
+                raise InputError(f"input_size is given, but the model takes {features} features, not images")
+            return (features,)
+    # An arithmetic layer of the user's own may not say how many inputs it has; its widest parameter does.
+    for part in arithmetic_parts(model).values():
+        for parameter in part.parameters():
+            if parameter.ndim:
+                return (parameter.shape[-1],)
+    raise InputError(f"{type(model).__name__} has no layer that tells the number of its inputs")
+
+
+def _image_shape(model: nn.Module, channels: int, size: Sequence[int] | None) -> tuple[int, ...]:
+    height, width = size or DEFAULT_SIZE
+    if runs(model, (channels, height, width)):
+        return channels, height, width
+    if size is None and isinstance(model, BackboneHead) and model.feature_size is not None:
+        raise InputError(
+            f"the model flattens a feature map of {model.feature_size[0]}×{model.feature_size[1]}; say which image "
+            "size gives it with --input-size H W"
+        )
+    raise InputError(f"the model does not run on {channels}×{height}×{width} images; give another --input-size H W")
+
+
+def runs(model: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Whether the model takes a sample of this shape."""
+    try:
+        with torch.no_grad():
+            model(torch.zeros(2, *shape))
+    except (RuntimeError, ValueError):
+        return False
+    return True
+
+
+def free_sizes(shape: tuple[int | str, ...]) -> bool:
+    """Whether an input leaves height or width free."""
+    return any(isinstance(size, str) for size in shape[1:])
+
+
+def sweep(model: nn.Module, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The base size first, then smaller, larger, odd and oblong ones on which the model itself runs."""
+    channels, height, width = shape
+    sizes = [
+        (height, width),
+        (height + 1, width + 3),
+        (2 * height, width),
+        (height, 2 * width + 1),
+        (max(1, height // 2), max(1, (2 * width) // 3)),
+    ]
+    shapes = [(channels, *size) for size in dict.fromkeys(sizes)]
+    return [shapes[0], *(candidate for candidate in shapes[1:] if runs(model, candidate))]

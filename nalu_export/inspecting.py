@@ -1,0 +1,54 @@
+"""What is in a model or an exported file, as plain data."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from nalu_export.artifact import Artifact, find_artifact
+from nalu_export.checkpoints.read import Factory
+from nalu_export.errors import InputError
+
+
+def inspect(path: str | os.PathLike[str], factory: Factory | None = None, *, trust: bool = False) -> dict[str, Any]:
+    """Layers, weights and metadata of a ``model.pt`` or of an exported file; the kind is told from the content.
+
+    Args:
+        path: the file.
+        factory: builds the module that the weights of a ``model.pt`` go into, see :func:`nalu_export.load`.
+        trust: also read the weights of a TorchScript archive, which runs what is in it.
+
+    Returns:
+        A dict with ``kind`` (``"model"`` or the format), ``layers`` and ``weights`` (``None`` where they were not read);
+        an exported file adds its metadata under the names that it has there.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    artifact = find_artifact(Path(path))
+    if artifact is None:
+        from nalu_export.checkpoints import read_checkpoint
+        from nalu_export.statistics import layer_table, weight_statistics
+
+        checkpoint = read_checkpoint(path, factory)
+        return {
+            "kind": "model",
+            "sha256": checkpoint.sha256,
+            "parameters": sum(parameter.numel() for parameter in checkpoint.model.parameters()),
+            "notes": list(checkpoint.notes),
+            "layers": layer_table(checkpoint.model),
+            "weights": weight_statistics(checkpoint.model),
+        }
+    if not artifact.metadata:
+        raise InputError(f"{os.fspath(path)}: is {artifact.format}, but not exported by nalu_export: no metadata in it")
+    return {"kind": artifact.format, "bytes": len(artifact.data), **artifact.metadata} | {
+        "weights_mode": artifact.metadata.get("weights"),
+        "weights": _artifact_statistics(artifact, trust=trust),
+    }
+
+
+def _artifact_statistics(artifact: Artifact, *, trust: bool) -> dict[str, Any] | None:
+    from nalu_export import formats
+    from nalu_export.statistics import artifact_statistics
+
+    tensors = formats.get(artifact.format).read_weights(artifact.data, trust=trust)
+    return None if tensors is None else artifact_statistics(artifact.metadata.get("layers", []), tensors)

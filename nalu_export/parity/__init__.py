@@ -1,0 +1,6 @@
+"""Whether an artifact computes what its model computes, with numbers."""
+
+from nalu_export.parity.check import CheckOptions, check_bytes
+from nalu_export.parity.report import Report, Row
+
+__all__ = ["CheckOptions", "Report", "Row", "check_bytes"]

@@ -1,0 +1,102 @@
+"""What the layers of a model or an artifact look like: sizes, ε, how near the weights are to −1, 0 and 1."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nalu_export.checkpoints.description import build
+from nalu_export.errors import InputError
+from nalu_export.graph.parts import arithmetic_layers
+from nalu_export.nn import ArithmeticLayer
+from nalu_export.nn.layer import constructor_arguments
+
+# A weight this near to −1, 0 or 1 has settled; a gate this near to 0 or 1 has chosen one path.
+NEAR = 0.01
+GATE_SAMPLES = 1024
+
+
+def layer_table(model: nn.Module) -> list[dict[str, Any]]:
+    """One plain dict for each cell: path, type and constructor arguments (sizes, ε, gate …)."""
+    return [
+        {"path": path, "type": type(layer).__name__} | constructor_arguments(layer)
+        for path, layer in arithmetic_layers(model).items()
+    ]
+
+
+def weight_statistics(model: nn.Module) -> dict[str, dict[str, Any]]:
+    """For each cell its effective weights' distance from −1, 0 and 1 and, where it has one, how saturated its gate is.
+
+    The gate is judged on inputs uniform in 0.1..1, seeded: the share of ``σ(x Gᵀ)`` within 0.01 of 0 or of 1.
+    """
+    return {
+        path: _cell_statistics(layer.effective_weights(), getattr(layer, "G", None))
+        for path, layer in arithmetic_layers(model).items()
+    }
+
+
+def artifact_statistics(
+    layers: list[dict[str, Any]], tensors: dict[str, NDArray[np.generic]]
+) -> dict[str, dict[str, Any]]:
+    """The same for an exported file, from its layer table and its tensors.
+
+    A folded file holds the effective weights. From a live one the layer is built again and computes them, so that
+    the formula stays in one place.
+
+    Raises:
+        InputError: a tensor that the layer table speaks of is not in the file.
+    """
+    table: dict[str, dict[str, Any]] = {}
+    for row in layers:
+        prefix = f"{row['path']}." if row["path"] else ""
+        found = {
+            name.removeprefix(prefix): torch.from_numpy(np.array(value))
+            for name, value in tensors.items()
+            if name.startswith(prefix) and "." not in name.removeprefix(prefix)
+        }
+        with torch.device("meta"):
+            layer = build({"type": row["type"], "args": {k: v for k, v in row.items() if k not in ("path", "type")}})
+        raw = {name for name, _ in layer.named_parameters()}
+        if raw <= found.keys():
+            layer.load_state_dict({name: found[name] for name in raw}, assign=True)
+            weights = layer.effective_weights() if isinstance(layer, ArithmeticLayer) else {}
+        else:
+            weights = {name: value for name, value in found.items() if name != "G" and value.is_floating_point()}
+        if not weights and not found:
+            raise InputError(f"the file has no tensors of its layer {row['path'] or row['type']}")
+        table[row["path"]] = _cell_statistics(weights, found.get("G"))
+    return table
+
+
+def _cell_statistics(weights: Mapping[str, Tensor], G: Any) -> dict[str, Any]:
+    statistics: dict[str, Any] = {name: _nearness(weight) for name, weight in weights.items()}
+    if isinstance(G, Tensor):
+        statistics["gate"] = _saturation(G)
+    return statistics
+
+
+def _nearness(weight: Tensor) -> dict[str, float]:
+    values = weight.detach().double()
+    distance = torch.stack([(values - target).abs() for target in (-1.0, 0.0, 1.0)])
+    nearest = distance.amin(dim=0)
+    return {
+        "settled": _share(nearest <= NEAR),
+        "at_-1": _share(distance[0] <= NEAR),
+        "at_0": _share(distance[1] <= NEAR),
+        "at_1": _share(distance[2] <= NEAR),
+        "farthest": float(nearest.max()),
+    }
+
+
+def _saturation(G: Tensor) -> dict[str, float]:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(GATE_SAMPLES, G.shape[1], generator=generator, dtype=torch.float64) * 0.9 + 0.1
+    gate = torch.sigmoid(x @ G.detach().double().T)
+    return {"add": _share(gate >= 1 - NEAR), "multiply": _share(gate <= NEAR)}
+
+
+def _share(mask: Tensor) -> float:
+    return float(mask.double().mean())
