@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.jit._trace import TracerWarning
 
 
 @contextmanager
@@ -14,14 +15,14 @@ def quiet() -> Iterator[None]:
     """Hide the DeprecationWarning that every ``torch.jit`` call gives, and the tracer's advice; nothing else."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`?torch\.jit", DeprecationWarning)
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", category=TracerWarning)
         yield
 
 
 def trace(module: nn.Module, example: Tensor) -> torch.jit.ScriptModule:
     """``torch.jit.trace`` without its own check: the parity check is stricter and covers other shapes."""
     with quiet(), torch.no_grad():
-        return torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-any-return]
+        return torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def script_or_trace(module: nn.Module, example: Tensor) -> tuple[torch.jit.ScriptModule, bool]:
@@ -44,6 +45,4 @@ def save(module: torch.jit.ScriptModule, extra_files: dict[str, str]) -> bytes:
 def load(data: bytes) -> torch.jit.ScriptModule:
     """The module of an archive, on the CPU; loading runs what is in it."""
     with quiet():
-        return torch.jit.load(io.BytesIO(data), map_location="cpu")  # type: ignore[no-any-return]
-
-
+        return torch.jit.load(io.BytesIO(data), map_location="cpu")  # type: ignore[no-any-return, no-untyped-call]

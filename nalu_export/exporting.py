@@ -91,9 +91,7 @@ def export(
     kind = formats.get(format)
     target = _target(source, path, kind)
     tell("reading")
-    checkpoint = (
-        _from_module(source) if isinstance(source, nn.Module) else read_checkpoint(source, settings.model)
-    )
+    checkpoint = _from_module(source) if isinstance(source, nn.Module) else read_checkpoint(source, settings.model)
     subject, cast_notes = prepare(checkpoint.model)
     tell("exporting")
     draft, shapes, notes = _emit(subject, kind, settings)
@@ -119,14 +117,10 @@ def export(
             raise ParityError(f"{target}: not written, the check failed: {report.summary()}", report)
 
     write_atomically(target, data, verify if settings.check else None)
-    return Artifact(
-        target, kind.name, data, metadata, report, (*checkpoint.notes, *cast_notes, *draft.notes, *notes)
-    )
+    return Artifact(target, kind.name, data, metadata, report, (*checkpoint.notes, *cast_notes, *draft.notes, *notes))
 
 
-def _target(
-    source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[str] | None, kind: Format
-) -> Path:
+def _target(source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[str] | None, kind: Format) -> Path:
     """Where to write: as told, or ``model.pt`` → ``model.onnx`` beside the source."""
     origin = None if isinstance(source, nn.Module) else Path(source)
     if path is not None:

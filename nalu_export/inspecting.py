@@ -18,8 +18,8 @@ def inspect(path: str | os.PathLike[str], factory: Factory | None = None, *, tru
         trust: also read the weights of a TorchScript archive, which runs what is in it.
 
     Returns:
-        A dict with ``kind`` (``"model"`` or the format), ``layers`` and ``weights`` (``None`` where they were not read);
-        an exported file adds its metadata under the names that it has there.
+        A dict with ``kind`` (``"model"`` or the format), ``layers`` and ``weights`` (``None`` where not read); an
+        exported file adds its metadata under the names that it has there.
 
     Raises:
         InputError: the file cannot be read.

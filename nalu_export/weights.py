@@ -96,9 +96,7 @@ def _opaque_names(graph_module: fx.GraphModule) -> set[str]:
     """Parameters of modules that the graph calls whole; they are not the arithmetic part's to fold."""
     called = {str(node.target) for node in graph_module.graph.nodes if node.op == "call_module"}
     return {
-        f"{target}.{name}"
-        for target in called
-        for name, _ in graph_module.get_submodule(target).named_parameters()
+        f"{target}.{name}" for target in called for name, _ in graph_module.get_submodule(target).named_parameters()
     }
 
 

@@ -28,7 +28,9 @@ def unpack(data: bytes) -> Any:
         raise InputError("is not a file of torch.save; expected a model.pt")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns about the legacy and TorchScript kinds that are refused anyway
+            warnings.simplefilter(
+                "ignore"
+            )  # torch warns about the legacy and TorchScript kinds that are refused anyway
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"(?:GLOBAL|global|class) ([\w.]+)", str(error))
@@ -48,7 +50,7 @@ def _inspect_archive(data: bytes) -> None:
             names = [entry.filename for entry in entries]
             if any(name.endswith("/constants.pkl") for name in names):
                 raise InputError(f"is a TorchScript archive, which runs code when loaded; {_SAVE_INSTEAD}")
-            if any(name.endswith("/models/model.json") or name.endswith("archive_format") for name in names):
+            if any(name.endswith(("/models/model.json", "archive_format")) for name in names):
                 raise InputError(f"is a torch.export archive (.pt2), not a checkpoint; {_SAVE_INSTEAD}")
             if not any(name.endswith("/data.pkl") for name in names):
                 raise InputError("is a zip file but not one of torch.save; expected a model.pt")

@@ -14,7 +14,9 @@ _KINDS = {
     frozenset({"W_hat", "M_hat", "G"}): "NALU",
     frozenset({"W_hat", "M_hat", "G", "W_hat_mul", "M_hat_mul"}): "untied NALU",
 }
-EXPECTED = "W_hat and M_hat (NAC), with G (NALU), with W_hat_mul and M_hat_mul (untied), each under layers.0., layers.1. …"
+EXPECTED = (
+    "W_hat and M_hat (NAC), with G (NALU), with W_hat_mul and M_hat_mul (untied), each under layers.0., layers.1. …"
+)
 
 
 def recognise(state: dict[str, Tensor]) -> nn.Module:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from nalu_export import runtimes
+from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import model_option, seed_option, size_option
 from nalu_export.errors import EXIT_PARITY_FAILED, InputError
 
@@ -33,12 +34,16 @@ from nalu_export.errors import EXIT_PARITY_FAILED, InputError
 @model_option
 @click.option("--tf32", is_flag=True, help="Let a CUDA runtime use TF32.")
 @click.option(
-    "--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), help="Also write the report here; - is stdout."
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Also write the report here; - is stdout.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 @click.pass_context
 def check(
     context: click.Context,
+    /,
     model: Path,
     artifact: Path,
     names: tuple[str, ...],
@@ -52,9 +57,10 @@ def check(
 
     A TorchScript ARTIFACT is run to be checked, and so is code that somebody put into it.
     """
-    from nalu_export.checking import check as run
-    from nalu_export.cli.progress import stages
-    from nalu_export.cli.show import console, show_report
+    with lean_imports():
+        from nalu_export.checking import check as run
+        from nalu_export.cli.progress import stages
+        from nalu_export.cli.show import console, show_report
 
     to_stdout = json_file is not None and str(json_file) == "-"
     with stages(quiet=quiet or to_stdout) as tell:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nalu_export import formats
+from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import model_option, seed_option, size_option
 from nalu_export.errors import ParityError
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--format", "-f", "format_name", type=click.Choice(formats.names()), required=True, help="What to write.")
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path), help="Where to; by default beside MODEL, as model.onnx."
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="Where to; by default beside MODEL, as model.onnx.",
 )
 @click.option(
     "--weights",
@@ -44,16 +48,15 @@ if TYPE_CHECKING:
 @seed_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
-def export(
-    model: Path, format_name: str, output: Path | None, as_json: bool, quiet: bool, **options: Any
-) -> None:
+def export(model: Path, format_name: str, output: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
     """Export MODEL (model.pt), check the result and only then put it in its place.
 
     The check compares the file with the model in float64 on inputs from the training range to 1e7, negatives, exact
     zeros and subnormals. If it fails nothing is written and the exit code is 1.
     """
-    from nalu_export.cli.progress import stages
-    from nalu_export.exporting import export as run
+    with lean_imports():
+        from nalu_export.cli.progress import stages
+        from nalu_export.exporting import export as run
 
     options["model"] = options.pop("factory")
     try:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import model_option
 
 
@@ -15,8 +16,9 @@ from nalu_export.cli.options import model_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect(file: Path, factory: str | None, trust: bool, as_json: bool) -> None:
     """Show what FILE, a model.pt or an exported file, holds: layers, weights, gates, eps and metadata."""
-    from nalu_export.cli.show import console, show_inspection
-    from nalu_export.inspecting import inspect as run
+    with lean_imports():
+        from nalu_export.cli.show import console, show_inspection
+        from nalu_export.inspecting import inspect as run
 
     found = run(file, factory, trust=trust)
     if as_json:

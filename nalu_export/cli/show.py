@@ -52,7 +52,10 @@ def parity_table(report: Report) -> Table:
 
 def parity_footer(report: Report) -> list[str]:
     """What the table needs to be read, and what it left out."""
-    lines = ["E: error against float64, in float32 roundoffs of the terms that are added. ULP: float32 steps from there, and to PyTorch."]
+    lines = [
+        "E: error against float64, in float32 roundoffs of the terms that are added.",
+        "ULP: float32 steps from float64, and to PyTorch.",
+    ]
     if report.rtol is not None or report.atol is not None:
         lines.append(f"Decided by nearness to PyTorch: rtol {report.rtol or 0:g}, atol {report.atol or 0:g}.")
     others = [name for name in report.where if name not in report.decisive]
@@ -86,7 +89,18 @@ def artifact_line(artifact: Artifact) -> str:
 def show_inspection(out: Console, found: dict[str, Any]) -> None:
     """Layers with their weights, then the metadata."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for title in ("layer", "type", "sizes", "eps", "weight", "at −1", "at 0", "at 1", "farthest", "gate + / ×"):
+    for title in (
+        "layer",
+        "type",
+        "sizes",
+        "eps",
+        "weight",
+        "at −1",
+        "at 0",
+        "at 1",
+        "farthest",
+        "gate + / ×",
+    ):
         table.add_column(title, justify="right" if title in ("at −1", "at 0", "at 1", "farthest") else "left")
     weights = found.get("weights") or {}
     for layer in found.get("layers", []):
@@ -113,7 +127,17 @@ def show_inspection(out: Console, found: dict[str, Any]) -> None:
             "[dim]at: share of weights within 0.01. farthest: largest distance from −1, 0 and 1. "
             "gate: share that has chosen sum or product, inputs 0.1..1.[/dim]"
         )
-    for key in ("kind", "tool", "torch", "source_sha256", "sha256", "weights_mode", "compute", "bytes", "parameters"):
+    for key in (
+        "kind",
+        "tool",
+        "torch",
+        "source_sha256",
+        "sha256",
+        "weights_mode",
+        "compute",
+        "bytes",
+        "parameters",
+    ):
         if found.get(key) is not None:
             out.print(f"{key}: {found[key]}")
     for key in ("inputs", "outputs"):

@@ -28,9 +28,7 @@ def _unary(op_type: str) -> Emitter:
 def _binary(op_type: str) -> Emitter:
     def emit(build: Builder, left: Value | float, right: Value | float) -> Value:
         dtype = next(value.dtype for value in (left, right) if isinstance(value, Value))
-        return build.op(
-            op_type, *(x if isinstance(x, Value) else build.literal(x, dtype) for x in (left, right))
-        )
+        return build.op(op_type, *(x if isinstance(x, Value) else build.literal(x, dtype) for x in (left, right)))
 
     return emit
 

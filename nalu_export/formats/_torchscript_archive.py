@@ -23,9 +23,7 @@ def reproducible(archive: bytes) -> bytes:
     number, so that the same model exported twice gives two files. Here every class gets a file and a number.
     """
     reader = torch._C.PyTorchFileReader(io.BytesIO(archive))
-    records = {
-        name: reader.get_record(name) for name in reader.get_all_records() if not _VOLATILE.search(name)
-    }
+    records = {name: reader.get_record(name) for name in reader.get_all_records() if not _VOLATILE.search(name)}
     code = {name: content.decode() for name, content in records.items() if name.startswith(_CODE)}
     definitions = {key: text for name, source in code.items() for key, text in _definitions(name, source).items()}
     numbers = _reachable(records["data.pkl"], definitions)

@@ -132,8 +132,7 @@ def _arithmetic_model(part: nn.Module, example: torch.Tensor, options: EmitOptio
 def _lower_leaves(proto: onnx.ModelProto, parts: list[tuple[str, nn.Module]], options: EmitOptions) -> None:
     """Replace every opaque leaf by its lowered graph."""
     ranks = {
-        value.name: len(value.type.tensor_type.shape.dim)
-        for value in (*proto.graph.value_info, *proto.graph.input)
+        value.name: len(value.type.tensor_type.shape.dim) for value in (*proto.graph.value_info, *proto.graph.input)
     }
     initializers = {tensor.name: tensor for tensor in proto.graph.initializer}
     nodes: list[onnx.NodeProto] = []
@@ -192,7 +191,7 @@ def _strip(proto: onnx.ModelProto) -> None:
     proto.ir_version = helper.find_min_ir_version_for(opsets)
     proto.producer_name, proto.graph.name = "nalu_export", "nalu_export"
     for field in ("producer_version", "doc_string", "domain"):
-        proto.ClearField(field)  # type: ignore[arg-type]
+        proto.ClearField(field)
     proto.graph.ClearField("doc_string")
     for item in (*proto.graph.input, *proto.graph.output, *proto.graph.initializer, *proto.graph.node):
         item.ClearField("doc_string")

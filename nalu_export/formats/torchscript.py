@@ -45,9 +45,7 @@ class TorchScriptFormat(Format):
         """See :meth:`Format.emit`; the batch and, where torch can script the model, the image size are free."""
         example = torch.zeros(2, *options.sample_shape)
         parts = arithmetic_parts(model)
-        forms = {
-            path: inference_form(part, options.weights, options.compute) for path, part in parts.items()
-        }
+        forms = {path: inference_form(part, options.weights, options.compute) for path, part in parts.items()}
         notes: tuple[str, ...] = ()
         if "" in forms:
             module = _jit.trace(forms[""], example)
@@ -131,4 +129,3 @@ def _member_names(data: bytes) -> list[str]:
             return archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError):
         return []
-

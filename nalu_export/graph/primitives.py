@@ -84,9 +84,7 @@ PRIMITIVES: dict[str, Primitive] = {
 }
 
 BY_FUNCTION: dict[Callable[..., Any], Primitive] = {
-    function: primitive
-    for primitive in PRIMITIVES.values()
-    for function in (primitive.function, *primitive.aliases)
+    function: primitive for primitive in PRIMITIVES.values() for function in (primitive.function, *primitive.aliases)
 }
 BY_METHOD: dict[str, Primitive] = {
     method: primitive for primitive in PRIMITIVES.values() for method in primitive.methods

@@ -29,7 +29,7 @@ def _replace_sigmoid(graph: fx.Graph, sigmoid: fx.Node) -> None:
     (z,) = sigmoid.args
     with graph.inserting_before(sigmoid):
         # σ(−z) needs exp(z), not exp(−(−z)).
-        power = z.args[0] if _is(z, "neg") else _call(graph, "neg", z)
+        power = z.args[0] if isinstance(z, fx.Node) and _is(z, "neg") else _call(graph, "neg", z)
         denominator = _call(graph, "add", _call(graph, "exp", power), 1.0)
     for user in list(sigmoid.users):
         if _is(user, "mul"):

@@ -34,7 +34,6 @@ def trace(layer: nn.Module) -> fx.GraphModule:
         UnsupportedLayerError: ``forward`` does something that has no primitive, or cannot be traced.
     """
     graph_module = _symbolic(layer)
-    _canonicalise(graph_module)
     for node in graph_module.graph.nodes:
         if node.op in ("call_function", "call_method", "call_module") and primitive_of(node) is None:
             raise UnsupportedLayerError(
@@ -57,9 +56,7 @@ def trace_model(model: nn.Module) -> fx.GraphModule:
     Raises:
         UnsupportedLayerError: the code between the arithmetic layers cannot be traced (it branches on values).
     """
-    graph_module = _symbolic(model)
-    _canonicalise(graph_module)
-    return graph_module
+    return _symbolic(model)
 
 
 def primitive_of(node: fx.Node) -> Primitive | None:
@@ -77,18 +74,20 @@ def _symbolic(module: nn.Module) -> fx.GraphModule:
     except Exception as error:
         # forward is user code: whatever it raises on a symbolic input means that it cannot be traced.
         raise UnsupportedLayerError(f"{type(module).__name__} cannot be traced: {first_line(error)}") from error
+    _canonicalise(graph)
     return fx.GraphModule(tracer.root, graph, type(module).__name__)
 
 
-def _canonicalise(graph_module: fx.GraphModule) -> None:
-    for node in graph_module.graph.nodes:
+def _canonicalise(graph: fx.Graph) -> None:
+    for node in graph.nodes:
         primitive = _spelled(node)
         bound = primitive.bind(node.args, node.kwargs) if primitive is not None else None
         if primitive is not None and bound is not None:
             node.op, node.target = "call_function", primitive.function
             node.args, node.kwargs = bound, {}
-    graph_module.graph.eliminate_dead_code()
-    graph_module.recompile()
+    for node in reversed(graph.nodes):
+        if not node.users and (node.op == "get_attr" or primitive_of(node) is not None):
+            graph.erase_node(node)
 
 
 def _spelled(node: fx.Node) -> Primitive | None:

@@ -20,7 +20,8 @@ class BackboneHead(nn.Module):
     """backbone → 1×1 convolution → global pooling → flatten → head → log-softmax for classification.
 
     Built by :func:`build_head`, which documents the arguments. Shapes: image ``(N, C, H, W)`` → backbone
-    ``(N, out_channels, H′, W′)`` → ``(N, hidden_dims[0], H′, W′)`` → pooled ``(N, hidden_dims[0])`` → ``(N, num_outputs)``.
+    ``(N, out_channels, H′, W′)`` → convolution ``(N, hidden_dims[0], H′, W′)`` → pooled ``(N, hidden_dims[0])`` →
+    ``(N, num_outputs)``.
     """
 
     pool: Final[str | None]
@@ -43,7 +44,7 @@ class BackboneHead(nn.Module):
         if not isinstance(backbone, nn.Module):
             raise InputError(f"backbone is a {type(backbone).__name__}; it must be a torch.nn.Module")
         self.out_channels = positive_int("out_channels", out_channels)
-        if isinstance(hidden_dims, str) or not isinstance(hidden_dims, Sequence) or not hidden_dims:
+        if not isinstance(hidden_dims, (list, tuple)) or not hidden_dims:
             raise InputError(f"hidden_dims is {hidden_dims!r}; it must be a list of at least one size")
         self.hidden_dims = [positive_int(f"hidden_dims[{i}]", size) for i, size in enumerate(hidden_dims)]
         self.task = choose("task", task, TASKS)
@@ -81,7 +82,7 @@ def _checked_feature_size(pool: str | None, size: Sequence[int] | None) -> tuple
         if size is not None:
             raise InputError(f"feature_size is {size!r} with pool={pool!r}; give it only with pool=None")
         return None
-    if isinstance(size, str) or not isinstance(size, Sequence) or len(size) != 2:
+    if not isinstance(size, (list, tuple)) or len(size) != 2:
         raise InputError(f"feature_size is {size!r}; pool=None needs (H, W) of the backbone's output")
     return positive_int("feature_size[0]", size[0]), positive_int("feature_size[1]", size[1])
 

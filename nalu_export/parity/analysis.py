@@ -1,7 +1,7 @@
 """How large an error a float32 evaluation may make: first-order running error analysis of the traced graph.
 
-Each value ``v`` of the graph carries, in float64, its *size* ``s`` (of the terms that are added to give it) and ``D``, such
-that a backward-stable float32 evaluation is off by a few ``u·D``, ``u = 2⁻²⁴``. For one NALU cell ::
+Each value ``v`` of the graph carries, in float64, its *size* ``s`` (of the terms that are added to give it) and ``D``,
+such that a backward-stable float32 evaluation is off by a few ``u·D``, ``u = 2⁻²⁴``. For one NALU cell ::
 
     D = g·(|W||x|)·(1 + h·|G||x|) + h·m·(1 + |W||log(|x| + ε)| + g·|G||x|),   g = σ(z), h = σ(−z)
 
@@ -14,6 +14,8 @@ chapter 3:
 * products follow the product rule over sizes, sums add; neither is less than the size of its own terms;
 * code that is not arithmetic contributes what is measured of it (:mod:`nalu_export.parity.opaque`).
 """
+
+from typing import Any
 
 from torch import Tensor, fx
 
@@ -66,5 +68,5 @@ class ErrorAnalysis:
         primitive = primitive_of(node)
         if primitive is None:
             return self._opaque(node, known)  # type: ignore[no-any-return]
-        arguments = fx.node.map_arg(node.args, known.__getitem__)
+        arguments: Any = fx.node.map_arg(node.args, lambda argument: known[argument])  # type: ignore[arg-type, return-value]
         return settle(*RULES[primitive.name](*arguments), arguments)

@@ -104,7 +104,7 @@ def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) 
     finite = np.isfinite(single) & np.isfinite(expected.reference) & ~undetermined
     with np.errstate(invalid="ignore"):
         e = _ratio(np.abs(single - expected.reference), expected.error, finite)
-    failed = mismatch | (_beyond_torch(single, expected, tolerance) if tolerance.against_torch else e > tolerance.limit)
+    wrong = mismatch | (_beyond_torch(single, expected, tolerance) if tolerance.against_torch else e > tolerance.limit)
     order = np.where(mismatch, np.inf, e).reshape(len(out), -1).max(axis=1, initial=0.0)
     return Comparison(
         samples=len(out),
@@ -113,7 +113,7 @@ def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) 
         max_ulp_torch=_max_ulp(single, expected.torch),
         nonfinite_mismatches=int(mismatch.sum()),
         undetermined=int(undetermined.sum()),
-        passed=len(out) > 0 and not bool(failed.any()),
+        passed=len(out) > 0 and not bool(wrong.any()),
         worst=int(order.argmax()) if len(order) else 0,
     )
 
@@ -125,7 +125,9 @@ def _kind(x: NDArray[np.floating]) -> NDArray[np.int8]:
     return kind
 
 
-def _ratio(difference: NDArray[np.float64], error: NDArray[np.float64], where: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _ratio(
+    difference: NDArray[np.float64], error: NDArray[np.float64], where: NDArray[np.bool_]
+) -> NDArray[np.float64]:
     ratio = np.zeros(difference.shape)
     np.divide(difference, error, out=ratio, where=where & (difference > 0))
     return ratio
@@ -136,8 +138,9 @@ def _beyond_torch(out: Array, expected: Expected, tolerance: Tolerance) -> NDArr
     wanted = expected.torch.astype(np.float64)
     allowed = (tolerance.atol or 0.0) + (tolerance.rtol or 0.0) * np.abs(wanted)
     with np.errstate(invalid="ignore"):
-        far = np.abs(out - wanted) > allowed
-    return (both & far) | (_kind(out) != _kind(expected.torch))
+        far: NDArray[np.bool_] = np.abs(out - wanted) > allowed
+    beyond: NDArray[np.bool_] = (both & far) | (_kind(out) != _kind(expected.torch))
+    return beyond
 
 
 def _max_ulp(a: Array, b: Array) -> int:

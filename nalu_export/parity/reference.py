@@ -65,8 +65,10 @@ class Reference:
                 conditioned = self._analysis(single.double())
                 own = self._single(single)
         except (RuntimeError, ValueError) as error:
-            raise InputError(f"the model does not run on inputs of shape {tuple(x.shape)}: {first_line(error)}") from error
-        # In float64 nothing on the way overflows: only an output beyond float32's range is infinite, as in the reference.
+            raise InputError(
+                f"the model does not run on inputs of shape {tuple(x.shape)}: {first_line(error)}"
+            ) from error
+        # In float64 nothing on the way overflows; only an output beyond float32's range is infinite.
         overflow = conditioned.overflow if self.compute == "float32" else torch.zeros_like(conditioned.overflow)
         return Expected(
             reference=reference.numpy(),
@@ -74,4 +76,3 @@ class Reference:
             overflow=overflow.expand(reference.shape).numpy(),
             torch=own.numpy(),
         )
-

@@ -34,18 +34,15 @@ class OnnxSession(Session):
     def __init__(
         self, data: bytes, onnxruntime: Any, provider: str, provider_options: dict[str, Any], runtime: str
     ) -> None:
-        if provider not in onnxruntime.get_available_providers():
-            raise RuntimeUnavailableError(
-                f"{runtime}: this onnxruntime has no {provider}, only {', '.join(onnxruntime.get_available_providers())}"
-            )
+        available = onnxruntime.get_available_providers()
+        if provider not in available:
+            raise RuntimeUnavailableError(f"{runtime}: this onnxruntime has no {provider}, only {', '.join(available)}")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # failures come as exceptions, warnings about fallback as errors below
         if provider != "CPUExecutionProvider":
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         try:
-            self._session = onnxruntime.InferenceSession(
-                data, options, providers=[(provider, provider_options)]
-            )
+            self._session = onnxruntime.InferenceSession(data, options, providers=[(provider, provider_options)])
         except Exception as error:
             # onnxruntime's exception classes share no base but Exception.
             reason = first_line(error)

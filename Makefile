@@ -1,0 +1,39 @@
+# `make demo` and `make test` work on a fresh machine: each first creates .venv from constraints.txt.
+.DELETE_ON_ERROR:
+.PHONY: demo test lint bench clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# onnxruntime and onnxruntime-gpu install the same module: one or the other, never both.
+ORT := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
+STAMP := $(VENV)/.installed-$(ORT)
+DIGITS := examples/digits_sum
+
+demo: $(STAMP)
+	$(BIN)/nalu-export $(DIGITS)/model.pt --format onnx --input-size 8 24 -o $(DIGITS)/model.onnx
+	@echo
+	$(BIN)/nalu-export $(DIGITS)/model.pt --format torchscript --input-size 8 24 -o $(DIGITS)/model.torchscript.pt
+	@echo
+	$(BIN)/python $(DIGITS)/evaluate.py
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=python3.11")'
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(ORT),examples,test,dev]'
+	touch $@
