@@ -22,9 +22,14 @@ GATE_SAMPLES = 1024
 def layer_table(model: nn.Module) -> list[dict[str, Any]]:
     """One plain dict for each cell: path, type and constructor arguments (sizes, ε, gate …)."""
     return [
-        {"path": path, "type": type(layer).__name__} | constructor_arguments(layer)
+        {"path": path, "type": type(layer).__name__} | _plain(constructor_arguments(layer))
         for path, layer in arithmetic_layers(model).items()
     ]
+
+
+def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments that JSON holds; a layer of the user's own may have others, whose text changes each run."""
+    return {name: value for name, value in arguments.items() if isinstance(value, (bool, int, float, str, type(None)))}
 
 
 def weight_statistics(model: nn.Module) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:  # these import torch
@@ -24,55 +25,49 @@ def console(*, stderr: bool = False) -> Console:
     return found
 
 
-def parity_table(report: Report) -> Table:
-    """One line for each runtime and input family."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("runtime", no_wrap=True)
-    table.add_column("inputs", no_wrap=True)
-    for title in ("samples", "max E", "allowed", "max ULP", "to PyTorch", "non-finite", "verdict"):
-        table.add_column(title, justify="left" if title == "verdict" else "right", no_wrap=title != "verdict")
-    last = ""
-    for row in report.rows:
-        if last and row.runtime != last:
-            table.add_section()
+def parity_table(rows: list[Row], *, to_torch: bool) -> Table:
+    """One line for each input family of one runtime; fits into 80 columns."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("inputs", no_wrap=True, min_width=10)
+    for title in ("samples", "max E", "max ULP", "to PyTorch", "non-finite"):
+        table.add_column(title, justify="right", no_wrap=True, min_width=7)
+    table.add_column("verdict")
+    for row in rows:
         table.add_row(
-            row.runtime if row.runtime != last else "",
             row.family,
             str(row.samples),
             _figure(row.max_e),
-            f"{row.limit:.1f}",
             _count(row.max_ulp),
-            "" if row.runtime == "torch" else _count(row.max_ulp_torch),
+            _count(row.max_ulp_torch) if to_torch else "",
             str(row.nonfinite_mismatches),
             _verdict(row),
         )
-        last = row.runtime
     return table
 
 
-def parity_footer(report: Report) -> list[str]:
-    """What the table needs to be read, and what it left out."""
-    lines = [
-        "E: error against float64, in float32 roundoffs of the terms that are added.",
-        "ULP: float32 steps from float64, and to PyTorch.",
-    ]
+def show_report(out: Console, report: Report) -> None:
+    """A table for each runtime, and what is needed to read them."""
+    for name, where in report.where.items():
+        rows = [row for row in report.rows if row.runtime == name]
+        role = "" if name in report.decisive else "; the model itself, for comparison"
+        passes = (
+            f"E ≤ {rows[0].limit:.1f} passes" if report.rtol is None and report.atol is None else "decided by PyTorch"
+        )
+        out.print(f"[bold]{name}[/bold] ({escape(where)}; {passes}{role})", soft_wrap=True)
+        out.print(parity_table(rows, to_torch=name != "torch"))
+        out.print()
+    for line in _legend(report):
+        out.print(line, style="dim", soft_wrap=True)
+
+
+def _legend(report: Report) -> list[str]:
+    lines = ["E: error against float64 in float32 roundoffs of the terms that are added. ULP: float32 steps."]
     if report.rtol is not None or report.atol is not None:
         lines.append(f"Decided by nearness to PyTorch: rtol {report.rtol or 0:g}, atol {report.atol or 0:g}.")
-    others = [name for name in report.where if name not in report.decisive]
-    if others:
-        lines.append(f"{', '.join(others)}: the model itself in float32, for comparison; it does not decide.")
     undetermined = max((row.undetermined for row in report.rows), default=0)
     if undetermined:
         lines.append(f"Up to {undetermined} outputs of a family overflow float32 on the way and are left out.")
-    lines += [f"{name}: {where}" for name, where in report.where.items()]
     return lines
-
-
-def show_report(out: Console, report: Report) -> None:
-    """The table and its footer."""
-    out.print(parity_table(report))
-    for line in parity_footer(report):
-        out.print(f"[dim]{line}[/dim]")
 
 
 def artifact_line(artifact: Artifact) -> str:
@@ -168,4 +163,4 @@ def _count(value: int) -> str:
 def _verdict(row: Row) -> str:
     if row.passed:
         return "[green]passed[/green]"
-    return "[red]FAILED[/red]" + (f" {row.problem}" if row.problem else "")
+    return "[red]FAILED[/red]" + (f" {escape(row.problem)}" if row.problem else "")

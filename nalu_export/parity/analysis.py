@@ -69,4 +69,5 @@ class ErrorAnalysis:
         if primitive is None:
             return self._opaque(node, known)  # type: ignore[no-any-return]
         arguments: Any = fx.node.map_arg(node.args, lambda argument: known[argument])  # type: ignore[arg-type, return-value]
-        return settle(*RULES[primitive.name](*arguments), arguments)
+        elementwise = primitive.name not in ("linear", "prod")
+        return settle(*RULES[primitive.name](*arguments), arguments, elementwise=elementwise)

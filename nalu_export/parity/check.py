@@ -72,9 +72,9 @@ def check_bytes(
         RuntimeUnavailableError: a runtime is not there.
         InputError: a runtime does not take the file, or the model not the shapes.
     """
-    reference = Reference(model, compute)
+    reference = Reference(model)
     sessions = {name: runtimes.get(name).load(model, data, RunOptions(tf32=options.tf32)) for name in names}
-    tolerances = {name: _tolerance(name, reference, options) for name in names}
+    tolerances = {name: _tolerance(name, compute, reference.terms, options) for name in names}
     samples = options.samples or (IMAGE_SAMPLES if len(shapes[0]) > 1 else SAMPLES)
     found: dict[tuple[str, str], list[Comparison]] = {}
     for drawn in draw(list(shapes), samples, options.seed):
@@ -96,11 +96,11 @@ def check_bytes(
     )
 
 
-def _tolerance(name: str, reference: Reference, options: CheckOptions) -> Tolerance:
+def _tolerance(name: str, compute: Compute, terms: int, options: CheckOptions) -> Tolerance:
     own_weights = runtimes.get(name).own_weights
     # Eager PyTorch is float32 whatever the artifact computes in.
-    compute: Compute = "float32" if own_weights else reference.compute
-    return Tolerance(limit(compute, reference.terms, own_weights=own_weights), options.rtol, options.atol)
+    own: Compute = "float32" if own_weights else compute
+    return Tolerance(limit(own, terms, own_weights=own_weights), own, options.rtol, options.atol)
 
 
 def _compared(session: Session, drawn: Draw, expected: Expected, tolerance: Tolerance) -> Comparison:

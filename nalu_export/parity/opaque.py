@@ -59,7 +59,7 @@ class OpaqueCalls:
                 moved = run(lambda c: c.value + ROUNDOFF * c.error * _signs(c.value, generator))
                 change = torch.maximum(change, (moved - result).abs())
             error = error + SAFETY * change / ROUNDOFF
-        return settle(result, result.abs(), error, conditioned)
+        return settle(result, result.abs(), error, conditioned, elementwise=False)
 
     def _call(self, node: fx.Node, args: Any, kwargs: Any, *, single: bool) -> Any:
         if node.op == "call_module":

@@ -12,7 +12,7 @@ from nalu_export.errors import InputError, first_line
 from nalu_export.graph import trace_model
 from nalu_export.parity.analysis import ErrorAnalysis
 from nalu_export.parity.conditioned import ROUNDOFF
-from nalu_export.weights import Compute, fold
+from nalu_export.weights import fold
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class Expected:
     Attributes:
         reference: the model in float64 on the float32 inputs.
         error: ``u·D`` for each output, in the unit of the output.
-        overflow: where a float32 evaluation may leave float32's range on the way.
+        overflow: 1 where a value on the way is too large for float32, 2 where it is too large for float64, else 0.
         torch: the model in float32 as PyTorch runs it.
     """
 
     reference: NDArray[np.float64]
     error: NDArray[np.float64]
-    overflow: NDArray[np.bool_]
+    overflow: NDArray[np.int8]
     torch: NDArray[np.float32]
 
 
@@ -36,20 +36,17 @@ class Reference:
     """Runs a model in float64 and float32 and analyses its error; the model itself is not changed.
 
     Attributes:
-        compute: as given.
         terms: the longest sum in the arithmetic part.
 
     Args:
         model: with float32 parameters, in whatever mode; it is copied and run as in ``eval()``.
-        compute: in which type the artifact computes; float64 does not leave float32's range on the way.
     """
 
-    def __init__(self, model: nn.Module, compute: Compute) -> None:
+    def __init__(self, model: nn.Module) -> None:
         self._single = copy.deepcopy(model).eval()
         self._double = copy.deepcopy(model).double().eval()
         # A copy of its own: folding takes the raw parameters out of the modules that it is given.
         self._analysis = ErrorAnalysis(fold(trace_model(copy.deepcopy(self._double))))
-        self.compute = compute
         self.terms = self._analysis.longest_sum
 
     def __call__(self, x: NDArray[np.float32]) -> Expected:
@@ -68,11 +65,9 @@ class Reference:
             raise InputError(
                 f"the model does not run on inputs of shape {tuple(x.shape)}: {first_line(error)}"
             ) from error
-        # In float64 nothing on the way overflows; only an output beyond float32's range is infinite.
-        overflow = conditioned.overflow if self.compute == "float32" else torch.zeros_like(conditioned.overflow)
         return Expected(
             reference=reference.numpy(),
             error=(ROUNDOFF * conditioned.error).expand(reference.shape).numpy(),
-            overflow=overflow.expand(reference.shape).numpy(),
+            overflow=conditioned.overflow.expand(reference.shape).numpy(),
             torch=own.numpy(),
         )
