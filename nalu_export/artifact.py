@@ -5,24 +5,17 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nalu_export.errors import InputError
 
-KEYS = (
-    "tool",
-    "torch",
-    "source_sha256",
-    "weights",
-    "compute",
-    "layers",
-    "inputs",
-    "outputs",
-    "parity",
-)
+TEXTS = ("tool", "torch", "source_sha256", "weights", "compute")
+# Lists of objects, with the texts that each object must have.
+TABLES = {"layers": ("path", "type"), "inputs": ("name", "dtype"), "outputs": ("name", "dtype")}
+KEYS = (*TEXTS, *TABLES, "parity")
 
 
 @dataclass(frozen=True)
@@ -54,18 +47,46 @@ def encode_metadata(metadata: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def decode_metadata(texts: dict[str, str]) -> dict[str, Any]:
-    """The inverse of :func:`encode_metadata`; keys of other tools are left out."""
+def decode_metadata(texts: Mapping[Any, Any]) -> dict[str, Any]:
+    """The inverse of :func:`encode_metadata`; keys of other tools are left out.
+
+    Raises:
+        InputError: a value is not what an export writes under its key; the file may come from anyone.
+    """
     metadata: dict[str, Any] = {}
     for key, text in texts.items():
+        if not isinstance(key, str) or not isinstance(text, str):  # protobuf gives bytes where a text is not UTF-8
+            raise InputError("its metadata is not text")
         name = key.removeprefix("nalu_export.")
         if name == key or name not in KEYS:
             continue
+        if name in TEXTS:
+            metadata[name] = text
+            continue
         try:
-            metadata[name] = json.loads(text) if text[:1] in "[{" else text
-        except ValueError as error:
+            metadata[name] = json.loads(text)
+        except (ValueError, RecursionError) as error:
             raise InputError(f"its metadata {key} is not JSON") from error
+        if not _is_well_formed(name, metadata[name]):
+            raise InputError(f"its metadata {key} is not what an export writes")
     return metadata
+
+
+def _is_well_formed(name: str, value: Any) -> bool:
+    if name not in TABLES:
+        return isinstance(value, dict)
+    return isinstance(value, list) and all(
+        isinstance(row, dict)
+        and all(isinstance(row.get(field), str) for field in TABLES[name])
+        and (name == "layers" or _is_shape(row.get("shape")))
+        for row in value
+    )
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(size, str) or (type(size) is int and 0 <= size < 2**63) for size in value
+    )
 
 
 def read_artifact(path: str | os.PathLike[str]) -> Artifact:
@@ -114,6 +135,8 @@ def read_bytes(path: Path) -> bytes:
             return file.read()
     except InputError:
         raise
+    except MemoryError as error:
+        raise InputError(f"{path}: is larger than the memory") from error
     except OSError as error:
         if isinstance(error, IsADirectoryError):
             raise InputError(f"{path}: is a directory; give the path of a model file") from error
@@ -129,14 +152,19 @@ def check_target(target: Path, source: Path | None) -> None:
         InputError: it is the source, a directory or a device, or its folder is not there or cannot be written.
     """
     folder = target.parent
-    if not folder.is_dir():
-        raise InputError(f"{target}: its folder {folder} does not exist; create it first")
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"{target}: its folder {folder} cannot be written to")
-    if target.exists() and not target.is_file():
-        raise InputError(f"{target}: exists and is not a regular file; choose another output path")
-    if source is not None and target.exists() and target.samefile(source):
-        raise InputError(f"{target}: is the source itself; choose another output path")
+    if "\0" in str(target):
+        raise InputError(f"{str(target)!r}: not a path: embedded null byte")
+    try:
+        if not folder.is_dir():
+            raise InputError(f"{target}: its folder {folder} does not exist; create it first")
+        if not os.access(folder, os.W_OK):
+            raise InputError(f"{target}: its folder {folder} cannot be written to")
+        if target.exists() and not target.is_file():
+            raise InputError(f"{target}: exists and is not a regular file; choose another output path")
+        if source is not None and target.exists() and source.exists() and target.samefile(source):
+            raise InputError(f"{target}: is the source itself; choose another output path")
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written: {error.strerror}") from error
 
 
 def write_atomically(target: Path, data: bytes, verify: Callable[[bytes], None] | None = None) -> None:

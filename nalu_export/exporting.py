@@ -161,9 +161,8 @@ def _from_module(model: nn.Module) -> Checkpoint:
     """The source of a module in memory is its state_dict: names, types, shapes and bytes."""
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
-        array = value.detach().cpu().contiguous()
-        digest.update(f"{name} {array.dtype} {tuple(array.shape)}\n".encode())
-        digest.update(array.view(torch.uint8).numpy().tobytes() if array.numel() else b"")
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
     return Checkpoint(model, digest.hexdigest(), ())
 
 

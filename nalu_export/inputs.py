@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, first_line
 from nalu_export.graph.parts import arithmetic_parts
 from nalu_export.nn import BackboneHead
 from nalu_export.nn.init import positive_int
@@ -25,6 +25,8 @@ def sample_shape(model: nn.Module, size: Sequence[int] | None) -> tuple[int, ...
         InputError: ``size`` is not two positive sizes, is missing or does not fit the model.
     """
     if size is not None:
+        if not isinstance(size, (list, tuple)) or len(size) != 2:
+            raise InputError(f"input_size is {size!r}; it must be height and width")
         size = (positive_int("input_size[0]", size[0]), positive_int("input_size[1]", size[1]))
         if size[0] * size[1] > MAX_PIXELS:
             raise InputError(f"input_size is {size[0]}×{size[1]}; at most {MAX_PIXELS} pixels are allowed")
@@ -35,35 +37,50 @@ def sample_shape(model: nn.Module, size: Sequence[int] | None) -> tuple[int, ...
         if isinstance(features, int):
             if size is not None:
                 raise InputError(f"input_size is given, but the model takes {features} features, not images")
-            return (features,)
+            return _feature_shape(model, features)
     # An arithmetic layer of the user's own may not say how many inputs it has; its widest parameter does.
     for part in arithmetic_parts(model).values():
         for parameter in part.parameters():
             if parameter.ndim:
-                return (parameter.shape[-1],)
+                return _feature_shape(model, parameter.shape[-1])
     raise InputError(f"{type(model).__name__} has no layer that tells the number of its inputs")
+
+
+def _feature_shape(model: nn.Module, features: int) -> tuple[int, ...]:
+    failure = _failure(model, (features,))
+    if failure is not None:
+        raise InputError(f"the model does not run on {features} features: {failure}")
+    return (features,)
 
 
 def _image_shape(model: nn.Module, channels: int, size: Sequence[int] | None) -> tuple[int, ...]:
     height, width = size or DEFAULT_SIZE
-    if runs(model, (channels, height, width)):
+    failure = _failure(model, (channels, height, width))
+    if failure is None:
         return channels, height, width
     if size is None and isinstance(model, BackboneHead) and model.feature_size is not None:
         raise InputError(
             f"the model flattens a feature map of {model.feature_size[0]}×{model.feature_size[1]}; say which image "
             "size gives it with --input-size H W"
         )
-    raise InputError(f"the model does not run on {channels}×{height}×{width} images; give another --input-size H W")
+    raise InputError(
+        f"the model does not run on {channels}×{height}×{width} images ({failure}); give another --input-size H W"
+    )
 
 
 def runs(model: nn.Module, shape: tuple[int, ...]) -> bool:
     """Whether the model takes a sample of this shape."""
+    return _failure(model, shape) is None
+
+
+def _failure(model: nn.Module, shape: tuple[int, ...]) -> str | None:
+    """What the model says against a sample of this shape, ``None`` where it takes it."""
     try:
         with torch.no_grad():
             model(torch.zeros(2, *shape))
-    except (RuntimeError, ValueError):
-        return False
-    return True
+    except Exception as error:  # noqa: BLE001  forward may be a user's code or a file's layers: it raises anything
+        return first_line(error)
+    return None
 
 
 def free_sizes(shape: tuple[int | str, ...]) -> bool:

@@ -14,7 +14,8 @@ def inspect(path: str | os.PathLike[str], factory: Factory | None = None, *, tru
 
     Args:
         path: the file.
-        factory: builds the module that the weights of a ``model.pt`` go into, see :func:`nalu_export.load`.
+        factory: builds the module that the weights of a ``model.pt`` go into, see :func:`nalu_export.load`; for an
+            exported file it makes layers of your own known.
         trust: also read the weights of a TorchScript archive, which runs what is in it.
 
     Returns:
@@ -24,9 +25,10 @@ def inspect(path: str | os.PathLike[str], factory: Factory | None = None, *, tru
     Raises:
         InputError: the file cannot be read.
     """
+    from nalu_export.checkpoints.read import from_factory, read_checkpoint
+
     artifact = find_artifact(Path(path))
     if artifact is None:
-        from nalu_export.checkpoints import read_checkpoint
         from nalu_export.statistics import layer_table, weight_statistics
 
         checkpoint = read_checkpoint(path, factory)
@@ -40,6 +42,8 @@ def inspect(path: str | os.PathLike[str], factory: Factory | None = None, *, tru
         }
     if not artifact.metadata:
         raise InputError(f"{os.fspath(path)}: is {artifact.format}, but not exported by nalu_export: no metadata in it")
+    if factory is not None:
+        from_factory(factory)
     return {"kind": artifact.format, "bytes": len(artifact.data), **artifact.metadata} | {
         "weights_mode": artifact.metadata.get("weights"),
         "weights": _artifact_statistics(artifact, trust=trust),
@@ -50,5 +54,8 @@ def _artifact_statistics(artifact: Artifact, *, trust: bool) -> dict[str, Any] |
     from nalu_export import formats
     from nalu_export.statistics import artifact_statistics
 
-    tensors = formats.get(artifact.format).read_weights(artifact.data, trust=trust)
-    return None if tensors is None else artifact_statistics(artifact.metadata.get("layers", []), tensors)
+    try:
+        tensors = formats.get(artifact.format).read_weights(artifact.data, trust=trust)
+        return None if tensors is None else artifact_statistics(artifact.metadata.get("layers", []), tensors)
+    except InputError as error:
+        raise InputError(f"{artifact.path}: {error}") from error

@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nalu_export.checkpoints.container import short
 from nalu_export.checkpoints.description import build
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, first_line
 from nalu_export.graph.parts import arithmetic_layers
 from nalu_export.nn import ArithmeticLayer
 from nalu_export.nn.layer import constructor_arguments
@@ -44,7 +45,7 @@ def weight_statistics(model: nn.Module) -> dict[str, dict[str, Any]]:
 
 
 def artifact_statistics(
-    layers: list[dict[str, Any]], tensors: dict[str, NDArray[np.generic]]
+    layers: list[dict[str, Any]], tensors: Mapping[Any, NDArray[np.generic]]
 ) -> dict[str, dict[str, Any]]:
     """The same for an exported file, from its layer table and its tensors.
 
@@ -52,33 +53,42 @@ def artifact_statistics(
     the formula stays in one place.
 
     Raises:
-        InputError: a tensor that the layer table speaks of is not in the file.
+        InputError: the tensors of a layer are not in the file, or not those that the layer table speaks of.
     """
     table: dict[str, dict[str, Any]] = {}
     for row in layers:
         prefix = f"{row['path']}." if row["path"] else ""
         found = {
-            name.removeprefix(prefix): torch.from_numpy(np.array(value))
+            name.removeprefix(prefix): np.array(value)
             for name, value in tensors.items()
-            if name.startswith(prefix) and "." not in name.removeprefix(prefix)
+            if isinstance(name, str) and name.startswith(prefix) and "." not in name.removeprefix(prefix)
         }
-        with torch.device("meta"):
-            layer = build({"type": row["type"], "args": {k: v for k, v in row.items() if k not in ("path", "type")}})
-        raw = {name for name, _ in layer.named_parameters()}
-        if raw <= found.keys():
-            layer.load_state_dict({name: found[name] for name in raw}, assign=True)
-            weights = layer.effective_weights() if isinstance(layer, ArithmeticLayer) else {}
-        else:
-            weights = {name: value for name, value in found.items() if name != "G" and value.is_floating_point()}
-        if not weights and not found:
-            raise InputError(f"the file has no tensors of its layer {row['path'] or row['type']}")
-        table[row["path"]] = _cell_statistics(weights, found.get("G"))
+        if not found:
+            raise InputError(f"the file has no tensors of its layer {short(row['path'] or row['type'])}")
+        layer = build({"type": row["type"], "args": {k: v for k, v in row.items() if k not in ("path", "type")}})
+        try:
+            table[row["path"]] = _artifact_cell(layer, {name: torch.from_numpy(value) for name, value in found.items()})
+        except (RuntimeError, TypeError, IndexError) as error:
+            # torch's words for a shape that is not the layer's, and for a type that it does not have.
+            raise InputError(
+                f"the tensors of its layer {short(row['path'] or row['type'])} do not fit it: {first_line(error)}"
+            ) from error
     return table
+
+
+def _artifact_cell(layer: nn.Module, found: dict[str, Tensor]) -> dict[str, Any]:
+    raw = {name for name, _ in layer.named_parameters()}
+    if raw <= found.keys():
+        layer.load_state_dict({name: found[name] for name in raw}, assign=True)
+        weights = layer.effective_weights() if isinstance(layer, ArithmeticLayer) else {}
+    else:
+        weights = {name: value for name, value in found.items() if name != "G" and value.is_floating_point()}
+    return _cell_statistics(weights, found.get("G"))
 
 
 def _cell_statistics(weights: Mapping[str, Tensor], G: Any) -> dict[str, Any]:
     statistics: dict[str, Any] = {name: _nearness(weight) for name, weight in weights.items()}
-    if isinstance(G, Tensor):
+    if isinstance(G, Tensor) and G.ndim == 2:  # a user's own layer may call something else G
         statistics["gate"] = _saturation(G)
     return statistics
 

@@ -1,5 +1,6 @@
 """What an artifact holds: effective weights (folded) or raw parameters (live), in the type that computes."""
 
+import copy
 from typing import Literal
 
 import torch
@@ -29,7 +30,8 @@ def inference_form(layer: nn.Module, weights: Weights, compute: Compute) -> fx.G
     Raises:
         UnsupportedLayerError: see :func:`nalu_export.graph.trace`.
     """
-    form = trace(layer)
+    # A copy: the traced module shares its parameters with what it was traced from.
+    form = trace(copy.deepcopy(layer))
     dtype = torch.float64 if compute == "float64" else torch.float32
     if weights == "folded":
         fold(form).to(dtype)

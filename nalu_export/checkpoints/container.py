@@ -11,6 +11,8 @@ import torch
 
 from nalu_export.errors import InputError, first_line
 
+MAX_TEXT = 60
+
 _SAVE_INSTEAD = "save model.state_dict() or use nalu_export.save(model, path)"
 
 
@@ -43,6 +45,18 @@ def unpack(data: bytes) -> Any:
         raise InputError(f"is damaged or not a file of torch.save: {first_line(error)}") from error
 
 
+def short(value: Any) -> str:
+    """A value from a file for an error text: one line of bounded length, whatever it is.
+
+    Anything but a string, a small number or ``None`` is named by its type: a hostile container may be endless to print,
+    a tensor takes several lines, and Python refuses to print an integer of more than 4300 digits.
+    """
+    if value is not None and type(value) not in (bool, float, str) and not (type(value) is int and abs(value) < 2**64):
+        return f"a value of type {type(value).__name__}"
+    text = ascii(value if type(value) is not str else value[: MAX_TEXT + 1])
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."
+
+
 def _inspect_archive(data: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -62,7 +76,8 @@ def _inspect_archive(data: bytes) -> None:
             if broken is not None:
                 # torch.load itself does not look: a flipped bit in a weight would load silently.
                 raise InputError(f"is damaged: the checksum of {broken!r} does not match")
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except Exception as error:
+        # zipfile gives BadZipFile, and for what it does not foresee EOFError, struct.error, RuntimeError, OSError …
         raise InputError(f"is a damaged zip file: {first_line(error)}") from error

@@ -1,11 +1,13 @@
 """A module tree as plain data: types by name and constructor arguments, no code."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import nn
 
+from nalu_export.checkpoints.container import short
 from nalu_export.errors import InputError, first_line
 from nalu_export.nn import ArithmeticLayer, BackboneHead
 from nalu_export.nn.layer import constructor_arguments
@@ -49,16 +51,19 @@ STOCK: dict[str, type[nn.Module]] = {
 MAX_DEPTH = 64
 MAX_NODES = 20_000
 MAX_INT = 2**31 - 1
+# Given a device of its own, a layer would leave the meta device and allocate whatever sizes the file claims.
+ARGUMENTS_REFUSED = {"device", "dtype"}
 
 
 def describe(model: nn.Module) -> Description | None:
-    """The description of a model, ``None`` where a part of it is not a listed layer and needs the user's code."""
+    """The description of a model, ``None`` where it does not rebuild all of it and the user's code is needed."""
     try:
         description = _describe(model)
         built = build(description)
+        faithful = _layout(built) == _layout(model) and not _lost_tensors(built)
     except (InputError, TypeError):
         return None
-    return description if _layout(built) == _layout(model) else None
+    return description if faithful else None
 
 
 def build(description: Any) -> nn.Module:
@@ -71,19 +76,34 @@ def build(description: Any) -> nn.Module:
         return _Builder().build(description, 0)
 
 
-def _layout(model: nn.Module) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(value.shape) for name, value in model.state_dict().items()}
+def _layout(model: nn.Module) -> dict[str, Any]:
+    """What must agree for two models to be the same but for their weights: shapes, layers and their arguments."""
+    found: dict[str, Any] = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    listed = set(_types().values())
+    for name, module in model.named_modules(remove_duplicate=False):
+        arguments = constructor_arguments(module) if type(module) in listed else {}
+        values = {key: _plain(value) for key, value in arguments.items() if not isinstance(value, nn.Module)}
+        found[f"{name}:"] = (type(module), values)
+    return found
+
+
+def _lost_tensors(built: nn.Module) -> bool:
+    """Whether a module keeps tensors that its state_dict does not hold: built on the meta device they have no value."""
+    kept = {id(value) for value in built.state_dict(keep_vars=True).values()}
+    held = [value for module in built.modules() for value in (*vars(module).values(), *module.buffers(recurse=False))]
+    return any(isinstance(value, torch.Tensor) and id(value) not in kept for value in held)
 
 
 def _types() -> dict[str, type[nn.Module]]:
     return STOCK | {"BackboneHead": BackboneHead} | dict(ArithmeticLayer.registry)
 
 
-def _describe(module: nn.Module) -> Description:
+def _describe(module: nn.Module | None) -> Description:
     kind = type(module).__name__
     if type(module) is nn.Sequential:
-        return {"type": kind, "children": {name: _describe(child) for name, child in module.named_children()}}
-    if _types().get(kind) is not type(module):
+        # Not named_children(): it leaves out the second place of a module that is used twice.
+        return {"type": kind, "children": {name: _describe(child) for name, child in module._modules.items()}}
+    if module is None or _types().get(kind) is not type(module):
         raise InputError(f"{kind} is not a listed layer")
     arguments = constructor_arguments(module)
     return {"type": kind, "args": {name: _plain(value) for name, value in arguments.items()}}
@@ -106,38 +126,44 @@ class _Builder:
         self._nodes = 0
 
     def build(self, description: Any, depth: int) -> nn.Module:
-        self._nodes += 1
-        if depth > MAX_DEPTH or self._nodes > MAX_NODES:
-            raise InputError(f"its model description is deeper than {MAX_DEPTH} or larger than {MAX_NODES} layers")
+        self._count(depth)
         if not isinstance(description, dict) or not isinstance(description.get("type"), str):
-            raise InputError(f"its model description has {_short(description)} where a layer should be")
+            raise InputError(f"its model description has {short(description)} where a layer should be")
         kind = description["type"]
         if kind == "Sequential":
             children = description.get("children")
             if not isinstance(children, dict):
                 raise InputError("its model description has a Sequential without children")
-            built = OrderedDict((str(name), self.build(child, depth + 1)) for name, child in children.items())
+            _refuse_foreign_names(kind, children)
+            built = OrderedDict((name, self.build(child, depth + 1)) for name, child in children.items())
             return self._construct(kind, lambda: nn.Sequential(built))
         if kind not in _types():
             raise InputError(
-                f"its model description names the layer {_short(kind)}, which is not known here; "
+                f"its model description names the layer {short(kind)}, which is not known here; "
                 "give --model package.module:factory to build the model"
             )
         arguments = description.get("args", {})
         if not isinstance(arguments, dict):
-            raise InputError(f"its model description gives {kind} {_short(arguments)} for arguments")
-        values = {str(name): self._value(kind, value, depth) for name, value in arguments.items()}
+            raise InputError(f"its model description gives {kind} {short(arguments)} for arguments")
+        _refuse_foreign_names(kind, arguments)
+        values = {name: self._value(kind, value, depth + 1) for name, value in arguments.items()}
         positional = values.pop("dims", ())
         return self._construct(kind, lambda: _types()[kind](*positional, **values))
 
+    def _count(self, depth: int) -> None:
+        self._nodes += 1
+        if depth > MAX_DEPTH or self._nodes > MAX_NODES:
+            raise InputError(f"its model description is deeper than {MAX_DEPTH} or larger than {MAX_NODES} entries")
+
     def _value(self, kind: str, value: Any, depth: int) -> Any:
         if isinstance(value, dict):
-            return self.build(value, depth + 1)
-        if isinstance(value, (list, tuple)) and len(value) <= MAX_NODES:
-            return tuple(self._value(kind, item, depth) for item in value)
+            return self.build(value, depth)
+        self._count(depth)
+        if isinstance(value, (list, tuple)):
+            return tuple(self._value(kind, item, depth + 1) for item in value)
         if value is None or type(value) in (bool, float, str) or (type(value) is int and abs(value) <= MAX_INT):
             return value
-        raise InputError(f"its model description gives {kind} the argument {_short(value)}")
+        raise InputError(f"its model description gives {kind} the argument {short(value)}")
 
     @staticmethod
     def _construct(kind: str, make: Any) -> nn.Module:
@@ -152,6 +178,7 @@ class _Builder:
         return module
 
 
-def _short(value: Any) -> str:
-    text = ascii(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _refuse_foreign_names(kind: str, names: Iterable[Any]) -> None:
+    for name in names:
+        if not isinstance(name, str) or name in ARGUMENTS_REFUSED:
+            raise InputError(f"its model description gives {kind} the argument {short(name)}, which no file may set")

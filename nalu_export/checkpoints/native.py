@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nalu_export.artifact import check_target, write_atomically
+from nalu_export.checkpoints.container import short
 from nalu_export.checkpoints.description import build, describe
 from nalu_export.errors import InputError
 
@@ -31,11 +32,17 @@ def save(model: nn.Module, path: str | os.PathLike[str]) -> None:
     """
     target = Path(path)
     check_target(target, None)
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    state = {name: _own(value.detach().cpu()) for name, value in model.state_dict().items()}
     buffer = io.BytesIO()
     # Through a buffer: given a path, torch writes the path's name into the archive.
     torch.save({"format": FORMAT, "version": VERSION, "model": describe(model), "state_dict": state}, buffer)
     write_atomically(target, buffer.getvalue())
+
+
+def _own(value: Tensor) -> Tensor:
+    """The tensor without the rest of a larger storage that it may be a view of: torch.save would write all of it."""
+    value = value.contiguous()
+    return value if value.untyped_storage().nbytes() == value.nbytes else value.clone()
 
 
 def is_native(payload: Any) -> bool:
@@ -50,7 +57,7 @@ def read_native(payload: dict[str, Any]) -> tuple[nn.Module | None, Any]:
         InputError: another version, or a description that cannot be built.
     """
     version = payload.get("version")
-    if version != VERSION:
-        raise InputError(f"is in version {version!r} of the nalu_export format; this release reads {VERSION}")
+    if type(version) is not int or version != VERSION:
+        raise InputError(f"is in version {short(version)} of the nalu_export format; this release reads {VERSION}")
     description = payload.get("model")
     return (None if description is None else build(description)), payload.get("state_dict")

@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from nalu_export.artifact import read_bytes
-from nalu_export.checkpoints.container import unpack
+from nalu_export.checkpoints.container import short, unpack
 from nalu_export.checkpoints.native import is_native, read_native
 from nalu_export.checkpoints.state_dict import recognise
 from nalu_export.errors import InputError, first_line
 from nalu_export.graph.parts import arithmetic_layers
+
+# Weights that several layers share are written once, so a file may hold less than its model; not a hundredth of it.
+MAX_INFLATION = 64
 
 Factory = nn.Module | Callable[[], nn.Module] | str
 
@@ -58,6 +62,7 @@ def read_checkpoint(path: str | os.PathLike[str], model: Factory | None = None) 
     data = read_bytes(Path(path))
     try:
         module, state, notes = _read(unpack(data), model)
+        _refuse_inflated(state, len(data))
         _assign(module, state)
     except InputError as error:
         raise InputError(f"{os.fspath(path)}: {error}") from error
@@ -68,8 +73,8 @@ def _read(payload: Any, factory: Factory | None) -> tuple[nn.Module, dict[str, T
     notes: tuple[str, ...] = ()
     module = None if factory is None else from_factory(factory)
     if is_native(payload):
-        described, payload = (None, payload.get("state_dict")) if module else read_native(payload)
-        module = module or described
+        described, payload = (None, payload.get("state_dict")) if module is not None else read_native(payload)
+        module = described if module is None else module
         if module is None:
             raise InputError("does not describe its model; give --model package.module:factory to build it")
     state = _checked_state(payload)
@@ -120,11 +125,25 @@ def _checked_state(payload: Any) -> dict[str, Tensor]:
         raise InputError(f"holds a {type(payload).__name__}; expected a state_dict or a file of nalu_export.save")
     for key, value in payload.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise InputError(f"has {key!r} of type {type(value).__name__}; a state_dict has names and tensors only")
-        if value.is_meta or value.is_quantized or value.is_sparse or value.is_complex():
-            kind = "complex" if value.is_complex() else "meta, quantised or sparse"
-            raise InputError(f"has {key!r} as a {kind} tensor; expected a dense floating point one")
+            raise InputError(
+                f"has {short(key)} of type {type(value).__name__}; a state_dict has names and tensors only"
+            )
+        if value.is_complex():
+            raise InputError(f"has {short(key)} as a complex tensor; expected a dense floating point one")
+        if value.is_meta or value.is_quantized or value.is_nested or value.layout is not torch.strided:
+            raise InputError(
+                f"has {short(key)} as a meta, quantised, nested or sparse tensor; expected a dense floating point one"
+            )
     return dict(payload)
+
+
+def _refuse_inflated(state: dict[str, Tensor], size: int) -> None:
+    """Tensors may share or repeat their bytes in the file, so that a small one asks for terabytes of memory."""
+    claimed = sum(value.nbytes for value in state.values())
+    if claimed > MAX_INFLATION * size:
+        raise InputError(
+            f"claims {claimed:,} bytes of tensors in a file of {size:,}; save them with .contiguous(), not expanded"
+        )
 
 
 def _assign(module: nn.Module, state: dict[str, Tensor]) -> None:
@@ -138,13 +157,14 @@ def _assign(module: nn.Module, state: dict[str, Tensor]) -> None:
     for name, target in wanted.items():
         value = state[name]
         if value.shape != target.shape:
-            raise InputError(f"has {name} of shape {tuple(value.shape)}; the model expects {tuple(target.shape)}")
+            expects = f"the model expects {tuple(target.shape)}"
+            raise InputError(f"has {short(name)} of shape {tuple(value.shape)}; {expects}")
         if value.is_floating_point() != target.is_floating_point():
             expected = "floating point" if target.is_floating_point() else str(target.dtype).removeprefix("torch.")
-            raise InputError(f"has {name} as {str(value.dtype).removeprefix('torch.')}; expected {expected}")
+            raise InputError(f"has {short(name)} as {str(value.dtype).removeprefix('torch.')}; expected {expected}")
     module.load_state_dict({name: value.clone() for name, value in state.items()}, assign=True)
 
 
 def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:3])
+    shown = ", ".join(map(short, names[:3]))
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

@@ -5,10 +5,11 @@ import re
 import torch
 from torch import Tensor, nn
 
+from nalu_export.checkpoints.container import short
 from nalu_export.errors import InputError
 from nalu_export.nn import NAC, NALU, NACCell, NALUCell
 
-_KEY = re.compile(r"(?:layers\.(\d+)\.)?(W_hat|M_hat|G|W_hat_mul|M_hat_mul)")
+_KEY = re.compile(r"(?:layers\.([0-9]{1,6})\.)?(W_hat|M_hat|G|W_hat_mul|M_hat_mul)")
 _KINDS = {
     frozenset({"W_hat", "M_hat"}): "NAC",
     frozenset({"W_hat", "M_hat", "G"}): "NALU",
@@ -30,15 +31,18 @@ def recognise(state: dict[str, Tensor]) -> nn.Module:
         match = _KEY.fullmatch(key)
         if match is None:
             raise InputError(
-                f"has the key {key!r}, so it is not a NAC or NALU stack in this package's naming; expected {EXPECTED}; "
-                "for any other model give --model package.module:factory"
+                f"has the key {short(key)}, so it is not a NAC or NALU stack in this package's naming; "
+                f"expected {EXPECTED}; for any other model give --model package.module:factory"
             )
         cells.setdefault(-1 if match[1] is None else int(match[1]), {})[match[2]] = tuple(value.shape)
     if not cells:
         raise InputError(f"holds no tensor; expected {EXPECTED}")
     indices = sorted(cells)
-    if indices not in ([-1], list(range(len(cells)))):
-        raise InputError(f"has the layers {indices}; expected layers.0 to layers.{len(indices) - 1} without a gap")
+    if -1 in cells and len(cells) > 1:
+        raise InputError(f"mixes keys of a cell (W_hat) and of a stack (layers.0.W_hat); expected {EXPECTED}")
+    gap = next((index for index in range(len(indices)) if index not in cells), None)
+    if indices != [-1] and gap is not None:
+        raise InputError(f"has layers.{indices[-1]} but not layers.{gap}; a stack has no gap")
     kinds = {_kind(index, shapes) for index, shapes in cells.items()}
     if len(kinds) != 1:
         raise InputError(f"mixes layers of {' and '.join(sorted(kinds))}; a stack has one kind")

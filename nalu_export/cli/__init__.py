@@ -1,5 +1,6 @@
 """The command line: parses, calls one function, shows the result, chooses the exit code."""
 
+import io
 import sys
 
 import click
@@ -9,26 +10,31 @@ from nalu_export import __version__
 from nalu_export.cli.check import check
 from nalu_export.cli.export import export
 from nalu_export.cli.inspect import inspect
+from nalu_export.cli.text import printable
 from nalu_export.errors import NaluExportError
 
 
 class _Group(DefaultGroup):  # type: ignore[misc]
     """``export`` needs no verb; a user's error is one line and an exit code, a bug keeps its traceback."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Left to itself, the group takes the h of `-ohead.onnx` for its own -h, and the -- before a file name away.
+        own = {name for parameter in self.get_params(ctx) for name in parameter.opts}
+        if args and args[0] not in own and args[0] not in self.commands:
+            args = [self.default_cmd_name, *args]
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
+
     def invoke(self, ctx: click.Context) -> object:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A name that the terminal's encoding does not have must not end in a traceback.
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except NaluExportError as error:
-            click.echo(f"nalu-export: {_printable(str(error))}", err=True)
+            click.echo(f"nalu-export: {printable(str(error))}", err=True)
             ctx.exit(error.exit_code)
-
-
-def _printable(text: str) -> str:
-    """One line that a terminal shows as it is: names from a file may hold line feeds or escape sequences."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text.encode("utf-8", "backslashreplace").decode()
-    )
 
 
 @click.group(

@@ -1,6 +1,5 @@
 """``nalu-export check MODEL ARTIFACT``."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import click
 from nalu_export import runtimes
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import model_option, seed_option, size_option
+from nalu_export.cli.text import printable, to_json
 from nalu_export.errors import EXIT_PARITY_FAILED, InputError
 
 
@@ -26,7 +26,7 @@ from nalu_export.errors import EXIT_PARITY_FAILED, InputError
 @click.option("--atol", type=float, help="The same, absolute part.")
 @click.option(
     "--samples",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 10**6),
     help="Samples of each input family; by default 1024, for images 48.",
 )
 @seed_option
@@ -57,6 +57,8 @@ def check(
 
     A TorchScript ARTIFACT is run to be checked, and so is code that somebody put into it.
     """
+    if json_file is not None:
+        _refuse_overwriting(json_file, model, artifact)
     with lean_imports():
         from nalu_export.checking import check as run
         from nalu_export.cli.progress import stages
@@ -67,7 +69,7 @@ def check(
         tell("checking")
         report = run(model, artifact, names, input_size=input_size, model=factory, **options)
     if json_file is not None:
-        text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False)
+        text = to_json(report.to_dict())
         if to_stdout:
             click.echo(text)
         else:
@@ -75,11 +77,22 @@ def check(
     if not quiet and not to_stdout:
         out = console()
         show_report(out, report)
-        out.print(f"{'passed' if report.passed else 'FAILED'}: {report.summary()}", markup=False, soft_wrap=True)
+        verdict = "passed" if report.passed else "FAILED"
+        out.print(f"{verdict}: {printable(report.summary())}", markup=False, soft_wrap=True)
     if not report.passed:
         if quiet or to_stdout:
-            click.echo(f"nalu-export: {report.summary()}", err=True)
+            click.echo(f"nalu-export: {printable(report.summary())}", err=True)
         context.exit(EXIT_PARITY_FAILED)
+
+
+def _refuse_overwriting(report: Path, *files: Path) -> None:
+    for file in files:
+        try:
+            same = report.samefile(file)
+        except OSError:  # one of them is not there
+            continue
+        if same:
+            raise InputError(f"{report}: is {file} itself; choose another path for the report")
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 from nalu_export import formats
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import model_option, seed_option, size_option
+from nalu_export.cli.text import to_json
 from nalu_export.errors import ParityError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _show(report: Report | None, artifact: Artifact | None, *, as_json: bool) ->
                 "notes": list(artifact.notes),
                 "metadata": artifact.metadata,
             } | found
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        click.echo(to_json(found))
         return
     from nalu_export.cli.show import artifact_line, console, show_report
 

@@ -1,12 +1,12 @@
 """``nalu-export inspect FILE``."""
 
-import json
 from pathlib import Path
 
 import click
 
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import model_option
+from nalu_export.cli.text import to_json
 
 
 @click.command()
@@ -22,6 +22,6 @@ def inspect(file: Path, factory: str | None, trust: bool, as_json: bool) -> None
 
     found = run(file, factory, trust=trust)
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        click.echo(to_json(found))
     else:
         show_inspection(console(), found)

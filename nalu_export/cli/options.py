@@ -16,5 +16,5 @@ model_option = click.option(
     help="Function that builds the module, for a model with layers of your own. This runs your code.",
 )
 seed_option = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the check's inputs."
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the check's inputs."
 )

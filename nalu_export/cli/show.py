@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nalu_export.cli.text import printable
+
 if TYPE_CHECKING:  # these import torch
     from nalu_export.artifact import Artifact
     from nalu_export.parity import Report, Row
@@ -19,9 +21,9 @@ MIN_WIDTH = 100
 
 def console(*, stderr: bool = False) -> Console:
     """A console that does not wrap a table to 80 columns where there is no terminal."""
-    found = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    found = Console(stderr=stderr, highlight=False, emoji=False, soft_wrap=False)
     if not found.is_terminal:
-        found = Console(stderr=stderr, highlight=False, width=MIN_WIDTH, no_color=True)
+        found = Console(stderr=stderr, highlight=False, emoji=False, width=MIN_WIDTH, no_color=True)
     return found
 
 
@@ -105,11 +107,11 @@ def show_inspection(out: Console, found: dict[str, Any]) -> None:
         for index, (name, values) in enumerate(lines):
             first = index == 0
             table.add_row(
-                (layer["path"] or "(model)") if first else "",
-                layer["type"] if first else "",
-                f"{layer.get('in_features', '?')} → {layer.get('out_features', '?')}" if first else "",
-                f"{layer['eps']:g}" if first and "eps" in layer else "",
-                name,
+                (_cell(layer["path"]) or "(model)") if first else "",
+                _cell(layer["type"]) if first else "",
+                _cell(f"{layer.get('in_features', '?')} → {layer.get('out_features', '?')}") if first else "",
+                _cell(layer["eps"]) if first and "eps" in layer else "",
+                _cell(name),
                 *([_percent(values[key]) for key in ("at_-1", "at_0", "at_1")] if values else ["", "", ""]),
                 f"{values['farthest']:.2g}" if values else "",
                 f"{_percent(gate['add'])} / {_percent(gate['multiply'])}" if gate and first else "",
@@ -134,14 +136,21 @@ def show_inspection(out: Console, found: dict[str, Any]) -> None:
         "parameters",
     ):
         if found.get(key) is not None:
-            out.print(f"{key}: {found[key]}")
+            out.print(f"{key}: {printable(str(found[key]))}", markup=False)
     for key in ("inputs", "outputs"):
         for spec in found.get(key, []):
-            out.print(f"{key[:-1]}: {spec['name']} {spec['dtype']} {_shape(spec['shape'])}", markup=False)
+            line = f"{key[:-1]}: {spec['name']} {spec['dtype']} {_shape(spec['shape'])}"
+            out.print(printable(line), markup=False)
     if "parity" in found:
-        out.print("parity: " + ", ".join(f"{key} {value}" for key, value in found["parity"].items()), markup=False)
+        line = "parity: " + ", ".join(f"{key} {value}" for key, value in found["parity"].items())
+        out.print(printable(line), markup=False)
     for note in found.get("notes", []):
         out.print(f"note: {note}", markup=False)
+
+
+def _cell(value: object) -> str:
+    """A value from a file as a table shows it: nothing in it is markup or an escape sequence."""
+    return escape(printable(f"{value:g}" if isinstance(value, float) else str(value)))
 
 
 def _shape(shape: list[int | str]) -> str:

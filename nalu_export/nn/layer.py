@@ -20,7 +20,10 @@ class ArithmeticLayer(nn.Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        ArithmeticLayer.registry[cls.__name__] = cls
+        held = ArithmeticLayer.registry.get(cls.__name__)
+        # A user's class of the same name must not become what a file means by, say, NALUCell.
+        if held is None or not held.__module__.startswith("nalu_export."):
+            ArithmeticLayer.registry[cls.__name__] = cls
 
     def effective_weights(self) -> Mapping[str, Tensor]:
         """The weights that should end near −1, 0 or 1, by name; empty where the idea does not apply."""
@@ -44,6 +47,6 @@ def constructor_arguments(module: nn.Module) -> dict[str, Any]:
             arguments.update(value)
             continue
         value = value is not None if name == "bias" else value
-        if not (own and value == parameter.default):
+        if not (own and type(value) is type(parameter.default) and value == parameter.default):
             arguments[name] = value
     return arguments

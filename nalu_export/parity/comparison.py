@@ -110,7 +110,7 @@ def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) 
     with np.errstate(invalid="ignore"):
         e = _ratio(np.abs(single - expected.reference), expected.error, finite)
     wrong = mismatch | (_beyond_torch(single, expected, tolerance) if tolerance.against_torch else e > tolerance.limit)
-    order = np.where(mismatch, np.inf, e).reshape(len(out), -1).max(axis=1, initial=0.0)
+    order = np.where(mismatch, np.inf, e).max(axis=tuple(range(1, out.ndim)), initial=0.0)
     return Comparison(
         samples=len(out),
         max_e=float(e.max(initial=0.0)),

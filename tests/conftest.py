@@ -1,0 +1,45 @@
+"""Models that every part of the suite uses, all seeded."""
+
+import pytest
+import torch
+from torch import nn
+
+from nalu_export import NAC, NALU, BackboneHead, NALUCell, build_head
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def nalu() -> NALU:
+    """A stack of two NALU cells, 4 → 5 → 2."""
+    return NALU(4, 5, 2)
+
+
+@pytest.fixture
+def nac() -> NAC:
+    """A stack of two NAC cells, 4 → 3 → 2."""
+    return NAC(4, 3, 2)
+
+
+@pytest.fixture
+def image_model() -> BackboneHead:
+    """A small CNN with a NALU head; any image size works."""
+    backbone = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2))
+    model = build_head(backbone, 4, [6], "classification", 3, pool="sum")
+    norm = backbone[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    norm.running_mean.uniform_(-0.5, 0.5)
+    return model.eval()
+
+
+def saturated(cell: NALUCell) -> NALUCell:
+    """The cell with effective weights −1, 0 and 1 to float32, mostly 0, as an ideally trained one has them."""
+    with torch.no_grad():
+        used = torch.rand(cell.W_hat.shape) < 4.0 / cell.in_features
+        cell.W_hat.copy_(torch.randint(-1, 2, cell.W_hat.shape) * used * 20.0)
+        cell.M_hat.fill_(20.0)
+    return cell

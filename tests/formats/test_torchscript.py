@@ -1,0 +1,157 @@
+"""nalu_export.formats.torchscript: loads without this package, in any process the same bytes."""
+
+import hashlib
+import io
+import itertools
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from nalu_export import NAC, NALU, BackboneHead, InputError, NACCell, _jit
+from nalu_export.formats.base import EmitOptions
+from nalu_export.formats.torchscript import FORMAT, METADATA
+from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
+
+
+def _emit(model: nn.Module, options: EmitOptions) -> bytes:
+    return FORMAT.emit(model, options).to_bytes({"nalu_export.tool": "test"})
+
+
+@pytest.mark.parametrize(("weights", "compute"), list(itertools.product(WEIGHTS, COMPUTE)))
+@pytest.mark.parametrize("model", [NAC(3, 4, 2), NALU(3, 4, 2), NALU(3, 4, 2, tied=False, gate="row"), NACCell(3, 2)])
+def test_every_mode_computes_the_model_for_every_batch(model: nn.Module, weights: Weights, compute: Compute) -> None:
+    module = _jit.load(_emit(model, EmitOptions((3,), weights, compute)))
+    for batch in (0, 1, 2, 17):
+        x = torch.rand(batch, 3) * 10 - 5
+        torch.testing.assert_close(module(x), model(x), rtol=2e-5, atol=1e-5)
+
+
+def test_names_of_the_weights_by_mode(nalu: NALU) -> None:
+    folded = FORMAT.read_weights(_emit(nalu, EmitOptions((4,))), trust=True)
+    live = FORMAT.read_weights(_emit(nalu, EmitOptions((4,), "live")), trust=True)
+    assert folded is not None
+    assert live is not None
+    assert set(folded) == {f"layers.{k}.{name}" for k in (0, 1) for name in ("W", "G")}
+    assert set(live) == set(nalu.state_dict())
+
+
+def test_weights_are_not_read_without_trust(nalu: NALU) -> None:
+    assert FORMAT.read_weights(_emit(nalu, EmitOptions((4,))), trust=False) is None
+
+
+def test_a_scripted_backbone_takes_any_size(image_model: BackboneHead) -> None:
+    draft = FORMAT.emit(image_model, EmitOptions((1, 8, 8)))
+    assert draft.notes == ()
+    assert draft.inputs[0].shape == ("batch", 1, "height", "width")
+    module = _jit.load(draft.to_bytes({}))
+    for shape in [(1, 1, 8, 8), (3, 1, 9, 7), (2, 1, 24, 8)]:
+        x = torch.rand(shape)
+        torch.testing.assert_close(module(x), image_model(x))
+
+
+def test_what_cannot_be_scripted_is_traced_and_said() -> None:
+    class Unscriptable(nn.Module):
+        def forward(self, *args: torch.Tensor) -> torch.Tensor:
+            return sum(args, torch.zeros(()))
+
+    draft = FORMAT.emit(nn.Sequential(Unscriptable(), NALU(3, 1)), EmitOptions((3,)))
+    assert "it was traced" in draft.notes[0]
+
+
+def test_the_model_is_not_changed(image_model: BackboneHead) -> None:
+    before = list(image_model.state_dict())
+    FORMAT.emit(image_model, EmitOptions((1, 8, 8)))
+    assert list(image_model.state_dict()) == before
+    assert isinstance(image_model.head, NALU)
+
+
+def test_the_archive_names_no_folder_and_holds_no_example(image_model: BackboneHead) -> None:
+    data = _emit(image_model, EmitOptions((1, 8, 8)))
+    assert not re.search(rb"/(work|home|root|usr|tmp)/|site-packages|debug_pkl|traced_inputs", data)
+
+
+def test_metadata_is_an_extra_file(nalu: NALU) -> None:
+    data = FORMAT.emit(nalu, EmitOptions((4,))).to_bytes({"b": "2", "a": "ε"})
+    assert FORMAT.recognises(data)
+    assert FORMAT.read_metadata(data) == {"a": "ε", "b": "2"}
+    extra = {METADATA: ""}
+    with _jit.quiet():
+        torch.jit.load(io.BytesIO(data), _extra_files=extra)  # type: ignore[no-untyped-call]
+    assert "ε" in str(extra[METADATA]) or "\\u03b5" in str(extra[METADATA]) or b"\xce\xb5" in bytes(extra[METADATA])  # type: ignore[call-overload]
+
+
+def _archive(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def test_other_files_are_told_apart() -> None:
+    buffer = io.BytesIO()
+    torch.save({"W_hat": torch.zeros(1)}, buffer)
+    for other in (b"", b"PK", b"PK\x03\x04 not a zip", buffer.getvalue(), _archive({"a/constants.pkl": b""})):
+        assert not FORMAT.recognises(other)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
+def test_damaged_metadata_is_one_line(content: bytes) -> None:
+    data = _archive({"a/constants.pkl": b"", "a/code/x.py": b"", f"a/extra/{METADATA}": content})
+    with pytest.raises(InputError, match=f"its extra file {METADATA} is"):
+        FORMAT.read_metadata(data)
+
+
+_EXPORT = """
+import hashlib, sys, warnings
+import torch
+from torch import nn
+from nalu_export import NALU, build_head, _jit
+from nalu_export.formats.base import EmitOptions
+from nalu_export.formats.torchscript import FORMAT
+if sys.argv[1] == "busy":
+    for module in (nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()), NALU(2, 1), nn.Conv2d(1, 1, 2)):
+        with _jit.quiet():
+            torch.jit.script(module)
+torch.manual_seed(0)
+model = build_head(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 2)), 4, [5], "regression", 1).eval()
+for _ in range(2):
+    print(hashlib.sha256(FORMAT.emit(model, EmitOptions((1, 9, 9))).to_bytes({})).hexdigest())
+"""
+
+
+def test_every_process_writes_the_same_bytes(tmp_path: Path) -> None:
+    """Whatever was scripted before, from whatever folder, and however often: torch alone numbers classes anew."""
+    digests: set[str] = set()
+    for state, folder in (("fresh", Path.cwd()), ("busy", tmp_path)):
+        run = subprocess.run(
+            [sys.executable, "-c", _EXPORT, state], cwd=folder, capture_output=True, text=True, check=True
+        )
+        digests |= set(run.stdout.split())
+    assert len(digests) == 1
+
+
+def test_an_archive_loads_where_this_package_is_not(image_model: BackboneHead, tmp_path: Path) -> None:
+    path = tmp_path / "model.torchscript.pt"
+    path.write_bytes(_emit(image_model, EmitOptions((1, 8, 8))))
+    x = torch.rand(2, 1, 9, 9)
+    torch.save({"x": x, "y": image_model(x).detach()}, tmp_path / "golden.pt")
+    code = (
+        "import sys, warnings; warnings.simplefilter('ignore'); sys.modules['nalu_export'] = None\n"
+        "import torch; g = torch.load('golden.pt'); m = torch.jit.load('model.torchscript.pt')\n"
+        "torch.testing.assert_close(m(g['x']), g['y'])"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
+def test_digest_of_an_emission_depends_on_the_weights(nalu: NALU) -> None:
+    first = hashlib.sha256(_emit(nalu, EmitOptions((4,)))).digest()
+    with torch.no_grad():
+        next(nalu.parameters()).add_(1.0)
+    assert hashlib.sha256(_emit(nalu, EmitOptions((4,)))).digest() != first
