@@ -56,6 +56,9 @@ def _artifact_statistics(artifact: Artifact, *, trust: bool) -> dict[str, Any] |
 
     try:
         tensors = formats.get(artifact.format).read_weights(artifact.data, trust=trust)
-        return None if tensors is None else artifact_statistics(artifact.metadata.get("layers", []), tensors)
+        if tensors is None:
+            return None
+        layers, folded = artifact.metadata.get("layers", []), artifact.metadata.get("weights") != "live"
+        return artifact_statistics(layers, tensors, folded=folded)
     except InputError as error:
         raise InputError(f"{artifact.path}: {error}") from error

@@ -45,12 +45,12 @@ def weight_statistics(model: nn.Module) -> dict[str, dict[str, Any]]:
 
 
 def artifact_statistics(
-    layers: list[dict[str, Any]], tensors: Mapping[Any, NDArray[np.generic]]
+    layers: list[dict[str, Any]], tensors: Mapping[Any, NDArray[np.generic]], *, folded: bool
 ) -> dict[str, dict[str, Any]]:
     """The same for an exported file, from its layer table and its tensors.
 
-    A folded file holds the effective weights. From a live one the layer is built again and computes them, so that
-    the formula stays in one place.
+    A folded file holds the effective weights under their names. From a live one the layer is built again and computes
+    them, so that the formula stays in one place.
 
     Raises:
         InputError: the tensors of a layer are not in the file, or not those that the layer table speaks of.
@@ -66,8 +66,13 @@ def artifact_statistics(
         if not found:
             raise InputError(f"the file has no tensors of its layer {short(row['path'] or row['type'])}")
         layer = build({"type": row["type"], "args": {k: v for k, v in row.items() if k not in ("path", "type")}})
+        if not isinstance(layer, ArithmeticLayer):
+            raise InputError(
+                f"its layer {short(row['path'] or row['type'])} is a {row['type']}, which is not arithmetic"
+            )
         try:
-            table[row["path"]] = _artifact_cell(layer, {name: torch.from_numpy(value) for name, value in found.items()})
+            values = {name: torch.from_numpy(value) for name, value in found.items()}
+            table[row["path"]] = _artifact_cell(layer, values, folded=folded)
         except (RuntimeError, TypeError, IndexError) as error:
             # torch's words for a shape that is not the layer's, and for a type that it does not have.
             raise InputError(
@@ -76,13 +81,16 @@ def artifact_statistics(
     return table
 
 
-def _artifact_cell(layer: nn.Module, found: dict[str, Tensor]) -> dict[str, Any]:
-    raw = {name for name, _ in layer.named_parameters()}
-    if raw <= found.keys():
-        layer.load_state_dict({name: found[name] for name in raw}, assign=True)
-        weights = layer.effective_weights() if isinstance(layer, ArithmeticLayer) else {}
-    else:
-        weights = {name: value for name, value in found.items() if name != "G" and value.is_floating_point()}
+def _artifact_cell(layer: ArithmeticLayer, found: dict[str, Tensor], *, folded: bool) -> dict[str, Any]:
+    # By name: at the top level of a file there are also the literals of the formula (1e-10:float32).
+    wanted = layer.effective_weights() if folded else dict(layer.named_parameters())
+    weights: Mapping[str, Tensor] = {name: found[name] for name in wanted if name in found}
+    for name, value in weights.items():
+        if value.shape != wanted[name].shape:
+            raise TypeError(f"{name} has shape {tuple(value.shape)}, not {tuple(wanted[name].shape)}")
+    if not folded:
+        layer.load_state_dict(weights, assign=True)
+        weights = layer.effective_weights()
     return _cell_statistics(weights, found.get("G"))
 
 

@@ -188,7 +188,7 @@ def test_a_model_without_arithmetic_is_refused() -> None:
 def test_a_weight_that_is_not_finite_is_refused_by_name(value: float) -> None:
     model = NAC(2, 1)
     with torch.no_grad():
-        model.layers[0].M_hat[0, 1] = value  # type: ignore[index, union-attr]
+        model.get_parameter("layers.0.M_hat")[0, 1] = value
     with pytest.raises(InputError, match=r"layers\.0\.M_hat has 1 values that are NaN or infinite"):
         prepare(model)
 

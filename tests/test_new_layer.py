@@ -15,7 +15,7 @@ from nalu_export.inspecting import inspect
 
 
 class ToyMultiplier(ArithmeticLayer):
-    """``y_o = Π_i (x_i W_oi + 1 − W_oi)`` with ``W = clamp(w, 0, 1)``: the NMU of Madsen and Johansen, as an outsider's."""
+    """``y_o = Π_i (x_i W_oi + 1 − W_oi)``, ``W = clamp(w, 0, 1)``: the NMU of Madsen and Johansen, as an outsider's."""
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
@@ -33,9 +33,7 @@ class ToyMultiplier(ArithmeticLayer):
 @pytest.mark.parametrize("weights", ["folded", "live"])
 @pytest.mark.parametrize("compute", ["float32", "float64"])
 def test_it_exports_and_checks(tmp_path: Path, name: str, weights: str, compute: str) -> None:
-    artifact = nalu_export.export(
-        ToyMultiplier(5, 3), tmp_path / "toy", format=name, weights=weights, compute=compute
-    )
+    artifact = nalu_export.export(ToyMultiplier(5, 3), tmp_path / "toy", format=name, weights=weights, compute=compute)
     assert artifact.report.passed
     assert artifact.metadata["layers"] == [{"path": "", "type": "ToyMultiplier", "in_features": 5, "out_features": 3}]
     assert nalu_export.check(ToyMultiplier(5, 3), artifact).passed is False

@@ -204,7 +204,9 @@ def test_what_torch_cannot_export_is_one_line() -> None:
             return x if x.sum() > 0 else -x
 
     model = nn.Sequential(nn.Linear(2, 3), Branching(), NALU(3, 1))
-    with pytest.raises(InputError, match=r"^torch\.onnx cannot export what surrounds the arithmetic layers: .+") as error:
+    with pytest.raises(
+        InputError, match=r"^torch\.onnx cannot export what surrounds the arithmetic layers: .+"
+    ) as error:
         FORMAT.emit(model, EmitOptions((2,)))
     assert "\n" not in str(error.value)
 
@@ -222,4 +224,3 @@ def test_a_layer_that_is_never_called_is_named() -> None:
 
     with pytest.raises(InputError, match="never calls its arithmetic layer idle"):
         FORMAT.emit(Idle(), EmitOptions((2,)))
-

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import itertools
+import json
 import re
 import subprocess
 import sys
@@ -80,10 +81,10 @@ def test_metadata_is_an_extra_file(nalu: NALU) -> None:
     data = FORMAT.emit(nalu, EmitOptions((4,))).to_bytes({"b": "2", "a": "ε"})
     assert FORMAT.recognises(data)
     assert FORMAT.read_metadata(data) == {"a": "ε", "b": "2"}
-    extra = {METADATA: ""}
+    extra: dict[str, str | bytes] = {METADATA: ""}
     with _jit.quiet():
         torch.jit.load(io.BytesIO(data), _extra_files=extra)  # type: ignore[no-untyped-call]
-    assert "ε" in str(extra[METADATA]) or "\\u03b5" in str(extra[METADATA]) or b"\xce\xb5" in bytes(extra[METADATA])  # type: ignore[call-overload]
+    assert json.loads(extra[METADATA])["a"] == "ε"
 
 
 def _archive(members: dict[str, bytes]) -> bytes:

@@ -1,6 +1,7 @@
 """nalu_export.parity.check: right files pass, and each planted fault is found."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,6 +16,7 @@ from nalu_export.formats.base import EmitOptions
 from nalu_export.parity import CheckOptions, Report, check_bytes
 from tests.conftest import saturated
 
+Array = np.ndarray[Any, np.dtype[Any]]
 OPTIONS = CheckOptions(samples=128)
 
 
@@ -56,10 +58,11 @@ def test_one_trained_cell_stays_within_five_roundoffs(size: int) -> None:
 
 
 def _initializer(proto: onnx.ModelProto, name: str) -> onnx.TensorProto:
-    return next(tensor for tensor in proto.graph.initializer if tensor.name == name)
+    found: onnx.TensorProto = next(tensor for tensor in proto.graph.initializer if tensor.name == name)
+    return found
 
 
-def _edit(proto: onnx.ModelProto, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:  # type: ignore[type-arg]
+def _edit(proto: onnx.ModelProto, name: str, change: Callable[[Array], Array]) -> None:
     tensor = _initializer(proto, name)
     tensor.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(tensor)).astype(np.float32), name))
 
@@ -73,7 +76,7 @@ def _eps_changed(proto: onnx.ModelProto) -> None:
 
 
 def _weight_off_by_a_thousandth(proto: onnx.ModelProto) -> None:
-    def change(value: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def change(value: Array) -> Array:
         changed = value.copy()
         changed.flat[np.abs(changed).argmax()] *= 1.001
         return changed
@@ -100,11 +103,11 @@ def _abs_dropped(proto: onnx.ModelProto) -> None:
 
 
 def _output_scaled(proto: onnx.ModelProto) -> None:
-    _append(proto, "Mul", numpy_helper.from_array(np.float32(1.00001), "fault"))
+    _append(proto, "Mul", numpy_helper.from_array(np.array(1.00001, np.float32), "fault"))
 
 
 def _output_offset(proto: onnx.ModelProto) -> None:
-    _append(proto, "Add", numpy_helper.from_array(np.float32(1e-6), "fault"))
+    _append(proto, "Add", numpy_helper.from_array(np.array(1e-6, np.float32), "fault"))
 
 
 def _nan_lane(proto: onnx.ModelProto) -> None:
@@ -250,5 +253,5 @@ def test_wrong_options_are_refused(options: dict[str, float], message: str) -> N
 
 
 def test_an_unknown_runtime_is_refused_with_the_list(nalu: NALU) -> None:
-    with pytest.raises(InputError, match="runtime is 'abacus'; allowed: onnxruntime-cpu, onnxruntime-cuda, torch, torch"):
+    with pytest.raises(InputError, match="runtime is 'abacus'; allowed: onnxruntime-cpu, onnxruntime-cuda, torch"):
         check_bytes(nalu, b"", [(4,)], "float32", ["abacus"], OPTIONS)

@@ -47,7 +47,7 @@ def _perturbed(x: Tensor, size: float) -> Conditioned:
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("size", [1.0, 1e3, 1e6])
-def test_a_perturbation_of_u_D_moves_the_result_by_no_more_than_u_D(name: str, size: float) -> None:
+def test_a_perturbed_argument_moves_the_result_by_no_more_than_its_error(name: str, size: float) -> None:
     function, rest = CASES[name]
     x = _perturbed(_X.abs() if name == "log" else _X, size)
     flipped = Conditioned(x.value.flip(-1), x.size.flip(-1), x.error.flip(-1), x.overflow)

@@ -41,7 +41,7 @@ def test_it_runs_every_batch_and_says_where(nalu: NALU, name: str, where: str) -
         out = session.run(x)
         assert out.dtype == np.float32
         with torch.no_grad():
-            np.testing.assert_allclose(out, nalu(torch.from_numpy(x)).numpy(), rtol=1e-5)
+            np.testing.assert_allclose(out.astype(np.float32), nalu(torch.from_numpy(x)).numpy(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["onnxruntime-cpu", "torchscript"])

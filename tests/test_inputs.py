@@ -1,0 +1,179 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nalu_export import NAC, NALU, ArithmeticLayer, BackboneHead, InputError, NALUCell, build_head
+from nalu_export.inputs import DEFAULT_SIZE, MAX_PIXELS, free_sizes, runs, sample_shape, sweep
+
+
+def convolutional(pool: str | None = "avg", **options: Any) -> BackboneHead:
+    backbone = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2))
+    return build_head(backbone, 3, [4], "classification", 5, pool=pool, **options).eval()
+
+
+def flattened(height: int, width: int) -> nn.Sequential:
+    """A plain torch model that takes one image size only."""
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2 * (height - 2) * (width - 2), 3), NAC(3, 1))
+
+
+@pytest.mark.parametrize(
+    ("make", "size", "expected"),
+    [
+        (lambda: NAC(7, 2), None, (7,)),
+        (lambda: NALUCell(1, 2), None, (1,)),
+        (lambda: nn.Sequential(NALU(3, 2), nn.Linear(2, 1)), None, (3,)),
+        (lambda: nn.Sequential(nn.Linear(6, 3), nn.BatchNorm1d(3), NAC(3, 1)).eval(), None, (6,)),
+        (lambda: nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 3), NAC(3, 1)), None, (4,)),
+        (convolutional, None, (2, *DEFAULT_SIZE)),
+        (convolutional, (8, 24), (2, 8, 24)),
+        (convolutional, [9, 7], (2, 9, 7)),
+        (lambda: flattened(32, 32), None, (1, 32, 32)),
+        (lambda: flattened(6, 9), (6, 9), (1, 6, 9)),
+        (lambda: convolutional(None, feature_size=(3, 11)), (8, 24), (2, 8, 24)),
+    ],
+)
+def test_sample_shape(make: Callable[[], nn.Module], size: Any, expected: tuple[int, ...]) -> None:
+    assert sample_shape(make(), size) == expected
+
+
+def test_a_layer_that_does_not_say_how_many_inputs_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ArithmeticLayer, "registry", dict(ArithmeticLayer.registry))
+
+    class Scaled(ArithmeticLayer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gain = nn.Parameter(torch.tensor(2.0))
+            self.weight = nn.Parameter(torch.ones(5))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.weight * self.gain
+
+    assert sample_shape(Scaled(), None) == (5,)
+
+
+POSITIVE = "it must be an integer of at least 1"
+
+
+@pytest.mark.parametrize(
+    ("make", "size", "text"),
+    [
+        (lambda: NAC(4, 2), (8, 8), "input_size is given, but the model takes 4 features, not images"),
+        (convolutional, (0, 8), f"input_size[0] is 0; {POSITIVE}"),
+        (convolutional, (8, -1), f"input_size[1] is -1; {POSITIVE}"),
+        (convolutional, (8, 8.0), f"input_size[1] is 8.0; {POSITIVE}"),
+        (convolutional, (8,), "input_size is (8,); it must be height and width"),
+        (convolutional, (8, 8, 8), "input_size is (8, 8, 8); it must be height and width"),
+        (convolutional, 8, "input_size is 8; it must be height and width"),
+        (convolutional, "88", "input_size is '88'; it must be height and width"),
+        (
+            convolutional,
+            (2**13, 2**13),
+            f"input_size is 8192×8192; at most {MAX_PIXELS} pixels are allowed",
+        ),
+        (
+            convolutional,
+            (1, 1),
+            "the model does not run on 2×1×1 images (Calculated padded input size per channel: (1 x 1). "
+            "Kernel size: (3 x 3). Kernel size can't be greater than actual input size); give another --input-size H W",
+        ),
+        (
+            lambda: flattened(6, 9),
+            None,
+            "the model does not run on 1×32×32 images (mat1 and mat2 shapes cannot be multiplied (2x1800 and 56x3)); "
+            "give another --input-size H W",
+        ),
+        (
+            lambda: convolutional(None, feature_size=(3, 11)),
+            None,
+            "the model flattens a feature map of 3×11; say which image size gives it with --input-size H W",
+        ),
+        (
+            lambda: convolutional(None, feature_size=(3, 11)),
+            (9, 9),
+            "the model does not run on 2×9×9 images (mat1 and mat2 shapes cannot be multiplied (2x36 and 132x5)); "
+            "give another --input-size H W",
+        ),
+        (
+            lambda: nn.Sequential(NAC(2, 3), nn.Linear(4, 1)),
+            None,
+            "the model does not run on 2 features: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x1)",
+        ),
+        (
+            lambda: nn.Sequential(nn.Conv1d(1, 2, 3), nn.Flatten(), NAC(8, 1)),
+            None,
+            "the model does not run on 8 features: .+",
+        ),
+        (lambda: nn.Sequential(nn.ReLU()), None, "Sequential has no layer that tells the number of its inputs"),
+        (
+            lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.Softmax("x"), nn.Flatten(), NAC(2, 1)),  # type: ignore[arg-type]
+            None,
+            "the model does not run on 1×32×32 images (.*softmax.*); give another --input-size H W",
+        ),
+    ],
+)
+def test_refused(make: Callable[[], nn.Module], size: Any, text: str) -> None:
+    pattern = text.replace("(", r"\(").replace(")", r"\)").replace("[", r"\[").replace("]", r"\]")
+    with pytest.raises(InputError, match=f"^{pattern}$"):
+        sample_shape(make(), size)
+
+
+def test_forward_of_the_user_may_raise_anything() -> None:
+    class Broken(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = NAC(2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            raise KeyError("table")
+
+    with pytest.raises(InputError, match=r"^the model does not run on 2 features: 'table'$"):
+        sample_shape(Broken(), None)
+
+
+@pytest.mark.parametrize(("shape", "expected"), [((1, 6, 9), True), ((1, 6, 8), False), ((2, 6, 9), False)])
+def test_runs(shape: tuple[int, ...], expected: bool) -> None:
+    assert runs(flattened(6, 9), shape) is expected
+
+
+def test_running_leaves_no_gradient() -> None:
+    model = NALU(3, 1)
+    assert runs(model, (3,))
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        (("batch", 4), False),
+        (("batch", 1, 8, 8), False),
+        (("batch", 1, "height", "width"), True),
+        (("batch", 1, 8, "width"), True),
+    ],
+)
+def test_free_sizes(shape: tuple[int | str, ...], expected: bool) -> None:
+    assert free_sizes(shape) is expected
+
+
+def test_sweep_takes_other_sizes() -> None:
+    assert sweep(convolutional(), (2, 8, 24)) == [
+        (2, 8, 24),
+        (2, 9, 27),
+        (2, 16, 24),
+        (2, 8, 49),
+        (2, 4, 16),
+    ]
+
+
+def test_sweep_leaves_out_what_the_model_does_not_take() -> None:
+    assert sweep(flattened(6, 9), (1, 6, 9)) == [(1, 6, 9)]
+    assert (2, 2, 2) not in sweep(convolutional(), (2, 4, 4))
+
+
+def test_sweep_repeats_no_size() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), NAC(2, 1))
+    shapes = sweep(model, (1, 1, 1))
+    assert len(set(shapes)) == len(shapes) == 4
+    assert shapes[0] == (1, 1, 1)
