@@ -16,7 +16,7 @@ from nalu_export import formats
 from nalu_export.artifact import Artifact, check_target, encode_metadata, write_atomically
 from nalu_export.checkpoints import Checkpoint, read_checkpoint
 from nalu_export.checkpoints.read import Factory
-from nalu_export.errors import InputError, ParityError
+from nalu_export.errors import InputError, ParityError, RuntimeUnavailableError
 from nalu_export.formats.base import Draft, EmitOptions, Format
 from nalu_export.graph.parts import arithmetic_parts
 from nalu_export.inputs import free_sizes, sample_shape, sweep
@@ -195,10 +195,13 @@ def _size_problem(
         return "the model runs at no other size"
     data = draft.to_bytes({})
     options = CheckOptions(samples=PROOF_SAMPLES, seed=settings.seed)
-    for shape in shapes[1:]:
-        report = check_bytes(model, data, [shape], settings.compute, [kind.runtime], options)
-        if not report.passed:
-            return f"at {shape[1]}×{shape[2]} {report.summary()}"
+    try:
+        for shape in shapes[1:]:
+            report = check_bytes(model, data, [shape], settings.compute, [kind.runtime], options)
+            if not report.passed:
+                return f"at {shape[1]}×{shape[2]} {report.summary()}"
+    except RuntimeUnavailableError as error:
+        return f"other sizes could not be tried: {error}"
     return None
 
 

@@ -16,7 +16,17 @@ import torch
 from torch import nn
 
 import nalu_export
-from nalu_export import NAC, NALU, BackboneHead, InputError, NALUCell, ParityError, build_head, formats
+from nalu_export import (
+    NAC,
+    NALU,
+    BackboneHead,
+    InputError,
+    NALUCell,
+    ParityError,
+    RuntimeUnavailableError,
+    build_head,
+    formats,
+)
 from nalu_export.artifact import read_artifact
 from nalu_export.exporting import prepare
 from nalu_export.formats.base import Draft, EmitOptions
@@ -123,6 +133,21 @@ def test_a_flattened_map_fixes_the_size(tmp_path: Path, name: str) -> None:
     assert "the image size is fixed at 6×6" in artifact.notes[0]
     with pytest.raises(InputError, match="flattens a feature map of 4×4; say which image size"):
         nalu_export.export(model, tmp_path / "a", format=name)
+
+
+def test_without_a_runtime_an_unchecked_export_keeps_the_size_that_it_knows(
+    image_model: BackboneHead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> object:
+        raise RuntimeUnavailableError("onnxruntime-cpu: onnxruntime is not installed")
+
+    monkeypatch.setattr("nalu_export.runtimes.onnxruntime_cpu.import_onnxruntime", missing)
+    artifact = nalu_export.export(image_model, tmp_path / "a.onnx", input_size=(8, 8), check=False)
+    assert artifact.metadata["inputs"][0]["shape"] == ["batch", 1, 8, 8]
+    assert artifact.notes[0].endswith("other sizes could not be tried: onnxruntime-cpu: onnxruntime is not installed")
+    with pytest.raises(RuntimeUnavailableError):
+        nalu_export.export(image_model, tmp_path / "b.onnx", input_size=(8, 8))
+    assert not (tmp_path / "b.onnx").exists()
 
 
 def test_weights_of_another_precision_are_converted_and_said(tmp_path: Path) -> None:

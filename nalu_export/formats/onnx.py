@@ -23,6 +23,9 @@ OPSETS = range(17, 25)
 LEAVES = "nalu_export"
 AXES = {0: "batch", 2: "height", 3: "width"}
 
+# protobuf's limit, less what nodes and metadata need.
+LARGEST_FILE = 2**31 - 2**24
+
 _FLOAT32 = np.dtype(np.float32)
 
 
@@ -33,7 +36,13 @@ class OnnxDraft(Draft):
     proto: onnx.ModelProto
 
     def to_bytes(self, metadata: Mapping[str, str]) -> bytes:
-        """Serialised, with ``metadata`` as metadata_props, and passed by ``onnx.checker`` with ``full_check``."""
+        """Serialised, with ``metadata`` as metadata_props, and passed by ``onnx.checker`` with ``full_check``.
+
+        Raises:
+            InputError: the weights are larger than one file may be.
+        """
+        if sum(len(tensor.raw_data) for tensor in self.proto.graph.initializer) >= LARGEST_FILE:
+            raise InputError("the model has 2 GiB of weights or more, which one ONNX file cannot hold")
         del self.proto.metadata_props[:]
         helper.set_model_props(self.proto, {key: metadata[key] for key in sorted(metadata)})
         data: bytes = self.proto.SerializeToString(deterministic=True)

@@ -224,3 +224,10 @@ def test_a_layer_that_is_never_called_is_named() -> None:
 
     with pytest.raises(InputError, match="never calls its arithmetic layer idle"):
         FORMAT.emit(Idle(), EmitOptions((2,)))
+
+
+def test_what_does_not_fit_into_one_file_is_refused(nalu: NALU, monkeypatch: pytest.MonkeyPatch) -> None:
+    draft = FORMAT.emit(nalu, EmitOptions((4,)))
+    monkeypatch.setattr("nalu_export.formats.onnx.LARGEST_FILE", 100)
+    with pytest.raises(InputError, match="2 GiB of weights or more, which one ONNX file cannot hold"):
+        draft.to_bytes({})

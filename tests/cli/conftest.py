@@ -1,0 +1,62 @@
+"""The command line in this process, and files for it to work on."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from torch import nn
+
+from nalu_export import NALU, save
+from nalu_export.cli import main
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run() -> Run:
+    """Runs ``nalu-export`` with these arguments; whatever is not a user's error ends the test with its traceback."""
+
+    def invoke(*args: object, input: str | None = None) -> Result:  # noqa: A002  as CliRunner names it
+        return CliRunner(catch_exceptions=False).invoke(main, [str(arg) for arg in args], input=input)
+
+    return invoke
+
+
+@pytest.fixture
+def real() -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """The same in a process of its own."""
+
+    def execute(*args: str | bytes, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+        command: list[Any] = [sys.executable, "-m", "nalu_export", *args]
+        return subprocess.run(command, capture_output=True, env=os.environ | (env or {}), check=False)
+
+    return execute
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    return NALU(2, 3, 1)
+
+
+@pytest.fixture
+def source(model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """``model.pt`` in the working directory, which holds nothing else."""
+    monkeypatch.chdir(tmp_path)
+    save(model, "model.pt")
+    return Path("model.pt")
+
+
+def assert_user_error(result: Result, code: int, text: str) -> None:
+    """One line on stderr, nothing on stdout."""
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert result.stderr == f"nalu-export: {text}\n"
+
+
+def listing() -> list[str]:
+    """What is in the working directory."""
+    return sorted(os.listdir())

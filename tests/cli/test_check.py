@@ -1,0 +1,249 @@
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from nalu_export import NALU, export, save
+from tests.cli.conftest import Run, assert_user_error, listing
+from tests.test_inspecting import foreign_onnx
+
+FEW = ("--samples", "8")
+
+
+def cuda_available() -> bool:
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+@pytest.fixture
+def artifact(source: Path) -> Path:
+    return export(source, check=False).path
+
+
+@pytest.fixture
+def script(source: Path) -> Path:
+    return export(source, format="torchscript", check=False).path
+
+
+@pytest.fixture
+def other(source: Path) -> Path:
+    """An artifact of other weights."""
+    return export(NALU(2, 3, 1), "other.onnx", check=False).path
+
+
+def test_the_runtime_that_checked_the_export(source: Path, artifact: Path, run: Run) -> None:
+    result = run("check", source, artifact)
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("onnxruntime-cpu (onnxruntime ")
+    assert lines[-1].startswith("passed: largest E ")
+    assert listing() == ["model.onnx", "model.pt"]
+
+
+def test_the_default_for_torchscript(source: Path, script: Path, run: Run) -> None:
+    result = run("check", source, script, *FEW)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("torchscript (torch ")
+
+
+def test_several_runtimes(source: Path, artifact: Path, run: Run) -> None:
+    result = run("check", source, artifact, "--runtime", "torch", "--runtime", "onnxruntime-cpu", *FEW)
+    assert result.exit_code == 0
+    assert "\nonnxruntime-cpu (" in result.stdout
+    assert result.stdout.startswith("torch (torch ")
+
+
+def test_a_check_fails_with_other_weights(source: Path, other: Path, run: Run) -> None:
+    result = run("check", source, other)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert result.stdout.splitlines()[-1].startswith("FAILED: onnxruntime-cpu on inputs ")
+
+
+def test_a_check_fails_with_one_weight_changed(source: Path, artifact: Path, run: Run, model: nn.Module) -> None:
+    with torch.no_grad():
+        model.state_dict()["layers.1.G"][0, 0] += 1e-3
+    save(model, source)
+    assert run("check", source, artifact, "-q").exit_code == 1
+
+
+def test_quiet(source: Path, artifact: Path, other: Path, run: Run) -> None:
+    result = run("check", source, artifact, "-q", *FEW)
+    assert (result.exit_code, result.output) == (0, "")
+    result = run("check", source, other, "-q", *FEW)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("nalu-export: onnxruntime-cpu on inputs ")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_json_on_stdout(passes: bool, source: Path, artifact: Path, other: Path, run: Run) -> None:
+    result = run("check", source, artifact if passes else other, "--json", "-", *FEW)
+    found = json.loads(result.stdout)
+    assert result.exit_code == (0 if passes else 1)
+    assert found["passed"] is passes
+    assert {row["samples"] for row in found["rows"]} == {8}
+    assert result.stderr.count("\n") == (0 if passes else 1)
+
+
+@pytest.mark.parametrize("options", [[], ["-q"]], ids=["", "quiet"])
+def test_json_in_a_file(options: list[str], source: Path, artifact: Path, run: Run) -> None:
+    Path("report.json").write_text("old", encoding="utf-8")
+    result = run("check", source, artifact, "--json", "report.json", *FEW, *options)
+    assert (result.exit_code, result.stderr) == (0, "")
+    found = json.loads(Path("report.json").read_text(encoding="utf-8"))
+    assert found["passed"] is True
+    assert found["runtimes"].keys() == {"onnxruntime-cpu"}
+    assert ("passed: " in result.stdout) == (options == [])
+
+
+def test_json_of_a_failed_check(source: Path, other: Path, run: Run) -> None:
+    assert run("check", source, other, "--json", "report.json", *FEW).exit_code == 1
+    assert json.loads(Path("report.json").read_text(encoding="utf-8"))["passed"] is False
+
+
+@pytest.mark.parametrize("alias", ["model.pt", "./model.pt", "link", "hard", "model.onnx"])
+def test_the_report_overwrites_neither_file(alias: str, source: Path, artifact: Path, run: Run) -> None:
+    Path("link").symlink_to("model.pt")
+    os.link("model.pt", "hard")
+    before = {name: Path(name).read_bytes() for name in listing()}
+    result = run("check", source, artifact, "--json", alias, *FEW)
+    assert result.exit_code == 2
+    assert result.stderr.endswith(" itself; choose another path for the report\n")
+    assert {name: Path(name).read_bytes() for name in listing()} == before
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("no/report.json", "no/report.json: cannot be written: No such file or directory"),
+        (".", ".: cannot be written: Is a directory"),
+    ],
+)
+def test_a_report_that_cannot_be_written(path: str, text: str, source: Path, artifact: Path, run: Run) -> None:
+    assert_user_error(run("check", source, artifact, "--json", path, "-q", *FEW), 2, text)
+
+
+def test_seed_and_samples(source: Path, artifact: Path, run: Run) -> None:
+    def found(*options: object) -> Any:
+        return json.loads(run("check", source, artifact, "--json", "-", *options).stdout)
+
+    assert found("--seed", 3, "--samples", 5) == found("--seed", 3, "--samples", 5)
+    assert found("--seed", 3, "--samples", 5)["seed"] == 3
+    assert found("--seed", 3, "--samples", 5)["rows"] != found("--seed", 4, "--samples", 5)["rows"]
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--rtol", "1e-3"], 0),
+        (["--rtol", "1e-3", "--atol", "1e-3"], 0),
+        (["--rtol", "0"], 1),
+        (["--atol", "1e-30"], 1),
+    ],
+)
+def test_tolerances(options: list[str], code: int, source: Path, artifact: Path, run: Run) -> None:
+    result = run("check", source, artifact, *options)
+    assert result.exit_code == code
+    assert "Decided by nearness to PyTorch: rtol " in result.stdout
+
+
+@pytest.mark.skipif(cuda_available(), reason="this onnxruntime has CUDA, so asking for it is no error")
+def test_a_runtime_that_is_not_there(source: Path, artifact: Path, run: Run) -> None:
+    """Never a pass, and never a fallback to the CPU."""
+    for options in ([], ["--runtime", "onnxruntime-cpu"], ["--json", "-"], ["-q"]):
+        result = run("check", source, artifact, "--runtime", "onnxruntime-cuda", *options)
+        assert (result.exit_code, result.stdout) == (3, "")
+        assert result.stderr.startswith("nalu-export: onnxruntime-cuda: ")
+        assert "pip install 'nalu_export[gpu]'" in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+def test_a_missing_onnxruntime(source: Path, artifact: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    text = "onnxruntime-cpu: onnxruntime is not installed; pip install 'nalu_export[cpu]'"
+    assert_user_error(run("check", source, artifact), 3, text)
+    assert_user_error(run(source, "-f", "onnx", "-o", "new.onnx"), 3, text)
+    assert listing() == ["model.onnx", "model.pt"]
+
+
+def test_a_foreign_onnx_file_is_checked(source: Path, run: Run) -> None:
+    Path("foreign.onnx").write_bytes(foreign_onnx())
+    result = run("check", source, "foreign.onnx", *FEW)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1].startswith("FAILED: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["missing.pt", "model.onnx"], "missing.pt: cannot be read: No such file or directory"),
+        (["model.pt", "missing.onnx"], "missing.onnx: cannot be read: No such file or directory"),
+        (["model.pt", "model.pt"], "model.pt: is not an exported file; expected onnx or torchscript"),
+        (["model.onnx", "model.onnx"], "model.onnx: is not a file of torch.save; expected a model.pt"),
+        (["model.pt", "."], ".: is a directory; give the path of a model file"),
+        (
+            ["model.pt", "model.onnx", "--runtime", "torchscript"],
+            "runtime torchscript runs torchscript, model.onnx is onnx",
+        ),
+        (["model.pt", "model.onnx", "--rtol", "-1"], "rtol is -1.0; it must be a number of at least 0"),
+        (["model.pt", "model.onnx", "--atol", "nan"], "atol is nan; it must be a number of at least 0"),
+        (
+            ["model.pt", "model.onnx", "--input-size", "8", "8"],
+            "input_size is given, but the model takes 2 features, not images",
+        ),
+        (["model.pt", "model.onnx", "--model", "x"], "model.pt: --model is 'x'; expected package.module:factory"),
+    ],
+)
+def test_user_errors(arguments: list[str], text: str, source: Path, artifact: Path, run: Run) -> None:
+    result = run("check", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    # a folder opens on some systems and not on others
+    assert result.stderr in (
+        f"nalu-export: {text}\n",
+        f"nalu-export: {text.replace('a directory', 'not a regular file')}\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "Missing argument 'MODEL'"),
+        (["model.pt"], "Missing argument 'ARTIFACT'"),
+        (["model.pt", "model.onnx", "third"], "Got unexpected extra argument (third)"),
+        (["model.pt", "model.onnx", "--runtime", "tensorrt"], "'tensorrt' is not one of "),
+        (["model.pt", "model.onnx", "--samples", "0"], "0 is not in the range 1<=x<=1000000"),
+        (["model.pt", "model.onnx", "--samples", "1000001"], "1000001 is not in the range 1<=x<=1000000"),
+        (["model.pt", "model.onnx", "--rtol", "x"], "'x' is not a valid float"),
+        (["model.pt", "model.onnx", "--format", "onnx"], "No such option '--format'"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], text: str, source: Path, run: Run) -> None:
+    result = run("check", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert text in result.stderr
+
+
+def test_both_files_stay_as_they_are(source: Path, artifact: Path, run: Run) -> None:
+    for path in (source, artifact):
+        os.utime(path, ns=(10**18, 10**18))
+    before = {name: Path(name).read_bytes() for name in listing()}
+    assert run("check", source, artifact, *FEW).exit_code == 0
+    assert {name: Path(name).read_bytes() for name in listing()} == before
+    assert {os.stat(name).st_mtime_ns for name in listing()} == {10**18}
+
+
+@pytest.mark.parametrize(
+    "names", [("a b.pt", "c d.onnx"), ("größe.pt", "数.onnx"), ("a\nb.pt", "c\nd.onnx"), ("-a", "-b")]
+)
+def test_any_file_name(names: tuple[str, str], source: Path, artifact: Path, run: Run) -> None:
+    source.rename(names[0])
+    artifact.rename(names[1])
+    result = run("check", *FEW, "--", *names)
+    assert (result.exit_code, result.stderr) == (0, "")

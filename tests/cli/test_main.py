@@ -1,0 +1,174 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+import nalu_export
+from nalu_export.cli import main
+from tests.cli.conftest import Run, assert_user_error, listing
+
+HEAVY = {"torch", "numpy", "onnx", "onnxruntime", "rich"}
+IMPORTED = """
+import sys
+from nalu_export.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as error:
+    print(error.code, *sorted(set(sys.modules) & set(HEAVY)), file=sys.stderr)
+""".replace("HEAVY", repr(HEAVY))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--help"], 0),
+        (["-h"], 0),
+        (["export", "--help"], 0),
+        (["check", "--help"], 0),
+        (["inspect", "-h"], 0),
+        (["--version"], 0),
+        ([], 2),
+        (["model.pt"], 2),
+        (["model.pt", "--format", "nothing"], 2),
+        (["check", "model.pt"], 2),
+        (["check", "--runtime", "nothing", "model.pt", "model.onnx"], 2),
+    ],
+    ids=str,
+)
+def test_what_needs_no_model_imports_no_torch(arguments: list[str], code: int) -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTED, *arguments], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == str(code)
+
+
+def test_the_check_above_can_fail() -> None:
+    code = "import numpy\n" + IMPORTED
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == "0 numpy"
+
+
+def test_help_lists_the_commands_and_exit_codes(run: Run) -> None:
+    text = run("--help").stdout
+    assert all(name in text for name in ("export", "check", "inspect", "--version"))
+    assert "Exit codes: 0 done, 1 parity failed, 2 bad usage or bad input" in text
+    assert text.isascii()
+
+
+@pytest.mark.parametrize("command", ["export", "check", "inspect"])
+def test_every_option_is_explained(command: str) -> None:
+    for parameter in main.commands[command].params:
+        if parameter.param_type_name == "option":
+            assert getattr(parameter, "help", None), f"{command} {parameter.name}"
+
+
+def test_version(run: Run) -> None:
+    assert run("--version").stdout == f"nalu-export, version {nalu_export.__version__}\n"
+
+
+def test_no_arguments_show_the_help(run: Run) -> None:
+    result = run()
+    assert result.exit_code == 2
+    assert "Usage:" in result.output
+
+
+def test_the_installed_command_is_this_one() -> None:
+    (command,) = entry_points(group="console_scripts", name="nalu-export")
+    assert command.load() is main
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("model.pt", "--format", "onnx"),
+        ("model.pt", "-f", "onnx"),
+        ("-f", "onnx", "model.pt"),
+        ("--format=onnx", "model.pt"),
+        ("-fonnx", "model.pt"),
+        ("export", "model.pt", "-f", "onnx"),
+        ("export", "-f", "onnx", "model.pt"),
+        ("-f", "onnx", "--", "model.pt"),
+        ("-q", "-f", "onnx", "model.pt"),
+    ],
+    ids=" ".join,
+)
+def test_export_needs_no_verb(arguments: tuple[str, ...], source: Path, run: Run) -> None:
+    result = run(*arguments, "--no-check") if "--" not in arguments else run("--no-check", *arguments)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert listing() == ["model.onnx", "model.pt"]
+
+
+@pytest.mark.parametrize("attached", ["-ohead.onnx", "-hx.onnx", "-oh"])
+def test_a_short_option_with_an_h_in_its_value_is_not_help(attached: str, source: Path, run: Run) -> None:
+    result = run(attached, source, "-fonnx", "--no-check")
+    if attached.startswith("-o"):
+        assert result.exit_code == 0
+        assert listing() == sorted([attached[2:], "model.pt"])
+    else:
+        assert "Usage: main export" in result.stdout  # -h, then whatever: help of the command
+
+
+@pytest.mark.parametrize("verb", ["check", "inspect", "export"])
+def test_a_file_with_the_name_of_a_verb(verb: str, source: Path, run: Run) -> None:
+    source.rename(verb)
+    assert run(f"./{verb}", "-f", "onnx", "--no-check").exit_code == 0
+    assert listing() == sorted([verb, f"{verb}.onnx"])
+
+
+def test_a_bug_keeps_its_traceback(source: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nalu_export import exporting
+
+    def bug(*args: object, **options: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(exporting, "export", bug)
+    with pytest.raises(ZeroDivisionError):
+        run(source, "-f", "onnx")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("no such.pt", "no such.pt"),
+        ("größe.pt", "größe.pt"),
+        ("a\nb.pt", r"a\nb.pt"),
+        ("a\x1b[31mb.pt", r"a\x1b[31mb.pt"),
+        ("a\u202eb.pt", r"a\u202eb.pt"),
+        ("\udcff.pt", r"\udcff.pt"),
+    ],
+)
+def test_an_error_is_one_line_whatever_the_file_is_called(name: str, shown: str, source: Path, run: Run) -> None:
+    assert_user_error(run("inspect", name), 2, f"{shown}: cannot be read: No such file or directory")
+
+
+def test_a_name_that_is_not_unicode(source: Path, real: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
+    name = b"a\xff.pt"
+    Path("model.pt").rename(name.decode("utf-8", "surrogateescape"))
+    done = real(name, "-f", "onnx", "--no-check", "--json")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b'"path": "a\\udcff.onnx"' in done.stdout
+    done = real("inspect", b"b\xff.pt")
+    assert done.returncode == 2
+    assert done.stderr.endswith(b"ff.pt: cannot be read: No such file or directory\n")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_terminal_that_knows_ascii_only(
+    source: Path, real: Callable[..., subprocess.CompletedProcess[bytes]]
+) -> None:
+    done = real("model.pt", "-f", "onnx", env={"PYTHONIOENCODING": "ascii", "COLUMNS": "100"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"\u2192 output (batch, 1)" in done.stdout
+
+
+def test_python_dash_m(source: Path, real: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
+    """The whole way in a process of its own: no warning, no log line, nothing on stderr."""
+    done = real("model.pt", "--format", "onnx")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode().splitlines()[-1].startswith("model.onnx  onnx, ")
+    done = real(
+        "check", "model.pt", "model.onnx", "--runtime", "torch", "--runtime", "onnxruntime-cpu", "--samples", "9"
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode().splitlines()[-1].startswith("passed: ")

@@ -1,0 +1,38 @@
+import io
+import sys
+
+import pytest
+
+from nalu_export.cli.progress import stages
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_nothing_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with stages(quiet=False) as tell:
+        tell("checking")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_nothing_when_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with stages(quiet=True) as tell:
+        tell("checking")
+    assert terminal.getvalue() == ""
+
+
+def test_a_terminal_shows_the_stage_on_stderr_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with stages(quiet=False) as tell:
+        tell("checking")
+    text = terminal.getvalue()
+    assert "checking" in text or "starting" in text
+    assert capsys.readouterr().out == ""
