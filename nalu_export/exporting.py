@@ -13,14 +13,15 @@ from torch import nn
 
 import nalu_export
 from nalu_export import formats
-from nalu_export.artifact import Artifact, check_target, encode_metadata, write_atomically
+from nalu_export.artifact import Artifact, encode_metadata
 from nalu_export.checkpoints import Checkpoint, read_checkpoint
 from nalu_export.checkpoints.read import Factory
 from nalu_export.errors import InputError, ParityError, RuntimeUnavailableError
+from nalu_export.files import check_target, write_atomically
 from nalu_export.formats.base import Draft, EmitOptions, Format
-from nalu_export.graph.parts import arithmetic_parts
 from nalu_export.inputs import free_sizes, sample_shape, sweep
 from nalu_export.nn.init import choose
+from nalu_export.nn.parts import arithmetic_parts
 from nalu_export.parity import CheckOptions, Report, check_bytes
 from nalu_export.statistics import layer_table
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
@@ -125,8 +126,10 @@ def _target(source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[
     origin = None if isinstance(source, nn.Module) else Path(source)
     if path is not None:
         target = Path(path)
-    elif origin is not None:
+    elif origin is not None and origin.name:
         target = origin.with_name(origin.stem + kind.suffix)
+    elif origin is not None:
+        raise InputError(f"{source}: is a directory; give the path of a model file")
     else:
         raise InputError("path is missing; a module in memory has no folder to export beside")
     check_target(target, origin)

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from nalu_export.errors import InputError, first_line
-from nalu_export.graph.parts import arithmetic_parts
 from nalu_export.nn import BackboneHead
 from nalu_export.nn.init import positive_int
+from nalu_export.nn.parts import arithmetic_parts
 
 DEFAULT_SIZE = (32, 32)
 MAX_PIXELS = 2**24

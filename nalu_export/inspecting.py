@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from nalu_export import formats
 from nalu_export.artifact import Artifact, find_artifact
-from nalu_export.checkpoints.read import Factory
+from nalu_export.checkpoints.read import Factory, from_factory, read_checkpoint
 from nalu_export.errors import InputError
+from nalu_export.statistics import artifact_statistics, layer_table, weight_statistics
 
 
 def inspect(path: str | os.PathLike[str], factory: Factory | None = None, *, trust: bool = False) -> dict[str, Any]:
@@ -25,12 +27,8 @@ def inspect(path: str | os.PathLike[str], factory: Factory | None = None, *, tru
     Raises:
         InputError: the file cannot be read.
     """
-    from nalu_export.checkpoints.read import from_factory, read_checkpoint
-
     artifact = find_artifact(Path(path))
     if artifact is None:
-        from nalu_export.statistics import layer_table, weight_statistics
-
         checkpoint = read_checkpoint(path, factory)
         return {
             "kind": "model",
@@ -51,9 +49,6 @@ def inspect(path: str | os.PathLike[str], factory: Factory | None = None, *, tru
 
 
 def _artifact_statistics(artifact: Artifact, *, trust: bool) -> dict[str, Any] | None:
-    from nalu_export import formats
-    from nalu_export.statistics import artifact_statistics
-
     try:
         tensors = formats.get(artifact.format).read_weights(artifact.data, trust=trust)
         if tensors is None:

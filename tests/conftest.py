@@ -6,7 +6,6 @@ from torch import nn
 
 from nalu_export import NAC, NALU, BackboneHead, NALUCell, build_head
 
-
 # The models are small, and threads that wait for each other on a busy machine take longer than the work.
 torch.set_num_threads(1)
 

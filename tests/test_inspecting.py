@@ -122,7 +122,8 @@ def test_an_edited_live_file_shows_the_edited_weights(source: Path) -> None:
 def foreign_onnx() -> bytes:
     value = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 2]) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", value[:1], value[1:])
-    data: bytes = helper.make_model(graph).SerializeToString()
+    opset = [helper.make_opsetid("", 17)]
+    data: bytes = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
     return data
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nalu_export.errors import InputError, first_line
 from nalu_export.formats.onnx import LEAVES
-from nalu_export.graph.parts import replace_parts
+from nalu_export.nn.parts import replace_parts
 
 
 class _OpaqueLeaf(nn.Module):

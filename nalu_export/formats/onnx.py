@@ -15,7 +15,7 @@ from nalu_export.formats._onnx_builder import Builder, Value
 from nalu_export.formats._onnx_primitives import lower
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.graph import well_conditioned
-from nalu_export.graph.parts import arithmetic_parts
+from nalu_export.nn.parts import arithmetic_parts
 from nalu_export.weights import inference_form
 
 OPSETS = range(17, 25)

@@ -453,7 +453,7 @@ def test_a_file_larger_than_the_memory(tmp_path: Path) -> None:
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))\n"
         "from pathlib import Path\n"
-        "from nalu_export.artifact import read_bytes\n"
+        "from nalu_export.files import read_bytes\n"
         "from nalu_export.errors import InputError\n"
         "try:\n    read_bytes(Path(sys.argv[1]))\n"
         "except InputError as error:\n    print(error)\n"

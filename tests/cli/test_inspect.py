@@ -36,22 +36,7 @@ def test_the_numbers_are_those_of_the_weights(tmp_path: Path, run: Run) -> None:
         cell.G.fill_(1000.0)
     save(cell, tmp_path / "model.pt")
     (line,) = [line for line in run("inspect", tmp_path / "model.pt").stdout.splitlines() if "NALUCell" in line]
-    assert line.split() == [
-        "(model)",
-        "NALUCell",
-        "4",
-        "→",
-        "1",
-        "1e-10",
-        "W",
-        "25%",
-        "25%",
-        "25%",
-        "0.5",
-        "100%",
-        "/",
-        "0%",
-    ]
+    assert " ".join(line.split()) == "(model) NALUCell 4 → 1 1e-10 W 25% 25% 25% 0.5 100% / 0%"
 
 
 @pytest.mark.parametrize("mode", ["folded", "live"])
@@ -187,10 +172,10 @@ def test_user_errors(source: Path, run: Run) -> None:
 def test_wrong_usage(arguments: list[str], run: Run) -> None:
     result = run("inspect", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "Usage: " in result.stderr
+    assert "Error: " in result.stderr
 
 
-@pytest.mark.parametrize("name", ["a b.pt", "größe.pt", "a\nb.pt", "-x.pt", "[/x].pt"])
+@pytest.mark.parametrize("name", ["a b.pt", "größe.pt", "a\nb.pt", "-x.pt", "[red]x.pt"])
 def test_any_file_name(name: str, source: Path, run: Run) -> None:
     source.rename(name)
     result = run("inspect", "--", name)

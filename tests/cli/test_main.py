@@ -99,14 +99,10 @@ def test_export_needs_no_verb(arguments: tuple[str, ...], source: Path, run: Run
     assert listing() == ["model.onnx", "model.pt"]
 
 
-@pytest.mark.parametrize("attached", ["-ohead.onnx", "-hx.onnx", "-oh"])
+@pytest.mark.parametrize("attached", ["-ohead.onnx", "-oh"])
 def test_a_short_option_with_an_h_in_its_value_is_not_help(attached: str, source: Path, run: Run) -> None:
-    result = run(attached, source, "-fonnx", "--no-check")
-    if attached.startswith("-o"):
-        assert result.exit_code == 0
-        assert listing() == sorted([attached[2:], "model.pt"])
-    else:
-        assert "Usage: main export" in result.stdout  # -h, then whatever: help of the command
+    assert run(attached, source, "-fonnx", "--no-check").exit_code == 0
+    assert listing() == sorted([attached[2:], "model.pt"])
 
 
 @pytest.mark.parametrize("verb", ["check", "inspect", "export"])

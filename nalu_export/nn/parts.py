@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from nalu_export.nn import ArithmeticLayer
+from nalu_export.nn.layer import ArithmeticLayer
 
 
 def is_arithmetic(module: nn.Module) -> bool:

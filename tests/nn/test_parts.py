@@ -1,10 +1,10 @@
-"""nalu_export.graph.parts: what is arithmetic in a model, found and replaced."""
+"""nalu_export.nn.parts: what is arithmetic in a model, found and replaced."""
 
 import torch
 from torch import nn
 
 from nalu_export import NALU, BackboneHead, NACCell
-from nalu_export.graph.parts import arithmetic_layers, arithmetic_parts, is_arithmetic, replace_parts
+from nalu_export.nn.parts import arithmetic_layers, arithmetic_parts, is_arithmetic, replace_parts
 
 
 def test_a_stack_is_one_part_and_its_cells_are_the_layers(nalu: NALU) -> None:

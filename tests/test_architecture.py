@@ -1,0 +1,75 @@
+"""Imports run one way: cli → exporting … → parity → runtimes, formats → weights, graph → nn; checkpoints → nn."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import nalu_export
+
+ROOT = Path(nalu_export.__file__).parent
+
+# What each part may import of the package; `errors` may be imported by all, and each part by itself.
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "nn": set(),
+    "files": set(),
+    "_plugins": set(),
+    "_jit": set(),
+    "graph": {"nn"},
+    "weights": {"graph"},
+    "checkpoints": {"nn", "files"},
+    "formats": {"nn", "graph", "weights", "_jit", "_plugins"},
+    "runtimes": {"_jit", "_plugins"},
+    "parity": {"graph", "weights", "runtimes"},
+    "artifact": {"files", "formats"},
+    "inputs": {"nn"},
+    "statistics": {"nn", "checkpoints"},
+    "exporting": {
+        "nn", "files", "checkpoints", "weights", "formats", "parity", "artifact", "inputs", "statistics", "__init__"
+    },
+    "checking": {"nn", "checkpoints", "weights", "formats", "runtimes", "parity", "artifact", "inputs", "exporting"},
+    "inspecting": {"checkpoints", "formats", "artifact", "statistics"},
+    "cli": {"formats", "runtimes", "parity", "artifact", "exporting", "checking", "inspecting", "__init__"},
+    "__main__": {"cli"},
+}  # fmt: skip
+
+
+def _part(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def _imported(tree: ast.AST) -> set[str]:
+    """Parts that a file imports, wherever the import stands."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "nalu_export":
+            names = node.module.split(".")[1:2] or [alias.name for alias in node.names]
+            found |= {
+                name if (ROOT / name).exists() or (ROOT / f"{name}.py").exists() else "__init__" for name in names
+            }
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == "nalu_export":
+                    found.add((alias.name.split(".")[1:2] or ["__init__"])[0])
+    return found
+
+
+FILES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_imports_only_what_its_part_may(path: Path) -> None:
+    part = _part(path)
+    assert part in ALLOWED, f"{part} is new: say in ALLOWED what it may import"
+    extra = _imported(ast.parse(path.read_text(encoding="utf-8"))) - ALLOWED[part] - {part, "errors"}
+    assert not extra, f"{part} imports {sorted(extra)}"
+
+
+def test_no_entry_is_stale() -> None:
+    assert set(ALLOWED) == {_part(path) for path in FILES}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_stay_small(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
