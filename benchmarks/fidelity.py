@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,12 +18,12 @@ LIMIT32, LIMIT64 = 5.0, 1.0
 
 @dataclass
 class Cell:
-    """One cell of the table: the worst E over the sizes, and how many outputs were not finite.
+    """One cell of the table: the worst E of several batches, and how many outputs were not finite.
 
     Attributes:
         max_e: largest E over the finite outputs.
-        nonfinite: number of NaN and infinite outputs, for each size.
-        outputs: number of outputs of each size.
+        nonfinite: number of NaN and infinite outputs, for each batch.
+        outputs: number of outputs of each batch.
     """
 
     max_e: float = 0.0
@@ -30,7 +31,7 @@ class Cell:
     outputs: int = 0
 
     def add(self, out: Array, expected: Witness) -> None:
-        """Take the output of one size into account."""
+        """Take the output of one batch into account."""
         finite = np.isfinite(out)
         self.max_e = max(self.max_e, float(expected.errors(out)[finite].max(initial=0.0)))
         self.nonfinite.append(int((~finite).sum()))
@@ -47,11 +48,11 @@ class Cell:
         return f"NaN/inf: {low if low == high else f'{low} to {high}'} of {self.outputs}"
 
 
-def measure(sizes: Sequence[int] = cells.SIZES, samples: int = cells.SAMPLES) -> dict[str, dict[str, Cell]]:
-    """``{subject: {range: cell}}`` for saturated sparse weights, one draw of them for each size."""
+def measure(sizes: Sequence[int], draws: int, samples: int = cells.SAMPLES) -> dict[str, dict[str, Cell]]:
+    """``{subject: {range: cell}}`` for saturated sparse weights, ``draws`` of them for each size."""
     found = {name: {family: Cell() for family in cells.RANGES} for name in subjects.ALL}
-    for size in sizes:
-        rng = np.random.default_rng(0)
+    for size, seed in product(sizes, range(draws)):
+        rng = np.random.default_rng(seed)
         parameters = cells.saturated(rng, size)
         with TemporaryDirectory() as folder:
             runs = subjects.build(parameters, Path(folder))
@@ -65,18 +66,19 @@ def measure(sizes: Sequence[int] = cells.SIZES, samples: int = cells.SAMPLES) ->
 
 def benchmark(*, quick: bool) -> Section:
     """The table of E by subject and range."""
-    sizes = cells.SIZES[:2] if quick else cells.SIZES
-    found = measure(sizes)
+    sizes, draws = (cells.SIZES[:2], 1) if quick else (cells.SIZES, 4)
+    found = measure(sizes, draws)
     ours32 = [cell for name in subjects.FLOAT32 for cell in found[name].values()]
     ours64 = list(found[subjects.DOUBLE].values())
     return Section(
         title="Fidelity: largest error E",
         method=(
             "`E = max |out − ref| / (2⁻²⁴·D)`: the error in float32 roundoffs of the terms that are added; `D` in "
-            "closed form and `ref` in numpy float64, from the same float32 parameters and inputs. Worst over cells "
-            f"with {_listed(sizes)} inputs, {cells.OUTPUTS} outputs and {cells.SAMPLES} samples of each input range, "
-            "drawn uniformly; up to three weights of ±1 for each output, the others off; ε = 1e-10. Where outputs are "
-            "NaN or infinite their number is shown instead, least and most over the sizes; the exact output is finite."
+            f"closed form and `ref` in numpy float64, from the same float32 parameters and inputs. Worst over {draws} "
+            f"draws each of cells with {_listed(sizes)} inputs and {cells.OUTPUTS} outputs: up to three weights of ±1 "
+            f"for each output, the others off, ε = 1e-10; {cells.SAMPLES} samples of each input range, uniform. Where "
+            "outputs are NaN or infinite their number in one cell is shown instead, least and most; the exact output "
+            "is always finite."
         ),
         header=("what computes it", *(f"inputs {family}" for family in cells.RANGES)),
         rows=tuple((name, *map(str, row.values())) for name, row in found.items()),

@@ -134,7 +134,6 @@ def test_the_version_is_the_installed_one() -> None:
     assert version("nalu_export") == nalu_export.__version__
 
 
-@pytest.mark.xfail(strict=True, reason="nalu_export/py.typed is missing, although setup calls the package typed")
 def test_types_are_published() -> None:
     assert (ROOT / "py.typed").is_file()
 

@@ -83,47 +83,43 @@ def artifact_line(artifact: Artifact) -> str:
     )
 
 
-def show_inspection(out: Console, found: dict[str, Any]) -> None:
-    """Layers with their weights, then the metadata."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for title in (
-        "layer",
-        "type",
-        "sizes",
-        "eps",
-        "weight",
-        "at −1",
-        "at 0",
-        "at 1",
-        "farthest",
-        "gate + / ×",
-    ):
-        table.add_column(title, justify="right" if title in ("at −1", "at 0", "at 1", "farthest") else "left")
+def layer_summary(found: dict[str, Any]) -> Table:
+    """One line for each weight of each cell; fits into 80 columns."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    for title in ("layer", "type", "sizes", "eps", "weight"):
+        table.add_column(title, no_wrap=True)
+    for title in ("at −1", "at 0", "at 1", "far", "sum", "product"):
+        table.add_column(title, justify="right", no_wrap=True)
     weights = found.get("weights") or {}
     for layer in found.get("layers", []):
         statistics = dict(weights.get(layer["path"], {}))
         gate = statistics.pop("gate", None)
-        lines = list(statistics.items()) or [("", None)]
-        for index, (name, values) in enumerate(lines):
-            first = index == 0
-            table.add_row(
-                (_cell(layer["path"]) or "(model)") if first else "",
-                _cell(layer["type"]) if first else "",
-                _cell(f"{layer.get('in_features', '?')} → {layer.get('out_features', '?')}") if first else "",
-                _cell(layer["eps"]) if first and "eps" in layer else "",
-                _cell(name),
-                *([_percent(values[key]) for key in ("at_-1", "at_0", "at_1")] if values else ["", "", ""]),
-                f"{values['farthest']:.2g}" if values else "",
-                f"{_percent(gate['add'])} / {_percent(gate['multiply'])}" if gate and first else "",
-            )
-    out.print(table)
+        cells = [
+            _cell(layer["path"]) or "(model)",
+            _cell(layer["type"]),
+            _cell(f"{layer.get('in_features', '?')} → {layer.get('out_features', '?')}"),
+            _cell(layer["eps"]) if "eps" in layer else "",
+        ]
+        gates = [_percent(gate[key]) for key in ("add", "multiply")] if gate else []
+        for name, values in list(statistics.items()) or [("", None)]:
+            shares = [_percent(values[key]) for key in ("at_-1", "at_0", "at_1")] if values else ["", "", ""]
+            table.add_row(*cells, _cell(name), *shares, f"{values['farthest']:.2g}" if values else "", *gates)
+            cells, gates = ["", "", "", ""], []
+    return table
+
+
+def show_inspection(out: Console, found: dict[str, Any]) -> None:
+    """Layers with their weights, then the metadata."""
+    out.print(layer_summary(found))
     if found.get("weights") is None:
-        out.print("[dim]Weights were not read: a TorchScript archive runs code when loaded; --trust reads it.[/dim]")
+        legend = ["Weights were not read: a TorchScript archive runs code when loaded; --trust reads it."]
     else:
-        out.print(
-            "[dim]at: share of weights within 0.01. farthest: largest distance from −1, 0 and 1. "
-            "gate: share that has chosen sum or product, inputs 0.1..1.[/dim]"
-        )
+        legend = [
+            "at: share of weights within 0.01. far: largest distance from −1, 0 and 1.",
+            "sum, product: share of gates that have chosen it, on inputs from 0.1 to 1.",
+        ]
+    for line in legend:
+        out.print(line, style="dim", soft_wrap=True)
     for key in (
         "kind",
         "tool",

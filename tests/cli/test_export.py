@@ -275,10 +275,6 @@ def make_link() -> None:
     os.link("model.pt", "model.onnx")
 
 
-NO_NAME = pytest.mark.xfail(
-    raises=ValueError, strict=True, reason="exporting._target: Path.with_name refuses a path without a name"
-)
-
 USER_ERRORS = [
     (write_nothing, ["missing.pt"], "missing.pt: cannot be read: No such file or directory"),
     (write_text, [], "model.pt: is not a file of torch.save; expected a model.pt"),
@@ -325,7 +321,7 @@ def test_user_errors(prepare: Any, arguments: list[str], text: str, as_json: boo
     assert {name: os.stat(name).st_mtime_ns for name in listing()} == before
 
 
-@pytest.mark.parametrize("path", ["..", "sub", pytest.param(".", marks=NO_NAME), pytest.param("/", marks=NO_NAME)])
+@pytest.mark.parametrize("path", ["..", "sub", ".", "/"])
 def test_a_folder_for_a_model(path: str, source: Path, run: Run) -> None:
     Path("sub").mkdir()
     result = run(path, "-f", "onnx")
@@ -334,7 +330,6 @@ def test_a_folder_for_a_model(path: str, source: Path, run: Run) -> None:
     assert listing() == ["model.pt", "sub"]
 
 
-@NO_NAME
 def test_an_empty_name(source: Path, run: Run) -> None:
     result = run("export", "", "-f", "onnx")
     assert result.exit_code == 2

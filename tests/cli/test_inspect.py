@@ -36,7 +36,7 @@ def test_the_numbers_are_those_of_the_weights(tmp_path: Path, run: Run) -> None:
         cell.G.fill_(1000.0)
     save(cell, tmp_path / "model.pt")
     (line,) = [line for line in run("inspect", tmp_path / "model.pt").stdout.splitlines() if "NALUCell" in line]
-    assert " ".join(line.split()) == "(model) NALUCell 4 → 1 1e-10 W 25% 25% 25% 0.5 100% / 0%"
+    assert " ".join(line.split()) == "(model) NALUCell 4 → 1 1e-10 W 25% 25% 25% 0.5 100% 0%"
 
 
 @pytest.mark.parametrize("mode", ["folded", "live"])
