@@ -192,6 +192,7 @@ STATE = {"layers.0.W_hat": np.ones((1, 2), np.float32), "layers.0.M_hat": np.one
     [
         (LAYER, {}, r"the file has no tensors of its layer 'layers\.0'"),
         (LAYER | {"path": ""}, {}, r"the file has no tensors of its layer 'NACCell'"),
+        (LAYER | {"path": ""}, STATE, r"the file has no tensors of its layer 'NACCell'"),
         (LAYER | {"path": "a\nb"}, STATE, r"the file has no tensors of its layer 'a\\nb'"),
         (LAYER, {b"layers.0.W_hat": np.ones((1, 2))}, r"the file has no tensors of its layer 'layers\.0'"),
         (

@@ -110,7 +110,7 @@ def _array(tensor: onnx.TensorProto) -> NDArray[np.generic]:
         raise InputError(f"keeps {tensor.name} in another file; only self-contained files are read")
     try:
         return numpy_helper.to_array(tensor)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"holds a damaged tensor {tensor.name}") from error
 
 

@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,13 +14,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nalu_export import _jit
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, first_line
 from nalu_export.formats._torchscript_archive import reproducible
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.nn.parts import arithmetic_parts, replace_parts
 from nalu_export.weights import inference_form
 
 METADATA = "nalu_export.json"
+# What zipfile raises for the many ways in which an archive can be damaged.
+UNREADABLE = (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -72,14 +75,19 @@ class TorchScriptFormat(Format):
 
     def read_metadata(self, data: bytes) -> dict[str, str]:
         """The extra file; read from the zip, so that nothing of the archive runs."""
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            found = [name for name in archive.namelist() if name.endswith(f"/extra/{METADATA}")]
-            if not found:
-                return {}
-            try:
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                found = [entry for entry in archive.infolist() if entry.filename.endswith(f"/extra/{METADATA}")]
+                if not found:
+                    return {}
+                if found[0].file_size > len(data):
+                    # torch stores without compression: a member larger than the file is a bomb.
+                    raise InputError(f"its extra file {METADATA} claims to be larger than the archive")
                 metadata = json.loads(archive.read(found[0]))
-            except (ValueError, zipfile.BadZipFile) as error:
-                raise InputError(f"its extra file {METADATA} is damaged") from error
+        except InputError:
+            raise
+        except (*UNREADABLE, RecursionError) as error:
+            raise InputError(f"its extra file {METADATA} is damaged") from error
         if not isinstance(metadata, dict):
             raise InputError(f"its extra file {METADATA} is not a JSON object")
         return {str(key): str(value) for key, value in metadata.items()}
@@ -88,7 +96,10 @@ class TorchScriptFormat(Format):
         """The state_dict; an archive gives it only when it is loaded, and that runs what is in it."""
         if not trust:
             return None
-        return {name: value.detach().numpy() for name, value in _jit.load(data).state_dict().items()}
+        try:
+            return {name: value.detach().numpy() for name, value in _jit.load(data).state_dict().items()}
+        except RuntimeError as error:
+            raise InputError(f"torch cannot load it: {first_line(error)}") from error
 
 
 FORMAT = TorchScriptFormat()
@@ -127,5 +138,5 @@ def _member_names(data: bytes) -> list[str]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except UNREADABLE:
         return []

@@ -17,6 +17,8 @@ from nalu_export.weights import Compute
 
 SAMPLES = 1024
 IMAGE_SAMPLES = 48
+MAX_SAMPLES = 10**6
+MAX_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,10 @@ class CheckOptions:
         for name, value in (("rtol", self.rtol), ("atol", self.atol)):
             if value is not None and not 0 <= value < float("inf"):
                 raise InputError(f"{name} is {value}; it must be a number of at least 0")
-        if self.samples is not None and self.samples < 1:
-            raise InputError(f"samples is {self.samples}; it must be at least 1")
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}; it must be at least 0")
+        if self.samples is not None and not 1 <= self.samples <= MAX_SAMPLES:
+            raise InputError(f"samples is {self.samples}; it must be from 1 to {MAX_SAMPLES}")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise InputError(f"seed is {self.seed}; it must be from 0 to {MAX_SEED}")
 
 
 def check_bytes(

@@ -42,7 +42,10 @@ class OnnxSession(Session):
         if provider != "CPUExecutionProvider":
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         try:
-            self._session = onnxruntime.InferenceSession(data, options, providers=[(provider, provider_options)])
+            # enable_fallback: otherwise a failure prints a banner and tries again on the CPU.
+            self._session = onnxruntime.InferenceSession(
+                data, options, providers=[(provider, provider_options)], enable_fallback=0
+            )
         except Exception as error:
             # onnxruntime's exception classes share no base but Exception.
             reason = first_line(error)

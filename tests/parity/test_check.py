@@ -240,8 +240,10 @@ def test_cuda_that_is_not_there_is_never_a_pass(nalu: NALU) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"samples": 0}, "samples is 0; it must be at least 1"),
-        ({"seed": -1}, "seed is -1; it must be at least 0"),
+        ({"samples": 0}, "samples is 0; it must be from 1 to 1000000"),
+        ({"samples": 10**7}, "samples is 10000000; it must be from 1 to 1000000"),
+        ({"seed": -1}, "seed is -1; it must be from 0 to 4294967295"),
+        ({"seed": 2**70}, "it must be from 0 to 4294967295"),
         ({"rtol": -1.0}, r"rtol is -1.0; it must be a number of at least 0"),
         ({"atol": float("nan")}, "atol is nan"),
         ({"rtol": float("inf")}, "rtol is inf"),

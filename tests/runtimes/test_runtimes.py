@@ -122,7 +122,8 @@ class _Fake:
     def preload_dlls(self) -> None:
         pass
 
-    def InferenceSession(self, data: bytes, options: Any, providers: Any) -> Any:  # noqa: N802
+    def InferenceSession(self, data: bytes, options: Any, providers: Any, enable_fallback: int) -> Any:  # noqa: N802
+        assert enable_fallback == 0
         self.asked = (options, providers)
         if self.refuses:
             raise RuntimeError("nodes were assigned to the CPU\nand more")
