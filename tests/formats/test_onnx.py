@@ -1,6 +1,7 @@
 """nalu_export.formats.onnx: one self-contained file of standard operators that computes the model."""
 
 import itertools
+import logging
 import re
 
 import numpy as np
@@ -231,3 +232,13 @@ def test_what_does_not_fit_into_one_file_is_refused(nalu: NALU, monkeypatch: pyt
     monkeypatch.setattr("nalu_export.formats.onnx.LARGEST_FILE", 100)
     with pytest.raises(InputError, match="2 GiB of weights or more, which one ONNX file cannot hold"):
         draft.to_bytes({})
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+def test_every_opset_is_honoured_around_a_backbone_and_in_silence(
+    image_model: BackboneHead, opset: int, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    proto = onnx.load_from_string(_emit(image_model, EmitOptions((1, 8, 8), opset=opset)))
+    assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", opset)]
+    assert capfd.readouterr() == ("", "")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
