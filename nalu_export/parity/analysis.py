@@ -31,6 +31,8 @@ class ErrorAnalysis:
 
     Attributes:
         longest_sum: terms in the longest dot product of the arithmetic part, 1 where there is none.
+        lost_terms: the largest number of weights of one output that are too small beside the largest for their
+            products to be added without loss, and not so small that they do not matter.
 
     Args:
         graph_module: from :func:`nalu_export.graph.trace_model`, folded, all in float64.
@@ -50,6 +52,7 @@ class ErrorAnalysis:
             if (primitive := primitive_of(node)) is not None and primitive.name == "linear"
         ]
         self.longest_sum = max((weight.shape[1] for weight in weights), default=1)
+        self.lost_terms = max(map(_lost_terms, weights), default=0)
 
     def __call__(self, x: Tensor) -> Conditioned:
         """The model's output for ``x`` (float32 values held in float64) with its ``D``, never less than ``|y|``."""
@@ -71,3 +74,9 @@ class ErrorAnalysis:
         arguments: Any = fx.node.map_arg(node.args, lambda argument: known[argument])  # type: ignore[arg-type, return-value]
         elementwise = primitive.name not in ("linear", "prod")
         return settle(*RULES[primitive.name](*arguments), arguments, elementwise=elementwise)
+
+
+def _lost_terms(weight: Tensor) -> int:
+    """See :attr:`ErrorAnalysis.lost_terms`: from 2⁻³⁶ to 2⁻¹⁶ of the largest weight of the same output."""
+    relative = weight.abs() / weight.abs().amax(dim=1, keepdim=True)
+    return int(((relative > 2.0**-36) & (relative < 2.0**-16)).sum(dim=1).max())

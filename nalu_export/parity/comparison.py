@@ -13,22 +13,24 @@ from nalu_export.weights import Compute
 Array = NDArray[np.float32]
 
 
-def limit(compute: Compute, terms: int, *, own_weights: bool = False) -> float:
+def limit(compute: Compute, terms: int, lost_terms: int = 0, *, own_weights: bool = False) -> float:
     """The largest E of a correct evaluation.
 
-    float32: ``5 + √terms/2``. A layer is about five operations deep, one roundoff each; the rounding errors of a sum
-    walk randomly and grow with the square root of its length (Higham and Mary, A New Approach to Probabilistic
-    Rounding Error Analysis, SIAM J. Sci. Comput. 41(5), 2019). float64: the one rounding of the output, 1.
+    float32: ``5 + √terms/2 + lost_terms/2``. A layer is about five operations deep, one roundoff each; the rounding
+    errors of a sum walk randomly and grow with the square root of its length (Higham and Mary, A New Approach to
+    Probabilistic Rounding Error Analysis, SIAM J. Sci. Comput. 41(5), 2019), but a product below half a step of the
+    sum is lost each time, in one direction. float64: the one rounding of the output, 1.
 
     Args:
         compute: the type of the arithmetic part.
         terms: the longest sum in the arithmetic part.
+        lost_terms: how many of its products may be lost.
         own_weights: the effective weights are computed in float32 as well (tanh, exp, add, division, product), as
             PyTorch does it: five more.
     """
     if compute == "float64":
         return 1.0
-    return 5.0 + math.sqrt(terms) / 2 + (5.0 if own_weights else 0.0)
+    return 5.0 + math.sqrt(terms) / 2 + lost_terms / 2 + (5.0 if own_weights else 0.0)
 
 
 @dataclass(frozen=True)

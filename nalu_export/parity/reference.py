@@ -37,6 +37,7 @@ class Reference:
 
     Attributes:
         terms: the longest sum in the arithmetic part.
+        lost_terms: how many of an output's products may be lost in its sum, see :class:`ErrorAnalysis`.
 
     Args:
         model: with float32 parameters, in whatever mode; it is copied and run as in ``eval()``.
@@ -48,6 +49,7 @@ class Reference:
         # A copy of its own: folding takes the raw parameters out of the modules that it is given.
         self._analysis = ErrorAnalysis(fold(trace_model(copy.deepcopy(self._double))))
         self.terms = self._analysis.longest_sum
+        self.lost_terms = self._analysis.lost_terms
 
     def __call__(self, x: NDArray[np.float32]) -> Expected:
         """The expectation for one batch.

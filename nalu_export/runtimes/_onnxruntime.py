@@ -29,16 +29,25 @@ class OnnxSession(Session):
         provider: name of the execution provider that must run every node.
         provider_options: for that provider.
         runtime: name for messages.
+        threads: intra-op threads, ``None`` for onnxruntime's default.
     """
 
     def __init__(
-        self, data: bytes, onnxruntime: Any, provider: str, provider_options: dict[str, Any], runtime: str
+        self,
+        data: bytes,
+        onnxruntime: Any,
+        provider: str,
+        provider_options: dict[str, Any],
+        runtime: str,
+        threads: int | None = None,
     ) -> None:
         available = onnxruntime.get_available_providers()
         if provider not in available:
             raise RuntimeUnavailableError(f"{runtime}: this onnxruntime has no {provider}, only {', '.join(available)}")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # failures come as exceptions, warnings about fallback as errors below
+        if threads is not None:
+            options.intra_op_num_threads = threads
         if provider != "CPUExecutionProvider":
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         try:

@@ -14,9 +14,11 @@ class RunOptions:
 
     Attributes:
         tf32: allow TF32 in matrix products and convolutions where the device has it (about 1e-3 relative).
+        threads: threads of a CPU runtime that has its own, ``None`` for its default.
     """
 
     tf32: bool = False
+    threads: int | None = None
 
 
 class Session(ABC):

@@ -13,10 +13,10 @@ class OnnxRuntimeCpu(Runtime):
     format = "onnx"
 
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
-        """See :meth:`Runtime.load`; no option applies to the CPU."""
-        del model, options
+        """See :meth:`Runtime.load`; TF32 does not apply to the CPU."""
+        del model
         module = import_onnxruntime(self.name, "cpu")
-        return OnnxSession(data, module, "CPUExecutionProvider", {}, self.name)
+        return OnnxSession(data, module, "CPUExecutionProvider", {}, self.name, options.threads)
 
 
 RUNTIME = OnnxRuntimeCpu()

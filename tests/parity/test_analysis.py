@@ -98,6 +98,16 @@ def test_the_longest_sum_is_the_widest_layer(nalu: NALU) -> None:
     assert _analysis(nn.Sequential(nn.Linear(3, 3), NALU(3, 1))).longest_sum == 3
 
 
+@pytest.mark.parametrize(("M_hat", "lost"), [(20.0, 0), (-2.0, 0), (-17.0, 6), (-20.0, 6), (-40.0, 0)])
+def test_weights_that_a_sum_may_lose_are_counted(M_hat: float, lost: int) -> None:
+    cell = NACCell(8, 3)
+    with torch.no_grad():
+        cell.W_hat.fill_(20.0)
+        cell.M_hat.fill_(20.0)
+        cell.M_hat[1, 2:] = M_hat
+    assert _analysis(cell).lost_terms == lost
+
+
 @torch.no_grad()
 def test_the_error_of_a_backbone_is_measured(image_model: BackboneHead) -> None:
     """The features' float32 error is inside their D, and not a thousand times smaller than it."""

@@ -146,3 +146,5 @@ def test_limits() -> None:
     assert limit("float32", 4) == 6.0
     assert limit("float32", 256) == 13.0
     assert limit("float32", 4, own_weights=True) == 11.0
+    assert limit("float32", 4, 2) == 7.0
+    assert limit("float64", 256, 200) == 1.0
