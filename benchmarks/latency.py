@@ -102,4 +102,5 @@ def benchmark(*, quick: bool) -> Section:
 
 
 def _microseconds(timing: Timing) -> str:
-    return figure(timing.median * 1e6)
+    value = timing.median * 1e6
+    return figure(value) if value < 9999.5 else f"{value:,.0f}"
