@@ -22,6 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "formats": {"nn", "graph", "weights", "_jit", "_plugins"},
     "runtimes": {"_jit", "_plugins"},
     "parity": {"graph", "weights", "runtimes"},
+    "reports": {"parity", "_plugins"},
     "artifact": {"files", "formats"},
     "inputs": {"nn"},
     "statistics": {"nn", "checkpoints"},

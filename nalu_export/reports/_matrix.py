@@ -1,0 +1,96 @@
+"""The results as a matrix of runtimes and input families, and the rows behind it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nalu_export.reports._text import count, figure
+
+if TYPE_CHECKING:
+    from nalu_export.parity.report import Report, Row
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One runtime on one family.
+
+    Attributes:
+        text: error over bound, or what kind of failure it is.
+        look: ``good``, ``bad``, ``beyond`` (wrong, but does not decide) or ``none``.
+        share: how strong its colour is, 0 to 1.
+        title: in words.
+    """
+
+    text: str
+    look: str
+    share: float
+    title: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One runtime: its cells, and the rows that they stand for.
+
+    Attributes:
+        runtime: its name.
+        decisive: whether it decides.
+        reason: why it did not run, else empty.
+        failed: how many of its rows failed.
+        summary: its largest numbers, in words.
+        cells: one for each family.
+        rows: as they are in the report.
+    """
+
+    runtime: str
+    decisive: bool
+    reason: str
+    failed: int
+    summary: str
+    cells: tuple[Cell, ...]
+    rows: "tuple[Row, ...]"
+
+
+def families(report: "Report") -> list[str]:
+    """In the order in which they ran."""
+    return list(dict.fromkeys(row.family for row in report.rows))
+
+
+def lines(report: "Report") -> list[Line]:
+    """Those that ran, then those that could not."""
+    ran = [
+        _line(runtime.name, [row for row in report.rows if row.runtime == runtime.name], report, runtime.decisive)
+        for runtime in report.runtimes
+    ]
+    return ran + [Line(name, False, reason, 0, "", (), ()) for name, reason in report.missing.items()]
+
+
+def _line(name: str, rows: "list[Row]", report: "Report", decisive: bool) -> Line:
+    by_family = {row.family: row for row in rows}
+    cells = tuple(_cell(by_family.get(family), decisive) for family in families(report))
+    return Line(name, decisive, "", sum(not row.passed for row in rows), _summary(rows), cells, tuple(rows))
+
+
+def _cell(row: "Row | None", decisive: bool) -> Cell:
+    if row is None:
+        return Cell("–", "none", 0.0, "not compared")
+    look = "good" if row.passed else "bad" if decisive else "beyond"
+    # ≤ 1 and not isfinite first: a ratio may be NaN.
+    share = row.max_ratio if row.max_ratio <= 1 else 1.0
+    title = row.problem or f"error / bound {figure(row.max_ratio)}, E {figure(row.max_e)}, {row.max_ulp} ULP"
+    return Cell(_cell_text(row), look, round(share, 3), title)
+
+
+def _cell_text(row: "Row") -> str:
+    if row.problem:
+        return "error"
+    if row.nonfinite_mismatches:
+        return "NaN/∞"
+    return figure(row.max_ratio, 2)
+
+
+def _summary(rows: "list[Row]") -> str:
+    if not rows:
+        return "nothing was compared"
+    failed = sum(not row.passed for row in rows)
+    verdict = f"{failed} of {len(rows)} failed" if failed else f"{count(len(rows), 'family', 'families')} passed"
+    ratio, e = max(row.max_ratio for row in rows), max(row.max_e for row in rows)
+    return f"{verdict}; error / bound up to {figure(ratio)}, E up to {figure(e)}"

@@ -1,0 +1,47 @@
+"""Texts and numbers as every report shows them."""
+
+import math
+
+import numpy as np
+
+# Longer texts come from damaged or hostile files; a person reads the start of them.
+LONGEST = 1000
+
+
+def printable(text: str) -> str:
+    """One line that any reader shows as it is: names from a file may hold control or direction characters.
+
+    What is left is also what XML 1.0 allows.
+    """
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text.encode("utf-8", "backslashreplace").decode()
+    )
+
+
+def clipped(text: str) -> str:
+    """The text, or its start and how long it is."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
+
+
+def figure(value: float, digits: int = 3) -> str:
+    """A measured number to a few digits: ``0.42``, ``12.3``, ``1.2e7``, ``∞``, ``NaN``."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
+    text = f"{value:.{digits}g}"
+    if "e" not in text:
+        return text
+    mantissa, exponent = text.split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def exact(value: float | np.floating) -> str:
+    """The shortest text that reads back as the same number of its type; NaN and infinity as :func:`figure` has them."""
+    if not np.isfinite(value):
+        return figure(float(value))
+    return str(value).replace("e+", "e").removesuffix(".0")
+
+
+def count(value: int, singular: str, plural: str = "") -> str:
+    """``1 output``, ``7 outputs``."""
+    return f"{value} {singular if value == 1 else plural or singular + 's'}"

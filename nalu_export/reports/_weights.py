@@ -1,0 +1,149 @@
+"""Effective weights as pictures: small ones as numbers, larger ones as heatmaps."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from nalu_export.reports._png import Rgba, data_uri
+from nalu_export.reports._text import count, figure
+
+if TYPE_CHECKING:
+    from nalu_export.parity.report import Report
+
+# As nalu_export.statistics has it; a test holds the two together.
+NEAR = 0.01
+NUMBERS_UP_TO = 8  # rows and columns
+LARGEST = 64  # cells of a heatmap along one axis
+SIDE = 320  # pixels of its longer side on screen
+CELL = 20  # pixels of a cell at most
+
+BLUE, ORANGE, MAGENTA = (47, 111, 208), (221, 107, 32), (214, 0, 200)
+STEPS = 127
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One weight as a number; ``share`` is how strong its colour is, 0 to 1."""
+
+    text: str
+    share: float
+    positive: bool
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One weight matrix.
+
+    Attributes:
+        layer: dotted name of its layer, empty for the model itself.
+        name: of the weight.
+        rows: outputs.
+        columns: inputs.
+        numbers: the weights themselves, for a small matrix.
+        picture: data URI, for a larger one.
+        width: of the picture on screen, in pixels.
+        height: the same.
+        counts: what is shown beside it, as (what, number, share in percent).
+        notes: what the picture does not show.
+    """
+
+    layer: str
+    name: str
+    rows: int
+    columns: int
+    numbers: tuple[tuple[Cell, ...], ...]
+    picture: Markup | None
+    width: int
+    height: int
+    counts: tuple[tuple[str, int, str], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def description(self) -> str:
+        """For those who do not see the picture."""
+        parts = ", ".join(f"{number} {what}" for what, number, _ in self.counts)
+        return f"{self.rows} × {self.columns} weights: {parts}"
+
+
+def weights(report: "Report") -> list[Weight]:
+    """Every weight of every layer, in the report's order."""
+    return [
+        _weight(layer, name, np.asarray(values, np.float64))
+        for layer, found in report.weights.items()
+        for name, values in found.items()
+        if np.size(values)
+    ]
+
+
+def _weight(layer: str, name: str, values: NDArray[np.float64]) -> Weight:
+    matrix = np.atleast_2d(values)
+    matrix = matrix.reshape(matrix.shape[0], -1)
+    rows, columns = matrix.shape
+    notes: list[str] = []
+    beyond = int((np.isfinite(matrix) & (np.abs(matrix) > 1 + NEAR)).sum())
+    if beyond:
+        notes.append(f"{count(beyond, 'weight')} beyond ±1, coloured as ±1; the largest is {_largest(matrix)}")
+    small = max(rows, columns) <= NUMBERS_UP_TO
+    picture, width, height = None, 0, 0
+    if not small:
+        shown = _reduced(matrix)
+        if shown.shape != matrix.shape:
+            notes.append(
+                f"drawn as {shown.shape[0]} × {shown.shape[1]}: each cell is the weight farthest from 0 in its block"
+            )
+        picture = data_uri(_indices(shown), PALETTE)
+        cell = min(CELL, SIDE / max(shown.shape))
+        height, width = (max(CELL, round(size * cell)) for size in shown.shape)
+    numbers = tuple(tuple(_cell(value) for value in row) for row in matrix.tolist()) if small else ()
+    return Weight(layer, name, rows, columns, numbers, picture, width, height, _counts(matrix), tuple(notes))
+
+
+def _largest(matrix: NDArray[np.float64]) -> str:
+    finite = matrix[np.isfinite(matrix)]
+    return figure(float(finite[np.abs(finite).argmax()]))
+
+
+def _counts(matrix: NDArray[np.float64]) -> tuple[tuple[str, int, str], ...]:
+    found = [(f"at {target}", int((np.abs(matrix - int(target)) <= NEAR).sum())) for target in ("-1", "0", "1")]
+    broken = int((~np.isfinite(matrix)).sum())
+    found.append(("between", matrix.size - broken - sum(number for _, number in found)))
+    if broken:
+        found.append(("NaN or infinite", broken))
+    return tuple((what.replace("-", "−"), number, f"{number / matrix.size:.0%}") for what, number in found)
+
+
+def _cell(value: float) -> Cell:
+    share = min(1.0, abs(value)) if np.isfinite(value) else 1.0
+    text = f"{value:.2f}" if abs(value) < 1000 else figure(value)
+    return Cell("0" if value == 0 else text.replace("-", "−"), round(share, 3), value > 0)
+
+
+def _reduced(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """At most 64 × 64: of each block the value farthest from 0, so that a single odd weight stays visible."""
+    rows, columns = (np.linspace(0, size, min(size, LARGEST) + 1).astype(int) for size in matrix.shape)
+    result = np.empty((len(rows) - 1, len(columns) - 1))
+    for i, j in np.ndindex(result.shape):
+        block = matrix[rows[i] : rows[i + 1], columns[j] : columns[j + 1]].ravel()
+        # argmax takes a NaN for the largest, as it should here.
+        result[i, j] = block[np.abs(block).argmax()]
+    return result
+
+
+def _indices(matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Into the palette: 0 is −1, 127 is 0, 254 is 1, and 255 is what is not finite."""
+    finite = np.isfinite(matrix)
+    scaled = np.rint(np.clip(np.where(finite, matrix, 0.0), -1.0, 1.0) * STEPS + STEPS)
+    return np.where(finite, scaled, 2 * STEPS + 1).astype(np.uint8)
+
+
+def _colour(index: int) -> Rgba:
+    """Transparent at 0, so that one picture fits the light and the dark page."""
+    if index > 2 * STEPS:
+        return (*MAGENTA, 255)
+    return (*(ORANGE if index > STEPS else BLUE), round(abs(index - STEPS) / STEPS * 255))
+
+
+PALETTE = [_colour(index) for index in range(256)]

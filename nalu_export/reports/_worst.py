@@ -1,0 +1,142 @@
+"""The worst inputs: samples and what came of them, shortened for the eye."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from nalu_export.reports._png import data_uri
+from nalu_export.reports._text import count, exact, figure
+
+if TYPE_CHECKING:
+    from nalu_export.parity.report import Report
+    from nalu_export.parity.report import Worst as Found
+
+VALUES = 12  # of a sample
+OUTPUTS = 8
+PICTURES = 4  # channels of an image
+PIXELS = 96  # of a picture, along one axis
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of the sample; ``wrong`` where it is beyond its bound."""
+
+    index: str
+    out: str
+    reference: str
+    bound: str
+    torch: str
+    ratio: str
+    wrong: bool
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One worst input.
+
+    Attributes:
+        runtime: whose.
+        family: where the input comes from.
+        ratio: error over bound.
+        wrong: whether that is beyond the bound.
+        shape: of the sample, in words.
+        facts: what its values are like, in words.
+        values: the first of them, as (index, value); empty for an image.
+        left_out: how many values are not shown.
+        pictures: data URIs of the channels of an image.
+        outputs: those with the largest error over their bound, in the order of the outputs.
+        outputs_left_out: how many are not shown.
+    """
+
+    runtime: str
+    family: str
+    ratio: str
+    wrong: bool
+    shape: str
+    facts: str
+    values: tuple[tuple[str, str], ...]
+    left_out: int
+    pictures: tuple[Markup, ...]
+    outputs: tuple[Output, ...]
+    outputs_left_out: int
+
+
+def samples(report: "Report") -> list[Sample]:
+    """The worst input of each runtime, in the report's order."""
+    return [_sample(found) for found in report.worst]
+
+
+def _sample(found: "Found") -> Sample:
+    image = found.x.ndim >= 2 and found.x.size > 0
+    values = () if image else tuple((str(i), exact(value)) for i, value in enumerate(found.x.ravel()[:VALUES]))
+    outputs = _outputs(found)
+    return Sample(
+        runtime=found.runtime,
+        family=found.family,
+        ratio=figure(found.ratio),
+        wrong=not found.ratio <= 1,
+        shape=" × ".join(map(str, found.x.shape)) or "1",
+        facts=_facts(found.x),
+        values=values,
+        left_out=0 if image else found.x.size - len(values),
+        pictures=_pictures(found.x) if image else (),
+        outputs=outputs,
+        outputs_left_out=found.out.size - len(outputs),
+    )
+
+
+def _facts(x: NDArray[np.float32]) -> str:
+    finite = x[np.isfinite(x)]
+    parts = [count(x.size, "value")]
+    if finite.size:
+        parts.append(f"from {exact(finite.min())} to {exact(finite.max())}")
+    zeros = int((x == 0).sum())
+    if zeros:
+        parts.append(count(zeros, "exact zero"))
+    return ", ".join(parts)
+
+
+def _outputs(found: "Found") -> tuple[Output, ...]:
+    out, reference, bound, torch = (array.ravel() for array in (found.out, found.reference, found.bound, found.torch))
+    ratios = [_ratio(*numbers) for numbers in zip(out, reference, bound, strict=True)]
+    worst = sorted(range(len(ratios)), key=lambda i: -ratios[i])[:OUTPUTS]
+    return tuple(
+        Output(
+            index=", ".join(map(str, np.unravel_index(i, found.out.shape))) or "0",
+            out=exact(out[i]),
+            reference=figure(float(reference[i]), 12),
+            bound=figure(float(bound[i])),
+            torch=exact(torch[i]),
+            ratio=figure(ratios[i]),
+            wrong=not ratios[i] <= 1,
+        )
+        for i in sorted(worst)
+    )
+
+
+def _ratio(out: np.floating, reference: np.floating, bound: np.floating) -> float:
+    """Error over bound of one output; infinite where NaN or infinity is not where the reference, in float32, has it."""
+    with np.errstate(over="ignore"):
+        single = np.float32(reference)
+    if out == single or (np.isnan(out) and np.isnan(single)):
+        return 0.0 if not np.isfinite(out) else _quotient(abs(float(out) - float(reference)), float(bound))
+    if not np.isfinite(out) or not np.isfinite(single):
+        return float("inf")
+    return _quotient(abs(float(out) - float(reference)), float(bound))
+
+
+def _quotient(error: float, bound: float) -> float:
+    return 0.0 if error == 0 else error / bound if bound > 0 else float("inf")
+
+
+def _pictures(x: NDArray[np.float32]) -> tuple[Markup, ...]:
+    """Channels in shades of grey, black the smallest and white the largest value of the sample."""
+    finite = np.where(np.isfinite(x), x, 0.0).astype(np.float64)
+    low, high = float(finite.min()), float(finite.max())
+    scaled = np.rint((finite - low) / ((high - low) or 1.0) * 255).astype(np.uint8)
+    channels = scaled.reshape(-1, *scaled.shape[-2:])[:PICTURES]
+    rows, columns = (-(-size // PIXELS) for size in channels.shape[1:])
+    return tuple(data_uri(channel[::rows, ::columns]) for channel in channels)

@@ -1,0 +1,142 @@
+"""One page that holds everything, for people: no script, no network, light and dark, screen and paper."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from nalu_export.reports import _matrix, _plots, _weights, _worst
+from nalu_export.reports._text import clipped, count, figure, printable
+from nalu_export.reports.base import Reporter
+
+if TYPE_CHECKING:
+    from nalu_export.parity.report import Report
+
+Table = tuple[list[str], list[list[str]]]
+
+
+class HtmlReporter(Reporter):
+    """A self-contained page; whatever a file or its name holds is shown as text."""
+
+    name = "html"
+    suffix = ".html"
+
+    def render(self, report: "Report") -> bytes:
+        """UTF-8 with a final line feed."""
+        template = _environment().get_template("page.html.jinja")
+        page = template.render(
+            report=report,
+            headline=_headline(report),
+            breaks=_breaks(report),
+            subject=_facts(report.subject),
+            tables=_tables(report.subject),
+            families=_matrix.families(report),
+            lines=_matrix.lines(report),
+            plots=_plots.plots(report),
+            frame=_plots,
+            weights=_weights.weights(report),
+            samples=_worst.samples(report),
+            replay=_replay(report),
+        )
+        return (page.rstrip() + "\n").encode()
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("nalu_export.reports", "_page"),
+        autoescape=True,
+        finalize=_shown,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figure"] = figure
+    return environment
+
+
+def _shown(value: object) -> object:
+    """Every expression of the template passes here; :class:`Markup` is what this package made itself."""
+    if isinstance(value, Markup):
+        return value
+    if isinstance(value, float):
+        return f"{value:g}"  # a coordinate; measured numbers pass through the filter ``figure``
+    return clipped(printable(str(value)))
+
+
+def _headline(report: "Report") -> str:
+    """What was compared, in numbers."""
+    rows = report.decisive
+    if not rows:
+        ran = count(len(report.runtimes), "runtime")
+        return f"Comparing nothing is not a pass: {ran} ran, {len(report.missing)} could not."
+    good = sum(row.passed for row in rows)
+    runtimes = len({row.runtime for row in rows})
+    parts = [f"{good} of {len(rows)} results passed", f"{count(runtimes, 'runtime')} decided"]
+    if len(report.runtimes) > runtimes:
+        parts.append(f"{len(report.runtimes) - runtimes} for comparison")
+    if report.missing:
+        parts.append(f"{len(report.missing)} could not run")
+    parts.append(f"{sum(row.samples for row in rows)} samples compared")
+    return ", ".join(parts) + "."
+
+
+def _breaks(report: "Report") -> list[tuple[str, str]]:
+    return [(found.runtime, str(found) or "every value inside holds") for found in report.breaks]
+
+
+def _facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Everything that is not a table, as (what, value)."""
+    facts: list[tuple[str, str]] = []
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            facts += [(f"{key}: {inner}", _plain(item)) for inner, item in value.items()]
+        elif key != "replay" and not _is_table(value):
+            facts.append((key.replace("_", " "), _plain(value)))
+    return facts
+
+
+def _tables(data: Mapping[str, Any]) -> list[tuple[str, Table]]:
+    """What is a list of records, such as the layers, as (what, columns and rows)."""
+    return [(key, _table(value)) for key, value in data.items() if _is_table(value)]
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, Sequence) and bool(value) and all(isinstance(row, Mapping) for row in value)
+
+
+def _table(records: Sequence[Mapping[str, Any]]) -> Table:
+    columns = list(dict.fromkeys(key for record in records for key in record))
+    return columns, [[_plain(record.get(column, "")) for column in columns] for record in records]
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return " × ".join(_plain(item) for item in value)
+    return figure(value, 6) if isinstance(value, float) else str(value)
+
+
+def _replay(report: "Report") -> list[Markup]:
+    """Commands: the caller's own, under ``replay`` of the subject, else the check itself with the same seed."""
+    given = report.subject.get("replay")
+    if given:
+        return [_command(line) for line in ([given] if isinstance(given, str) else given)]
+    model, artifact = report.subject.get("model"), report.subject.get("artifact")
+    if not isinstance(model, str) or not isinstance(artifact, str):
+        return []
+    words = ["nalu-export", "check", model, artifact]
+    for runtime in report.runtimes:
+        words += ["--runtime", runtime.name]
+    return [_command(shlex.join([*words, "--seed", str(report.seed)]))]
+
+
+def _command(line: object) -> Markup:
+    return escape(printable(str(line)))  # not clipped: it is there to be copied
+
+
+REPORTER = HtmlReporter()

@@ -1,0 +1,130 @@
+"""JUnit XML, which Jenkins, GitLab and the test reporters of GitHub show."""
+
+import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING
+
+from nalu_export.reports._text import clipped, count, figure, printable
+from nalu_export.reports.base import Reporter
+
+if TYPE_CHECKING:
+    from nalu_export.parity.report import Report, Row, RuntimeInfo
+
+PREFIX = "nalu_export.parity"
+Properties = dict[str, str]
+
+
+class JunitReporter(Reporter):
+    """A test suite for each runtime, a test case for each input family.
+
+    A file holds a failure if and only if the report did not pass: what a runtime that does not decide gets wrong is
+    shown as skipped, and a check that compared nothing is a failure of its own.
+    """
+
+    name = "junit"
+    suffix = ".xml"
+
+    def render(self, report: "Report") -> bytes:
+        """Indented UTF-8 with a final line feed; times are 0, because some readers need the attribute."""
+        root = ET.Element("testsuites", name=PREFIX)
+        if not report.decisive:
+            _add_suite(root, "check", [_failed("check", "compared", "nothing was compared", report.summary())], {})
+        for runtime in report.runtimes:
+            rows = [row for row in report.rows if row.runtime == runtime.name]
+            cases = [_case(row, runtime, report) for row in rows]
+            _add_suite(root, runtime.name, cases, _properties(report, runtime))
+        for name, reason in report.missing.items():
+            _add_suite(root, name, [_skipped(name, "not run", reason)], _properties(report, None))
+        _count(root, list(root))
+        ET.indent(root)
+        data: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+        return data + b"\n"
+
+
+def _text(value: object) -> str:
+    return clipped(printable(str(value)))
+
+
+def _add_suite(root: ET.Element, name: str, cases: list[ET.Element], properties: Properties) -> None:
+    suite = ET.SubElement(root, "testsuite", name=_text(name))
+    if properties:
+        parent = ET.SubElement(suite, "properties")
+        for key, value in properties.items():
+            ET.SubElement(parent, "property", name=_text(key), value=_text(value))
+    suite.extend(cases)
+    _count(suite, cases)
+
+
+def _count(element: ET.Element, children: list[ET.Element]) -> None:
+    """Totals of a suite from its cases, and of the whole from its suites."""
+    element.set("tests", str(sum(int(child.get("tests", "1")) for child in children)))
+    for total, tag in (("failures", "failure"), ("skipped", "skipped")):
+        element.set(total, str(sum(int(child.get(total, str(len(child.findall(tag))))) for child in children)))
+    element.set("errors", "0")
+    element.set("time", "0")
+
+
+def _bare(runtime: str, name: str) -> ET.Element:
+    return ET.Element("testcase", classname=_text(f"{PREFIX}.{runtime}"), name=_text(name), time="0")
+
+
+def _failed(runtime: str, name: str, message: str, detail: str) -> ET.Element:
+    case = _bare(runtime, name)
+    ET.SubElement(case, "failure", type="parity", message=_text(message)).text = detail
+    return case
+
+
+def _skipped(runtime: str, name: str, reason: str) -> ET.Element:
+    case = _bare(runtime, name)
+    ET.SubElement(case, "skipped", message=_text(reason))
+    return case
+
+
+def _case(row: "Row", runtime: "RuntimeInfo", report: "Report") -> ET.Element:
+    if row.passed:
+        case = _bare(row.runtime, row.family)
+        ET.SubElement(case, "system-out").text = "\n".join(_numbers(row))
+        return case
+    if not runtime.decisive:
+        return _skipped(row.runtime, row.family, f"for comparison, does not decide: {_message(row, report)}")
+    return _failed(row.runtime, row.family, _message(row, report), "\n".join(_detail(row, report)))
+
+
+def _message(row: "Row", report: "Report") -> str:
+    if row.problem:
+        return row.problem
+    if row.nonfinite_mismatches:
+        return f"NaN or infinity where it should not be, or the reverse: {count(row.nonfinite_mismatches, 'output')}"
+    if report.verdict != "bound":
+        return f"{count(row.max_ulp_torch, 'float32 step')} from PyTorch; allowed: {report.verdict}"
+    return f"the error is {figure(row.max_ratio)} times its bound, E {figure(row.max_e)}"
+
+
+def _detail(row: "Row", report: "Report") -> list[str]:
+    lines = [_text(_message(row, report)), "", *_numbers(row)]
+    found = [_text(found) for found in report.breaks if found.runtime == row.runtime and str(found)]
+    return lines + (["", *found] if found else [])
+
+
+def _numbers(row: "Row") -> list[str]:
+    return [
+        f"samples: {row.samples}",
+        f"error / bound: {figure(row.max_ratio)}",
+        f"E: {figure(row.max_e)}",
+        f"float32 steps from the reference: {row.max_ulp}",
+        f"float32 steps from PyTorch: {row.max_ulp_torch}",
+        f"NaN or infinity mismatches: {row.nonfinite_mismatches}",
+        f"undetermined, left out: {row.undetermined}",
+    ]
+
+
+def _properties(report: "Report", runtime: "RuntimeInfo | None") -> Properties:
+    found = {"verdict": report.verdict, "seed": str(report.seed)}
+    if runtime is not None:
+        found |= {"where": runtime.where, "decides": "yes" if runtime.decisive else "no, for comparison"}
+        found |= {f"runtime.{key}": value for key, value in runtime.details.items()}
+    found |= {f"environment.{key}": value for key, value in report.environment.items()}
+    scalars = {key: value for key, value in report.subject.items() if isinstance(value, (str, int, float))}
+    return found | {f"subject.{key}": str(value) for key, value in scalars.items()}
+
+
+REPORTER = JunitReporter()
