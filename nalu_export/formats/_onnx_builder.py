@@ -5,7 +5,7 @@ quarter of a cold export.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,14 @@ class Builder:
             inputs[0].dtype if dtype is None else dtype,
             max(value.rank for value in inputs) if rank is None else rank,
         )
+
+    def called(self, value: Value, name: str) -> Value:
+        """The value under another name, where the last node gives it; as it is where an earlier one does."""
+        last = self.nodes[-1] if self.nodes else None
+        if last is None or last.output[0] != value.name:
+            return value
+        last.output[0] = self._prefix + name
+        return replace(value, name=last.output[0])
 
     def initializer(self, name: str, array: NDArray[np.generic]) -> Value:
         """A named constant of the file; the same name is one value."""

@@ -9,7 +9,7 @@ from onnx import helper
 from torch import fx
 
 from nalu_export.formats._onnx_builder import Builder, Value
-from nalu_export.graph import primitive_of
+from nalu_export.graph import label_of, primitive_of
 from nalu_export.graph.trace import constant
 
 Emitter = Callable[..., Value]
@@ -101,6 +101,7 @@ EMITTERS: dict[str, Emitter] = {
 def lower(form: fx.GraphModule, x: Value, build: Builder) -> Value:
     """Emit a well-conditioned inference form for the input ``x``; the value of its output."""
     known: dict[fx.Node, Any] = {}
+    parameters = {str(node.target) for node in form.graph.nodes if node.op == "get_attr"}
     for node in form.graph.nodes:
         if node.op == "placeholder":
             known[node] = x
@@ -114,5 +115,7 @@ def lower(form: fx.GraphModule, x: Value, build: Builder) -> Value:
         else:
             primitive = primitive_of(node)
             assert primitive is not None, node
-            known[node] = EMITTERS[primitive.name](build, *fx.node.map_arg(node.args, known.__getitem__))
+            value = EMITTERS[primitive.name](build, *fx.node.map_arg(node.args, known.__getitem__))
+            label = label_of(node)
+            known[node] = build.called(value, label) if label and label not in parameters else value
     raise AssertionError("a graph without an output")

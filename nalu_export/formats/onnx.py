@@ -162,9 +162,22 @@ def _lower_leaves(proto: onnx.ModelProto, parts: list[tuple[str, nn.Module]], op
             _suffix(build.nodes, f"#{calls[index]}", keep={*initializers, *node.input, *node.output})
         initializers |= build.initializers
         nodes += build.nodes
+    _name_edges(proto, parts, nodes)
     del proto.graph.node[:], proto.graph.initializer[:]
     proto.graph.node.extend(nodes)
     proto.graph.initializer.extend(initializers.values())
+
+
+def _name_edges(proto: onnx.ModelProto, parts: list[tuple[str, nn.Module]], nodes: list[onnx.NodeProto]) -> None:
+    """``head.x`` and ``head.y`` for what goes into and comes out of the part ``head``, unless it is the model's own."""
+    fixed = {value.name for value in (*proto.graph.input, *proto.graph.output)}
+    for leaf in (node for node in proto.graph.node if node.domain == LEAVES):
+        (index,) = [helper.get_attribute_value(attribute) for attribute in leaf.attribute]
+        for name, edge in ((leaf.input[0], "x"), (leaf.output[0], "y")):
+            new = f"{parts[index][0]}.{edge}"
+            if name not in fixed and new not in fixed:
+                fixed |= {name, new}
+                _rename(nodes, name, new)
 
 
 def _rename(nodes: list[onnx.NodeProto], old: str, new: str) -> None:

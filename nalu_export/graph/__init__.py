@@ -1,7 +1,18 @@
 """The traced arithmetic graph: one node for each primitive, read by every format and by the error analysis."""
 
+from nalu_export.graph.naming import formula_of, label_of, part_of
 from nalu_export.graph.primitives import PRIMITIVES, Primitive
 from nalu_export.graph.rewrites import well_conditioned
 from nalu_export.graph.trace import primitive_of, trace, trace_model
 
-__all__ = ["PRIMITIVES", "Primitive", "primitive_of", "trace", "trace_model", "well_conditioned"]
+__all__ = [
+    "PRIMITIVES",
+    "Primitive",
+    "formula_of",
+    "label_of",
+    "part_of",
+    "primitive_of",
+    "trace",
+    "trace_model",
+    "well_conditioned",
+]

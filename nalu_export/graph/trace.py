@@ -6,6 +6,7 @@ import torch
 from torch import fx, nn
 
 from nalu_export.errors import UnsupportedLayerError, first_line
+from nalu_export.graph.naming import Places, label
 from nalu_export.graph.primitives import BY_FUNCTION, BY_METHOD, PRIMITIVES, Primitive
 from nalu_export.nn import ArithmeticLayer
 
@@ -17,6 +18,12 @@ class _ArithmeticTracer(fx.Tracer):
         super().__init__()
         layers = [module for module in root.modules() if isinstance(module, ArithmeticLayer)]
         self._inside = {id(part) for layer in layers for part in layer.modules()}
+        self._places = Places(root)
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(*args, **kwargs)
+        self._places.mark(node)
+        return node
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         del module_qualified_name
@@ -75,6 +82,7 @@ def _symbolic(module: nn.Module) -> fx.GraphModule:
         # forward is user code: whatever it raises on a symbolic input means that it cannot be traced.
         raise UnsupportedLayerError(f"{type(module).__name__} cannot be traced: {first_line(error)}") from error
     _canonicalise(graph)
+    label(graph)
     return fx.GraphModule(tracer.root, graph, type(module).__name__)
 
 

@@ -23,7 +23,7 @@ def checked_eps(eps: float) -> float:
 
 
 class NALUCell(ArithmeticLayer):
-    """``y = σ(z)·(x Wᵀ) + σ(−z)·exp(log(|x| + ε) W_mᵀ)``, ``z = x Gᵀ``, no bias.
+    """``y = g·a + h·m``, ``a = x Wᵀ``, ``m = exp(log(|x| + ε) W_mᵀ)``, ``g = σ(z)``, ``h = σ(−z)``, ``z = x Gᵀ``.
 
     ``W = tanh(W_hat)·σ(M_hat)``; ``W_m = W`` when tied (the paper), else ``tanh(W_hat_mul)·σ(M_hat_mul)``. The
     second gate is ``σ(−z)``, never ``1 − σ(z)``, which loses the product once ``σ(z)`` rounds to 1.
@@ -85,7 +85,9 @@ class NALUCell(ArithmeticLayer):
         a = F.linear(x, W)
         m = torch.exp(F.linear(log_magnitude(x, self.eps), W_mul))
         z = F.linear(x, self.G)
-        return torch.sigmoid(z) * a + torch.sigmoid(-z) * m
+        g = torch.sigmoid(z)
+        h = torch.sigmoid(-z)
+        return g * a + h * m
 
     @torch.jit.ignore  # type: ignore[untyped-decorator]
     def effective_weights(self) -> Mapping[str, Tensor]:

@@ -1,82 +1,111 @@
-"""How large an error a float32 evaluation may make: first-order running error analysis of the traced graph.
+"""How large an error an evaluation may make: running error analysis of the traced graph.
 
-Each value ``v`` of the graph carries, in float64, its *size* ``s`` (of the terms that are added to give it) and ``D``,
-such that a backward-stable float32 evaluation is off by a few ``u·D``, ``u = 2⁻²⁴``. For one NALU cell ::
+Each value ``v`` of the graph carries, in float64, two measures of the error of an evaluation in the precision of a
+:class:`~nalu_export.parity.precision.Profile`.
+
+The *radius* is a bound: no correct evaluation is further from ``v``. Its rules (:mod:`nalu_export.parity.radii`) are
+ball arithmetic, and the verdict of a check is ``|out − ref| ≤ radius``.
+
+``D`` is a unit: with ``u = 2⁻²⁴``, a backward-stable float32 evaluation is off by a few ``u·D``, and
+``E = max |out − ref| / (u·D)`` says how many. For one NALU cell ::
 
     D = g·(|W||x|)·(1 + h·|G||x|) + h·m·(1 + |W||log(|x| + ε)| + g·|G||x|),   g = σ(z), h = σ(−z)
 
-and ``E = max |out − ref| / (u·D)``. The rules, after Higham, *Accuracy and Stability of Numerical Algorithms* (2002),
+Its rules (:mod:`nalu_export.parity.rules`), after Higham, *Accuracy and Stability of Numerical Algorithms* (2002),
 chapter 3:
 
-* a linear map reads each input with one relative rounding: ``D = |W|(D_x + |x|)``, ``s = |W||x|``;
+* a linear map reads each input with one relative rounding: ``D = |W|(D_x + |x|)``, and its size is ``|W||x|``;
 * a function ``f`` reads its argument with at least one: ``D = |f′|·max(D_x, |x|)``, and ``exp`` adds ``f`` itself; the
   logarithm takes ``D_x/x`` alone, because the linear map behind it already counts ``|log|``;
-* products follow the product rule over sizes, sums add; neither is less than the size of its own terms;
-* code that is not arithmetic contributes what is measured of it (:mod:`nalu_export.parity.opaque`).
+* products follow the product rule over sizes, sums add; neither is less than the size of its own terms.
+
+Code that is not arithmetic contributes what is measured of it (:mod:`nalu_export.parity.opaque`).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, fx
 
-from nalu_export.graph import primitive_of
+from nalu_export.graph import label_of, part_of, primitive_of
 from nalu_export.graph.trace import constant
+from nalu_export.parity import zero_signs
 from nalu_export.parity.conditioned import Conditioned, settle
 from nalu_export.parity.opaque import OpaqueCalls
+from nalu_export.parity.precision import FLOAT32, Profile
+from nalu_export.parity.radii import RADII
 from nalu_export.parity.rules import RULES
+
+# The reference is computed in float64 and so is this analysis; their own roundings are 2⁻²⁹ of float32's.
+OWN_ERROR = 2.0**-20
 
 
 class ErrorAnalysis:
-    """Runs a folded graph in float64 and carries ``D`` along.
-
-    Attributes:
-        longest_sum: terms in the longest dot product of the arithmetic part, 1 where there is none.
-        lost_terms: the largest number of weights of one output that are too small beside the largest for their
-            products to be added without loss, and not so small that they do not matter.
+    """Runs a graph in float64 and carries ``D`` and the radius along.
 
     Args:
-        graph_module: from :func:`nalu_export.graph.trace_model`, folded, all in float64.
+        graph_module: from :func:`nalu_export.graph.trace_model`, all in float64: folded, or as it is where the
+            runtime computes the effective weights itself.
     """
 
     def __init__(self, graph_module: fx.GraphModule) -> None:
         self._graph_module = graph_module
         self._opaque = OpaqueCalls(graph_module)
-        self._constants = {
-            node: Conditioned.exact(constant(graph_module, str(node.target)))
-            for node in graph_module.graph.nodes
-            if node.op == "get_attr"
-        }
-        weights = [
-            self._constants[node.args[1]].value
-            for node in graph_module.graph.nodes
-            if (primitive := primitive_of(node)) is not None and primitive.name == "linear"
-        ]
-        self.longest_sum = max((weight.shape[1] for weight in weights), default=1)
-        self.lost_terms = max(map(_lost_terms, weights), default=0)
+        self._edges = {node for node in graph_module.graph.nodes if _leaves_its_part(node)}
 
-    def __call__(self, x: Tensor) -> Conditioned:
-        """The model's output for ``x`` (float32 values held in float64) with its ``D``, never less than ``|y|``."""
-        known: dict[fx.Node, Conditioned] = dict(self._constants)
+    @contextmanager
+    def calibrating(self) -> Iterator[None]:
+        """Calls of this object meanwhile measure the opaque code instead of using what was measured."""
+        self._opaque.calibrating = True
+        try:
+            yield
+        finally:
+            self._opaque.calibrating = False
+
+    def __call__(self, x: Tensor, profile: Profile) -> Conditioned:
+        """The model's output for ``x`` (float32 values held in float64), ``D`` never less than ``|y|``."""
+        *_, (_, result) = self.walk(x, profile)
+        return replace(result, error=result.read, radius=result.radius * (1 + OWN_ERROR))
+
+    def walk(self, x: Tensor, profile: Profile) -> Iterator[tuple[fx.Node, Conditioned]]:
+        """Every tensor of the graph in the order of computation; the last one is the output."""
+        known: dict[fx.Node, Any] = {}
         for node in self._graph_module.graph.nodes:
-            if node.op == "placeholder":
-                known[node] = Conditioned.exact(x)
-            elif node.op == "output":
-                result = known[node.args[0]]
-                return Conditioned(result.value, result.size, result.read, result.overflow)
-            elif node.op != "get_attr":
-                known[node] = self._evaluate(node, known)
+            if node.op == "output":
+                yield node, known[node.args[0]]
+                return
+            known[node] = self._evaluate(node, known, x, profile)
+            if isinstance(known[node], Conditioned):
+                yield node, known[node]
         raise AssertionError("a graph without an output")
 
-    def _evaluate(self, node: fx.Node, known: dict[fx.Node, Conditioned]) -> Conditioned:
+    def _evaluate(self, node: fx.Node, known: dict[fx.Node, Any], x: Tensor, profile: Profile) -> Any:
+        if node.op == "placeholder":
+            # What is subnormal may be read as zero.
+            given = Conditioned.exact(x, x.abs().where(x.abs() < profile.outside.tiny, x.new_zeros(())))
+            return replace(given, zero=zero_signs.of_input(x))
+        inside = label_of(node) is not None or node.op == "get_attr"
+        precision = profile.inside if inside else profile.outside
+        if node.op == "get_attr":
+            value = constant(self._graph_module, str(node.target))
+            return Conditioned.exact(value, precision.representation(value))
         primitive = primitive_of(node)
         if primitive is None:
-            return self._opaque(node, known)  # type: ignore[no-any-return]
+            return self._opaque(node, known, precision)
         arguments: Any = fx.node.map_arg(node.args, lambda argument: known[argument])  # type: ignore[arg-type, return-value]
+        value, size, error = RULES[primitive.name](*arguments)
+        radius = RADII[primitive.name](precision, value, *arguments)
+        if node in self._edges and profile.compute == "float64":
+            # float32 at the edge of the part; the reference's own error is as large as that of a float64 evaluation.
+            radius = FLOAT32.rounded(value, 2.0 * radius)
         elementwise = primitive.name not in ("linear", "prod")
-        return settle(*RULES[primitive.name](*arguments), arguments, elementwise=elementwise)
+        zero = zero_signs.of_result(primitive.name, value, radius, arguments)
+        return settle(value, size, error, radius, arguments, elementwise=elementwise, zero=zero)
 
 
-def _lost_terms(weight: Tensor) -> int:
-    """See :attr:`ErrorAnalysis.lost_terms`: from 2⁻³⁶ to 2⁻¹⁶ of the largest weight of the same output."""
-    relative = weight.abs() / weight.abs().amax(dim=1, keepdim=True)
-    return int(((relative > 2.0**-36) & (relative < 2.0**-16)).sum(dim=1).max())
+def _leaves_its_part(node: fx.Node) -> bool:
+    """Whether something outside the node's arithmetic part reads it, in float32."""
+    part = part_of(node)
+    return part is not None and any(part_of(user) != part for user in node.users)

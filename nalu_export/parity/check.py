@@ -1,26 +1,38 @@
 """Runs a model and its artifact over the input families and says whether they agree."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from nalu_export import runtimes
-from nalu_export.errors import InputError
-from nalu_export.parity.comparison import Comparison, Tolerance, compare, failed, limit
-from nalu_export.parity.inputs import Draw, draw
-from nalu_export.parity.reference import Expected, Reference
-from nalu_export.parity.report import Report, Row, merge
-from nalu_export.runtimes.base import RunOptions, Session
+from nalu_export.errors import InputError, RuntimeUnavailableError
+from nalu_export.parity.comparison import Tolerance
+from nalu_export.parity.inputs import Array, Draw, draw
+from nalu_export.parity.precision import Profile
+from nalu_export.parity.reference import Reference
+from nalu_export.parity.report import Report
+from nalu_export.parity.search import SearchOptions, climb
+from nalu_export.parity.watch import Watch
+from nalu_export.runtimes.base import RunOptions
 from nalu_export.weights import Compute
 
 SAMPLES = 1024
 IMAGE_SAMPLES = 48
+SEARCH = SearchOptions(rounds=24, width=64)
+IMAGE_SEARCH = SearchOptions(rounds=6, width=8)
+# Samples on which the error of a backbone is measured.
+CALIBRATION = 8
 MAX_SAMPLES = 10**6
+MAX_SEARCH = 10**5
 MAX_SEED = 2**32 - 1
+SEARCHED = "search"
+
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -29,26 +41,49 @@ class CheckOptions:
 
     Attributes:
         samples: of each input family; by default 1024, for images 48.
-        seed: of the inputs.
-        rtol: pass by nearness to PyTorch's float32 output instead of the reference, relative part.
+        seed: of the inputs and the search.
+        search: generations of the directed search for the largest error over its bound, 0 for none; by default 24
+            for heads, 6 for images.
+        rtol: pass by nearness to PyTorch's float32 output instead of the bound, relative part.
         atol: the same, absolute part in the unit of the output.
-        tf32: let a CUDA runtime use TF32.
+        max_ulp: pass by nearness to PyTorch's float32 output instead of the bound, in float32 steps.
+        tf32: let a CUDA runtime use TF32, and widen its bound accordingly.
+        ranges: more families, uniform from low to high.
+        inputs: more families by name, each ``(samples, …)`` float32.
+        only_inputs: run ``inputs`` alone, without families and search, to replay what an earlier check found.
     """
 
     samples: int | None = None
     seed: int = 0
+    search: int | None = None
     rtol: float | None = None
     atol: float | None = None
+    max_ulp: int | None = None
     tf32: bool = False
+    ranges: Sequence[tuple[float, float]] = ()
+    inputs: Mapping[str, Array] = field(default_factory=dict)
+    only_inputs: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (("rtol", self.rtol), ("atol", self.atol)):
             if value is not None and not 0 <= value < float("inf"):
                 raise InputError(f"{name} is {value}; it must be a number of at least 0")
-        if self.samples is not None and not 1 <= self.samples <= MAX_SAMPLES:
-            raise InputError(f"samples is {self.samples}; it must be from 1 to {MAX_SAMPLES}")
-        if not 0 <= self.seed <= MAX_SEED:
-            raise InputError(f"seed is {self.seed}; it must be from 0 to {MAX_SEED}")
+        if self.max_ulp is not None and (self.rtol, self.atol) != (None, None):
+            raise InputError("max_ulp is given with rtol or atol; give one or the other")
+        for name, number, low, high in (
+            ("samples", self.samples, 1, MAX_SAMPLES),
+            ("search", self.search, 0, MAX_SEARCH),
+            ("max_ulp", self.max_ulp, 0, 2**32),
+            ("seed", self.seed, 0, MAX_SEED),
+        ):
+            if number is not None and not low <= number <= high:
+                raise InputError(f"{name} is {number}; it must be from {low} to {high}")
+        largest = float(np.finfo(np.float32).max)
+        for low_end, high_end in self.ranges:
+            if not -largest <= low_end <= high_end <= largest:
+                raise InputError(f"range is {low_end:g} to {high_end:g}; it must be two float32 numbers in order")
+        if self.only_inputs and not self.inputs:
+            raise InputError("only_inputs is given without inputs")
 
 
 def check_bytes(
@@ -60,6 +95,8 @@ def check_bytes(
     options: CheckOptions,
     *,
     decisive: Sequence[str] | None = None,
+    skip_missing: bool = False,
+    progress: Progress | None = None,
 ) -> Report:
     """Check the bytes of an artifact.
 
@@ -71,49 +108,126 @@ def check_bytes(
         names: runtimes to run, in order.
         options: how.
         decisive: the runtimes that decide; by default all of them.
+        skip_missing: list a runtime that is not there in ``report.missing`` instead of raising.
+        progress: called with a text, the steps done and their number.
 
     Raises:
-        RuntimeUnavailableError: a runtime is not there.
+        RuntimeUnavailableError: a runtime is not there, or none of them is.
         InputError: a runtime does not take the file, or the model not the shapes.
     """
     # A head is small: threads that wait for each other take longer than the work, much longer on a busy machine.
     with _threads(1 if len(shapes[0]) == 1 else None) as threads:
-        return _check(model, data, shapes, compute, names, options, decisive, threads)
+        check = _Check(model, shapes, compute, options, progress or (lambda *_: None))
+        missing = check.load(data, names, RunOptions(tf32=options.tf32, threads=threads), decisive, skip=skip_missing)
+        check.run()
+        return check.report(missing)
 
 
-def _check(
-    model: nn.Module,
-    data: bytes,
-    shapes: Sequence[tuple[int, ...]],
-    compute: Compute,
-    names: Sequence[str],
-    options: CheckOptions,
-    decisive: Sequence[str] | None,
-    threads: int | None,
-) -> Report:
-    reference = Reference(model)
-    run_options = RunOptions(tf32=options.tf32, threads=threads)
-    sessions = {name: runtimes.get(name).load(model, data, run_options) for name in names}
-    tolerances = {name: _tolerance(name, compute, reference, options) for name in names}
-    samples = options.samples or (IMAGE_SAMPLES if len(shapes[0]) > 1 else SAMPLES)
-    found: dict[tuple[str, str], list[Comparison]] = {}
-    for drawn in draw(list(shapes), samples, options.seed):
-        expected = reference(drawn.x)
-        for name, session in sessions.items():
-            comparison = _compared(session, drawn, expected, tolerances[name])
-            found.setdefault((name, drawn.family), []).append(comparison)
-    families = list(dict.fromkeys(family for _, family in found))
-    rows: list[Row] = [
-        merge(name, family, found[name, family], tolerances[name]) for name in names for family in families
-    ]
-    return Report(
-        rows=tuple(rows),
-        where={name: session.where for name, session in sessions.items()},
-        decisive=tuple(names if decisive is None else decisive),
-        seed=options.seed,
-        rtol=options.rtol,
-        atol=options.atol,
-    )
+class _Check:
+    """One check: what was loaded, and what was seen of it so far."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        shapes: Sequence[tuple[int, ...]],
+        compute: Compute,
+        options: CheckOptions,
+        progress: Progress,
+    ) -> None:
+        self._model, self._shapes, self._compute, self._options = model, list(shapes), compute, options
+        self._progress = progress
+        self._images = len(shapes[0]) > 1
+        self._reference = Reference(model, list(_calibration(self._shapes)) if self._images else ())
+        self._watches: list[Watch] = []
+
+    def load(
+        self, data: bytes, names: Sequence[str], run: RunOptions, decisive: Sequence[str] | None, *, skip: bool
+    ) -> dict[str, str]:
+        """A session for each runtime; those that are not there, with the reason, where that is no error."""
+        missing: dict[str, str] = {}
+        for name in names:
+            runtime = runtimes.get(name)
+            try:
+                session = runtime.load(self._model, data, run)
+            except RuntimeUnavailableError as error:
+                if not skip:
+                    raise
+                missing[name] = str(error).removeprefix(f"{name}: ")
+                continue
+            # Eager PyTorch is float32 whatever the artifact computes in.
+            compute: Compute = "float32" if runtime.own_weights else self._compute
+            profile = Profile(compute, runtime.own_weights, tf32=run.tf32 and runtime.tf32)
+            tolerance = Tolerance(compute, self._options.rtol, self._options.atol, self._options.max_ulp)
+            self._watches.append(Watch(name, session, profile, tolerance, decisive is None or name in decisive))
+        if not self._watches:
+            raise RuntimeUnavailableError(f"no runtime is there: {'; '.join(missing.values())}")
+        return missing
+
+    def run(self) -> None:
+        """The families, then the search from what was worst in them."""
+        draws = list(self._draws())
+        search = self._search()
+        searching = [watch for watch in self._watches if watch.decisive] if search.rounds else []
+        steps = len(draws) + len(searching) * search.rounds
+        for step, drawn in enumerate(draws):
+            self._progress(f"checking inputs {drawn.family}", step, steps)
+            self._compare(drawn, self._watches)
+        done = len(draws)
+        for watch in searching:
+            for shape in self._shapes[:1]:
+                start = watch.worst_inputs(shape)
+                if watch.lost or not len(start):
+                    continue
+
+                def score(x: Array, watch: Watch = watch) -> NDArray[np.float64]:
+                    nonlocal done
+                    self._progress(f"searching for the largest error of {watch.name}", done, steps)
+                    done += 1
+                    return self._compare(Draw(SEARCHED, x), [watch])
+
+                climb(score, start, search, self._options.seed)
+
+    def report(self, missing: dict[str, str]) -> Report:
+        """What was found; where a runtime failed, also where its values leave their bounds."""
+        return Report(
+            rows=tuple(row for watch in self._watches for row in watch.rows()),
+            runtimes=tuple(watch.info() for watch in self._watches),
+            verdict=str(self._watches[0].tolerance),
+            seed=self._options.seed,
+            missing=missing,
+            worst=tuple(worst for watch in self._watches if (worst := watch.worst()) is not None),
+            breaks=tuple(found for watch in self._watches if (found := watch.locate(self._reference)) is not None),
+            curves=tuple(watch.curve() for watch in self._watches),
+        )
+
+    def _draws(self) -> Iterator[Draw]:
+        options = self._options
+        if not options.only_inputs:
+            samples = options.samples or (IMAGE_SAMPLES if self._images else SAMPLES)
+            yield from draw(self._shapes, samples, options.seed, options.ranges)
+        for family, x in options.inputs.items():
+            yield Draw(family, x)
+
+    def _search(self) -> SearchOptions:
+        default = IMAGE_SEARCH if self._images else SEARCH
+        if self._options.only_inputs:
+            return SearchOptions(0, default.width)
+        rounds = default.rounds if self._options.search is None else self._options.search
+        return SearchOptions(rounds, default.width)
+
+    def _compare(self, drawn: Draw, watches: Sequence[Watch]) -> NDArray[np.float64]:
+        """Error over bound of each sample, of the last of the runtimes."""
+        expected = self._reference(drawn.x, list(dict.fromkeys(watch.profile for watch in watches)))
+        ratios = np.zeros(len(drawn.x))
+        for watch in watches:
+            ratios = watch.compare(drawn, expected[watch.profile])
+        return ratios
+
+
+def _calibration(shapes: Sequence[tuple[int, ...]]) -> Iterator[Array]:
+    for shape in shapes:
+        for drawn in draw([shape], CALIBRATION, 0):
+            yield drawn.x
 
 
 @contextmanager
@@ -126,27 +240,3 @@ def _threads(count: int | None) -> Iterator[int | None]:
         yield count
     finally:
         torch.set_num_threads(before)
-
-
-def _tolerance(name: str, compute: Compute, reference: Reference, options: CheckOptions) -> Tolerance:
-    own_weights = runtimes.get(name).own_weights
-    # Eager PyTorch is float32 whatever the artifact computes in.
-    own: Compute = "float32" if own_weights else compute
-    largest = limit(own, reference.terms, reference.lost_terms, own_weights=own_weights)
-    return Tolerance(largest, own, options.rtol, options.atol)
-
-
-def _compared(session: Session, drawn: Draw, expected: Expected, tolerance: Tolerance) -> Comparison:
-    """A runtime that does not take a batch has failed the check, like one that gives wrong numbers."""
-    outputs = []
-    for x in drawn.batches:
-        try:
-            out = session.run(x)
-        except InputError as error:
-            return failed(len(drawn.x), f"batch of {len(x)}: {error}")
-        if out.shape[:1] != (len(x),):
-            return failed(len(drawn.x), f"a batch of {len(x)} gave an output of shape {out.shape}")
-        outputs.append(out)
-    if len({out.shape[1:] for out in outputs}) > 1:
-        return failed(len(drawn.x), "the output's shape depends on the batch size")
-    return compare(np.concatenate(outputs), expected, tolerance)

@@ -6,53 +6,65 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nalu_export.parity.conditioned import LARGEST, MARGIN
+from nalu_export.parity.conditioned import LARGEST
 from nalu_export.parity.reference import Expected
 from nalu_export.weights import Compute
 
 Array = NDArray[np.float32]
-
-
-def limit(compute: Compute, terms: int, lost_terms: int = 0, *, own_weights: bool = False) -> float:
-    """The largest E of a correct evaluation.
-
-    float32: ``5 + √terms/2 + lost_terms/2``. A layer is about five operations deep, one roundoff each; the rounding
-    errors of a sum walk randomly and grow with the square root of its length (Higham and Mary, A New Approach to
-    Probabilistic Rounding Error Analysis, SIAM J. Sci. Comput. 41(5), 2019), but a product below half a step of the
-    sum is lost each time, in one direction. float64: the one rounding of the output, 1.
-
-    Args:
-        compute: the type of the arithmetic part.
-        terms: the longest sum in the arithmetic part.
-        lost_terms: how many of its products may be lost.
-        own_weights: the effective weights are computed in float32 as well (tanh, exp, add, division, product), as
-            PyTorch does it: five more.
-    """
-    if compute == "float64":
-        return 1.0
-    return 5.0 + math.sqrt(terms) / 2 + lost_terms / 2 + (5.0 if own_weights else 0.0)
+Double = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What passes: ``E ≤ limit`` against the reference or, where ``rtol`` or ``atol`` is given, nearness to PyTorch.
+    """What passes: an error within the bound or, where one of the others is given, nearness to PyTorch's float32.
 
     Attributes:
-        limit: largest E.
         compute: the type whose range values on the way have.
         rtol: relative to the magnitude of PyTorch's float32 output.
         atol: absolute, in the unit of the output.
+        max_ulp: in float32 steps.
     """
 
-    limit: float
     compute: Compute = "float32"
     rtol: float | None = None
     atol: float | None = None
+    max_ulp: int | None = None
 
     @property
     def against_torch(self) -> bool:
         """Whether PyTorch's float32 output is what decides."""
-        return self.rtol is not None or self.atol is not None
+        return (self.rtol, self.atol, self.max_ulp) != (None, None, None)
+
+    def __str__(self) -> str:
+        if self.max_ulp is not None:
+            return f"at most {self.max_ulp} ULP from PyTorch"
+        if self.against_torch:
+            return f"rtol {self.rtol or 0:g}, atol {self.atol or 0:g} from PyTorch"
+        return "bound"
+
+
+@dataclass(frozen=True)
+class Samples:
+    """For each sample the output with the largest error over its bound.
+
+    Attributes:
+        ratio: error over bound, infinite for a mismatch of NaN, infinity or the sign of zero.
+        error: ``|out − reference|``.
+        bound: what it may be.
+        unit: ``u·D``: error over unit is E.
+    """
+
+    ratio: Double
+    error: Double
+    bound: Double
+    unit: Double
+
+    @staticmethod
+    def none(count: int) -> "Samples":
+        """Of a runtime that gave nothing to compare."""
+        nan = np.full(count, np.nan)
+        return Samples(np.full(count, np.inf), nan, nan, nan)
 
 
 @dataclass(frozen=True)
@@ -61,31 +73,37 @@ class Comparison:
 
     Attributes:
         samples: how many samples were compared; never 0 in a pass.
+        outputs: how many numbers that were.
+        max_ratio: largest error over its bound.
         max_e: largest ``|out − ref|/(u·D)`` over the finite outputs.
         max_ulp: largest distance from the reference rounded to float32, in float32 steps.
         max_ulp_torch: the same from PyTorch's float32 output.
         nonfinite_mismatches: outputs that are NaN or infinite where they should not be, or the other way round.
+        wrong_zeros: outputs that are −0 where they are surely +0, or the other way round.
         undetermined: outputs of which float32 determines no digit, because something on the way to them overflows;
             they are left out.
         passed: the verdict.
-        worst: index of the sample with the largest E, or of the first mismatch.
+        each: sample by sample.
         problem: what is wrong when it is not the numbers (a shape, a type), else empty.
     """
 
     samples: int
+    outputs: int
+    max_ratio: float
     max_e: float
     max_ulp: int
     max_ulp_torch: int
     nonfinite_mismatches: int
+    wrong_zeros: int
     undetermined: int
     passed: bool
-    worst: int
+    each: Samples
     problem: str = ""
 
 
 def failed(samples: int, problem: str) -> Comparison:
     """The comparison of a runtime that gave nothing to compare."""
-    return Comparison(samples, math.inf, 0, 0, 0, 0, False, 0, problem)
+    return Comparison(samples, 0, math.inf, math.inf, 0, 0, 0, 0, 0, False, Samples.none(samples), problem)
 
 
 def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) -> Comparison:
@@ -93,7 +111,7 @@ def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) 
 
     Args:
         out: ``(samples, …)`` float32, from the runtime.
-        expected: reference, ``D`` and PyTorch's output for the same inputs.
+        expected: reference, bound and PyTorch's output for the same inputs.
         tolerance: what passes.
     """
     if out.shape != expected.reference.shape or out.dtype != np.float32:
@@ -102,36 +120,54 @@ def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) 
     single: Array = out.astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         reference: Array = expected.reference.astype(np.float32)
+        error: Double = np.abs(single - expected.reference)
     overflow = expected.overflow >= (2 if tolerance.compute == "float64" else 1)
-    undetermined = overflow & ~np.isfinite(expected.error)
+    undetermined: Mask = overflow & ~np.isfinite(expected.bound)
     # Past an overflow on the way, inf − inf or inf·0, the order of a sum decides between NaN and the two infinities.
     # There a result may be non-finite where PyTorch's float32 is, or do better.
     excused = overflow & (~np.isfinite(expected.torch) | np.isfinite(single))
-    mismatch = (_kind(single) != _kind(reference)) & ~excused & ~undetermined & ~_borderline(single, expected)
+    mismatch: Mask = (_kind(single) != _kind(reference)) & ~excused & ~undetermined & ~_borderline(single, expected)
+    wrong_zero: Mask = (expected.zero != 0) & (single == 0) & (np.signbit(single) != (expected.zero < 0))
     finite = np.isfinite(single) & np.isfinite(expected.reference) & ~undetermined
-    with np.errstate(invalid="ignore"):
-        e = _ratio(np.abs(single - expected.reference), expected.error, finite)
-    wrong = mismatch | (_beyond_torch(single, expected, tolerance) if tolerance.against_torch else e > tolerance.limit)
-    order = np.where(mismatch, np.inf, e).max(axis=tuple(range(1, out.ndim)), initial=0.0)
+    ratio = _ratio(error, expected.bound, finite)
+    e = _ratio(error, expected.unit, finite)
+    ratio[mismatch | wrong_zero] = np.inf
+    wrong = _beyond_torch(single, expected, tolerance) if tolerance.against_torch else ~(ratio <= 1.0)
     return Comparison(
         samples=len(out),
+        outputs=out.size,
+        max_ratio=float(ratio.max(initial=0.0)),
         max_e=float(e.max(initial=0.0)),
         max_ulp=_max_ulp(single, reference),
         max_ulp_torch=_max_ulp(single, expected.torch),
         nonfinite_mismatches=int(mismatch.sum()),
+        wrong_zeros=int(wrong_zero.sum()),
         undetermined=int(undetermined.sum()),
-        passed=len(out) > 0 and not bool(wrong.any()),
-        worst=int(order.argmax()) if len(order) else 0,
+        passed=len(out) > 0 and out.size > 0 and not bool(wrong.any()),
+        each=_each(ratio, error, expected),
     )
 
 
-def _borderline(out: Array, expected: Expected) -> NDArray[np.bool_]:
+def _each(ratio: Double, error: Double, expected: Expected) -> Samples:
+    flat = ratio.reshape(len(ratio), -1)
+    if flat.size == 0:
+        return Samples.none(0)
+    rows, picks = np.arange(len(flat)), flat.argmax(axis=1)
+
+    def picked(values: Double) -> Double:
+        found: Double = values.reshape(len(flat), -1)[rows, picks]
+        return found
+
+    return Samples(picked(ratio), picked(error), picked(expected.bound), picked(expected.unit))
+
+
+def _borderline(out: Array, expected: Expected) -> Mask:
     """Where the reference is so near the largest float32 that rounding decides between that and infinity."""
-    magnitude, margin = np.abs(expected.reference), MARGIN * expected.error
+    magnitude, margin = np.abs(expected.reference), expected.bound
     with np.errstate(invalid="ignore"):
-        near: NDArray[np.bool_] = (magnitude + margin > LARGEST) & (magnitude - margin <= LARGEST)
-        same_side: NDArray[np.bool_] = np.sign(out) == np.sign(expected.reference)
-    excused: NDArray[np.bool_] = near & (np.isfinite(out) | (np.isinf(out) & same_side))
+        near: Mask = (magnitude + margin > LARGEST) & (magnitude - margin <= LARGEST)
+        same_side: Mask = np.sign(out) == np.sign(expected.reference)
+    excused: Mask = near & (np.isfinite(out) | (np.isinf(out) & same_side))
     return excused
 
 
@@ -142,29 +178,34 @@ def _kind(x: NDArray[np.floating]) -> NDArray[np.int8]:
     return kind
 
 
-def _ratio(
-    difference: NDArray[np.float64], error: NDArray[np.float64], where: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    ratio = np.zeros(difference.shape)
-    np.divide(difference, error, out=ratio, where=where & (difference > 0))
+def _ratio(error: Double, of: Double, where: Mask) -> Double:
+    """``error / of``; infinite where something is off that must be exact."""
+    ratio = np.zeros(error.shape)
+    with np.errstate(divide="ignore"):
+        np.divide(error, of, out=ratio, where=where & (error > 0))
     return ratio
 
 
-def _beyond_torch(out: Array, expected: Expected, tolerance: Tolerance) -> NDArray[np.bool_]:
+def _beyond_torch(out: Array, expected: Expected, tolerance: Tolerance) -> Mask:
     both = np.isfinite(out) & np.isfinite(expected.torch)
     wanted = expected.torch.astype(np.float64)
-    allowed = (tolerance.atol or 0.0) + (tolerance.rtol or 0.0) * np.abs(wanted)
     with np.errstate(invalid="ignore"):
-        far: NDArray[np.bool_] = np.abs(out - wanted) > allowed
-    beyond: NDArray[np.bool_] = (both & far) | (_kind(out) != _kind(expected.torch))
+        if tolerance.max_ulp is not None:
+            far: Mask = _steps(out, expected.torch) > tolerance.max_ulp
+        else:
+            far = np.abs(out - wanted) > (tolerance.atol or 0.0) + (tolerance.rtol or 0.0) * np.abs(wanted)
+    beyond: Mask = (both & far) | (_kind(out) != _kind(expected.torch))
     return beyond
 
 
 def _max_ulp(a: Array, b: Array) -> int:
     both = np.isfinite(a) & np.isfinite(b)
-    if not bool(both.any()):
-        return 0
-    return int(np.abs(_ordered(a[both]) - _ordered(b[both])).max())
+    return int(_steps(a[both], b[both]).max(initial=0))
+
+
+def _steps(a: Array, b: Array) -> NDArray[np.int64]:
+    steps: NDArray[np.int64] = np.abs(_ordered(a) - _ordered(b))
+    return steps
 
 
 def _ordered(x: Array) -> NDArray[np.int64]:

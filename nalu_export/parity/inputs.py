@@ -1,6 +1,6 @@
 """The inputs of a check: named families, seeded, from the training range to where float32 ends."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,11 +28,21 @@ def _decades(rng: Generator, shape: _Shape) -> Tensor:
 
 
 def _zeros(rng: Generator, shape: _Shape) -> Tensor:
-    """0..10 with 30 % exact zeros, a sample of nothing else, and a feature that is zero throughout."""
+    """0..10 with 30 % exact zeros, some of them −0, a sample of nothing else, a feature that is zero throughout."""
     x = _between(0.0, 10.0)(rng, shape) * (_between(0.0, 1.0)(rng, shape) >= 0.3)
     x[:1] = 0.0
     x.reshape(shape[0], -1)[:, :1] = 0.0
-    return x
+    return torch.where((x == 0) & (_between(0.0, 1.0)(rng, shape) < 0.2), -0.0, x).index_fill(0, torch.tensor([0]), 0.0)
+
+
+def _one_feature(rng: Generator, shape: _Shape) -> Tensor:
+    """One feature of any size, all others exactly 0 or exactly 1: sums of one term, whose bound is tightest."""
+    rest = (torch.arange(shape[0]) % 2).double()
+    x = rest.reshape(-1, *[1] * (len(shape) - 1)).expand(shape).clone().reshape(shape[0], -1)
+    if x.numel():
+        picks = torch.randint(0, x.shape[1], (shape[0], 1), generator=rng)
+        x.scatter_(1, picks, _mixed(rng, (shape[0], 1)))
+    return x.reshape(shape)
 
 
 def _ones(rng: Generator, shape: _Shape) -> Tensor:
@@ -65,6 +75,7 @@ FAMILIES: dict[str, _Draw] = {
     "zeros": _zeros,
     "ones": _ones,
     "mixed 1e±7": _mixed,
+    "one feature": _one_feature,
     "subnormal": _subnormal,
 }
 
@@ -82,15 +93,19 @@ class Draw:
         return [part for part in np.split(self.x, SPLITS) if len(part)]
 
 
-def draw(shapes: list[_Shape], samples: int, seed: int) -> Iterator[Draw]:
+def draw(
+    shapes: list[_Shape], samples: int, seed: int, ranges: Sequence[tuple[float, float]] = ()
+) -> Iterator[Draw]:
     """Every family over every shape.
 
     Args:
         shapes: shapes of one sample, several where the image size is free; each takes its share of the samples.
         samples: samples of each family.
         seed: same seed, same inputs.
+        ranges: more families, uniform from the first to the second number.
     """
-    for index, (family, values) in enumerate(FAMILIES.items()):
+    more = {f"{low:g}..{high:g}": _between(low, high) for low, high in ranges}
+    for index, (family, values) in enumerate((FAMILIES | more).items()):
         rng = Generator().manual_seed(seed * len(FAMILIES) + index)
         for shape, share in zip(shapes, shares(samples, len(shapes)), strict=True):
             yield Draw(family, values(rng, (share, *shape)).float().numpy())

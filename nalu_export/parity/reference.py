@@ -1,18 +1,22 @@
-"""What is expected of an artifact: the untouched model in float64, its ``D``, and PyTorch's own float32."""
+"""What is expected of an artifact: the untouched model in float64, its bounds, and PyTorch's own float32."""
 
 import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import fx, nn
 
 from nalu_export.errors import InputError, first_line
 from nalu_export.graph import trace_model
 from nalu_export.parity.analysis import ErrorAnalysis
-from nalu_export.parity.conditioned import ROUNDOFF
+from nalu_export.parity.conditioned import ROUNDOFF, Conditioned
+from nalu_export.parity.precision import Profile
 from nalu_export.weights import fold
+
+Double = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -21,55 +25,71 @@ class Expected:
 
     Attributes:
         reference: the model in float64 on the float32 inputs.
-        error: ``u·D`` for each output, in the unit of the output.
+        bound: largest error of a correct evaluation, for each output, in the unit of the output.
+        unit: ``u·D`` for each output, the unit of E.
         overflow: 1 where a value on the way is too large for float32, 2 where it is too large for float64, else 0.
+        zero: 1 where the output is surely ``+0``, −1 where it is surely ``−0``, else 0.
         torch: the model in float32 as PyTorch runs it.
     """
 
-    reference: NDArray[np.float64]
-    error: NDArray[np.float64]
+    reference: Double
+    bound: Double
+    unit: Double
     overflow: NDArray[np.int8]
+    zero: NDArray[np.int8]
     torch: NDArray[np.float32]
 
 
 class Reference:
     """Runs a model in float64 and float32 and analyses its error; the model itself is not changed.
 
-    Attributes:
-        terms: the longest sum in the arithmetic part.
-        lost_terms: how many of an output's products may be lost in its sum, see :class:`ErrorAnalysis`.
-
     Args:
         model: with float32 parameters, in whatever mode; it is copied and run as in ``eval()``.
+        calibration: inputs on which the error of what is not arithmetic is measured; none are needed for a head.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, calibration: Sequence[NDArray[np.float32]] = ()) -> None:
         self._single = copy.deepcopy(model).eval()
         self._double = copy.deepcopy(model).double().eval()
-        # A copy of its own: folding takes the raw parameters out of the modules that it is given.
-        self._analysis = ErrorAnalysis(fold(trace_model(copy.deepcopy(self._double))))
-        self.terms = self._analysis.longest_sum
-        self.lost_terms = self._analysis.lost_terms
+        # Copies: folding takes the raw parameters out of the modules that it is given.
+        traced = trace_model(copy.deepcopy(self._double))
+        self._analyses = {False: ErrorAnalysis(fold(trace_model(copy.deepcopy(self._double)))), True: ErrorAnalysis(traced)}
+        with torch.no_grad():
+            for analysis in self._analyses.values():
+                with analysis.calibrating():
+                    for x in calibration:
+                        analysis(torch.from_numpy(x).double(), Profile())
 
-    def __call__(self, x: NDArray[np.float32]) -> Expected:
-        """The expectation for one batch.
+    def __call__(self, x: NDArray[np.float32], profiles: Sequence[Profile]) -> dict[Profile, Expected]:
+        """The expectation for one batch, for each precision that is asked for.
 
         Raises:
             InputError: the model does not run on an input of this shape.
         """
         single = torch.from_numpy(x)
+        double = single.double()
         try:
             with torch.no_grad():
-                reference = self._double(single.double())
-                conditioned = self._analysis(single.double())
+                reference = self._double(double)
                 own = self._single(single)
+                found = {profile: self._analyses[profile.own_weights](double, profile) for profile in profiles}
         except (RuntimeError, ValueError) as error:
             raise InputError(
                 f"the model does not run on inputs of shape {tuple(x.shape)}: {first_line(error)}"
             ) from error
-        return Expected(
-            reference=reference.numpy(),
-            error=(ROUNDOFF * conditioned.error).expand(reference.shape).numpy(),
-            overflow=conditioned.overflow.expand(reference.shape).numpy(),
-            torch=own.numpy(),
-        )
+        return {
+            profile: Expected(
+                reference=reference.numpy(),
+                bound=conditioned.radius.expand(reference.shape).numpy(),
+                unit=(ROUNDOFF * conditioned.error).expand(reference.shape).numpy(),
+                overflow=conditioned.overflow.expand(reference.shape).numpy(),
+                zero=conditioned.zero.expand(reference.shape).numpy(),
+                torch=own.numpy(),
+            )
+            for profile, conditioned in found.items()
+        }
+
+    def values(self, x: NDArray[np.float32], profile: Profile) -> Iterator[tuple[fx.Node, Conditioned]]:
+        """Every tensor on the way to the output, in the order of computation."""
+        with torch.no_grad():
+            yield from self._analyses[profile.own_weights].walk(torch.from_numpy(x).double(), profile)

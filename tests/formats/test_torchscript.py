@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,19 @@ def _emit(model: nn.Module, options: EmitOptions) -> bytes:
 
 
 @pytest.mark.parametrize(("weights", "compute"), list(itertools.product(WEIGHTS, COMPUTE)))
-@pytest.mark.parametrize("model", [NAC(3, 4, 2), NALU(3, 4, 2), NALU(3, 4, 2, tied=False, gate="row"), NACCell(3, 2)])
-def test_every_mode_computes_the_model_for_every_batch(model: nn.Module, weights: Weights, compute: Compute) -> None:
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: NAC(3, 4, 2),
+        lambda: NALU(3, 4, 2),
+        lambda: NALU(3, 4, 2, tied=False, gate="row"),
+        lambda: NACCell(3, 2),
+    ],
+)
+def test_every_mode_computes_the_model_for_every_batch(
+    build: Callable[[], nn.Module], weights: Weights, compute: Compute
+) -> None:
+    model = build()
     module = _jit.load(_emit(model, EmitOptions((3,), weights, compute)))
     for batch in (0, 1, 2, 17):
         x = torch.rand(batch, 3) * 10 - 5

@@ -1,0 +1,88 @@
+"""How accurate a correct evaluation is: the roundoff of each operation, in one place for every rule."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nalu_export.weights import Compute
+
+SINGLE = 2.0**-24
+DOUBLE = 2.0**-53
+# Kernels of elementary functions are correct when they are as accurate as the OpenCL C specification asks (table of
+# relative error, full profile: exp and log 3 ulp, cos 4, tanh 5); one ulp is at most two roundoffs.
+EXP, LOG, COS, TANH = 6.0, 6.0, 8.0, 10.0
+# TF32 keeps ten bits of a factor; hardware may cut the others off instead of rounding, and so may its adders.
+TF32_FACTOR = 2.0**-10
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The arithmetic of an evaluation.
+
+    Attributes:
+        roundoff: largest relative error of an addition, product or quotient.
+        tiny: whatever is smaller may be flushed to zero.
+        tf32: whether the factors of matrix products and convolutions are rounded to TF32.
+        dtype: type that literals and constants are rounded to.
+    """
+
+    roundoff: float
+    tiny: float
+    tf32: bool
+    dtype: torch.dtype
+
+    @property
+    def product(self) -> float:
+        """Largest relative error of one product in a matrix product."""
+        return self.roundoff + (2.0 * TF32_FACTOR + TF32_FACTOR**2 if self.tf32 else 0.0)
+
+    @property
+    def addition(self) -> float:
+        """Largest relative error of one addition in a matrix product."""
+        return 2.0 * self.roundoff if self.tf32 else self.roundoff
+
+    def rounded(self, value: Tensor, radius: Tensor, roundoffs: float = 1.0) -> Tensor:
+        """The radius after an operation whose result is off by ``roundoffs``; an exact zero stays one."""
+        magnitude = value.abs() + radius
+        flushed = torch.where(magnitude == 0, 0.0, self.tiny).to(radius.dtype)
+        return radius + roundoffs * self.roundoff * magnitude + flushed
+
+    def representation(self, constant: Tensor) -> Tensor:
+        """How far a constant, computed in float64 and rounded once, may be from the true one."""
+        off = (constant.to(self.dtype).double() - constant).abs()
+        if self.dtype == torch.float64:
+            return 8.0 * DOUBLE * constant.abs()
+        # Another tanh in float64 may be off in its last bits, which shows only where rounding has to choose.
+        return torch.where(off == 0, 0.0, off + 8.0 * DOUBLE * constant.abs())
+
+
+FLOAT32 = Precision(SINGLE, torch.finfo(torch.float32).tiny, False, torch.float32)
+TF32 = Precision(SINGLE, torch.finfo(torch.float32).tiny, True, torch.float32)
+FLOAT64 = Precision(DOUBLE, torch.finfo(torch.float64).tiny, False, torch.float64)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a runtime evaluates, as far as its error depends on it.
+
+    Attributes:
+        compute: type of the arithmetic layers; everything around them is float32.
+        own_weights: whether effective weights are computed in float32 too, as eager PyTorch does, instead of in
+            float64 and rounded once.
+        tf32: whether matrix products and convolutions in float32 may use TF32.
+    """
+
+    compute: Compute = "float32"
+    own_weights: bool = False
+    tf32: bool = False
+
+    @property
+    def outside(self) -> Precision:
+        """Of what is not an arithmetic layer."""
+        return TF32 if self.tf32 else FLOAT32
+
+    @property
+    def inside(self) -> Precision:
+        """Of the arithmetic layers."""
+        return FLOAT64 if self.compute == "float64" else self.outside

@@ -1,0 +1,162 @@
+"""One rule for each primitive: how far a correct evaluation of it may be from the exact value.
+
+Ball arithmetic: every value is known up to a radius, and a rule gives the radius of a result from those of its
+arguments, its own rounding included. Nothing is of first order only: monotone functions are enclosed at the ends of the
+ball. See docs/parity.md for the derivation.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from nalu_export.parity.conditioned import Conditioned
+from nalu_export.parity.precision import COS, EXP, LOG, TANH, Precision
+
+Radius = Callable[..., Tensor]
+# Terms of a sum are heavy or light by the size of their weight beside the largest of the same output.
+SPLITS = (0.0, 2.0**-8, 2.0**-16, 2.0**-24, 2.0**-40)
+
+
+def _ball(p: Precision, x: Conditioned | float) -> Conditioned:
+    """A number written into the formula is rounded to the type that computes."""
+    if isinstance(x, Conditioned):
+        return x
+    value = torch.tensor(float(x), dtype=torch.float64)
+    return Conditioned.exact(value, p.representation(value))
+
+
+def _linear(p: Precision, value: Tensor, x: Conditioned, weight: Conditioned, bias: Conditioned | None) -> Tensor:
+    """``Σ w·x``: what the factors bring along, one rounding for each product, and the additions."""
+    inputs, weights = x.value.abs() + x.radius, weight.value.abs() + weight.radius
+    carried = linear(x.value.abs(), weight.radius) + linear(x.radius, weights)
+    size = linear(inputs, weights)
+    present = (inputs > 0).double()
+    terms = linear(present, (weights > 0).double())
+    radius = carried + p.product * size + _additions(p, size, inputs, weights, present) + p.tiny * terms
+    if bias is not None:
+        size = size + bias.value.abs()
+        radius = radius + bias.radius + p.roundoff * size
+    # Each of the roundings above acts on values that the others have moved.
+    return radius * (1.0 + p.addition * (weights.shape[-1] + 2))
+
+
+def _additions(p: Precision, size: Tensor, inputs: Tensor, weights: Tensor, present: Tensor) -> Tensor:
+    """Largest error of the additions, in whatever order: ``min over splits of u·(heavy − 1)·size + light``.
+
+    An addition errs by at most u times its result, and by at most the smaller of its two terms, because the larger one
+    is a number to which it could have been rounded. So terms that count for little cost no more than they are.
+    """
+    largest = weights.amax(dim=-1, keepdim=True)
+    best = torch.full_like(size, torch.inf)
+    for split in SPLITS:
+        heavy = (weights >= split * largest) & (weights > 0)
+        count = linear(present, heavy.double())
+        light = linear(inputs, torch.where(heavy, 0.0, weights)) if split else 0.0
+        best = torch.minimum(best, p.addition * (count - 1.0).clamp(min=0.0) * size + light)
+    return best
+
+
+def _sum(p: Precision, value: Tensor, left: Conditioned | float, right: Conditioned | float) -> Tensor:
+    return p.rounded(value, _ball(p, left).radius + _ball(p, right).radius)
+
+
+def _product_radius(a: Conditioned, b: Conditioned) -> Tensor:
+    return a.value.abs() * b.radius + b.value.abs() * a.radius + a.radius * b.radius
+
+
+def _mul(p: Precision, value: Tensor, left: Conditioned | float, right: Conditioned | float) -> Tensor:
+    return p.rounded(value, _product_radius(_ball(p, left), _ball(p, right)))
+
+
+def _div(p: Precision, value: Tensor, left: Conditioned | float, right: Conditioned | float) -> Tensor:
+    a, b = _ball(p, left), _ball(p, right)
+    smallest = b.value.abs() - b.radius
+    radius = torch.where(smallest > 0, (a.radius + value.abs() * b.radius) / smallest, torch.inf)
+    return p.rounded(value, radius)
+
+
+def _same(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+    del p, value
+    return x.radius
+
+
+def _log(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+    share = x.radius / x.value
+    return p.rounded(value, torch.where(share < 1, -torch.log1p(-share), torch.inf), LOG)
+
+
+def _exp(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+    return p.rounded(value, value * torch.expm1(x.radius), EXP)
+
+
+def _tanh(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+    nearest = (x.value.abs() - x.radius).clamp(min=0.0)
+    return p.rounded(value, x.radius * (1.0 - torch.tanh(nearest) ** 2), TANH)
+
+
+def _sigmoid(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+    """Also ``1/(1 + exp(−z))``: the exponential, an addition and a quotient."""
+    spread = torch.maximum(torch.sigmoid(x.value + x.radius) - value, value - torch.sigmoid(x.value - x.radius))
+    return p.rounded(value, spread, EXP + 2.0)
+
+
+def _cos(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+    radius = (torch.sin(x.value).abs() * x.radius + x.radius**2 / 2).clamp(max=2.0)
+    # Absolute: near a zero of the cosine no float32 argument reduction is accurate in relative terms.
+    return radius + COS * p.roundoff + torch.zeros_like(value)
+
+
+def _sign(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+    del p
+    exact = (x.radius == 0) | (x.value.abs() > x.radius)
+    return torch.where(exact, 0.0, 2.0).to(value.dtype)
+
+
+def _clamp(p: Precision, value: Tensor, x: Conditioned, low: float | None, high: float | None) -> Tensor:
+    del value
+    ends = [_ball(p, end).radius for end in (low, high) if end is not None]
+    return torch.stack([x.radius, *(end.expand(x.radius.shape) for end in ends)]).amax(dim=0)
+
+
+def _prod(p: Precision, value: Tensor, x: Conditioned, dim: int, keepdim: bool) -> Tensor:
+    values, radii = x.value.unbind(dim), x.radius.unbind(dim)
+    total, radius = values[0], radii[0]
+    for factor, own in zip(values[1:], radii[1:], strict=True):
+        radius = total.abs() * own + factor.abs() * radius + radius * own
+        total = total * factor
+        radius = p.rounded(total, radius)
+    return radius.unsqueeze(dim) if keepdim else radius
+
+
+def _unsqueeze(p: Precision, value: Tensor, x: Conditioned, dim: int) -> Tensor:
+    del p, value
+    return x.radius.unsqueeze(dim)
+
+
+def _cast(p: Precision, value: Tensor, x: Conditioned, dtype: Any) -> Tensor:
+    del p, value, dtype  # where a file converts is known from its mode, see ErrorAnalysis
+    return x.radius
+
+
+RADII: dict[str, Radius] = {
+    "linear": _linear,
+    "add": _sum,
+    "sub": _sum,
+    "mul": _mul,
+    "div": _div,
+    "neg": _same,
+    "abs": _same,
+    "sign": _sign,
+    "log": _log,
+    "exp": _exp,
+    "tanh": _tanh,
+    "sigmoid": _sigmoid,
+    "cos": _cos,
+    "clamp": _clamp,
+    "prod": _prod,
+    "unsqueeze": _unsqueeze,
+    "cast": _cast,
+}

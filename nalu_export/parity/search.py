@@ -1,0 +1,115 @@
+"""A directed search for the input with the largest error over its bound: seeded, from the worst inputs so far."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from nalu_export.parity.inputs import Array
+
+PARENTS = 8
+# Values at which formulas change: log is 0, ε decides, σ saturates in float32, exp leaves float32, 1e7.
+LANDMARKS = (0.0, 1.0, -1.0, 1e-10, -1e-10, 16.7, -18.0, 88.5, -104.0, 1e7, -1e7)
+
+Score = Callable[[Array], NDArray]
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How long to search.
+
+    Attributes:
+        rounds: generations; 0 for no search.
+        width: candidates of each.
+    """
+
+    rounds: int
+    width: int
+
+
+def climb(score: Score, start: Array, options: SearchOptions, seed: int) -> None:
+    """Change the best inputs again and again and keep what scores higher.
+
+    Args:
+        score: error over bound for each sample of a batch; it also keeps the books of what it has seen.
+        start: inputs to begin with, best first.
+        options: how long.
+        seed: same seed, same search.
+    """
+    rng = Generator().manual_seed(seed)
+    parents = torch.from_numpy(start[:PARENTS])
+    best = torch.full((len(parents),), -1.0, dtype=torch.float64)
+    for _ in range(options.rounds):
+        children = _children(parents, options.width, rng)
+        ratios = torch.from_numpy(score(children.numpy()))
+        if bool(torch.isinf(ratios).any()):
+            return  # nothing is worse than that
+        pool, ratios = torch.cat([parents, children]), torch.cat([best, ratios.double()])
+        order = ratios.argsort(descending=True, stable=True)[:PARENTS]
+        parents, best = pool[order], ratios[order]
+
+
+def _children(parents: Tensor, count: int, rng: Generator) -> Tensor:
+    """``count`` changed copies of random parents; each change is one of :data:`_CHANGES`."""
+    picks = torch.randint(0, len(parents), (count,), generator=rng)
+    children = parents[picks].double().reshape(count, -1)
+    kinds = torch.randint(0, len(_CHANGES), (count,), generator=rng)
+    others = parents[torch.randint(0, len(parents), (count,), generator=rng)].double().reshape(count, -1)
+    for kind, change in enumerate(_CHANGES):
+        chosen = kinds == kind
+        if bool(chosen.any()):
+            children[chosen] = change(children[chosen], others[chosen], rng)
+    limit = torch.finfo(torch.float32).max
+    return children.clamp(-limit, limit).float().reshape(count, *parents.shape[1:])
+
+
+def _coordinate(x: Tensor, rng: Generator) -> Tensor:
+    """A mask with one coordinate of each sample."""
+    mask = torch.zeros(x.shape, dtype=torch.bool)
+    return mask.scatter_(1, torch.randint(0, x.shape[1], (len(x), 1), generator=rng), True)
+
+
+def _rand(rng: Generator, low: float, high: float, count: int) -> Tensor:
+    return low + (high - low) * torch.rand((count, 1), generator=rng, dtype=torch.float64)
+
+
+def _scale_one(x: Tensor, other: Tensor, rng: Generator) -> Tensor:
+    return torch.where(_coordinate(x, rng), x * 10.0 ** _rand(rng, -2, 2, len(x)), x)
+
+
+def _scale_all(x: Tensor, other: Tensor, rng: Generator) -> Tensor:
+    return x * 10.0 ** _rand(rng, -1, 1, len(x))
+
+
+def _nudge(x: Tensor, other: Tensor, rng: Generator) -> Tensor:
+    steps = torch.randint(-8, 9, x.shape, generator=rng)
+    return x * (1.0 + steps * 2.0**-23)
+
+
+def _landmark(x: Tensor, other: Tensor, rng: Generator) -> Tensor:
+    values = torch.tensor(LANDMARKS, dtype=torch.float64)[torch.randint(0, len(LANDMARKS), (len(x), 1), generator=rng)]
+    return torch.where(_coordinate(x, rng), values, x)
+
+
+def _flip(x: Tensor, other: Tensor, rng: Generator) -> Tensor:
+    return torch.where(_coordinate(x, rng), -x, x)
+
+
+def _alone(x: Tensor, other: Tensor, rng: Generator) -> Tensor:
+    """All coordinates but one exactly 0, or exactly 1."""
+    rest = torch.randint(0, 2, (len(x), 1), generator=rng).double()
+    return torch.where(_coordinate(x, rng), x, rest)
+
+
+def _equal(x: Tensor, other: Tensor, rng: Generator) -> Tensor:
+    """One coordinate becomes another one."""
+    return torch.where(_coordinate(x, rng), x.gather(1, torch.randint(0, x.shape[1], (len(x), 1), generator=rng)), x)
+
+
+def _cross(x: Tensor, other: Tensor, rng: Generator) -> Tensor:
+    return torch.where(torch.rand(x.shape, generator=rng) < 0.5, x, other)
+
+
+_CHANGES = (_scale_one, _scale_all, _nudge, _landmark, _flip, _alone, _equal, _cross)

@@ -1,0 +1,127 @@
+"""One runtime under a check: it is run, compared, and what was worst about it is kept."""
+
+import heapq
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nalu_export.errors import InputError
+from nalu_export.parity.comparison import Comparison, Samples, Tolerance, compare, failed
+from nalu_export.parity.curves import CurveBuilder
+from nalu_export.parity.inputs import Array, Draw
+from nalu_export.parity.locate import locate
+from nalu_export.parity.precision import Profile
+from nalu_export.parity.reference import Expected, Reference
+from nalu_export.parity.report import Break, Curve, Row, RuntimeInfo, Worst, merge
+from nalu_export.parity.search import PARENTS
+from nalu_export.runtimes.base import Session
+
+
+class Watch:
+    """What one runtime did.
+
+    Attributes:
+        name: of the runtime.
+        profile: the precision in which it computes.
+        tolerance: what passes.
+        decisive: whether it decides.
+
+    Args:
+        name: of the runtime.
+        session: with the artifact loaded.
+        profile: see above.
+        tolerance: see above.
+        decisive: see above.
+    """
+
+    def __init__(self, name: str, session: Session, profile: Profile, tolerance: Tolerance, decisive: bool) -> None:
+        self.name, self.profile, self.tolerance, self.decisive = name, profile, tolerance, decisive
+        self._session = session
+        self._found: dict[str, list[Comparison]] = {}
+        self._curve = CurveBuilder()
+        self._best: list[tuple[float, int, Array]] = []
+        self._worst: Worst | None = None
+        self._count = 0
+
+    @property
+    def lost(self) -> bool:
+        """Whether it has already failed in a way that no other input could make worse."""
+        return any(part.problem or np.isinf(part.max_ratio) for parts in self._found.values() for part in parts)
+
+    def compare(self, drawn: Draw, expected: Expected) -> NDArray[np.float64]:
+        """Run and compare one draw; error over bound of each sample."""
+        out, problem = self._run(drawn)
+        found = failed(len(drawn.x), problem) if out is None else compare(out, expected, self.tolerance)
+        self._found.setdefault(drawn.family, []).append(found)
+        if out is not None and not found.problem:
+            self._curve.add(drawn.x, found.each)
+            self._remember(drawn, out, expected, found.each)
+        return found.each.ratio
+
+    def worst_inputs(self, shape: tuple[int, ...]) -> Array:
+        """The inputs of that shape with the largest errors over their bounds, worst first."""
+        found = [x for _, _, x in sorted(self._best, key=lambda entry: -entry[0]) if x.shape == shape]
+        return np.stack(found) if found else np.zeros((0, *shape), np.float32)
+
+    def rows(self) -> list[Row]:
+        """One for each family, in the order in which they ran."""
+        return [merge(self.name, family, parts) for family, parts in self._found.items()]
+
+    def info(self) -> RuntimeInfo:
+        """Where it ran."""
+        return RuntimeInfo(self.name, self._session.where, dict(self._session.details), self.decisive)
+
+    def curve(self) -> Curve:
+        """For the plot."""
+        return self._curve.build(self.name)
+
+    def worst(self) -> Worst | None:
+        """The input with the largest error over its bound."""
+        return self._worst
+
+    def locate(self, reference: Reference) -> Break | None:
+        """Where it goes wrong; ``None`` where it does not."""
+        if self._worst is None or not self._worst.ratio > 1.0:
+            return None
+        x = self._worst.x[None]
+        try:
+            return locate(reference, self._session, x, self._session.run(x), self.profile, self.name)
+        except InputError as error:
+            return Break(self.name, reason=f"its values cannot be read: {error}")
+
+    def _run(self, drawn: Draw) -> tuple[NDArray[np.generic] | None, str]:
+        """A runtime that does not take a batch has failed the check, like one that gives wrong numbers."""
+        outputs = []
+        for x in drawn.batches:
+            try:
+                out = self._session.run(x)
+            except InputError as error:
+                return None, f"batch of {len(x)}: {error}"
+            if out.shape[:1] != (len(x),):
+                return None, f"a batch of {len(x)} gave an output of shape {out.shape}"
+            outputs.append(out)
+        if len({out.shape[1:] for out in outputs}) > 1:
+            return None, "the output's shape depends on the batch size"
+        return np.concatenate(outputs), ""
+
+    def _remember(self, drawn: Draw, out: NDArray[np.generic], expected: Expected, each: Samples) -> None:
+        """Keep the worst few inputs as starts for a search, and everything about the worst one."""
+        for index in np.argsort(-each.ratio, kind="stable")[:PARENTS]:
+            ratio = float(each.ratio[index])
+            self._count += 1
+            entry = (ratio, -self._count, drawn.x[index])
+            if len(self._best) < PARENTS * 4:
+                heapq.heappush(self._best, entry)
+            else:
+                heapq.heappushpop(self._best, entry)
+            if self._worst is None or ratio > self._worst.ratio:
+                self._worst = Worst(
+                    self.name,
+                    drawn.family,
+                    ratio,
+                    drawn.x[index],
+                    out[index].astype(np.float32),
+                    expected.reference[index],
+                    expected.bound[index],
+                    expected.torch[index],
+                )
