@@ -1,82 +1,223 @@
-"""What the two ONNX Runtime runtimes share: the import, the session and its refusal to fall back."""
+"""What the ONNX Runtime runtimes share: the session, its refusal to fall back, I/O binding and CUDA graphs."""
 
+import contextlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nalu_export.errors import InputError, RuntimeUnavailableError, first_line
-from nalu_export.runtimes.base import Session
+from nalu_export.runtimes._cuda import device_facts
+from nalu_export.runtimes._imports import import_library
+from nalu_export.runtimes._onnx_values import Loaded, OnnxSession, Runner
+from nalu_export.runtimes.base import RunOptions
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+# onnxruntime's exception classes share no base but Exception; these say that the file is at fault, not the device.
+_BAD_FILE = ("InvalidProtobuf", "InvalidGraph", "InvalidArgument", "NoModel")
+# gpu_graph_id of a run that is neither captured nor replayed.
+_UNCAPTURED = -1
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where ONNX Runtime is to run a file.
+
+    Attributes:
+        runtime: name for messages.
+        provider: the execution provider that must run every node.
+        device: how ``OrtValue`` spells the provider's device.
+        options: for the provider.
+        threads: intra-op threads, ``None`` for onnxruntime's default.
+    """
+
+    runtime: str
+    provider: str = CPU
+    device: str = "cpu"
+    options: dict[str, str] = field(default_factory=dict)
+    threads: int | None = None
 
 
 def import_onnxruntime(runtime: str, extra: str) -> Any:
     """The module ``onnxruntime``, or an error that says what to install."""
-    try:
-        import onnxruntime
-    except ImportError as error:
+    return import_library("onnxruntime", runtime, extra)
+
+
+def cuda_target(onnxruntime: Any, runtime: str, options: RunOptions, **provider_options: str) -> Target:
+    """The CUDA provider, TF32 off unless asked for (its own default is on), its libraries loaded.
+
+    Raises:
+        RuntimeUnavailableError: this onnxruntime was built without it.
+    """
+    if CUDA not in onnxruntime.get_available_providers():
         raise RuntimeUnavailableError(
-            f"{runtime}: onnxruntime is not installed; pip install 'nalu_export[{extra}]'"
-        ) from error
-    return onnxruntime
+            f"{runtime}: this onnxruntime has no {CUDA}; pip uninstall onnxruntime, then pip install 'nalu_export[gpu]'"
+        )
+    # CUDA and cuDNN from the nvidia-* wheels are not on the loader's path by themselves. It prints what it misses;
+    # what matters of that comes back as the provider that did not load.
+    with contextlib.redirect_stdout(io.StringIO()):
+        onnxruntime.preload_dlls()
+    return Target(runtime, CUDA, "cuda", {"use_tf32": "1" if options.tf32 else "0", **provider_options})
 
 
-class OnnxSession(Session):
-    """An ``InferenceSession`` on exactly one provider.
+class OrtSession(OnnxSession):
+    """An ``InferenceSession`` on exactly one provider, run with arrays.
 
     Args:
         data: the ONNX file.
         onnxruntime: the module.
-        provider: name of the execution provider that must run every node.
-        provider_options: for that provider.
-        runtime: name for messages.
-        threads: intra-op threads, ``None`` for onnxruntime's default.
+        target: where it must run.
     """
 
-    def __init__(
-        self,
-        data: bytes,
-        onnxruntime: Any,
-        provider: str,
-        provider_options: dict[str, Any],
-        runtime: str,
-        threads: int | None = None,
-    ) -> None:
-        available = onnxruntime.get_available_providers()
+    #: How it runs, for :attr:`Session.where`, where that is not the plain way.
+    manner = ""
+
+    def __init__(self, data: bytes, onnxruntime: Any, target: Target) -> None:
+        self._onnxruntime, self._target = onnxruntime, target
+        library = f"onnxruntime {onnxruntime.__version__}"
+        super().__init__(target.runtime, data)
+        facts = {"device": "CPU"}
+        if target.provider == CUDA:
+            facts = {**device_facts(), "cuda": str(getattr(onnxruntime, "cuda_version", "") or "unknown")}
+        self.details = {
+            "library": library,
+            **facts,
+            "provider": target.provider,
+            "options": ", ".join(f"{key}={value}" for key, value in sorted(self._in_force.items())),
+            "threads": "default" if target.threads is None else str(target.threads),
+        }
+        parts = [library, target.provider]
+        if target.provider == CUDA:
+            # From what the session says, not from what was asked of it.
+            state = {"0": "off", "1": "on"}.get(self._in_force.get("use_tf32", ""), "unknown")
+            parts += [facts["device"], f"driver {facts['driver']}", f"TF32 {state}"]
+        self.where = ", ".join([*parts, self.manner] if self.manner else parts)
+
+    def _load(self, data: bytes) -> Loaded:
+        session = self._inference_session(data)
+        self._in_force = dict(session.get_provider_options()[self._target.provider])
+        runner = self._runner(session)
+
+        def run(x: NDArray[np.float32]) -> Sequence[NDArray[np.generic]]:
+            try:
+                return runner(np.ascontiguousarray(x))
+            except Exception as error:
+                # No common base here either. A file that cannot take the batch is a failed check, not a crash.
+                raise InputError(f"onnxruntime: {first_line(error)}") from error
+
+        return Loaded(run, len(session.get_inputs()), len(session.get_outputs()))
+
+    def _runner(self, session: Any) -> Runner:
+        """How a batch is run."""
+        names = [value.name for value in session.get_outputs()]
+        source = session.get_inputs()[0].name
+        return lambda x: session.run(names, {source: x})
+
+    def _inference_session(self, data: bytes) -> Any:
+        runtime, provider = self._target.runtime, self._target.provider
+        available = self._onnxruntime.get_available_providers()
         if provider not in available:
             raise RuntimeUnavailableError(f"{runtime}: this onnxruntime has no {provider}, only {', '.join(available)}")
-        options = onnxruntime.SessionOptions()
+        options = self._onnxruntime.SessionOptions()
         options.log_severity_level = 4  # failures come as exceptions, warnings about fallback as errors below
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        if provider != "CPUExecutionProvider":
+        if self._target.threads is not None:
+            options.intra_op_num_threads = self._target.threads
+        if provider != CPU:
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         try:
             # enable_fallback: otherwise a failure prints a banner and tries again on the CPU.
-            self._session = onnxruntime.InferenceSession(
-                data, options, providers=[(provider, provider_options)], enable_fallback=0
+            session = self._onnxruntime.InferenceSession(
+                data, options, providers=[(provider, dict(self._target.options))], enable_fallback=0
             )
         except Exception as error:
-            # onnxruntime's exception classes share no base but Exception.
             reason = first_line(error)
-            if provider != "CPUExecutionProvider":
+            if provider != CPU and type(error).__name__ not in _BAD_FILE:
                 raise RuntimeUnavailableError(f"{runtime}: cannot run on {provider}: {reason}") from error
             raise InputError(f"{runtime} refuses the file: {reason}") from error
-        used = self._session.get_providers()
+        used = session.get_providers()
         if used[0] != provider:
             # The provider's libraries did not load: onnxruntime falls back to the CPU without an error.
             raise RuntimeUnavailableError(f"{runtime}: asked for {provider}, got {', '.join(used)}")
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise InputError(f"{runtime}: the file has {len(inputs)} inputs and {len(outputs)} outputs, not one each")
-        self._input, self._output = inputs[0].name, outputs[0].name
-        self.where = f"onnxruntime {onnxruntime.__version__}, {provider}"
+        return session
 
-    def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
-        """See :meth:`Session.run`."""
-        try:
-            (result,) = self._session.run([self._output], {self._input: x})
-        except Exception as error:
-            # The same: no common base. A file that cannot take the batch is a failed check, not a crash.
-            raise InputError(f"onnxruntime: {first_line(error)}") from error
-        assert isinstance(result, np.ndarray)
-        return result
+
+class BindingSession(OrtSession):
+    """The same with I/O binding: the batch is copied to the device first, the outputs are made there.
+
+    https://onnxruntime.ai/docs/performance/tune-performance/iobinding.html
+    """
+
+    manner = "I/O binding"
+
+    def _runner(self, session: Any) -> Runner:
+        return lambda x: _results(session, self._bound(session, x))
+
+    def _bound(self, session: Any, x: NDArray[np.float32]) -> Any:
+        """A binding of this batch, and of outputs that the run makes on the device."""
+        binding = session.io_binding()
+        binding.bind_ortvalue_input(session.get_inputs()[0].name, self._on_device(x))
+        for output in session.get_outputs():
+            binding.bind_output(output.name, self._target.device, 0)
+        return binding
+
+    def _on_device(self, x: NDArray[np.float32]) -> Any:
+        # On the CPU an OrtValue is the array itself, and a buffer that is written to must not be the caller's.
+        return self._onnxruntime.OrtValue.ortvalue_from_numpy(np.array(x), self._target.device, 0)
+
+
+class GraphSession(BindingSession):
+    """The same with CUDA graphs: the first batch of a shape is captured, every run after that replays its kernels.
+
+    What a graph needs, from https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html: every node on
+    the CUDA provider, no control flow, and inputs and outputs at addresses that never change. So each shape has
+    its own buffers and its own graph (run option ``gpu_graph_id``), and a batch is copied into the buffers in place.
+    A run before the capture, not captured itself, makes the outputs and lets the allocator and cuDNN settle; the result
+    of the capturing run is thrown away, so that every result comes from a replay. A batch without samples launches no
+    kernel and is run without a graph.
+    """
+
+    manner = "CUDA graph"
+
+    def _runner(self, session: Any) -> Runner:
+        captured: dict[tuple[int, ...], tuple[int, Any, Any]] = {}
+
+        def run(x: NDArray[np.float32]) -> Sequence[NDArray[np.generic]]:
+            if not x.size:
+                return _results(session, self._bound(session, x), self._graph(_UNCAPTURED))
+            if x.shape not in captured:
+                captured[x.shape] = (len(captured) + 1, *self._captured(session, x, len(captured) + 1))
+            number, binding, buffer = captured[x.shape]
+            buffer.update_inplace(x)
+            return _results(session, binding, self._graph(number))
+
+        return run
+
+    def _captured(self, session: Any, x: NDArray[np.float32], number: int) -> tuple[Any, Any]:
+        """A binding of buffers whose addresses stay, with its graph captured; and the input's buffer."""
+        first = self._bound(session, x)
+        _results(session, first, self._graph(_UNCAPTURED))
+        binding, buffer = session.io_binding(), self._on_device(x)
+        binding.bind_ortvalue_input(session.get_inputs()[0].name, buffer)
+        for output, value in zip(session.get_outputs(), first.get_outputs(), strict=True):
+            binding.bind_ortvalue_output(output.name, value)
+        _results(session, binding, self._graph(number))
+        return binding, buffer
+
+    def _graph(self, number: int) -> Any:
+        options = self._onnxruntime.RunOptions()
+        options.add_run_config_entry("gpu_graph_id", str(number))
+        return options
+
+
+def _results(session: Any, binding: Any, options: Any = None) -> Sequence[NDArray[np.generic]]:
+    """Run a binding; its outputs as arrays. Copies to and from a device may be under way when a call returns."""
+    binding.synchronize_inputs()
+    session.run_with_iobinding(binding, options)
+    binding.synchronize_outputs()
+    outputs: Sequence[NDArray[np.generic]] = binding.copy_outputs_to_cpu()
+    return outputs

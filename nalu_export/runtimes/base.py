@@ -1,7 +1,9 @@
 """What a runtime is: a file of this folder whose ``RUNTIME`` runs a batch and says honestly where it ran."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +26,37 @@ class RunOptions:
 class Session(ABC):
     """A loaded artifact."""
 
-    #: Device and library that really compute, for the report.
+    #: Device and library that really compute, one line for a person.
     where: str
+
+    #: The same for a program. Every runtime gives ``library`` (name and version), ``device`` (its name), ``provider``
+    #: (the part of the library that computes), ``options`` (those really in force, ``k=v, k=v``) and ``threads``; those
+    #: on CUDA also ``driver`` and ``cuda``. What cannot be found out is "unknown", never left out.
+    details: Mapping[str, str] = MappingProxyType({})
+
+    #: What the runtime does otherwise than the file says, each a line with its reason; they explain a failed check.
+    remarks: tuple[str, ...] = ()
 
     @abstractmethod
     def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
-        """The output for one batch."""
+        """The output for one batch, from the file as it is."""
+
+    def values(self, x: NDArray[np.float32], names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+        """Intermediate values for one batch, to find out where a runtime leaves the reference.
+
+        Looking may change what a runtime fuses, so that a value can differ from the one that :meth:`run` goes through
+        by what the fusion saves in roundings.
+
+        Args:
+            x: the batch.
+            names: dotted names of values of the arithmetic graph, such as ``head.layers.0.a``.
+
+        Returns:
+            The values by name, without the names that the file does not have; empty where a runtime cannot be looked
+            into.
+        """
+        del x, names
+        return {}
 
 
 class Runtime(ABC):
@@ -39,11 +66,13 @@ class Runtime(ABC):
         name: as the command line spells it.
         format: name of the format that it runs; ``None`` where it runs the model itself.
         own_weights: whether it computes the effective weights in float32, once more each run.
+        float64: whether it computes in float64 what a file says is float64.
     """
 
     name: str
     format: str | None
     own_weights: bool = False
+    float64: bool = True
 
     @abstractmethod
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from nalu_export.runtimes._onnxruntime import OnnxSession, import_onnxruntime
+from nalu_export.runtimes._onnxruntime import OrtSession, Target, import_onnxruntime
 from nalu_export.runtimes.base import RunOptions, Runtime, Session
 
 
@@ -16,7 +16,7 @@ class OnnxRuntimeCpu(Runtime):
         """See :meth:`Runtime.load`; TF32 does not apply to the CPU."""
         del model
         module = import_onnxruntime(self.name, "cpu")
-        return OnnxSession(data, module, "CPUExecutionProvider", {}, self.name, options.threads)
+        return OrtSession(data, module, Target(self.name, threads=options.threads))
 
 
 RUNTIME = OnnxRuntimeCpu()

@@ -1,28 +1,13 @@
 """PyTorch itself, in float32 on the CPU: the model as its user runs it."""
 
-import copy
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from nalu_export.runtimes._torch import EagerSession
 from nalu_export.runtimes.base import RunOptions, Runtime, Session
 
 
-class _EagerSession(Session):
-    def __init__(self, model: nn.Module) -> None:
-        self._model = copy.deepcopy(model).eval()
-        self.where = f"torch {torch.__version__}, eager, CPU"
-
-    def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
-        with torch.no_grad():
-            array: NDArray[np.generic] = self._model(torch.from_numpy(x)).numpy()
-        return array
-
-
 class Torch(Runtime):
-    """Eager PyTorch. It computes the effective weights in float32 in every forward."""
+    """Eager PyTorch. It computes the effective weights in float32 in every forward; TF32 does not apply."""
 
     name = "torch"
     format = None
@@ -30,8 +15,8 @@ class Torch(Runtime):
 
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
         """See :meth:`Runtime.load`; the artifact plays no part."""
-        del data, options
-        return _EagerSession(model)
+        del data
+        return EagerSession(model, "cpu", options)
 
 
 RUNTIME = Torch()

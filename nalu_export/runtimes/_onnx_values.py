@@ -1,0 +1,108 @@
+"""Looking into an ONNX file: some of its values as extra outputs, for every runtime that runs ONNX."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper
+
+from nalu_export.errors import InputError
+from nalu_export.runtimes.base import Session
+
+#: Runs a batch; all outputs of the file in its order.
+Runner = Callable[[NDArray[np.float32]], Sequence[NDArray[np.generic]]]
+
+
+class Loaded(NamedTuple):
+    """A file as a runtime loaded it: how it runs, and how many inputs and outputs it has."""
+
+    run: Runner
+    inputs: int
+    outputs: int
+
+
+def with_outputs(data: bytes, names: Sequence[str]) -> tuple[bytes, tuple[str, ...]]:
+    """The file with values of it as outputs after its own.
+
+    What a node gives becomes an output under its own name. An input, an initializer or an output goes through an
+    Identity node under another name: runtimes refuse an initializer that is an output, or optimise it away.
+
+    Args:
+        data: the file.
+        names: names of values, exactly as in the file; those that it does not have are left out.
+
+    Returns:
+        The new file, and the names that it has, in the order of the extra outputs.
+    """
+    proto = onnx.load_from_string(data)
+    graph = proto.graph
+    types = _element_types(proto)
+    given = {name for node in graph.node for name in node.output}
+    fixed = {value.name for value in (*graph.input, *graph.initializer, *graph.output)}
+    taken = given | fixed
+    found = tuple(name for name in dict.fromkeys(names) if types.get(name))
+    for name in found:
+        output = name
+        if name in fixed:
+            output = f"{name}:value"
+            while output in taken:
+                output += "'"
+            taken.add(output)
+            graph.node.append(helper.make_node("Identity", [name], [output], f"{output}_node"))
+        # Only the element type: a shape that inference made up (unk__0) is one more thing that a runtime may refuse.
+        graph.output.append(helper.make_tensor_value_info(output, types[name], None))
+    return proto.SerializeToString(deterministic=True), found
+
+
+def _element_types(proto: onnx.ModelProto) -> dict[str, int]:
+    """Element type of every value of the main graph, 0 where shape inference does not find it."""
+    graph = onnx.shape_inference.infer_shapes(proto).graph
+    types = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    for value in (*graph.value_info, *graph.input, *graph.output):
+        types[value.name] = value.type.tensor_type.elem_type
+    return types
+
+
+class OnnxSession(Session):
+    """A session that runs an ONNX file and can look into it.
+
+    The file as it is and each set of values that is asked for are loaded apart: :meth:`run` never goes through a file
+    that was changed.
+
+    Args:
+        runtime: name for messages.
+        data: the file.
+
+    Raises:
+        InputError: it has not one input and one output.
+    """
+
+    def __init__(self, runtime: str, data: bytes) -> None:
+        self._data = data
+        self._looks: dict[tuple[str, ...], tuple[tuple[str, ...], Runner | None]] = {}
+        self._run, inputs, outputs = self._load(data)
+        if (inputs, outputs) != (1, 1):
+            raise InputError(f"{runtime}: the file has {inputs} inputs and {outputs} outputs, not one each")
+
+    @abstractmethod
+    def _load(self, data: bytes) -> Loaded:
+        """Load a file; called once more for each set of values that is looked at."""
+
+    def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
+        """See :meth:`Session.run`."""
+        return self._run(x)[0]
+
+    def values(self, x: NDArray[np.float32], names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+        """See :meth:`Session.values`; a name is that of a node's output, an initializer, the input or the output."""
+        key = tuple(names)
+        if key not in self._looks:
+            data, found = with_outputs(self._data, key)
+            self._looks[key] = found, self._load(data).run if found else None
+        found, runner = self._looks[key]
+        if runner is None:
+            return {}
+        outputs = runner(x)
+        return dict(zip(found, outputs[len(outputs) - len(found) :], strict=True))

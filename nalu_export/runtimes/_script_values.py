@@ -1,0 +1,129 @@
+"""Looking into TorchScript: values of an arithmetic part, found by the names that its traced graph kept."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# A path, the name in the part, and which of the part's calls is meant.
+_Place = tuple[str, str, int]
+
+
+def script_values(module: torch.jit.ScriptModule, x: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+    """Values of a module's arithmetic parts for one batch.
+
+    The archive keeps a traced part's variable names: ``head.layers.0.a`` is the variable ``layers_0_a`` in the
+    code of the submodule ``head``, and a parameter is itself. For a part that is called several times,
+    ``head.layers.0.a#2`` is the value of the second call.
+
+    TorchScript has no way to run to the middle of a graph. So the graphs from the root down to the part are run
+    apart, each cut off at the call of the next, with what that call is given as another output.
+
+    Args:
+        module: as loaded.
+        x: the batch.
+        names: dotted names; those that the module does not have are left out.
+    """
+    parameters = dict(module.state_dict())
+    found: dict[str, Tensor] = {}
+    for name in dict.fromkeys(names):
+        if name in parameters:
+            found[name] = parameters[name]
+    for path, wanted in _by_part(module, [name for name in names if name not in found]).items():
+        calls = list(_calls(module, module.forward.graph, x, path.split(".") if path else []))  # type: ignore[attr-defined]
+        for name, (_, variable, call) in wanted.items():
+            if call <= len(calls):
+                part, graph, given = calls[call - 1]
+                value = _variable(graph, variable)
+                if value is not None:
+                    (found[name],) = _run(part, graph, [value], given)
+    return found
+
+
+def _by_part(module: torch.jit.ScriptModule, names: Sequence[str]) -> dict[str, dict[str, _Place]]:
+    """Names by the path of the part whose graph may have them.
+
+    A part is inlined as a whole where it was traced: ``head.layers`` is a submodule too, but its graph is never called.
+    The shortest path of a submodule whose graph has the variable is the part.
+    """
+    parts: dict[str, dict[str, _Place]] = {}
+    graphs = {path: part for path, part in module.named_modules() if _graph(part) is not None}
+    for name in names:
+        dotted, _, call = name.partition("#")
+        words = dotted.split(".")
+        for split in range(len(words)):
+            path, variable = ".".join(words[:split]), "_".join(words[split:])
+            if path in graphs and _variable(_graph(graphs[path]), variable) is not None:
+                parts.setdefault(path, {})[name] = (path, variable, int(call) if call.isdigit() else 1)
+                break
+    return parts
+
+
+def _graph(module: Any) -> Any:
+    """The graph of ``forward``, ``None`` for a container that has none."""
+    try:
+        return module.forward.graph
+    except (AttributeError, RuntimeError):
+        return None
+
+
+def _variable(graph: Any, name: str) -> Any:
+    """The tensor of that name; names get a suffix of their own, ``a.1``, when an archive is read."""
+    for node in graph.nodes():
+        for value in node.outputs():
+            base, _, suffix = value.debugName().rpartition(".")
+            if name == (base if base and suffix.isdigit() else value.debugName()) and _is_tensor(value):
+                return value
+    return None
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value.type(), torch.TensorType)
+
+
+def _calls(module: Any, graph: Any, x: Tensor, path: list[str]) -> Iterator[tuple[Any, Any, Tensor]]:
+    """Every call of a submodule: the submodule, the graph of the method, and what it is given."""
+    if not path:
+        yield module, graph, x
+        return
+    for node in graph.nodes():
+        if node.kind() != "prim::CallMethod":
+            continue
+        receiver, *given = node.inputs()
+        steps = _path(receiver)
+        if steps and path[: len(steps)] == steps and len(given) == 1:
+            (argument,) = _run(module, graph, given, x)
+            submodule = module
+            for step in steps:
+                submodule = getattr(submodule, step)
+            inner = submodule._c._get_method(node.s("name")).graph
+            yield from _calls(submodule, inner, argument, path[len(steps) :])
+
+
+def _path(value: Any) -> list[str]:
+    """How a graph reaches a submodule from its own ``self``."""
+    steps: list[str] = []
+    while value.node().kind() == "prim::GetAttr":
+        steps.insert(0, value.node().s("name"))
+        value = value.node().input()
+    return steps
+
+
+def _run(module: Any, graph: Any, values: Sequence[Any], x: Tensor) -> list[Tensor]:
+    """Some values of a method's graph for the input ``x``; nothing after them is computed."""
+    cut = graph.copy()
+    # A copy numbers its nameless values anew; their places stay.
+    copies = {old.debugName(): new for old, new in zip(_all_values(graph), _all_values(cut), strict=True)}
+    for _ in list(cut.outputs()):
+        cut.eraseOutput(0)
+    for value in values:
+        cut.registerOutput(copies[value.debugName()])
+    torch._C._jit_pass_dce(cut)
+    function = torch._C._create_function_from_graph("values", cut)
+    result = function(module._c, x)
+    return [result] if isinstance(result, Tensor) else list(result)
+
+
+def _all_values(graph: Any) -> list[Any]:
+    return [*graph.inputs(), *(value for node in graph.nodes() for value in node.outputs())]

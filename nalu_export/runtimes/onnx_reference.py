@@ -1,0 +1,66 @@
+"""ONNX's own reference implementation: numpy, the meaning of each operator written down plainly."""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from nalu_export.errors import InputError, first_line
+from nalu_export.runtimes._onnx_values import Loaded, OnnxSession
+from nalu_export.runtimes.base import RunOptions, Runtime, Session
+
+
+class _ReferenceSession(OnnxSession):
+    def __init__(self, data: bytes) -> None:
+        super().__init__("onnx-reference", data)
+        # onnx is imported by now; its reference takes half a second more, and only this runtime needs it.
+        import onnx
+
+        library = f"onnx {onnx.__version__}"
+        self.where = f"{library}, reference evaluator, numpy {np.__version__}, CPU"
+        self.details = {
+            "library": f"{library}, numpy {np.__version__}",
+            "device": "CPU",
+            "provider": "ReferenceEvaluator",
+            "options": "",
+            "threads": "numpy's own",
+        }
+
+    def _load(self, data: bytes) -> Loaded:
+        try:
+            from onnx.reference import ReferenceEvaluator
+
+            evaluator = ReferenceEvaluator(data)
+        except Exception as error:
+            # protobuf's DecodeError and whatever an operator's constructor raises share no base.
+            raise InputError(f"onnx-reference refuses the file: {first_line(error)}") from error
+
+        def run(x: NDArray[np.float32]) -> Sequence[NDArray[np.generic]]:
+            # Overflow and log(0) are values here, not news; numpy would warn about each.
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                try:
+                    outputs = evaluator.run(None, {evaluator.input_names[0]: x})
+                except Exception as error:
+                    # Operators raise what numpy raises. A batch that does not fit is a failed check, not a crash.
+                    raise InputError(f"onnx-reference: {first_line(error)}") from error
+            return [np.asarray(output) for output in outputs]
+
+        return Loaded(run, len(evaluator.input_names), len(evaluator.output_names))
+
+
+class OnnxReference(Runtime):
+    """``onnx.reference.ReferenceEvaluator``; onnx is always installed. TF32 and threads do not apply."""
+
+    name = "onnx-reference"
+    format = "onnx"
+
+    def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
+        """See :meth:`Runtime.load`."""
+        del model, options
+        return _ReferenceSession(data)
+
+
+RUNTIME = OnnxReference()

@@ -1,0 +1,120 @@
+"""OpenVINO on the CPU, in float32 and nothing less."""
+
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from nalu_export.errors import InputError
+from nalu_export.runtimes._imports import import_library
+from nalu_export.runtimes._onnx_values import Loaded, OnnxSession
+from nalu_export.runtimes.base import RunOptions, Runtime, Session
+
+DEVICE = "CPU"
+FLOAT64 = (
+    "computes float64 in float32: OpenVINO's CPU plugin has no float64 and converts it without a word "
+    "(github.com/openvinotoolkit/openvino/pull/4681)"
+)
+
+
+class _OpenVinoSession(OnnxSession):
+    def __init__(self, data: bytes, openvino: Any, threads: int | None) -> None:
+        self._core = openvino.Core()
+        # Without the first a CPU that has bfloat16 computes in it. The second keeps float32 from being
+        # traded for speed elsewhere. Subnormals are what ONNX says that they are, not zeros.
+        self._asked: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "EXECUTION_MODE_HINT": "ACCURACY",
+            "CPU_DENORMALS_OPTIMIZATION": False,
+        }
+        if threads is not None:
+            self._asked["INFERENCE_NUM_THREADS"] = threads
+        super().__init__("openvino", data)
+        if self._has_float64:
+            self.remarks = (FLOAT64,)
+        library = f"openvino {openvino.__version__.partition('-')[0]}"
+        self.where = f"{library}, {DEVICE}"
+        in_force = {key: _text(self._compiled.get_property(key)) for key in self._asked}
+        self.details = {
+            "library": library,
+            "device": _text(self._core.get_property(DEVICE, "FULL_DEVICE_NAME")),
+            "provider": ", ".join(self._compiled.get_property("EXECUTION_DEVICES")),
+            "options": ", ".join(
+                f"{key}={value}" for key, value in sorted(in_force.items()) if key != "INFERENCE_NUM_THREADS"
+            ),
+            "threads": _text(self._compiled.get_property("INFERENCE_NUM_THREADS")),
+        }
+
+    def _load(self, data: bytes) -> Loaded:
+        try:
+            model = self._core.read_model(io.BytesIO(data))
+            compiled = self._core.compile_model(model, DEVICE, self._asked)
+        except RuntimeError as error:
+            raise InputError(f"openvino refuses the file: {_reason(error)}") from error
+        self._compiled = compiled
+        types = {output.get_element_type().get_type_name() for op in model.get_ops() for output in op.outputs()}
+        self._has_float64 = "f64" in types
+
+        def run(x: NDArray[np.float32]) -> Sequence[NDArray[np.generic]]:
+            try:
+                results = compiled([np.ascontiguousarray(x)])
+            except RuntimeError as error:
+                raise InputError(f"openvino: {_reason(error)}") from error
+            return [np.asarray(results[output]) for output in compiled.outputs]
+
+        return Loaded(run, len(compiled.inputs), len(compiled.outputs))
+
+
+def _text(value: Any) -> str:
+    """A property as OpenVINO's documentation spells it: its enumerations and types have names of their own."""
+    if hasattr(value, "get_type_name"):
+        return str(value.get_type_name())
+    return str(getattr(value, "name", value))
+
+
+def _reason(error: BaseException) -> str:
+    """OpenVINO puts where it threw, line by line, before what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
+    return (said or lines or [type(error).__name__])[0]
+
+
+@contextmanager
+def _no_telemetry() -> Iterator[None]:
+    """Keep ``import openvino`` from sending usage data: it does without when its telemetry package is missing."""
+    name = "openvino_telemetry"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+class OpenVino(Runtime):
+    """OpenVINO's CPU plugin with ``INFERENCE_PRECISION_HINT`` f32; TF32 does not apply.
+
+    It has no float64: see :attr:`Session.remarks` of a session on such a file.
+    Without the package: a RuntimeUnavailableError that says ``pip install 'nalu_export[openvino]'``.
+    """
+
+    name = "openvino"
+    format = "onnx"
+    float64 = False
+
+    def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
+        """See :meth:`Runtime.load`."""
+        del model
+        with _no_telemetry():
+            module = import_library("openvino", self.name, "openvino")
+        return _OpenVinoSession(data, module, options.threads)
+
+
+RUNTIME = OpenVino()

@@ -1,0 +1,76 @@
+"""tract, Sonos' inference engine in Rust, on the CPU."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from nalu_export.errors import InputError
+from nalu_export.runtimes._imports import import_library
+from nalu_export.runtimes._onnx_values import Loaded, OnnxSession
+from nalu_export.runtimes.base import RunOptions, Runtime, Session
+
+
+class _TractSession(OnnxSession):
+    def __init__(self, data: bytes, tract: Any) -> None:
+        self._tract = tract
+        super().__init__("tract", data)
+        library = f"tract {tract.version()}"
+        self.where = f"{library}, CPU"
+        self.details = {
+            "library": library,
+            "device": "CPU",
+            "provider": "default",
+            "options": "",
+            "threads": "1",
+        }
+
+    def _load(self, data: bytes) -> Loaded:
+        # The Python interface reads files only. The batch, and height and width of images, stay symbols: the names of
+        # the file's free axes.
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.onnx"
+            path.write_bytes(data)
+            try:
+                model = self._tract.onnx().load(path)
+                inputs, outputs = model.input_count(), model.output_count()
+                runnable = model.into_model().into_runnable()
+            except self._tract.TractError as error:
+                raise InputError(f"tract refuses the file: {_reason(error)}") from error
+
+        def run(x: NDArray[np.float32]) -> Sequence[NDArray[np.generic]]:
+            try:
+                results = runnable.run([np.ascontiguousarray(x)])
+            except self._tract.TractError as error:
+                raise InputError(f"tract: {_reason(error)}") from error
+            return [result.to_numpy() for result in results]
+
+        return Loaded(run, inputs, outputs)
+
+
+def _reason(error: BaseException) -> str:
+    """It tells a chain of causes, the last of which says what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+class Tract(Runtime):
+    """Its default runtime, optimised, in one thread; TF32 and the number of threads do not apply.
+
+    Without the package: a RuntimeUnavailableError that says ``pip install 'nalu_export[tract]'``.
+    """
+
+    name = "tract"
+    format = "onnx"
+
+    def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
+        """See :meth:`Runtime.load`."""
+        del model, options
+        return _TractSession(data, import_library("tract", self.name, "tract"))
+
+
+RUNTIME = Tract()
