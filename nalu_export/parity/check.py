@@ -1,5 +1,6 @@
 """Runs a model and its artifact over the input families and says whether they agree."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ SEARCH = SearchOptions(rounds=24, width=64)
 IMAGE_SEARCH = SearchOptions(rounds=6, width=8)
 # Samples on which the error of a backbone is measured.
 CALIBRATION = 8
+# Numbers in a sample up to which one thread runs it.
+SMALL = 2**14
 MAX_SAMPLES = 10**6
 MAX_SEARCH = 10**5
 MAX_SEED = 2**32 - 1
@@ -115,8 +118,8 @@ def check_bytes(
         RuntimeUnavailableError: a runtime is not there, or none of them is.
         InputError: a runtime does not take the file, or the model not the shapes.
     """
-    # A head is small: threads that wait for each other take longer than the work, much longer on a busy machine.
-    with _threads(1 if len(shapes[0]) == 1 else None) as threads:
+    # Threads that wait for each other take longer than little work, and much longer on a busy machine.
+    with _threads(1 if math.prod(shapes[0]) <= SMALL else None) as threads:
         check = _Check(model, shapes, compute, options, progress or (lambda *_: None))
         missing = check.load(data, names, RunOptions(tf32=options.tf32, threads=threads), decisive, skip=skip_missing)
         check.run()
@@ -147,6 +150,9 @@ class _Check:
         missing: dict[str, str] = {}
         for name in names:
             runtime = runtimes.get(name)
+            if skip and self._compute == "float64" and not runtime.float64:
+                missing[name] = "computes float64 in float32, which the file does not allow"
+                continue
             try:
                 session = runtime.load(self._model, data, run)
             except RuntimeUnavailableError as error:

@@ -56,12 +56,14 @@ class RuntimeInfo:
         where: device and library, one line.
         details: the same for machines: library, device, driver, provider, options.
         decisive: whether its rows decide; others are shown for comparison.
+        remarks: what it does otherwise than the file says, with the reason.
     """
 
     name: str
     where: str
     details: dict[str, str]
     decisive: bool
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class Watch:
 
     def info(self) -> RuntimeInfo:
         """Where it ran."""
-        return RuntimeInfo(self.name, self._session.where, dict(self._session.details), self.decisive)
+        return RuntimeInfo(self.name, self._session.where, dict(self._session.details), self.decisive, self._session.remarks)
 
     def curve(self) -> Curve:
         """For the plot."""

@@ -66,7 +66,8 @@ def lines(report: "Report") -> list[Line]:
 def _line(name: str, rows: "list[Row]", report: "Report", decisive: bool) -> Line:
     by_family = {row.family: row for row in rows}
     cells = tuple(_cell(by_family.get(family), decisive) for family in families(report))
-    return Line(name, decisive, "", sum(not row.passed for row in rows), _summary(rows), cells, tuple(rows))
+    failed = sum(not row.passed for row in rows)
+    return Line(name, decisive, "", failed, _summary(rows, failed, decisive), cells, tuple(rows))
 
 
 def _cell(row: "Row | None", decisive: bool) -> Cell:
@@ -84,13 +85,15 @@ def _cell_text(row: "Row") -> str:
         return "error"
     if row.nonfinite_mismatches:
         return "NaN/∞"
-    return figure(row.max_ratio, 2)
+    return f"{row.max_ratio:.2f}" if row.max_ratio < 10 else figure(row.max_ratio, 2)
 
 
-def _summary(rows: "list[Row]") -> str:
+def _summary(rows: "list[Row]", failed: int, decisive: bool) -> str:
     if not rows:
         return "nothing was compared"
-    failed = sum(not row.passed for row in rows)
-    verdict = f"{failed} of {len(rows)} failed" if failed else f"{count(len(rows), 'family', 'families')} passed"
+    verdict = f"{count(len(rows), 'family', 'families')} passed"
+    if failed:
+        verdict = f"{failed} of {len(rows)} {'failed' if decisive else 'beyond'}"
     ratio, e = max(row.max_ratio for row in rows), max(row.max_e for row in rows)
-    return f"{verdict}; error / bound up to {figure(ratio)}, E up to {figure(e)}"
+    role = "" if decisive else "for comparison; "
+    return f"{role}{verdict}; error / bound up to {figure(ratio)}, E up to {figure(e)}"

@@ -109,16 +109,24 @@ def _largest(matrix: NDArray[np.float64]) -> str:
 def _counts(matrix: NDArray[np.float64]) -> tuple[tuple[str, int, str], ...]:
     found = [(f"at {target}", int((np.abs(matrix - int(target)) <= NEAR).sum())) for target in ("-1", "0", "1")]
     broken = int((~np.isfinite(matrix)).sum())
-    found.append(("between", matrix.size - broken - sum(number for _, number in found)))
+    found.append(("elsewhere", matrix.size - broken - sum(number for _, number in found)))
     if broken:
         found.append(("NaN or infinite", broken))
-    return tuple((what.replace("-", "−"), number, f"{number / matrix.size:.0%}") for what, number in found)
+    return tuple((what.replace("-", "−"), number, _percent(number, matrix.size)) for what, number in found)
+
+
+def _percent(number: int, of: int) -> str:
+    """Rounded, but neither 0 % of something nor 100 % of less than all."""
+    text = f"{number / of:.0%}"
+    if text == "0%" and number:
+        return "<1%"
+    return ">99%" if text == "100%" and number < of else text
 
 
 def _cell(value: float) -> Cell:
     share = min(1.0, abs(value)) if np.isfinite(value) else 1.0
-    text = f"{value:.2f}" if abs(value) < 1000 else figure(value)
-    return Cell("0" if value == 0 else text.replace("-", "−"), round(share, 3), value > 0)
+    text = "0" if value == 0 else f"{value:z.2f}" if abs(value) < 1000 else figure(value)
+    return Cell(text.replace("-", "−"), round(share, 3), value > 0)
 
 
 def _reduced(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

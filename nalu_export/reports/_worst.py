@@ -100,7 +100,8 @@ def _facts(x: NDArray[np.float32]) -> str:
 
 
 def _outputs(found: "Found") -> tuple[Output, ...]:
-    out, reference, bound, torch = (array.ravel() for array in (found.out, found.reference, found.bound, found.torch))
+    out, torch = found.out.ravel(), found.torch.ravel()
+    reference, bound = found.reference.ravel(), found.bound.ravel()
     ratios = [_ratio(*numbers) for numbers in zip(out, reference, bound, strict=True)]
     worst = sorted(range(len(ratios)), key=lambda i: -ratios[i])[:OUTPUTS]
     return tuple(

@@ -14,6 +14,7 @@ from nalu_export.reports.base import Reporter
 if TYPE_CHECKING:
     from nalu_export.parity.report import Report
 
+LONGEST_HEAD = 80  # characters of a name where it heads something; in full it stands under Runtimes
 Table = tuple[list[str], list[list[str]]]
 
 
@@ -53,6 +54,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["figure"] = figure
+    environment.filters["head"] = lambda text: clipped(printable(text), LONGEST_HEAD)
     return environment
 
 

@@ -67,12 +67,14 @@ class Runtime(ABC):
         format: name of the format that it runs; ``None`` where it runs the model itself.
         own_weights: whether it computes the effective weights in float32, once more each run.
         float64: whether it computes in float64 what a file says is float64.
+        tf32: whether :attr:`RunOptions.tf32` makes a difference to it.
     """
 
     name: str
     format: str | None
     own_weights: bool = False
     float64: bool = True
+    tf32: bool = False
 
     @abstractmethod
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:

@@ -11,6 +11,7 @@ class OnnxRuntimeCudaBinding(Runtime):
 
     name = "onnxruntime-cuda-binding"
     format = "onnx"
+    tf32 = True
 
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
         """See :meth:`Runtime.load`; the number of threads does not apply."""

@@ -15,6 +15,7 @@ class OnnxRuntimeCudaGraph(Runtime):
 
     name = "onnxruntime-cuda-graph"
     format = "onnx"
+    tf32 = True
 
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
         """See :meth:`Runtime.load`; the number of threads does not apply."""

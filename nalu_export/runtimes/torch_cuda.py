@@ -16,6 +16,7 @@ class TorchCuda(Runtime):
 
     name = "torch-cuda"
     format = None
+    tf32 = True
     own_weights = True
 
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:

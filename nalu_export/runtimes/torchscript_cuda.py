@@ -16,6 +16,7 @@ class TorchScriptCuda(Runtime):
 
     name = "torchscript-cuda"
     format = "torchscript"
+    tf32 = True
 
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
         """See :meth:`Runtime.load`."""

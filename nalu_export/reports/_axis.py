@@ -1,0 +1,123 @@
+"""The x axis of the plots: powers of ten, with what no sample has cut out, and a place of its own for 0."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+Range = tuple[int, int]
+
+GAP = 24.0  # units of the drawing where something is cut out
+FAR = 2  # decades without a sample that are not cut out
+MOST_TICKS = 5
+LABEL = 34.0  # units that a label needs
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A labelled place on an axis."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Decades without a cut, and where they are drawn."""
+
+    low: int
+    high: int
+    left: float
+    right: float
+
+    def place(self, decade: float) -> float:
+        """Where ``10**decade`` is drawn."""
+        return place(decade, (self.low, self.high), self.left, self.right)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Where magnitudes are drawn.
+
+    Attributes:
+        zero: place of magnitude 0, ``None`` where no sample has it.
+        segments: the decades, from left to right.
+        cuts: where the axis is broken.
+        ticks: labelled places.
+    """
+
+    zero: float | None
+    segments: tuple[Segment, ...]
+    cuts: tuple[float, ...]
+    ticks: tuple[Tick, ...]
+
+    def find(self, magnitude: float) -> tuple[int, float]:
+        """Number of the segment that the magnitude lies in, −1 for zero, and its place."""
+        if magnitude <= 0:
+            return -1, self.zero or 0.0
+        decade = math.log10(magnitude)
+        number = next(i for i, segment in enumerate(self.segments) if decade <= segment.high)
+        return number, self.segments[number].place(decade)
+
+
+def axis(magnitudes: Iterable[float], left: float, right: float) -> Axis:
+    """The axis that holds all of these, between two places."""
+    values = list(magnitudes)
+    zero = left if any(value <= 0 for value in values) else None
+    ranges = _ranges(math.log10(value) for value in values if value > 0)
+    start = left if zero is None else left + GAP
+    scale = (right - start - GAP * (len(ranges) - 1)) / max(1, sum(high - low for low, high in ranges))
+    segments: list[Segment] = []
+    for low, high in ranges:
+        segments.append(Segment(low, high, start, start + scale * (high - low)))
+        start = segments[-1].right + GAP
+    cuts = [segment.left - GAP / 2 for segment in (segments if zero is not None else segments[1:])]
+    return Axis(zero, tuple(segments), tuple(cuts), tuple(_ticks(zero, segments)))
+
+
+def _ranges(logs: Iterable[float]) -> list[Range]:
+    """Decades that hold these, in as many pieces as there are wide gaps."""
+    found: list[Range] = []
+    for log in sorted(logs):
+        low = math.floor(log)
+        high = max(math.ceil(log), low + 1)
+        if found and low - found[-1][1] <= FAR:
+            found[-1] = (found[-1][0], max(high, found[-1][1]))
+        else:
+            found.append((low, high))
+    return found
+
+
+def _ticks(zero: float | None, segments: list[Segment]) -> Iterable[Tick]:
+    total = sum(segment.high - segment.low for segment in segments)
+    last = -LABEL
+    if zero is not None:
+        yield Tick(zero, "0")
+        last = zero
+    for segment in segments:
+        for decade in decades((segment.low, segment.high), step(total)) or [segment.low]:
+            at = segment.place(decade)
+            if at - last >= LABEL - 10 * (last == zero):  # "0" is short
+                yield Tick(at, power(decade))
+                last = at
+
+
+def step(total: int) -> int:
+    """Decades between two labels, for an axis of so many decades."""
+    return max(1, math.ceil(total / (MOST_TICKS - 1)))
+
+
+def decades(limits: Range, every: int) -> list[int]:
+    """Multiples of ``every`` within limits."""
+    return list(range(math.ceil(limits[0] / every) * every, limits[1] + 1, every))
+
+
+def place(decade: float, limits: Range, start: float, end: float) -> float:
+    """Where a power of ten lies between two places."""
+    low, high = limits
+    return round(start + (decade - low) / (high - low) * (end - start), 1)
+
+
+def power(exponent: int) -> str:
+    """``1``, ``10``, ``10⁻³``."""
+    return "1" if exponent == 0 else "10" if exponent == 1 else f"10{str(exponent).translate(SUPERSCRIPT)}"
