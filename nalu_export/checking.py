@@ -1,9 +1,14 @@
 """Check an artifact against its source at any later time."""
 
+import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from nalu_export import formats
@@ -11,21 +16,28 @@ from nalu_export import runtimes as all_runtimes
 from nalu_export.artifact import Artifact, read_artifact
 from nalu_export.checkpoints import read_checkpoint
 from nalu_export.checkpoints.read import Factory
+from nalu_export.environment import environment
 from nalu_export.errors import InputError
 from nalu_export.exporting import prepare
-from nalu_export.inputs import free_sizes, sample_shape, sweep
+from nalu_export.inputs import fitting, free_sizes, sample_shape, sweep
+from nalu_export.nn.parts import arithmetic_layers
 from nalu_export.parity import CheckOptions, Report, check_bytes
+from nalu_export.parity.check import Progress
+from nalu_export.statistics import layer_table
 from nalu_export.weights import COMPUTE, Compute
+
+ALL = "all"
 
 
 def check(
     source: nn.Module | str | os.PathLike[str],
     artifact: Artifact | str | os.PathLike[str],
     /,
-    runtimes: Sequence[str] | None = None,
+    runtimes: Sequence[str] | str | None = None,
     *,
     model: Factory | None = None,
     input_size: Sequence[int] | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Report:
     """Check that an exported file computes what a model computes.
@@ -33,36 +45,68 @@ def check(
     Args:
         source: a module or the path of a ``model.pt``.
         artifact: the exported file, also one of another tool: then it is taken for float32.
-        runtimes: names of runtimes; by default the one that checks an export of this format.
+        runtimes: names of runtimes, or ``"all"`` for those that are installed and run this format; by default the one
+            that checks an export of this format.
         model: builds the module that the weights of a file go into, see :func:`nalu_export.load`.
         input_size: (H, W), for a model that takes images.
-        **options: the attributes of :class:`nalu_export.parity.CheckOptions`: ``samples``, ``seed``, ``rtol``,
-            ``atol``, ``tf32``.
+        progress: called with a text, the steps done and their number.
+        **options: the attributes of :class:`nalu_export.parity.CheckOptions`: ``samples``, ``seed``, ``search``,
+            ``rtol``, ``atol``, ``max_ulp``, ``tf32``, ``ranges``, ``inputs``, ``only_inputs``.
 
     Returns:
         The report; ``report.passed`` is the verdict.
 
     Raises:
         InputError: a file or an option cannot be used.
-        RuntimeUnavailableError: a runtime is not there.
+        RuntimeUnavailableError: a runtime is not there, or with ``"all"`` none of them is.
     """
     try:
         settings = CheckOptions(**options)
     except TypeError as error:
         raise InputError(f"check takes no such option: {error}") from error
     found = artifact if isinstance(artifact, Artifact) else read_artifact(artifact)
-    names = list(dict.fromkeys(runtimes or [formats.get(found.format).runtime]))
-    _refuse_wrong_runtimes(names, found)
-    module = source if isinstance(source, nn.Module) else read_checkpoint(source, model).model
-    subject, _ = prepare(module)
-    return check_bytes(subject, found.data, _shapes(subject, found, input_size), _compute(found), names, settings)
+    names, every = _names(runtimes, found)
+    checkpoint = None if isinstance(source, nn.Module) else read_checkpoint(source, model)
+    subject, _ = prepare(source if isinstance(source, nn.Module) else checkpoint.model)  # type: ignore[union-attr]
+    compute, shapes = _compute(found), _shapes(subject, found, input_size)
+    settings = replace(settings, inputs={name: fitting(subject, name, x) for name, x in settings.inputs.items()})
+    report = check_bytes(subject, found.data, shapes, compute, names, settings, skip_missing=every, progress=progress)
+    facts = {
+        "model": type(source).__name__ if checkpoint is None else str(source),
+        "model_sha256": "" if checkpoint is None else checkpoint.sha256,
+        "artifact": str(found.path),
+        "artifact_sha256": hashlib.sha256(found.data).hexdigest(),
+        "format": found.format,
+        "weights": str(found.metadata.get("weights", "unknown")),
+        "compute": compute,
+        "input_shapes": [list(shape) for shape in shapes],
+        "layers": layer_table(subject),
+    }
+    return replace(report, subject=facts, environment=environment(), weights=_weights(subject))
 
 
-def _refuse_wrong_runtimes(names: Sequence[str], artifact: Artifact) -> None:
-    for name in names:
-        wanted = all_runtimes.get(name).format
-        if wanted not in (None, artifact.format):
-            raise InputError(f"runtime {name} runs {wanted}, {artifact.path} is {artifact.format}")
+def _names(runtimes: Sequence[str] | str | None, artifact: Artifact) -> tuple[list[str], bool]:
+    """The runtimes to run, and whether every one there is was asked for."""
+    wanted = [runtimes] if isinstance(runtimes, str) else list(runtimes or [formats.get(artifact.format).runtime])
+    if ALL in wanted:
+        return [name for name in all_runtimes.names() if all_runtimes.get(name).format in (None, artifact.format)], True
+    for name in wanted:
+        runs = all_runtimes.get(name).format
+        if runs not in (None, artifact.format):
+            raise InputError(f"runtime {name} runs {runs}, {artifact.path} is {artifact.format}")
+    return list(dict.fromkeys(wanted)), False
+
+
+def _weights(model: nn.Module) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """Effective weights and gates of each layer, for the heatmaps."""
+    found: dict[str, dict[str, NDArray[np.float32]]] = {}
+    for path, layer in arithmetic_layers(model).items():
+        matrices = dict(layer.effective_weights())
+        gate = getattr(layer, "G", None)
+        if isinstance(gate, torch.Tensor):
+            matrices["G"] = gate
+        found[path] = {name: value.detach().float().numpy() for name, value in matrices.items() if value.ndim == 2}
+    return found
 
 
 def _compute(artifact: Artifact) -> Compute:

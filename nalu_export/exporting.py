@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from nalu_export.inputs import free_sizes, sample_shape, sweep
 from nalu_export.nn.init import choose
 from nalu_export.nn.parts import arithmetic_parts
 from nalu_export.parity import CheckOptions, Report, check_bytes
+from nalu_export.parity.check import Progress
 from nalu_export.statistics import layer_table
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 
@@ -62,7 +62,7 @@ def export(
     /,
     *,
     format: str = "onnx",  # noqa: A002  the name that the command line uses
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Artifact:
     """Export a model and check the result; the file appears at ``path`` only when it is complete and passed.
@@ -71,7 +71,7 @@ def export(
         source: a module, or the path of a ``model.pt``; it is not changed.
         path: where to; by default beside the source (``model.pt`` → ``model.onnx``). An existing file is replaced.
         format: ``"onnx"`` or ``"torchscript"``.
-        progress: called with a short text when a new stage begins.
+        progress: called with a text, the steps done and their number, 0 where it is not known.
         **options: the attributes of :class:`ExportOptions`: ``weights``, ``compute``, ``opset``, ``input_size``,
             ``model``, ``check``, ``seed``.
 
@@ -88,13 +88,13 @@ def export(
         settings = ExportOptions(**options)
     except TypeError as error:
         raise InputError(f"export takes no such option: {error}") from error
-    tell = progress or (lambda _: None)
+    tell = progress or (lambda *_: None)
     kind = formats.get(format)
     target = _target(source, path, kind)
-    tell("reading")
+    tell("reading", 0, 0)
     checkpoint = _from_module(source) if isinstance(source, nn.Module) else read_checkpoint(source, settings.model)
     subject, cast_notes = prepare(checkpoint.model)
-    tell("exporting")
+    tell("exporting", 0, 0)
     draft, shapes, notes = _emit(subject, kind, settings)
     metadata = _metadata(subject, checkpoint, draft, settings, kind)
     data = draft.to_bytes(encode_metadata(metadata))
@@ -103,7 +103,6 @@ def export(
 
     def verify(written: bytes) -> None:
         nonlocal report
-        tell("checking")
         names = ["torch", kind.runtime]
         report = check_bytes(
             subject,
@@ -113,6 +112,7 @@ def export(
             names,
             CheckOptions(seed=settings.seed),
             decisive=[kind.runtime],
+            progress=tell,
         )
         if not report.passed:
             raise ParityError(f"{target}: not written, the check failed: {report.summary()}", report)
@@ -197,7 +197,7 @@ def _size_problem(
     if len(shapes) == 1:
         return "the model runs at no other size"
     data = draft.to_bytes({})
-    options = CheckOptions(samples=PROOF_SAMPLES, seed=settings.seed)
+    options = CheckOptions(samples=PROOF_SAMPLES, seed=settings.seed, search=0)
     try:
         for shape in shapes[1:]:
             report = check_bytes(model, data, [shape], settings.compute, [kind.runtime], options)

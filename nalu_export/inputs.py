@@ -1,17 +1,26 @@
-"""What a model takes: the shape of one sample, and the image sizes on which it runs."""
+"""What a model takes: the shape of one sample, the image sizes on which it runs, and inputs from files."""
 
+import io
+import os
+import zipfile
 from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from nalu_export.errors import InputError, first_line
+from nalu_export.files import read_bytes
 from nalu_export.nn import BackboneHead
 from nalu_export.nn.init import positive_int
 from nalu_export.nn.parts import arithmetic_parts
 
 DEFAULT_SIZE = (32, 32)
 MAX_PIXELS = 2**24
+# What the arrays of an input file may hold together, unpacked.
+MAX_INPUTS = 2**30
 
 
 def sample_shape(model: nn.Module, size: Sequence[int] | None) -> tuple[int, ...]:
@@ -100,3 +109,44 @@ def sweep(model: nn.Module, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     ]
     shapes = [(channels, *size) for size in dict.fromkeys(sizes)]
     return [shapes[0], *(candidate for candidate in shapes[1:] if runs(model, candidate))]
+
+
+def read_inputs(path: str | os.PathLike[str]) -> dict[str, NDArray[np.generic]]:
+    """The arrays of an ``.npz`` file by name, or the one of an ``.npy`` file under its stem; nothing is unpickled.
+
+    Raises:
+        InputError: the file cannot be read, is something else, or holds objects or more than 1 GiB.
+    """
+    path = Path(path)
+    data = read_bytes(path)
+    try:
+        if data.startswith(b"PK"):
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                size = sum(entry.file_size for entry in archive.infolist())
+            if size > MAX_INPUTS:
+                raise InputError(f"{path}: unpacks to {size:,} bytes; at most {MAX_INPUTS:,} are read")
+        with io.BytesIO(data) as file:
+            found = np.load(file, allow_pickle=False)
+            if isinstance(found, np.ndarray):
+                return {path.stem: found}
+            with found:
+                return {name: found[name] for name in found.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError, MemoryError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not a readable .npz or .npy file: {first_line(error)}") from error
+
+
+def fitting(model: nn.Module, name: str, x: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Inputs of the user's own as float32, when the model runs on them.
+
+    Raises:
+        InputError: they are not numbers, there are none, or the model does not run on their shape.
+    """
+    if x.dtype.kind not in "fiub" or x.ndim < 2 or x.shape[0] == 0:
+        raise InputError(f"inputs {name}: {x.dtype} of shape {x.shape}; expected numbers of shape (samples, …)")
+    failure = _failure(model, x.shape[1:])
+    if failure is not None:
+        raise InputError(f"inputs {name}: the model does not run on samples of shape {x.shape[1:]}: {failure}")
+    with np.errstate(over="ignore"):
+        return x.astype(np.float32)

@@ -24,12 +24,16 @@ ALLOWED: dict[str, set[str]] = {
     "parity": {"graph", "weights", "runtimes"},
     "reports": {"parity", "_plugins"},
     "artifact": {"files", "formats"},
-    "inputs": {"nn"},
+    "inputs": {"nn", "files"},
+    "environment": {"__init__"},
     "statistics": {"nn", "checkpoints"},
     "exporting": {
         "nn", "files", "checkpoints", "weights", "formats", "parity", "artifact", "inputs", "statistics", "__init__"
     },
-    "checking": {"nn", "checkpoints", "weights", "formats", "runtimes", "parity", "artifact", "inputs", "exporting"},
+    "checking": {
+        "nn", "checkpoints", "weights", "formats", "runtimes", "parity", "artifact", "inputs", "exporting", "statistics",
+        "environment",
+    },
     "inspecting": {"checkpoints", "formats", "artifact", "statistics"},
     "cli": {"formats", "runtimes", "parity", "artifact", "exporting", "checking", "inspecting", "__init__"},
     "__main__": {"cli"},

@@ -1,7 +1,7 @@
 """``nalu-export check MODEL ARTIFACT``."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,11 @@ from nalu_export.cli.options import model_option, seed_option, size_option
 from nalu_export.cli.text import printable, to_json
 from nalu_export.errors import EXIT_PARITY_FAILED, InputError
 
+if TYPE_CHECKING:
+    from nalu_export.parity import Report
+
+REPORTS = ("json", "junit", "html")
+
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
@@ -18,26 +23,65 @@ from nalu_export.errors import EXIT_PARITY_FAILED, InputError
 @click.option(
     "--runtime",
     "names",
-    type=click.Choice(runtimes.names()),
+    type=click.Choice((*runtimes.names(), "all")),
     multiple=True,
-    help="What runs it; may be given several times. By default the one that checked the export.",
+    help="What runs it; may be given several times. all: whatever is installed and runs this format; what is not is "
+    "listed. By default the one that checked the export.",
 )
 @click.option("--rtol", type=float, help="Pass by nearness to PyTorch's float32 output instead: relative part.")
 @click.option("--atol", type=float, help="The same, absolute part.")
+@click.option("--max-ulp", type=click.IntRange(min=0), help="Pass by nearness to PyTorch's output in float32 steps.")
 @click.option(
     "--samples",
     type=click.IntRange(1, 10**6),
     help="Samples of each input family; by default 1024, for images 48.",
 )
+@click.option(
+    "--range",
+    "ranges",
+    type=(float, float),
+    multiple=True,
+    metavar="LO HI",
+    help="One more family, uniform from LO to HI; may be given several times.",
+)
+@click.option(
+    "--inputs",
+    "inputs_file",
+    type=click.Path(path_type=Path),
+    help="More families from a .npz file, one for each array of shape (samples, …).",
+)
+@click.option(
+    "--replay",
+    "replay_file",
+    type=click.Path(path_type=Path),
+    help="Run only the inputs of this .npz file, such as the .worst.npz of an earlier check.",
+)
+@click.option(
+    "--search",
+    type=click.IntRange(0, 10**5),
+    help="Generations of the search for the largest error over its bound; by default 24, for images 6; 0 for none.",
+)
 @seed_option
 @size_option
 @model_option
-@click.option("--tf32", is_flag=True, help="Let a CUDA runtime use TF32.")
+@click.option("--tf32", is_flag=True, help="Let a CUDA runtime use TF32, and widen its bound accordingly.")
 @click.option(
     "--json",
     "json_file",
     type=click.Path(path_type=Path, allow_dash=True),
-    help="Also write the report here; - is stdout.",
+    help="Also write the report as JSON; - is stdout.",
+)
+@click.option(
+    "--junit",
+    "junit_file",
+    type=click.Path(path_type=Path),
+    help="Also write the report as JUnit XML, for a CI system.",
+)
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(path_type=Path),
+    help="Also write the report as one self-contained web page.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 @click.pass_context
@@ -49,34 +93,47 @@ def check(
     names: tuple[str, ...],
     input_size: tuple[int, int] | None,
     factory: str | None,
-    json_file: Path | None,
+    inputs_file: Path | None,
+    replay_file: Path | None,
     quiet: bool,
     **options: Any,
 ) -> None:
     """Check that ARTIFACT computes what MODEL (model.pt) computes.
 
+    It is run on inputs from the training range to 1e7, negatives, exact zeros and subnormals, then on those that a
+    search finds worst, and every output must be within the bound of a correct evaluation. With a report, the worst
+    inputs are saved beside it, as REPORT.worst.npz.
+
     A TorchScript ARTIFACT is run to be checked, and so is code that somebody put into it.
     """
-    if json_file is not None:
-        _refuse_overwriting(json_file, model, artifact)
+    files = {name: path for name in REPORTS if (path := options.pop(f"{name}_file")) is not None}
+    to_stdout = str(files.get("json")) == "-"
+    if to_stdout:
+        del files["json"]
+    _refuse_overwriting(files, model, artifact, *(file for file in (inputs_file, replay_file) if file is not None))
+    if inputs_file is not None and replay_file is not None:
+        raise InputError("--inputs and --replay are both given; --replay runs the inputs of one file alone")
     with lean_imports():
         from nalu_export.checking import check as run
         from nalu_export.cli.progress import stages
-        from nalu_export.cli.show import console, show_report
+        from nalu_export.cli.show import console
+        from nalu_export.cli.show_report import show_report
+        from nalu_export.inputs import read_inputs
 
-    to_stdout = json_file is not None and str(json_file) == "-"
+    given = replay_file or inputs_file
+    if given is not None:
+        options |= {"inputs": read_inputs(given), "only_inputs": replay_file is not None}
     with stages(quiet=quiet or to_stdout) as tell:
-        tell("checking")
-        report = run(model, artifact, names, input_size=input_size, model=factory, **options)
-    if json_file is not None:
-        text = to_json(report.to_dict())
-        if to_stdout:
-            click.echo(text)
-        else:
-            _write(json_file, text)
-    if not quiet and not to_stdout:
+        tell("reading", 0, 0)
+        report = run(model, artifact, names, input_size=input_size, model=factory, progress=tell, **options)
+    written = _write(report, files)
+    if to_stdout:
+        click.echo(to_json(report.to_dict()))
+    elif not quiet:
         out = console()
         show_report(out, report)
+        for path in written:
+            out.print(f"written: {printable(str(path))}", markup=False, soft_wrap=True)
         verdict = "passed" if report.passed else "FAILED"
         out.print(f"{verdict}: {printable(report.summary())}", markup=False, soft_wrap=True)
     if not report.passed:
@@ -85,18 +142,29 @@ def check(
         context.exit(EXIT_PARITY_FAILED)
 
 
-def _refuse_overwriting(report: Path, *files: Path) -> None:
-    for file in files:
-        try:
-            same = report.samefile(file)
-        except OSError:  # one of them is not there
-            continue
-        if same:
-            raise InputError(f"{report}: is {file} itself; choose another path for the report")
+def _refuse_overwriting(reports: dict[str, Path], *files: Path) -> None:
+    for report in reports.values():
+        for file in files:
+            try:
+                same = report.samefile(file)
+            except OSError:  # one of them is not there
+                continue
+            if same:
+                raise InputError(f"{report}: is {file} itself; choose another path for the report")
+    if len({str(path.absolute()) for path in reports.values()}) < len(reports):
+        raise InputError("two reports have the same path; choose one for each")
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+def _write(report: "Report", files: dict[str, Path]) -> list[Path]:
+    """The reports, and the worst inputs beside the first of them."""
+    from nalu_export import reports
+    from nalu_export.files import check_target, write_atomically
+
+    targets = dict(files)
+    if files and report.worst:
+        first = next(iter(files.values()))
+        targets["worst"] = first.with_name(first.stem + reports.get("worst").suffix)
+    for name, path in targets.items():
+        check_target(path, None)
+        write_atomically(path, reports.get(name).render(report), None)
+    return list(targets.values())

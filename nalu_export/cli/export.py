@@ -83,7 +83,8 @@ def _show(report: Report | None, artifact: Artifact | None, *, as_json: bool) ->
             } | found
         click.echo(to_json(found))
         return
-    from nalu_export.cli.show import artifact_line, console, show_report
+    from nalu_export.cli.show import artifact_line, console
+    from nalu_export.cli.show_report import show_report
 
     out = console()
     if report is not None:

@@ -1,4 +1,4 @@
-"""What a person sees while they wait: the stage that runs, on stderr, and nothing where there is no terminal."""
+"""What a person sees while they wait: the stage and a bar, on stderr; nothing where there is no terminal."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -6,12 +6,19 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def stages(*, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A function that shows a short text until the next one; the line is gone at the end."""
+def stages(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A function that shows a text and how much is done until it is called again; the line is gone at the end."""
     if quiet or not sys.stderr.isatty():
-        yield lambda _: None
+        yield lambda *_: None
         return
     from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    with Console(stderr=True).status("starting") as status:
-        yield lambda text: status.update(text)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("starting", total=None)
+
+        def show(text: str, done: int, total: int) -> None:
+            bars.update(task, description=text, completed=done, total=total or None)
+
+        yield show

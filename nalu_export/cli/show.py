@@ -1,8 +1,7 @@
-"""How results look in a terminal."""
+"""How files and their layers look in a terminal; reports of checks are in :mod:`nalu_export.cli.show_report`."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -14,7 +13,6 @@ from nalu_export.cli.text import printable
 
 if TYPE_CHECKING:  # these import torch
     from nalu_export.artifact import Artifact
-    from nalu_export.parity import Report, Row
 
 MIN_WIDTH = 100
 
@@ -25,51 +23,6 @@ def console(*, stderr: bool = False) -> Console:
     if not found.is_terminal:
         found = Console(stderr=stderr, highlight=False, emoji=False, width=MIN_WIDTH, no_color=True)
     return found
-
-
-def parity_table(rows: list[Row], *, to_torch: bool) -> Table:
-    """One line for each input family of one runtime; fits into 80 columns."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("inputs", no_wrap=True, min_width=10)
-    for title in ("samples", "max E", "max ULP", "to PyTorch", "non-finite"):
-        table.add_column(title, justify="right", no_wrap=True, min_width=7)
-    table.add_column("verdict")
-    for row in rows:
-        table.add_row(
-            row.family,
-            str(row.samples),
-            _figure(row.max_e),
-            _count(row.max_ulp),
-            _count(row.max_ulp_torch) if to_torch else "",
-            str(row.nonfinite_mismatches),
-            _verdict(row),
-        )
-    return table
-
-
-def show_report(out: Console, report: Report) -> None:
-    """A table for each runtime, and what is needed to read them."""
-    for name, where in report.where.items():
-        rows = [row for row in report.rows if row.runtime == name]
-        role = "" if name in report.decisive else "; the model itself, for comparison"
-        passes = (
-            f"E ≤ {rows[0].limit:.1f} passes" if report.rtol is None and report.atol is None else "decided by PyTorch"
-        )
-        out.print(f"[bold]{name}[/bold] ({escape(where)}; {passes}{role})", soft_wrap=True)
-        out.print(parity_table(rows, to_torch=name != "torch"))
-        out.print()
-    for line in _legend(report):
-        out.print(line, style="dim", soft_wrap=True)
-
-
-def _legend(report: Report) -> list[str]:
-    lines = ["E: error against float64 in float32 roundoffs of the terms that are added. ULP: float32 steps."]
-    if report.rtol is not None or report.atol is not None:
-        lines.append(f"Decided by nearness to PyTorch: rtol {report.rtol or 0:g}, atol {report.atol or 0:g}.")
-    undetermined = max((row.undetermined for row in report.rows), default=0)
-    if undetermined:
-        lines.append(f"Up to {undetermined} outputs of a family overflow float32 on the way and are left out.")
-    return lines
 
 
 def artifact_line(artifact: Artifact) -> str:
@@ -155,17 +108,3 @@ def _shape(shape: list[int | str]) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f}%"
-
-
-def _figure(value: float) -> str:
-    return f"{value:.2f}" if value < 1000 else f"{value:.1e}" if math.isfinite(value) else "∞"
-
-
-def _count(value: int) -> str:
-    return f"{value:,}" if value < 10**6 else f"{value:.1e}"
-
-
-def _verdict(row: Row) -> str:
-    if row.passed:
-        return "[green]passed[/green]"
-    return "[red]FAILED[/red]" + (f" {escape(row.problem)}" if row.problem else "")

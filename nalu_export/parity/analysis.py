@@ -94,7 +94,7 @@ class ErrorAnalysis:
         primitive = primitive_of(node)
         if primitive is None:
             return self._opaque(node, known, precision)
-        arguments: Any = fx.node.map_arg(node.args, lambda argument: known[argument])  # type: ignore[arg-type, return-value]
+        arguments: Any = fx.node.map_arg(node.args, lambda argument: known[argument])
         value, size, error = RULES[primitive.name](*arguments)
         radius = RADII[primitive.name](precision, value, *arguments)
         if node in self._edges and profile.compute == "float64":

@@ -26,8 +26,8 @@ class Conditioned:
         radius: largest distance of a correct evaluation from the value, in its unit; same shape.
         overflow: 1 where the value, or one that it depends on, is too large for float32, 2 where it is too large for
             float64, else 0; same shape.
-        zero: 1 where the value is exactly ``+0``, −1 where it is exactly ``−0``, 0 where it is no exact zero or its sign
-            is not determined; same shape.
+        zero: 1 where the value is exactly ``+0``, −1 where it is exactly ``−0``, 0 where it is no exact zero or its
+            sign is not determined; same shape.
     """
 
     value: Tensor

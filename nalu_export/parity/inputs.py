@@ -93,9 +93,7 @@ class Draw:
         return [part for part in np.split(self.x, SPLITS) if len(part)]
 
 
-def draw(
-    shapes: list[_Shape], samples: int, seed: int, ranges: Sequence[tuple[float, float]] = ()
-) -> Iterator[Draw]:
+def draw(shapes: list[_Shape], samples: int, seed: int, ranges: Sequence[tuple[float, float]] = ()) -> Iterator[Draw]:
     """Every family over every shape.
 
     Args:

@@ -10,6 +10,7 @@ from torch import fx
 from nalu_export.graph import formula_of, label_of, part_of
 from nalu_export.parity.analysis import OWN_ERROR
 from nalu_export.parity.conditioned import Conditioned
+from nalu_export.parity.inputs import Array
 from nalu_export.parity.precision import Profile
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Break
@@ -19,7 +20,12 @@ OUTPUT = "output"
 
 
 def locate(
-    reference: Reference, session: Session, x: NDArray[np.float32], out: NDArray[np.generic], profile: Profile, name: str
+    reference: Reference,
+    session: Session,
+    x: Array,
+    out: NDArray[np.generic],
+    profile: Profile,
+    name: str,
 ) -> Break:
     """The first value that leaves its bound on the way to a wrong output.
 
@@ -32,7 +38,7 @@ def locate(
         name: of the runtime.
     """
     steps = list(reference.values(x, profile))
-    named = {_name(node, steps): (node, step) for node, step in steps[:-1]}
+    named = {_name(node): (node, step) for node, step in steps[:-1]}
     named.pop("", None)
     found = session.values(x, list(named))
     activations = _activations(node for node, _ in steps)
@@ -51,7 +57,7 @@ def locate(
     return Break(name, OUTPUT, formula, *broken, reason=reason)
 
 
-def _name(node: fx.Node, steps: list[tuple[fx.Node, Conditioned]]) -> str:
+def _name(node: fx.Node) -> str:
     """``layers.0.m`` for a primitive or a folded weight, ``head.x`` for what an arithmetic part is given."""
     label = label_of(node)
     if label is not None:

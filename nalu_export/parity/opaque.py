@@ -1,7 +1,7 @@
 """The error of code that is not arithmetic graph (a backbone, a softmax): measured, because no rule knows it."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -86,12 +86,12 @@ class OpaqueCalls:
         absolute = self._absolute.get(target) if node.op == "call_module" else None
         if absolute is None:
             return torch.full_like(result, torch.inf)
-        terms = absolute.weight[0].numel() + 2
-        size = run(lambda c: c.value.abs() + c.radius, absolute) + result.abs()
-        bias = self._graph_module.get_submodule(target).bias
-        if bias is not None:
-            size = size + bias.abs().reshape(-1, *[1] * (absolute.weight.ndim - 2))
-        return (precision.product + precision.addition * terms) * size
+        weight, bias = absolute.weight, self._graph_module.get_submodule(target).bias
+        assert isinstance(weight, Tensor)
+        size: Tensor = run(lambda c: c.value.abs() + c.radius, absolute) + result.abs()
+        if isinstance(bias, Tensor):
+            size = size + bias.abs().reshape(-1, *[1] * (weight.ndim - 2))
+        return (precision.product + precision.addition * (weight[0].numel() + 2)) * size
 
     def _carry(self, node: fx.Node, run: "_Call", result: Tensor, factor: float) -> "_Carry":
         absolute = self._absolute.get(str(node.target)) if node.op == "call_module" else None
@@ -99,9 +99,7 @@ class OpaqueCalls:
             return lambda error, _: run(error, absolute)
         return lambda error, conditioned: factor * _largest_change(run, result, error, conditioned)
 
-    def _remembered(
-        self, node: fx.Node, run: "_Call", x: Tensor, *, exact: bool, measure: bool
-    ) -> tuple[Any, Tensor]:
+    def _remembered(self, node: fx.Node, run: "_Call", x: Tensor, *, exact: bool, measure: bool) -> tuple[Any, Tensor]:
         """Value and scale of a call, from memory where its input is the same tensor as the last time."""
         found = self._memory.get(node.name)
         if found is not None and exact and not self.calibrating and found[0] == id(x):
@@ -111,7 +109,7 @@ class OpaqueCalls:
         if measure and isinstance(result, Tensor) and result.is_floating_point():
             scale = self._scale(run, node, result)
             if self.calibrating:
-                self._calibrate(node, run, result, scale)
+                self._calibrate(node, run, scale)
             self._memory[node.name] = (id(x), result, scale)
         return result, scale
 
@@ -121,7 +119,9 @@ class OpaqueCalls:
         def jitter(argument: Conditioned) -> Tensor:
             return argument.value * (1.0 + ROUNDOFF * _signs(argument.value, generator))
 
-        modules = self._jittered.get(str(node.target), [None] * JITTERS) if node.op == "call_module" else [None] * JITTERS
+        modules: Sequence[nn.Module | None] = [None] * JITTERS
+        if node.op == "call_module":
+            modules = self._jittered[str(node.target)]
         changes = torch.stack([(run(jitter, module) - result) ** 2 for module in modules])
         scale = changes.mean(dim=0).sqrt()
         pooled = scale
@@ -129,7 +129,7 @@ class OpaqueCalls:
             pooled = POOLED * scale.flatten(1).pow(2).mean(dim=1).sqrt().reshape(-1, *[1] * (scale.ndim - 1))
         return torch.maximum(scale, pooled) + ROUNDOFF * result.abs()
 
-    def _calibrate(self, node: fx.Node, run: "_Call", result: Tensor, scale: Tensor) -> None:
+    def _calibrate(self, node: fx.Node, run: "_Call", scale: Tensor) -> None:
         module = self._single.get(str(node.target)) if node.op == "call_module" else None
         single = run(lambda c: c.value.float(), module).double()
         off = (single - run(lambda c: c.value.float().double())).abs()

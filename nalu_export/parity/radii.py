@@ -30,6 +30,7 @@ def _ball(p: Precision, x: Conditioned | float) -> Conditioned:
 
 def _linear(p: Precision, value: Tensor, x: Conditioned, weight: Conditioned, bias: Conditioned | None) -> Tensor:
     """``Σ w·x``: what the factors bring along, one rounding for each product, and the additions."""
+    del value  # rounding goes by the size of the terms, not of what is left of them
     inputs, weights = x.value.abs() + x.radius, weight.value.abs() + weight.radius
     carried = linear(x.value.abs(), weight.radius) + linear(x.radius, weights)
     size = linear(inputs, weights)
@@ -122,6 +123,7 @@ def _clamp(p: Precision, value: Tensor, x: Conditioned, low: float | None, high:
 
 
 def _prod(p: Precision, value: Tensor, x: Conditioned, dim: int, keepdim: bool) -> Tensor:
+    del value  # the partial products are needed
     values, radii = x.value.unbind(dim), x.radius.unbind(dim)
     total, radius = values[0], radii[0]
     for factor, own in zip(values[1:], radii[1:], strict=True):

@@ -52,8 +52,8 @@ class Reference:
         self._single = copy.deepcopy(model).eval()
         self._double = copy.deepcopy(model).double().eval()
         # Copies: folding takes the raw parameters out of the modules that it is given.
-        traced = trace_model(copy.deepcopy(self._double))
-        self._analyses = {False: ErrorAnalysis(fold(trace_model(copy.deepcopy(self._double)))), True: ErrorAnalysis(traced)}
+        folded, live = (trace_model(copy.deepcopy(self._double)) for _ in range(2))
+        self._analyses = {False: ErrorAnalysis(fold(folded)), True: ErrorAnalysis(live)}
         with torch.no_grad():
             for analysis in self._analyses.values():
                 with analysis.calibrating():

@@ -261,5 +261,3 @@ def merge(runtime: str, family: str, parts: list[Comparison]) -> Row:
         passed=all(part.passed for part in parts),
         problem=next((part.problem for part in parts if part.problem), ""),
     )
-
-

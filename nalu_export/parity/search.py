@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
@@ -13,7 +14,8 @@ PARENTS = 8
 # Values at which formulas change: log is 0, ε decides, σ saturates in float32, exp leaves float32, 1e7.
 LANDMARKS = (0.0, 1.0, -1.0, 1e-10, -1e-10, 16.7, -18.0, 88.5, -104.0, 1e7, -1e7)
 
-Score = Callable[[Array], NDArray]
+Score = Callable[[Array], NDArray[np.float64]]
+_Change = Callable[[Tensor, Tensor, Generator], Tensor]
 
 
 @dataclass(frozen=True)
@@ -75,41 +77,42 @@ def _rand(rng: Generator, low: float, high: float, count: int) -> Tensor:
     return low + (high - low) * torch.rand((count, 1), generator=rng, dtype=torch.float64)
 
 
-def _scale_one(x: Tensor, other: Tensor, rng: Generator) -> Tensor:
+def _scale_one(x: Tensor, _: Tensor, rng: Generator) -> Tensor:
     return torch.where(_coordinate(x, rng), x * 10.0 ** _rand(rng, -2, 2, len(x)), x)
 
 
-def _scale_all(x: Tensor, other: Tensor, rng: Generator) -> Tensor:
+def _scale_all(x: Tensor, _: Tensor, rng: Generator) -> Tensor:
     return x * 10.0 ** _rand(rng, -1, 1, len(x))
 
 
-def _nudge(x: Tensor, other: Tensor, rng: Generator) -> Tensor:
-    steps = torch.randint(-8, 9, x.shape, generator=rng)
-    return x * (1.0 + steps * 2.0**-23)
+def _nudge(x: Tensor, _: Tensor, rng: Generator) -> Tensor:
+    """Every coordinate by a few float32 steps."""
+    return x * (1.0 + torch.randint(-8, 9, x.shape, generator=rng) * 2.0**-23)
 
 
-def _landmark(x: Tensor, other: Tensor, rng: Generator) -> Tensor:
-    values = torch.tensor(LANDMARKS, dtype=torch.float64)[torch.randint(0, len(LANDMARKS), (len(x), 1), generator=rng)]
-    return torch.where(_coordinate(x, rng), values, x)
+def _landmark(x: Tensor, _: Tensor, rng: Generator) -> Tensor:
+    picks = torch.randint(0, len(LANDMARKS), (len(x), 1), generator=rng)
+    return torch.where(_coordinate(x, rng), torch.tensor(LANDMARKS, dtype=torch.float64)[picks], x)
 
 
-def _flip(x: Tensor, other: Tensor, rng: Generator) -> Tensor:
+def _flip(x: Tensor, _: Tensor, rng: Generator) -> Tensor:
     return torch.where(_coordinate(x, rng), -x, x)
 
 
-def _alone(x: Tensor, other: Tensor, rng: Generator) -> Tensor:
+def _alone(x: Tensor, _: Tensor, rng: Generator) -> Tensor:
     """All coordinates but one exactly 0, or exactly 1."""
     rest = torch.randint(0, 2, (len(x), 1), generator=rng).double()
     return torch.where(_coordinate(x, rng), x, rest)
 
 
-def _equal(x: Tensor, other: Tensor, rng: Generator) -> Tensor:
+def _equal(x: Tensor, _: Tensor, rng: Generator) -> Tensor:
     """One coordinate becomes another one."""
-    return torch.where(_coordinate(x, rng), x.gather(1, torch.randint(0, x.shape[1], (len(x), 1), generator=rng)), x)
+    picks = torch.randint(0, x.shape[1], (len(x), 1), generator=rng)
+    return torch.where(_coordinate(x, rng), x.gather(1, picks), x)
 
 
 def _cross(x: Tensor, other: Tensor, rng: Generator) -> Tensor:
     return torch.where(torch.rand(x.shape, generator=rng) < 0.5, x, other)
 
 
-_CHANGES = (_scale_one, _scale_all, _nudge, _landmark, _flip, _alone, _equal, _cross)
+_CHANGES: tuple[_Change, ...] = (_scale_one, _scale_all, _nudge, _landmark, _flip, _alone, _equal, _cross)

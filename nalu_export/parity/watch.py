@@ -69,7 +69,8 @@ class Watch:
 
     def info(self) -> RuntimeInfo:
         """Where it ran."""
-        return RuntimeInfo(self.name, self._session.where, dict(self._session.details), self.decisive, self._session.remarks)
+        session = self._session
+        return RuntimeInfo(self.name, session.where, dict(session.details), self.decisive, session.remarks)
 
     def curve(self) -> Curve:
         """For the plot."""

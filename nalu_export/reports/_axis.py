@@ -7,7 +7,7 @@ from dataclasses import dataclass
 Range = tuple[int, int]
 
 GAP = 24.0  # units of the drawing where something is cut out
-FAR = 2  # decades without a sample that are not cut out
+FAR = 6  # decades without a sample that are not cut out
 MOST_TICKS = 5
 LABEL = 34.0  # units that a label needs
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -79,13 +79,12 @@ def _ranges(logs: Iterable[float]) -> list[Range]:
     """Decades that hold these, in as many pieces as there are wide gaps."""
     found: list[Range] = []
     for log in sorted(logs):
-        low = math.floor(log)
-        high = max(math.ceil(log), low + 1)
+        low, high = math.floor(log), math.ceil(log)
         if found and low - found[-1][1] <= FAR:
             found[-1] = (found[-1][0], max(high, found[-1][1]))
         else:
             found.append((low, high))
-    return found
+    return [(low, max(high, low + 1)) for low, high in found]
 
 
 def _ticks(zero: float | None, segments: list[Segment]) -> Iterable[Tick]:

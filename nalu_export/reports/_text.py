@@ -28,7 +28,7 @@ def figure(value: float, digits: int = 3) -> str:
     """A measured number to a few digits: ``0.42``, ``12.3``, ``8321``, ``1.2e7``, ``∞``, ``NaN``."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
-    text = f"{value:.0f}" if 10**digits <= abs(value) < 1e5 else f"{value:.{digits}g}"
+    text = f"{value:.0f}" if 10**digits <= round(abs(value)) < 10**5 else f"{value:.{digits}g}"
     if "e" not in text:
         return text
     mantissa, exponent = text.split("e")

@@ -119,7 +119,8 @@ def _plain(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return " × ".join(_plain(item) for item in value)
+        nested = any(isinstance(item, (list, tuple)) for item in value)
+        return (", " if nested else " × ").join(_plain(item) for item in value)
     return figure(value, 6) if isinstance(value, float) else str(value)
 
 

@@ -1,0 +1,116 @@
+"""nalu_export.reports.junit: what CI systems read."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from nalu_export import reports
+from nalu_export.parity.report import Report, Row
+from tests.reports.conftest import row, runtime
+
+
+def _parsed(report: Report) -> ET.Element:
+    return ET.fromstring(reports.get("junit").render(report))
+
+
+def _case(root: ET.Element, suite: str, name: str) -> ET.Element:
+    (found,) = root.findall(f"./testsuite[@name='{suite}']/testcase[@name='{name}']")
+    return found
+
+
+def _failure(report: Report, suite: str, name: str) -> ET.Element:
+    found = _case(_parsed(report), suite, name).find("failure")
+    assert found is not None
+    return found
+
+
+def test_a_suite_for_each_runtime_and_a_case_for_each_family(passing: Report) -> None:
+    root = _parsed(passing)
+    assert root.tag == "testsuites"
+    assert [suite.get("name") for suite in root] == ["onnxruntime-cpu", "torch", "onnxruntime-cuda"]
+    assert [case.get("name") for case in root[0].findall("testcase")] == ["0.1..1", "zeros"]
+    assert {case.get("classname") for case in root[0].findall("testcase")} == {"nalu_export.parity.onnxruntime-cpu"}
+    skipped = _case(root, "onnxruntime-cuda", "not run").find("skipped")
+    assert skipped is not None
+    assert skipped.get("message") == "no CUDA device"
+
+
+def test_totals_are_those_of_the_cases(any_report: Report) -> None:
+    root = _parsed(any_report)
+    for element in (root, *root):
+        assert element.get("tests") == str(len(element.findall(".//testcase")))
+        assert element.get("failures") == str(len(element.findall(".//failure")))
+        assert element.get("skipped") == str(len(element.findall(".//skipped")))
+        assert element.get("errors") == "0"
+
+
+def test_it_has_a_failure_exactly_if_the_report_did_not_pass(any_report: Report) -> None:
+    assert (_parsed(any_report).find(".//failure") is None) is any_report.passed
+
+
+def test_comparing_nothing_is_a_failure(empty: Report) -> None:
+    assert _failure(empty, "check", "compared").get("message") == "nothing was compared"
+
+
+@pytest.mark.parametrize(
+    ("suite", "family", "message"),
+    [
+        ("onnxruntime-cpu", "1..10", "the error is 109 times its bound, E 1001"),
+        ("onnxruntime-cpu", "zeros", "NaN or infinity where it should not be, or the reverse: 768 outputs"),
+        ("tract", "ones", r"batch refused:\x1b[31m no\nsuch shape"),
+        ("tract", "zeros", "the error is NaN times its bound, E NaN"),
+    ],
+)
+def test_a_failure_says_what_is_wrong_in_one_line(failing: Report, suite: str, family: str, message: str) -> None:
+    failure = _failure(failing, suite, family)
+    assert failure.get("message") == message
+    assert (failure.text or "").startswith(message + "\n")
+
+
+def test_the_detail_has_the_numbers_and_where_it_breaks(failing: Report) -> None:
+    text = _failure(failing, "onnxruntime-cpu", "1..10").text or ""
+    assert "error / bound: 109\nE: 1001\nfloat32 steps from the reference: 8321\n" in text
+    assert text.endswith("first wrong value: layers.0.log[3] = log(abs) is -inf, expected -23.0258509 ± 5.6e-06")
+
+
+def test_nearness_to_pytorch_is_told_in_steps() -> None:
+    report = Report((row(passed=False, max_ulp_torch=1),), (runtime(),), "rtol 1e-06", 0)
+    message = _failure(report, "onnxruntime-cpu", "zeros").get("message")
+    assert message == "1 float32 step from PyTorch; allowed: rtol 1e-06"
+
+
+def test_what_does_not_decide_is_skipped_with_its_numbers(failing: Report) -> None:
+    skipped = _case(_parsed(failing), "torch", "zeros").find("skipped")
+    assert skipped is not None
+    message = "for comparison, does not decide: the error is 28.5 times its bound, E 3.87"
+    assert skipped.get("message") == message
+
+
+def test_the_environment_is_in_the_properties(passing: Report) -> None:
+    found = {item.get("name"): item.get("value") for item in _parsed(passing)[0].findall("./properties/property")}
+    assert found == {
+        "verdict": "bound",
+        "seed": "7",
+        "where": "CPU, ONNX Runtime 1.31.1",
+        "decides": "yes",
+        "runtime.provider": "CPUExecutionProvider",
+        "environment.torch": "2.13.0",
+        "subject.model": "runs/my model.pt",
+        "subject.artifact": "model.onnx",
+        "subject.weights": "folded",
+    }
+
+
+def test_no_character_that_xml_forbids_is_left(hostile: Report) -> None:
+    text = reports.get("junit").render(hostile).decode()
+    assert not re.search("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text)
+    assert "\u202e" not in text
+    name = ET.fromstring(text)[0].get("name") or ""
+    assert name.startswith("<script>alert('x')</script>")
+    assert name.endswith(r"\x00\x1b[31m\n\u202e\ud800\ufffe")
+
+
+def test_rows_of_no_known_runtime_are_not_invented() -> None:
+    rows: tuple[Row, ...] = (row("ghost"),)
+    assert _parsed(Report(rows, (runtime(),), "bound", 0)).find(".//testcase[@name='zeros']") is None
