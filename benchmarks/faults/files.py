@@ -13,15 +13,15 @@ BESIDE = "weights.data"
 @in_bytes("cell")
 def external_data_left_behind(data: bytes) -> Files:
     """Weights in a second file, which was not copied along."""
-    moved, _ = _moved(data)
-    return moved, {}
+    rest, _ = moved(data)
+    return rest, {}
 
 
 @in_bytes("cell")
 def external_data_cut_short(data: bytes) -> Files:
     """A second file whose download ended early."""
-    moved, weights = _moved(data)
-    return moved, {BESIDE: weights[: len(weights) // 2]}
+    rest, weights = moved(data)
+    return rest, {BESIDE: weights[: len(weights) // 2]}
 
 
 @in_bytes("cell")
@@ -60,8 +60,8 @@ def one_bit_flipped(proto: onnx.ModelProto) -> None:
     change(proto, "layers.0.W", flip)
 
 
-def _moved(data: bytes) -> tuple[bytes, bytes]:
-    """The file with its larger tensors in another one."""
+def moved(data: bytes) -> tuple[bytes, bytes]:
+    """The file without its larger tensors, and the one that holds them."""
     proto = onnx.load_from_string(data)
     weights = b""
     for tensor in proto.graph.initializer:

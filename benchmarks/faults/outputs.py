@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from benchmarks.faults.edit import append, detach, free_shape, literal, node, producer
+from benchmarks.faults.edit import append, detach, literal, node, producer, resize
 from benchmarks.faults.fault import in_file
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -20,7 +20,7 @@ def outputs_permuted(proto: onnx.ModelProto) -> None:
 def output_dropped(proto: onnx.ModelProto) -> None:
     """One of the outputs cut off."""
     _gather(proto, [0])
-    free_shape(proto)
+    resize(proto, 1)
 
 
 @in_file("cell")
@@ -33,7 +33,7 @@ def output_duplicated(proto: onnx.ModelProto) -> None:
 def output_added(proto: onnx.ModelProto) -> None:
     """One output more than the model has."""
     _gather(proto, [0, 1, 1])
-    free_shape(proto)
+    resize(proto, 3)
 
 
 @in_file("cell")

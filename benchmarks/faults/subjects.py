@@ -14,7 +14,7 @@ from nalu_export.formats.base import EmitOptions
 from nalu_export.weights import Compute, Weights
 
 # A head has one shape; the image model is checked at two sizes, one of them not square.
-HEAD, SQUARE, WIDE = ((4,),), ((3,),), ((8,),)
+HEAD, SQUARE, EIGHT, WIDE = ((4,),), ((3,),), ((8,),), ((16,),)
 IMAGES = ((1, 8, 8), (1, 9, 7))
 SEED = 0
 
@@ -78,7 +78,9 @@ SUBJECTS: dict[str, Subject] = {
     "square": Subject(lambda: _grown(NALU(3, 3)), SQUARE),
     "stack": Subject(lambda: NALU(3, 3, 3), SQUARE),
     "nac": Subject(lambda: _grown(NAC(4, 2))),
-    "overflowing": Subject(_overflowing, WIDE),
+    "wide": Subject(lambda: _grown(NALU(16, 8)), WIDE),
+    "wide nac": Subject(lambda: _grown(NAC(16, 8)), WIDE),
+    "overflowing": Subject(_overflowing, EIGHT),
     "closed, live": Subject(_closed, weights="live"),
     "image": Subject(_image_model, IMAGES),
 }

@@ -31,6 +31,18 @@ def sum_weight_off_by_4_ulp(proto: onnx.ModelProto) -> None:
     change(proto, W, _four_steps)
 
 
+@in_file("wide")
+def weight_off_by_4_ulp_among_16(proto: onnx.ModelProto) -> None:
+    """The same among 16 inputs, whose sums hide it unless most of them are 0."""
+    change(proto, W, _four_steps)
+
+
+@in_file("wide nac")
+def sum_weight_off_by_4_ulp_among_16(proto: onnx.ModelProto) -> None:
+    """The same among 16 inputs of a layer that only adds."""
+    change(proto, W, _four_steps)
+
+
 @in_file("untied")
 def product_weight_off_by_a_thousandth(proto: onnx.ModelProto) -> None:
     """The same in the weights that only the product reads."""

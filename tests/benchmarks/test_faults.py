@@ -1,6 +1,7 @@
 """benchmarks.faults: the tools of others run as their users run them, and the table counts what they find."""
 
 import warnings
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,15 @@ def test_an_exception_is_a_finding(peer: Peer) -> None:
     if peer is POLYGRAPHY:
         pytest.importorskip("polygraphy")
     assert peer.judge(files.file_cut_short.plant()) == "caught"
+
+
+@pytest.mark.parametrize("peer", [TORCH, NUMPY, POLYGRAPHY], ids=lambda peer: peer.name)
+def test_whole_external_data_pass(peer: Peer) -> None:
+    """So that it is the missing half that they find; ours refuses any second file."""
+    cut = files.external_data_cut_short.plant()
+    data, weights = files.moved(right("cell").data)
+    assert data == cut.data
+    assert not _caught(peer, replace(cut, beside={files.BESIDE: weights}))
 
 
 def test_what_a_tool_cannot_run_is_said() -> None:
