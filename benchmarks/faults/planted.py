@@ -1,6 +1,6 @@
 """A model, its artifact and what runs it: right as exported, or with one fault planted in the file or the runtime."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -86,9 +86,13 @@ class Planted:
 
 class _FaultySession(Session):
     def __init__(self, right: Session, wrap: Wrap) -> None:
-        self.where = right.where
-        self._run = wrap(right.run)
+        self.where, self.details, self.remarks = right.where, right.details, right.remarks
+        self._right, self._faulty = right, wrap(right.run)
 
     def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
         with np.errstate(all="ignore"):  # a fault may overflow, and that is no news
-            return self._run(x)
+            return self._faulty(x)
+
+    def values(self, x: NDArray[np.float32], names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+        """Those of the right session: the faults are in what a runtime hands out."""
+        return self._right.values(x, names)

@@ -129,8 +129,8 @@ def every_third_run_wrong(run: Run) -> Run:
 
 
 @in_runtime("nac")
-def flushes_below_1e_30(run: Run) -> Run:
-    """A fast-math mode that takes small numbers, not just subnormal ones, for 0."""
+def small_outputs_flushed(run: Run) -> Run:
+    """A fast-math mode that takes numbers below 1e-30, not just subnormal ones, for 0."""
 
     def flushed(x: AnyArray) -> AnyArray:
         out = run(x)
@@ -140,6 +140,6 @@ def flushes_below_1e_30(run: Run) -> Run:
 
 
 @in_runtime("cell")
-def inputs_below_1e_6_flushed(run: Run) -> Run:
-    """An input stage in fixed point: what is below its last bit is 0."""
+def small_inputs_flushed(run: Run) -> Run:
+    """An input stage in fixed point: what is below its last bit, 1e-6, is 0."""
     return lambda x: run(np.where(np.abs(x) < 1e-6, np.float32(0), x))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import faults_table
-from benchmarks.faults import FAULTS, Planted, epsilon, files, outputs, right, runtimes
+from benchmarks.faults import FAULTS, Planted, epsilon, files, outputs, peers, right, runtimes
 from benchmarks.faults.edit import append
 from benchmarks.faults.fault import in_file
 from benchmarks.faults.peers import NUMPY, OURS, PEERS, POLYGRAPHY, TORCH, Peer
@@ -67,6 +67,11 @@ def test_whole_external_data_pass(peer: Peer) -> None:
 def test_what_a_tool_cannot_run_is_said() -> None:
     assert TORCH.judge(runtimes.returns_zeros.plant()) == "n/a (runs the file itself)"
     assert TORCH.judge(right("script")) == "n/a (not an ONNX file)"
+
+
+def test_polygraphy_need_not_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "find_spec", lambda _: None)
+    assert POLYGRAPHY.judge(right("cell")) == "n/a (not installed)"
 
 
 def test_the_fault_leaves_the_runtime_with_its_patch() -> None:
