@@ -1,4 +1,4 @@
-"""Runs the benchmarks: ``python benchmarks/run.py [export-time] [latency] [fidelity] [--quick] [--write FILE]``."""
+"""Runs the benchmarks: ``python benchmarks/run.py [PART …] [--quick] [--write FILE]``; see ``PARTS``."""
 
 import argparse
 import sys
@@ -15,7 +15,7 @@ from benchmarks import machine  # noqa: E402
 from benchmarks.report import Section, markdown, show  # noqa: E402
 
 PAGE = ROOT / "docs" / "benchmarks.md"
-PARTS = ("export-time", "latency", "fidelity")
+PARTS = ("export-time", "latency", "fidelity", "faults")
 WIDTH = 170
 
 
@@ -71,6 +71,10 @@ def benchmarks_of(part: str) -> Iterator[tuple[str, Callable[..., Section]]]:
         from benchmarks import latency
 
         yield "latency", latency.benchmark
+    elif part == "faults":
+        from benchmarks import faults_table
+
+        yield "faults", faults_table.benchmark
     else:
         from benchmarks import epsilon, fidelity, long_sums, zero_inputs
 

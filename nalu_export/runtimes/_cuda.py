@@ -2,13 +2,15 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 UNKNOWN = "unknown"
+
+_Setting = TypeVar("_Setting")
 
 
 def device_facts() -> dict[str, str]:
@@ -39,25 +41,29 @@ def _from_nvidia_smi() -> tuple[str, str]:
 def tf32(allowed: bool) -> Iterator[None]:
     """Allow or forbid TF32 in torch's matrix products and convolutions for a while, then put everything back.
 
-    Both of torch's interfaces are set: ``allow_tf32``, and ``fp32_precision`` (since torch 2.9), which each has its own
-    idea of the state. Where they disagree, torch raises at the next product, and it reads one of them through a
-    parent setting (``torch.backends.fp32_precision``) that may say "tf32" while ``allow_tf32`` is off.
+    torch has two interfaces to this: ``allow_tf32`` with ``set_float32_matmul_precision``, and ``fp32_precision``
+    (since 2.9), which is what its kernels go by. The older one is set with it, so that whatever still reads that finds
+    the same; torch raises where the two disagree. Where they disagree already, it is left alone.
     """
     backends: Any = torch.backends
-    # The last one is the CPU's; torch sets it together with the first in set_float32_matmul_precision.
+    # The last one is the CPU's; set_float32_matmul_precision sets it together with the first.
     operations = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn, backends.mkldnn.matmul)
     precisions = [operation.fp32_precision for operation in operations]
-    matmul = torch.get_float32_matmul_precision()
-    convolutions = _allowed_in_convolutions(precisions[1])
+    products = _if_agreed(torch.get_float32_matmul_precision)
+    convolutions = _if_agreed(lambda: backends.cudnn.allow_tf32)
     try:
-        backends.cuda.matmul.allow_tf32 = allowed
-        backends.cudnn.allow_tf32 = allowed
+        if products is not None:
+            backends.cuda.matmul.allow_tf32 = allowed
+        if convolutions is not None:
+            backends.cudnn.allow_tf32 = allowed
         for operation in operations[:3]:
             operation.fp32_precision = "tf32" if allowed else "ieee"
         yield
     finally:
-        torch.set_float32_matmul_precision(matmul)
-        backends.cudnn.allow_tf32 = convolutions
+        if products is not None:
+            torch.set_float32_matmul_precision(products)
+        if convolutions is not None:
+            backends.cudnn.allow_tf32 = convolutions
         for operation, precision in zip(operations, precisions, strict=True):
             # "none" inherits from the parent setting: where that gives what was read, nothing of its own was set.
             operation.fp32_precision = "none"
@@ -65,9 +71,8 @@ def tf32(allowed: bool) -> Iterator[None]:
                 operation.fp32_precision = precision
 
 
-def _allowed_in_convolutions(precision: str) -> bool:
+def _if_agreed(read: Callable[[], _Setting]) -> _Setting | None:
     try:
-        return torch.backends.cudnn.allow_tf32
+        return read()
     except RuntimeError:
-        # The two interfaces disagree, and torch refuses to say what the older one holds: the other of the two.
-        return precision != "tf32"
+        return None

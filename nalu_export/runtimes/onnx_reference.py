@@ -33,6 +33,9 @@ class _ReferenceSession(OnnxSession):
             from onnx.reference import ReferenceEvaluator
 
             evaluator = ReferenceEvaluator(data)
+            # No bytes at all are a message of protobuf too.
+            if not evaluator.output_names:
+                raise ValueError("it holds no graph")
         except Exception as error:
             # protobuf's DecodeError and whatever an operator's constructor raises share no base.
             raise InputError(f"onnx-reference refuses the file: {first_line(error)}") from error

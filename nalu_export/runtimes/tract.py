@@ -1,5 +1,6 @@
 """tract, Sonos' inference engine in Rust, on the CPU."""
 
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from nalu_export.errors import InputError
 from nalu_export.runtimes._imports import import_library
 from nalu_export.runtimes._onnx_values import Loaded, OnnxSession
 from nalu_export.runtimes.base import RunOptions, Runtime, Session
+
+_NUMBER = re.compile(r"^\d+: ")
 
 
 class _TractSession(OnnxSession):
@@ -53,9 +56,10 @@ class _TractSession(OnnxSession):
 
 
 def _reason(error: BaseException) -> str:
-    """It tells a chain of causes, the last of which says what is wrong."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    """It tells a chain of causes, the last of which says what is wrong, and then where in its code that was."""
+    causes = str(error).partition("Stack backtrace:")[0]
+    lines = [line.strip() for line in causes.splitlines() if line.strip()]
+    return _NUMBER.sub("", lines[-1]) if lines else type(error).__name__
 
 
 class Tract(Runtime):

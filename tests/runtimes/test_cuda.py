@@ -1,51 +1,158 @@
-"""Parity on a CUDA device. Skipped, with the reason, wherever ONNX Runtime's CUDA provider does not really run."""
+"""Parity on a CUDA device. Each test is skipped, with the reason, wherever its runtime does not really run on one."""
 
 import itertools
+from collections.abc import Callable
 
+import numpy as np
 import pytest
+import torch
 from torch import nn
 
-from nalu_export import NAC, NALU, BackboneHead, NALUCell, runtimes
-from nalu_export import formats as all_formats
+from nalu_export import NAC, NALU, BackboneHead, NALUCell, formats, runtimes
 from nalu_export.errors import RuntimeUnavailableError
 from nalu_export.formats.base import EmitOptions
 from nalu_export.inputs import sweep
-from nalu_export.parity import CheckOptions, check_bytes
-from nalu_export.runtimes.base import RunOptions
+from nalu_export.parity import CheckOptions, Report, check_bytes
+from nalu_export.runtimes.base import RunOptions, Session
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 
 pytestmark = pytest.mark.cuda
-CUDA = "onnxruntime-cuda"
+
+ON_ONNX = ("onnxruntime-cuda", "onnxruntime-cuda-binding", "onnxruntime-cuda-graph")
+ON_TORCH = ("torch-cuda", "torchscript-cuda")
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    "NAC": lambda: NAC(4, 3, 2),
+    "NALU": lambda: NALU(4, 5, 2),
+    "NALU, untied, row gate": lambda: NALU(4, 5, 2, tied=False, gate="row"),
+    "NALU, untied": lambda: NALU(4, 5, 2, tied=False),
+    "NALU, row gate": lambda: NALU(4, 5, 2, gate="row"),
+    "cell": lambda: NALUCell(4, 8),
+    "wide cell": lambda: NALUCell(256, 8),
+}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _needs_cuda() -> None:
-    model = NAC(1, 1)
-    data = all_formats.get("onnx").emit(model, EmitOptions((1,))).to_bytes({})
+def _data(name: str, model: nn.Module, options: EmitOptions) -> bytes:
+    wanted = runtimes.get(name).format
+    return formats.get(wanted).emit(model, options).to_bytes({}) if wanted else b""
+
+
+def _load(name: str, model: nn.Module, options: EmitOptions, *, tf32: bool = False) -> Session:
     try:
-        runtimes.get(CUDA).load(model, data, RunOptions())
+        return runtimes.get(name).load(model, _data(name, model, options), RunOptions(tf32=tf32))
     except RuntimeUnavailableError as error:
         pytest.skip(str(error))
 
 
+def _check(name: str, model: nn.Module, options: EmitOptions, *, tf32: bool = False) -> Report:
+    """The verdict of the default bound; the runtime is tried first, so that a machine without it skips."""
+    _load(name, NAC(1, 1), EmitOptions((1,)))
+    shape = options.sample_shape
+    shapes = sweep(model, shape) if len(shape) == 3 else [shape]
+    return check_bytes(model, _data(name, model, options), shapes, options.compute, [name], CheckOptions(tf32=tf32))
+
+
+@pytest.mark.parametrize("name", [*ON_ONNX, "torchscript-cuda"])
 @pytest.mark.parametrize(("weights", "compute"), list(itertools.product(WEIGHTS, COMPUTE)))
-@pytest.mark.parametrize("model", [NAC(4, 3, 2), NALU(4, 5, 2), NALU(4, 5, 2, tied=False, gate="row"), NALUCell(4, 8)])
-def test_every_layer_and_mode(model: nn.Module, weights: Weights, compute: Compute) -> None:
-    data = all_formats.get("onnx").emit(model, EmitOptions((4,), weights, compute)).to_bytes({})
-    report = check_bytes(model, data, [(4,)], compute, [CUDA], CheckOptions())
-    assert report.passed, report.summary()
-    assert "CUDAExecutionProvider" in report.where[CUDA]
-
-
-def test_images_of_every_size(image_model: BackboneHead) -> None:
-    data = all_formats.get("onnx").emit(image_model, EmitOptions((1, 16, 16))).to_bytes({})
-    shapes = sweep(image_model, (1, 16, 16))
-    report = check_bytes(image_model, data, shapes, "float32", [CUDA], CheckOptions())
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_every_layer_and_mode(name: str, model: Callable[[], nn.Module], weights: Weights, compute: Compute) -> None:
+    made = model()
+    shape = (256,) if isinstance(made, NALUCell) and made.in_features == 256 else (4,)
+    report = _check(name, made, EmitOptions(shape, weights, compute))
     assert report.passed, report.summary()
 
 
-def test_tf32_is_caught() -> None:
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_eager_torch(model: Callable[[], nn.Module]) -> None:
+    made = model()
+    shape = (256,) if isinstance(made, NALUCell) and made.in_features == 256 else (4,)
+    report = _check("torch-cuda", made, EmitOptions(shape))
+    assert report.passed, report.summary()
+
+
+@pytest.mark.parametrize("name", [*ON_ONNX, *ON_TORCH])
+@pytest.mark.parametrize("compute", COMPUTE)
+def test_images_of_every_size(name: str, compute: Compute, image_model: BackboneHead) -> None:
+    report = _check(name, image_model, EmitOptions((1, 16, 16), compute=compute))
+    assert report.passed, report.summary()
+
+
+@pytest.mark.parametrize("name", [*ON_ONNX, *ON_TORCH])
+def test_every_batch_size(name: str) -> None:
+    model = NALU(4, 5, 2)
+    session = _load(name, model, EmitOptions((4,)))
+    for batch in (0, 1, 5, 1, 1024, 5):
+        x = np.random.default_rng(batch).uniform(0, 2, (batch, 4)).astype(np.float32)
+        with torch.no_grad():
+            expected = model(torch.from_numpy(x)).numpy()
+        np.testing.assert_allclose(session.run(x).astype(np.float32), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*ON_ONNX, *ON_TORCH])
+def test_it_says_which_device(name: str) -> None:
+    session = _load(name, NALU(4, 5, 2), EmitOptions((4,)))
+    details = session.details
+    assert details["device"] not in ("", "CPU", "unknown")
+    assert details["driver"] != "unknown"
+    assert details["device"] in session.where
+    assert "TF32 off" in session.where
+    assert "CUDA" in session.where
+    wanted = "use_tf32=0" if name in ON_ONNX else "matmul.allow_tf32=0"
+    assert wanted in details["options"].split(", ")
+
+
+@pytest.mark.parametrize("name", [*ON_ONNX, *ON_TORCH])
+def test_tf32_is_caught(name: str) -> None:
+    """The default bound passes a runtime with TF32 off and fails the same with it on."""
     model = NALU(64, 64, 8)
-    data = all_formats.get("onnx").emit(model, EmitOptions((64,))).to_bytes({})
-    assert check_bytes(model, data, [(64,)], "float32", [CUDA], CheckOptions()).passed
-    assert not check_bytes(model, data, [(64,)], "float32", [CUDA], CheckOptions(tf32=True)).passed
+    options = EmitOptions((64,))
+    assert _check(name, model, options).passed
+    if torch.cuda.is_available() and torch.cuda.get_device_capability() < (8, 0):
+        pytest.skip("this device has no TF32: it came with compute capability 8.0")
+    assert "TF32 on" in _load(name, model, options, tf32=True).where
+    assert not _check(name, model, options, tf32=True).passed
+
+
+def test_torch_is_left_as_it_was() -> None:
+    session = _load("torch-cuda", nn.Linear(64, 64), EmitOptions((64,)))
+    before = torch.get_float32_matmul_precision()
+    x = np.random.default_rng(0).uniform(-1, 1, (64, 64)).astype(np.float32)
+    torch.set_float32_matmul_precision("high")
+    try:
+        inside = session.run(x)
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    np.testing.assert_array_equal(session.run(x), inside)
+
+
+@pytest.mark.parametrize("name", ON_ONNX)
+def test_it_can_be_looked_into(name: str) -> None:
+    session = _load(name, NALU(4, 5, 2), EmitOptions((4,)))
+    x = np.random.default_rng(0).uniform(-3, 3, (5, 4)).astype(np.float32)
+    seen = session.values(x, ["Abs_1", "layers.0.W", "Gemm_1"])
+    np.testing.assert_array_equal(seen["Abs_1"], np.abs(x))
+    weight = seen["layers.0.W"].astype(np.float64)
+    np.testing.assert_allclose(seen["Gemm_1"].astype(np.float64), x @ weight.T, rtol=1e-5, atol=1e-6)
+
+
+def test_graphs_replay_what_the_plain_session_computes() -> None:
+    model = NALU(16, 32, 4)
+    plain = _load("onnxruntime-cuda", model, EmitOptions((16,)))
+    graph = _load("onnxruntime-cuda-graph", model, EmitOptions((16,)))
+    draw = np.random.default_rng(0)
+    for batch in (8, 3, 8, 8, 3, 64, 8):
+        x = draw.uniform(-3, 3, (batch, 16)).astype(np.float32)
+        np.testing.assert_allclose(graph.run(x).astype(np.float64), plain.run(x).astype(np.float64), rtol=1e-6)
+
+
+def test_a_node_that_cuda_does_not_have_is_an_error() -> None:
+    """A model with a float64 Det: there is no CUDA kernel, and no fallback is allowed."""
+    from onnx import TensorProto, helper
+
+    _load("onnxruntime-cuda", NAC(1, 1), EmitOptions((1,)))
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 2])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [])
+    graph = helper.make_graph([helper.make_node("Det", ["x"], ["y"])], "g", [x], [y])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    with pytest.raises(RuntimeUnavailableError, match="cannot run on CUDAExecutionProvider"):
+        runtimes.get("onnxruntime-cuda").load(NAC(1, 1), proto.SerializeToString(), RunOptions())

@@ -1,41 +1,37 @@
-"""The runtimes that need no device: each runs its format, says where, and refuses what it cannot run."""
+"""What holds for every runtime that needs no device: it runs its format, says where, and refuses what it cannot run."""
 
-import builtins
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
-import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper
+from numpy.typing import NDArray
 
-from nalu_export import NALU, InputError, RuntimeUnavailableError, runtimes
+from nalu_export import NALU, BackboneHead, InputError, RuntimeUnavailableError, runtimes
 from nalu_export import formats as all_formats
-from nalu_export.formats.base import EmitOptions
-from nalu_export.runtimes.base import RunOptions
+from nalu_export.runtimes.base import RunOptions, Session
 
+Load = Callable[..., Session]
 
-def _artifact(model: NALU, name: str) -> bytes:
-    return all_formats.get(name).emit(model, EmitOptions((4,))).to_bytes({})
+HERE = ("onnx-reference", "onnxruntime-cpu", "openvino", "torch", "torchscript", "tract")
+ON_CUDA = (
+    "onnxruntime-cuda", "onnxruntime-cuda-binding", "onnxruntime-cuda-graph", "torch-cuda", "torchscript-cuda"
+)  # fmt: skip
+RUN_ONNX = ("onnx-reference", "onnxruntime-cpu", "openvino", "tract")
 
 
 def test_each_file_is_a_runtime_of_its_name() -> None:
-    assert runtimes.names() == ("onnxruntime-cpu", "onnxruntime-cuda", "torch", "torchscript")
+    assert runtimes.names() == tuple(sorted((*HERE, *ON_CUDA)))
     for name in runtimes.names():
         runtime = runtimes.get(name)
         assert runtime.name == name
         assert runtime.format in (None, *all_formats.names())
+        assert runtime.own_weights == (runtime.format is None)
 
 
-@pytest.mark.parametrize(
-    ("name", "where"),
-    [("onnxruntime-cpu", "CPUExecutionProvider"), ("torchscript", "TorchScript, CPU"), ("torch", "eager, CPU")],
-)
-def test_it_runs_every_batch_and_says_where(nalu: NALU, name: str, where: str) -> None:
-    runtime = runtimes.get(name)
-    data = _artifact(nalu, runtime.format) if runtime.format else b""
-    session = runtime.load(nalu, data, RunOptions())
-    assert where in session.where
+@pytest.mark.parametrize("name", HERE)
+def test_it_runs_every_batch_and_says_where(nalu: NALU, name: str, load: Load) -> None:
+    session = load(name, nalu)
     for batch in (0, 1, 5):
         x = np.random.default_rng(0).uniform(0, 2, (batch, 4)).astype(np.float32)
         out = session.run(x)
@@ -44,7 +40,29 @@ def test_it_runs_every_batch_and_says_where(nalu: NALU, name: str, where: str) -
             np.testing.assert_allclose(out.astype(np.float32), nalu(torch.from_numpy(x)).numpy(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["onnxruntime-cpu", "torchscript"])
+@pytest.mark.parametrize("name", HERE)
+def test_it_runs_images_of_every_size(image_model: BackboneHead, name: str, load: Load) -> None:
+    session = load(name, image_model, (1, 16, 16))
+    for batch, height, width in ((1, 16, 16), (3, 10, 22), (2, 7, 5)):
+        x = np.random.default_rng(0).uniform(0, 0.1, (batch, 1, height, width)).astype(np.float32)
+        with torch.no_grad():
+            expected = image_model(torch.from_numpy(x)).numpy()
+        np.testing.assert_allclose(session.run(x).astype(np.float32), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_details_say_the_same_as_where(nalu: NALU, name: str, load: Load) -> None:
+    session = load(name, nalu)
+    assert {"library", "device", "provider", "options", "threads"} <= set(session.details)
+    library, _, version = session.details["library"].partition(",")[0].partition(" ")
+    assert version[0].isdigit()
+    assert f"{library} {version}" in session.where
+    assert "CPU" in session.where
+    assert "\n" not in session.where
+    assert session.remarks == ()
+
+
+@pytest.mark.parametrize("name", sorted({*HERE} - {"torch"}))
 @pytest.mark.parametrize("data", [b"", b"garbage", b"PK\x03\x04garbage"])
 def test_a_damaged_file_is_one_line(nalu: NALU, name: str, data: bytes) -> None:
     with pytest.raises(InputError, match=rf"^{name} refuses the file: .+") as error:
@@ -52,108 +70,66 @@ def test_a_damaged_file_is_one_line(nalu: NALU, name: str, data: bytes) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["onnxruntime-cpu", "torchscript"])
-def test_a_batch_that_does_not_fit_is_one_line(nalu: NALU, name: str) -> None:
-    runtime = runtimes.get(name)
-    assert runtime.format is not None
-    session = runtime.load(nalu, _artifact(nalu, runtime.format), RunOptions())
-    with pytest.raises(InputError) as error:
+@pytest.mark.parametrize("name", HERE)
+def test_a_batch_that_does_not_fit_is_one_line(nalu: NALU, name: str, load: Load) -> None:
+    session = load(name, nalu)
+    with pytest.raises(
+        InputError, match=r"^(onnx-reference|onnxruntime|openvino|torch|TorchScript|tract): .+"
+    ) as error:
         session.run(np.zeros((1, 7), np.float32))
     assert "\n" not in str(error.value)
 
 
-def test_a_file_with_two_outputs_is_refused(nalu: NALU) -> None:
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
-    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("y", "z")]
-    nodes = [helper.make_node("Abs", ["x"], [name]) for name in ("y", "z")]
-    graph = helper.make_graph(nodes, "g", [x], outputs)
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
-    onnx.checker.check_model(proto)
-    with pytest.raises(InputError, match="the file has 1 inputs and 2 outputs, not one each"):
-        runtimes.get("onnxruntime-cpu").load(nalu, proto.SerializeToString(), RunOptions())
+@pytest.mark.parametrize("name", RUN_ONNX)
+def test_a_file_with_two_outputs_is_refused(nalu: NALU, name: str, onnx_file: Callable[..., bytes]) -> None:
+    with pytest.raises(InputError, match=rf"^{name}: the file has 1 inputs and 2 outputs, not one each$"):
+        runtimes.get(name).load(nalu, onnx_file("y", "z"), RunOptions())
 
 
-@pytest.mark.parametrize(("name", "extra"), [("onnxruntime-cpu", "cpu"), ("onnxruntime-cuda", "gpu")])
-def test_without_onnxruntime_the_extra_is_named(
-    nalu: NALU, name: str, extra: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "module", "extra"),
+    [
+        ("onnxruntime-cpu", "onnxruntime", "cpu"),
+        ("onnxruntime-cuda", "onnxruntime", "gpu"),
+        ("onnxruntime-cuda-binding", "onnxruntime", "gpu"),
+        ("onnxruntime-cuda-graph", "onnxruntime", "gpu"),
+        ("openvino", "openvino", "openvino"),
+        ("tract", "tract", "tract"),
+    ],
+)
+def test_what_is_not_installed_is_named_with_its_extra(
+    nalu: NALU, name: str, module: str, extra: str, uninstalled: Callable[[str], None]
 ) -> None:
-    real = builtins.__import__
-
-    def missing(module: str, *args: Any, **kwargs: Any) -> Any:
-        if module == "onnxruntime":
-            raise ImportError(module)
-        return real(module, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(RuntimeUnavailableError, match=rf"pip install 'nalu_export\[{extra}\]'"):
+    uninstalled(module)
+    message = rf"^{name}: {module} is not installed; pip install 'nalu_export\[{extra}\]'$"
+    with pytest.raises(RuntimeUnavailableError, match=message) as error:
         runtimes.get(name).load(nalu, b"", RunOptions())
+    assert error.value.exit_code == 3
 
 
-def test_the_model_is_not_shared_with_eager_torch(nalu: NALU) -> None:
-    session = runtimes.get("torch").load(nalu, b"", RunOptions())
-    x = np.ones((1, 4), np.float32)
-    before = session.run(x)
-    with torch.no_grad():
-        next(nalu.parameters()).add_(1.0)
-    np.testing.assert_array_equal(session.run(x), before)
+@pytest.mark.parametrize("name", RUN_ONNX)
+def test_every_value_of_an_onnx_file_can_be_seen(nalu: NALU, name: str, load: Load, batch: NDArray[np.float32]) -> None:
+    session = load(name, nalu)
+    before = session.run(batch)
+    seen = session.values(batch, ["input", "layers.0.W", "Gemm_1", "Abs_1", "Exp_1", "no such value", "output"])
+    assert list(seen) == ["input", "layers.0.W", "Gemm_1", "Abs_1", "Exp_1", "output"]
+    weight = seen["layers.0.W"].astype(np.float64)
+    np.testing.assert_array_equal(seen["input"], batch)
+    np.testing.assert_array_equal(seen["Abs_1"], np.abs(batch))
+    np.testing.assert_allclose(seen["Gemm_1"].astype(np.float64), batch @ weight.T, rtol=1e-5, atol=1e-6)
+    power = np.exp(np.log(np.abs(batch.astype(np.float64)) + 1e-10) @ weight.T)
+    np.testing.assert_allclose(seen["Exp_1"].astype(np.float64), power, rtol=1e-5)
+    np.testing.assert_allclose(seen["output"].astype(np.float64), before.astype(np.float64), rtol=1e-5)
+    np.testing.assert_array_equal(session.run(batch), before)
+    assert session.values(batch, ["no such value"]) == {}
+    assert session.values(batch[:1], ["Abs_1"])["Abs_1"].shape == (1, 4)
 
 
-class _Fake:
-    """An onnxruntime whose CUDA provider does not load, as when its libraries are missing."""
-
-    __version__ = "0"
-
-    class SessionOptions:
-        log_severity_level = 0
-
-        def __init__(self) -> None:
-            self.entries: dict[str, str] = {}
-
-        def add_session_config_entry(self, key: str, value: str) -> None:
-            self.entries[key] = value
-
-    def __init__(self, used: list[str], *, refuses: bool = False) -> None:
-        self.used, self.refuses = used, refuses
-        self.asked: tuple[Any, Any] | None = None
-
-    def get_available_providers(self) -> list[str]:
-        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
-
-    def preload_dlls(self) -> None:
-        pass
-
-    def InferenceSession(self, data: bytes, options: Any, providers: Any, enable_fallback: int) -> Any:  # noqa: N802
-        assert enable_fallback == 0
-        self.asked = (options, providers)
-        if self.refuses:
-            raise RuntimeError("nodes were assigned to the CPU\nand more")
-        return self
-
-    def get_providers(self) -> list[str]:
-        return self.used
-
-    def get_inputs(self) -> list[Any]:
-        return [type("Value", (), {"name": "input"})]
-
-    get_outputs = get_inputs
-
-
-@pytest.mark.parametrize("tf32", [False, True])
-def test_cuda_never_falls_back(nalu: NALU, tf32: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nalu_export.runtimes import onnxruntime_cuda
-
-    for fake, message in (
-        (_Fake(["CPUExecutionProvider"]), "asked for CUDAExecutionProvider, got CPUExecutionProvider"),
-        (_Fake([], refuses=True), "cannot run on CUDAExecutionProvider: nodes were assigned to the CPU$"),
-    ):
-        monkeypatch.setattr(onnxruntime_cuda, "import_onnxruntime", lambda *_, fake=fake: fake)
-        with pytest.raises(RuntimeUnavailableError, match=message):
-            runtimes.get("onnxruntime-cuda").load(nalu, b"", RunOptions(tf32=tf32))
-        assert fake.asked is not None
-        options, providers = fake.asked
-        assert options.entries == {"session.disable_cpu_ep_fallback": "1"}
-        assert providers == [("CUDAExecutionProvider", {"use_tf32": "1" if tf32 else "0"})]
-    working = _Fake(["CUDAExecutionProvider", "CPUExecutionProvider"])
-    monkeypatch.setattr(onnxruntime_cuda, "import_onnxruntime", lambda *_: working)
-    session = runtimes.get("onnxruntime-cuda").load(nalu, b"", RunOptions(tf32=tf32))
-    assert session.where.endswith("TF32 on" if tf32 else "TF32 off")
+@pytest.mark.parametrize("name", RUN_ONNX)
+def test_values_inside_a_model_of_images(image_model: BackboneHead, name: str, load: Load) -> None:
+    session = load(name, image_model, (1, 16, 16), "float64")
+    x = np.random.default_rng(0).uniform(0, 0.1, (2, 1, 12, 8)).astype(np.float32)
+    seen = session.values(x, ["head.Gemm_1", "head.Cast_1", "head.layers.0.W"])
+    assert seen["head.Gemm_1"].shape == (2, 3)
+    expected = seen["head.Cast_1"].astype(np.float64) @ seen["head.layers.0.W"].astype(np.float64).T
+    np.testing.assert_allclose(seen["head.Gemm_1"].astype(np.float64), expected, rtol=1e-5)

@@ -1,0 +1,98 @@
+"""A model, its artifact and what runs it: right as exported, or with one fault planted in the file or the runtime."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from nalu_export import InputError, runtimes
+from nalu_export.parity import CheckOptions, Report, check_bytes
+from nalu_export.runtimes.base import RunOptions, Session
+from nalu_export.weights import Compute
+
+AnyArray = NDArray[Any]
+Run = Callable[[NDArray[np.float32]], AnyArray]
+Wrap = Callable[[Run], Run]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What our check said.
+
+    Attributes:
+        passed: whether it let the artifact through.
+        text: the one line that a user reads.
+        report: the whole of it; ``None`` where the runtime refused the file and nothing was compared.
+    """
+
+    passed: bool
+    text: str
+    report: Report | None = None
+
+
+@dataclass(frozen=True)
+class Planted:
+    """What a check is given.
+
+    Attributes:
+        model: the source, never touched by a fault.
+        data: the artifact.
+        shapes: of one sample; several where the image size is free.
+        compute: type of the artifact's arithmetic part.
+        runtime: name of the runtime that the format is checked in.
+        beside: files that lie beside the artifact, by name.
+        wrap: turns a right run into one of a runtime with a fault; ``None`` where the fault is in the file.
+    """
+
+    model: nn.Module
+    data: bytes
+    shapes: tuple[tuple[int, ...], ...]
+    compute: Compute
+    runtime: str
+    beside: Mapping[str, bytes] = field(default_factory=dict)
+    wrap: Wrap | None = None
+
+    @contextmanager
+    def patch(self) -> Iterator[None]:
+        """Let the runtime of that name have the fault for a while: whoever loads it meets it."""
+        if self.wrap is None:
+            yield
+            return
+        runtime, wrap = runtimes.get(self.runtime), self.wrap
+        load = runtime.load
+
+        def faulty(model: nn.Module, data: bytes, options: RunOptions) -> Session:
+            return _FaultySession(load(model, data, options), wrap)
+
+        with mock.patch.object(runtime, "load", faulty):
+            yield
+
+    def check(self, options: CheckOptions | None = None) -> Verdict:
+        """Our own check, by default as a user gets it; a file that the runtime refuses has not passed."""
+        try:
+            with self.patch():
+                report = check_bytes(
+                    self.model, self.data, self.shapes, self.compute, [self.runtime], options or CheckOptions()
+                )
+        except InputError as error:
+            return Verdict(False, str(error))
+        return Verdict(report.passed, report.summary(), report)
+
+
+class _FaultySession(Session):
+    def __init__(self, right: Session, wrap: Wrap) -> None:
+        self.where, self.details, self.remarks = right.where, right.details, right.remarks
+        self._right, self._faulty = right, wrap(right.run)
+
+    def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
+        with np.errstate(all="ignore"):  # a fault may overflow, and that is no news
+            return self._faulty(x)
+
+    def values(self, x: NDArray[np.float32], names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+        """Those of the right session: the faults are in what a runtime hands out."""
+        return self._right.values(x, names)
