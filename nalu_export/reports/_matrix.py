@@ -85,6 +85,8 @@ def _cell_text(row: "Row") -> str:
         return "error"
     if row.nonfinite_mismatches:
         return "NaN/∞"
+    if row.wrong_zeros:
+        return "±0"
     return f"{row.max_ratio:.2f}" if row.max_ratio < 10 else figure(row.max_ratio, 2)
 
 

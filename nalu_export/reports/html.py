@@ -8,13 +8,14 @@ import jinja2
 from markupsafe import Markup, escape
 
 from nalu_export.reports import _matrix, _plots, _weights, _worst
-from nalu_export.reports._text import clipped, count, figure, printable
+from nalu_export.reports._text import clipped, count, figure, printable, uncompared
 from nalu_export.reports.base import Reporter
 
 if TYPE_CHECKING:
     from nalu_export.parity.report import Report
 
 LONGEST_HEAD = 80  # characters of a name where it heads something; in full it stands under Runtimes
+WORST = "REPORT.worst.npz"  # where the reader puts the file beside the report
 Table = tuple[list[str], list[list[str]]]
 
 
@@ -80,12 +81,19 @@ def _headline(report: "Report") -> str:
         parts.append(f"{len(report.runtimes) - runtimes} for comparison")
     if report.missing:
         parts.append(f"{len(report.missing)} could not run")
-    parts.append(f"{sum(row.samples for row in rows)} samples compared")
-    return ", ".join(parts) + "."
+    parts.append(f"{sum(row.outputs for row in rows):,} numbers compared")
+    nothing = "".join(f" Nothing could be compared of {name}." for name in uncompared(report))
+    return ", ".join(parts) + "." + nothing
 
 
 def _breaks(report: "Report") -> list[tuple[str, str]]:
-    return [(found.runtime, str(found) or "every value inside holds") for found in report.breaks]
+    return [
+        (
+            found.runtime,
+            "; ".join(filter(None, dict.fromkeys((str(found), found.reason)))) or "every value inside holds",
+        )
+        for found in report.breaks
+    ]
 
 
 def _facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -132,10 +140,10 @@ def _replay(report: "Report") -> list[Markup]:
     model, artifact = report.subject.get("model"), report.subject.get("artifact")
     if not isinstance(model, str) or not isinstance(artifact, str):
         return []
-    words = ["nalu-export", "check", model, artifact]
+    check = ["nalu-export", "check", model, artifact]
     for runtime in report.runtimes:
-        words += ["--runtime", runtime.name]
-    return [_command(shlex.join([*words, "--seed", str(report.seed)]))]
+        check += ["--runtime", runtime.name]
+    return [_command(shlex.join([*check, *rest])) for rest in (["--seed", str(report.seed)], ["--replay", WORST])]
 
 
 def _command(line: object) -> Markup:

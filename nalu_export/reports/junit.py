@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
-from nalu_export.reports._text import clipped, count, figure, printable
+from nalu_export.reports._text import clipped, count, figure, printable, uncompared
 from nalu_export.reports.base import Reporter
 
 if TYPE_CHECKING:
@@ -26,11 +26,13 @@ class JunitReporter(Reporter):
     def render(self, report: "Report") -> bytes:
         """Indented UTF-8 with a final line feed; times are 0, because some readers need the attribute."""
         root = ET.Element("testsuites", name=PREFIX)
-        if not report.decisive:
-            _add_suite(root, "check", [_failed("check", "compared", "nothing was compared", report.summary())], {})
+        if not any(runtime.decisive for runtime in report.runtimes):
+            _add_suite(root, "check", [_nothing("check")], {})
         for runtime in report.runtimes:
             rows = [row for row in report.rows if row.runtime == runtime.name]
             cases = [_case(row, runtime, report) for row in rows]
+            if runtime.name in uncompared(report):
+                cases.append(_nothing(runtime.name))
             _add_suite(root, runtime.name, cases, _properties(report, runtime))
         for name, reason in report.missing.items():
             _add_suite(root, name, [_skipped(name, "not run", reason)], _properties(report, None))
@@ -73,6 +75,10 @@ def _failed(runtime: str, name: str, message: str, detail: str) -> ET.Element:
     return case
 
 
+def _nothing(runtime: str) -> ET.Element:
+    return _failed(runtime, "compared", "nothing was compared", "A check that compared no output is not a pass.")
+
+
 def _skipped(runtime: str, name: str, reason: str) -> ET.Element:
     case = _bare(runtime, name)
     ET.SubElement(case, "skipped", message=_text(reason))
@@ -94,6 +100,8 @@ def _message(row: "Row", report: "Report") -> str:
         return row.problem
     if row.nonfinite_mismatches:
         return f"NaN or infinity where it should not be, or the reverse: {count(row.nonfinite_mismatches, 'output')}"
+    if row.wrong_zeros:
+        return f"{count(row.wrong_zeros, 'zero')} of the wrong sign"
     if report.verdict != "bound":
         return f"{count(row.max_ulp_torch, 'float32 step')} from PyTorch; allowed: {report.verdict}"
     return f"the error is {figure(row.max_ratio)} times its bound, E {figure(row.max_e)}"
@@ -108,11 +116,13 @@ def _detail(row: "Row", report: "Report") -> list[str]:
 def _numbers(row: "Row") -> list[str]:
     return [
         f"samples: {row.samples}",
+        f"outputs: {row.outputs}",
         f"error / bound: {figure(row.max_ratio)}",
         f"E: {figure(row.max_e)}",
         f"float32 steps from the reference: {row.max_ulp}",
         f"float32 steps from PyTorch: {row.max_ulp_torch}",
         f"NaN or infinity mismatches: {row.nonfinite_mismatches}",
+        f"zeros of the wrong sign: {row.wrong_zeros}",
         f"undetermined, left out: {row.undetermined}",
     ]
 
@@ -122,6 +132,7 @@ def _properties(report: "Report", runtime: "RuntimeInfo | None") -> Properties:
     if runtime is not None:
         found |= {"where": runtime.where, "decides": "yes" if runtime.decisive else "no, for comparison"}
         found |= {f"runtime.{key}": value for key, value in runtime.details.items()}
+        found |= {f"remark.{number}": text for number, text in enumerate(runtime.remarks, 1)}
     found |= {f"environment.{key}": value for key, value in report.environment.items()}
     scalars = {key: value for key, value in report.subject.items() if isinstance(value, (str, int, float))}
     return found | {f"subject.{key}": str(value) for key, value in scalars.items()}

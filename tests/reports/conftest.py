@@ -13,13 +13,13 @@ LONG = "verylongname" * 200
 
 
 def row(runtime: str = "onnxruntime-cpu", family: str = "zeros", **other: Any) -> Row:
-    numbers = {"max_ratio": 0.421, "max_e": 3.87, "max_ulp": 57, "max_ulp_torch": 68, "samples": 1024}
-    rest = {"nonfinite_mismatches": 0, "undetermined": 0, "passed": True}
+    numbers = {"max_ratio": 0.421, "max_e": 3.87, "max_ulp": 57, "max_ulp_torch": 68, "samples": 1024, "outputs": 2048}
+    rest = {"nonfinite_mismatches": 0, "wrong_zeros": 0, "undetermined": 0, "passed": True}
     return Row(runtime, family, **cast("Any", numbers | rest | other))
 
 
 def runtime(name: str = "onnxruntime-cpu", *, decisive: bool = True) -> RuntimeInfo:
-    return RuntimeInfo(name, "CPU, ONNX Runtime 1.31.1", {"provider": "CPUExecutionProvider"}, decisive)
+    return RuntimeInfo(name, "CPU, ONNX Runtime 1.31.1", {"provider": "CPUExecutionProvider", "options": ""}, decisive)
 
 
 def worst(x: Any, ratio: float = 0.42, name: str = "onnxruntime-cpu") -> Worst:
@@ -86,7 +86,7 @@ def hostile() -> Report:
     names = (EVIL, LONG)
     return Report(
         rows=tuple(row(name, name, passed=False, problem=name) for name in names),
-        runtimes=tuple(RuntimeInfo(name, name, {name: name}, True) for name in names),
+        runtimes=tuple(RuntimeInfo(name, name, {name: name}, True, (name,)) for name in names),
         verdict=EVIL,
         seed=0,
         missing={name + "?": name for name in names},

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import html.parser
+import math
 import re
 import struct
 import zlib
@@ -98,7 +99,7 @@ def test_the_verdict_stands_first(name: str, request: pytest.FixtureRequest) -> 
 def test_every_number_of_the_rows_is_shown(passing: Report, failing: Report) -> None:
     for report in (passing, failing):
         lines = re.findall(
-            r'<tr(?: class="wrong")?><th scope="row">([^<]*)</th>((?:<td[^>]*>[^<]*</td>){8})', _page(report)
+            r'<tr(?: class="wrong")?><th scope="row">([^<]*)</th>((?:<td[^>]*>[^<]*</td>){9})', _page(report)
         )
         shown = [(family, re.findall(r">([^<]*)</td>", cells)) for family, cells in lines]
         decisive = {found.name: found.decisive for found in report.runtimes}
@@ -109,7 +110,7 @@ def test_every_number_of_the_rows_is_shown(passing: Report, failing: Report) -> 
                     figure(found.max_ratio),
                     figure(found.max_e),
                     *map(str, (found.max_ulp, found.max_ulp_torch, found.nonfinite_mismatches)),
-                    *map(str, (found.undetermined, found.samples)),
+                    *map(str, (found.wrong_zeros, found.undetermined, found.samples)),
                     "passed" if found.passed else "FAILED" if decisive[found.runtime] else "beyond",
                 ],
             )
@@ -131,6 +132,22 @@ def test_what_could_not_run_is_shown_with_its_reason(passing: Report, empty: Rep
     assert "onnxruntime-cuda could not run no CUDA device" in _Page(_page(passing)).text
     assert "onnxruntime-cpu could not run No module named 'onnxruntime'" in _Page(_page(empty)).text
     assert "Comparing nothing is not a pass: 0 runtimes ran, 1 could not." in _Page(_page(empty)).text
+
+
+def test_a_runtime_that_compared_nothing_is_named() -> None:
+    report = Report((row(outputs=8, undetermined=8),), (runtime(),), "bound", 0)
+    assert "Nothing could be compared of onnxruntime-cpu." in _Page(_page(report)).text
+
+
+def test_remarks_and_empty_details_are_shown(passing: Report) -> None:
+    ran = dataclasses.replace(passing.runtimes[0], remarks=("denormals are kept",))
+    text = _Page(_page(dataclasses.replace(passing, runtimes=(ran,)))).text
+    assert "ONNX Runtime 1.31.1 denormals are kept provider CPUExecutionProvider options –" in text
+
+
+def test_zeros_of_the_wrong_sign_are_told() -> None:
+    report = Report((row(passed=False, wrong_zeros=2),), (runtime(),), "bound", 0)
+    assert re.search(r'<td class="bad"[^>]*>±0</td>', _page(report))
 
 
 def test_where_it_breaks_is_shown(failing: Report) -> None:
@@ -156,12 +173,12 @@ def test_the_subject_is_shown_whatever_it_holds(passing: Report) -> None:
 
 
 def test_the_command_to_replay_can_be_copied(passing: Report) -> None:
-    command = "nalu-export check 'runs/my model.pt' model.onnx --runtime onnxruntime-cpu --runtime torch --seed 7"
-    assert command in _Page(_page(passing)).text
+    check = "nalu-export check 'runs/my model.pt' model.onnx --runtime onnxruntime-cpu --runtime torch"
+    assert f"{check} --seed 7 {check} --replay REPORT.worst.npz" in _Page(_page(passing)).text
     own = dataclasses.replace(passing, subject={"replay": ["first --a", "second"]})
-    assert "draws the same inputs. first --a second" in _Page(_page(own)).text
+    assert "beside this report. first --a second" in _Page(_page(own)).text
     none = dataclasses.replace(passing, subject={"replay": "only this"})
-    assert "draws the same inputs. only this" in _Page(_page(none)).text
+    assert "beside this report. only this" in _Page(_page(none)).text
     assert "again with seed 7" in _Page(_page(dataclasses.replace(passing, subject={}))).text
 
 
@@ -181,9 +198,13 @@ def test_only_the_worst_outputs_are_shown() -> None:
     reference[[10, 20]] += 0.5
     many = dataclasses.replace(worst([1.0]), out=out, reference=reference, bound=np.full(100, 0.1), torch=out)
     broken = dataclasses.replace(many, out=np.where(out == 30, np.nan, out).astype(np.float32))
-    text = _Page(_page(Report((row(),), (runtime(),), "bound", 0, worst=(many, broken)))).text
+    text = _Page(_page(Report((row(),), (runtime(),), "bound", 0, worst=(many,)))).text
     assert "10 10 10.5 0.1 10 5 20 20 20.5 0.1 20 5" in text
+    assert "30 NaN" not in _Page(_page(Report((row(),), (runtime(),), "bound", 0, worst=(broken,)))).text  # excused
+    wrong = dataclasses.replace(broken, ratio=math.inf, bound=np.where(out == 10, np.nan, 0.1))
+    text = _Page(_page(Report((row(),), (runtime(),), "bound", 0, worst=(wrong,)))).text
     assert "30 NaN 30 0.1 30 ∞" in text
+    assert "10 10 10.5" not in text  # no bound: float32 determines no digit of it
     assert "92 more outputs" in text
 
 

@@ -1,5 +1,6 @@
 """nalu_export.reports.junit: what CI systems read."""
 
+import dataclasses
 import re
 import xml.etree.ElementTree as ET
 
@@ -49,6 +50,20 @@ def test_it_has_a_failure_exactly_if_the_report_did_not_pass(any_report: Report)
     assert (_parsed(any_report).find(".//failure") is None) is any_report.passed
 
 
+def test_a_runtime_that_compared_nothing_is_a_failure() -> None:
+    undetermined = row(outputs=8, undetermined=8)
+    for rows in ((), (undetermined,)):
+        report = Report((*rows, row("tract")), (runtime(), runtime("tract")), "bound", 0)
+        assert not report.passed
+        assert _failure(report, "onnxruntime-cpu", "compared").get("message") == "nothing was compared"
+        assert len(_parsed(report).findall(".//failure")) == 1
+
+
+def test_zeros_of_the_wrong_sign_are_told() -> None:
+    report = Report((row(passed=False, wrong_zeros=2),), (runtime(),), "bound", 0)
+    assert _failure(report, "onnxruntime-cpu", "zeros").get("message") == "2 zeros of the wrong sign"
+
+
 def test_comparing_nothing_is_a_failure(empty: Report) -> None:
     assert _failure(empty, "check", "compared").get("message") == "nothing was compared"
 
@@ -88,13 +103,17 @@ def test_what_does_not_decide_is_skipped_with_its_numbers(failing: Report) -> No
 
 
 def test_the_environment_is_in_the_properties(passing: Report) -> None:
-    found = {item.get("name"): item.get("value") for item in _parsed(passing)[0].findall("./properties/property")}
+    ran = dataclasses.replace(passing.runtimes[0], remarks=("denormals are kept",))
+    root = _parsed(dataclasses.replace(passing, runtimes=(ran,)))
+    found = {item.get("name"): item.get("value") for item in root[0].findall("./properties/property")}
     assert found == {
         "verdict": "bound",
         "seed": "7",
         "where": "CPU, ONNX Runtime 1.31.1",
         "decides": "yes",
         "runtime.provider": "CPUExecutionProvider",
+        "runtime.options": "",
+        "remark.1": "denormals are kept",
         "environment.torch": "2.13.0",
         "subject.model": "runs/my model.pt",
         "subject.artifact": "model.onnx",
