@@ -32,18 +32,20 @@ def figure(value: float, digits: int = 3) -> str:
     """A measured number to a few digits: ``0.42``, ``12.3``, ``8321``, ``1.2e7``, ``∞``, ``NaN``."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
-    text = f"{value:.0f}" if 10**digits <= round(abs(value)) < 10**5 else f"{value:.{digits}g}"
-    if "e" not in text:
-        return text
-    mantissa, exponent = text.split("e")
-    return f"{mantissa}e{int(exponent)}"
+    return _short(f"{value:.0f}" if 10**digits <= round(abs(value)) < 10**5 else f"{value:.{digits}g}")
 
 
 def exact(value: float | np.floating) -> str:
     """The shortest text that reads back as the same number of its type; NaN and infinity as :func:`figure` has them."""
     if not np.isfinite(value):
         return figure(float(value))
-    return str(value).replace("e+", "e").removesuffix(".0")
+    return _short(str(value).removesuffix(".0"))
+
+
+def _short(text: str) -> str:
+    """``1.2e+07`` as ``1.2e7``."""
+    mantissa, _, exponent = text.partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else text
 
 
 def count(value: int, singular: str, plural: str = "") -> str:

@@ -109,7 +109,7 @@ def _outputs(found: "Found") -> tuple[Output, ...]:
         Output(
             index=", ".join(map(str, np.unravel_index(i, found.out.shape))) or "0",
             out=exact(out[i]),
-            reference=figure(float(reference[i]), 12),
+            reference=figure(float(reference[i]), 10),
             bound=figure(float(bound[i])),
             torch=exact(torch[i]),
             ratio="–" if math.isnan(ratios[i]) else figure(ratios[i]),

@@ -36,7 +36,14 @@ def test_an_exact_number_reads_back(value: float) -> None:
 
 
 def test_exact_numbers_are_the_shortest() -> None:
-    assert [exact(np.float32(value)) for value in (0.1, 2.0, math.nan, -math.inf)] == ["0.1", "2", "NaN", "-∞"]
+    assert [exact(np.float32(value)) for value in (0.1, 2.0, -0.0, 1.5e20, 1e-5)] == [
+        "0.1",
+        "2",
+        "-0",
+        "1.5e20",
+        "1e-5",
+    ]
+    assert [exact(np.float32(value)) for value in (math.nan, math.inf, -math.inf)] == ["NaN", "∞", "-∞"]
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "\x1b[31m", "line\nline", "\u202e", "\ud800", "\ufffe", "σ é 中"])
