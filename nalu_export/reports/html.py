@@ -138,8 +138,8 @@ def _replay(report: "Report") -> list[Markup]:
     if given:
         return [_command(line) for line in ([given] if isinstance(given, str) else given)]
     model, artifact = report.subject.get("model"), report.subject.get("artifact")
-    if not isinstance(model, str) or not isinstance(artifact, str):
-        return []
+    if not isinstance(model, str) or not isinstance(artifact, str) or report.subject.get("model_sha256") == "":
+        return []  # a module in memory has no path
     check = ["nalu-export", "check", model, artifact]
     for runtime in report.runtimes:
         check += ["--runtime", runtime.name]

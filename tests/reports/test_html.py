@@ -179,7 +179,8 @@ def test_the_command_to_replay_can_be_copied(passing: Report) -> None:
     assert "beside this report. first --a second" in _Page(_page(own)).text
     none = dataclasses.replace(passing, subject={"replay": "only this"})
     assert "beside this report. only this" in _Page(_page(none)).text
-    assert "again with seed 7" in _Page(_page(dataclasses.replace(passing, subject={}))).text
+    for subject in ({}, {"model": "NALU", "artifact": "a.onnx", "model_sha256": ""}):
+        assert "again with seed 7" in _Page(_page(dataclasses.replace(passing, subject=subject))).text
 
 
 def test_the_worst_sample_is_shown_exactly_and_shortened() -> None:
