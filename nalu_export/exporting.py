@@ -199,6 +199,8 @@ def _size_problem(
     data = draft.to_bytes({})
     options = CheckOptions(samples=PROOF_SAMPLES, seed=settings.seed, search=0)
     try:
+        if check_bytes(model, data, shapes[1:], settings.compute, [kind.runtime], options).passed:
+            return None
         for shape in shapes[1:]:
             report = check_bytes(model, data, [shape], settings.compute, [kind.runtime], options)
             if not report.passed:

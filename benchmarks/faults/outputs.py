@@ -53,7 +53,9 @@ def negative_zero(proto: onnx.ModelProto) -> None:
     """A sum that ends as −0 where the model gives +0, so that a division by it changes sign."""
     new, old = detach(producer(proto, proto.graph.output[0].name))
     zero = node(proto, "Equal", [new, literal(proto, 0.0)])
-    node(proto, "Where", [zero, literal(proto, -0.0), new], output=old)
+    # Not Where(zero, −0, new): ONNX Runtime's Where adds the two sides up, and −0 + 0 is +0.
+    sign = node(proto, "Where", [zero, literal(proto, -1.0), literal(proto, 1.0)])
+    node(proto, "Mul", [new, sign], output=old)
 
 
 @in_file("cell")

@@ -172,7 +172,7 @@ def runtime_sigmoid_of_live_weights(proto: onnx.ModelProto) -> None:
 def raw_weights_for_effective_ones(proto: onnx.ModelProto) -> None:
     """W_hat taken for W: tanh and σ forgotten."""
     for one in proto.graph.node:
-        if one.op_type == "Div" and "Tanh" in one.input[0]:
+        if one.op_type == "Div" and "tanh" in one.input[0]:
             one.op_type = "Identity"
             one.input[:] = [next(tanh.input[0] for tanh in proto.graph.node if tanh.op_type == "Tanh")]
 

@@ -23,7 +23,6 @@ Code that is not arithmetic contributes what is measured of it (:mod:`nalu_expor
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -45,24 +44,19 @@ OWN_ERROR = 2.0**-20
 class ErrorAnalysis:
     """Runs a graph in float64 and carries ``D`` and the radius along.
 
+    Attributes:
+        opaque: what evaluates and measures the calls that are no primitives.
+
     Args:
         graph_module: from :func:`nalu_export.graph.trace_model`, all in float64: folded, or as it is where the
             runtime computes the effective weights itself.
+        opaque: what is known of the model's opaque calls from an analysis of another form of it.
     """
 
-    def __init__(self, graph_module: fx.GraphModule) -> None:
+    def __init__(self, graph_module: fx.GraphModule, opaque: OpaqueCalls | None = None) -> None:
         self._graph_module = graph_module
-        self._opaque = OpaqueCalls(graph_module)
+        self.opaque = opaque or OpaqueCalls(graph_module)
         self._edges = {node for node in graph_module.graph.nodes if _leaves_its_part(node)}
-
-    @contextmanager
-    def calibrating(self) -> Iterator[None]:
-        """Calls of this object meanwhile measure the opaque code instead of using what was measured."""
-        self._opaque.calibrating = True
-        try:
-            yield
-        finally:
-            self._opaque.calibrating = False
 
     def __call__(self, x: Tensor, profile: Profile) -> Conditioned:
         """The model's output for ``x`` (float32 values held in float64), ``D`` never less than ``|y|``."""
@@ -93,7 +87,7 @@ class ErrorAnalysis:
             return Conditioned.exact(value, precision.representation(value))
         primitive = primitive_of(node)
         if primitive is None:
-            return self._opaque(node, known, precision)
+            return self.opaque(node, known, precision)
         arguments: Any = fx.node.map_arg(node.args, lambda argument: known[argument])
         value, size, error = RULES[primitive.name](*arguments)
         radius = RADII[primitive.name](precision, value, *arguments)

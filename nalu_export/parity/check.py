@@ -193,6 +193,11 @@ class _Check:
 
                 climb(score, start, search, self._options.seed)
 
+        for watch in self._watches:
+            if watch.decisive:
+                self._progress(f"looking inside {watch.name}", steps, steps)
+                watch.look_inside(self._reference, watch.shape or self._shapes[0])
+
     def report(self, missing: dict[str, str]) -> Report:
         """What was found; where a runtime failed, also where its values leave their bounds."""
         return Report(
@@ -231,9 +236,8 @@ class _Check:
 
 
 def _calibration(shapes: Sequence[tuple[int, ...]]) -> Iterator[Array]:
-    for shape in shapes:
-        for drawn in draw([shape], CALIBRATION, 0):
-            yield drawn.x
+    for drawn in draw(list(shapes[:1]), CALIBRATION, 0):
+        yield drawn.x
 
 
 @contextmanager

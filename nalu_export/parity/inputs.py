@@ -57,6 +57,16 @@ def _mixed(rng: Generator, shape: _Shape) -> Tensor:
     return _signs(rng, shape) * 10.0 ** _between(-7.0, 7.0)(rng, shape)
 
 
+def _mixed_zeros(rng: Generator, shape: _Shape) -> Tensor:
+    """The same with 30 % exact zeros: ε beside numbers that are not small."""
+    return torch.where(_between(0.0, 1.0)(rng, shape) < 0.3, 0.0, _mixed(rng, shape))
+
+
+def _tiny(rng: Generator, shape: _Shape) -> Tensor:
+    """Both signs and magnitudes from 1e-38 to 1e-7: around ε and far below it."""
+    return _signs(rng, shape) * 10.0 ** _between(-38.0, -7.0)(rng, shape)
+
+
 def _subnormal(rng: Generator, shape: _Shape) -> Tensor:
     """Multiples of the smallest float32, subnormal and just above."""
     return _signs(rng, shape) * torch.randint(0, 2**24, shape, generator=rng) * 2.0**-149
@@ -75,7 +85,9 @@ FAMILIES: dict[str, _Draw] = {
     "zeros": _zeros,
     "ones": _ones,
     "mixed 1e±7": _mixed,
+    "mixed, zeros": _mixed_zeros,
     "one feature": _one_feature,
+    "tiny": _tiny,
     "subnormal": _subnormal,
 }
 

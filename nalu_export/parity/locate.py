@@ -1,7 +1,8 @@
-"""Where a wrong output begins: both sides are run with their intermediate values."""
+"""Inside a runtime: every value that it can show is held against its own bound, and the first wrong one is named."""
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,48 +18,89 @@ from nalu_export.parity.report import Break
 from nalu_export.runtimes.base import Session
 
 OUTPUT = "output"
+# Index, found, expected and bound of a wrong element.
+_Place = tuple[tuple[int, ...], float, float, float]
 
 
-def locate(
-    reference: Reference,
-    session: Session,
-    x: Array,
-    out: NDArray[np.generic],
-    profile: Profile,
-    name: str,
-) -> Break:
-    """The first value that leaves its bound on the way to a wrong output.
+@dataclass(frozen=True)
+class Inside:
+    """What was seen inside a runtime.
+
+    Attributes:
+        values: how many named values it showed.
+        numbers: how many numbers those hold.
+        ratio: largest error over its bound among them.
+        first: the first value that leaves its bound, ``None`` where all hold.
+    """
+
+    values: int
+    numbers: int
+    ratio: float
+    first: Break | None
+
+
+def look_inside(reference: Reference, session: Session, x: Array, profile: Profile, name: str) -> Inside:
+    """Compare the intermediate values and weights of a runtime with the reference's, in the order of computation.
 
     Args:
         reference: the model.
         session: the runtime, with the artifact.
+        x: a batch.
+        profile: the precision in which it computes.
+        name: of the runtime.
+    """
+    steps = list(reference.values(x, profile))[:-1]
+    named = {value: (node, step) for node, step in steps if (value := _name(node))}
+    found = session.values(x, list(named))
+    activations = _activations(node for node, _ in steps)
+    first, largest, numbers = None, 0.0, 0
+    for value, (node, step) in named.items():
+        if value not in found:
+            continue
+        numbers += found[value].size
+        ratio, broken = _compared(found[value], step, profile, batched=node in activations)
+        largest = max(largest, ratio)
+        if broken is not None and first is None:
+            first = Break(name, value, _formula(node), *broken)
+    return Inside(sum(value in found for value in named), numbers, largest, first)
+
+
+def of_output(
+    reference: Reference, x: Array, out: NDArray[np.generic], profile: Profile, name: str, *, looked: bool
+) -> Break:
+    """The break of an output itself, where every value inside holds or none could be seen.
+
+    Args:
+        reference: the model.
         x: a batch of one sample.
         out: what the runtime gave for it.
         profile: the precision in which it computes.
         name: of the runtime.
+        looked: whether the values inside were seen.
     """
-    steps = list(reference.values(x, profile))
-    named = {_name(node): (node, step) for node, step in steps[:-1]}
-    named.pop("", None)
-    found = session.values(x, list(named))
-    activations = _activations(node for node, _ in steps)
-    for value, (node, step) in named.items():
-        if value in found:
-            broken = _broken(found[value], step, batched=node in activations)
-            if broken is not None:
-                return Break(name, value, _formula(node), *broken)
-    broken = _broken(np.asarray(out), steps[-1][1], batched=True)
+    *_, (node, step) = reference.values(x, profile)
+    _, broken = _compared(np.asarray(out), step, profile, batched=True)
+    if broken is None:
+        broken = _wrong_zero(np.asarray(out), step)
     if broken is None:
         return Break(name, reason="the worst input holds its bound when it is run alone")
-    last = steps[-1][0].args[0]
-    formula = _formula(last) if isinstance(last, fx.Node) else ""
-    looked = [value for value in named if value in found]
-    reason = "" if looked else "the values inside the file cannot be read or have other names"
-    return Break(name, OUTPUT, formula, *broken, reason=reason)
+    last = node.args[0]
+    reason = "" if looked else "the values inside cannot be read or have other names"
+    return Break(name, OUTPUT, _formula(last) if isinstance(last, fx.Node) else "", *broken, reason=reason)
+
+
+def _wrong_zero(out: NDArray[np.generic], step: Conditioned) -> _Place | None:
+    zero = step.zero.expand(step.value.shape).numpy()
+    values = out.astype(np.float64)
+    wrong = (zero != 0) & (values == 0) & (np.signbit(values) != (zero < 0))
+    if not bool(wrong.any()):
+        return None
+    index = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return index[1:], float(values[index]), 0.0 * float(zero[index]), 0.0
 
 
 def _name(node: fx.Node) -> str:
-    """``layers.0.m`` for a primitive or a folded weight, ``head.x`` for what an arithmetic part is given."""
+    """``layers.0.m`` for a primitive, ``layers.0.W`` for a weight, ``head.x`` for what an arithmetic part is given."""
     label = label_of(node)
     if label is not None:
         return label
@@ -71,7 +113,9 @@ def _name(node: fx.Node) -> str:
 def _formula(node: fx.Node) -> str:
     if label_of(node) is not None:
         return formula_of(node)
-    return "weight" if node.op == "get_attr" else str(node.target).removeprefix("<built-in method ").split(" ")[0]
+    if node.op == "get_attr":
+        return "weight"
+    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
 
 
 def _activations(nodes: Iterable[fx.Node]) -> set[fx.Node]:
@@ -83,22 +127,32 @@ def _activations(nodes: Iterable[fx.Node]) -> set[fx.Node]:
     return found
 
 
-def _broken(
-    got: NDArray[np.generic], step: Conditioned, *, batched: bool
-) -> tuple[tuple[int, ...], float, float, float] | None:
-    """Index, found, expected and bound of the element that is furthest outside, ``None`` where all hold."""
-    expected, radius = step.value.numpy(), step.radius.numpy() * (1.0 + OWN_ERROR)
+def _compared(
+    got: NDArray[np.generic], step: Conditioned, profile: Profile, *, batched: bool
+) -> tuple[float, _Place | None]:
+    """Largest error over its bound, and index, found, expected and bound of that element where it is wrong."""
+    expected, overflow = step.value.numpy(), step.overflow.expand(step.value.shape).numpy()
     if got.shape != expected.shape:
-        return (), math.nan, math.nan, math.nan
-    values = got.astype(np.float64)
+        return math.inf, ((), math.nan, math.nan, math.nan)
+    if got.size == 0:
+        return 0.0, None
+    if profile.compute == "float64":
+        radius, limit = 2.0 * step.radius.numpy(), 2
+        values = got.astype(np.float64)
+    else:
+        radius, limit = step.radius.numpy() * (1.0 + OWN_ERROR), 1
+        # A live file computes its weights in float64 and rounds them when it uses them.
+        with np.errstate(over="ignore"):
+            values = got.astype(np.float32).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         off = np.abs(values - expected)
         off[values == expected] = 0.0
         ratio = np.where(off > 0, off / radius, 0.0)
-        wrong = ~(off <= radius) & (step.overflow.expand(step.value.shape).numpy() == 0)
-    if not bool(wrong.any()):
-        return None
-    ratio = np.where(np.isnan(ratio), np.inf, ratio)
-    index = np.unravel_index(int(np.where(wrong, ratio, -1.0).argmax()), ratio.shape)
-    place = tuple(int(i) for i in index)
-    return place[1:] if batched else place, float(values[index]), float(expected[index]), float(radius[index])
+    ratio[np.isnan(off)] = np.inf
+    ratio[overflow >= limit] = 0.0
+    index = tuple(int(i) for i in np.unravel_index(int(ratio.argmax()), ratio.shape))
+    largest = float(ratio[index])
+    if largest <= 1.0:
+        return largest, None
+    place = index[1:] if batched else index
+    return largest, (place, float(values[index]), float(expected[index]), float(radius[index]))

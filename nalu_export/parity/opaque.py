@@ -1,7 +1,8 @@
 """The error of code that is not arithmetic graph (a backbone, a softmax): measured, because no rule knows it."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ class OpaqueCalls:
     """Evaluates the opaque nodes of a float64 graph and measures what they add to ``D`` and to the radius.
 
     What one float32 rounding of every parameter and input changes, the scale ``s``, comes from :data:`JITTERS` seeded
-    perturbations of each element by one roundoff. While :attr:`calibrating`, the call is run in float32 as well, and
+    perturbations of each element by one roundoff. While :meth:`calibrating`, the call is run in float32 as well, and
     ``c`` becomes the largest ``|float32 − float64| / s`` seen. The radius of a later call is ``8·c·s``; a call that
     never differed (a flatten, a maximum) is exact. A mean or a sum of n terms needs no measuring, ``(n − 1)·u·Σ|x|``,
     and a convolution or linear layer on its own is off by at most ``(n + 2)·u·Σ|w·x|``.
@@ -37,8 +38,6 @@ class OpaqueCalls:
     Args:
         graph_module: a graph in float64; its modules are copied.
     """
-
-    calibrating = False
 
     def __init__(self, graph_module: fx.GraphModule) -> None:
         self._graph_module = graph_module
@@ -53,8 +52,18 @@ class OpaqueCalls:
                 self._single[str(node.target)] = copy.deepcopy(module).float()
                 self._absolute[str(node.target)] = _absolute(module)
                 self._jittered[str(node.target)] = [_jittered(module, generator) for _ in range(JITTERS)]
+        self._calibrating = False
         # The same call on the same exact input is analysed for several profiles.
-        self._memory: dict[str, tuple[int, Tensor, Tensor]] = {}
+        self._memory: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+
+    @contextmanager
+    def calibrating(self) -> Iterator[None]:
+        """Calls meanwhile are measured in float32 too."""
+        self._calibrating = True
+        try:
+            yield
+        finally:
+            self._calibrating = False
 
     def __call__(self, node: fx.Node, known: dict[fx.Node, Any], precision: Precision) -> Any:
         """The conditioned result of one opaque node; what is not a tensor (a shape, a number) passes as it is."""
@@ -102,15 +111,15 @@ class OpaqueCalls:
     def _remembered(self, node: fx.Node, run: "_Call", x: Tensor, *, exact: bool, measure: bool) -> tuple[Any, Tensor]:
         """Value and scale of a call, from memory where its input is the same tensor as the last time."""
         found = self._memory.get(node.name)
-        if found is not None and exact and not self.calibrating and found[0] == id(x):
+        if found is not None and exact and not self._calibrating and found[0] is x:
             return found[1], found[2]
         result = run(_value)
         scale = torch.zeros(())
         if measure and isinstance(result, Tensor) and result.is_floating_point():
             scale = self._scale(run, node, result)
-            if self.calibrating:
+            if self._calibrating:
                 self._calibrate(node, run, scale)
-            self._memory[node.name] = (id(x), result, scale)
+            self._memory[node.name] = (x, result, scale)
         return result, scale
 
     def _scale(self, run: "_Call", node: fx.Node, result: Tensor) -> Tensor:

@@ -53,12 +53,11 @@ class Reference:
         self._double = copy.deepcopy(model).double().eval()
         # Copies: folding takes the raw parameters out of the modules that it is given.
         folded, live = (trace_model(copy.deepcopy(self._double)) for _ in range(2))
-        self._analyses = {False: ErrorAnalysis(fold(folded)), True: ErrorAnalysis(live)}
-        with torch.no_grad():
-            for analysis in self._analyses.values():
-                with analysis.calibrating():
-                    for x in calibration:
-                        analysis(torch.from_numpy(x).double(), Profile())
+        analysis = ErrorAnalysis(fold(folded))
+        self._analyses = {False: analysis, True: ErrorAnalysis(live, analysis.opaque)}
+        with torch.no_grad(), analysis.opaque.calibrating():
+            for x in calibration:
+                analysis(torch.from_numpy(x).double(), Profile())
 
     def __call__(self, x: NDArray[np.float32], profiles: Sequence[Profile]) -> dict[Profile, Expected]:
         """The expectation for one batch, for each precision that is asked for.

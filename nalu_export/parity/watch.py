@@ -1,5 +1,6 @@
 """One runtime under a check: it is run, compared, and what was worst about it is kept."""
 
+import contextlib
 import heapq
 
 import numpy as np
@@ -9,12 +10,15 @@ from nalu_export.errors import InputError
 from nalu_export.parity.comparison import Comparison, Samples, Tolerance, compare, failed
 from nalu_export.parity.curves import CurveBuilder
 from nalu_export.parity.inputs import Array, Draw
-from nalu_export.parity.locate import locate
+from nalu_export.parity.locate import Inside, look_inside, of_output
 from nalu_export.parity.precision import Profile
 from nalu_export.parity.reference import Expected, Reference
 from nalu_export.parity.report import Break, Curve, Row, RuntimeInfo, Worst, merge
 from nalu_export.parity.search import PARENTS
 from nalu_export.runtimes.base import Session
+
+# The row of what a runtime shows of its weights and intermediate values.
+INSIDE = "values inside"
 
 
 class Watch:
@@ -42,6 +46,13 @@ class Watch:
         self._best: list[tuple[float, int, Array]] = []
         self._worst: Worst | None = None
         self._count = 0
+        self._inside: Inside | None = None
+        self._looked_at: Array = np.zeros((0,), np.float32)
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """Shape of the sample with the largest error over its bound."""
+        return None if self._worst is None else self._worst.x.shape
 
     @property
     def lost(self) -> bool:
@@ -65,7 +76,13 @@ class Watch:
 
     def rows(self) -> list[Row]:
         """One for each family, in the order in which they ran."""
-        return [merge(self.name, family, parts) for family, parts in self._found.items()]
+        rows = [merge(self.name, family, parts) for family, parts in self._found.items()]
+        inside = self._inside
+        if inside is not None and inside.values:
+            passed = inside.ratio <= 1.0 or self.tolerance.against_torch
+            count = len(self._looked_at)
+            rows.append(Row(self.name, INSIDE, count, inside.numbers, inside.ratio, 0.0, 0, 0, 0, 0, 0, passed))
+        return rows
 
     def info(self) -> RuntimeInfo:
         """Where it ran."""
@@ -80,15 +97,23 @@ class Watch:
         """The input with the largest error over its bound."""
         return self._worst
 
+    def look_inside(self, reference: Reference, shape: tuple[int, ...]) -> None:
+        """Hold what the runtime shows of its weights and intermediate values, on its worst inputs, against bounds."""
+        self._looked_at = self.worst_inputs(shape)
+        if len(self._looked_at):
+            with contextlib.suppress(InputError):  # a runtime that refuses to be looked into is judged by its outputs
+                self._inside = look_inside(reference, self._session, self._looked_at, self.profile, self.name)
+
     def locate(self, reference: Reference) -> Break | None:
         """Where it goes wrong; ``None`` where it does not."""
+        inside = self._inside
+        if inside is not None and inside.first is not None:
+            return inside.first
         if self._worst is None or not self._worst.ratio > 1.0:
             return None
         x = self._worst.x[None]
-        try:
-            return locate(reference, self._session, x, self._session.run(x), self.profile, self.name)
-        except InputError as error:
-            return Break(self.name, reason=f"its values cannot be read: {error}")
+        looked = inside is not None and inside.values > 0
+        return of_output(reference, x, self._worst.out[None], self.profile, self.name, looked=looked)
 
     def _run(self, drawn: Draw) -> tuple[NDArray[np.generic] | None, str]:
         """A runtime that does not take a batch has failed the check, like one that gives wrong numbers."""
