@@ -24,6 +24,10 @@ class Loaded(NamedTuple):
     outputs: int
 
 
+#: Loads a file in one runtime.
+Loader = Callable[[bytes], Loaded]
+
+
 def with_outputs(data: bytes, names: Sequence[str]) -> tuple[bytes, tuple[str, ...]]:
     """The file with values of it as outputs after its own.
 
