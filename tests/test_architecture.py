@@ -31,11 +31,14 @@ ALLOWED: dict[str, set[str]] = {
         "nn", "files", "checkpoints", "weights", "formats", "parity", "artifact", "inputs", "statistics", "__init__"
     },
     "checking": {
-        "nn", "checkpoints", "weights", "formats", "runtimes", "parity", "artifact", "inputs", "exporting", "statistics",
-        "environment",
+        "nn", "checkpoints", "weights", "formats", "runtimes", "parity", "artifact", "inputs", "exporting",
+        "statistics", "environment",
     },
     "inspecting": {"checkpoints", "formats", "artifact", "statistics"},
-    "cli": {"formats", "runtimes", "parity", "artifact", "exporting", "checking", "inspecting", "__init__"},
+    "cli": {
+        "formats", "runtimes", "parity", "artifact", "exporting", "checking", "inspecting", "files", "inputs",
+        "reports", "__init__",
+    },
     "__main__": {"cli"},
 }  # fmt: skip
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nalu_export import runtimes
+from nalu_export import reports, runtimes
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import model_option, seed_option, size_option
-from nalu_export.cli.text import printable, to_json
+from nalu_export.cli.text import printable
 from nalu_export.errors import EXIT_PARITY_FAILED, InputError
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def check(
         report = run(model, artifact, names, input_size=input_size, model=factory, progress=tell, **options)
     written = _write(report, files)
     if to_stdout:
-        click.echo(to_json(report.to_dict()))
+        click.echo(reports.get("json").render(report), nl=False)
     elif not quiet:
         out = console()
         show_report(out, report)
@@ -157,7 +157,6 @@ def _refuse_overwriting(reports: dict[str, Path], *files: Path) -> None:
 
 def _write(report: "Report", files: dict[str, Path]) -> list[Path]:
     """The reports, and the worst inputs beside the first of them."""
-    from nalu_export import reports
     from nalu_export.files import check_target, write_atomically
 
     targets = dict(files)

@@ -13,6 +13,7 @@ from torch import nn
 from nalu_export.errors import InputError
 from nalu_export.formats._onnx_builder import Builder, Value
 from nalu_export.formats._onnx_primitives import lower
+from nalu_export.formats._onnx_softmax import write_out_log_softmax
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.graph import well_conditioned
 from nalu_export.nn.parts import arithmetic_parts
@@ -71,6 +72,7 @@ class OnnxFormat(Format):
 
             proto = export_surroundings(model, parts, example, options.opset, free_size=options.free_size)
             _lower_leaves(proto, list(parts.items()), options)
+            write_out_log_softmax(proto, options.opset)
             _strip(proto)
         _name_axes(proto.graph)
         return OnnxDraft((_spec(proto.graph.input[0]),), (_spec(proto.graph.output[0]),), proto)

@@ -160,9 +160,11 @@ class _Check:
                     raise
                 missing[name] = str(error).removeprefix(f"{name}: ")
                 continue
-            # Eager PyTorch is float32 whatever the artifact computes in.
+            # Eager PyTorch is float32 whatever the artifact computes in; a runtime without float64 can only compute the
+            # weights of a live file the same way.
             compute: Compute = "float32" if runtime.own_weights else self._compute
-            profile = Profile(compute, runtime.own_weights, tf32=run.tf32 and runtime.tf32)
+            own_weights = runtime.own_weights or (session.narrows and compute == "float32")
+            profile = Profile(compute, own_weights, tf32=run.tf32 and runtime.tf32)
             tolerance = Tolerance(compute, self._options.rtol, self._options.atol, self._options.max_ulp)
             self._watches.append(Watch(name, session, profile, tolerance, decisive is None or name in decisive))
         if not self._watches:

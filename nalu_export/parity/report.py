@@ -220,15 +220,19 @@ class Report:
         if row.problem:
             what = row.problem
         elif row.nonfinite_mismatches:
-            what = f"{row.nonfinite_mismatches} outputs are NaN or infinite where they should not be, or the reverse"
+            what = f"NaN or infinity, or a number where one should be, in {_outputs(row.nonfinite_mismatches)}"
         elif row.wrong_zeros:
-            what = f"{row.wrong_zeros} zeros have the wrong sign"
+            what = f"a zero of the wrong sign in {_outputs(row.wrong_zeros)}"
         elif self.verdict != "bound":
             what = f"{row.max_ulp_torch} ULP from PyTorch, {row.max_ulp} from float64; allowed: {self.verdict}"
         else:
             what = f"the error is {row.max_ratio:.3g} times its bound, E {row.max_e:.3g}"
         found = next((str(found) for found in self.breaks if found.runtime == row.runtime and found.value), "")
         return f"{row.runtime} on inputs {row.family}: {what}" + (f"; {found}" if found else "")
+
+
+def _outputs(count: int) -> str:
+    return f"{count} output{'s' if count > 1 else ''}"
 
 
 def _plain(value: Any) -> Any:

@@ -37,6 +37,9 @@ class Session(ABC):
     #: What the runtime does otherwise than the file says, each a line with its reason; they explain a failed check.
     remarks: tuple[str, ...] = ()
 
+    #: Whether it computes in float32 what this file says is float64, such as the effective weights of a live file.
+    narrows: bool = False
+
     @abstractmethod
     def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
         """The output for one batch, from the file as it is."""

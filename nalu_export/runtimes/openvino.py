@@ -36,7 +36,7 @@ class _OpenVinoSession(OnnxSession):
             self._asked["INFERENCE_NUM_THREADS"] = threads
         super().__init__("openvino", data)
         if self._has_float64:
-            self.remarks = (FLOAT64,)
+            self.remarks, self.narrows = (FLOAT64,), True
         library = f"openvino {openvino.__version__.partition('-')[0]}"
         self.where = f"{library}, {DEVICE}"
         in_force = {key: _text(self._compiled.get_property(key)) for key in self._asked}
