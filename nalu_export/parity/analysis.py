@@ -83,7 +83,7 @@ class ErrorAnalysis:
         inside = label_of(node) is not None or node.op == "get_attr"
         precision = profile.inside if inside else profile.outside
         if node.op == "get_attr":
-            value = constant(self._graph_module, str(node.target))
+            value = constant(self._graph_module, str(node.target)).detach()
             return Conditioned.exact(value, precision.representation(value))
         primitive = primitive_of(node)
         if primitive is None:

@@ -49,7 +49,7 @@ def look_inside(reference: Reference, session: Session, x: Array, profile: Profi
         profile: the precision in which it computes.
         name: of the runtime.
     """
-    steps = list(reference.values(x, profile))[:-1]
+    steps = reference.values(x, profile)[:-1]
     named = {value: (node, step) for node, step in steps if (value := _name(node))}
     found = session.values(x, list(named))
     activations = _activations(node for node, _ in steps)

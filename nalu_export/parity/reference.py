@@ -1,7 +1,7 @@
 """What is expected of an artifact: the untouched model in float64, its bounds, and PyTorch's own float32."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,7 +88,7 @@ class Reference:
             for profile, conditioned in found.items()
         }
 
-    def values(self, x: NDArray[np.float32], profile: Profile) -> Iterator[tuple[fx.Node, Conditioned]]:
-        """Every tensor on the way to the output, in the order of computation."""
+    def values(self, x: NDArray[np.float32], profile: Profile) -> list[tuple[fx.Node, Conditioned]]:
+        """Every tensor on the way to the output, in the order of computation; the last one is the output."""
         with torch.no_grad():
-            yield from self._analyses[profile.own_weights].walk(torch.from_numpy(x).double(), profile)
+            return list(self._analyses[profile.own_weights].walk(torch.from_numpy(x).double(), profile))
