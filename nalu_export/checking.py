@@ -21,9 +21,10 @@ from nalu_export.errors import InputError
 from nalu_export.exporting import prepare
 from nalu_export.inputs import fitting, free_sizes, sample_shape, sweep
 from nalu_export.nn.parts import arithmetic_layers
-from nalu_export.parity import CheckOptions, Report, check_bytes
+from nalu_export.parity import CheckOptions, Report
 from nalu_export.parity.check import Progress
 from nalu_export.statistics import layer_table
+from nalu_export.verifying import verify
 from nalu_export.weights import COMPUTE, Compute
 
 ALL = "all"
@@ -70,7 +71,17 @@ def check(
     subject, _ = prepare(source if isinstance(source, nn.Module) else checkpoint.model)  # type: ignore[union-attr]
     compute, shapes = _compute(found), _shapes(subject, found, input_size)
     settings = replace(settings, inputs={name: fitting(subject, name, x) for name, x in settings.inputs.items()})
-    report = check_bytes(subject, found.data, shapes, compute, names, settings, skip_missing=every, progress=progress)
+    report = verify(
+        subject,
+        found.data,
+        found.format,
+        shapes,
+        compute,
+        names,
+        settings,
+        skip_missing=every,
+        progress=progress,
+    )
     facts = {
         "model": type(source).__name__ if checkpoint is None else str(source),
         "model_sha256": "" if checkpoint is None else checkpoint.sha256,

@@ -24,6 +24,7 @@ from nalu_export.nn.parts import arithmetic_parts
 from nalu_export.parity import CheckOptions, Report, check_bytes
 from nalu_export.parity.check import Progress
 from nalu_export.statistics import layer_table
+from nalu_export.verifying import verify as verify_file
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 
 PROOF_SAMPLES = 4
@@ -104,9 +105,10 @@ def export(
     def verify(written: bytes) -> None:
         nonlocal report
         names = ["torch", kind.runtime]
-        report = check_bytes(
+        report = verify_file(
             subject,
             written,
+            kind.name,
             shapes,
             settings.compute,
             names,

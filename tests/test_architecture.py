@@ -27,12 +27,14 @@ ALLOWED: dict[str, set[str]] = {
     "inputs": {"nn", "files"},
     "environment": {"__init__"},
     "statistics": {"nn", "checkpoints"},
+    "verifying": {"nn", "formats", "runtimes", "inputs", "parity", "weights"},
     "exporting": {
-        "nn", "files", "checkpoints", "weights", "formats", "parity", "artifact", "inputs", "statistics", "__init__"
+        "nn", "files", "checkpoints", "weights", "formats", "parity", "artifact", "inputs", "statistics", "verifying",
+        "__init__",
     },
     "checking": {
         "nn", "checkpoints", "weights", "formats", "runtimes", "parity", "artifact", "inputs", "exporting",
-        "statistics", "environment",
+        "statistics", "environment", "verifying",
     },
     "inspecting": {"checkpoints", "formats", "artifact", "statistics"},
     "cli": {

@@ -84,6 +84,19 @@ class Format(ABC):
     def recognises(self, data: bytes) -> bool:
         """Whether ``data`` is a file of this format, told from its content; must not run any of it."""
 
+    def part(self, data: bytes, path: str) -> bytes | None:
+        """An arithmetic part of a file as a file of its own, exactly as it is in there, to be checked without the rest.
+
+        Args:
+            data: the file.
+            path: of the part in the model, ``head``.
+
+        Returns:
+            The file, or ``None`` where the part cannot be told from the rest.
+        """
+        del data, path
+        return None
+
     @abstractmethod
     def read_metadata(self, data: bytes) -> dict[str, str]:
         """What :meth:`Draft.to_bytes` was given; empty for a file that is not ours.

@@ -12,6 +12,7 @@ from torch import nn
 
 from nalu_export.errors import InputError
 from nalu_export.formats._onnx_builder import Builder, Value
+from nalu_export.formats._onnx_parts import cut_out
 from nalu_export.formats._onnx_primitives import lower
 from nalu_export.formats._onnx_softmax import write_out_log_softmax
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
@@ -85,6 +86,10 @@ class OnnxFormat(Format):
             return bool(_parse(data).graph.output)
         except InputError:
             return False
+
+    def part(self, data: bytes, path: str) -> bytes | None:
+        """See :meth:`Format.part`: the nodes between ``head.x`` and ``head.y``, or the output of the file."""
+        return cut_out(_parse(data), path)
 
     def read_metadata(self, data: bytes) -> dict[str, str]:
         """The metadata_props."""

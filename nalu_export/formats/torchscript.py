@@ -1,6 +1,7 @@
 """TorchScript: the inference form, traced, inside the scripted model; loads without this package."""
 
 import copy
+import functools
 import io
 import json
 import zipfile
@@ -72,6 +73,14 @@ class TorchScriptFormat(Format):
         """A zip with compiled code and its constants."""
         names = _member_names(data)
         return any(name.endswith("/constants.pkl") for name in names) and any("/code/" in name for name in names)
+
+    def part(self, data: bytes, path: str) -> bytes | None:
+        """See :meth:`Format.part`: the submodule, which was traced as a whole; loading runs what is in the archive."""
+        try:
+            # Not get_submodule, which a ScriptModule has not.
+            return _jit.save(functools.reduce(getattr, path.split("."), _jit.load(data)), {})
+        except (RuntimeError, AttributeError):
+            return None
 
     def read_metadata(self, data: bytes) -> dict[str, str]:
         """The extra file; read from the zip, so that nothing of the archive runs."""

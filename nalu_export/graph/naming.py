@@ -15,6 +15,7 @@ from torch import fx, nn
 
 from nalu_export.graph.primitives import BY_FUNCTION
 from nalu_export.nn import ArithmeticLayer
+from nalu_export.nn.parts import arithmetic_parts
 
 # Where forward hands its result back.
 RESULT = "y"
@@ -29,16 +30,17 @@ class Places:
 
     def __init__(self, root: nn.Module) -> None:
         self._paths = {id(module): path for path, module in root.named_modules() if isinstance(module, ArithmeticLayer)}
+        self._parts = list(arithmetic_parts(root))
 
     def mark(self, node: fx.Node) -> None:
-        """Note the innermost ``forward`` of an arithmetic layer that is running now, and the outermost layer."""
+        """Note the innermost ``forward`` of an arithmetic layer that is running now, and the part that it is in."""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             layer = frame.f_locals.get("self") if frame.f_code.co_name == "forward" else None
             if isinstance(layer, ArithmeticLayer) and id(layer) in self._paths:
                 path = self._paths[id(layer)]
                 node.meta.setdefault("place", (path, id(frame), _statement(frame)))
-                node.meta["part"] = path  # the outermost layer has the last word
+                node.meta["part"] = next(part for part in self._parts if not part or f"{path}.".startswith(f"{part}."))
             frame = frame.f_back
 
 
@@ -74,7 +76,7 @@ def label_of(node: fx.Node) -> str | None:
 
 
 def part_of(node: fx.Node) -> str | None:
-    """Path of the outermost arithmetic layer that computes a node; ``None`` outside of all."""
+    """Path of the arithmetic part that computes a node; ``None`` outside of all."""
     return node.meta.get("part")
 
 

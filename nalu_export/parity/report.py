@@ -211,7 +211,8 @@ class Report:
         if not failed and not self.passed:
             return "nothing was compared"
         if not failed:
-            worst = max(self.decisive, key=lambda row: row.max_ratio)
+            # Values inside have no E; a share of theirs would say less.
+            worst = max(self.decisive, key=lambda row: (row.max_e > 0, row.max_ratio))
             return (
                 f"largest error is {worst.max_ratio:.0%} of its bound, E {worst.max_e:.2g} "
                 f"({worst.runtime}, inputs {worst.family})"
