@@ -46,7 +46,7 @@ class Precision:
     def rounded(self, value: Tensor, radius: Tensor, roundoffs: float = 1.0) -> Tensor:
         """The radius after an operation whose result is off by ``roundoffs``; an exact zero stays one."""
         magnitude = value.abs() + radius
-        flushed = torch.where(magnitude == 0, 0.0, self.tiny).to(radius.dtype)
+        flushed = self.tiny * (magnitude != 0).to(radius.dtype)
         return radius + roundoffs * self.roundoff * magnitude + flushed
 
     def representation(self, constant: Tensor) -> Tensor:
@@ -55,7 +55,9 @@ class Precision:
         if self.dtype == torch.float64:
             return 8.0 * DOUBLE * constant.abs()
         # Another tanh in float64 may be off in its last bits, which shows only where rounding has to choose.
-        return torch.where(off == 0, 0.0, off + 8.0 * DOUBLE * constant.abs())
+        rounded = torch.where(off == 0, 0.0, off + 8.0 * DOUBLE * constant.abs())
+        # What is subnormal may be read as zero.
+        return torch.where(constant.abs() < self.tiny, constant.abs(), rounded)
 
 
 FLOAT32 = Precision(SINGLE, torch.finfo(torch.float32).tiny, False, torch.float32)

@@ -36,15 +36,19 @@ def _linear(p: Precision, value: Tensor, x: Conditioned, weight: Conditioned, bi
     size = linear(inputs, weights)
     present = (inputs > 0).double()
     terms = linear(present, (weights > 0).double())
-    radius = carried + p.product * size + _additions(p, size, inputs, weights, present) + p.tiny * terms
+    radius = carried + p.product * size + p.tiny * terms
+    # A sum may start from the bias, so that every product is rounded against it.
+    start = None if bias is None else bias.value.abs() + bias.radius
     if bias is not None:
-        size = size + bias.value.abs()
-        radius = radius + bias.radius + p.roundoff * size
+        radius = radius + bias.radius
+    radius = radius + _additions(p, size, inputs, weights, present, start)
     # Each of the roundings above acts on values that the others have moved.
     return radius * (1.0 + p.addition * (weights.shape[-1] + 2))
 
 
-def _additions(p: Precision, size: Tensor, inputs: Tensor, weights: Tensor, present: Tensor) -> Tensor:
+def _additions(
+    p: Precision, size: Tensor, inputs: Tensor, weights: Tensor, present: Tensor, start: Tensor | None
+) -> Tensor:
     """Largest error of the additions, in whatever order: ``min over splits of u·(heavy − 1)·size + light``.
 
     An addition errs by at most u times its result, and by at most the smaller of its two terms, because the larger one
@@ -52,11 +56,15 @@ def _additions(p: Precision, size: Tensor, inputs: Tensor, weights: Tensor, pres
     """
     largest = weights.amax(dim=-1, keepdim=True)
     best = torch.full_like(size, torch.inf)
-    for split in SPLITS:
+    whole = size if start is None else size + start
+    # An adder that cuts digits off does not take the nearest number.
+    for split in SPLITS[:1] if p.tf32 else SPLITS:
         heavy = (weights >= split * largest) & (weights > 0)
         count = linear(present, heavy.double())
+        if start is not None:
+            count = count + (start > 0)
         light = linear(inputs, torch.where(heavy, 0.0, weights)) if split else 0.0
-        best = torch.minimum(best, p.addition * (count - 1.0).clamp(min=0.0) * size + light)
+        best = torch.minimum(best, p.addition * (count - 1.0).clamp(min=0.0) * whole + light)
     return best
 
 
