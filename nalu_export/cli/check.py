@@ -10,6 +10,7 @@ from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import model_option, seed_option, size_option
 from nalu_export.cli.text import printable
 from nalu_export.errors import EXIT_PARITY_FAILED, InputError
+from nalu_export.files import check_target, write_atomically
 
 if TYPE_CHECKING:
     from nalu_export.parity import Report
@@ -24,9 +25,10 @@ REPORTS = ("json", "junit", "html")
     "--runtime",
     "names",
     type=click.Choice((*runtimes.names(), "all")),
+    metavar="NAME",
     multiple=True,
-    help="What runs it; may be given several times. all: whatever is installed and runs this format; what is not is "
-    "listed. By default the one that checked the export.",
+    help="What runs it; may be given several times. By default the one that checked the export. all: whatever is "
+    f"installed and runs this format; what is not is listed. NAME is one of {', '.join(runtimes.names())}, all.",
 )
 @click.option("--rtol", type=float, help="Pass by nearness to PyTorch's float32 output instead: relative part.")
 @click.option("--atol", type=float, help="The same, absolute part.")
@@ -48,7 +50,7 @@ REPORTS = ("json", "junit", "html")
     "--inputs",
     "inputs_file",
     type=click.Path(path_type=Path),
-    help="More families from a .npz file, one for each array of shape (samples, …).",
+    help="More families from a .npz file, one for each array of shape (samples, ...).",
 )
 @click.option(
     "--replay",
@@ -101,8 +103,8 @@ def check(
     """Check that ARTIFACT computes what MODEL (model.pt) computes.
 
     It is run on inputs from the training range to 1e7, negatives, exact zeros and subnormals, then on those that a
-    search finds worst, and every output must be within the bound of a correct evaluation. With a report, the worst
-    inputs are saved beside it, as REPORT.worst.npz.
+    search finds worst, and every output must be within the bound of a correct evaluation. With reports, the worst
+    inputs are saved beside the first of them, as REPORT.worst.npz.
 
     A TorchScript ARTIFACT is run to be checked, and so is code that somebody put into it.
     """
@@ -110,13 +112,14 @@ def check(
     to_stdout = str(files.get("json")) == "-"
     if to_stdout:
         del files["json"]
-    _refuse_overwriting(files, model, artifact, *(file for file in (inputs_file, replay_file) if file is not None))
     if inputs_file is not None and replay_file is not None:
         raise InputError("--inputs and --replay are both given; --replay runs the inputs of one file alone")
+    targets = _targets(files)
+    _refuse_overwriting(targets, model, artifact, *(file for file in (inputs_file, replay_file) if file is not None))
     with lean_imports():
         from nalu_export.checking import check as run
         from nalu_export.cli.progress import stages
-        from nalu_export.cli.show import console
+        from nalu_export.cli.show import console, say
         from nalu_export.cli.show_report import show_report
         from nalu_export.inputs import read_inputs
 
@@ -126,7 +129,7 @@ def check(
     with stages(quiet=quiet or to_stdout) as tell:
         tell("reading", 0, 0)
         report = run(model, artifact, names, input_size=input_size, model=factory, progress=tell, **options)
-    written = _write(report, files)
+    written = _write(report, targets)
     if to_stdout:
         click.echo(reports.get("json").render(report), nl=False)
     elif not quiet:
@@ -135,35 +138,43 @@ def check(
         for path in written:
             out.print(f"written: {printable(str(path))}", markup=False, soft_wrap=True)
         verdict = "passed" if report.passed else "FAILED"
-        out.print(f"{verdict}: {printable(report.summary())}", markup=False, soft_wrap=True)
+        say(out, (verdict, "green" if report.passed else "red"), f": {report.summary()}")
     if not report.passed:
         if quiet or to_stdout:
             click.echo(f"nalu-export: {printable(report.summary())}", err=True)
         context.exit(EXIT_PARITY_FAILED)
 
 
-def _refuse_overwriting(reports: dict[str, Path], *files: Path) -> None:
-    for report in reports.values():
+def _targets(files: dict[str, Path]) -> dict[str, Path]:
+    """The reports, and the worst inputs beside the first of them."""
+    if not files:
+        return {}
+    first = next(iter(files.values()))
+    return files | {"worst": first.with_name(f"{first.stem}.worst.npz")}
+
+
+def _refuse_overwriting(targets: dict[str, Path], *files: Path) -> None:
+    """Before the work: a report goes to a place of its own."""
+    for name, target in targets.items():
+        check_target(target, None)
         for file in files:
             try:
-                same = report.samefile(file)
+                same = target.samefile(file)
             except OSError:  # one of them is not there
                 continue
+            if same and name == "worst":
+                raise InputError(
+                    f"{target}: is {file} itself, and the worst inputs go there; choose another report path"
+                )
             if same:
-                raise InputError(f"{report}: is {file} itself; choose another path for the report")
-    if len({str(path.absolute()) for path in reports.values()}) < len(reports):
-        raise InputError("two reports have the same path; choose one for each")
+                raise InputError(f"{target}: is {file} itself; choose another path for the report")
+    if len({target.parent.resolve() / target.name for target in targets.values()}) < len(targets):
+        raise InputError("two reports, or a report and its .worst.npz, have the same path; choose one for each")
 
 
-def _write(report: "Report", files: dict[str, Path]) -> list[Path]:
-    """The reports, and the worst inputs beside the first of them."""
-    from nalu_export.files import check_target, write_atomically
-
-    targets = dict(files)
-    if files and report.worst:
-        first = next(iter(files.values()))
-        targets["worst"] = first.with_name(first.stem + reports.get("worst").suffix)
-    for name, path in targets.items():
-        check_target(path, None)
-        write_atomically(path, reports.get(name).render(report), None)
-    return list(targets.values())
+def _write(report: "Report", targets: dict[str, Path]) -> list[Path]:
+    """All of them are made before the first is written."""
+    made = {path: reports.get(name).render(report) for name, path in targets.items() if name != "worst" or report.worst}
+    for path, data in made.items():
+        write_atomically(path, data)
+    return list(made)

@@ -83,7 +83,7 @@ def _show(report: Report | None, artifact: Artifact | None, *, as_json: bool) ->
             } | found
         click.echo(to_json(found))
         return
-    from nalu_export.cli.show import artifact_line, console
+    from nalu_export.cli.show import artifact_line, console, say
     from nalu_export.cli.show_report import show_report
 
     out = console()
@@ -91,7 +91,7 @@ def _show(report: Report | None, artifact: Artifact | None, *, as_json: bool) ->
         show_report(out, report)
     if artifact is not None:
         for note in artifact.notes:
-            out.print(f"note: {note}", markup=False, soft_wrap=True)
+            say(out, f"note: {note}")
         if report is None:
-            out.print("not checked", soft_wrap=True)
-        out.print(artifact_line(artifact), markup=False, soft_wrap=True)
+            say(out, "not checked")
+        say(out, artifact_line(artifact))

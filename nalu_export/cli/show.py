@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from nalu_export.cli.text import printable
 
@@ -23,6 +24,23 @@ def console(*, stderr: bool = False) -> Console:
     if not found.is_terminal:
         found = Console(stderr=stderr, highlight=False, emoji=False, width=MIN_WIDTH, no_color=True)
     return found
+
+
+def say(out: Console, *parts: str | tuple[str, str], style: str = "") -> None:
+    """One line: in a terminal wrapped at words, elsewhere left whole for whoever searches it.
+
+    Args:
+        out: where to.
+        *parts: texts, or (text, style); nothing in them is markup or an escape sequence.
+        style: of all of it.
+    """
+    shown = [printable(part) if isinstance(part, str) else (printable(part[0]), part[1]) for part in parts]
+    text = Text.assemble(*shown, style=style)
+    if not out.is_terminal:
+        out.print(text, soft_wrap=True)
+        return
+    for number, line in enumerate(text.wrap(out, max(out.width - 2, 1))):
+        out.print(Text("  ") + line if number else line)
 
 
 def artifact_line(artifact: Artifact) -> str:
@@ -72,7 +90,7 @@ def show_inspection(out: Console, found: dict[str, Any]) -> None:
             "sum, product: share of gates that have chosen it, on inputs from 0.1 to 1.",
         ]
     for line in legend:
-        out.print(line, style="dim", soft_wrap=True)
+        say(out, line, style="dim")
     for key in (
         "kind",
         "tool",

@@ -9,9 +9,11 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from nalu_export.cli.show import say
 from nalu_export.cli.text import printable
+from nalu_export.parity.watch import INSIDE
 
-if TYPE_CHECKING:  # these import torch
+if TYPE_CHECKING:
     from rich.console import Console
 
     from nalu_export.parity import Report, Row
@@ -25,61 +27,89 @@ def show_report(out: Console, report: Report) -> None:
     detailed = len(report.runtimes) <= DETAILED
     for runtime in report.runtimes:
         role = "" if runtime.decisive else "; the model itself, for comparison"
-        out.print(f"[bold]{runtime.name}[/bold] ({escape(printable(runtime.where))}{role})", soft_wrap=True)
+        say(out, (runtime.name, "bold"), f" ({runtime.where}{role})")
         for remark in runtime.remarks:
-            out.print(f"  {escape(printable(remark))}", soft_wrap=True)
+            say(out, f"  {remark}")
         if detailed:
-            rows = [row for row in report.rows if row.runtime == runtime.name]
-            out.print(_table("inputs", [(row.family, row) for row in rows], to_torch=runtime.name != "torch"))
+            out.print(_families(report, runtime.name))
             out.print()
     if not detailed:
         out.print()
-        out.print(_table("runtime", [(runtime.name, _worst(report, runtime.name)) for runtime in report.runtimes]))
+        out.print(_overview(report))
         out.print()
-    for name, reason in report.missing.items():
-        out.print(f"not run: [bold]{name}[/bold]: {escape(printable(reason))}", soft_wrap=True)
+    _show_missing(out, report)
     for line in _legend(report, detailed=detailed):
-        out.print(line, style="dim", soft_wrap=True)
+        say(out, line, style="dim")
 
 
-def _table(first: str, rows: list[tuple[str, Row]], *, to_torch: bool = True) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column(first, no_wrap=True, min_width=10)
-    for title in ("samples", "of bound", "max E", "max ULP", "to PyTorch"):
-        table.add_column(title, justify="right", no_wrap=True, min_width=6)
-    table.add_column("verdict")
-    for name, row in rows:
-        table.add_row(
-            escape(printable(name)),
-            str(row.samples),
-            _share(row.max_ratio),
-            _figure(row.max_e),
-            _count(row.max_ulp),
-            _count(row.max_ulp_torch) if to_torch else "",
-            _verdict(row),
-        )
+def _families(report: Report, runtime: str) -> Table:
+    """A line for each input family of one runtime."""
+    table = _table("inputs", "samples", "of bound", "max E", "max ULP", "to PyTorch")
+    for row in report.rows:
+        if row.runtime == runtime:
+            figures = ("", "", "") if row.family == INSIDE else _figures(row)
+            table.add_row(_name(row.family), str(row.samples), _share(row.max_ratio), *figures, _verdict(row))
     return table
 
 
-def _worst(report: Report, runtime: str) -> Row:
-    """The row of a runtime that decides its verdict."""
-    rows = [row for row in report.rows if row.runtime == runtime]
-    return max(rows, key=lambda row: (not row.passed, bool(row.problem), row.max_ratio))
+def _overview(report: Report) -> Table:
+    """A line for each runtime, with the inputs that were worst for it."""
+    table = _table("runtime", "worst inputs", "of bound", "max E", "to PyTorch")
+    for runtime in report.runtimes:
+        rows = [row for row in report.rows if row.runtime == runtime.name]
+        # Outputs say more than the values inside, unless only those are wrong.
+        worst = max(rows, key=lambda row: (not row.passed, bool(row.problem), row.family != INSIDE, row.max_ratio))
+        figures = ("", "", "") if worst.family == INSIDE else _figures(worst)
+        cells = (_name(runtime.name), _name(worst.family), _share(worst.max_ratio), figures[0], figures[2])
+        table.add_row(*cells, _verdict(worst))
+    return table
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(titles[0], min_width=13, overflow="fold")
+    for title in titles[1:]:
+        if title == "worst inputs":
+            table.add_column(title, overflow="fold")
+        else:
+            table.add_column(title, justify="right", no_wrap=True, min_width=7)
+    table.add_column("verdict", min_width=7)
+    return table
+
+
+def _name(text: str) -> str:
+    return escape(printable(text))
+
+
+def _show_missing(out: Console, report: Report) -> None:
+    """What could not run, in one line for each reason; how to get it is what asking for it by name says."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in report.missing.items():
+        reasons.setdefault(reason.partition(";")[0], []).append(name)
+    for reason, names in reasons.items():
+        say(out, "not run: ", (", ".join(names), "bold"), f": {reason}")
+    if reasons:
+        say(out, "--runtime with the name of one says how to get it.", style="dim")
 
 
 def _legend(report: Report, *, detailed: bool) -> list[str]:
     lines = [
-        "of bound: error against float64, as a share of what a correct evaluation may err by.",
-        "E: the same error in float32 roundoffs of the terms that are added. ULP: float32 steps.",
+        "of bound: error against float64, over what a correct evaluation may err by.",
+        "E: that error in float32 roundoffs of the terms added. ULP: float32 steps.",
     ]
     if not detailed:
-        lines.append("One line for each runtime: its worst input family.")
+        lines = [lines[0], "E: that error in float32 roundoffs of the terms added. to PyTorch: in ULP."]
     if report.verdict != "bound":
         lines.append(f"Decided by nearness to PyTorch's float32 output: {report.verdict}.")
     undetermined = max((row.undetermined for row in report.rows), default=0)
     if undetermined:
         lines.append(f"Up to {undetermined} outputs of a family overflow float32 on the way and are left out.")
     return lines
+
+
+def _figures(row: Row) -> tuple[str, str, str]:
+    """E and the distances in float32 steps; PyTorch has none to itself."""
+    return _figure(row.max_e), _count(row.max_ulp), "" if row.runtime == "torch" else _count(row.max_ulp_torch)
 
 
 def _share(ratio: float) -> str:
