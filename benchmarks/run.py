@@ -15,7 +15,7 @@ from benchmarks import machine  # noqa: E402
 from benchmarks.report import Section, markdown, show  # noqa: E402
 
 PAGE = ROOT / "docs" / "benchmarks.md"
-PARTS = ("export-time", "latency", "fidelity", "faults")
+PARTS = ("export-time", "latency", "fidelity", "bound", "faults")
 WIDTH = 170
 
 
@@ -71,6 +71,10 @@ def benchmarks_of(part: str) -> Iterator[tuple[str, Callable[..., Section]]]:
         from benchmarks import latency
 
         yield "latency", latency.benchmark
+    elif part == "bound":
+        from benchmarks import bound
+
+        yield "bound", bound.benchmark
     elif part == "faults":
         from benchmarks import faults_table
 

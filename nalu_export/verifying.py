@@ -57,11 +57,11 @@ def verify(
             continue
         found = check_bytes(part, piece, [sample_shape(part, None)], compute, ran, alone, progress=progress)
         rows = tuple(_summed(f"{path} alone", [row for row in found.rows if row.runtime == name]) for name in ran)
-        report = replace(
-            report,
-            rows=(*report.rows, *rows),
-            breaks=(*report.breaks, *(replace(at, value=f"{path}.{at.value}") for at in found.breaks if at.value)),
-        )
+        known = {at.runtime for at in report.breaks}
+        breaks = [
+            replace(at, value=f"{path}.{at.value}") for at in found.breaks if at.value and at.runtime not in known
+        ]
+        report = replace(report, rows=(*report.rows, *rows), breaks=(*report.breaks, *breaks))
     return report
 
 

@@ -146,17 +146,20 @@ def check(
 
 
 def _targets(files: dict[str, Path]) -> dict[str, Path]:
-    """The reports, and the worst inputs beside the first of them."""
+    """The reports, and the worst inputs beside the first of them; all of them can be written."""
+    for path in files.values():
+        check_target(path, None)
     if not files:
         return {}
     first = next(iter(files.values()))
-    return files | {"worst": first.with_name(f"{first.stem}.worst.npz")}
+    worst = first.with_name(f"{first.stem}.worst.npz")
+    check_target(worst, None)
+    return files | {"worst": worst}
 
 
 def _refuse_overwriting(targets: dict[str, Path], *files: Path) -> None:
     """Before the work: a report goes to a place of its own."""
     for name, target in targets.items():
-        check_target(target, None)
         for file in files:
             try:
                 same = target.samefile(file)

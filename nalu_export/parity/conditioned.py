@@ -26,6 +26,7 @@ class Conditioned:
         radius: largest distance of a correct evaluation from the value, in its unit; same shape.
         overflow: 1 where the value, or one that it depends on, is too large for float32, 2 where it is too large for
             float64, else 0; same shape.
+        lost: whether nothing is known of an evaluation, or of one that this value depends on; same shape.
         zero: 1 where the value is exactly ``+0``, −1 where it is exactly ``−0``, 0 where it is no exact zero or its
             sign is not determined; same shape.
     """
@@ -35,13 +36,14 @@ class Conditioned:
     error: Tensor
     radius: Tensor
     overflow: Tensor
+    lost: Tensor
     zero: Tensor
 
     @staticmethod
     def exact(value: Tensor, radius: Tensor | None = None) -> "Conditioned":
         """A value that was not computed: an input, a constant; ``radius`` where it had to be rounded."""
         zero, none = torch.zeros_like(value), torch.zeros_like(value, dtype=torch.int8)
-        return Conditioned(value, value.abs(), zero, zero if radius is None else radius, none, none)
+        return Conditioned(value, value.abs(), zero, zero if radius is None else radius, none, none, none)
 
     @property
     def read(self) -> Tensor:
@@ -74,11 +76,14 @@ def settle(
     radius = torch.where(torch.isnan(radius), math.inf, radius)
     magnitude = value.abs() + radius
     overflow = (~(magnitude <= LARGEST)).to(torch.int8) + ~(magnitude <= LARGEST_DOUBLE)
+    lost = torch.isinf(radius).to(torch.int8)
     for argument in arguments:
         if isinstance(argument, Conditioned) and bool(argument.overflow.any()):
             overflow = torch.maximum(overflow, _spread(argument.overflow, value, elementwise=elementwise))
+        if isinstance(argument, Conditioned) and bool(argument.lost.any()):
+            lost = torch.maximum(lost, _spread(argument.lost, value, elementwise=elementwise))
     zero = torch.zeros_like(overflow) if zero is None else zero
-    return Conditioned(value, size, error, radius, overflow, zero)
+    return Conditioned(value, size, error, radius, overflow, lost, zero)
 
 
 def _spread(overflow: Tensor, like: Tensor, *, elementwise: bool) -> Tensor:

@@ -152,7 +152,7 @@ def _compared(
         off[values == expected] = 0.0
         ratio = np.where(off > 0, off / radius, 0.0)
     ratio[np.isnan(off)] = np.inf
-    ratio[overflow >= limit] = 0.0
+    ratio[(overflow >= limit) | (step.lost.expand(step.value.shape).numpy() > 0)] = 0.0
     index = tuple(int(i) for i in np.unravel_index(int(ratio.argmax()), ratio.shape))
     largest = float(ratio[index])
     if largest <= 1.0:

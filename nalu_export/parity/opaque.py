@@ -21,6 +21,7 @@ PASSED_ON = 2.0
 POOLED = 0.25
 _MEANS = (torch.mean, torch.sum)
 _MEAN_METHODS = ("mean", "sum")
+_LOG_SOFTMAX = (nn.functional.log_softmax, torch.log_softmax, "log_softmax")
 
 
 class OpaqueCalls:
@@ -32,7 +33,8 @@ class OpaqueCalls:
     never differed (a flatten, a maximum) is exact. A mean or a sum of n terms needs no measuring, ``(n − 1)·u·Σ|x|``,
     and a convolution or linear layer on its own is off by at most ``(n + 2)·u·Σ|w·x|``.
 
-    Passed on: through a convolution or a linear layer, ``|W|`` times the input's error; through a call that is exact,
+    Passed on: through a convolution or a linear layer, ``|W|`` times the input's error; through a log-softmax, the
+    largest change there is; through a call that is exact,
     the largest change of each output over :data:`DIRECTIONS` signs of the input's error; through any other, twice that.
 
     Args:
@@ -84,6 +86,7 @@ class OpaqueCalls:
             widened = TF32_FACTOR / ROUNDOFF if precision.tf32 else 1.0
             factor = self._factors.get(node.name, 1.0)
             own = torch.minimum(SAFETY * widened * factor * scale, self._rounding(node, run, result, precision))
+            own = own + precision.tiny * self._terms(node) * (own > 0)
             carry = self._carry(node, run, result, PASSED_ON if factor else 1.0)
             carried = carry(lambda c: c.radius, conditioned)
             error = own / ROUNDOFF + carry(lambda c: ROUNDOFF * c.error, conditioned) / ROUNDOFF
@@ -102,11 +105,23 @@ class OpaqueCalls:
             size = size + bias.abs().reshape(-1, *[1] * (weight.ndim - 2))
         return (precision.product + precision.addition * (weight[0].numel() + 2)) * size
 
+    def _terms(self, node: fx.Node) -> int:
+        """How many products, each of which may be flushed to zero, an output of a convolution or linear layer has."""
+        absolute = self._absolute.get(str(node.target)) if node.op == "call_module" else None
+        return absolute.weight[0].numel() if absolute is not None and isinstance(absolute.weight, Tensor) else 1
+
     def _carry(self, node: fx.Node, run: "_Call", result: Tensor, factor: float) -> "_Carry":
         absolute = self._absolute.get(str(node.target)) if node.op == "call_module" else None
         if absolute is not None:
             return lambda error, _: run(error, absolute)
+        if self._is_log_softmax(node):
+            return lambda error, conditioned: _through_log_softmax(run, result, error, conditioned[0])
         return lambda error, conditioned: factor * _largest_change(run, result, error, conditioned)
+
+    def _is_log_softmax(self, node: fx.Node) -> bool:
+        if node.op == "call_module":
+            return isinstance(self._graph_module.get_submodule(str(node.target)), nn.LogSoftmax)
+        return node.target in _LOG_SOFTMAX
 
     def _remembered(self, node: fx.Node, run: "_Call", x: Tensor, *, exact: bool, measure: bool) -> tuple[Any, Tensor]:
         """Value and scale of a call, from memory where its input is the same tensor as the last time."""
@@ -183,7 +198,18 @@ def _of_a_mean(run: _Call, x: Conditioned, result: Tensor, precision: Precision)
     """Own radius of a mean or sum of n terms, in whatever order, and what it carries along."""
     size = run(lambda c: c.value.abs() + c.radius)
     terms = x.value.numel() / max(result.numel(), 1)
-    return precision.roundoff * (max(terms - 1.0, 0.0) * size + result.abs()), run(lambda c: c.radius)
+    own = precision.roundoff * (max(terms - 1.0, 0.0) * size + result.abs()) + precision.tiny * (size > 0)
+    return own, run(lambda c: c.radius)
+
+
+def _through_log_softmax(run: _Call, result: Tensor, error: _Error, x: Conditioned) -> Tensor:
+    """``r_i + log Σ p_j·exp(r_j)``: how far ``x_i − log Σ exp(x_j)`` moves, whatever the signs of the errors ``r``.
+
+    Signs tried at random miss the worst ones: all up and all down change nothing.
+    """
+    radius = error(x)
+    raised: Tensor = run(lambda c: c.value + error(c)) - result  # r_i − log Σ p_j·exp(r_j)
+    return 2.0 * radius - raised
 
 
 def _largest_change(run: _Call, result: Tensor, error: _Error, conditioned: list[Conditioned]) -> Tensor:

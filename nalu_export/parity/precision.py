@@ -34,6 +34,11 @@ class Precision:
     dtype: torch.dtype
 
     @property
+    def largest(self) -> float:
+        """What is larger becomes infinite."""
+        return float(torch.finfo(self.dtype).max)
+
+    @property
     def product(self) -> float:
         """Largest relative error of one product in a matrix product."""
         return self.roundoff + (2.0 * TF32_FACTOR + TF32_FACTOR**2 if self.tf32 else 0.0)

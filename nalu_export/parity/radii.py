@@ -43,7 +43,16 @@ def _linear(p: Precision, value: Tensor, x: Conditioned, weight: Conditioned, bi
         radius = radius + bias.radius
     radius = radius + _additions(p, size, inputs, weights, present, start)
     # Each of the roundings above acts on values that the others have moved.
-    return radius * (1.0 + p.addition * (weights.shape[-1] + 2))
+    radius = radius * (1.0 + p.addition * (weights.shape[-1] + 2))
+    return radius if not bool((size > p.largest).any()) else torch.where(_chaotic(p, x, weight), torch.inf, radius)
+
+
+def _chaotic(p: Precision, x: Conditioned, weight: Conditioned) -> Tensor:
+    """Where partial sums of both signs may overflow: then the order decides between a number, ±∞ and NaN."""
+    plus, minus = x.value.clamp(min=0.0), (-x.value).clamp(min=0.0)
+    up, down = weight.value.clamp(min=0.0), (-weight.value).clamp(min=0.0)
+    positive, negative = linear(plus, up) + linear(minus, down), linear(plus, down) + linear(minus, up)
+    return (torch.maximum(positive, negative) > p.largest / 2) & (torch.minimum(positive, negative) > 0)
 
 
 def _additions(
@@ -69,7 +78,11 @@ def _additions(
 
 
 def _sum(p: Precision, value: Tensor, left: Conditioned | float, right: Conditioned | float) -> Tensor:
-    return p.rounded(value, _ball(p, left).radius + _ball(p, right).radius)
+    a, b = _ball(p, left), _ball(p, right)
+    radius = p.rounded(value, a.radius + b.radius)
+    # ∞ − ∞ is NaN.
+    both = torch.minimum(a.value.abs() + a.radius, b.value.abs() + b.radius) > p.largest
+    return torch.where(both & (value.abs() <= p.largest), torch.inf, radius)
 
 
 def _product_radius(a: Conditioned, b: Conditioned) -> Tensor:

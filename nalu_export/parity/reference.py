@@ -79,7 +79,7 @@ class Reference:
         return {
             profile: Expected(
                 reference=reference.numpy(),
-                bound=conditioned.radius.expand(reference.shape).numpy(),
+                bound=torch.where(conditioned.lost > 0, torch.inf, conditioned.radius).expand(reference.shape).numpy(),
                 unit=(ROUNDOFF * conditioned.error).expand(reference.shape).numpy(),
                 overflow=conditioned.overflow.expand(reference.shape).numpy(),
                 zero=conditioned.zero.expand(reference.shape).numpy(),
