@@ -149,9 +149,9 @@ def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) 
 
 
 def _each(ratio: Double, error: Double, expected: Expected) -> Samples:
-    flat = ratio.reshape(len(ratio), -1)
-    if flat.size == 0:
+    if ratio.size == 0:
         return Samples.none(0)
+    flat = ratio.reshape(len(ratio), -1)
     rows, picks = np.arange(len(flat)), flat.argmax(axis=1)
 
     def picked(values: Double) -> Double:

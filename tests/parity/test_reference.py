@@ -1,0 +1,117 @@
+"""nalu_export.parity.reference: the untouched model in float64, what it may be off by, and PyTorch's float32."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nalu_export import NAC, NALU, BackboneHead, InputError
+from nalu_export.graph import label_of
+from nalu_export.parity.precision import Profile
+from nalu_export.parity.reference import Reference
+
+PROFILES = [Profile(), Profile("float64"), Profile(own_weights=True), Profile(tf32=True)]
+
+
+def _x(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.random.default_rng(0).uniform(-3, 3, shape).astype(np.float32)
+
+
+@torch.no_grad()
+def test_the_reference_is_the_model_in_float64_and_pytorch_s_own_in_float32(nalu: NALU) -> None:
+    x = _x(7, 4)
+    found = Reference(nalu)(x, PROFILES)
+    assert list(found) == PROFILES
+    for expected in found.values():
+        np.testing.assert_array_equal(expected.reference, copy.deepcopy(nalu).double()(torch.from_numpy(x).double()))
+        np.testing.assert_array_equal(expected.torch, nalu(torch.from_numpy(x)))
+        assert [expected.reference.dtype, expected.torch.dtype] == [np.dtype("float64"), np.dtype("float32")]
+        for part in (expected.bound, expected.unit, expected.overflow, expected.zero, expected.torch):
+            assert part.shape == expected.reference.shape == (7, 2)
+        assert (expected.bound > 0).all()
+        assert (expected.unit > 0).all()
+        assert not expected.overflow.any()
+    own = found[PROFILES[2]]
+    assert (np.abs(own.torch - own.reference) <= own.bound).all()
+    bounds = [found[profile].bound for profile in (PROFILES[1], PROFILES[0], PROFILES[2])]
+    assert (bounds[0] < bounds[1]).all()
+    assert (bounds[1] < bounds[2]).all()
+    np.testing.assert_array_equal(found[PROFILES[0]].unit, found[PROFILES[1]].unit)
+
+
+def test_the_model_is_left_as_it_was(image_model: BackboneHead) -> None:
+    before = copy.deepcopy(image_model.state_dict())
+    image_model.train()
+    Reference(image_model, [_x(4, 1, 8, 8)])(_x(2, 1, 8, 8), PROFILES)
+    assert image_model.training
+    for name, value in image_model.state_dict().items():
+        assert value.dtype == before[name].dtype
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
+def test_a_model_in_training_is_held_to_its_evaluation(image_model: BackboneHead) -> None:
+    x = _x(3, 1, 8, 8)
+    wanted = Reference(image_model.eval())(x, PROFILES[:1])[PROFILES[0]]
+    found = Reference(image_model.train())(x, PROFILES[:1])[PROFILES[0]]
+    np.testing.assert_array_equal(found.reference, wanted.reference)
+
+
+def test_calibration_tells_a_flatten_from_what_computes(image_model: BackboneHead) -> None:
+    """Uncalibrated, every opaque call counts as one that rounds and passes twice the error on."""
+    x = _x(3, 1, 8, 8)
+    plain = Reference(image_model)(x, PROFILES[:1])[PROFILES[0]]
+    calibrated = Reference(image_model, [_x(8, 1, 8, 8)])(x, PROFILES[:1])[PROFILES[0]]
+    assert (calibrated.bound < plain.bound).all()
+    assert (np.abs(calibrated.torch - calibrated.reference) <= calibrated.bound).all()
+
+
+def test_signs_of_zero_and_overflow_are_told(nac: NAC) -> None:
+    x = np.zeros((2, 4), np.float32)
+    x[1] = 3e38
+    with torch.no_grad():
+        for cell in nac.layers:
+            cell.W_hat.fill_(20.0)  # type: ignore[operator]
+            cell.M_hat.fill_(20.0)  # type: ignore[operator]
+    found = Reference(nac)(x, PROFILES[:1])[PROFILES[0]]
+    assert found.zero.tolist() == [[1, 1], [0, 0]]
+    assert found.overflow.tolist() == [[0, 0], [1, 1]]
+    assert found.bound[0].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 5), (2, 4, 3)])
+def test_a_shape_that_the_model_does_not_take_is_named(nalu: NALU, shape: tuple[int, ...]) -> None:
+    text = rf"^the model does not run on inputs of shape \({', '.join(map(str, shape))}\): .+$"
+    with pytest.raises(InputError, match=text):
+        Reference(nalu)(_x(*shape), PROFILES)
+
+
+def test_a_forward_that_raises_value_error_is_no_crash() -> None:
+    class Picky(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = NAC(2, 1)
+            self.inner = _Refusing()
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.layer(self.inner(x))
+            return found
+
+    with pytest.raises(InputError, match=r"^the model does not run on inputs of shape \(1, 2\): too few$"):
+        Reference(Picky())(_x(1, 2), PROFILES)
+
+
+class _Refusing(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        raise ValueError("too few\nand more")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_values_come_in_the_order_of_computation_and_end_with_the_output(nalu: NALU, profile: Profile) -> None:
+    steps = Reference(nalu).values(_x(3, 4), profile)
+    names = [label_of(node) or str(node.target) for node, _ in steps]
+    assert names[-2:] == ["layers.1.y", "output"]
+    assert names.index("layers.0.a") < names.index("layers.0.y") < names.index("layers.1.m")
+    assert ("layers.0.W" in names) is not profile.own_weights or "layers.0.W_hat" in names
+    assert not any(step.value.requires_grad for _, step in steps)
