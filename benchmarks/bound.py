@@ -168,12 +168,13 @@ def benchmark(*, quick: bool) -> Section:
     return Section(
         title="Bound: error over bound of random heads",
         method=(
-            "Random NAC and NALU heads of one to three cells (widths 1 to 256, tied and untied, both gates, ε from 1e-10 "
-            "to 1e-2, weights from tiny to saturated, folded and live), each on all families of inputs, "
+            "Random NAC and NALU heads of one to three cells (widths 1 to 256, tied and untied, both gates, ε from "
+            "1e-10 to 1e-2, weights from tiny to saturated, folded and live), each on all families of inputs, "
             f"{SAMPLES} samples of each; the slower runtimes see every eighth head. A sample counts with the largest "
-            "error over bound of its outputs. left out: outputs of which float32 determines no digit, because something "
-            "on the way to them overflows. exceeded: heads with a finite error beyond its bound. NaN, ∞: heads with one "
-            "where none should be, which OpenVINO has because its Exp is infinite past 88.376 instead of 88.723."
+            "error over bound of its outputs. left out: outputs of which float32 determines no digit, because "
+            "something on the way to them overflows. exceeded: heads with a finite error beyond its bound. NaN, ∞: "
+            "heads with one where none should be, which OpenVINO has because its Exp is infinite past 88.376 instead "
+            "of 88.723."
         ),
         header=(
             "runtime",
