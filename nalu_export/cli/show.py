@@ -40,6 +40,7 @@ def say(out: Console, *parts: str | tuple[str, str], style: str = "") -> None:
         out.print(text, soft_wrap=True)
         return
     for number, line in enumerate(text.wrap(out, max(out.width - 2, 1))):
+        line.rstrip()
         out.print(Text("  ") + line if number else line)
 
 

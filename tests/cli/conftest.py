@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from torch import nn
 
-from nalu_export import NALU, save
+from nalu_export import NALU, export, save
 from nalu_export.cli import main
 
 Run = Callable[..., Result]
@@ -49,6 +49,22 @@ def source(model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     save(model, "model.pt")
     return Path("model.pt")
+
+
+@pytest.fixture
+def artifact(source: Path) -> Path:
+    return export(source, check=False).path
+
+
+@pytest.fixture
+def script(source: Path) -> Path:
+    return export(source, format="torchscript", check=False).path
+
+
+@pytest.fixture
+def other(source: Path) -> Path:
+    """An artifact of other weights."""
+    return export(NALU(2, 3, 1), "other.onnx", check=False).path
 
 
 def assert_user_error(result: Result, code: int, text: str) -> None:

@@ -1,5 +1,7 @@
 import json
 import os
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from nalu_export import NALU, export, save
+from nalu_export import RuntimeUnavailableError, runtimes, save
 from tests.cli.conftest import Run, assert_user_error, listing
 from tests.test_inspecting import foreign_onnx
 
-FEW = ("--samples", "8")
+FEW = ("--samples", "8", "--search", "0")
 
 
 def cuda_available() -> bool:
@@ -20,28 +22,12 @@ def cuda_available() -> bool:
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
-@pytest.fixture
-def artifact(source: Path) -> Path:
-    return export(source, check=False).path
-
-
-@pytest.fixture
-def script(source: Path) -> Path:
-    return export(source, format="torchscript", check=False).path
-
-
-@pytest.fixture
-def other(source: Path) -> Path:
-    """An artifact of other weights."""
-    return export(NALU(2, 3, 1), "other.onnx", check=False).path
-
-
 def test_the_runtime_that_checked_the_export(source: Path, artifact: Path, run: Run) -> None:
     result = run("check", source, artifact)
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert lines[0].startswith("onnxruntime-cpu (onnxruntime ")
-    assert lines[-1].startswith("passed: largest E ")
+    assert lines[-1].startswith("passed: largest error is ")
     assert listing() == ["model.onnx", "model.pt"]
 
 
@@ -80,57 +66,9 @@ def test_quiet(source: Path, artifact: Path, other: Path, run: Run) -> None:
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("passes", [True, False])
-def test_json_on_stdout(passes: bool, source: Path, artifact: Path, other: Path, run: Run) -> None:
-    result = run("check", source, artifact if passes else other, "--json", "-", *FEW)
-    found = json.loads(result.stdout)
-    assert result.exit_code == (0 if passes else 1)
-    assert found["passed"] is passes
-    assert {row["samples"] for row in found["rows"]} == {8}
-    assert result.stderr.count("\n") == (0 if passes else 1)
-
-
-@pytest.mark.parametrize("options", [[], ["-q"]], ids=["", "quiet"])
-def test_json_in_a_file(options: list[str], source: Path, artifact: Path, run: Run) -> None:
-    Path("report.json").write_text("old", encoding="utf-8")
-    result = run("check", source, artifact, "--json", "report.json", *FEW, *options)
-    assert (result.exit_code, result.stderr) == (0, "")
-    found = json.loads(Path("report.json").read_text(encoding="utf-8"))
-    assert found["passed"] is True
-    assert found["runtimes"].keys() == {"onnxruntime-cpu"}
-    assert ("passed: " in result.stdout) == (options == [])
-
-
-def test_json_of_a_failed_check(source: Path, other: Path, run: Run) -> None:
-    assert run("check", source, other, "--json", "report.json", *FEW).exit_code == 1
-    assert json.loads(Path("report.json").read_text(encoding="utf-8"))["passed"] is False
-
-
-@pytest.mark.parametrize("alias", ["model.pt", "./model.pt", "link", "hard", "model.onnx"])
-def test_the_report_overwrites_neither_file(alias: str, source: Path, artifact: Path, run: Run) -> None:
-    Path("link").symlink_to("model.pt")
-    os.link("model.pt", "hard")
-    before = {name: Path(name).read_bytes() for name in listing()}
-    result = run("check", source, artifact, "--json", alias, *FEW)
-    assert result.exit_code == 2
-    assert result.stderr.endswith(" itself; choose another path for the report\n")
-    assert {name: Path(name).read_bytes() for name in listing()} == before
-
-
-@pytest.mark.parametrize(
-    ("path", "text"),
-    [
-        ("no/report.json", "no/report.json: cannot be written: No such file or directory"),
-        (".", ".: cannot be written: Is a directory"),
-    ],
-)
-def test_a_report_that_cannot_be_written(path: str, text: str, source: Path, artifact: Path, run: Run) -> None:
-    assert_user_error(run("check", source, artifact, "--json", path, "-q", *FEW), 2, text)
-
-
 def test_seed_and_samples(source: Path, artifact: Path, run: Run) -> None:
     def found(*options: object) -> Any:
-        return json.loads(run("check", source, artifact, "--json", "-", *options).stdout)
+        return json.loads(run("check", source, artifact, "--search", 0, "--json", "-", *options).stdout)
 
     assert found("--seed", 3, "--samples", 5) == found("--seed", 3, "--samples", 5)
     assert found("--seed", 3, "--samples", 5)["seed"] == 3
@@ -147,9 +85,48 @@ def test_seed_and_samples(source: Path, artifact: Path, run: Run) -> None:
     ],
 )
 def test_tolerances(options: list[str], code: int, source: Path, artifact: Path, run: Run) -> None:
-    result = run("check", source, artifact, *options)
+    result = run("check", source, artifact, *FEW, *options)
     assert result.exit_code == code
-    assert "Decided by nearness to PyTorch: rtol " in result.stdout
+    assert "\nDecided by nearness to PyTorch's float32 output: rtol " in result.stdout
+
+
+def test_several_runtimes_pass_only_together(source: Path, other: Path, run: Run) -> None:
+    result = run("check", source, other, "--runtime", "torch", "--runtime", "onnxruntime-cpu", *FEW)
+    assert result.exit_code == 1
+
+
+def test_all_runs_what_is_there_and_lists_the_rest(
+    source: Path, artifact: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tract", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    result = run("check", source, artifact, "--runtime", "all", *FEW)
+    assert (result.exit_code, result.stderr) == (0, "")
+    heads = re.findall(r"^(\S+) \(", result.stdout, re.MULTILINE)
+    assert {"onnx-reference", "onnxruntime-cpu", "torch"} <= set(heads)
+    assert not {"tract", "openvino"} & set(heads)
+    lines = result.stdout.splitlines()
+    assert "not run: tract: tract is not installed" in lines
+    assert "not run: openvino: openvino is not installed" in lines
+    assert "--runtime with the name of one says how to get it." in lines
+    assert "torchscript" not in result.stdout
+
+
+def test_all_fails_when_one_fails(source: Path, other: Path, run: Run) -> None:
+    assert run("check", source, other, "--runtime", "all", *FEW).exit_code == 1
+
+
+def test_all_with_none_there_is_no_pass(
+    source: Path, artifact: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(self: object, model: object, data: object, options: object) -> None:
+        raise RuntimeUnavailableError("it is gone")
+
+    for name in runtimes.names():
+        monkeypatch.setattr(type(runtimes.get(name)), "load", missing)
+    result = run("check", source, artifact, "--runtime", "all", *FEW)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr.startswith("nalu-export: no runtime is there: it is gone")
 
 
 @pytest.mark.skipif(cuda_available(), reason="this onnxruntime has CUDA, so asking for it is no error")
@@ -164,8 +141,6 @@ def test_a_runtime_that_is_not_there(source: Path, artifact: Path, run: Run) -> 
 
 
 def test_a_missing_onnxruntime(source: Path, artifact: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     text = "onnxruntime-cpu: onnxruntime is not installed; pip install 'nalu_export[cpu]'"
     assert_user_error(run("check", source, artifact), 3, text)
@@ -195,6 +170,30 @@ def test_a_foreign_onnx_file_is_checked(source: Path, run: Run) -> None:
         (["model.pt", "model.onnx", "--rtol", "-1"], "rtol is -1.0; it must be a number of at least 0"),
         (["model.pt", "model.onnx", "--atol", "nan"], "atol is nan; it must be a number of at least 0"),
         (
+            ["model.pt", "model.onnx", "--max-ulp", "1", "--rtol", "1e-6"],
+            "max_ulp is given with rtol or atol; give one or the other",
+        ),
+        (
+            ["model.pt", "model.onnx", "--max-ulp", "1", "--atol", "0"],
+            "max_ulp is given with rtol or atol; give one or the other",
+        ),
+        (
+            ["model.pt", "model.onnx", "--range", "2", "1"],
+            "range is 2 to 1; it must be two float32 numbers in order",
+        ),
+        (
+            ["model.pt", "model.onnx", "--range", "0", "1e39"],
+            "range is 0 to 1e+39; it must be two float32 numbers in order",
+        ),
+        (
+            ["model.pt", "model.onnx", "--range", "nan", "1"],
+            "range is nan to 1; it must be two float32 numbers in order",
+        ),
+        (
+            ["model.pt", "model.onnx", "--inputs", "a.npz", "--replay", "a.npz"],
+            "--inputs and --replay are both given; --replay runs the inputs of one file alone",
+        ),
+        (
             ["model.pt", "model.onnx", "--input-size", "8", "8"],
             "input_size is given, but the model takes 2 features, not images",
         ),
@@ -221,6 +220,11 @@ def test_user_errors(arguments: list[str], text: str, source: Path, artifact: Pa
         (["model.pt", "model.onnx", "--samples", "0"], "0 is not in the range 1<=x<=1000000"),
         (["model.pt", "model.onnx", "--samples", "1000001"], "1000001 is not in the range 1<=x<=1000000"),
         (["model.pt", "model.onnx", "--rtol", "x"], "'x' is not a valid float"),
+        (["model.pt", "model.onnx", "--max-ulp", "-1"], "-1 is not in the range x>=0"),
+        (["model.pt", "model.onnx", "--max-ulp", "1.5"], "'1.5' is not a valid int"),
+        (["model.pt", "model.onnx", "--search", "-1"], "-1 is not in the range 0<=x<=100000"),
+        (["model.pt", "model.onnx", "--search", "100001"], "100001 is not in the range 0<=x<=100000"),
+        (["model.pt", "model.onnx", "--range", "1"], "requires 2 arguments"),
         (["model.pt", "model.onnx", "--format", "onnx"], "No such option '--format'"),
     ],
 )

@@ -13,7 +13,7 @@ class Terminal(io.StringIO):
 
 def test_nothing_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with stages(quiet=False) as tell:
-        tell("checking")
+        tell("checking", 1, 2)
     assert capsys.readouterr() == ("", "")
 
 
@@ -21,7 +21,7 @@ def test_nothing_when_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     with stages(quiet=True) as tell:
-        tell("checking")
+        tell("checking", 1, 2)
     assert terminal.getvalue() == ""
 
 
@@ -32,7 +32,8 @@ def test_a_terminal_shows_the_stage_on_stderr_alone(
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     with stages(quiet=False) as tell:
-        tell("checking")
+        tell("checking", 1, 2)
     text = terminal.getvalue()
     assert "checking" in text or "starting" in text
+    assert text.endswith("\x1b[2K")  # the line is gone at the end
     assert capsys.readouterr().out == ""
