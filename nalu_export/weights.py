@@ -48,9 +48,11 @@ def fold(graph_module: fx.GraphModule) -> fx.GraphModule:
     """Replace whatever depends on parameters alone by one float64 constant; in place.
 
     Each constant is named after the first parameter that goes into it, without ``_hat``: ``layers.0.W`` from
-    ``layers.0.W_hat`` and ``layers.0.M_hat``. Raw parameters that nothing else reads are gone afterwards.
+    ``layers.0.W_hat`` and ``layers.0.M_hat``; where another value or parameter has that name, as it is called in the
+    source. Raw parameters that nothing else reads are gone afterwards.
     """
     graph = graph_module.graph
+    labels = {label_of(node): node for node in graph.nodes}
     values: dict[fx.Node, torch.Tensor] = {}
     sources: dict[fx.Node, str] = {}
     for node in _parameter_nodes(graph):
@@ -62,7 +64,10 @@ def fold(graph_module: fx.GraphModule) -> fx.GraphModule:
             values[node] = node.target(*fx.node.map_arg(node.args, values.__getitem__))  # type: ignore[operator]
     folded: dict[str, torch.Tensor] = {}
     for node in _frontier(values):
-        name = _free_name(sources[node].replace("_hat", ""), folded)
+        name = sources[node].replace("_hat", "")
+        if labels.get(name, node) is not node or (name in sources.values() and values[node] is not raw[name]):
+            name = label_of(node) or sources[node]
+        name = _free_name(name, folded)
         folded[name] = values[node]
         with graph.inserting_before(node):
             replacement = graph.create_node("get_attr", name)

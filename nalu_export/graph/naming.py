@@ -17,8 +17,8 @@ from nalu_export.graph.primitives import BY_FUNCTION
 from nalu_export.nn import ArithmeticLayer
 from nalu_export.nn.parts import arithmetic_parts
 
-# Where forward hands its result back.
-RESULT = "y"
+# What goes into a part, and where forward hands its result back.
+ARGUMENT, RESULT = "x", "y"
 
 
 class Places:
@@ -51,7 +51,9 @@ def label(graph: fx.Graph) -> None:
     primitive; with the path of the layer before it, and a number where a name comes again.
     """
     nodes = list(graph.nodes)
-    taken: set[str] = set()
+    # Names that a file gives to other values: weights, its own input and output, what goes into a part.
+    taken = {str(node.target) for node in nodes if node.op == "get_attr"} | {"input", "output"}
+    taken |= {f"{part}.{ARGUMENT}" for node in nodes if (part := part_of(node))}
     for node, following in zip(nodes, [*nodes[1:], None], strict=True):
         primitive = BY_FUNCTION.get(node.target) if node.op == "call_function" else None
         place = node.meta.pop("place", None)
@@ -61,7 +63,10 @@ def label(graph: fx.Graph) -> None:
         last = following is None or following.meta.get("place") != place
         short = variable if last and variable else primitive.name
         full = f"{path}.{short}" if path else short
-        name = next(n for n in (full, *(f"{full}_{k}" for k in range(2, len(nodes) + 2))) if n not in taken)
+        # What comes out of a part.
+        result = None if _leaves(node) else f"{part_of(node)}.{RESULT}"
+        names = (full, *(f"{full}_{k}" for k in range(2, len(nodes) + len(taken) + 2)))
+        name = next(n for n in names if n not in taken and n != result)
         taken.add(name)
         node.meta["label"] = name
     for node in nodes:
@@ -78,6 +83,11 @@ def label_of(node: fx.Node) -> str | None:
 def part_of(node: fx.Node) -> str | None:
     """Path of the arithmetic part that computes a node; ``None`` outside of all."""
     return node.meta.get("part")
+
+
+def _leaves(node: fx.Node) -> bool:
+    """Whether something outside of the node's part reads it."""
+    return any(part_of(user) != part_of(node) for user in node.users)
 
 
 def formula_of(node: fx.Node) -> str:

@@ -19,7 +19,7 @@ from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Report
 from nalu_export.parity.search import SearchOptions, climb
 from nalu_export.parity.watch import Watch
-from nalu_export.runtimes.base import RunOptions
+from nalu_export.runtimes.base import RunOptions, Runtime, Session
 from nalu_export.weights import Compute
 
 SAMPLES = 1024
@@ -126,6 +126,15 @@ def check_bytes(
         return check.report(missing)
 
 
+def profile_of(runtime: Runtime, session: Session, compute: Compute, *, tf32: bool = False) -> Profile:
+    """The precision in which a runtime computes an artifact whose arithmetic part is ``compute``."""
+    # Eager PyTorch is float32 whatever the artifact computes in; a runtime without float64 can only compute the weights
+    # of a live file the same way.
+    own: Compute = "float32" if runtime.own_weights else compute
+    own_weights = runtime.own_weights or (session.narrows and own == "float32")
+    return Profile(own, own_weights, tf32=tf32 and runtime.tf32, exp_limit=session.exp_limit)
+
+
 class _Check:
     """One check: what was loaded, and what was seen of it so far."""
 
@@ -160,12 +169,8 @@ class _Check:
                     raise
                 missing[name] = str(error).removeprefix(f"{name}: ")
                 continue
-            # Eager PyTorch is float32 whatever the artifact computes in; a runtime without float64 can only compute the
-            # weights of a live file the same way.
-            compute: Compute = "float32" if runtime.own_weights else self._compute
-            own_weights = runtime.own_weights or (session.narrows and compute == "float32")
-            profile = Profile(compute, own_weights, tf32=run.tf32 and runtime.tf32)
-            tolerance = Tolerance(compute, self._options.rtol, self._options.atol, self._options.max_ulp)
+            profile = profile_of(runtime, session, self._compute, tf32=run.tf32)
+            tolerance = Tolerance(profile.compute, self._options.rtol, self._options.atol, self._options.max_ulp)
             self._watches.append(Watch(name, session, profile, tolerance, decisive is None or name in decisive))
         if not self._watches:
             raise RuntimeUnavailableError(f"no runtime is there: {'; '.join(missing.values())}")

@@ -1,6 +1,7 @@
 """How accurate a correct evaluation is: the roundoff of each operation, in one place for every rule."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -26,12 +27,14 @@ class Precision:
         tiny: whatever is smaller may be flushed to zero.
         tf32: whether the factors of matrix products and convolutions are rounded to TF32.
         dtype: type that literals and constants are rounded to.
+        exp_limit: nothing is known of the exp of a larger number.
     """
 
     roundoff: float
     tiny: float
     tf32: bool
     dtype: torch.dtype
+    exp_limit: float = math.inf
 
     @property
     def largest(self) -> float:
@@ -79,16 +82,18 @@ class Profile:
         own_weights: whether effective weights are computed in float32 too, as eager PyTorch does, instead of in
             float64 and rounded once.
         tf32: whether matrix products and convolutions in float32 may use TF32.
+        exp_limit: the largest argument that the runtime's exp takes.
     """
 
     compute: Compute = "float32"
     own_weights: bool = False
     tf32: bool = False
+    exp_limit: float = math.inf
 
     @property
     def outside(self) -> Precision:
         """Of what is not an arithmetic layer."""
-        return TF32 if self.tf32 else FLOAT32
+        return replace(TF32 if self.tf32 else FLOAT32, exp_limit=self.exp_limit)
 
     @property
     def inside(self) -> Precision:

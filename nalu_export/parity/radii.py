@@ -5,6 +5,7 @@ arguments, its own rounding included. Nothing is of first order only: monotone f
 ball. See docs/parity.md for the derivation.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -111,7 +112,8 @@ def _log(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
 
 
 def _exp(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
-    return p.rounded(value, value * torch.expm1(x.radius), EXP)
+    radius = p.rounded(value, value * torch.expm1(x.radius), EXP)
+    return radius if p.exp_limit == math.inf else torch.where(x.value + x.radius > p.exp_limit, torch.inf, radius)
 
 
 def _tanh(p: Precision, value: Tensor, x: Conditioned) -> Tensor:

@@ -1,5 +1,6 @@
 """What a runtime is: a file of this folder whose ``RUNTIME`` runs a batch and says honestly where it ran."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ class Session(ABC):
 
     #: Whether it computes in float32 what this file says is float64, such as the effective weights of a live file.
     narrows: bool = False
+
+    #: The largest argument that its float32 Exp takes; past it there may be an infinity where float32 still has numbers.
+    exp_limit: float = math.inf
 
     @abstractmethod
     def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
