@@ -36,8 +36,9 @@ def cut_out(proto: onnx.ModelProto, path: str) -> bytes | None:
     for node in nodes:
         for names in (node.input, node.output):
             names[:] = [name.removeprefix(f"{path}.") for name in names]
+    # Two axes of any size, because that is how it will be run; OpenVINO refuses an input of unknown rank.
     ends = [
-        helper.make_tensor_value_info(name.removeprefix(f"{path}."), onnx.TensorProto.FLOAT, None)
+        helper.make_tensor_value_info(name.removeprefix(f"{path}."), onnx.TensorProto.FLOAT, ["batch", None])
         for name in (start, end)
     ]
     part = helper.make_graph(nodes, path, ends[:1], ends[1:], tensors)

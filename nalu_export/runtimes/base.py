@@ -41,7 +41,7 @@ class Session(ABC):
     #: Whether it computes in float32 what this file says is float64, such as the effective weights of a live file.
     narrows: bool = False
 
-    #: The largest argument that its float32 Exp takes; past it there may be an infinity where float32 still has numbers.
+    #: The largest argument of its float32 Exp; past it there may be an infinity where float32 still has numbers.
     exp_limit: float = math.inf
 
     @abstractmethod
