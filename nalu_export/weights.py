@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import fx, nn
 
-from nalu_export.graph import PRIMITIVES, primitive_of, trace
+from nalu_export.graph import PRIMITIVES, label_of, primitive_of, trace
 from nalu_export.graph.trace import constant
 
 Weights = Literal["folded", "live"]
@@ -52,7 +52,7 @@ def fold(graph_module: fx.GraphModule) -> fx.GraphModule:
     source. Raw parameters that nothing else reads are gone afterwards.
     """
     graph = graph_module.graph
-    labels = {label_of(node): node for node in graph.nodes}
+    taken = {str(node.target) if node.op == "get_attr" else label_of(node): node for node in graph.nodes}
     values: dict[fx.Node, torch.Tensor] = {}
     sources: dict[fx.Node, str] = {}
     for node in _parameter_nodes(graph):
@@ -65,7 +65,7 @@ def fold(graph_module: fx.GraphModule) -> fx.GraphModule:
     folded: dict[str, torch.Tensor] = {}
     for node in _frontier(values):
         name = sources[node].replace("_hat", "")
-        if labels.get(name, node) is not node or (name in sources.values() and values[node] is not raw[name]):
+        if taken.get(name, node) is not node:
             name = label_of(node) or sources[node]
         name = _free_name(name, folded)
         folded[name] = values[node]

@@ -43,7 +43,7 @@ def test_it_folds(tmp_path: Path) -> None:
     layer = ToyMultiplier(5, 3)
     artifact = nalu_export.export(layer, tmp_path / "toy.onnx")
     held = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(artifact.path).graph.initializer}
-    np.testing.assert_array_equal(held["w"], torch.clamp(layer.w, 0.0, 1.0).detach().numpy())
+    np.testing.assert_array_equal(held["W"], torch.clamp(layer.w, 0.0, 1.0).detach().numpy())
     folded = [name for name, value in held.items() if value.shape == (3, 5)]
     assert len(folded) == 2  # W and 1 − W
     assert not [node.op_type for node in onnx.load(artifact.path).graph.node if node.op_type in ("Max", "Min", "Sub")]

@@ -17,8 +17,10 @@ from nalu_export.graph.primitives import BY_FUNCTION
 from nalu_export.nn import ArithmeticLayer
 from nalu_export.nn.parts import arithmetic_parts
 
-# What goes into a part, and where forward hands its result back.
-ARGUMENT, RESULT = "x", "y"
+# Where forward hands its result back.
+RESULT = "y"
+# What a file calls the values around a part, or around the whole where it is one part.
+EDGES = ("x", "input", "output")
 
 
 class Places:
@@ -51,9 +53,9 @@ def label(graph: fx.Graph) -> None:
     primitive; with the path of the layer before it, and a number where a name comes again.
     """
     nodes = list(graph.nodes)
-    # Names that a file gives to other values: weights, its own input and output, what goes into a part.
-    taken = {str(node.target) for node in nodes if node.op == "get_attr"} | {"input", "output"}
-    taken |= {f"{part}.{ARGUMENT}" for node in nodes if (part := part_of(node))}
+    # Names that a file gives to other values: weights, and what goes into it or into a part and comes out.
+    taken = {str(node.target) for node in nodes if node.op == "get_attr"}
+    taken |= {_in_part(node, edge) for node in nodes if part_of(node) is not None for edge in EDGES}
     for node, following in zip(nodes, [*nodes[1:], None], strict=True):
         primitive = BY_FUNCTION.get(node.target) if node.op == "call_function" else None
         place = node.meta.pop("place", None)
@@ -63,16 +65,19 @@ def label(graph: fx.Graph) -> None:
         last = following is None or following.meta.get("place") != place
         short = variable if last and variable else primitive.name
         full = f"{path}.{short}" if path else short
-        # What comes out of a part.
-        result = None if _leaves(node) else f"{part_of(node)}.{RESULT}"
+        result = None if _leaves(node) else _in_part(node, RESULT)
         names = (full, *(f"{full}_{k}" for k in range(2, len(nodes) + len(taken) + 2)))
         name = next(n for n in names if n not in taken and n != result)
         taken.add(name)
         node.meta["label"] = name
-    for node in nodes:
-        if "label" in node.meta:
-            node.meta["formula"] = _formula(node)
-            node._rename(node.meta["label"].replace(".", "_"))
+    named = [node for node in nodes if "label" in node.meta]
+    for node in named:
+        node.meta["formula"] = _formula(node)
+        # Or a name that fx made up, exp_2, would keep the label exp_2 from another node.
+        graph._graph_namespace._used_names.discard(node.name)
+        node.name = ""
+    for node in named:
+        node._rename(node.meta["label"].replace(".", "_"))
 
 
 def label_of(node: fx.Node) -> str | None:
@@ -83,6 +88,11 @@ def label_of(node: fx.Node) -> str | None:
 def part_of(node: fx.Node) -> str | None:
     """Path of the arithmetic part that computes a node; ``None`` outside of all."""
     return node.meta.get("part")
+
+
+def _in_part(node: fx.Node, name: str) -> str:
+    part = part_of(node)
+    return f"{part}.{name}" if part else name
 
 
 def _leaves(node: fx.Node) -> bool:
