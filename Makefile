@@ -1,6 +1,6 @@
 # `make demo` and `make test` work on a fresh machine: each first creates .venv from constraints.txt.
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench cuda clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -27,6 +27,11 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run.py
+
+# On a machine with an NVIDIA GPU; on any other it ends with exit code 3 and writes nothing.
+cuda: $(STAMP)
+	$(BIN)/python -m pytest -m cuda -rs
+	$(BIN)/python benchmarks/cuda.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
