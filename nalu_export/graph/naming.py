@@ -70,14 +70,25 @@ def label(graph: fx.Graph) -> None:
         name = next(n for n in names if n not in taken and n != result)
         taken.add(name)
         node.meta["label"] = name
-    named = [node for node in nodes if "label" in node.meta]
-    for node in named:
-        node.meta["formula"] = _formula(node)
-        # Or a name that fx made up, exp_2, would keep the label exp_2 from another node.
+    for node in nodes:
+        if "label" in node.meta:
+            node.meta["formula"] = _formula(node)
+    _rename(graph)
+
+
+def _rename(graph: fx.Graph) -> None:
+    """Labels first: fx made up exp_2 for another node, and w for the parameter W."""
+    named = [node for node in graph.nodes if "label" in node.meta]
+    others = [node for node in graph.nodes if node.op in ("get_attr", "call_function") and node not in named]
+    wanted = [
+        *((node, node.meta["label"].replace(".", "_")) for node in named),
+        *((node, node.name) for node in others),
+    ]
+    for node, _ in wanted:
         graph._graph_namespace._used_names.discard(node.name)
         node.name = ""
-    for node in named:
-        node._rename(node.meta["label"].replace(".", "_"))
+    for node, name in wanted:
+        node._rename(name)
 
 
 def label_of(node: fx.Node) -> str | None:
