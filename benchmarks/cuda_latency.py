@@ -193,6 +193,7 @@ def _bound(session: Any, binding: Any, out: Any, options: Any) -> Side:
 
     def result() -> Array:
         run()
+        run()  # where the first one captures a graph, this one replays it
         binding.synchronize_outputs()
         array: Array = out.numpy()
         return array

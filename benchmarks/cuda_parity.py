@@ -233,9 +233,9 @@ def files_section(found: Found, setup: Setup, *, quick: bool) -> Section:
         title="Files: largest error over its bound",
         method=(
             f"The check of docs/parity.md: every family of inputs, {SAMPLES[quick]} samples of each (images: 48, of "
-            f"five sizes), batches of 1, 2 and the rest, {SEARCH[quick]} generations of search; TF32 "
-            "off. Weights and values inside must hold too and are named where they do not. A cell gives the verdict, the largest error as share of its bound with the family "
-            "where it is, and the largest E of all families. "
+            f"five sizes), batches of 1, 2 and the rest, {SEARCH[quick]} generations of search; TF32 off. Weights and "
+            "values inside must hold too and are named where they do not. A cell gives the verdict, the largest error "
+            "as share of its bound with the family where it is, and the largest E of all families. "
             f"{setup.eager} runs the model and not the file, so it stands in the first row of each model."
         ),
         header=("model", "weights", "compute", *setup.names),
