@@ -41,6 +41,10 @@ ALLOWED: dict[str, set[str]] = {
         "formats", "runtimes", "parity", "artifact", "exporting", "checking", "inspecting", "files", "inputs",
         "reports", "__init__",
     },
+    "testing": {
+        "checking", "exporting", "checkpoints", "artifact", "inputs", "files", "formats", "reports", "parity", "cli",
+        "__init__",
+    },
     "__main__": {"cli"},
 }  # fmt: skip
 

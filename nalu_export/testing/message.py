@@ -1,0 +1,133 @@
+"""The text of a failed assertion: what broke where, in a few lines."""
+
+import math
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nalu_export.cli.text import printable
+from nalu_export.parity import Report
+from nalu_export.parity.report import Row, Worst
+
+# More says nothing new; the whole table is in the section "parity" and in the reports of `nalu-export check`.
+FAMILIES = 3
+VALUES = 8
+MISSING_FILE = "pass save_to=FOLDER (the fixture `parity` does) to keep the worst inputs, then run replay=FILE"
+
+
+@dataclass(frozen=True)
+class Files:
+    """What there is to run the check again.
+
+    Attributes:
+        model: path of the model, ``None`` for a module in memory.
+        artifact: path of the file, ``None`` where it was in memory only.
+        worst: path of the worst inputs.
+    """
+
+    model: Path | None
+    artifact: Path | None
+    worst: Path | None
+
+
+def message(report: Report, files: Files) -> str:
+    """The runtimes that failed, each with its worst families, its first wrong value and its worst input."""
+    subject = report.subject
+    failed = [runtime.name for runtime in report.runtimes if _failed(report, runtime.name)]
+    lines = [
+        f"{', '.join(failed)}: does not compute what the model computes" if failed else "nothing was compared",
+        f"  model {subject['model']}, file {subject['artifact']}",
+        f"  {subject['format']}, {subject['weights']} weights, {subject['compute']}; seed {report.seed}; allowed: "
+        + ("the bound of a correct evaluation" if report.verdict == "bound" else report.verdict),
+    ]
+    for name in failed:
+        lines += _runtime(report, name)
+    lines += ["", *_replay(failed, files)]
+    return "\n".join(printable(line) for line in lines)
+
+
+def _failed(report: Report, runtime: str) -> list[Row]:
+    """Rows of one runtime that failed, worst first, outputs before what was seen inside."""
+    rows = [row for row in report.decisive if row.runtime == runtime and not row.passed]
+    by_bound = report.verdict == "bound"
+    return sorted(rows, key=lambda row: (not row.problem, by_bound and row.max_e == 0, -_badness(row, by_bound)))
+
+
+def _badness(row: Row, by_bound: bool) -> float:
+    return row.max_ratio if by_bound else row.max_ulp_torch
+
+
+def _runtime(report: Report, name: str) -> list[str]:
+    rows = _failed(report, name)
+    count = sum(row.runtime == name for row in report.rows)
+    lines = ["", f"{name}: wrong on {len(rows)} of {count} input families"]
+    lines += [f"  inputs {row.family}: {_what(row, report)}" for row in rows[:FAMILIES]]
+    if len(rows) > FAMILIES:
+        lines.append(f"  and {', '.join(row.family for row in rows[FAMILIES:])}")
+    lines += [f"  {found}" for found in report.breaks if found.runtime == name and str(found)]
+    for worst in report.worst:
+        if worst.runtime == name:
+            lines += _worst(worst)
+    return lines
+
+
+def _what(row: Row, report: Report) -> str:
+    if row.problem:
+        return row.problem
+    if row.nonfinite_mismatches:
+        wrong = f"{row.nonfinite_mismatches} of {row.outputs} outputs"
+        return f"{wrong} are NaN or infinite where they should not be, or the reverse"
+    if row.wrong_zeros:
+        return f"{row.wrong_zeros} of {row.outputs} outputs are zeros of the wrong sign"
+    if report.verdict != "bound":
+        return f"{row.max_ulp_torch} ULP from PyTorch, {row.max_ulp} from float64"
+    parts = [f"error is {row.max_ratio:.3g} × its bound"]
+    if row.max_e:
+        parts += [f"E {row.max_e:.3g}", f"{row.max_ulp} ULP"]
+    return ", ".join(parts)
+
+
+def _worst(worst: Worst) -> list[str]:
+    """The worst input and its worst output."""
+    with np.errstate(all="ignore"):
+        error = np.abs(worst.out.astype(np.float64) - worst.reference) / worst.bound
+    flat = np.where(np.isnan(error), np.where(np.isnan(worst.out), np.inf, 0.0), error).ravel()
+    index = int(flat.argmax()) if flat.size else 0
+    place = ", ".join(str(axis) for axis in np.unravel_index(index, worst.out.shape))
+    out, single = worst.out.ravel()[index], worst.torch.ravel()[index]
+    reference, bound = float(worst.reference.ravel()[index]), float(worst.bound.ravel()[index])
+    return [
+        f"  worst input ({worst.family}): {_shortened(worst.x)}",
+        f"    output[{place}] is {_exact(out)}, expected {reference:.9g} ± {bound:.2g}; PyTorch gives {_exact(single)}",
+    ]
+
+
+def _shortened(x: NDArray[np.float32]) -> str:
+    """The first values, and what the others are like."""
+    shown = ", ".join(_exact(value) for value in x.ravel()[:VALUES])
+    if x.size <= VALUES:
+        return f"[{shown}]"
+    shape = "×".join(str(size) for size in x.shape)
+    return f"[{shown}, …] {shape} values from {_exact(x.min())} to {_exact(x.max())}"
+
+
+def _exact(value: np.floating) -> str:
+    """The shortest text that reads back as the same float32."""
+    number = float(value)
+    if not math.isfinite(number):
+        return str(number)
+    return str(np.float32(value)).removesuffix(".0")
+
+
+def _replay(runtimes: list[str], files: Files) -> list[str]:
+    if files.worst is None:
+        return [f"replay: {MISSING_FILE}"]
+    if files.model is not None and files.artifact is not None:
+        chosen = [word for name in runtimes for word in ("--runtime", name)]
+        command = ["nalu-export", "check", str(files.model), str(files.artifact), *chosen]
+        return [f"replay: {shlex.join([*command, '--replay', str(files.worst)])}"]
+    names = runtimes[0] if len(runtimes) == 1 else runtimes
+    return [f"replay: assert_parity(model, {str(files.artifact)!r}, {names!r}, replay={str(files.worst)!r})"]

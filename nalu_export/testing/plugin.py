@@ -1,0 +1,106 @@
+"""The pytest plugin: fixture ``parity``, options, and a section with the whole table where an assertion failed.
+
+Torch is imported when a test first asks for the fixture, not when pytest starts.
+"""
+
+import io
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from nalu_export.testing.errors import ParityAssertionError
+
+if TYPE_CHECKING:
+    import os
+
+    from nalu_export.artifact import Artifact
+    from nalu_export.parity import Report
+    from nalu_export.testing.assertion import Source
+
+OPTIONS = {
+    "seed": (0, 2**32 - 1, "Seed of the inputs of the fixture parity; by default 0."),
+    "samples": (1, 10**6, "Samples of each input family of the fixture parity; by default 1024, for images 48."),
+}
+WIDTH = 100
+
+
+class Parity:
+    """What the fixture gives: :func:`nalu_export.testing.assert_parity` with defaults of this test run."""
+
+    def __init__(self, folder: Path, defaults: dict[str, int]) -> None:
+        self._folder, self._defaults = folder, defaults
+
+    def __call__(
+        self,
+        model: "Source",
+        artifact: "Artifact | str | os.PathLike[str] | None" = None,
+        /,
+        runtimes: Sequence[str] | str | None = None,
+        **options: Any,
+    ) -> "Report":
+        """Assert parity; see there. Worst inputs go into the test's ``tmp_path`` unless ``save_to`` is given."""
+        __tracebackhide__ = True
+        from nalu_export.testing.assertion import assert_parity
+
+        settings: dict[str, Any] = {"save_to": self._folder} | self._defaults | options
+        return assert_parity(model, artifact, runtimes, **settings)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--parity-seed``, ``--parity-samples``, and the same as ini options."""
+    group = parser.getgroup("parity", "parity of exported models (nalu_export)")
+    for name, (_, _, text) in OPTIONS.items():
+        group.addoption(f"--parity-{name}", metavar="N", help=text)
+        parser.addini(f"parity_{name}", text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a bad option before the first test."""
+    _defaults(config)
+
+
+def _defaults(config: pytest.Config) -> dict[str, int]:
+    """The command line before the ini file."""
+    found: dict[str, int] = {}
+    for name, (low, high, _) in OPTIONS.items():
+        text = config.getoption(f"parity_{name}")
+        where = f"--parity-{name}"
+        if text is None:
+            text, where = config.getini(f"parity_{name}"), f"parity_{name}"
+        if text in (None, ""):
+            continue
+        if not str(text).isdecimal() or not low <= int(text) <= high:
+            raise pytest.UsageError(f"{where} is {text!r}; it must be a number from {low} to {high}")
+        found[name] = int(text)
+    return found
+
+
+@pytest.fixture
+def parity(tmp_path: Path, pytestconfig: pytest.Config) -> Parity:
+    """Assert that an exported file computes what a model computes: ``parity(model)``, ``parity(model, "model.onnx")``.
+
+    The arguments are those of ``nalu_export.testing.assert_parity``. The worst inputs of a failure are kept in
+    ``tmp_path``; seed and samples come from ``--parity-seed`` and ``--parity-samples``.
+    """
+    return Parity(tmp_path, _defaults(pytestconfig))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """The table of every family and runtime below the failure."""
+    report = yield
+    if call.excinfo is not None and isinstance(call.excinfo.value, ParityAssertionError):
+        report.sections.append(("parity", _table(call.excinfo.value.report)))
+    return report
+
+
+def _table(report: "Report") -> str:
+    from rich.console import Console
+
+    from nalu_export.cli.show_report import show_report
+
+    text = io.StringIO()
+    show_report(Console(file=text, width=WIDTH, no_color=True, highlight=False, emoji=False), report)
+    return text.getvalue()

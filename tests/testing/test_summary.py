@@ -1,0 +1,79 @@
+"""nalu_export.testing.summary: Markdown from a JSON report."""
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from nalu_export.testing.summary import main, markdown
+
+
+def row(family: str = "zeros", runtime: str = "r", **other: Any) -> dict[str, Any]:
+    numbers = {"max_ratio": 0.25, "max_e": 1.5, "passed": True, "problem": ""}
+    return {"runtime": runtime, "family": family} | numbers | other
+
+
+def report(*rows: dict[str, Any], passed: bool = True, decisive: bool = True, **missing: str) -> dict[str, Any]:
+    names = dict.fromkeys(row["runtime"] for row in rows)
+    return {
+        "passed": passed,
+        "summary": "so it is",
+        "subject": {"model": "m.pt", "artifact": "a.onnx"},
+        "runtimes": [{"name": name, "decisive": decisive} for name in names],
+        "rows": list(rows),
+        "missing": missing,
+    }
+
+
+def test_a_pass() -> None:
+    assert markdown(
+        report(row(), row("ones", max_ratio=0.5), row("inside", max_ratio=0.9, max_e=0.0), tract="gone")
+    ) == (
+        "### Parity: passed\n\na.onnx against m.pt: so it is\n\n"
+        "| runtime | worst inputs | error / bound | E | verdict |\n|---|---|--:|--:|---|\n"
+        "| r | ones | 0.5 | 1.5 | passed |\n| tract | | | | not run: gone |\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"max_ratio": "inf", "max_e": "nan"}, "| r | bad | inf | nan | **FAILED** |"),
+        ({"max_ratio": 0.1}, "| r | bad | 0.1 | 1.5 | **FAILED** |"),
+        ({"problem": "no | such\nshape"}, r"| r | bad | 0.25 | 1.5 | **FAILED** no \| such\\nshape |"),
+    ],
+)
+def test_a_failure_comes_before_what_is_near_its_bound(changes: dict[str, Any], line: str) -> None:
+    found = markdown(report(row(max_ratio=0.9), row("bad", passed=False, **changes), passed=False)).splitlines()
+    assert found[0] == "### Parity: FAILED"
+    assert found[-1] == line
+
+
+def test_what_does_not_decide_says_so() -> None:
+    assert (
+        markdown(report(row(), decisive=False)).splitlines()[-1]
+        == "| r | zeros | 0.25 | 1.5 | passed, for comparison |"
+    )
+
+
+def test_names_are_text() -> None:
+    evil = "<img src=x> `a` | [b](c) @all $x$ &amp; \x1b\n" + "y" * 500
+    found = markdown(report(row(evil), **cast("Any", {evil: evil})) | {"subject": {"model": evil, "artifact": evil}})
+    assert "<" not in found
+    assert "\x1b" not in found
+    assert r"&lt;img src=x> \`a\` \| \[b\]\(c\) \@all \$x\$ &amp;amp; \\x1b\\n" in found
+    assert "y" * 201 not in found
+    assert len(found.splitlines()) == 8
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+    import sys
+
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    (tmp_path / "r.json").write_text(json.dumps(report(row("größe"))), encoding="utf-8")
+    assert main([str(tmp_path / "r.json")]) == 0
+    stream.flush()
+    assert "größe" in stream.buffer.getvalue().decode()
