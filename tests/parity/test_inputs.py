@@ -3,55 +3,134 @@
 import numpy as np
 import pytest
 
-from nalu_export.parity.inputs import FAMILIES, Draw, draw, shares
+from nalu_export.parity.inputs import FAMILIES, Array, Draw, draw, shares
+
+TINY = float(np.finfo(np.float32).tiny)
 
 
 def _by_family(shape: tuple[int, ...] = (6,), samples: int = 200, seed: int = 0) -> dict[str, Draw]:
     return {drawn.family: drawn for drawn in draw([shape], samples, seed)}
 
 
-def test_families_cover_what_parity_promises() -> None:
-    found = {family: drawn.x for family, drawn in _by_family().items()}
-    assert set(found) == set(FAMILIES)
-    magnitudes = {family: np.abs(x[x != 0]) for family, x in found.items()}
-    assert found["0.1..1"].min() >= 0.1
-    assert found["0.1..1"].max() <= 1.0
-    assert found["1e3..1e4"].min() >= 1e3
-    assert 5e6 < found["1..1e7"].max() <= 1e7
-    assert found["-10..10"].min() < -9
-    assert 0.2 < (found["zeros"] == 0).mean() < 0.6
-    assert (found["zeros"][0] == 0).all()
-    assert (found["zeros"][:, 0] == 0).all()
+@pytest.fixture(scope="module")
+def found() -> dict[str, Array]:
+    return {family: drawn.x for family, drawn in _by_family().items()}
+
+
+def _sizes(x: Array) -> Array:
+    """Of what is not zero."""
+    found: Array = np.abs(x[x != 0])
+    return found
+
+
+def test_every_family_is_drawn_in_order(found: dict[str, Array]) -> None:
+    assert list(found) == list(FAMILIES)
+    assert {x.shape for x in found.values()} == {(200, 6)}
+
+
+@pytest.mark.parametrize(("family", "low", "high"), [("0.1..1", 0.1, 1.0), ("1..10", 1.0, 10.0), ("1e3..1e4", 1e3, 1e4), ("-10..10", -10, 10)])  # fmt: skip # noqa: E501
+def test_a_range_is_filled(found: dict[str, Array], family: str, low: float, high: float) -> None:
+    x = found[family]
+    assert low * (1 - 1e-7 * np.sign(low)) <= x.min() < low + 0.02 * (high - low)
+    assert high - 0.02 * (high - low) < x.max() <= high
+
+
+def test_decades_belong_to_samples(found: dict[str, Array]) -> None:
+    x = found["1..1e7"]
+    assert 5e6 < x.max() <= 1e7
+    assert x.min() < 10
+    assert (x.max(axis=1) / x.min(axis=1) <= 10.001).all()
+
+
+def test_zeros_of_both_signs(found: dict[str, Array]) -> None:
+    x = found["zeros"]
+    assert 0.2 < (x == 0).mean() < 0.6
+    assert (x[0] == 0).all()
+    assert not np.signbit(x[0]).any()
+    assert (x[:, 0] == 0).all()
+    negative = np.signbit(x) & (x == 0)
+    assert negative.any()
+    assert negative.sum() < (x == 0).sum() / 2
+    assert (x >= 0).all()
+
+
+def test_ones(found: dict[str, Array]) -> None:
     assert set(np.unique(found["ones"])) == {-1.0, 1.0}
     assert (found["ones"][0] == 1).all()
-    assert magnitudes["mixed 1e±7"].max() / magnitudes["mixed 1e±7"].min() > 1e12
-    assert found["mixed 1e±7"].min() < 0
-    subnormal = magnitudes["subnormal"]
-    assert (subnormal < np.finfo(np.float32).tiny).any()
-    assert subnormal.max() < 1e-36
+
+
+def test_mixed_magnitudes(found: dict[str, Array]) -> None:
+    for family in ("mixed 1e±7", "mixed, zeros"):
+        sizes = _sizes(found[family])
+        assert sizes.max() / sizes.min() > 1e12
+        assert 0.99e-7 <= sizes.min() < sizes.max() <= 1.01e7
+        assert found[family].min() < 0 < found[family].max()
+    assert (found["mixed 1e±7"] != 0).all()
+    assert 0.2 < (found["mixed, zeros"] == 0).mean() < 0.4
+
+
+def test_one_feature_alone(found: dict[str, Array]) -> None:
+    """Every sample has one feature of any size; the others are all 0 or all 1."""
+    x = found["one feature"]
+    rest = np.arange(len(x)) % 2
+    assert ((x == rest[:, None]).sum(axis=1) >= 5).all()
+    assert {0.0, 1.0} == {float(value) for value in rest}
+    other = x[x != rest[:, None]]
+    assert other.min() < -1e3
+    assert np.abs(other).min() < 1e-3
+
+
+def test_one_feature_of_one(found: dict[str, Array]) -> None:
+    x = _by_family((1,))["one feature"].x
+    assert len(np.unique(x)) > 100
+
+
+def test_the_smallest_numbers(found: dict[str, Array]) -> None:
+    tiny, subnormal = _sizes(found["tiny"]), _sizes(found["subnormal"])
+    assert 0.99e-38 <= tiny.min() < 1e-36
+    assert 1e-9 < tiny.max() <= 1.01e-7
+    assert (subnormal < TINY).any()
+    assert (subnormal >= TINY).any()
+    assert subnormal.max() < 4 * TINY
+    assert (found["tiny"] < 0).any()
+    assert (found["subnormal"] < 0).any()
 
 
 def test_inputs_are_float32_and_finite() -> None:
-    for drawn in draw([(3,), (1, 4, 5)], 10, 0):
+    for drawn in draw([(3,), (1, 4, 5)], 10, 0, [(-3e38, 3e38)]):
         assert drawn.x.dtype == np.float32
         assert np.isfinite(drawn.x).all()
+
+
+def test_ranges_are_more_families() -> None:
+    found = {drawn.family: drawn.x for drawn in draw([(4,)], 100, 0, [(-2.5, 1e6), (3.0, 3.0)])}
+    assert list(found) == [*FAMILIES, "-2.5..1e+06", "3..3"]
+    assert found["-2.5..1e+06"].min() >= -2.5
+    assert found["-2.5..1e+06"].max() > 9e5
+    assert set(found["3..3"].ravel()) == {3.0}
+
+
+def test_ranges_leave_the_families_as_they_were() -> None:
+    for plain, more in zip(draw([(4,)], 20, 0), draw([(4,)], 20, 0, [(0.0, 1.0)]), strict=False):
+        np.testing.assert_array_equal(plain.x, more.x)
 
 
 def test_a_seed_is_an_input_set() -> None:
     first, again, other = _by_family(seed=3), _by_family(seed=3), _by_family(seed=4)
     for family in FAMILIES:
         np.testing.assert_array_equal(first[family].x, again[family].x)
-        if family != "ones":
-            assert not np.array_equal(first[family].x, other[family].x)
+        assert not np.array_equal(first[family].x, other[family].x)
 
 
 @pytest.mark.parametrize(("samples", "batches"), [(1, [1]), (2, [1, 1]), (3, [1, 2]), (50, [1, 2, 47])])
 def test_batches_are_one_two_and_the_rest(samples: int, batches: list[int]) -> None:
     for drawn in _by_family(samples=samples).values():
         assert [len(x) for x in drawn.batches] == batches
+        np.testing.assert_array_equal(np.concatenate(drawn.batches), drawn.x)
 
 
 def test_shapes_share_the_samples() -> None:
     sizes = [drawn.x.shape for drawn in draw([(1, 4, 4), (1, 5, 7)], 7, 0)][:2]
     assert sizes == [(3, 1, 4, 4), (4, 1, 5, 7)]
     assert shares(2, 5) == [1, 1, 1, 1, 1]
+    assert shares(48, 5) == [9, 9, 10, 10, 10]

@@ -1,20 +1,34 @@
-"""nalu_export.parity.report: the verdict and its JSON."""
+"""nalu_export.parity.report: the verdict, its JSON, and one line that says what is wrong."""
 
 import json
 import math
+import re
+from typing import Any
 
+import numpy as np
 import pytest
 
-from nalu_export.parity.comparison import Comparison, Tolerance
-from nalu_export.parity.report import Report, Row, merge
+from nalu_export.parity.comparison import Comparison, Samples
+from nalu_export.parity.report import SCHEMA, Break, Curve, Report, Row, RuntimeInfo, Worst, merge
 
 
-def _row(runtime: str = "r", *, passed: bool = True, max_e: float = 1.0, bad: int = 0, problem: str = "") -> Row:
-    return Row(runtime, "zeros", 3, max_e, 5.0, 1, 2, bad, 0, passed, problem)
+def _row(runtime: str = "r", family: str = "zeros", *, passed: bool = True, **more: Any) -> Row:
+    found: dict[str, Any] = {
+        "samples": 3, "outputs": 6, "max_ratio": 0.25, "max_e": 1.25, "max_ulp": 1, "max_ulp_torch": 2,
+        "nonfinite_mismatches": 0, "wrong_zeros": 0, "undetermined": 0,
+    }  # fmt: skip
+    return Row(runtime, family, passed=passed, **found | more)
 
 
-def _report(*rows: Row, decisive: tuple[str, ...] = ("r",), rtol: float | None = None) -> Report:
-    return Report(rows, {"r": "here"}, decisive, 0, rtol)
+def _info(name: str = "r", *, decisive: bool = True) -> RuntimeInfo:
+    return RuntimeInfo(name, "here", {"library": "l 1"}, decisive)
+
+
+def _report(*rows: Row, runtimes: tuple[RuntimeInfo, ...] = (_info(),), verdict: str = "bound", **more: Any) -> Report:
+    return Report(rows, runtimes, verdict, 0, **more)
+
+
+OTHER = _info("other", decisive=False)
 
 
 @pytest.mark.parametrize(
@@ -22,45 +36,122 @@ def _report(*rows: Row, decisive: tuple[str, ...] = ("r",), rtol: float | None =
     [
         (_report(_row()), True),
         (_report(_row(), _row(passed=False)), False),
-        (_report(_row(), _row("other", passed=False)), True),
+        (_report(_row(), _row("other", passed=False), runtimes=(_info(), OTHER)), True),
         (_report(), False),
-        (_report(_row("other")), False),
+        (_report(runtimes=()), False),
+        (_report(_row("other"), runtimes=(OTHER,)), False),
+        (_report(_row("other"), runtimes=(_info(), OTHER)), False),
+        # Every runtime that decides has to have compared something.
+        (_report(_row(), runtimes=(_info(), _info("second"))), False),
+        (_report(_row(), _row("second"), runtimes=(_info(), _info("second"))), True),
+        (_report(_row(undetermined=6)), False),
+        (_report(_row(undetermined=5)), True),
+        (_report(_row(undetermined=6), _row(family="ones")), True),
+        (_report(_row(outputs=0)), False),
     ],
 )
-def test_only_decisive_rows_decide_and_none_is_no_pass(report: Report, passed: bool) -> None:
+def test_only_decisive_rows_decide_and_nothing_compared_is_no_pass(report: Report, passed: bool) -> None:
     assert report.passed is passed
 
 
-def test_json_knows_no_infinity() -> None:
-    found = json.loads(json.dumps(_report(_row(passed=False, max_e=math.inf)).to_dict(), allow_nan=False))
-    assert found["passed"] is False
-    assert found["rows"][0]["max_e"] is None
-    assert found["runtimes"] == {"r": "here"}
+def test_the_decisive_rows_are_those_of_decisive_runtimes() -> None:
+    rows = (_row(), _row("other"), _row(family="ones"))
+    assert _report(*rows, runtimes=(_info(), OTHER)).decisive == (rows[0], rows[2])
+
+
+BREAK = Break("r", "layers.0.m", "exp(linear)", (0, 2), 1.5, 1.25, 1e-7)
 
 
 @pytest.mark.parametrize(
-    ("row", "text"),
+    ("report", "text"),
     [
-        (_row(max_e=1.25), r"largest E 1.2 \(r, inputs zeros\), allowed 5"),
-        (_row(passed=False, max_e=8.0), r"r on inputs zeros: E is 8, allowed 5"),
-        (_row(passed=False, bad=7), r"r on inputs zeros: 7 outputs are NaN or infinite where they should not be"),
-        (_row(passed=False, problem="it broke"), r"r on inputs zeros: it broke"),
+        (_report(_row()), r"largest error is 25% of its bound, E 1.2 \(r, inputs zeros\)"),
+        (_report(_row(), _row(family="ones", max_ratio=0.5)), r"largest error is 50% of its bound, .*, inputs ones\)"),
+        (_report(_row(), _row(family="values inside", max_ratio=0.9, max_e=0.0)), "largest error is 25% of .*"),
+        (_report(_row(undetermined=6)), "nothing was compared"),
+        (_report(), "nothing was compared"),
+        (_report(_row(passed=False, max_ratio=8.0, max_e=9.5)), "r on inputs zeros: .* is 8 times its bound, E 9.5"),
+        (_report(_row(passed=False, max_ratio=math.inf)), "r on inputs zeros: .* is inf times its bound, E 1.25"),
+        (
+            _report(_row(passed=False, nonfinite_mismatches=7, wrong_zeros=2)),
+            "r on inputs zeros: NaN or infinity, or a number where one should be, in 7 outputs",
+        ),
+        (_report(_row(passed=False, wrong_zeros=2)), "r on inputs zeros: a zero of the wrong sign in 2 outputs"),
+        (
+            _report(_row(passed=False), verdict="rtol 0.1, atol 0 from PyTorch"),
+            "r on inputs zeros: 2 ULP from PyTorch, 1 from float64; allowed: rtol 0.1, atol 0 from PyTorch",
+        ),
+        (_report(_row(passed=False, problem="it broke", nonfinite_mismatches=7)), "r on inputs zeros: it broke"),
+        (
+            _report(_row(passed=False, max_ratio=8.0), breaks=(Break("other", "a"), BREAK)),
+            r"r on inputs zeros: the error is 8 times its bound, E 1.25; first wrong value: layers.0.m\[0, 2\] = "
+            r"exp\(linear\) is 1.5, expected 1.25 ± 1e-07",
+        ),
+        (
+            _report(_row(passed=False, max_ratio=8.0), breaks=(Break("r", reason="cannot be read"),)),
+            "r on inputs zeros: the error is 8 times its bound, E 1.25",
+        ),
     ],
-)
-def test_the_summary_says_what_is_worst(row: Row, text: str) -> None:
-    import re
+)  # fmt: skip
+def test_the_summary_says_what_is_worst(report: Report, text: str) -> None:
+    assert re.fullmatch(text, report.summary())
+    assert "\n" not in report.summary()
 
-    assert re.match(text, _report(row).summary())
+
+def test_a_problem_is_worse_than_nan_which_is_worse_than_a_zero_and_an_error() -> None:
+    rows = [
+        _row(family="error", passed=False, max_ratio=1e9),
+        _row(family="zero", passed=False, wrong_zeros=1, max_ratio=math.inf),
+        _row(family="nan", passed=False, nonfinite_mismatches=1, max_ratio=math.inf),
+        _row(family="problem", passed=False, problem="shape", max_ratio=math.inf),
+    ]
+    for count, family in ((1, "error"), (2, "zero"), (3, "nan"), (4, "problem")):
+        assert _report(*rows[:count]).summary().startswith(f"r on inputs {family}: ")
 
 
-def test_the_summary_of_a_comparison_with_pytorch_counts_steps() -> None:
-    assert "2 float32 steps from PyTorch" in _report(_row(passed=False), rtol=1e-6).summary()
+def test_a_break_says_where_and_what() -> None:
+    assert str(BREAK) == "first wrong value: layers.0.m[0, 2] = exp(linear) is 1.5, expected 1.25 ± 1e-07"
+    assert str(Break("r", "w", "weight", (), 1.0, 2.0, 0.0)) == "first wrong value: w = weight is 1, expected 2 ± 0"
+    assert str(Break("r", reason="no values")) == "no values"
+
+
+def test_json_knows_no_infinity() -> None:
+    worst = Worst(
+        "r", "zeros", math.inf, np.array([1.0, -np.inf], np.float32), np.array([np.nan], np.float32), np.array([1.0]),
+        np.array([np.inf]), np.array([2.0], np.float32),
+    )  # fmt: skip
+    report = _report(
+        _row(passed=False, max_ratio=math.inf),
+        missing={"tract": "not installed"},
+        worst=(worst,),
+        breaks=(Break("r", "layers.0.m", "exp(linear)", (1,), math.nan, 1.0, math.inf),),
+        curves=(Curve("r", (0.0, 1.0), (0.0, math.inf), (1.0, 1.0), (0.5, 0.5)),),
+        weights={"": {"W": np.ones((1, 1), np.float32)}},
+        subject={"model": "m.pt"},
+        environment={"torch": "2"},
+    )
+    found = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert (found["schema"], found["passed"], found["summary"]) == (SCHEMA, False, report.summary())
+    assert (found["verdict"], found["seed"], found["missing"]) == ("bound", 0, {"tract": "not installed"})
+    assert found["rows"][0]["max_ratio"] == "inf"
+    assert found["worst"][0] == {
+        "runtime": "r", "family": "zeros", "ratio": "inf", "x": [1.0, "-inf"], "out": ["nan"], "reference": [1.0],
+        "bound": ["inf"], "torch": [2.0],
+    }  # fmt: skip
+    assert found["breaks"][0]["got"] == "nan"
+    assert found["breaks"][0]["index"] == [1]
+    assert found["curves"][0]["error"] == [0.0, "inf"]
+    assert found["runtimes"] == [
+        {"name": "r", "where": "here", "details": {"library": "l 1"}, "decisive": True, "remarks": []}
+    ]
+    assert (found["subject"], found["environment"]) == ({"model": "m.pt"}, {"torch": "2"})
+
+
+def _part(samples: int, ratio: float, *, passed: bool = True, problem: str = "") -> Comparison:
+    return Comparison(samples, samples * 2, ratio, ratio * 4, 5 - samples, samples, 1, 2, 3, passed, Samples.none(samples), problem)  # fmt: skip  # noqa: E501
 
 
 def test_a_row_is_the_worst_of_its_batches() -> None:
-    row = merge(
-        "r", "zeros",
-        [Comparison(2, 1.0, 5, 6, 1, 2, True, 0), Comparison(3, 2.0, 4, 7, 0, 1, False, 0, "oops")],
-        Tolerance(5.0),
-    )  # fmt: skip
-    assert row == Row("r", "zeros", 5, 2.0, 5.0, 5, 7, 1, 3, False, "oops")
+    row = merge("r", "zeros", [_part(2, 0.5), _part(3, 0.25, passed=False, problem="oops"), _part(1, 0.1)])
+    assert row == Row("r", "zeros", 6, 12, 0.5, 2.0, 4, 3, 3, 6, 9, False, "oops")
+    assert merge("r", "ones", [_part(2, 0.5)]).passed
