@@ -1,18 +1,25 @@
 """Parity on a CUDA device. Each test is skipped, with the reason, wherever its runtime does not really run on one."""
 
 import itertools
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from nalu_export import NAC, NALU, BackboneHead, NALUCell, formats, runtimes
-from nalu_export.errors import RuntimeUnavailableError
+from nalu_export import NAC, NALU, BackboneHead, NALUCell, export, formats, runtimes, save
+from nalu_export.errors import EXIT_RUNTIME_MISSING, RuntimeUnavailableError
 from nalu_export.formats.base import EmitOptions
 from nalu_export.inputs import sweep
+from nalu_export.nn.nac import NACCell
 from nalu_export.parity import CheckOptions, Report, check_bytes
+from nalu_export.parity.watch import INSIDE
 from nalu_export.runtimes.base import RunOptions, Session
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 
@@ -21,11 +28,14 @@ pytestmark = pytest.mark.cuda
 ON_ONNX = ("onnxruntime-cuda", "onnxruntime-cuda-binding", "onnxruntime-cuda-graph")
 ON_TORCH = ("torch-cuda", "torchscript-cuda")
 MODELS: dict[str, Callable[[], nn.Module]] = {
+    "NAC cell": lambda: NACCell(4, 3),
     "NAC": lambda: NAC(4, 3, 2),
     "NALU": lambda: NALU(4, 5, 2),
     "NALU, untied, row gate": lambda: NALU(4, 5, 2, tied=False, gate="row"),
     "NALU, untied": lambda: NALU(4, 5, 2, tied=False),
     "NALU, row gate": lambda: NALU(4, 5, 2, gate="row"),
+    "NALU, small ε": lambda: NALU(4, 5, 2, eps=1e-30),
+    "NALU, large ε": lambda: NALU(4, 5, 2, eps=1e-2),
     "cell": lambda: NALUCell(4, 8),
     "wide cell": lambda: NALUCell(256, 8),
 }
@@ -70,9 +80,9 @@ def test_eager_torch(model: Callable[[], nn.Module]) -> None:
 
 
 @pytest.mark.parametrize("name", [*ON_ONNX, *ON_TORCH])
-@pytest.mark.parametrize("compute", COMPUTE)
-def test_images_of_every_size(name: str, compute: Compute, image_model: BackboneHead) -> None:
-    report = _check(name, image_model, EmitOptions((1, 16, 16), compute=compute))
+@pytest.mark.parametrize(("weights", "compute"), list(itertools.product(WEIGHTS, COMPUTE)))
+def test_images_of_every_size(name: str, weights: Weights, compute: Compute, image_model: BackboneHead) -> None:
+    report = _check(name, image_model, EmitOptions((1, 16, 16), weights, compute))
     assert report.passed, report.summary()
 
 
@@ -101,15 +111,28 @@ def test_it_says_which_device(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*ON_ONNX, *ON_TORCH])
-def test_tf32_is_caught(name: str) -> None:
-    """The default bound passes a runtime with TF32 off and fails the same with it on."""
+def test_tf32_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default bound passes a runtime with TF32 off and fails the same with it on; the one widened for it passes."""
     model = NALU(64, 64, 8)
     options = EmitOptions((64,))
-    assert _check(name, model, options).passed
+    off = _check(name, model, options)
+    assert off.passed, off.summary()
+    assert "TF32 off" in off.runtimes[0].where
     if torch.cuda.is_available() and torch.cuda.get_device_capability() < (8, 0):
         pytest.skip("this device has no TF32: it came with compute capability 8.0")
-    assert "TF32 on" in _load(name, model, options, tf32=True).where
-    assert not _check(name, model, options, tf32=True).passed
+
+    allowed = _check(name, model, options, tf32=True)
+    assert allowed.passed, allowed.summary()
+    assert "TF32 on" in allowed.runtimes[0].where
+
+    # A runtime that uses it though nobody asked, as ONNX Runtime's provider does by default.
+    runtime = runtimes.get(name)
+    load = runtime.load
+    monkeypatch.setattr(runtime, "load", lambda model, data, run: load(model, data, replace(run, tf32=True)))
+    on = _check(name, model, options)
+    assert "TF32 on" in on.runtimes[0].where
+    assert not on.passed
+    assert max(row.max_ratio for row in on.rows if not row.passed) > 1
 
 
 def test_torch_is_left_as_it_was() -> None:
@@ -135,6 +158,28 @@ def test_it_can_be_looked_into(name: str) -> None:
     np.testing.assert_allclose(seen["Gemm_1"].astype(np.float64), x @ weight.T, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", [*ON_ONNX, "torchscript-cuda"])
+@pytest.mark.parametrize(("weights", "compute"), list(itertools.product(WEIGHTS, COMPUTE)))
+def test_values_inside_are_compared(name: str, weights: Weights, compute: Compute) -> None:
+    report = _check(name, NALU(4, 5, 2), EmitOptions((4,), weights, compute))
+    inside = [row for row in report.rows if row.family == INSIDE]
+    assert len(inside) == 1
+    assert inside[0].outputs > 0
+    assert inside[0].max_ratio <= 1
+
+
+def test_binding_gives_what_the_plain_session_computes() -> None:
+    model = NALU(16, 32, 4)
+    plain = _load("onnxruntime-cuda", model, EmitOptions((16,)))
+    bound = _load("onnxruntime-cuda-binding", model, EmitOptions((16,)))
+    draw = np.random.default_rng(0)
+    for batch in (8, 3, 64, 8):
+        x = draw.uniform(-3, 3, (batch, 16)).astype(np.float32)
+        kept = x.copy()
+        np.testing.assert_allclose(bound.run(x).astype(np.float64), plain.run(x).astype(np.float64), rtol=1e-6)
+        np.testing.assert_array_equal(x, kept)
+
+
 def test_graphs_replay_what_the_plain_session_computes() -> None:
     model = NALU(16, 32, 4)
     plain = _load("onnxruntime-cuda", model, EmitOptions((16,)))
@@ -145,14 +190,33 @@ def test_graphs_replay_what_the_plain_session_computes() -> None:
         np.testing.assert_allclose(graph.run(x).astype(np.float64), plain.run(x).astype(np.float64), rtol=1e-6)
 
 
-def test_a_node_that_cuda_does_not_have_is_an_error() -> None:
-    """A model with a float64 Det: there is no CUDA kernel, and no fallback is allowed."""
+@pytest.mark.parametrize("name", ON_ONNX)
+def test_a_node_that_cuda_does_not_have_is_an_error(name: str) -> None:
+    """A model with a Det: there is no CUDA kernel, and no fallback is allowed."""
     from onnx import TensorProto, helper
 
-    _load("onnxruntime-cuda", NAC(1, 1), EmitOptions((1,)))
+    _load(name, NAC(1, 1), EmitOptions((1,)))
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 2])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [])
     graph = helper.make_graph([helper.make_node("Det", ["x"], ["y"])], "g", [x], [y])
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
     with pytest.raises(RuntimeUnavailableError, match="cannot run on CUDAExecutionProvider"):
-        runtimes.get("onnxruntime-cuda").load(NAC(1, 1), proto.SerializeToString(), RunOptions())
+        runtimes.get(name).load(NAC(1, 1), proto.SerializeToString(), RunOptions())
+
+
+@pytest.mark.parametrize("name", [*ON_ONNX, *ON_TORCH])
+def test_a_device_that_is_hidden_is_an_error(name: str, tmp_path: Path) -> None:
+    """The same check, in a process that sees no device, does not fall back to the CPU."""
+    model = NALU(4, 5, 2)
+    _load(name, model, EmitOptions((4,)))
+    suffix = formats.get(runtimes.get(name).format or "onnx").suffix
+    source, artifact = tmp_path / "model.pt", tmp_path / f"model{suffix}"
+    save(model, source)
+    export(model, artifact, format=runtimes.get(name).format or "onnx", check=False)
+    command = [sys.executable, "-m", "nalu_export", "check", str(source), str(artifact), "--runtime", name]
+    command += ["--samples", "8", "--search", "0"]
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(command, env=hidden, capture_output=True, text=True)
+    assert done.returncode == EXIT_RUNTIME_MISSING
+    assert name in done.stderr
