@@ -1,40 +1,83 @@
-"""nalu_export.parity.check: right files pass, and each planted fault is found."""
+"""nalu_export.parity.check: right files pass, wrong ones do not, and the same options give the same report.
 
+Faults are planted by the dozen in test_faults.py.
+"""
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
 import onnx
 import pytest
 import torch
 from torch import nn
 
-from benchmarks.faults import epsilon, outputs
-from nalu_export import NAC, NALU, BackboneHead, InputError, NALUCell, RuntimeUnavailableError
+from benchmarks.faults import edit, epsilon, outputs
+from nalu_export import NAC, NALU, BackboneHead, InputError, NALUCell, RuntimeUnavailableError, runtimes
 from nalu_export import formats as all_formats
 from nalu_export.formats.base import EmitOptions
 from nalu_export.parity import CheckOptions, Report, check_bytes
+from nalu_export.parity.check import IMAGE_SAMPLES, IMAGE_SEARCH, SAMPLES, SEARCH, SEARCHED, Progress
+from nalu_export.parity.inputs import FAMILIES
+from nalu_export.parity.watch import INSIDE
+from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 from tests.conftest import saturated
 
-OPTIONS = CheckOptions(samples=128)
+OPTIONS = CheckOptions(samples=64, search=4)
+FAST = CheckOptions(samples=16, search=0)
 
 
-def _emitted(model: nn.Module, size: int = 4, **options: object) -> onnx.ModelProto:
-    draft = all_formats.get("onnx").emit(model, EmitOptions((size,), **options))  # type: ignore[arg-type]
-    return onnx.load_from_string(draft.to_bytes({}))
+def _emitted(model: nn.Module, shape: tuple[int, ...] = (4,), name: str = "onnx", **options: Any) -> bytes:
+    return all_formats.get(name).emit(model, EmitOptions(shape, **options)).to_bytes({})
 
 
-def _check(model: nn.Module, proto: onnx.ModelProto, size: int = 4, options: CheckOptions = OPTIONS) -> Report:
-    data = proto.SerializeToString()
-    return check_bytes(model, data, [(size,)], "float32", ["onnxruntime-cpu"], options)
+def _check(model: nn.Module, data: bytes, options: CheckOptions = OPTIONS, *names: str, **more: Any) -> Report:
+    wanted = list(names) or ["onnxruntime-cpu"]
+    return check_bytes(model, data, [(4,)], more.pop("compute", "float32"), wanted, options, **more)
 
 
-@pytest.mark.parametrize("weights", ["folded", "live"])
-@pytest.mark.parametrize("compute", ["float32", "float64"])
-@pytest.mark.parametrize("name", ["onnx", "torchscript"])
-def test_a_right_file_passes_in_every_family(nalu: NALU, name: str, weights: str, compute: str) -> None:
+def _cut(data: bytes, name: str, factor: float) -> bytes:
+    """The file with one weight off."""
+    proto = onnx.load_from_string(data)
+    edit.change(proto, name, lambda value: value * factor)
+    changed: bytes = proto.SerializeToString()
+    return changed
+
+
+@pytest.mark.parametrize(("weights", "compute"), list(itertools.product(WEIGHTS, COMPUTE)))
+@pytest.mark.parametrize("name", all_formats.names())
+def test_a_right_file_passes_in_every_family(nalu: NALU, name: str, weights: Weights, compute: Compute) -> None:
     kind = all_formats.get(name)
-    data = kind.emit(nalu, EmitOptions((4,), weights, compute)).to_bytes({})  # type: ignore[arg-type]
-    report = check_bytes(nalu, data, [(4,)], compute, [kind.runtime, "torch"], CheckOptions())  # type: ignore[arg-type]
+    data = _emitted(nalu, name=name, weights=weights, compute=compute)
+    report = _check(nalu, data, CheckOptions(samples=200, search=4), kind.runtime, "torch", compute=compute)
     assert report.passed, report.summary()
-    assert {row.samples for row in report.rows} == {1024}
-    assert len(report.rows) == 18
+    assert report.verdict == "bound"
+    wanted = [*FAMILIES, SEARCHED]
+    assert [row.family for row in report.rows] == [*wanted, INSIDE, *wanted]
+    assert {row.samples for row in report.rows if row.family in FAMILIES} == {200}
+    assert [row.samples for row in report.rows if row.family == SEARCHED] == [4 * SEARCH.width] * 2
+    assert all(0 < row.max_ratio <= 1 for row in report.rows if row.family in ("1..10", "mixed 1e±7"))
+    assert report.breaks == ()
+    assert [worst.runtime for worst in report.worst] == [curve.runtime for curve in report.curves]
+    assert [info.name for info in report.runtimes] == [kind.runtime, "torch"]
+
+
+def test_defaults_are_more_samples_and_rounds(nac: NAC) -> None:
+    report = _check(nac, _emitted(nac), CheckOptions())
+    rows = {row.family: row.samples for row in report.rows}
+    assert rows["ones"] == SAMPLES
+    assert rows[SEARCHED] == SEARCH.rounds * SEARCH.width
+
+
+def test_images_are_checked_at_every_size_with_defaults_of_their_own(image_model: BackboneHead) -> None:
+    data = _emitted(image_model, (1, 8, 8))
+    shapes = [(1, 8, 8), (1, 9, 11)]
+    report = check_bytes(image_model, data, shapes, "float32", ["onnxruntime-cpu"], CheckOptions())
+    assert report.passed, report.summary()
+    rows = {row.family: row.samples for row in report.rows}
+    assert rows["ones"] == IMAGE_SAMPLES
+    assert rows[SEARCHED] == IMAGE_SEARCH.rounds * IMAGE_SEARCH.width
 
 
 @pytest.mark.parametrize("size", [2, 16, 64, 256])
@@ -42,14 +85,13 @@ def test_one_trained_cell_stays_within_five_roundoffs(size: int) -> None:
     """The project's figure: E ≤ 5 in float32 and ≤ 1 in float64, zeros included."""
     cell = saturated(NALUCell(size, 8))
     for compute, allowed in (("float32", 5.0), ("float64", 1.0)):
-        data = all_formats.get("onnx").emit(cell, EmitOptions((size,), "folded", compute)).to_bytes({})  # type: ignore[arg-type]
-        report = check_bytes(cell, data, [(size,)], compute, ["onnxruntime-cpu"], CheckOptions())  # type: ignore[arg-type]
+        data = _emitted(cell, (size,), compute=compute)
+        options = CheckOptions(samples=512, search=0)
+        report = check_bytes(cell, data, [(size,)], compute, ["onnxruntime-cpu"], options)  # type: ignore[arg-type]
+        assert report.passed, report.summary()
         rows = {row.family: row.max_e for row in report.rows}
         for family in ("0.1..1", "1..10", "1e3..1e4", "-10..10", "zeros"):
             assert rows[family] <= allowed, (size, compute, family)
-
-
-# Faults are planted in test_faults.py; here is what a single one shows.
 
 
 def test_the_default_check_of_others_would_not_see_eps_deleted() -> None:
@@ -60,47 +102,210 @@ def test_the_default_check_of_others_would_not_see_eps_deleted() -> None:
     assert rows["0.1..1"]
     assert rows["1..10"]
     assert not rows["zeros"]
+    assert report.breaks[0].value.endswith("add")
 
 
 def test_a_frozen_image_size_is_found(image_model: BackboneHead) -> None:
-    data = all_formats.get("onnx").emit(image_model, EmitOptions((1, 8, 8), free_size=False)).to_bytes({})
-    right = check_bytes(image_model, data, [(1, 8, 8)], "float32", ["onnxruntime-cpu"], OPTIONS)
+    data = _emitted(image_model, (1, 8, 8), free_size=False)
+    right = check_bytes(image_model, data, [(1, 8, 8)], "float32", ["onnxruntime-cpu"], FAST)
     assert right.passed
-    wrong = check_bytes(image_model, data, [(1, 8, 8), (1, 9, 8)], "float32", ["onnxruntime-cpu"], OPTIONS)
+    wrong = check_bytes(image_model, data, [(1, 8, 8), (1, 9, 8)], "float32", ["onnxruntime-cpu"], FAST)
     assert not wrong.passed
     assert "batch of 1: onnxruntime" in wrong.summary()
 
 
 def test_an_artifact_of_other_weights_fails(nac: NAC) -> None:
-    proto = _emitted(nac)
+    data = _emitted(nac)
     torch.manual_seed(1)
-    assert not _check(NAC(4, 3, 2), proto).passed
+    report = _check(NAC(4, 3, 2), data)
+    assert not report.passed
+    assert "; first wrong value: layers.0.W[" in report.summary()
 
 
-def test_tolerances_decide_instead_of_the_limit() -> None:
+def test_a_weight_that_is_off_by_a_few_roundoffs_is_found_inside(nalu: NALU) -> None:
+    report = _check(nalu, _cut(_emitted(nalu), "layers.0.W", 1 + 2.0**-21), FAST)
+    assert not report.passed
+    assert not {row.family: row.passed for row in report.rows}[INSIDE]
+    assert report.breaks[0].value == "layers.0.W"
+
+
+def test_tolerances_decide_instead_of_the_bound() -> None:
     scaled = outputs.output_scaled.plant()
     assert not scaled.check(OPTIONS).passed
     loose = scaled.check(CheckOptions(samples=16, rtol=1e-3, atol=1e-3)).report
     assert loose is not None
+    assert loose.verdict == "rtol 0.001, atol 0.001 from PyTorch"
     families = {row.family: row.passed for row in loose.rows}
     assert families["0.1..1"]
-    assert not scaled.check(CheckOptions(samples=16, rtol=1e-6)).passed
+    tight = scaled.check(CheckOptions(samples=16, rtol=1e-6))
+    assert not tight.passed
+    assert "ULP from PyTorch" in tight.text
+
+
+def test_steps_from_pytorch_decide_where_they_are_asked_for(nac: NAC) -> None:
+    data = _cut(_emitted(nac), "layers.1.W", 1 + 1e-4)
+    options: dict[str, Any] = {
+        "samples": 16,
+        "search": 0,
+        "inputs": {"own": np.ones((4, 4), np.float32)},
+        "only_inputs": True,
+    }
+    assert _check(nac, data, CheckOptions(**options, max_ulp=10**6)).passed
+    report = _check(nac, data, CheckOptions(**options, max_ulp=4))
+    assert not report.passed
+    assert report.verdict == "at most 4 ULP from PyTorch"
 
 
 def test_a_seed_gives_the_same_report(nalu: NALU) -> None:
-    proto = _emitted(nalu)
-    assert _check(nalu, proto).to_dict() == _check(nalu, proto).to_dict()
+    data = _emitted(nalu)
+    first, again = _check(nalu, data).to_dict(), _check(nalu, data).to_dict()
+    assert first == again
+    other = _check(nalu, data, CheckOptions(samples=64, search=4, seed=1)).to_dict()
+    assert other["seed"] == 1
+    assert other["worst"] != first["worst"]
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_replay_of_the_worst_input_gives_its_ratio_again(nalu: NALU, wrong: bool) -> None:
+    data = _cut(_emitted(nalu), "layers.1.W", 1 + 1e-3) if wrong else _emitted(nalu)
+    (worst,) = _check(nalu, data).worst
+    report = _check(nalu, data, CheckOptions(inputs={worst.family: worst.x[None]}, only_inputs=True))
+    (again,) = report.worst
+    assert report.passed is not wrong
+    assert again.ratio == pytest.approx(worst.ratio, rel=0.05)  # a batch of one may sum in another order
+    np.testing.assert_array_equal(again.x, worst.x)
+    np.testing.assert_allclose(again.bound, worst.bound, rtol=1e-12)
+    assert [row.family for row in report.rows] == [worst.family, INSIDE]
+
+
+def test_inputs_of_the_user_s_own_come_after_the_families(nac: NAC) -> None:
+    own = {"mine": np.ones((3, 4), np.float32), "more": np.zeros((2, 4), np.float32)}
+    report = _check(nac, _emitted(nac), CheckOptions(samples=4, search=0, inputs=own, ranges=[(2.0, 3.0)]))
+    rows = {row.family: row.samples for row in report.rows}
+    assert list(rows) == [*FAMILIES, "2..3", "mine", "more", INSIDE]
+    assert (rows["mine"], rows["more"], rows["2..3"]) == (3, 2, 4)
+
+
+def test_the_search_finds_what_the_families_do_not_hold(nac: NAC, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two inputs are equal and large: no family has that, and a check without a search passes it."""
+    runtime = runtimes.get("onnxruntime-cpu")
+    load = runtime.load
+
+    def faulty(*args: Any) -> Any:
+        session = load(*args)
+        run = session.run
+
+        def wrong(x: Any) -> Any:
+            out = run(x)
+            large = (np.abs(x).max(axis=1) > 20) & (x[:, 0] == x[:, 1]) & (np.abs(x[:, 0]) > 20)
+            out[large] *= 1.5
+            return out
+
+        monkeypatch.setattr(session, "run", wrong)
+        return session
+
+    monkeypatch.setattr(runtime, "load", faulty)
+    assert _check(nac, _emitted(nac), CheckOptions(samples=200, search=0)).passed
+    report = _check(nac, _emitted(nac), CheckOptions(samples=200, search=40))
+    assert not report.passed
+    assert [row.family for row in report.rows if not row.passed] == [SEARCHED]
+    assert report.worst[0].family == SEARCHED
+    assert report.worst[0].ratio > 100
+
+
+def _steps(model: nn.Module, options: CheckOptions) -> list[tuple[str, int, int]]:
+    seen: list[tuple[str, int, int]] = []
+    progress: Progress = lambda text, done, total: seen.append((text, done, total))  # noqa: E731
+    _check(model, _emitted(model), options, "onnxruntime-cpu", "torch", progress=progress, decisive=["onnxruntime-cpu"])
+    return seen
+
+
+def test_progress_counts_up_to_its_total(nac: NAC) -> None:
+    seen = _steps(nac, OPTIONS)
+    done, totals = [step for _, step, _ in seen], {total for _, _, total in seen}
+    assert totals == {len(FAMILIES) + 4}
+    assert done == sorted(done)
+    assert done == list(range(len(FAMILIES) + 4 + 1))
+    texts = [text for text, _, _ in seen]
+    assert texts[0] == "checking inputs 0.1..1"
+    assert texts[-2:] == ["searching for the largest error of onnxruntime-cpu", "looking inside onnxruntime-cpu"]
+
+
+def test_only_what_decides_is_searched_and_looked_into(nac: NAC) -> None:
+    report = _check(nac, _emitted(nac), OPTIONS, "onnxruntime-cpu", "torch", decisive=["onnxruntime-cpu"])
+    assert {row.runtime for row in report.rows if row.family in (SEARCHED, INSIDE)} == {"onnxruntime-cpu"}
+    assert [info.decisive for info in report.runtimes] == [True, False]
+    torch.manual_seed(1)
+    other = _check(NAC(4, 3, 2), _emitted(nac), FAST, "onnxruntime-cpu", "torch", decisive=["torch"])
+    assert other.passed  # PyTorch is right about itself
+    assert not all(row.passed for row in other.rows)
+
+
+# Runtimes that are not there --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_: Any) -> Any:
+        raise RuntimeUnavailableError("torchscript: not today; wait")
+
+    monkeypatch.setattr(runtimes.get("torchscript"), "load", load)
+
+
+@pytest.mark.usefixtures("gone")
+def test_a_runtime_that_is_not_there_is_listed_or_an_error(nac: NAC) -> None:
+    names = ("onnxruntime-cpu", "torchscript")
+    report = _check(nac, _emitted(nac), FAST, *names, skip_missing=True)
+    assert report.missing == {"torchscript": "not today; wait"}
+    assert report.passed
+    assert [info.name for info in report.runtimes] == ["onnxruntime-cpu"]
+    with pytest.raises(RuntimeUnavailableError, match=r"^torchscript: not today; wait$"):
+        _check(nac, _emitted(nac), FAST, *names)
+    with pytest.raises(RuntimeUnavailableError, match=r"^no runtime is there: not today; wait$") as error:
+        _check(nac, _emitted(nac), FAST, "torchscript", skip_missing=True)
+    assert error.value.exit_code == 3
+
+
+def test_a_runtime_without_float64_is_missing_for_a_file_that_has_it(nac: NAC, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(runtimes.get("onnxruntime-cpu")), "float64", False)
+    data = _emitted(nac, compute="float64")
+    report = _check(nac, data, FAST, "onnxruntime-cpu", "torch", compute="float64", skip_missing=True)
+    assert report.missing == {"onnxruntime-cpu": "computes float64 in float32, which the file does not allow"}
+    assert [info.name for info in report.runtimes] == ["torch"]
 
 
 def test_cuda_that_is_not_there_is_never_a_pass(nalu: NALU) -> None:
     import onnxruntime
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        pytest.skip("onnxruntime-gpu is installed; test_onnxruntime_cuda.py covers it")
-    data = _emitted(nalu).SerializeToString()
+        pytest.skip("onnxruntime-gpu is installed; test_cuda_device.py covers it")
     with pytest.raises(RuntimeUnavailableError, match=r"no CUDAExecutionProvider; pip uninstall onnxruntime") as error:
-        check_bytes(nalu, data, [(4,)], "float32", ["onnxruntime-cuda"], OPTIONS)
+        _check(nalu, _emitted(nalu), FAST, "onnxruntime-cuda")
     assert error.value.exit_code == 3
+
+
+def test_an_unknown_runtime_is_refused_with_the_list(nalu: NALU) -> None:
+    with pytest.raises(InputError, match=r"runtime is 'abacus'; allowed: .*onnxruntime-cpu, onnxruntime-cuda"):
+        _check(nalu, b"", FAST, "abacus")
+
+
+def test_inputs_that_the_model_does_not_take_are_refused(nalu: NALU) -> None:
+    wrong = CheckOptions(inputs={"own": np.ones((3, 5), np.float32)}, only_inputs=True)
+    with pytest.raises(InputError, match=r"the model does not run on inputs of shape \(3, 5\): "):
+        _check(nalu, _emitted(nalu), wrong)
+
+
+def test_torch_has_its_threads_back(nac: NAC) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        _check(nac, _emitted(nac), FAST)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+OWN = {"own": np.zeros((1, 2), np.float32)}
 
 
 @pytest.mark.parametrize(
@@ -108,18 +313,34 @@ def test_cuda_that_is_not_there_is_never_a_pass(nalu: NALU) -> None:
     [
         ({"samples": 0}, "samples is 0; it must be from 1 to 1000000"),
         ({"samples": 10**7}, "samples is 10000000; it must be from 1 to 1000000"),
+        ({"search": -1}, "search is -1; it must be from 0 to 100000"),
+        ({"search": 10**6}, "search is 1000000; it must be from 0 to 100000"),
+        ({"max_ulp": -1}, "max_ulp is -1; it must be from 0 to 4294967296"),
+        ({"max_ulp": 4, "rtol": 1e-3}, "max_ulp is given with rtol or atol; give one or the other"),
+        ({"max_ulp": 0, "atol": 0.0}, "max_ulp is given with rtol or atol; give one or the other"),
         ({"seed": -1}, "seed is -1; it must be from 0 to 4294967295"),
         ({"seed": 2**70}, "it must be from 0 to 4294967295"),
         ({"rtol": -1.0}, r"rtol is -1.0; it must be a number of at least 0"),
-        ({"atol": float("nan")}, "atol is nan"),
-        ({"rtol": float("inf")}, "rtol is inf"),
+        ({"atol": float("nan")}, "atol is nan; it must be a number of at least 0"),
+        ({"rtol": float("inf")}, "rtol is inf; it must be a number of at least 0"),
+        ({"ranges": [(1.0, 0.0)]}, "range is 1 to 0; it must be two float32 numbers in order"),
+        ({"ranges": [(0.0, 1.0), (0.0, math.inf)]}, "range is 0 to inf; it must be two float32 numbers in order"),
+        ({"ranges": [(math.nan, 1.0)]}, "range is nan to 1; it must be two float32 numbers in order"),
+        ({"ranges": [(-1e39, 1.0)]}, r"range is -1e\+39 to 1; it must be two float32 numbers in order"),
+        ({"only_inputs": True}, "only_inputs is given without inputs"),
     ],
 )
-def test_wrong_options_are_refused(options: dict[str, float], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        CheckOptions(**options)  # type: ignore[arg-type]
+def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"{message}$"):
+        CheckOptions(**options)
 
 
-def test_an_unknown_runtime_is_refused_with_the_list(nalu: NALU) -> None:
-    with pytest.raises(InputError, match="runtime is 'abacus'; allowed: onnxruntime-cpu, onnxruntime-cuda, torch"):
-        check_bytes(nalu, b"", [(4,)], "float32", ["abacus"], OPTIONS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"samples": 1, "search": 0, "seed": 2**32 - 1}, {"max_ulp": 0}, {"rtol": 0.0, "atol": 1e9},
+        {"ranges": [(1, 1)]}, {"inputs": OWN, "only_inputs": True},
+    ],
+)  # fmt: skip
+def test_the_ends_of_what_is_allowed_are_allowed(options: dict[str, Any]) -> None:
+    CheckOptions(**options)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -343,3 +344,37 @@ def test_a_wider_ball_is_a_wider_sum(
     _, _, x, _, w = drawn
     wider = ball(x.value, x.radius * factor), ball(w.value, w.radius * factor)
     assert _sum_radius(*wider)[1] >= _sum_radius(x, w)[1]
+
+
+def test_sums_that_overflow_in_both_signs_determine_nothing() -> None:
+    big = ball([3e38, 3e38, -3e38])
+    assert math.isinf(_sum_radius(big, ball([1.0, 1.0, 1.0]))[1])
+    assert math.isfinite(_sum_radius(ball([3e38, 3e38, 3e38]), ball([1.0, 1.0, 1.0]))[1])  # +∞ in every order
+    assert math.isfinite(_sum_radius(big, ball([0.1, 0.1, 0.1]))[1])
+    assert math.isfinite(_sum_radius(big, ball([1.0, 1.0, 1.0]), precision=FLOAT64)[1])
+    found = set(sums([3e38, 3e38, -3e38], [1.0, 1.0, 1.0]))
+    assert {math.inf, 3e38} <= {total if math.isinf(total) else round(total, -33) for total in found}
+
+
+def test_the_difference_of_two_overflows_determines_nothing() -> None:
+    assert math.isinf(float(_radius("sub", ball([1e39]), ball([1e39]))[1]))
+    assert math.isfinite(float(_radius("sub", ball([1e39]), ball([1.0]))[1]))
+    assert math.isfinite(float(_radius("sub", ball([1e39]), ball([1e39]), precision=FLOAT64)[1]))
+
+
+def test_an_exp_that_overflows_early_is_known_up_to_its_limit_only() -> None:
+    early = replace(FLOAT32, exp_limit=80.0)
+    _, radius = _radius("exp", ball([79.0, 79.0, 81.0], [0.5, 1.5, 0.0]), precision=early)
+    assert torch.isinf(radius).tolist() == [False, True, True]
+    assert bool(torch.isfinite(_radius("exp", ball([81.0]))[1]).all())
+
+
+@pytest.mark.parametrize("name", [name for name in UNARY if name not in ("neg", "abs")] + list(BINARY))
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), factor=st.floats(1.0, 100.0))
+def test_a_wider_ball_has_a_wider_result(name: str, data: st.DataObject, factor: float) -> None:
+    numbers = UNARY[name][2] if name in UNARY else NUMBERS
+    arguments = [data.draw(balls(4, numbers))[1] for _ in range(2 if name in BINARY else 1)]
+    wider = [replace(x, radius=x.radius * factor) for x in arguments]
+    (_, narrow), (_, wide) = _radius(name, *arguments), _radius(name, *wider)
+    assert bool((wide >= narrow * (1 - 1e-12)).all())

@@ -1,0 +1,255 @@
+"""nalu_export.parity.watch: one runtime is run, compared, and what was worst about it is kept."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from nalu_export import NAC, InputError, NACCell
+from nalu_export.parity.comparison import Tolerance
+from nalu_export.parity.inputs import Draw
+from nalu_export.parity.precision import Profile
+from nalu_export.parity.reference import Reference
+from nalu_export.parity.search import PARENTS
+from nalu_export.parity.watch import INSIDE, Watch
+from nalu_export.runtimes.base import Session
+
+Array = NDArray[np.float32]
+Run = Callable[[Array], NDArray[Any]]
+PROFILE = Profile()
+
+
+class _Session(Session):
+    """What a function does, with values inside where they are given."""
+
+    where = "here"
+    details = {"library": "l 1"}  # noqa: RUF012
+    remarks = ("a remark",)
+
+    def __init__(
+        self, run: Run, inside: Callable[[Array, Sequence[str]], dict[str, NDArray[Any]]] | None = None
+    ) -> None:
+        self._run, self._inside = run, inside
+        self.batches: list[int] = []
+
+    def run(self, x: Array) -> NDArray[Any]:
+        self.batches.append(len(x))
+        return self._run(x)
+
+    def values(self, x: Array, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        return self._inside(x, names) if self._inside else {}
+
+
+def _model() -> NAC:
+    torch.manual_seed(0)
+    return NAC(3, 2)
+
+
+REFERENCE = Reference(_model())
+
+
+def _right(x: Array) -> Array:
+    found: Array = REFERENCE(x, [PROFILE])[PROFILE].reference.astype(np.float32)
+    return found
+
+
+def _x(count: int = 20, seed: int = 0) -> Array:
+    found: Array = np.random.default_rng(seed).uniform(1, 9, (count, 3)).astype(np.float32)
+    return found
+
+
+def _watch(run: Run, inside: Any = None, **tolerance: Any) -> tuple[Watch, _Session]:
+    session = _Session(run, inside)
+    return Watch("r", session, PROFILE, Tolerance(**tolerance), True), session
+
+
+def _compare(watch: Watch, x: Array, family: str = "f") -> NDArray[np.float64]:
+    return watch.compare(Draw(family, x), REFERENCE(x, [PROFILE])[PROFILE])
+
+
+def _off_at(index: int, by: float = 1.0) -> Run:
+    """Wrong where the first feature is that of sample ``index``."""
+
+    def run(x: Array) -> Array:
+        out = _right(x)
+        out[x[:, 0] == _x()[index, 0], 1] += by
+        return out
+
+    return run
+
+
+def test_a_right_runtime_passes_in_batches_of_one_two_and_the_rest() -> None:
+    watch, session = _watch(_right)
+    ratios = _compare(watch, _x())
+    assert session.batches == [1, 2, 17]
+    assert ratios.shape == (20,)
+    assert (ratios <= 1).all()
+    (row,) = watch.rows()
+    assert (row.runtime, row.family, row.samples, row.outputs, row.passed, row.problem) == ("r", "f", 20, 40, True, "")
+    assert not watch.lost
+    assert watch.locate(REFERENCE) is None
+    info = watch.info()
+    assert (info.name, info.where, info.details, info.decisive, info.remarks) == (
+        "r", "here", {"library": "l 1"}, True, ("a remark",),
+    )  # fmt: skip
+
+
+def test_families_are_rows_and_shapes_of_one_family_are_one() -> None:
+    watch, _ = _watch(_right)
+    for family, seed in (("a", 0), ("b", 1), ("a", 2)):
+        _compare(watch, _x(5, seed), family)
+    assert [(row.family, row.samples) for row in watch.rows()] == [("a", 10), ("b", 5)]
+
+
+def test_the_worst_input_is_kept_with_all_that_belongs_to_it() -> None:
+    watch, _ = _watch(_off_at(7))
+    _compare(watch, _x(5, 3), "before")
+    ratios = _compare(watch, _x())
+    _compare(watch, _x(5, 4), "after")
+    worst = watch.worst()
+    assert worst is not None
+    assert (worst.runtime, worst.family, worst.ratio) == ("r", "f", ratios.max())
+    assert int(ratios.argmax()) == 7
+    np.testing.assert_array_equal(worst.x, _x()[7])
+    np.testing.assert_allclose(worst.out - worst.reference, [0, 1], atol=1e-5)
+    np.testing.assert_allclose(worst.torch, worst.reference, rtol=1e-5)
+    assert (worst.bound > 0).all()
+    assert watch.shape == (3,)
+    np.testing.assert_array_equal(watch.worst_inputs((3,))[0], _x()[7])
+
+
+def test_of_the_worst_inputs_the_first_is_the_worst() -> None:
+    watch, _ = _watch(lambda x: _right(x) * np.float32(1 + 3e-7))
+    scores: dict[tuple[Any, ...], float] = {}
+    for seed in range(8):
+        x = _x(30, seed)
+        scores |= dict(zip((tuple(row) for row in x), _compare(watch, x), strict=True))
+    found = [scores[tuple(row)] for row in watch.worst_inputs((3,))]
+    assert found == sorted(found, reverse=True)
+    assert len(found) >= PARENTS
+    assert found[0] == max(scores.values())
+    assert watch.worst_inputs((4,)).shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("run", "problem"),
+    [
+        (lambda x: _right(x)[:1].repeat(2, 0), r"a batch of 1 gave an output of shape (2, 2)"),
+        (lambda x: np.zeros((len(x), 2 + len(x) // 2), np.float32), "the output's shape depends on the batch size"),
+        (lambda x: _right(x).astype(np.float64), "output is float64 (20, 2), expected float32 (20, 2)"),
+        (lambda x: _right(x)[:, :1], "output is float32 (20, 1), expected float32 (20, 2)"),
+    ],
+)
+def test_an_output_of_another_shape_is_a_problem(run: Run, problem: str) -> None:
+    watch, _ = _watch(run)
+    assert np.isinf(_compare(watch, _x())).all()
+    (row,) = watch.rows()
+    assert (row.passed, row.problem, row.outputs) == (False, problem, 0)
+    assert watch.lost
+    assert watch.worst() is None
+    assert watch.locate(REFERENCE) is None
+    assert watch.curve().magnitude == ()
+
+
+def test_a_batch_that_is_refused_fails_the_check() -> None:
+    def run(x: Array) -> Array:
+        if len(x) > 2:
+            raise InputError("too many")
+        return _right(x)
+
+    watch, _ = _watch(run)
+    _compare(watch, _x())
+    assert watch.rows()[0].problem == "batch of 17: too many"
+    assert not watch.rows()[0].passed
+
+
+def test_an_infinite_ratio_is_lost() -> None:
+    watch, _ = _watch(_off_at(3, float("nan")))
+    _compare(watch, _x())
+    assert watch.lost
+    found = watch.locate(REFERENCE)
+    assert found is not None
+    assert (found.value, found.index) == ("output", (1,))
+    assert found.reason == "the values inside cannot be read or have other names"
+
+
+def _inside(factor: float) -> Callable[[Array, Sequence[str]], dict[str, NDArray[Any]]]:
+    cell = _model().double().layers[0]
+    assert isinstance(cell, NACCell)
+    weight = cell.effective_weights()["W"].detach().float().numpy()
+
+    def values(x: Array, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        assert "layers.0.W" in names
+        return {"layers.0.W": weight * np.float32(factor), "layers.0.y": _right(x)}
+
+    return values
+
+
+def test_values_inside_are_a_row_of_their_own() -> None:
+    watch, _ = _watch(_right, _inside(1.0))
+    _compare(watch, _x())
+    assert len(watch.rows()) == 1
+    watch.look_inside(REFERENCE, (3,))
+    row = watch.rows()[-1]
+    count = len(watch.worst_inputs((3,)))
+    assert (row.family, row.samples, row.outputs, row.passed) == (INSIDE, count, 6 + 2 * count, True)
+    assert 0 <= row.max_ratio <= 1
+
+
+def test_a_wrong_value_inside_fails_although_the_outputs_hold() -> None:
+    watch, _ = _watch(_right, _inside(1.01))
+    _compare(watch, _x())
+    watch.look_inside(REFERENCE, (3,))
+    assert [row.passed for row in watch.rows()] == [True, False]
+    found = watch.locate(REFERENCE)
+    assert found is not None
+    assert (found.value, found.formula) == ("layers.0.W", "weight")
+
+
+def test_nearness_to_pytorch_lets_the_values_inside_pass() -> None:
+    watch, _ = _watch(_right, _inside(1.01), rtol=1e-3)
+    _compare(watch, _x())
+    watch.look_inside(REFERENCE, (3,))
+    assert [row.passed for row in watch.rows()] == [True, True]
+
+
+def test_an_output_that_is_wrong_although_all_inside_holds() -> None:
+    watch, _ = _watch(_off_at(7), _inside(1.0))
+    _compare(watch, _x())
+    watch.look_inside(REFERENCE, (3,))
+    found = watch.locate(REFERENCE)
+    assert found is not None
+    assert (found.value, found.index, found.reason) == ("output", (1,), "")
+
+
+def test_nothing_to_look_at_is_no_row() -> None:
+    watch, _ = _watch(_right, _inside(1.0))
+    watch.look_inside(REFERENCE, (3,))
+    assert (watch.rows(), watch.worst(), watch.shape) == ([], None, None)
+    plain, _ = _watch(_right)
+    _compare(plain, _x())
+    plain.look_inside(REFERENCE, (3,))
+    assert len(plain.rows()) == 1
+
+
+def test_a_runtime_that_refuses_to_be_looked_into_is_judged_by_its_outputs() -> None:
+    def refuses(x: Array, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        raise InputError("not this file")
+
+    watch, _ = _watch(_right, refuses)
+    _compare(watch, _x())
+    watch.look_inside(REFERENCE, (3,))
+    assert [row.passed for row in watch.rows()] == [True]
+
+
+def test_the_curve_is_of_all_that_was_compared() -> None:
+    watch, _ = _watch(_right)
+    _compare(watch, _x())
+    _compare(watch, _x() * np.float32(1000))
+    curve = watch.curve()
+    assert curve.runtime == "r"
+    assert curve.magnitude[0] < 10
+    assert curve.magnitude[-1] > 1000
