@@ -1,8 +1,9 @@
 """How long one run takes on a CUDA device: ONNX Runtime in three ways, eager PyTorch, ``torch.compile``."""
 
+import contextlib
 import importlib
+import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -121,7 +122,8 @@ class Bench:
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 4
         if cuda:
-            onnxruntime.preload_dlls()
+            with contextlib.redirect_stdout(io.StringIO()):  # it prints what it misses
+                onnxruntime.preload_dlls()
             settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         provider = (self._setup.provider, {"use_tf32": "0", **options} if cuda else {})
         session = onnxruntime.InferenceSession(self._data, settings, providers=[provider], enable_fallback=0)
@@ -282,7 +284,7 @@ def _synchronised(call: Callable[[], object]) -> None:
     synchronise()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _recompiling() -> Iterator[None]:
     """Let dynamo compile one function for as many sizes as there are batches, twice; it stops at eight otherwise."""
     try:

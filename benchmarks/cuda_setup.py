@@ -56,6 +56,8 @@ OUT_OF_TIME = "not run: out of time"
 
 def brief(error: BaseException, length: int = 200) -> str:
     """An exception as a cell of a table shows it."""
+    # dynamo's own text begins with the backend's name; what went wrong is inside.
+    error = getattr(error, "inner_exception", None) or error
     text = first_line(error)
     named = text if isinstance(error, NaluExportError) else f"{type(error).__name__}: {text}"
     return named if len(named) <= length else f"{named[: length - 3]}..."

@@ -152,10 +152,10 @@ def test_torch_is_left_as_it_was() -> None:
 def test_it_can_be_looked_into(name: str) -> None:
     session = _load(name, NALU(4, 5, 2), EmitOptions((4,)))
     x = np.random.default_rng(0).uniform(-3, 3, (5, 4)).astype(np.float32)
-    seen = session.values(x, ["Abs_1", "layers.0.W", "Gemm_1"])
-    np.testing.assert_array_equal(seen["Abs_1"], np.abs(x))
+    seen = session.values(x, ["layers.0.abs", "layers.0.W", "layers.0.a"])
+    np.testing.assert_array_equal(seen["layers.0.abs"], np.abs(x))
     weight = seen["layers.0.W"].astype(np.float64)
-    np.testing.assert_allclose(seen["Gemm_1"].astype(np.float64), x @ weight.T, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(seen["layers.0.a"].astype(np.float64), x @ weight.T, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", [*ON_ONNX, "torchscript-cuda"])
