@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from nalu_export.weights import Compute
 
 SAMPLES = 1024
 IMAGE_SAMPLES = 48
+# Weights of the largest layer times samples, and the fewest samples of each family.
+WORK = 2**24
+WIDE_SAMPLES = 128
 SEARCH = SearchOptions(rounds=24, width=64)
 IMAGE_SEARCH = SearchOptions(rounds=6, width=8)
 # Samples on which the error of a backbone is measured.
@@ -43,7 +46,7 @@ class CheckOptions:
     """How to check.
 
     Attributes:
-        samples: of each input family; by default 1024, for images 48.
+        samples: of each input family; by default 1024, down to 128 for layers of 2¹⁷ weights, for images 48.
         seed: of the inputs and the search.
         search: generations of the directed search for the largest error over its bound, 0 for none; by default 24
             for heads, 6 for images.
@@ -221,13 +224,22 @@ class _Check:
     def _draws(self) -> Iterator[Draw]:
         options = self._options
         if not options.only_inputs:
-            samples = options.samples or (IMAGE_SAMPLES if self._images else SAMPLES)
+            samples = options.samples or self._samples()
             yield from draw(self._shapes, samples, options.seed, options.ranges)
         for family, x in options.inputs.items():
             yield Draw(family, x)
 
+    def _samples(self) -> int:
+        """A wide layer costs more for each sample, and has more outputs in each."""
+        if self._images:
+            return IMAGE_SAMPLES
+        widest = max(value.numel() for value in self._model.state_dict().values())
+        return max(WIDE_SAMPLES, min(SAMPLES, WORK // max(1, widest)))
+
     def _search(self) -> SearchOptions:
-        default = IMAGE_SEARCH if self._images else SEARCH
+        default = IMAGE_SEARCH
+        if not self._images:
+            default = replace(SEARCH, width=SEARCH.width * self._samples() // SAMPLES)
         if self._options.only_inputs:
             return SearchOptions(0, default.width)
         rounds = default.rounds if self._options.search is None else self._options.search

@@ -18,7 +18,7 @@ from nalu_export.parity.precision import COS, EXP, LOG, TANH, Precision
 
 Radius = Callable[..., Tensor]
 # Terms of a sum are heavy or light by the size of their weight beside the largest of the same output.
-SPLITS = (0.0, 2.0**-8, 2.0**-16, 2.0**-24, 2.0**-40)
+SPLITS = (0.0, 2.0**-40, 2.0**-24, 2.0**-16, 2.0**-8)
 
 
 def _ball(p: Precision, x: Conditioned | float) -> Conditioned:
@@ -33,16 +33,18 @@ def _linear(p: Precision, value: Tensor, x: Conditioned, weight: Conditioned, bi
     """``Σ w·x``: what the factors bring along, one rounding for each product, and the additions."""
     del value  # rounding goes by the size of the terms, not of what is left of them
     inputs, weights = x.value.abs() + x.radius, weight.value.abs() + weight.radius
-    carried = linear(x.value.abs(), weight.radius) + linear(x.radius, weights)
     size = linear(inputs, weights)
-    present = (inputs > 0).double()
-    terms = linear(present, (weights > 0).double())
-    radius = carried + p.product * size + p.tiny * terms
+    radius = p.product * size + p.tiny * _count(inputs > 0, weights > 0)
+    # Raw weights and the model's own inputs are exact, and a product with nothing costs as much as any other.
+    if bool(weight.radius.any()):
+        radius = radius + linear(x.value.abs(), weight.radius)
+    if bool(x.radius.any()):
+        radius = radius + linear(x.radius, weights)
     # A sum may start from the bias, so that every product is rounded against it.
     start = None if bias is None else bias.value.abs() + bias.radius
     if bias is not None:
         radius = radius + bias.radius
-    radius = radius + _additions(p, size, inputs, weights, present, start)
+    radius = radius + _additions(p, size, inputs, weights, start)
     # Each of the roundings above acts on values that the others have moved.
     radius = radius * (1.0 + p.addition * (weights.shape[-1] + 2))
     return radius if not bool((size > p.largest).any()) else torch.where(_chaotic(p, x, weight), torch.inf, radius)
@@ -56,9 +58,14 @@ def _chaotic(p: Precision, x: Conditioned, weight: Conditioned) -> Tensor:
     return (torch.maximum(positive, negative) > p.largest / 2) & (torch.minimum(positive, negative) > 0)
 
 
-def _additions(
-    p: Precision, size: Tensor, inputs: Tensor, weights: Tensor, present: Tensor, start: Tensor | None
-) -> Tensor:
+def _count(present: Tensor, weights: Tensor) -> Tensor:
+    """How many terms of each sum are not zero."""
+    if bool(present.all()):
+        return weights.sum(dim=-1).double()
+    return linear(present.double(), weights.double())
+
+
+def _additions(p: Precision, size: Tensor, inputs: Tensor, weights: Tensor, start: Tensor | None) -> Tensor:
     """Largest error of the additions, in whatever order: ``min over splits of u·(heavy − 1)·size + light``.
 
     An addition errs by at most u times its result, and by at most the smaller of its two terms, because the larger one
@@ -67,10 +74,14 @@ def _additions(
     largest = weights.amax(dim=-1, keepdim=True)
     best = torch.full_like(size, torch.inf)
     whole = size if start is None else size + start
+    before = -1
     # An adder that cuts digits off does not take the nearest number.
     for split in SPLITS[:1] if p.tf32 else SPLITS:
         heavy = (weights >= split * largest) & (weights > 0)
-        count = linear(present, heavy.double())
+        if int(heavy.sum()) == before:
+            continue
+        before = int(heavy.sum())
+        count = _count(inputs > 0, heavy)
         if start is not None:
             count = count + (start > 0)
         light = linear(inputs, torch.where(heavy, 0.0, weights)) if split else 0.0
