@@ -36,7 +36,7 @@ REPORTS = ("json", "junit", "html")
 @click.option(
     "--samples",
     type=click.IntRange(1, 10**6),
-    help="Samples of each input family; by default 1024, for images 48.",
+    help="Samples of each input family; by default 1024, fewer for wide layers, for images 48.",
 )
 @click.option(
     "--range",

@@ -233,7 +233,7 @@ class _Check:
         """A wide layer costs more for each sample, and has more outputs in each."""
         if self._images:
             return IMAGE_SAMPLES
-        widest = max(value.numel() for value in self._model.state_dict().values())
+        widest: int = max(value.numel() for value in self._model.state_dict().values())
         return max(WIDE_SAMPLES, min(SAMPLES, WORK // max(1, widest)))
 
     def _search(self) -> SearchOptions:

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 OPTIONS = {
     "seed": (0, 2**32 - 1, "Seed of the inputs of the fixture parity; by default 0."),
-    "samples": (1, 10**6, "Samples of each input family of the fixture parity; by default 1024, for images 48."),
+    "samples": (
+        1,
+        10**6,
+        "Samples of each input family of the fixture parity; by default 1024, fewer for wide layers.",
+    ),
 }
 WIDTH = 100
 

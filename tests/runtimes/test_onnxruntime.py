@@ -35,8 +35,8 @@ def test_bound_buffers_give_the_same_on_the_cpu(kind: type[OrtSession], data: by
         kept = x.copy()
         np.testing.assert_array_equal(bound.run(x), plain.run(x))
         np.testing.assert_array_equal(x, kept)
-    seen = bound.values(batch, ["Exp_1", "layers.0.W"])
-    np.testing.assert_array_equal(seen["Exp_1"], plain.values(batch, ["Exp_1"])["Exp_1"])
+    seen = bound.values(batch, ["layers.0.m", "layers.0.W"])
+    np.testing.assert_array_equal(seen["layers.0.m"], plain.values(batch, ["layers.0.m"])["layers.0.m"])
     with pytest.raises(InputError, match=r"^onnxruntime: .*invalid dimensions"):
         bound.run(np.zeros((1, 7), np.float32))
     assert bound.where.endswith(kind.manner)
