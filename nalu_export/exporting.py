@@ -131,7 +131,7 @@ def _target(source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[
     elif origin is not None and origin.name:
         target = origin.with_name(origin.stem + kind.suffix)
     elif origin is not None:
-        raise InputError(f"{source}: is a directory; give the path of a model file")
+        raise InputError(f"{source}: is a directory; give the path of a file")
     else:
         raise InputError("path is missing; a module in memory has no folder to export beside")
     check_target(target, origin)

@@ -22,7 +22,7 @@ def read_bytes(path: Path) -> bytes:
         with open(descriptor, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
-                raise InputError(f"{path}: is not a regular file; give the path of a model file")
+                raise InputError(f"{path}: is not a regular file; give the path of a file")
             return file.read()
     except InputError:
         raise
@@ -30,7 +30,7 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"{path}: is larger than the memory") from error
     except OSError as error:
         if isinstance(error, IsADirectoryError):
-            raise InputError(f"{path}: is a directory; give the path of a model file") from error
+            raise InputError(f"{path}: is a directory; give the path of a file") from error
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise InputError(f"{str(path)!r}: not a path: {error}") from error

@@ -130,7 +130,11 @@ def read_inputs(path: str | os.PathLike[str]) -> dict[str, NDArray[np.generic]]:
             if isinstance(found, np.ndarray):
                 return {path.stem: found}
             with found:
-                return {name: found[name] for name in found.files}
+                arrays = {name: found[name] for name in found.files}
+        for name, value in arrays.items():
+            if not isinstance(value, np.ndarray):  # numpy hands out a member of another kind as bytes
+                raise ValueError(f"its member {name} is not an array")
+        return arrays
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError, MemoryError) as error:
         if isinstance(error, InputError):
             raise

@@ -22,7 +22,8 @@ ALLOWED: dict[str, set[str]] = {
     "formats": {"nn", "graph", "weights", "_jit", "_plugins"},
     "runtimes": {"_jit", "_plugins"},
     "parity": {"graph", "weights", "runtimes"},
-    "reports": {"parity", "_plugins"},
+    "text": set(),
+    "reports": {"parity", "text", "_plugins"},
     "artifact": {"files", "formats"},
     "inputs": {"nn", "files"},
     "environment": {"__init__"},
@@ -39,10 +40,10 @@ ALLOWED: dict[str, set[str]] = {
     "inspecting": {"checkpoints", "formats", "artifact", "statistics"},
     "cli": {
         "formats", "runtimes", "parity", "artifact", "exporting", "checking", "inspecting", "files", "inputs",
-        "reports", "__init__",
+        "reports", "text", "__init__",
     },
     "testing": {
-        "checking", "exporting", "checkpoints", "artifact", "inputs", "files", "formats", "reports", "parity", "cli",
+        "checking", "exporting", "checkpoints", "artifact", "inputs", "files", "formats", "reports", "parity", "text", "cli",
         "__init__",
     },
     "__main__": {"cli"},

@@ -10,8 +10,8 @@ from nalu_export import __version__
 from nalu_export.cli.check import check
 from nalu_export.cli.export import export
 from nalu_export.cli.inspect import inspect
-from nalu_export.cli.text import printable
 from nalu_export.errors import NaluExportError
+from nalu_export.text import printable
 
 
 class _Group(DefaultGroup):  # type: ignore[misc]

@@ -8,9 +8,9 @@ import click
 from nalu_export import reports, runtimes
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import model_option, seed_option, size_option
-from nalu_export.cli.text import printable
 from nalu_export.errors import EXIT_PARITY_FAILED, InputError
 from nalu_export.files import check_target, write_atomically
+from nalu_export.text import printable
 
 if TYPE_CHECKING:
     from nalu_export.parity import Report

@@ -10,8 +10,8 @@ import click
 from nalu_export import formats
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import model_option, seed_option, size_option
-from nalu_export.cli.text import to_json
 from nalu_export.errors import ParityError
+from nalu_export.text import to_json
 
 if TYPE_CHECKING:
     from nalu_export.artifact import Artifact

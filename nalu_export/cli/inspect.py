@@ -6,7 +6,7 @@ import click
 
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import model_option
-from nalu_export.cli.text import to_json
+from nalu_export.text import to_json
 
 
 @click.command()

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from nalu_export.cli.text import printable
+from nalu_export.text import printable
 
 if TYPE_CHECKING:  # these import torch
     from nalu_export.artifact import Artifact

@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from nalu_export.cli.show import say
-from nalu_export.cli.text import printable
 from nalu_export.parity.watch import INSIDE
+from nalu_export.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

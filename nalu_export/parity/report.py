@@ -217,7 +217,7 @@ class Report:
                 f"largest error is {worst.max_ratio:.0%} of its bound, E {worst.max_e:.2g} "
                 f"({worst.runtime}, inputs {worst.family})"
             )
-        row = max(failed, key=lambda row: (bool(row.problem), row.nonfinite_mismatches, row.wrong_zeros, row.max_ratio))
+        row = max(failed, key=_gravity)
         if row.problem:
             what = row.problem
         elif row.nonfinite_mismatches:
@@ -230,6 +230,11 @@ class Report:
             what = f"the error is {row.max_ratio:.3g} times its bound, E {row.max_e:.3g}"
         found = next((str(found) for found in self.breaks if found.runtime == row.runtime and found.value), "")
         return f"{row.runtime} on inputs {row.family}: {what}" + (f"; {found}" if found else "")
+
+
+def _gravity(row: Row) -> tuple[bool, int, int, bool, float]:
+    """What a summary should speak of first; values inside, which have no E, last."""
+    return bool(row.problem), row.nonfinite_mismatches, row.wrong_zeros, row.max_e > 0, row.max_ratio
 
 
 def _outputs(count: int) -> str:

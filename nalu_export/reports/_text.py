@@ -12,17 +12,6 @@ if TYPE_CHECKING:
 LONGEST = 1000
 
 
-def printable(text: str) -> str:
-    """One line that any reader shows as it is: names from a file may hold control or direction characters.
-
-    What is left is also what XML 1.0 allows.
-    """
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text.encode("utf-8", "backslashreplace").decode()
-    )
-
-
 def clipped(text: str, longest: int = LONGEST) -> str:
     """The text, or its start and how long it is."""
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"

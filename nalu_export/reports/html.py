@@ -8,8 +8,9 @@ import jinja2
 from markupsafe import Markup, escape
 
 from nalu_export.reports import _matrix, _plots, _weights, _worst
-from nalu_export.reports._text import clipped, count, figure, printable, uncompared
+from nalu_export.reports._text import clipped, count, figure, uncompared
 from nalu_export.reports.base import Reporter
+from nalu_export.text import printable
 
 if TYPE_CHECKING:
     from nalu_export.parity.report import Report

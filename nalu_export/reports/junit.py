@@ -3,8 +3,9 @@
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
-from nalu_export.reports._text import clipped, count, figure, printable, uncompared
+from nalu_export.reports._text import clipped, count, figure, uncompared
 from nalu_export.reports.base import Reporter
+from nalu_export.text import printable
 
 if TYPE_CHECKING:
     from nalu_export.parity.report import Report, Row, RuntimeInfo

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from nalu_export.cli.text import printable
+from nalu_export.text import printable
 
 LONGEST = 200
 ESCAPED = str.maketrans(

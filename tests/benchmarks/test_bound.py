@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks import bound
+from nalu_export.parity.inputs import Draw
 from nalu_export.runtimes.base import Session
 
 
@@ -29,7 +30,7 @@ def test_a_few_heads_hold_and_all_are_counted() -> None:
 def test_an_error_beyond_the_bound_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     right = bound._run
 
-    def wrong(session: Session, drawn: bound.Draw) -> NDArray[np.generic]:
+    def wrong(session: Session, drawn: Draw) -> NDArray[np.generic]:
         return right(session, drawn).astype(np.float32) * np.float32(1.001)
 
     monkeypatch.setattr(bound, "_run", wrong)

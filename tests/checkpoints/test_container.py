@@ -206,9 +206,9 @@ def test_short(value: Any, text: str) -> None:
 
 SPECIAL: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda path: None, "cannot be read: No such file or directory"),
-    "directory": (lambda path: path.mkdir(), "is a directory; give the path of a model file|is not a regular file; .*"),
-    "FIFO": (lambda path: os.mkfifo(path), "is not a regular file; give the path of a model file"),
-    "device": (lambda path: path.symlink_to("/dev/zero"), "is not a regular file; give the path of a model file"),
+    "directory": (lambda path: path.mkdir(), "is a directory; give the path of a file|is not a regular file; .*"),
+    "FIFO": (lambda path: os.mkfifo(path), "is not a regular file; give the path of a file"),
+    "device": (lambda path: path.symlink_to("/dev/zero"), "is not a regular file; give the path of a file"),
     "broken link": (lambda path: path.symlink_to("nowhere"), "cannot be read: No such file or directory"),
     "loop": (lambda path: path.symlink_to(path.name), "cannot be read: Too many levels of symbolic links"),
 }

@@ -162,7 +162,7 @@ def test_a_foreign_onnx_file_is_checked(source: Path, run: Run) -> None:
         (["model.pt", "missing.onnx"], "missing.onnx: cannot be read: No such file or directory"),
         (["model.pt", "model.pt"], "model.pt: is not an exported file; expected onnx or torchscript"),
         (["model.onnx", "model.onnx"], "model.onnx: is not a file of torch.save; expected a model.pt"),
-        (["model.pt", "."], ".: is a directory; give the path of a model file"),
+        (["model.pt", "."], ".: is a directory; give the path of a file"),
         (
             ["model.pt", "model.onnx", "--runtime", "torchscript"],
             "runtime torchscript runs torchscript, model.onnx is onnx",

@@ -42,7 +42,8 @@ def around(number: float, relative: float, absolute: float, offset: float) -> tu
     """Centre and radius of a ball in which the float32 ``number`` lies."""
     radius = relative * abs(number) + absolute
     centre = number + offset * radius
-    return centre, max(radius, abs(number - centre))  # the centre is rounded as well
+    # Rounded up: the centre and the distance from it are rounded as well.
+    return centre, max(radius, abs(number - centre)) * (1 + 2.0**-50)
 
 
 @st.composite

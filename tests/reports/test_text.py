@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nalu_export.cli.text import printable as of_the_command_line
-from nalu_export.reports._text import LONGEST, clipped, count, exact, figure, printable
+from nalu_export.reports._text import LONGEST, clipped, count, exact, figure
 
 
 @pytest.mark.parametrize(
@@ -44,12 +43,6 @@ def test_exact_numbers_are_the_shortest() -> None:
         "1e-5",
     ]
     assert [exact(np.float32(value)) for value in (math.nan, math.inf, -math.inf)] == ["NaN", "∞", "-∞"]
-
-
-@pytest.mark.parametrize("text", ["a\x00b", "\x1b[31m", "line\nline", "\u202e", "\ud800", "\ufffe", "σ é 中"])
-def test_text_is_printable_as_the_command_line_has_it(text: str) -> None:
-    assert printable(text).isprintable()
-    assert printable(text) == of_the_command_line(text)
 
 
 def test_long_text_says_how_long_it_is() -> None:

@@ -1,4 +1,4 @@
-"""Text that any terminal and any JSON reader takes, whatever a file or its name holds."""
+"""Text that any terminal, XML and JSON reader takes, whatever a file or its name holds."""
 
 import json
 import math
@@ -6,7 +6,10 @@ from typing import Any
 
 
 def printable(text: str) -> str:
-    """One line that a terminal shows as it is: names from a file may hold line feeds or escape sequences."""
+    """One line that a terminal shows as it is: names from a file may hold line feeds or escape sequences.
+
+    What is left is also what XML 1.0 allows.
+    """
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text.encode("utf-8", "backslashreplace").decode()

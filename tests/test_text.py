@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nalu_export.cli.text import printable, to_json
+from nalu_export.text import printable, to_json
 
 
 @pytest.mark.parametrize(
