@@ -291,7 +291,7 @@ def test_an_unknown_runtime_is_refused_with_the_list(nalu: NALU) -> None:
 
 def test_inputs_that_the_model_does_not_take_are_refused(nalu: NALU) -> None:
     wrong = CheckOptions(inputs={"own": np.ones((3, 5), np.float32)}, only_inputs=True)
-    with pytest.raises(InputError, match=r"the model does not run on inputs of shape \(3, 5\): "):
+    with pytest.raises(InputError, match=r"the model does not run on inputs of shape \(\d+, 5\): "):
         _check(nalu, _emitted(nalu), wrong)
 
 
