@@ -43,8 +43,8 @@ ALLOWED: dict[str, set[str]] = {
         "reports", "text", "__init__",
     },
     "testing": {
-        "checking", "exporting", "checkpoints", "artifact", "inputs", "files", "formats", "reports", "parity", "text", "cli",
-        "__init__",
+        "checking", "exporting", "checkpoints", "artifact", "inputs", "files", "formats", "reports", "parity", "text",
+        "cli", "__init__",
     },
     "__main__": {"cli"},
 }  # fmt: skip

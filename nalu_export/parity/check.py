@@ -33,7 +33,7 @@ IMAGE_SEARCH = SearchOptions(rounds=6, width=8)
 CALIBRATION = 8
 # Numbers in a sample up to which one thread runs it.
 SMALL = 2**14
-# Rows that each replayed sample is run as: batches of 1, 2 and a power of two.
+# Rows that a sample is replayed as: batches of 1, 2 and a power of two.
 REPLAYED = 67
 MAX_SAMPLES = 10**6
 MAX_SEARCH = 10**5
@@ -230,7 +230,8 @@ class _Check:
             yield from draw(self._shapes, samples, options.seed, options.ranges)
         for family, x in options.inputs.items():
             # A lone row of a matrix product may be rounded otherwise than the same row within a batch.
-            yield Draw(family, np.repeat(x, REPLAYED, axis=0) if options.only_inputs and not self._images else x)
+            alone = options.only_inputs and len(x) == 1 and not self._images
+            yield Draw(family, np.repeat(x, REPLAYED, axis=0) if alone else x)
 
     def _samples(self) -> int:
         """A wide layer costs more for each sample, and has more outputs in each."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from nalu_export import reports
+from nalu_export.parity.check import REPLAYED
 from tests.cli.conftest import Run, assert_user_error, listing
 
 FEW = ("--samples", "8", "--search", "0")
@@ -212,7 +213,7 @@ def test_a_replay_gives_the_same_verdict_and_ratio(
         if not passes:
             assert float(row["max_ratio"]) == pytest.approx(ratios[worst["runtime"]], rel=1e-4)
         assert row["passed"] is passes
-        assert row["samples"] == 1
+        assert row["samples"] == REPLAYED
     families = {row["family"] for row in found["rows"]} - {"values inside"}
     assert families == {f"{worst['runtime']} {worst['family']}" for worst in before["worst"]}
 

@@ -17,10 +17,10 @@ def _file(model: NALU, compute: Compute = "float32") -> bytes:
 
 @pytest.mark.parametrize(("compute", "wanted"), [("float32", TensorProto.FLOAT), ("float64", TensorProto.DOUBLE)])
 def test_the_outputs_have_the_type_of_the_values(nalu: NALU, compute: Compute, wanted: int) -> None:
-    data, found = with_outputs(_file(nalu, compute), ["Gemm_1", "layers.0.W", "input", "Gemm_1"])
-    assert found == ("Gemm_1", "layers.0.W", "input")
+    data, found = with_outputs(_file(nalu, compute), ["layers.0.a", "layers.0.W", "input", "layers.0.a"])
+    assert found == ("layers.0.a", "layers.0.W", "input")
     outputs = onnx.load_from_string(data).graph.output
-    assert [value.name for value in outputs] == ["output", "Gemm_1", "layers.0.W:value", "input:value"]
+    assert [value.name for value in outputs] == ["output", "layers.0.a", "layers.0.W:value", "input:value"]
     assert [value.type.tensor_type.elem_type for value in outputs] == [
         TensorProto.FLOAT,
         wanted,

@@ -59,7 +59,7 @@ def test_details_say_the_same_as_where(nalu: NALU, name: str, load: Load) -> Non
     assert f"{library} {version}" in session.where
     assert "CPU" in session.where
     assert "\n" not in session.where
-    assert session.remarks == ()
+    assert len(session.remarks) == (1 if name == "openvino" else 0)
 
 
 @pytest.mark.parametrize("name", sorted({*HERE} - {"torch"}))
@@ -111,25 +111,26 @@ def test_what_is_not_installed_is_named_with_its_extra(
 def test_every_value_of_an_onnx_file_can_be_seen(nalu: NALU, name: str, load: Load, batch: NDArray[np.float32]) -> None:
     session = load(name, nalu)
     before = session.run(batch)
-    seen = session.values(batch, ["input", "layers.0.W", "Gemm_1", "Abs_1", "Exp_1", "no such value", "output"])
-    assert list(seen) == ["input", "layers.0.W", "Gemm_1", "Abs_1", "Exp_1", "output"]
+    names = ["input", "layers.0.W", "layers.0.a", "layers.0.abs", "layers.0.m", "output"]
+    seen = session.values(batch, [*names[:5], "no such value", names[5]])
+    assert list(seen) == names
     weight = seen["layers.0.W"].astype(np.float64)
     np.testing.assert_array_equal(seen["input"], batch)
-    np.testing.assert_array_equal(seen["Abs_1"], np.abs(batch))
-    np.testing.assert_allclose(seen["Gemm_1"].astype(np.float64), batch @ weight.T, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(seen["layers.0.abs"], np.abs(batch))
+    np.testing.assert_allclose(seen["layers.0.a"].astype(np.float64), batch @ weight.T, rtol=1e-5, atol=1e-6)
     power = np.exp(np.log(np.abs(batch.astype(np.float64)) + 1e-10) @ weight.T)
-    np.testing.assert_allclose(seen["Exp_1"].astype(np.float64), power, rtol=1e-5)
+    np.testing.assert_allclose(seen["layers.0.m"].astype(np.float64), power, rtol=1e-5)
     np.testing.assert_allclose(seen["output"].astype(np.float64), before.astype(np.float64), rtol=1e-5)
     np.testing.assert_array_equal(session.run(batch), before)
     assert session.values(batch, ["no such value"]) == {}
-    assert session.values(batch[:1], ["Abs_1"])["Abs_1"].shape == (1, 4)
+    assert session.values(batch[:1], ["layers.0.abs"])["layers.0.abs"].shape == (1, 4)
 
 
 @pytest.mark.parametrize("name", RUN_ONNX)
 def test_values_inside_a_model_of_images(image_model: BackboneHead, name: str, load: Load) -> None:
     session = load(name, image_model, (1, 16, 16), "float64")
     x = np.random.default_rng(0).uniform(0, 0.1, (2, 1, 12, 8)).astype(np.float32)
-    seen = session.values(x, ["head.Gemm_1", "head.Cast_1", "head.layers.0.W"])
-    assert seen["head.Gemm_1"].shape == (2, 3)
+    seen = session.values(x, ["head.layers.0.a", "head.Cast_1", "head.layers.0.W"])
+    assert seen["head.layers.0.a"].shape == (2, 3)
     expected = seen["head.Cast_1"].astype(np.float64) @ seen["head.layers.0.W"].astype(np.float64).T
-    np.testing.assert_allclose(seen["head.Gemm_1"].astype(np.float64), expected, rtol=1e-5)
+    np.testing.assert_allclose(seen["head.layers.0.a"].astype(np.float64), expected, rtol=1e-5)
