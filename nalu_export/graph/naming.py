@@ -33,6 +33,8 @@ class Places:
     def __init__(self, root: nn.Module) -> None:
         self._paths = {id(module): path for path, module in root.named_modules() if isinstance(module, ArithmeticLayer)}
         self._parts = list(arithmetic_parts(root))
+        # Held on to, so that no later call gets the identity of one that has ended.
+        self._frames: dict[int, FrameType] = {}
 
     def mark(self, node: fx.Node) -> None:
         """Note the innermost ``forward`` of an arithmetic layer that is running now, and the part that it is in."""
@@ -41,6 +43,7 @@ class Places:
             layer = frame.f_locals.get("self") if frame.f_code.co_name == "forward" else None
             if isinstance(layer, ArithmeticLayer) and id(layer) in self._paths:
                 path = self._paths[id(layer)]
+                self._frames[id(frame)] = frame
                 node.meta.setdefault("place", (path, id(frame), _statement(frame)))
                 node.meta["part"] = next(part for part in self._parts if not part or f"{path}.".startswith(f"{part}."))
             frame = frame.f_back
