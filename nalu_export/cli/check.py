@@ -36,7 +36,7 @@ REPORTS = ("json", "junit", "html")
 @click.option(
     "--samples",
     type=click.IntRange(1, 10**6),
-    help="Samples of each input family; by default 1024, fewer for wide layers, for images 48.",
+    help="Samples of each input family; by default 256, fewer for wide layers, for images 48.",
 )
 @click.option(
     "--range",
@@ -61,7 +61,7 @@ REPORTS = ("json", "junit", "html")
 @click.option(
     "--search",
     type=click.IntRange(0, 10**5),
-    help="Generations of the search for the largest error over its bound; by default 24, for images 6; 0 for none.",
+    help="Generations of the search for the largest error over its bound; by default 16, for images 6; 0 for none.",
 )
 @seed_option
 @size_option

@@ -13,7 +13,7 @@ from torch import nn
 from nalu_export import runtimes
 from nalu_export.errors import InputError, RuntimeUnavailableError
 from nalu_export.parity.comparison import Tolerance
-from nalu_export.parity.inputs import Array, Draw, draw
+from nalu_export.parity.inputs import FAMILIES, Array, Draw, draw
 from nalu_export.parity.precision import Profile
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Report
@@ -22,12 +22,12 @@ from nalu_export.parity.watch import Watch
 from nalu_export.runtimes.base import RunOptions, Runtime, Session
 from nalu_export.weights import Compute
 
-SAMPLES = 1024
+SAMPLES = 256
 IMAGE_SAMPLES = 48
 # Weights of the largest layer times samples, and the fewest samples of each family.
-WORK = 2**24
-WIDE_SAMPLES = 128
-SEARCH = SearchOptions(rounds=24, width=64)
+WORK = 2**22
+WIDE_SAMPLES = 64
+SEARCH = SearchOptions(rounds=16, width=96)
 IMAGE_SEARCH = SearchOptions(rounds=6, width=8)
 # Samples on which the error of a backbone is measured.
 CALIBRATION = 8
@@ -35,6 +35,8 @@ CALIBRATION = 8
 SMALL = 2**14
 # Rows that a sample is replayed as: batches of 1, 2 and a power of two.
 REPLAYED = 67
+# Numbers in the inputs of one call of the reference.
+GROUP = 2**17
 MAX_SAMPLES = 10**6
 MAX_SEARCH = 10**5
 MAX_SEED = 2**32 - 1
@@ -48,9 +50,9 @@ class CheckOptions:
     """How to check.
 
     Attributes:
-        samples: of each input family; by default 1024, down to 128 for layers of 2¹⁷ weights, for images 48.
+        samples: of each input family; by default 256, down to 64 for layers of 2¹⁶ weights, for images 48.
         seed: of the inputs and the search.
-        search: generations of the directed search for the largest error over its bound, 0 for none; by default 24
+        search: generations of the directed search for the largest error over its bound, 0 for none; by default 16
             for heads, 6 for images.
         rtol: pass by nearness to PyTorch's float32 output instead of the bound, relative part.
         atol: the same, absolute part in the unit of the output.
@@ -183,14 +185,16 @@ class _Check:
 
     def run(self) -> None:
         """The families, then the search from what was worst in them."""
-        draws = list(self._draws())
         search = self._search()
         searching = [watch for watch in self._watches if watch.decisive] if search.rounds else []
-        steps = len(draws) + len(searching) * search.rounds
-        for step, drawn in enumerate(draws):
-            self._progress(f"checking inputs {drawn.family}", step, steps)
-            self._compare(drawn, self._watches)
-        done = len(draws)
+        families = 0 if self._options.only_inputs else len(FAMILIES) + len(self._options.ranges)
+        draws = families * len(self._shapes) + len(self._options.inputs)
+        steps = draws + len(searching) * search.rounds
+        done = 0
+        for together in _together(self._draws()):
+            self._progress(f"checking inputs {together[0].family}", done, steps)
+            self._compare(together, self._watches)
+            done += len(together)
         for watch in searching:
             for shape in self._shapes[:1]:
                 start = watch.worst_inputs(shape)
@@ -201,7 +205,7 @@ class _Check:
                     nonlocal done
                     self._progress(f"searching for the largest error of {watch.name}", done, steps)
                     done += 1
-                    return self._compare(Draw(SEARCHED, x), [watch])
+                    return self._compare([Draw(SEARCHED, x)], [watch])
 
                 climb(score, start, search, self._options.seed)
 
@@ -249,13 +253,34 @@ class _Check:
         rounds = default.rounds if self._options.search is None else self._options.search
         return SearchOptions(rounds, default.width)
 
-    def _compare(self, drawn: Draw, watches: Sequence[Watch]) -> NDArray[np.float64]:
-        """Error over bound of each sample, of the last of the runtimes."""
-        expected = self._reference(drawn.x, list(dict.fromkeys(watch.profile for watch in watches)))
-        ratios = np.zeros(len(drawn.x))
-        for watch in watches:
-            ratios = watch.compare(drawn, expected[watch.profile])
+    def _compare(self, draws: Sequence[Draw], watches: Sequence[Watch]) -> NDArray[np.float64]:
+        """Error over bound of each sample of the last draw, of the last of the runtimes."""
+        x = draws[0].x if len(draws) == 1 else np.concatenate([drawn.x for drawn in draws])
+        expected = self._reference(x, list(dict.fromkeys(watch.profile for watch in watches)))
+        ratios = np.zeros(0)
+        start = 0
+        for drawn in draws:
+            rows = slice(start, start + len(drawn.x))
+            start += len(drawn.x)
+            for watch in watches:
+                ratios = watch.compare(drawn, expected[watch.profile].of(rows))
         return ratios
+
+
+def _together(draws: Iterator[Draw]) -> Iterator[list[Draw]]:
+    """Draws for heads in groups, because the reference costs as much for a call as for hundreds of such samples.
+
+    Images stay apart: a float64 convolution takes longer for each image of a large batch.
+    """
+    group: list[Draw] = []
+    for drawn in draws:
+        fits = drawn.x.ndim == 2 and sum(other.x.size for other in group) + drawn.x.size <= GROUP
+        if group and not (fits and drawn.x.shape[1:] == group[0].x.shape[1:]):
+            yield group
+            group = []
+        group.append(drawn)
+    if group:
+        yield group
 
 
 def _calibration(shapes: Sequence[tuple[int, ...]]) -> Iterator[Array]:

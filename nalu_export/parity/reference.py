@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -38,6 +38,10 @@ class Expected:
     overflow: NDArray[np.int8]
     zero: NDArray[np.int8]
     torch: NDArray[np.float32]
+
+    def of(self, rows: slice) -> "Expected":
+        """The same for some of the samples."""
+        return Expected(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 class Reference:

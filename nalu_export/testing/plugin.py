@@ -24,7 +24,7 @@ OPTIONS = {
     "samples": (
         1,
         10**6,
-        "Samples of each input family of the fixture parity; by default 1024, fewer for wide layers.",
+        "Samples of each input family of the fixture parity; by default 256, fewer for wide layers.",
     ),
 }
 WIDTH = 100
