@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from nalu_export.parity.inputs import Array
+from nalu_export.parity.inputs import FAMILIES, Array
 
 PARENTS = 8
 # Values at which formulas change: log is 0, ε decides, σ saturates in float32, exp leaves float32, 1e7.
@@ -44,7 +44,9 @@ def climb(score: Score, start: Array, options: SearchOptions, seed: int) -> None
     parents = torch.from_numpy(start[:PARENTS])
     best = torch.full((len(parents),), -1.0, dtype=torch.float64)
     for _ in range(options.rounds):
-        children = _children(parents, options.width, rng)
+        # Some set out from anywhere: a corner far from what is worst so far is not on the way uphill.
+        strangers = FAMILIES["mixed, zeros"](rng, (max(1, PARENTS // 2), *parents.shape[1:])).float()
+        children = _children(torch.cat([parents, strangers]), options.width, rng)
         ratios = torch.from_numpy(score(children.numpy()))
         if bool(torch.isinf(ratios).any()):
             return  # nothing is worse than that

@@ -206,7 +206,7 @@ def test_the_search_finds_what_the_families_do_not_hold(nac: NAC, monkeypatch: p
 
     monkeypatch.setattr(runtime, "load", faulty)
     assert _check(nac, _emitted(nac), CheckOptions(samples=200, search=0)).passed
-    report = _check(nac, _emitted(nac), CheckOptions(samples=200, search=40))
+    report = _check(nac, _emitted(nac), CheckOptions(samples=200, search=100))
     assert not report.passed
     assert [row.family for row in report.rows if not row.passed] == [SEARCHED]
     assert report.worst[0].family == SEARCHED
