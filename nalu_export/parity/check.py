@@ -256,7 +256,8 @@ class _Check:
     def _compare(self, draws: Sequence[Draw], watches: Sequence[Watch]) -> NDArray[np.float64]:
         """Error over bound of each sample of the last draw, of the last of the runtimes."""
         x = draws[0].x if len(draws) == 1 else np.concatenate([drawn.x for drawn in draws])
-        expected = self._reference(x, list(dict.fromkeys(watch.profile for watch in watches)))
+        batches = [batch for drawn in draws for batch in drawn.batches]
+        expected = self._reference(x, list(dict.fromkeys(watch.profile for watch in watches)), batches)
         ratios = np.zeros(0)
         start = 0
         for drawn in draws:

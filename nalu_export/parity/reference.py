@@ -63,18 +63,25 @@ class Reference:
             for x in calibration:
                 analysis(torch.from_numpy(x).double(), Profile())
 
-    def __call__(self, x: NDArray[np.float32], profiles: Sequence[Profile]) -> dict[Profile, Expected]:
-        """The expectation for one batch, for each precision that is asked for.
+    def __call__(
+        self, x: NDArray[np.float32], profiles: Sequence[Profile], batches: Sequence[NDArray[np.float32]] = ()
+    ) -> dict[Profile, Expected]:
+        """The expectation for some samples, for each precision that is asked for.
+
+        Args:
+            x: the samples.
+            profiles: the precisions.
+            batches: the same samples as PyTorch's own float32 is to run them, because a matrix product may round
+                otherwise in another batch; by default all at once.
 
         Raises:
             InputError: the model does not run on an input of this shape.
         """
-        single = torch.from_numpy(x)
-        double = single.double()
+        double = torch.from_numpy(x).double()
         try:
             with torch.no_grad():
                 reference = self._double(double)
-                own = self._single(single)
+                own = torch.cat([self._single(torch.from_numpy(batch)) for batch in batches or [x]])
                 found = {profile: self._analyses[profile.own_weights](double, profile) for profile in profiles}
         except (RuntimeError, ValueError) as error:
             raise InputError(
