@@ -3,6 +3,8 @@
 import platform
 from importlib import metadata
 
+import torch
+
 import nalu_export
 
 PACKAGES = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "openvino", "tract", "numpy")
@@ -17,4 +19,6 @@ def environment() -> dict[str, str]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
+    # The distribution's version leaves out the build, +cpu or +cu130.
+    found["torch"] = torch.__version__
     return found

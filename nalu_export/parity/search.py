@@ -43,10 +43,13 @@ def climb(score: Score, start: Array, options: SearchOptions, seed: int) -> None
     rng = Generator().manual_seed(seed)
     parents = torch.from_numpy(start[:PARENTS])
     best = torch.full((len(parents),), -1.0, dtype=torch.float64)
-    for _ in range(options.rounds):
+    for generation in range(options.rounds):
         # Some set out from anywhere: a corner far from what is worst so far is not on the way uphill.
         strangers = FAMILIES["mixed, zeros"](rng, (max(1, PARENTS // 2), *parents.shape[1:])).float()
         children = _children(torch.cat([parents, strangers]), options.width, rng)
+        if generation == 0:
+            # The first to be scored are those that the search begins with, or they would be lost.
+            children[: len(parents)] = parents[: len(children)]
         ratios = torch.from_numpy(score(children.numpy()))
         if bool(torch.isinf(ratios).any()):
             return  # nothing is worse than that

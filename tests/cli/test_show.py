@@ -21,7 +21,8 @@ def test_a_line_stays_whole_where_there_is_no_terminal() -> None:
     assert said("word " * 20 + "end") == ["word " * 20 + "end"]
 
 
-def test_a_terminal_wraps_at_words() -> None:
+def test_a_terminal_wraps_at_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")  # a dumb terminal is 80 columns wide whatever it is told
     lines = said("note: several words that do not fit", terminal=True)
     assert lines == ["note: several", "  words that do not", "  fit"]
 
