@@ -19,7 +19,7 @@ from nalu_export.parity.reference import Reference
 from nalu_export.runtimes.base import RunOptions, Session
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 
-HEADS = 1280
+HEADS = 1312
 SAMPLES = 64
 WIDTHS = (1, 2, 3, 4, 5, 8, 16, 32, 64, 256)
 SCALES = (0.1, 1.0, 3.0, 20.0)
