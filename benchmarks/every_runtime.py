@@ -1,29 +1,18 @@
 """E of one trained NALU cell in every runtime that is installed, by family of inputs."""
 
+import numpy as np
 import torch
 
+from benchmarks import cells, subjects
 from benchmarks.report import Section, Target, figure
 from nalu_export import NALUCell, formats, runtimes
 from nalu_export.formats.base import EmitOptions
 from nalu_export.parity import CheckOptions, Row, check_bytes
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 
-SIZES = (2, 16, 64, 256)
-OUTPUTS = 8
 SAMPLES = 1024
 # One large term and many of one size after it: each addition of such a sum rounds.
 LONG_SUMS = "one feature"
-
-
-def trained(inputs: int, seed: int) -> NALUCell:
-    """A cell whose effective weights are −1, 0 and 1, mostly 0."""
-    torch.manual_seed(seed)
-    cell = NALUCell(inputs, OUTPUTS)
-    with torch.no_grad():
-        used = torch.rand(cell.W_hat.shape) < 4.0 / inputs
-        cell.W_hat.copy_(torch.randint(-1, 2, cell.W_hat.shape) * used * 20.0)
-        cell.M_hat.fill_(20.0)
-    return cell
 
 
 def measure(sizes: tuple[int, ...], seeds: int) -> dict[tuple[str, Compute], list[Row]]:
@@ -32,7 +21,7 @@ def measure(sizes: tuple[int, ...], seeds: int) -> dict[tuple[str, Compute], lis
     names = [name for name in runtimes.names() if "cuda" not in name]
     for size in sizes:
         for seed in range(seeds):
-            cell = trained(size, seed)
+            cell = subjects.our_cell(cells.saturated(np.random.default_rng(seed), size))
             for weights in WEIGHTS:
                 for compute in COMPUTE:
                     _add(found, cell, size, weights, compute, names)
@@ -61,7 +50,7 @@ def _add(
 def benchmark(*, quick: bool) -> Section:
     """Largest E by runtime."""
     torch.set_num_threads(1)
-    found = measure(SIZES[:2] if quick else SIZES, 1 if quick else 4)
+    found = measure(cells.SIZES[:2] if quick else cells.SIZES, 1 if quick else 4)
     rows, worst = [], {"float32": 0.0, "float64": 0.0}
     for (name, compute), seen in sorted(found.items()):
         most = max((row for row in seen if row.family != LONG_SUMS), key=lambda row: row.max_e)
@@ -72,9 +61,9 @@ def benchmark(*, quick: bool) -> Section:
     return Section(
         title="Fidelity: E in every runtime",
         method=(
-            f"One NALU cell with weights −1, 0 and 1 and a random gate, {', '.join(map(str, SIZES))} inputs, {OUTPUTS} "
-            f"outputs, 4 draws, folded and live, {SAMPLES} samples of each family. All families but one first. In "
-            f"`{LONG_SUMS}` half of the samples have one large input and are 1 otherwise, so that the float32 sum over "
+            f"One NALU cell with weights −1, 0 and 1 and a random gate, {', '.join(map(str, cells.SIZES))} inputs, "
+            f"{cells.OUTPUTS} outputs, 4 draws, folded and live, {SAMPLES} samples of each family. All "
+            f"families but one first. In `{LONG_SUMS}` half of the samples have one large input and are 1 otherwise, so that the float32 sum over "
             "the gate's weights adds up to 255 terms of one size to a large one. Each addition rounds, in every "
             "runtime; `--compute float64` avoids it."
         ),

@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from nalu_export import formats
@@ -20,10 +17,9 @@ from nalu_export.environment import environment
 from nalu_export.errors import InputError
 from nalu_export.exporting import prepare
 from nalu_export.inputs import fitting, free_sizes, sample_shape, sweep
-from nalu_export.nn.parts import arithmetic_layers
 from nalu_export.parity import CheckOptions, Report
 from nalu_export.parity.check import Progress
-from nalu_export.statistics import layer_table
+from nalu_export.statistics import layer_table, weight_matrices
 from nalu_export.verifying import verify
 from nalu_export.weights import COMPUTE, Compute
 
@@ -93,7 +89,7 @@ def check(
         "input_shapes": [list(shape) for shape in shapes],
         "layers": layer_table(subject),
     }
-    return replace(report, subject=facts, environment=environment(), weights=_weights(subject))
+    return replace(report, subject=facts, environment=environment(), weights=weight_matrices(subject))
 
 
 def _names(runtimes: Sequence[str] | str | None, artifact: Artifact) -> tuple[list[str], bool]:
@@ -106,18 +102,6 @@ def _names(runtimes: Sequence[str] | str | None, artifact: Artifact) -> tuple[li
         if runs not in (None, artifact.format):
             raise InputError(f"runtime {name} runs {runs}, {artifact.path} is {artifact.format}")
     return list(dict.fromkeys(wanted)), False
-
-
-def _weights(model: nn.Module) -> dict[str, dict[str, NDArray[np.float32]]]:
-    """Effective weights and gates of each layer, for the heatmaps."""
-    found: dict[str, dict[str, NDArray[np.float32]]] = {}
-    for path, layer in arithmetic_layers(model).items():
-        matrices = dict(layer.effective_weights())
-        gate = getattr(layer, "G", None)
-        if isinstance(gate, torch.Tensor):
-            matrices["G"] = gate
-        found[path] = {name: value.detach().float().numpy() for name, value in matrices.items() if value.ndim == 2}
-    return found
 
 
 def _compute(artifact: Artifact) -> Compute:

@@ -7,18 +7,21 @@ import torch
 
 import nalu_export
 
-PACKAGES = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "openvino", "tract", "numpy")
+PACKAGES = ("onnx", "onnxruntime", "onnxruntime-gpu", "openvino", "tract", "numpy")
 
 
 def environment() -> dict[str, str]:
     """Name and version, without those packages that are not installed."""
-    found = {"nalu_export": nalu_export.__version__, "python": platform.python_version()}
-    found["platform"] = platform.platform(aliased=True)
+    found = {
+        "nalu_export": nalu_export.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(aliased=True),
+        # Not the distribution's version, which leaves out the build, +cpu or +cu130.
+        "torch": torch.__version__,
+    }
     for name in PACKAGES:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    # The distribution's version leaves out the build, +cpu or +cu130.
-    found["torch"] = torch.__version__
     return found

@@ -44,6 +44,18 @@ def weight_statistics(model: nn.Module) -> dict[str, dict[str, Any]]:
     }
 
 
+def weight_matrices(model: nn.Module) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """Effective weights and gates of each cell, by the names that its formula gives them."""
+    found: dict[str, dict[str, NDArray[np.float32]]] = {}
+    for path, layer in arithmetic_layers(model).items():
+        matrices = dict(layer.effective_weights())
+        gate = getattr(layer, "G", None)
+        if isinstance(gate, Tensor):
+            matrices["G"] = gate
+        found[path] = {name: value.detach().float().numpy() for name, value in matrices.items() if value.ndim == 2}
+    return found
+
+
 def artifact_statistics(
     layers: list[dict[str, Any]], tensors: Mapping[Any, NDArray[np.generic]], *, folded: bool
 ) -> dict[str, dict[str, Any]]:

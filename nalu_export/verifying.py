@@ -10,6 +10,7 @@ from nalu_export.inputs import sample_shape
 from nalu_export.nn.parts import arithmetic_parts
 from nalu_export.parity import CheckOptions, Report, Row, check_bytes
 from nalu_export.parity.check import Progress
+from nalu_export.parity.report import merge
 from nalu_export.weights import Compute
 
 
@@ -56,7 +57,9 @@ def verify(
         if piece is None:
             continue
         found = check_bytes(part, piece, [sample_shape(part, None)], compute, ran, alone, progress=progress)
-        rows = tuple(_summed(f"{path} alone", [row for row in found.rows if row.runtime == name]) for name in ran)
+        rows = tuple(
+            merge(name, f"{path} alone", [_named(row) for row in found.rows if row.runtime == name]) for name in ran
+        )
         known = {at.runtime for at in report.breaks}
         breaks = [
             replace(at, value=f"{path}.{at.value}") for at in found.breaks if at.value and at.runtime not in known
@@ -65,20 +68,6 @@ def verify(
     return report
 
 
-def _summed(family: str, rows: Sequence[Row]) -> Row:
-    """All families of one runtime as one row."""
-    return Row(
-        runtime=rows[0].runtime,
-        family=family,
-        samples=sum(row.samples for row in rows),
-        outputs=sum(row.outputs for row in rows),
-        max_ratio=max(row.max_ratio for row in rows),
-        max_e=max(row.max_e for row in rows),
-        max_ulp=max(row.max_ulp for row in rows),
-        max_ulp_torch=max(row.max_ulp_torch for row in rows),
-        nonfinite_mismatches=sum(row.nonfinite_mismatches for row in rows),
-        wrong_zeros=sum(row.wrong_zeros for row in rows),
-        undetermined=sum(row.undetermined for row in rows),
-        passed=all(row.passed for row in rows),
-        problem=next((f"inputs {row.family}: {row.problem}" for row in rows if row.problem), ""),
-    )
+def _named(row: Row) -> Row:
+    """The row with its family in the text of its problem, because it becomes part of another row."""
+    return replace(row, problem=f"inputs {row.family}: {row.problem}") if row.problem else row

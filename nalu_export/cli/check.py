@@ -152,7 +152,7 @@ def _targets(files: dict[str, Path]) -> dict[str, Path]:
     if not files:
         return {}
     first = next(iter(files.values()))
-    worst = first.with_name(f"{first.stem}.worst.npz")
+    worst = first.with_name(first.stem + reports.get("worst").suffix)
     check_target(worst, None)
     return files | {"worst": worst}
 

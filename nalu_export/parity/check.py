@@ -196,19 +196,17 @@ class _Check:
             self._compare(together, self._watches)
             done += len(together)
         for watch in searching:
-            for shape in self._shapes[:1]:
-                start = watch.worst_inputs(shape)
-                if watch.lost or not len(start):
-                    continue
+            start = watch.worst_inputs(self._shapes[0])
+            if watch.lost or not len(start):
+                continue
 
-                def score(x: Array, watch: Watch = watch) -> NDArray[np.float64]:
-                    nonlocal done
-                    self._progress(f"searching for the largest error of {watch.name}", done, steps)
-                    done += 1
-                    return self._compare([Draw(SEARCHED, x)], [watch])
+            def score(x: Array, watch: Watch = watch) -> NDArray[np.float64]:
+                nonlocal done
+                self._progress(f"searching for the largest error of {watch.name}", done, steps)
+                done += 1
+                return self._compare([Draw(SEARCHED, x)], [watch])
 
-                climb(score, start, search, self._options.seed)
-
+            climb(score, start, search, self._options.seed)
         for watch in self._watches:
             if watch.decisive:
                 self._progress(f"looking inside {watch.name}", steps, steps)

@@ -17,22 +17,23 @@ _Draw = Callable[[Generator, _Shape], Tensor]
 SPLITS = (1, 3)
 
 
-def _between(low: float, high: float) -> _Draw:
+def between(low: float, high: float) -> _Draw:
+    """Uniform from ``low`` to ``high``."""
     return lambda rng, shape: low + (high - low) * torch.rand(shape, generator=rng, dtype=torch.float64)
 
 
 def _decades(rng: Generator, shape: _Shape) -> Tensor:
     """Each sample in a decade of its own, 1..10 up to 1e6..1e7."""
     decade = torch.randint(0, 7, (shape[0], *[1] * (len(shape) - 1)), generator=rng)
-    return 10.0**decade * _between(1.0, 10.0)(rng, shape)
+    return 10.0**decade * between(1.0, 10.0)(rng, shape)
 
 
 def _zeros(rng: Generator, shape: _Shape) -> Tensor:
     """0..10 with 30 % exact zeros, some of them −0, a sample of nothing else, a feature that is zero throughout."""
-    x = _between(0.0, 10.0)(rng, shape) * (_between(0.0, 1.0)(rng, shape) >= 0.3)
+    x = between(0.0, 10.0)(rng, shape) * (between(0.0, 1.0)(rng, shape) >= 0.3)
     x[:1] = 0.0
     x.reshape(shape[0], -1)[:, :1] = 0.0
-    return torch.where((x == 0) & (_between(0.0, 1.0)(rng, shape) < 0.2), -0.0, x).index_fill(0, torch.tensor([0]), 0.0)
+    return torch.where((x == 0) & (between(0.0, 1.0)(rng, shape) < 0.2), -0.0, x).index_fill(0, torch.tensor([0]), 0.0)
 
 
 def _one_feature(rng: Generator, shape: _Shape) -> Tensor:
@@ -54,17 +55,17 @@ def _ones(rng: Generator, shape: _Shape) -> Tensor:
 
 def _mixed(rng: Generator, shape: _Shape) -> Tensor:
     """Both signs and magnitudes from 1e-7 to 1e7 within one sample."""
-    return _signs(rng, shape) * 10.0 ** _between(-7.0, 7.0)(rng, shape)
+    return _signs(rng, shape) * 10.0 ** between(-7.0, 7.0)(rng, shape)
 
 
 def _mixed_zeros(rng: Generator, shape: _Shape) -> Tensor:
     """The same with 30 % exact zeros: ε beside numbers that are not small."""
-    return torch.where(_between(0.0, 1.0)(rng, shape) < 0.3, 0.0, _mixed(rng, shape))
+    return torch.where(between(0.0, 1.0)(rng, shape) < 0.3, 0.0, _mixed(rng, shape))
 
 
 def _tiny(rng: Generator, shape: _Shape) -> Tensor:
     """Both signs and magnitudes from 1e-38 to 1e-7: around ε and far below it."""
-    return _signs(rng, shape) * 10.0 ** _between(-38.0, -7.0)(rng, shape)
+    return _signs(rng, shape) * 10.0 ** between(-38.0, -7.0)(rng, shape)
 
 
 def _subnormal(rng: Generator, shape: _Shape) -> Tensor:
@@ -77,11 +78,11 @@ def _signs(rng: Generator, shape: _Shape) -> Tensor:
 
 
 FAMILIES: dict[str, _Draw] = {
-    "0.1..1": _between(0.1, 1.0),
-    "1..10": _between(1.0, 10.0),
-    "1e3..1e4": _between(1e3, 1e4),
+    "0.1..1": between(0.1, 1.0),
+    "1..10": between(1.0, 10.0),
+    "1e3..1e4": between(1e3, 1e4),
     "1..1e7": _decades,
-    "-10..10": _between(-10.0, 10.0),
+    "-10..10": between(-10.0, 10.0),
     "zeros": _zeros,
     "ones": _ones,
     "mixed 1e±7": _mixed,
@@ -114,7 +115,7 @@ def draw(shapes: list[_Shape], samples: int, seed: int, ranges: Sequence[tuple[f
         seed: same seed, same inputs.
         ranges: more families, uniform from the first to the second number.
     """
-    more = {f"{low:g}..{high:g}": _between(low, high) for low, high in ranges}
+    more = {f"{low:g}..{high:g}": between(low, high) for low, high in ranges}
     for index, (family, values) in enumerate((FAMILIES | more).items()):
         rng = Generator().manual_seed(seed * len(FAMILIES) + index)
         for shape, share in zip(shapes, shares(samples, len(shapes)), strict=True):

@@ -34,8 +34,8 @@ class OpaqueCalls:
     and a convolution or linear layer on its own is off by at most ``(n + 2)·u·Σ|w·x|``.
 
     Passed on: through a convolution or a linear layer, ``|W|`` times the input's error; through a log-softmax, the
-    largest change there is; through a call that is exact,
-    the largest change of each output over :data:`DIRECTIONS` signs of the input's error; through any other, twice that.
+    largest change there is; through a call that is exact, the largest change of each output over :data:`DIRECTIONS`
+    signs of the input's error; through any other, twice that.
 
     Args:
         graph_module: a graph in float64; its modules are copied.
@@ -94,11 +94,10 @@ class OpaqueCalls:
 
     def _rounding(self, node: fx.Node, run: "_Call", result: Tensor, precision: Precision) -> Tensor:
         """``n`` products and additions in whatever order, for a convolution or a linear layer; infinite for others."""
-        target = str(node.target)
-        absolute = self._absolute.get(target) if node.op == "call_module" else None
+        absolute = self._linear_map(node)
         if absolute is None:
             return torch.full_like(result, torch.inf)
-        weight, bias = absolute.weight, self._graph_module.get_submodule(target).bias
+        weight, bias = absolute.weight, self._graph_module.get_submodule(str(node.target)).bias
         assert isinstance(weight, Tensor)
         size: Tensor = run(lambda c: c.value.abs() + c.radius, absolute) + result.abs()
         if isinstance(bias, Tensor):
@@ -107,11 +106,15 @@ class OpaqueCalls:
 
     def _terms(self, node: fx.Node) -> int:
         """How many products, each of which may be flushed to zero, an output of a convolution or linear layer has."""
-        absolute = self._absolute.get(str(node.target)) if node.op == "call_module" else None
+        absolute = self._linear_map(node)
         return absolute.weight[0].numel() if absolute is not None and isinstance(absolute.weight, Tensor) else 1
 
+    def _linear_map(self, node: fx.Node) -> nn.Module | None:
+        """A convolution or linear layer with ``|W|`` and no bias; ``None`` for any other call."""
+        return self._absolute.get(str(node.target)) if node.op == "call_module" else None
+
     def _carry(self, node: fx.Node, run: "_Call", result: Tensor, factor: float) -> "_Carry":
-        absolute = self._absolute.get(str(node.target)) if node.op == "call_module" else None
+        absolute = self._linear_map(node)
         if absolute is not None:
             return lambda error, _: run(error, absolute)
         if self._is_log_softmax(node):

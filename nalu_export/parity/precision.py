@@ -59,9 +59,9 @@ class Precision:
 
     def representation(self, constant: Tensor) -> Tensor:
         """How far a constant, computed in float64 and rounded once, may be from the true one."""
-        off = (constant.to(self.dtype).double() - constant).abs()
         if self.dtype == torch.float64:
             return 8.0 * DOUBLE * constant.abs()
+        off = (constant.to(self.dtype).double() - constant).abs()
         # Another tanh in float64 may be off in its last bits, which shows only where rounding has to choose.
         rounded = torch.where(off == 0, 0.0, off + 8.0 * DOUBLE * constant.abs())
         # What is subnormal may be read as zero.

@@ -1,6 +1,7 @@
 """What a check found, as data; whoever shows it decides how."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -183,27 +184,34 @@ class Report:
     @property
     def passed(self) -> bool:
         """Whether every decisive row passed; a runtime of which nothing could be compared did not."""
-        compared = {row.runtime for row in self.decisive if row.undetermined < row.outputs}
-        wanted = {runtime.name for runtime in self.runtimes if runtime.decisive}
-        return bool(wanted) and wanted == compared and all(row.passed for row in self.decisive)
+        return bool(self.decisive) and not self.uncompared and all(row.passed for row in self.decisive)
+
+    @property
+    def uncompared(self) -> tuple[str, ...]:
+        """Runtimes that decide and of which nothing could be compared, although no row of theirs failed."""
+        compared = {row.runtime for row in self.rows if not row.passed or row.undetermined < row.outputs}
+        return tuple(info.name for info in self.runtimes if info.decisive and info.name not in compared)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, documented in docs/report.md; numbers that JSON does not know are texts."""
-        return {
-            "schema": SCHEMA,
-            "passed": self.passed,
-            "summary": self.summary(),
-            "verdict": self.verdict,
-            "seed": self.seed,
-            "subject": self.subject,
-            "environment": self.environment,
-            "runtimes": [asdict(runtime) for runtime in self.runtimes],
-            "missing": self.missing,
-            "rows": [_plain(asdict(row)) for row in self.rows],
-            "worst": [_plain(asdict(worst)) for worst in self.worst],
-            "breaks": [_plain(asdict(found)) for found in self.breaks],
-            "curves": [_plain(asdict(curve)) for curve in self.curves],
-        }
+        found: dict[str, Any] = _plain(
+            {
+                "schema": SCHEMA,
+                "passed": self.passed,
+                "summary": self.summary(),
+                "verdict": self.verdict,
+                "seed": self.seed,
+                "subject": self.subject,
+                "environment": self.environment,
+                "runtimes": [asdict(runtime) for runtime in self.runtimes],
+                "missing": self.missing,
+                "rows": [asdict(row) for row in self.rows],
+                "worst": [asdict(worst) for worst in self.worst],
+                "breaks": [asdict(found) for found in self.breaks],
+                "curves": [asdict(curve) for curve in self.curves],
+            }
+        )
+        return found
 
     def summary(self) -> str:
         """One line on the worst decisive row."""
@@ -254,8 +262,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def merge(runtime: str, family: str, parts: list[Comparison]) -> Row:
-    """One row from the batches of a family."""
+def merge(runtime: str, family: str, parts: Sequence[Comparison | Row]) -> Row:
+    """One row from the batches of a family, or from the rows of several families."""
     return Row(
         runtime=runtime,
         family=family,

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from nalu_export.parity.inputs import FAMILIES, Array
+from nalu_export.parity.inputs import FAMILIES, Array, between
 
 PARENTS = 8
 # Values at which formulas change: log is 0, ε decides, σ saturates in float32, exp leaves float32, 1e7.
@@ -78,16 +78,12 @@ def _coordinate(x: Tensor, rng: Generator) -> Tensor:
     return mask.scatter_(1, torch.randint(0, x.shape[1], (len(x), 1), generator=rng), True)
 
 
-def _rand(rng: Generator, low: float, high: float, count: int) -> Tensor:
-    return low + (high - low) * torch.rand((count, 1), generator=rng, dtype=torch.float64)
-
-
 def _scale_one(x: Tensor, _: Tensor, rng: Generator) -> Tensor:
-    return torch.where(_coordinate(x, rng), x * 10.0 ** _rand(rng, -2, 2, len(x)), x)
+    return torch.where(_coordinate(x, rng), x * 10.0 ** between(-2, 2)(rng, (len(x), 1)), x)
 
 
 def _scale_all(x: Tensor, _: Tensor, rng: Generator) -> Tensor:
-    return x * 10.0 ** _rand(rng, -1, 1, len(x))
+    return x * 10.0 ** between(-1, 1)(rng, (len(x), 1))
 
 
 def _nudge(x: Tensor, _: Tensor, rng: Generator) -> Tensor:

@@ -1,12 +1,8 @@
 """Texts and numbers as every report shows them."""
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from nalu_export.parity.report import Report
 
 # Longer texts come from damaged or hostile files; a person reads the start of them.
 LONGEST = 1000
@@ -40,9 +36,3 @@ def _short(text: str) -> str:
 def count(value: int, singular: str, plural: str = "") -> str:
     """``1 output``, ``7 outputs``."""
     return f"{value} {singular if value == 1 else plural or singular + 's'}"
-
-
-def uncompared(report: "Report") -> list[str]:
-    """Runtimes that decide and of which nothing could be compared, although no row of theirs failed."""
-    compared = {row.runtime for row in report.rows if not row.passed or row.undetermined < row.outputs}
-    return [runtime.name for runtime in report.runtimes if runtime.decisive and runtime.name not in compared]

@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from nalu_export.reports import _matrix, _plots, _weights, _worst
-from nalu_export.reports._text import clipped, count, figure, uncompared
+from nalu_export.reports._text import clipped, count, figure
 from nalu_export.reports.base import Reporter
 from nalu_export.text import printable
 
@@ -83,7 +83,7 @@ def _headline(report: "Report") -> str:
     if report.missing:
         parts.append(f"{len(report.missing)} could not run")
     parts.append(f"{sum(row.outputs for row in rows):,} numbers compared")
-    nothing = "".join(f" Nothing could be compared of {name}." for name in uncompared(report))
+    nothing = "".join(f" Nothing could be compared of {name}." for name in report.uncompared)
     return ", ".join(parts) + "." + nothing
 
 

@@ -1,8 +1,7 @@
 """The whole report as JSON, for programs; docs/report.md describes it field by field."""
 
 import json
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nalu_export.reports.base import Reporter
 
@@ -18,18 +17,9 @@ class JsonReporter(Reporter):
 
     def render(self, report: "Report") -> bytes:
         """Indented UTF-8 with a final line feed."""
-        text = json.dumps(_known_to_json(report.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
         # A file name that is not UTF-8 has lone surrogates in Python; written \udc80, they are JSON and come back.
         return (text + "\n").encode("utf-8", "backslashreplace")
-
-
-def _known_to_json(value: Any) -> Any:
-    """NaN and infinities as texts also where they come from a layer's arguments."""
-    if isinstance(value, dict):
-        return {key: _known_to_json(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_known_to_json(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 REPORTER = JsonReporter()

@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
-from nalu_export.reports._text import clipped, count, figure, uncompared
+from nalu_export.reports._text import clipped, count, figure
 from nalu_export.reports.base import Reporter
 from nalu_export.text import printable
 
@@ -32,7 +32,7 @@ class JunitReporter(Reporter):
         for runtime in report.runtimes:
             rows = [row for row in report.rows if row.runtime == runtime.name]
             cases = [_case(row, runtime, report) for row in rows]
-            if runtime.name in uncompared(report):
+            if runtime.name in report.uncompared:
                 cases.append(_nothing(runtime.name))
             _add_suite(root, runtime.name, cases, _properties(report, runtime))
         for name, reason in report.missing.items():
