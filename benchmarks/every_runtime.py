@@ -62,10 +62,10 @@ def benchmark(*, quick: bool) -> Section:
         title="Fidelity: E in every runtime",
         method=(
             f"One NALU cell with weights −1, 0 and 1 and a random gate, {', '.join(map(str, cells.SIZES))} inputs, "
-            f"{cells.OUTPUTS} outputs, 4 draws, folded and live, {SAMPLES} samples of each family. All "
-            f"families but one first. In `{LONG_SUMS}` half of the samples have one large input and are 1 otherwise, so that the float32 sum over "
-            "the gate's weights adds up to 255 terms of one size to a large one. Each addition rounds, in every "
-            "runtime; `--compute float64` avoids it."
+            f"{cells.OUTPUTS} outputs, 4 draws, folded and live, {SAMPLES} samples of each family. All families but "
+            f"one first. In `{LONG_SUMS}` half of the samples have one large input and are 1 otherwise, so that the "
+            "float32 sum over the gate's weights adds up to 255 terms of one size to a large one. Each addition "
+            "rounds, in every runtime; `--compute float64` avoids it."
         ),
         header=("runtime", "E, all families but one", "worst of them", f"E, {LONG_SUMS}", "check"),
         rows=tuple(rows),

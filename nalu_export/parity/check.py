@@ -156,7 +156,7 @@ class _Check:
         self._model, self._shapes, self._compute, self._options = model, list(shapes), compute, options
         self._progress = progress
         self._images = len(shapes[0]) > 1
-        self._reference = Reference(model, list(_calibration(self._shapes)) if self._images else ())
+        self._reference = Reference(model, _calibration(self._shapes))
         self._watches: list[Watch] = []
 
     def load(

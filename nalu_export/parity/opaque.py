@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from nalu_export.graph import primitive_of
 from nalu_export.parity.conditioned import ROUNDOFF, Conditioned, settle
 from nalu_export.parity.precision import TF32_FACTOR, Precision
 
@@ -37,18 +38,23 @@ class OpaqueCalls:
     largest change there is; through a call that is exact, the largest change of each output over :data:`DIRECTIONS`
     signs of the input's error; through any other, twice that.
 
+    Attributes:
+        present: whether the graph has any opaque node.
+
     Args:
         graph_module: a graph in float64; its modules are copied.
     """
 
     def __init__(self, graph_module: fx.GraphModule) -> None:
         self._graph_module = graph_module
+        calls = [node for node in graph_module.graph.nodes if node.op.startswith("call_")]
+        self.present = any(primitive_of(node) is None for node in calls)
         self._factors: dict[str, float] = {}
         self._single: dict[str, nn.Module] = {}
         self._absolute: dict[str, nn.Module | None] = {}
         self._jittered: dict[str, list[nn.Module]] = {}
         generator = torch.Generator().manual_seed(0)
-        for node in graph_module.graph.nodes:
+        for node in calls:
             if node.op == "call_module" and str(node.target) not in self._single:
                 module = graph_module.get_submodule(str(node.target))
                 self._single[str(node.target)] = copy.deepcopy(module).float()

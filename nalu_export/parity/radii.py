@@ -44,7 +44,7 @@ def _linear(p: Precision, value: Tensor, x: Conditioned, weight: Conditioned, bi
     start = None if bias is None else bias.value.abs() + bias.radius
     if bias is not None:
         radius = radius + bias.radius
-    radius = radius + _additions(p, size, inputs, weights, start)
+    radius = radius + _additions(p, size, inputs, weight, start)
     # Each of the roundings above acts on values that the others have moved.
     radius = radius * (1.0 + p.addition * (weights.shape[-1] + 2))
     return radius if not bool((size > p.largest).any()) else torch.where(_chaotic(p, x, weight), torch.inf, radius)
@@ -65,19 +65,21 @@ def _count(present: Tensor, weights: Tensor) -> Tensor:
     return linear(present.double(), weights.double())
 
 
-def _additions(p: Precision, size: Tensor, inputs: Tensor, weights: Tensor, start: Tensor | None) -> Tensor:
+def _additions(p: Precision, size: Tensor, inputs: Tensor, weight: Conditioned, start: Tensor | None) -> Tensor:
     """Largest error of the additions, in whatever order: ``min over splits of u·(heavy − 1)·size + light``.
 
     An addition errs by at most u times its result, and by at most the smaller of its two terms, because the larger one
     is a number to which it could have been rounded. So terms that count for little cost no more than they are.
     """
-    largest = weights.amax(dim=-1, keepdim=True)
+    # By the weights themselves and not by their balls, so that a wider ball never makes a narrower sum.
+    magnitudes, weights = weight.value.abs(), weight.value.abs() + weight.radius
+    largest = magnitudes.amax(dim=-1, keepdim=True)
     best = torch.full_like(size, torch.inf)
     whole = size if start is None else size + start
     before = -1
     # An adder that cuts digits off does not take the nearest number.
     for split in SPLITS[:1] if p.tf32 else SPLITS:
-        heavy = (weights >= split * largest) & (weights > 0)
+        heavy = (magnitudes >= split * largest) & (weights > 0)
         if int(heavy.sum()) == before:
             continue
         before = int(heavy.sum())

@@ -1,7 +1,8 @@
 """What is expected of an artifact: the untouched model in float64, its bounds, and PyTorch's own float32."""
 
 import copy
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -49,19 +50,25 @@ class Reference:
 
     Args:
         model: with float32 parameters, in whatever mode; it is copied and run as in ``eval()``.
-        calibration: inputs on which the error of what is not arithmetic is measured; none are needed for a head.
+        calibration: inputs on which the error of what is not arithmetic is measured; a head alone draws none of them.
     """
 
-    def __init__(self, model: nn.Module, calibration: Sequence[NDArray[np.float32]] = ()) -> None:
+    def __init__(self, model: nn.Module, calibration: Iterable[NDArray[np.float32]] = ()) -> None:
         self._single = copy.deepcopy(model).eval()
         self._double = copy.deepcopy(model).double().eval()
         # Copies: folding takes the raw parameters out of the modules that it is given.
-        folded, live = (trace_model(copy.deepcopy(self._double)) for _ in range(2))
-        analysis = ErrorAnalysis(fold(folded))
-        self._analyses = {False: analysis, True: ErrorAnalysis(live, analysis.opaque)}
-        with torch.no_grad(), analysis.opaque.calibrating():
-            for x in calibration:
-                analysis(torch.from_numpy(x).double(), Profile())
+        self._folded = ErrorAnalysis(fold(trace_model(copy.deepcopy(self._double))))
+        with torch.no_grad(), self._folded.opaque.calibrating():
+            for x in calibration if self._folded.opaque.present else ():
+                self._folded(torch.from_numpy(x).double(), Profile())
+
+    @functools.cached_property
+    def _live(self) -> ErrorAnalysis:
+        """The same with the raw parameters, for runtimes that compute the effective weights themselves."""
+        return ErrorAnalysis(trace_model(copy.deepcopy(self._double)), self._folded.opaque)
+
+    def _analysis(self, profile: Profile) -> ErrorAnalysis:
+        return self._live if profile.own_weights else self._folded
 
     def __call__(
         self, x: NDArray[np.float32], profiles: Sequence[Profile], batches: Sequence[NDArray[np.float32]] = ()
@@ -82,7 +89,7 @@ class Reference:
             with torch.no_grad():
                 reference = self._double(double)
                 own = torch.cat([self._single(torch.from_numpy(batch)) for batch in batches or [x]])
-                found = {profile: self._analyses[profile.own_weights](double, profile) for profile in profiles}
+                found = {profile: self._analysis(profile)(double, profile) for profile in profiles}
         except (RuntimeError, ValueError) as error:
             raise InputError(
                 f"the model does not run on inputs of shape {tuple(x.shape)}: {first_line(error)}"
@@ -102,4 +109,4 @@ class Reference:
     def values(self, x: NDArray[np.float32], profile: Profile) -> list[tuple[fx.Node, Conditioned]]:
         """Every tensor on the way to the output, in the order of computation; the last one is the output."""
         with torch.no_grad():
-            return list(self._analyses[profile.own_weights].walk(torch.from_numpy(x).double(), profile))
+            return list(self._analysis(profile).walk(torch.from_numpy(x).double(), profile))

@@ -1,6 +1,5 @@
 """One runtime under a check: it is run, compared, and what was worst about it is kept."""
 
-import contextlib
 import heapq
 
 import numpy as np
@@ -48,6 +47,7 @@ class Watch:
         self._count = 0
         self._inside: Inside | None = None
         self._looked_at: Array = np.zeros((0,), np.float32)
+        self._remarks: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...] | None:
@@ -79,6 +79,7 @@ class Watch:
         rows = [merge(self.name, family, parts) for family, parts in self._found.items()]
         inside = self._inside
         if inside is not None and inside.values:
+            # Where nearness to PyTorch's output decides, they are shown and do not.
             passed = inside.ratio <= 1.0 or self.tolerance.against_torch
             count = len(self._looked_at)
             rows.append(Row(self.name, INSIDE, count, inside.numbers, inside.ratio, 0.0, 0, 0, 0, 0, 0, passed))
@@ -87,7 +88,8 @@ class Watch:
     def info(self) -> RuntimeInfo:
         """Where it ran."""
         session = self._session
-        return RuntimeInfo(self.name, session.where, dict(session.details), self.decisive, session.remarks)
+        remarks = session.remarks + self._remarks
+        return RuntimeInfo(self.name, session.where, dict(session.details), self.decisive, remarks)
 
     def curve(self) -> Curve:
         """For the plot."""
@@ -101,8 +103,11 @@ class Watch:
         """Hold what the runtime shows of its weights and intermediate values, on its worst inputs, against bounds."""
         self._looked_at = self.worst_inputs(shape)
         if len(self._looked_at):
-            with contextlib.suppress(InputError):  # a runtime that refuses to be looked into is judged by its outputs
+            try:
                 self._inside = look_inside(reference, self._session, self._looked_at, self.profile, self.name)
+            except InputError as error:
+                # It is judged by its outputs alone then, and the report says so.
+                self._remarks += (f"cannot be looked into: {error}",)
 
     def locate(self, reference: Reference) -> Break | None:
         """Where it goes wrong; ``None`` where it does not."""
