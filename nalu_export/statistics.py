@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nalu_export.checkpoints.container import short
 from nalu_export.checkpoints.description import build
 from nalu_export.errors import InputError, first_line
 from nalu_export.nn import ArithmeticLayer
 from nalu_export.nn.layer import constructor_arguments
 from nalu_export.nn.parts import arithmetic_layers
+from nalu_export.text import short
 
 # A weight this near to −1, 0 or 1 has settled; a gate this near to 0 or 1 has chosen one path.
 NEAR = 0.01

@@ -4,6 +4,8 @@ import json
 import math
 from typing import Any
 
+MAX_TEXT = 60
+
 
 def printable(text: str) -> str:
     """One line that a terminal shows as it is: names from a file may hold line feeds or escape sequences.
@@ -14,6 +16,18 @@ def printable(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text.encode("utf-8", "backslashreplace").decode()
     )
+
+
+def short(value: Any) -> str:
+    """A value from a file for an error text: one line of bounded length, whatever it is.
+
+    Anything but a string, a small number or ``None`` is named by its type: a hostile container may be endless to print,
+    a tensor takes several lines, and Python refuses to print an integer of more than 4300 digits.
+    """
+    if value is not None and type(value) not in (bool, float, str) and not (type(value) is int and abs(value) < 2**64):
+        return f"a value of type {type(value).__name__}"
+    text = ascii(value if type(value) is not str else value[: MAX_TEXT + 1])
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."
 
 
 def to_json(value: Any) -> str:

@@ -18,7 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "_jit": set(),
     "graph": {"nn"},
     "weights": {"graph"},
-    "checkpoints": {"nn", "files"},
+    "checkpoints": {"nn", "files", "text"},
     "formats": {"nn", "graph", "weights", "_jit", "_plugins"},
     "runtimes": {"_jit", "_plugins"},
     "parity": {"graph", "weights", "runtimes"},
@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "artifact": {"files", "formats"},
     "inputs": {"nn", "files"},
     "environment": {"__init__"},
-    "statistics": {"nn", "checkpoints"},
+    "statistics": {"nn", "checkpoints", "text"},
     "verifying": {"nn", "formats", "runtimes", "inputs", "parity", "weights"},
     "exporting": {
         "nn", "files", "checkpoints", "weights", "formats", "parity", "artifact", "inputs", "statistics", "verifying",

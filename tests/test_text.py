@@ -3,10 +3,12 @@ import math
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nalu_export.text import printable, to_json
+from nalu_export.text import MAX_TEXT, printable, short, to_json
+from tests.checkpoints import files
 
 
 @pytest.mark.parametrize(
@@ -53,3 +55,27 @@ def test_anything_else_is_itself(value: Any) -> None:
 
 def test_letters_stay_letters() -> None:
     assert to_json(["größe"]) == '[\n  "größe"\n]'
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "None"),
+        (True, "True"),
+        (3, "3"),
+        (-1.5, "-1.5"),
+        ("layers.0", "'layers.0'"),
+        ("a\nb\x1b", r"'a\nb\x1b'"),
+        ("ß", r"'\xdf'"),
+        ("x" * 1000, "'" + "x" * (MAX_TEXT - 4) + "..."),
+        (10**5000, "a value of type int"),
+        (b"abc", "a value of type bytes"),
+        ([1, 2], "a value of type list"),
+        (torch.zeros(3, 3), "a value of type Tensor"),
+        (files.nested_list(5000), "a value of type list"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_short(value: Any, text: str) -> None:
+    assert short(value) == text
+    assert len(text) <= MAX_TEXT

@@ -11,8 +11,6 @@ import torch
 
 from nalu_export.errors import InputError, first_line
 
-MAX_TEXT = 60
-
 _SAVE_INSTEAD = "save model.state_dict() or use nalu_export.save(model, path)"
 
 
@@ -43,18 +41,6 @@ def unpack(data: bytes) -> Any:
     except Exception as error:
         # A damaged file surfaces as RuntimeError, KeyError, EOFError, IndexError, AttributeError, UnicodeDecodeError …
         raise InputError(f"is damaged or not a file of torch.save: {first_line(error)}") from error
-
-
-def short(value: Any) -> str:
-    """A value from a file for an error text: one line of bounded length, whatever it is.
-
-    Anything but a string, a small number or ``None`` is named by its type: a hostile container may be endless to print,
-    a tensor takes several lines, and Python refuses to print an integer of more than 4300 digits.
-    """
-    if value is not None and type(value) not in (bool, float, str) and not (type(value) is int and abs(value) < 2**64):
-        return f"a value of type {type(value).__name__}"
-    text = ascii(value if type(value) is not str else value[: MAX_TEXT + 1])
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."
 
 
 def _inspect_archive(data: bytes) -> None:

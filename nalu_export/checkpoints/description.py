@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from nalu_export.checkpoints.container import short
 from nalu_export.errors import InputError, first_line
 from nalu_export.nn import ArithmeticLayer, BackboneHead
 from nalu_export.nn.layer import constructor_arguments
+from nalu_export.text import short
 
 Description = dict[str, Any]
 

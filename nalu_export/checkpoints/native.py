@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nalu_export.checkpoints.container import short
 from nalu_export.checkpoints.description import build, describe
 from nalu_export.errors import InputError
 from nalu_export.files import check_target, write_atomically
+from nalu_export.text import short
 
 FORMAT = "nalu_export"
 VERSION = 1

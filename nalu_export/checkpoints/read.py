@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nalu_export.checkpoints.container import short, unpack
+from nalu_export.checkpoints.container import unpack
 from nalu_export.checkpoints.native import is_native, read_native
 from nalu_export.checkpoints.state_dict import recognise
 from nalu_export.errors import InputError, first_line
 from nalu_export.files import read_bytes
 from nalu_export.nn.parts import arithmetic_layers
+from nalu_export.text import short
 
 # Weights that several layers share are written once, so a file may hold less than its model; not a hundredth of it.
 MAX_INFLATION = 64

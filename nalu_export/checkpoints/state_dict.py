@@ -5,9 +5,9 @@ import re
 import torch
 from torch import Tensor, nn
 
-from nalu_export.checkpoints.container import short
 from nalu_export.errors import InputError
 from nalu_export.nn import NAC, NALU, NACCell, NALUCell
+from nalu_export.text import short
 
 _KEY = re.compile(r"(?:layers\.([0-9]{1,6})\.)?(W_hat|M_hat|G|W_hat_mul|M_hat_mul)")
 _KINDS = {

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nalu_export import NAC, InputError, load
-from nalu_export.checkpoints.container import MAX_TEXT, short, unpack
+from nalu_export.checkpoints.container import unpack
 from tests.checkpoints import files
 from tests.checkpoints.conftest import Refusal
 
@@ -178,30 +178,6 @@ def test_a_zip_that_torch_writes_is_not_compressed() -> None:
 
     with zipfile.ZipFile(io.BytesIO(files.torch_bytes(files.nac_state()))) as archive:
         assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, "None"),
-        (True, "True"),
-        (3, "3"),
-        (-1.5, "-1.5"),
-        ("layers.0", "'layers.0'"),
-        ("a\nb\x1b", r"'a\nb\x1b'"),
-        ("ß", r"'\xdf'"),
-        ("x" * 1000, "'" + "x" * (MAX_TEXT - 4) + "..."),
-        (10**5000, "a value of type int"),
-        (b"abc", "a value of type bytes"),
-        ([1, 2], "a value of type list"),
-        (torch.zeros(3, 3), "a value of type Tensor"),
-        (files.nested_list(5000), "a value of type list"),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_short(value: Any, text: str) -> None:
-    assert short(value) == text
-    assert len(text) <= MAX_TEXT
 
 
 SPECIAL: dict[str, tuple[Callable[[Path], object], str]] = {
