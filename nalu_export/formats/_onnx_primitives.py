@@ -58,6 +58,31 @@ def _clamp(build: Builder, x: Value, low: float | None, high: float | None) -> V
     return x if high is None else build.op("Min", x, build.literal(high, x.dtype))
 
 
+def _sinh(build: Builder, x: Value) -> Value:
+    if x.dtype == np.float32:
+        return build.op("Sinh", x)
+    # ONNX Runtime has no Sinh in float64: tanh(x)·cosh(x), which does not cancel near 0.
+    half = build.literal(0.5, x.dtype)
+    cosh = build.op("Mul", build.op("Add", build.op("Exp", x), build.op("Exp", build.op("Neg", x))), half)
+    return build.op("Mul", build.op("Tanh", x), cosh)
+
+
+def _asinh(build: Builder, x: Value) -> Value:
+    if x.dtype == np.float32:
+        return build.op("Asinh", x)
+    # Nor Asinh: sign(x)·log1p(z), z = |x| + x²/(1 + √(x² + 1)), and log1p(z) = z·log(w)/(w − 1) with w = 1 + z rounded
+    # (Goldberg 1991, What every computer scientist should know about floating-point arithmetic, theorem 4). The input
+    # was float32, so its square is finite.
+    one = build.literal(1.0, x.dtype)
+    magnitude, square = build.op("Abs", x), build.op("Mul", x, x)
+    root = build.op("Sqrt", build.op("Add", square, one))
+    z = build.op("Add", magnitude, build.op("Div", square, build.op("Add", one, root)))
+    w = build.op("Add", one, z)
+    exact = build.op("Equal", w, one, dtype=np.dtype(np.bool_))
+    quotient = build.op("Div", build.op("Mul", z, build.op("Log", w)), build.op("Sub", w, one))
+    return build.op("Mul", _sign(build, x), build.op("Where", exact, z, quotient, dtype=x.dtype))
+
+
 def _prod(build: Builder, x: Value, dim: int, keepdim: bool) -> Value:
     rank = x.rank if keepdim else x.rank - 1
     if build.opset >= 18:
@@ -90,6 +115,8 @@ EMITTERS: dict[str, Emitter] = {
     "exp": _unary("Exp"),
     "tanh": _unary("Tanh"),
     # No "sigmoid": the well-conditioned form has none, and a runtime's own is not accurate enough.
+    "sinh": _sinh,
+    "asinh": _asinh,
     "cos": _unary("Cos"),
     "clamp": _clamp,
     "prod": _prod,

@@ -68,6 +68,8 @@ PRIMITIVES: dict[str, Primitive] = {
         Primitive("exp", torch.exp, _UNARY, methods=("exp",)),
         Primitive("tanh", torch.tanh, _UNARY, aliases=(F.tanh,), methods=("tanh",)),
         Primitive("sigmoid", torch.sigmoid, _UNARY, aliases=(F.sigmoid,), methods=("sigmoid",)),
+        Primitive("sinh", torch.sinh, _UNARY, methods=("sinh",)),
+        Primitive("asinh", torch.asinh, _UNARY, aliases=(torch.arcsinh,), methods=("asinh", "arcsinh")),
         Primitive("cos", torch.cos, _UNARY, methods=("cos",)),
         Primitive(
             "clamp",

@@ -1,13 +1,14 @@
 """The neural accumulator: a linear layer whose weights are driven towards −1, 0 and 1."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nalu_export.nn.functional import effective_weight
-from nalu_export.nn.init import initialise, positive_int
+from nalu_export.nn.init import choose, initialise, positive_int
 from nalu_export.nn.layer import ArithmeticLayer
 
 
@@ -15,11 +16,13 @@ class NACCell(ArithmeticLayer):
     """``y = x Wᵀ`` with ``W = tanh(W_hat)·σ(M_hat)``, recomputed in every forward, no bias.
 
     Shapes: ``x (..., in_features)`` → ``y (..., out_features)``; ``W_hat``, ``M_hat (out_features, in_features)``.
-    W is never a parameter of its own: a stored W would be what computes, and the raw parameters would not train.
+    W is not a parameter of its own: a stored W would be what computes, and the raw parameters would not train.
 
     Args:
         in_features: size of the last axis of the input.
         out_features: size of the last axis of the output.
+        stored: W is the parameter after all, and there are no raw ones: the faux NAC of public repositories, which
+            computed ``tanh(W_hat)·σ(M_hat)`` once, is this linear layer. For their files, not for training.
         init: ``"kaiming_uniform"``, ``"kaiming_normal"`` or ``"xavier_uniform"``.
 
     Raises:
@@ -28,24 +31,36 @@ class NACCell(ArithmeticLayer):
     Source: Trask et al. 2018, Neural Arithmetic Logic Units, arXiv 1808.00508, equation 1.
     """
 
-    def __init__(self, in_features: int, out_features: int, *, init: str = "kaiming_uniform") -> None:
+    # Final: TorchScript then compiles only the branch that is taken, and the other weights need not exist.
+    stored: Final[bool]
+    W: Tensor
+    W_hat: Tensor
+    M_hat: Tensor
+
+    def __init__(
+        self, in_features: int, out_features: int, *, stored: bool = False, init: str = "kaiming_uniform"
+    ) -> None:
         super().__init__()
         self.in_features = positive_int("in_features", in_features)
         self.out_features = positive_int("out_features", out_features)
-        self.W_hat = nn.Parameter(torch.empty(out_features, in_features))
-        self.M_hat = nn.Parameter(torch.empty(out_features, in_features))
-        initialise(init, self.W_hat, self.M_hat)
+        self.stored = choose("stored", stored, (True, False))
+        for name in ("W",) if stored else ("W_hat", "M_hat"):
+            parameter = nn.Parameter(torch.empty(out_features, in_features))
+            initialise(init, parameter)
+            self.register_parameter(name, parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(..., in_features)`` → ``(..., out_features)``."""
-        return F.linear(x, effective_weight(self.W_hat, self.M_hat))
+        W = self.W if self.stored else effective_weight(self.W_hat, self.M_hat)
+        return F.linear(x, W)
 
     @torch.jit.ignore  # type: ignore[untyped-decorator]
     def effective_weights(self) -> Mapping[str, Tensor]:
-        """``{"W": tanh(W_hat)·σ(M_hat)}``."""
-        return {"W": effective_weight(self.W_hat, self.M_hat)}
+        """``{"W": tanh(W_hat)·σ(M_hat)}``, or the stored one."""
+        return {"W": self.W if self.stored else effective_weight(self.W_hat, self.M_hat)}
 
     @torch.jit.ignore  # type: ignore[untyped-decorator]
     def extra_repr(self) -> str:
         """The sizes, as torch prints them."""
-        return f"in_features={self.in_features}, out_features={self.out_features}"
+        sizes = f"in_features={self.in_features}, out_features={self.out_features}"
+        return f"{sizes}, stored=True" if self.stored else sizes

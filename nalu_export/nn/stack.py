@@ -36,6 +36,7 @@ class NAC(_Stack):
 
     Args:
         dims: sizes from the input to the output, at least two.
+        stored: whether W is the parameter of every cell, see :class:`NACCell`.
         init: initialiser of every cell, by name.
 
     Raises:
@@ -44,8 +45,9 @@ class NAC(_Stack):
     Source: Trask et al. 2018, Neural Arithmetic Logic Units, arXiv 1808.00508.
     """
 
-    def __init__(self, *dims: int, init: str = "kaiming_uniform") -> None:
-        super().__init__(dims, NACCell, init=init)
+    def __init__(self, *dims: int, stored: bool = False, init: str = "kaiming_uniform") -> None:
+        super().__init__(dims, NACCell, stored=stored, init=init)
+        self.stored = stored
 
 
 class NALU(_Stack):
@@ -55,7 +57,10 @@ class NALU(_Stack):
         dims: sizes from the input to the output, at least two.
         eps: ε of every cell.
         tied: whether each cell uses one weight for both paths.
-        gate: ``"matrix"`` or ``"row"``, for every cell.
+        gate: ``"matrix"``, ``"row"`` or ``"constant"``, for every cell.
+        stored: whether W is the parameter of every cell.
+        gate_bias: whether the gates have a bias.
+        two_gates: whether the product has a gate of its own.
         init: initialiser of every cell, by name.
 
     Raises:
@@ -70,12 +75,28 @@ class NALU(_Stack):
         eps: float = 1e-10,
         tied: bool = True,
         gate: str = "matrix",
+        stored: bool = False,
+        gate_bias: bool = False,
+        two_gates: bool = False,
         init: str = "kaiming_uniform",
     ) -> None:
-        super().__init__(dims, NALUCell, eps=eps, tied=tied, gate=gate, init=init)
+        super().__init__(
+            dims,
+            NALUCell,
+            eps=eps,
+            tied=tied,
+            gate=gate,
+            stored=stored,
+            gate_bias=gate_bias,
+            two_gates=two_gates,
+            init=init,
+        )
         self.eps = eps
         self.tied = tied
         self.gate = gate
+        self.stored = stored
+        self.gate_bias = gate_bias
+        self.two_gates = two_gates
 
     @torch.jit.ignore  # type: ignore[untyped-decorator]
     def extra_repr(self) -> str:

@@ -11,9 +11,9 @@ from nalu_export.weights import Compute
 SINGLE = 2.0**-24
 DOUBLE = 2.0**-53
 # Kernels of elementary functions are correct when they are as accurate as the OpenCL C specification asks of a device
-# (ULP values, embedded profile: exp, log and cos 4 ulp, tanh 5); one ulp is at most two roundoffs. docs/parity.md has
-# what runtimes were measured to do.
-EXP, LOG, COS, TANH = 8.0, 8.0, 8.0, 10.0
+# (ULP values, embedded profile: exp, log, cos, sinh and asinh 4 ulp, tanh 5); one ulp is at most two roundoffs.
+# docs/parity.md has what runtimes were measured to do.
+EXP, LOG, COS, SINH, ASINH, TANH = 8.0, 8.0, 8.0, 8.0, 8.0, 10.0
 # TF32 keeps ten bits of a factor; hardware may cut the others off instead of rounding, and so may its adders.
 TF32_FACTOR = 2.0**-10
 

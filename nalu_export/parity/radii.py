@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from nalu_export.parity.conditioned import Conditioned
-from nalu_export.parity.precision import COS, EXP, LOG, TANH, Precision
+from nalu_export.parity.precision import ASINH, COS, EXP, LOG, SINH, TANH, Precision
 
 Radius = Callable[..., Tensor]
 # Terms of a sum are heavy or light by the size of their weight beside the largest of the same output.
@@ -134,6 +134,19 @@ def _tanh(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
     return p.rounded(value, x.radius * (1.0 - torch.tanh(nearest) ** 2), TANH)
 
 
+def _sinh(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+    # sinh(|x| + r) − sinh(|x|), without the cancellation.
+    spread = 2.0 * torch.cosh(x.value.abs() + x.radius / 2) * torch.sinh(x.radius / 2)
+    radius = p.rounded(value, spread, SINH)
+    # Kernels go by exp, of which some are infinite early.
+    return radius if p.exp_limit == math.inf else torch.where(x.value.abs() + x.radius > p.exp_limit, torch.inf, radius)
+
+
+def _asinh(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+    nearest = (x.value.abs() - x.radius).clamp(min=0.0)
+    return p.rounded(value, x.radius / torch.sqrt(nearest * nearest + 1.0), ASINH)
+
+
 def _sigmoid(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
     """Also ``1/(1 + exp(−z))``: the exponential, an addition and a quotient."""
     spread = torch.maximum(torch.sigmoid(x.value + x.radius) - value, value - torch.sigmoid(x.value - x.radius))
@@ -192,6 +205,8 @@ RADII: dict[str, Radius] = {
     "exp": _exp,
     "tanh": _tanh,
     "sigmoid": _sigmoid,
+    "sinh": _sinh,
+    "asinh": _asinh,
     "cos": _cos,
     "clamp": _clamp,
     "prod": _prod,

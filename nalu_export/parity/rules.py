@@ -87,6 +87,16 @@ def _tanh(x: Conditioned) -> _Triple:
     return value, value.abs(), _change(torch.tanh, x)
 
 
+def _sinh(x: Conditioned) -> _Triple:
+    value = torch.sinh(x.value)
+    return value, value.abs(), value.abs() + _change(torch.sinh, x)
+
+
+def _asinh(x: Conditioned) -> _Triple:
+    value = torch.asinh(x.value)
+    return value, value.abs(), x.error / torch.sqrt(x.value * x.value + 1.0)
+
+
 def _sigmoid(x: Conditioned) -> _Triple:
     value = torch.sigmoid(x.value)
     return value, value, _change(torch.sigmoid, x)
@@ -141,6 +151,8 @@ RULES: dict[str, Rule] = {
     "exp": _exp,
     "tanh": _tanh,
     "sigmoid": _sigmoid,
+    "sinh": _sinh,
+    "asinh": _asinh,
     "cos": _cos,
     "clamp": _clamp,
     "prod": _prod,

@@ -35,7 +35,7 @@ def test_a_cell_is_called_as_in_its_source() -> None:
 def test_a_stack_puts_the_path_of_the_layer_before_it(nalu: NALU) -> None:
     assert _labels(trace(nalu)) == [f"layers.{layer}.{name}" for layer in (0, 1) for name in CELL]
     assert _labels(trace(NAC(2, 2, 1))) == [
-        f"layers.{layer}.{name}" for layer in (0, 1) for name in ("tanh", "sigmoid", "mul", "y")
+        f"layers.{layer}.{name}" for layer in (0, 1) for name in ("tanh", "sigmoid", "W", "y")
     ]
 
 

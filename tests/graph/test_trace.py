@@ -35,6 +35,8 @@ SPELLINGS: dict[str, list[Callable[[Tensor], Tensor]]] = {
     "exp": [torch.exp, lambda x: x.exp()],
     "tanh": [torch.tanh, lambda x: x.tanh(), nn.Tanh()],
     "sigmoid": [torch.sigmoid, lambda x: x.sigmoid(), F.sigmoid],
+    "sinh": [torch.sinh, lambda x: x.sinh()],
+    "asinh": [torch.asinh, lambda x: x.asinh(), torch.arcsinh, lambda x: x.arcsinh()],
     "cos": [torch.cos, lambda x: x.cos()],
     "clamp": [lambda x: torch.clamp(x, 0, 1), lambda x: x.clamp(min=0, max=1), lambda x: torch.clip(x, 0, 1)],
     "prod": [lambda x: torch.prod(x, dim=-1), lambda x: x.prod(-1, keepdim=True)],

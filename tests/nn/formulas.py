@@ -31,12 +31,30 @@ def nac_cell(x: Array, weights: Mapping[str, Array]) -> Array:
 
 def nalu_cell(x: Array, weights: Mapping[str, Array], eps: float) -> Array:
     """Equation 2: y = g ⊙ a + (1 − g) ⊙ m, m = exp(W log(|x| + ε)), with a weight of its own for m when untied."""
-    W = effective(weights["W_hat"], weights["M_hat"])
-    W_mul = effective(weights["W_hat_mul"], weights["M_hat_mul"]) if "W_hat_mul" in weights else W
+    W, W_mul = both_weights(weights)
     a = np.einsum("oi,...i->...o", W, x)
     m = np.prod((np.abs(x)[..., None, :] + eps) ** W_mul, axis=-1)
-    g = sigmoid(np.einsum("oi,...i->...o", weights["G"], x))
-    return np.asarray(g * a + (1.0 - g) * m)
+    g, h = gates(x, weights)
+    return np.asarray(g * a + h * m)
+
+
+def both_weights(weights: Mapping[str, Array]) -> tuple[Array, Array]:
+    """The weights of the sum and of the product, stored or from raw parameters."""
+    found = [
+        weights[f"W{s}"] if f"W{s}" in weights else effective(weights[f"W_hat{s}"], weights[f"M_hat{s}"])
+        for s in ("", "_mul")
+        if f"W{s}" in weights or f"W_hat{s}" in weights
+    ]
+    return found[0], found[-1]
+
+
+def gates(x: Array, weights: Mapping[str, Array]) -> tuple[Array, Array]:
+    """σ(G x + b) and what is left of 1, or the second gate where there is one; a G of one number does not see x."""
+    G = weights["G"]
+    g = sigmoid(G if G.shape == (1,) else np.einsum("oi,...i->...o", G, x) + weights.get("G_bias", 0.0))
+    if "G_mul" not in weights:
+        return g, 1.0 - g
+    return g, sigmoid(np.einsum("oi,...i->...o", weights["G_mul"], x) + weights.get("G_bias_mul", 0.0))
 
 
 def stack(x: Array, weights: Mapping[str, Array], eps: float | None) -> Array:

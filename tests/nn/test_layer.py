@@ -13,19 +13,46 @@ from torch import Tensor, nn
 
 import nalu_export.nn
 from nalu_export import NAC, NALU, ArithmeticLayer, NACCell, NALUCell, _jit, graph
+from nalu_export.nn import ClampedNALUCell, NACExactCell, SinhNALUCell
 from nalu_export.nn.layer import constructor_arguments
 
 IN = 4
+
+
+def small(layer: ArithmeticLayer) -> ArithmeticLayer:
+    """Stored weights are not bounded: ε to the power of a large negative one is infinite."""
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.abs_().clamp_(max=0.5)
+    return layer
+
+
 LAYERS: dict[str, Callable[[], ArithmeticLayer]] = {
     "NACCell": lambda: NACCell(IN, 3),
     "NALUCell": lambda: NALUCell(IN, 3),
     "NALUCell untied": lambda: NALUCell(IN, 3, tied=False),
     "NALUCell row": lambda: NALUCell(IN, 3, gate="row"),
     "NALUCell untied row": lambda: NALUCell(IN, 3, eps=1e-5, tied=False, gate="row"),
+    "NALUCell constant gate": lambda: NALUCell(IN, 3, gate="constant"),
+    "NALUCell two gates with bias": lambda: NALUCell(IN, 3, two_gates=True, gate_bias=True),
+    "NALUCell untied two gates": lambda: NALUCell(IN, 3, tied=False, two_gates=True),
+    "NALUCell gate bias": lambda: NALUCell(IN, 3, gate_bias=True),
+    "NACCell stored": lambda: NACCell(IN, 3, stored=True),
+    "NALUCell stored": lambda: small(NALUCell(IN, 3, stored=True)),
+    "NALUCell stored untied": lambda: small(NALUCell(IN, 3, stored=True, tied=False)),
+    "ClampedNALUCell": lambda: ClampedNALUCell(IN, 3),
+    "SinhNALUCell": lambda: SinhNALUCell(IN, 3),
+    "SinhNALUCell stored": lambda: SinhNALUCell(IN, 3, stored=True),
+    "NACExactCell": lambda: NACExactCell(IN, 3),
     "NAC": lambda: NAC(IN, 5, 3),
+    "NAC stored": lambda: NAC(IN, 5, 3, stored=True),
+    "NALU two gates": lambda: NALU(IN, 5, 3, tied=False, two_gates=True, gate_bias=True),
     "NALU": lambda: NALU(IN, 5, 3),
     "NALU untied row": lambda: NALU(IN, 5, 3, tied=False, gate="row"),
 }
+
+
+PLAIN = {"stored": False, "gate_bias": False, "two_gates": False}
 
 
 @pytest.fixture(params=LAYERS)
@@ -172,13 +199,15 @@ def test_on_cuda(layer: ArithmeticLayer) -> None:
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        (NACCell(2, 3), {"in_features": 2, "out_features": 3}),
+        (NACCell(2, 3), {"in_features": 2, "out_features": 3, "stored": False}),
         (
             NALUCell(2, 3, 1e-5, False, "row"),
-            {"in_features": 2, "out_features": 3, "eps": 1e-5, "tied": False, "gate": "row"},
+            {"in_features": 2, "out_features": 3, "eps": 1e-5, "tied": False, "gate": "row"} | PLAIN,
         ),
-        (NAC(2, 3, 1), {"dims": (2, 3, 1)}),
-        (NALU(2, 1), {"dims": (2, 1), "eps": 1e-10, "tied": True, "gate": "matrix"}),
+        (NAC(2, 3, 1), {"dims": (2, 3, 1), "stored": False}),
+        (NALU(2, 1), {"dims": (2, 1), "eps": 1e-10, "tied": True, "gate": "matrix"} | PLAIN),
+        (ClampedNALUCell(2, 3), {"in_features": 2, "out_features": 3, "eps": 1e-10, "floor": 1e-7, "limit": 20.0}),
+        (SinhNALUCell(2, 3, stored=True), {"in_features": 2, "out_features": 3, "stored": True}),
         (nn.Linear(2, 3), {"in_features": 2, "out_features": 3}),
         (nn.Linear(2, 3, bias=False), {"in_features": 2, "out_features": 3, "bias": False}),
         (nn.Dropout(0.25), {"p": 0.25}),

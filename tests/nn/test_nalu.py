@@ -31,6 +31,30 @@ def test_formula(tied: bool, gate: str, eps: float) -> None:
     np.testing.assert_allclose(float32[held], expected[held], rtol=2e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"gate": "constant"},
+        {"gate": "constant", "tied": False},
+        {"gate_bias": True},
+        {"two_gates": True},
+        {"two_gates": True, "gate_bias": True, "tied": False},
+        {"stored": True},
+        {"stored": True, "tied": False, "gate": "row"},
+        {"stored": True, "tied": False, "two_gates": True, "gate_bias": True},
+    ],
+    ids=str,
+)
+def test_formula_of_every_variant(options: dict[str, Any]) -> None:
+    cell = NALUCell(4, 3, **options).double()
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.uniform_(-1.5, 1.5)
+    x = inputs(4)
+    expected = nalu_cell(x.numpy(), weights_of(cell), 1e-10)
+    np.testing.assert_allclose(cell(x).detach().numpy(), expected, rtol=1e-11, atol=1e-13)
+
+
 @pytest.mark.parametrize(("features", "outputs"), [(1, 1), (2, 1), (1, 3)])
 @pytest.mark.parametrize("gate", ["matrix", "row"])
 def test_formula_at_the_smallest_sizes(features: int, outputs: int, gate: str) -> None:
@@ -51,6 +75,7 @@ def test_formula_at_the_smallest_sizes(features: int, outputs: int, gate: str) -
             "matrix",
             {"W_hat": (5, 3), "M_hat": (5, 3), "G": (5, 3), "W_hat_mul": (5, 3), "M_hat_mul": (5, 3)},
         ),
+        (True, "constant", {"W_hat": (5, 3), "M_hat": (5, 3), "G": (1,)}),
         (False, "row", {"W_hat": (5, 3), "M_hat": (5, 3), "G": (1, 3), "W_hat_mul": (5, 3), "M_hat_mul": (5, 3)}),
     ],
 )
@@ -116,8 +141,16 @@ def test_wrong_eps(eps: Any) -> None:
         ({"eps": 0}, "eps is 0; it must be a number from 1e-30 to 1"),
         ({"tied": 1}, "tied is 1; allowed: True, False"),
         ({"tied": None}, "tied is None; allowed: True, False"),
-        ({"gate": "column"}, "gate is 'column'; allowed: 'matrix', 'row'"),
-        ({"gate": None}, "gate is None; allowed: 'matrix', 'row'"),
+        ({"gate": "column"}, "gate is 'column'; allowed: 'matrix', 'row', 'constant'"),
+        ({"gate": None}, "gate is None; allowed: 'matrix', 'row', 'constant'"),
+        ({"stored": 1}, "stored is 1; allowed: True, False"),
+        ({"gate_bias": None}, "gate_bias is None; allowed: True, False"),
+        ({"two_gates": "yes"}, "two_gates is 'yes'; allowed: True, False"),
+        (
+            {"gate": "constant", "gate_bias": True},
+            "gate is 'constant'; gate_bias and two_gates go with gate='matrix' only",
+        ),
+        ({"gate": "row", "two_gates": True}, "gate is 'row'; gate_bias and two_gates go with gate='matrix' only"),
         ({"init": "zeros"}, "init is 'zeros'; allowed: 'kaiming_uniform', 'kaiming_normal', 'xavier_uniform'"),
     ],
 )
@@ -131,3 +164,18 @@ def test_repr() -> None:
     assert repr(NALUCell(3, 5, eps=1e-7, tied=False, gate="row")) == (
         "NALUCell(in_features=3, out_features=5, eps=1e-07, tied=False, gate='row')"
     )
+
+
+def test_names_of_every_variant() -> None:
+    cell = NALUCell(3, 5, stored=True, tied=False, two_gates=True, gate_bias=True)
+    assert {name: tuple(value.shape) for name, value in cell.state_dict().items()} == {
+        "W": (5, 3),
+        "W_mul": (5, 3),
+        "G": (5, 3),
+        "G_mul": (5, 3),
+        "G_bias": (5,),
+        "G_bias_mul": (5,),
+    }
+    assert set(cell.effective_weights()) == {"W", "W_mul"}
+    assert cell.effective_weights()["W_mul"] is cell.W_mul
+    assert "stored=True, gate_bias=True, two_gates=True" in repr(cell)

@@ -72,7 +72,7 @@ def test_wrong_sizes(kind: type[NAC | NALU], dims: tuple[Any, ...], text: str) -
         (NALU, {"init": 1}, "init is 1; allowed: 'kaiming_uniform', 'kaiming_normal', 'xavier_uniform'"),
         (NALU, {"eps": 2}, "eps is 2; it must be a number from 1e-30 to 1"),
         (NALU, {"tied": "no"}, "tied is 'no'; allowed: True, False"),
-        (NALU, {"gate": ""}, "gate is ''; allowed: 'matrix', 'row'"),
+        (NALU, {"gate": ""}, "gate is ''; allowed: 'matrix', 'row', 'constant'"),
     ],
 )
 def test_wrong_options(kind: type[NAC | NALU], options: dict[str, Any], text: str) -> None:

@@ -38,6 +38,8 @@ UNARY: dict[str, tuple[Function, Function, st.SearchStrategy[float]]] = {
     "exp": (torch.exp, np.exp, st.floats(-120, 88, width=32)),
     "tanh": (torch.tanh, np.tanh, NUMBERS),
     "sigmoid": (torch.sigmoid, lambda x: np.float32(1) / (np.float32(1) + np.exp(-x)), st.floats(-120, 120, width=32)),
+    "sinh": (torch.sinh, np.sinh, st.floats(-88, 88, width=32)),
+    "asinh": (torch.asinh, np.arcsinh, NUMBERS),
     "cos": (torch.cos, np.cos, MODERATE),
 }
 BINARY = ("add", "sub", "mul", "div")

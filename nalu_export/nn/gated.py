@@ -1,0 +1,128 @@
+"""What every gated unit shares: a sum and a product of the inputs, their weights, and the gate between them."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nalu_export.errors import InputError
+from nalu_export.nn.functional import effective_weight
+from nalu_export.nn.init import choose, initialise, positive_int
+from nalu_export.nn.layer import ArithmeticLayer
+
+GATES = ("matrix", "row", "constant")
+_FLAG = (True, False)
+
+
+class GatedCell(ArithmeticLayer):
+    """``y = g·a + h·m``: gates, weights and the additive path; a subclass says what its :meth:`product` ``m`` is.
+
+    ``a = x Wᵀ``, ``g = σ(z)``, ``h = σ(−z)``, ``z = x Gᵀ + G_bias``. The second gate is ``σ(−z)``, never ``1 − σ(z)``,
+    which loses the product once ``σ(z)`` rounds to 1; with ``two_gates`` it is ``σ(x G_mulᵀ + G_bias_mul)``.
+
+    Shapes: ``x (..., in_features)`` → ``y (..., out_features)``; ``W_hat``, ``M_hat``, ``W_hat_mul``, ``M_hat_mul``, or
+    with ``stored`` ``W``, ``W_mul``: ``(out_features, in_features)``; ``G``, ``G_mul`` the same, ``(1, in_features)``
+    with ``gate="row"``, ``(1,)`` with ``gate="constant"``; ``G_bias``, ``G_bias_mul (out_features,)``.
+    """
+
+    # Final: TorchScript then compiles only the branch that is taken, and the other weights need not exist.
+    tied: Final[bool]
+    stored: Final[bool]
+    constant_gate: Final[bool]
+    gate_bias: Final[bool]
+    two_gates: Final[bool]
+    W: Tensor
+    W_mul: Tensor
+    W_hat: Tensor
+    M_hat: Tensor
+    W_hat_mul: Tensor
+    M_hat_mul: Tensor
+    G: Tensor
+    G_mul: Tensor
+    G_bias: Tensor
+    G_bias_mul: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        tied: bool,
+        gate: str,
+        stored: bool,
+        gate_bias: bool,
+        two_gates: bool,
+        init: str,
+    ) -> None:
+        super().__init__()
+        self.in_features = positive_int("in_features", in_features)
+        self.out_features = positive_int("out_features", out_features)
+        self.tied = choose("tied", tied, _FLAG)
+        self.gate = choose("gate", gate, GATES)
+        self.stored = choose("stored", stored, _FLAG)
+        self.gate_bias = choose("gate_bias", gate_bias, _FLAG)
+        self.two_gates = choose("two_gates", two_gates, _FLAG)
+        self.constant_gate = gate == "constant"
+        if gate != "matrix" and (gate_bias or two_gates):
+            raise InputError(f"gate is {gate!r}; gate_bias and two_gates go with gate='matrix' only")
+        gates = {"matrix": (out_features, in_features), "row": (1, in_features), "constant": (1,)}[gate]
+        # In this order: a seed has given these values to these parameters since the first release.
+        self._add_weights("", init)
+        self._add("G", gates, init)
+        if not tied:
+            self._add_weights("_mul", init)
+        if two_gates:
+            self._add("G_mul", gates, init)
+        for name in ("G_bias", "G_bias_mul")[: gate_bias * (1 + two_gates)]:
+            self.register_parameter(name, nn.Parameter(torch.zeros(out_features)))
+
+    def _add_weights(self, suffix: str, init: str) -> None:
+        for name in ("W",) if self.stored else ("W_hat", "M_hat"):
+            self._add(name + suffix, (self.out_features, self.in_features), init)
+
+    def _add(self, name: str, shape: tuple[int, ...], init: str) -> None:
+        parameter = nn.Parameter(torch.empty(shape))
+        # Initialisers go by rows and columns; a constant gate is a matrix of one of each.
+        initialise(init, parameter.view(-1, shape[-1]))
+        self.register_parameter(name, parameter)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(..., in_features)`` → ``(..., out_features)``."""
+        W = self.W if self.stored else effective_weight(self.W_hat, self.M_hat)
+        W_mul = W
+        if not self.tied:
+            W_mul = self.W_mul if self.stored else effective_weight(self.W_hat_mul, self.M_hat_mul)
+        a = F.linear(x, W)
+        m = self.product(x, W_mul)
+        z = self.G if self.constant_gate else F.linear(x, self.G, self.G_bias if self.gate_bias else None)
+        g = torch.sigmoid(z)
+        h = torch.sigmoid(-z)
+        if self.two_gates:
+            z_mul = F.linear(x, self.G_mul, self.G_bias_mul if self.gate_bias else None)
+            h = torch.sigmoid(z_mul)
+        return g * a + h * m
+
+    def product(self, x: Tensor, W: Tensor) -> Tensor:
+        """The multiplicative path with the weights W, ``(..., in_features)`` → ``(..., out_features)``."""
+        raise NotImplementedError
+
+    @torch.jit.ignore  # type: ignore[untyped-decorator]
+    def effective_weights(self) -> Mapping[str, Tensor]:
+        """``{"W": …}``, and ``"W_mul"`` where the product path has weights of its own."""
+        return {
+            f"W{suffix}": getattr(self, f"W{suffix}")
+            if self.stored
+            else effective_weight(getattr(self, f"W_hat{suffix}"), getattr(self, f"M_hat{suffix}"))
+            for suffix in (("",) if self.tied else ("", "_mul"))
+        }
+
+    @torch.jit.ignore  # type: ignore[untyped-decorator]
+    def extra_repr(self) -> str:
+        """The arguments, as torch prints them; those at their usual values only where every unit has them."""
+        flags = [name for name in ("stored", "gate_bias", "two_gates") if getattr(self, name)]
+        shown = [f"in_features={self.in_features}", f"out_features={self.out_features}"]
+        shown += [f"{name}={getattr(self, name)}" for name in ("eps",) if hasattr(self, name)]
+        shown += [f"tied={self.tied}", f"gate={self.gate!r}", *(f"{name}=True" for name in flags)]
+        return ", ".join(shown)
