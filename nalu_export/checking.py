@@ -12,7 +12,7 @@ from nalu_export import formats
 from nalu_export import runtimes as all_runtimes
 from nalu_export.artifact import Artifact, read_artifact
 from nalu_export.checkpoints import read_checkpoint
-from nalu_export.checkpoints.read import Factory
+from nalu_export.checkpoints.factory import Factory
 from nalu_export.environment import environment
 from nalu_export.errors import InputError
 from nalu_export.exporting import prepare

@@ -14,7 +14,7 @@ import nalu_export
 from nalu_export import formats
 from nalu_export.artifact import Artifact, encode_metadata
 from nalu_export.checkpoints import Checkpoint, read_checkpoint
-from nalu_export.checkpoints.read import Factory
+from nalu_export.checkpoints.factory import Factory
 from nalu_export.errors import InputError, ParityError, RuntimeUnavailableError
 from nalu_export.files import check_target, write_atomically
 from nalu_export.formats.base import Draft, EmitOptions, Format

@@ -6,7 +6,8 @@ from typing import Any
 
 from nalu_export import formats
 from nalu_export.artifact import Artifact, find_artifact
-from nalu_export.checkpoints.read import Factory, from_factory, read_checkpoint
+from nalu_export.checkpoints.factory import Factory, from_factory
+from nalu_export.checkpoints.read import read_checkpoint
 from nalu_export.errors import InputError
 from nalu_export.statistics import artifact_statistics, layer_table, weight_statistics
 

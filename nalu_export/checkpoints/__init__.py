@@ -1,6 +1,6 @@
 """``model.pt`` in and out."""
 
 from nalu_export.checkpoints.native import save
-from nalu_export.checkpoints.read import Checkpoint, load, read_checkpoint
+from nalu_export.checkpoints.read import Checkpoint, ReadOptions, load, read_checkpoint, read_options
 
-__all__ = ["Checkpoint", "load", "read_checkpoint", "save"]
+__all__ = ["Checkpoint", "ReadOptions", "load", "read_checkpoint", "read_options", "save"]

@@ -1,13 +1,17 @@
-"""Our own ``model.pt``: a dict that ``torch.load(weights_only=True)`` reads, with the model described as data."""
+"""Our own file, by torch or safetensors: the model described as data, its weights, and where they came from."""
 
 import io
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from nalu_export.checkpoints.container import Contents
 from nalu_export.checkpoints.description import build, describe
 from nalu_export.errors import InputError
 from nalu_export.files import check_target, write_atomically
@@ -15,17 +19,23 @@ from nalu_export.text import short
 
 FORMAT = "nalu_export"
 VERSION = 1
+SAFETENSORS = ".safetensors"
+# Nested deeper than any description: Python's JSON reader would end in a RecursionError.
+MAX_JSON = 1_000_000
 
 
-def save(model: nn.Module, path: str | os.PathLike[str]) -> None:
+def save(model: nn.Module, path: str | os.PathLike[str], *, source_sha256: str | None = None) -> None:
     """Write ``model`` to one self-contained file that holds data only; :func:`nalu_export.load` reads it.
 
-    The file is a dict: ``format``, ``version``, ``model`` (layers and their arguments as plain data, ``None`` where the
-    model has layers of the user's own) and ``state_dict``. The same model gives the same bytes.
+    The file holds ``format``, ``version``, ``model`` (layers and their arguments as plain data, ``None`` where the
+    model has layers of the user's own) and the tensors of its ``state_dict`` with every bit as it is. The same model
+    gives the same bytes.
 
     Args:
         model: any module; those made of this package's layers and stock ``torch.nn`` layers need no code to load.
-        path: where to; an existing file is replaced in one step, and stays if writing fails.
+        path: where to; ``.safetensors`` writes that format, any other name a dict by ``torch.save``. An existing file
+            is replaced in one step, and stays if writing fails.
+        source_sha256: of the file that the model was read from.
 
     Raises:
         InputError: the folder is not there or cannot be written, or the disk is full.
@@ -33,10 +43,23 @@ def save(model: nn.Module, path: str | os.PathLike[str]) -> None:
     target = Path(path)
     check_target(target, None)
     state = {name: _own(value.detach().cpu()) for name, value in model.state_dict().items()}
+    about = {"format": FORMAT, "version": VERSION, "model": describe(model)}
+    about |= {} if source_sha256 is None else {"source_sha256": source_sha256}
+    write_atomically(target, _safetensors(about, state) if target.suffix == SAFETENSORS else _torch(about, state))
+
+
+def _torch(about: dict[str, Any], state: dict[str, Tensor]) -> bytes:
     buffer = io.BytesIO()
     # Through a buffer: given a path, torch writes the path's name into the archive.
-    torch.save({"format": FORMAT, "version": VERSION, "model": describe(model), "state_dict": state}, buffer)
-    write_atomically(target, buffer.getvalue())
+    torch.save(about | {"state_dict": state}, buffer)
+    return buffer.getvalue()
+
+
+def _safetensors(about: dict[str, Any], state: dict[str, Tensor]) -> bytes:
+    # One entry: safetensors writes several in an order that changes with each process.
+    metadata = {FORMAT: json.dumps(about, sort_keys=True)}
+    # It refuses tensors that share memory, as those of a module that is used twice do.
+    return safetensors.torch.save({name: value.clone() for name, value in state.items()}, metadata)
 
 
 def _own(value: Tensor) -> Tensor:
@@ -45,12 +68,26 @@ def _own(value: Tensor) -> Tensor:
     return value if value.untyped_storage().nbytes() == value.nbytes else value.clone()
 
 
-def is_native(payload: Any) -> bool:
-    """Whether the content of a file claims to be ours."""
-    return isinstance(payload, dict) and payload.get("format") == FORMAT
+def native_payload(contents: Contents) -> Mapping[str, Any] | None:
+    """What our own format holds, ``None`` for a file of another.
+
+    Raises:
+        InputError: a safetensors file whose description is no JSON object.
+    """
+    text = contents.metadata.get(FORMAT)
+    if text is not None:
+        try:
+            about = json.loads(text) if len(text) <= MAX_JSON else None
+        except (ValueError, RecursionError):
+            about = None
+        if not isinstance(about, dict):
+            raise InputError(f"has metadata {FORMAT!r} that is no description of a model; was the file changed?")
+        return {**about, "state_dict": contents.payload}
+    payload = contents.payload
+    return payload if isinstance(payload, dict) and payload.get("format") == FORMAT else None
 
 
-def read_native(payload: dict[str, Any]) -> tuple[nn.Module | None, Any]:
+def read_native(payload: Mapping[str, Any]) -> tuple[nn.Module | None, Any]:
     """The module on the meta device, ``None`` where the file describes none, and the state_dict.
 
     Raises:

@@ -1,29 +1,73 @@
 """From a path to a module with its weights, whatever kind of file it is."""
 
 import hashlib
-import importlib
 import os
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from nalu_export.checkpoints.container import unpack
-from nalu_export.checkpoints.native import is_native, read_native
-from nalu_export.checkpoints.state_dict import recognise
-from nalu_export.errors import InputError, first_line
+from nalu_export.checkpoints.building import Surroundings, build_layout, disagreeing_twins
+from nalu_export.checkpoints.container import Contents, unpack
+from nalu_export.checkpoints.factory import Factory, from_factory
+from nalu_export.checkpoints.fitting import Fit, some
+from nalu_export.checkpoints.native import native_payload, read_native
+from nalu_export.checkpoints.recognise import Recognised, recognise
+from nalu_export.checkpoints.unwrapping import State, prefixes, state_of, under, without_wrappers
+from nalu_export.errors import InputError
 from nalu_export.files import read_bytes
 from nalu_export.nn.parts import arithmetic_layers
 from nalu_export.text import short
 
 # Weights that several layers share are written once, so a file may hold less than its model; not a hundredth of it.
 MAX_INFLATION = 64
+# A prefix that would help is looked for among the shortest; a hostile file may have as many as it has letters.
+MAX_PREFIXES = 32
 
-Factory = nn.Module | Callable[[], nn.Module] | str
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a file is to be read, where it does not tell.
+
+    Attributes:
+        model: builds the module that the weights go into, for a model with layers of the user's own.
+        layout: ``"owner"`` or ``"owner:unit"`` of a public layout, where keys and shapes fit several.
+        eps: ε in place of the one that the layout publishes.
+        prefix: the model is what stands under it in a larger state_dict.
+        backbone: builds the CNN before a head, for files that hold a head with one.
+        task: ``"classification"`` or ``"regression"``, where such a file is open to both.
+        trust: load a pickled module or a TorchScript archive too, which runs what is in it.
+        strict: refuse a faux NAC.
+    """
+
+    model: Factory | None = None
+    layout: str | None = None
+    eps: float | None = None
+    prefix: str | None = None
+    backbone: Factory | None = None
+    task: str | None = None
+    trust: bool = False
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file that was read and understood, before a model is made of it.
+
+    Attributes:
+        sha256: of the file.
+        state: its tensors, under the names that they have there.
+        notes: what had to be assumed, one line each.
+        module: built by the user's code or from the description in a file of ours; ``None`` for a public layout.
+        recognised: the public layout; ``None`` for the others.
+    """
+
+    sha256: str
+    state: State
+    notes: tuple[str, ...]
+    module: nn.Module | None = None
+    recognised: Recognised | None = None
 
 
 @dataclass(frozen=True)
@@ -34,108 +78,167 @@ class Checkpoint:
         model: in ``eval()`` mode, on the CPU.
         sha256: of the file.
         notes: what had to be assumed, one line each.
+        layout: the public layout that was recognised, ``"kevinzakka:NALU"``; ``None`` for a file of ours or with
+            ``model``.
     """
 
     model: nn.Module
     sha256: str
     notes: tuple[str, ...]
+    layout: str | None = field(default=None)
 
 
-def load(path: str | os.PathLike[str], model: Factory | None = None) -> nn.Module:
+def load(path: str | os.PathLike[str], model: Factory | None = None, **options: Any) -> nn.Module:
     """Read a model from ``path`` without running anything that is in the file.
 
     Args:
-        path: a file of :func:`nalu_export.save`, or a state_dict of a NAC or NALU stack in this package's naming.
+        path: a file of :func:`nalu_export.save`, or the weights of a public implementation of NAC or NALU in any
+            container that torch or safetensors write; docs/checkpoints.md lists both.
         model: for a model with layers of your own: a module, a function that gives one, or
             ``"package.module:function"``; the weights go into it.
+        **options: the other attributes of :class:`ReadOptions`: ``layout``, ``eps``, ``prefix``, ``backbone``,
+            ``task``, ``trust``, ``strict``.
 
     Returns:
-        The module, in ``eval()`` mode, on the CPU.
+        The module, in ``eval()`` mode, on the CPU, with weights of the type that the file has.
 
     Raises:
         InputError: the file is missing, damaged, holds code, or does not fit; one line says what and what to do.
     """
-    return read_checkpoint(path, model).model
+    return read_checkpoint(path, model, **options).model
 
 
-def read_checkpoint(path: str | os.PathLike[str], model: Factory | None = None) -> Checkpoint:
-    """As :func:`load`, with the file's hash and what had to be assumed."""
-    data = read_bytes(Path(path))
+def read_checkpoint(path: str | os.PathLike[str], model: Factory | None = None, **options: Any) -> Checkpoint:
+    """As :func:`load`, with the file's hash, the layout and what had to be assumed."""
+    settings = read_options(model, **options)
+    opened = open_checkpoint(path, settings)
     try:
-        module, state, notes = _read(unpack(data), model)
-        _refuse_inflated(state, len(data))
-        _assign(module, state)
+        return _built(opened, settings)
     except InputError as error:
         raise InputError(f"{os.fspath(path)}: {error}") from error
-    return Checkpoint(module.eval(), hashlib.sha256(data).hexdigest(), notes)
 
 
-def _read(payload: Any, factory: Factory | None) -> tuple[nn.Module, dict[str, Tensor], tuple[str, ...]]:
-    notes: tuple[str, ...] = ()
-    module = None if factory is None else from_factory(factory)
-    if is_native(payload):
-        described, payload = (None, payload.get("state_dict")) if module is not None else read_native(payload)
-        module = described if module is None else module
-        if module is None:
-            raise InputError("does not describe its model; give --model package.module:factory to build it")
-    state = _checked_state(payload)
-    if module is None:
-        module = recognise(state)
-        eps = {layer.eps for layer in arithmetic_layers(module).values() if hasattr(layer, "eps")}
-        if eps:
-            notes = (f"a state_dict does not store eps; {eps.pop()} is assumed",)
-    return module, state, notes
-
-
-def from_factory(factory: Factory) -> nn.Module:
-    """The module that the user's own code builds.
+def read_options(model: Factory | None = None, **options: Any) -> ReadOptions:
+    """The options, when all of them are known.
 
     Raises:
-        InputError: the text is not ``package.module:function``, the import fails, or it gives something else.
+        InputError: one is not.
     """
-    made: Any = factory
-    name = factory if isinstance(factory, str) else getattr(factory, "__name__", type(factory).__name__)
     try:
-        if isinstance(factory, str):
-            made = _imported(factory)
-        if not isinstance(made, nn.Module):
-            made = made()
+        return ReadOptions(model, **options)
+    except TypeError as error:
+        raise InputError(f"a file is read with no such option: {error}") from error
+
+
+def open_checkpoint(path: str | os.PathLike[str], options: ReadOptions) -> Opened:
+    """Read a file and find out what it is.
+
+    Raises:
+        InputError: see :func:`load`.
+    """
+    data = read_bytes(Path(path))
+    try:
+        contents = unpack(data, trust=options.trust)
+        opened = replace(_understood(contents, options, len(data)), sha256=hashlib.sha256(data).hexdigest())
+    except InputError as error:
+        raise InputError(f"{os.fspath(path)}: {error}") from error
+    return replace(opened, notes=(*contents.notes, *opened.notes))
+
+
+def _understood(contents: Contents, options: ReadOptions, size: int) -> Opened:
+    native = native_payload(contents)
+    if native is not None and options.model is None and options.prefix is None:
+        for option, value in (("--layout", options.layout), ("--eps", options.eps), ("--backbone", options.backbone)):
+            if value is not None:
+                raise InputError(f"is in the nalu_export format, which holds all of that; leave {option} out")
+        module, weights = read_native(native)
+        if module is None:
+            raise InputError("does not describe its model; give --model package.module:factory to build it")
+        state, notes = state_of(weights)
+        _refuse_inflated(state, size)
+        return Opened("", state, notes, module)
+    state, notes = state_of(contents.payload if native is None else native.get("state_dict"))
+    _refuse_inflated(state, size)
+    if options.prefix is not None:
+        state = _under(state, options.prefix)
+    if options.model is not None:
+        module = from_factory(options.model)
+        if module.state_dict().keys() != state.keys():
+            bare, taken = without_wrappers(state)
+            if module.state_dict().keys() & bare.keys():
+                state, notes = bare, (*notes, *taken)
+        return Opened("", state, notes, module)
+    state, taken = without_wrappers(state)
+    recognised = _recognised(state, options)
+    return Opened("", state, (*notes, *taken), recognised=recognised)
+
+
+def _under(state: State, prefix: str) -> State:
+    """What stands under a prefix, also where a wrapper put another before all names."""
+    bare, _ = without_wrappers(state)
+    try:
+        return under(state, prefix)
     except InputError:
-        raise
-    except Exception as error:
-        # The user's code may raise anything; what it raised is what they need to see.
-        raise InputError(f"--model {name}: {type(error).__name__}: {first_line(error)}") from error
-    if not isinstance(made, nn.Module):
-        raise InputError(f"--model {name}: gives a {type(made).__name__}, not a torch.nn.Module")
-    return made
+        return under(bare, prefix)
 
 
-def _imported(factory: str) -> Any:
-    module, _, attribute = factory.partition(":")
-    if not module or not attribute:
-        raise InputError(f"--model is {factory!r}; expected package.module:factory")
-    sys.path.insert(0, os.getcwd())  # a console script does not have the working directory on its path
+def _recognised(state: State, options: ReadOptions) -> Recognised:
     try:
-        return getattr(importlib.import_module(module), attribute)
-    finally:
-        sys.path.pop(0)
+        return recognise(state, options.layout, options.eps)
+    except InputError as error:
+        helpful = [prefix for prefix in prefixes(state)[:MAX_PREFIXES] if _fits(under(state, prefix), options)]
+        if options.prefix is None and helpful:
+            raise InputError(f"{error}; or --prefix {helpful[0]} for the model under it") from error
+        raise
 
 
-def _checked_state(payload: Any) -> dict[str, Tensor]:
-    if not isinstance(payload, dict):
-        raise InputError(f"holds a {type(payload).__name__}; expected a state_dict or a file of nalu_export.save")
-    for key, value in payload.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
+def _fits(state: State, options: ReadOptions) -> bool:
+    try:
+        recognise(state, options.layout, options.eps)
+    except InputError:
+        return False
+    return True
+
+
+def _built(opened: Opened, options: ReadOptions) -> Checkpoint:
+    if opened.recognised is None:
+        assert opened.module is not None
+        module, state, notes, layout = opened.module, opened.state, opened.notes, None
+    else:
+        fit = opened.recognised.fit
+        pair = next(iter(disagreeing_twins(fit, opened.state)), None)
+        if pair is not None:
             raise InputError(
-                f"has {short(key)} of type {type(value).__name__}; a state_dict has names and tensors only"
+                f"has other values in {pair[0]} than in {pair[1]}, which are one parameter in {fit.name}; "
+                "remove the one that was not trained"
             )
-        if value.is_complex():
-            raise InputError(f"has {short(key)} as a complex tensor; expected a dense floating point one")
-        if value.is_meta or value.is_quantized or value.is_nested or value.layout is not torch.strided:
-            raise InputError(
-                f"has {short(key)} as a meta, quantised, nested or sparse tensor; expected a dense floating point one"
-            )
-    return dict(payload)
+        backbone = None if options.backbone is None else from_factory(options.backbone, "--backbone")
+        module, state = build_layout(fit, opened.state, options.eps, Surroundings(backbone, options.task))
+        notes, layout = (*opened.notes, *_layout_notes(opened.recognised, options)), fit.name
+    _assign(module, state)
+    faux = [path for path, layer in arithmetic_layers(module).items() if getattr(layer, "stored", False)]
+    if faux and options.strict:
+        raise InputError(
+            f"is a faux NAC: {faux[0] or 'its layer'} computes with a stored W, not with tanh(W_hat)·σ(M_hat); "
+            "without --strict it is exported as the linear layer that it is"
+        )
+    return Checkpoint(module.eval(), opened.sha256, notes, layout)
+
+
+def _layout_notes(recognised: Recognised, options: ReadOptions) -> tuple[str, ...]:
+    """What was seen and what was assumed."""
+    fit, (name, *others) = recognised.fit, recognised.names
+    same = f", which computes the same as {some(others)}" if others else ""
+    notes = [f"layout {name}{same}"]
+    if fit.unit.eps is not None and options.eps is None and not _stores_eps(fit):
+        notes.append(f"eps is {fit.unit.eps}, as {name} has it; the file does not store it")
+    if fit.unit.options.get("stored"):
+        notes.append("a faux NAC: the stored weight computes, not tanh(W_hat)·σ(M_hat); it is taken as it is")
+    return tuple(notes)
+
+
+def _stores_eps(fit: Fit) -> bool:
+    return any(key.argument == "eps" for key in fit.unit.keys.values())
 
 
 def _refuse_inflated(state: dict[str, Tensor], size: int) -> None:
@@ -147,13 +250,13 @@ def _refuse_inflated(state: dict[str, Tensor], size: int) -> None:
         )
 
 
-def _assign(module: nn.Module, state: dict[str, Tensor]) -> None:
+def _assign(module: nn.Module, state: State) -> None:
     """Put the tensors into the module after comparing names, shapes and kinds, so that the first misfit is named."""
     wanted = module.state_dict()
     missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
     if missing or extra:
-        parts = [f"lacks {_some(missing)}"] if missing else []
-        parts += [f"has {_some(extra)} that the model has not"] if extra else []
+        parts = [f"lacks {some(missing)}"] if missing else []
+        parts += [f"has {some(extra)} that the model has not"] if extra else []
         raise InputError(" and ".join(parts) + "; are the weights from this model?")
     for name, target in wanted.items():
         value = state[name]
@@ -164,8 +267,3 @@ def _assign(module: nn.Module, state: dict[str, Tensor]) -> None:
             expected = "floating point" if target.is_floating_point() else str(target.dtype).removeprefix("torch.")
             raise InputError(f"has {short(name)} as {str(value.dtype).removeprefix('torch.')}; expected {expected}")
     module.load_state_dict({name: value.clone() for name, value in state.items()}, assign=True)
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(map(short, names[:3]))
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

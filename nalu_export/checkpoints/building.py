@@ -1,0 +1,179 @@
+"""From a recognised layout to our module and the tensors that go into it."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nalu_export.checkpoints.fitting import Fit, some, turn
+from nalu_export.errors import InputError
+from nalu_export.nn import NAC, NALU, NACCell, NALUCell, build_head
+from nalu_export.nn.head import TASKS
+from nalu_export.nn.init import choose
+from nalu_export.text import short
+
+State = Mapping[str, Tensor]
+_STACKS: dict[type[nn.Module], type[nn.Module]] = {NACCell: NAC, NALUCell: NALU}
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a CNN's file does not hold.
+
+    Attributes:
+        backbone: the CNN that feeds the head.
+        task: ``"classification"`` or ``"regression"``.
+    """
+
+    backbone: nn.Module | None = None
+    task: str | None = None
+
+
+def build_layout(
+    fit: Fit, state: State, eps: float | None, around: Surroundings
+) -> tuple[nn.Module, dict[str, Tensor]]:
+    """Our module of a recognised layout, on the meta device but for a backbone, and its state_dict.
+
+    Raises:
+        InputError: a tensor holds no numbers to compute with, or ε or what surrounds a head is missing or does not fit.
+    """
+    for option, value in (("--backbone", around.backbone), ("--task", around.task)):
+        if value is not None and fit.unit.around is None:
+            raise InputError(f"is {fit.name}, which has no CNN around it; leave {option} out")
+    options = dict(fit.unit.options) | _arguments(fit, state)
+    if eps is not None and fit.unit.eps is None:
+        raise InputError(f"is {fit.name}, which has no eps; leave --eps out")
+    if fit.unit.eps is not None and (eps is not None or "eps" not in options):
+        options["eps"] = fit.unit.eps if eps is None else eps
+    _check_kinds(fit, state)
+    if fit.unit.around is not None:
+        return _with_backbone(fit, state, options, around)
+    return _head(fit, options), _moved(fit, state, "")
+
+
+def _head(fit: Fit, options: dict[str, Any]) -> nn.Module:
+    """A stack where the file numbers its layers, a cell where it does not."""
+    cell = fit.unit.cell
+    assert cell is not None
+    with torch.device("meta"):
+        if "{}" not in fit.place:
+            return cell(*fit.dims, **options)
+        if cell in _STACKS:
+            return _STACKS[cell](*fit.dims, **options)
+        return nn.Sequential(*(cell(*pair, **options) for pair in zip(fit.dims, fit.dims[1:], strict=False)))
+
+
+def _moved(fit: Fit, state: State, prefix: str) -> dict[str, Tensor]:
+    """The tensors that compute, under our names and the right way round."""
+    numbered = "{}" in fit.place
+    stack = "layers." if fit.unit.cell in _STACKS else ""
+    return {
+        f"{prefix}{f'{stack}{number}.' if numbered else ''}{key.target}": turn(key, state[own + leaf])
+        for number, own in enumerate(fit.prefixes)
+        for leaf, key in fit.unit.keys.items()
+        if key.target
+    }
+
+
+def _arguments(fit: Fit, state: State) -> dict[str, float]:
+    """Constructor arguments that the file holds as numbers; the same in every layer."""
+    found: dict[str, float] = {}
+    for own in fit.prefixes:
+        for leaf, key in fit.unit.keys.items():
+            if key.argument:
+                # The number that the user wrote: float32 holds 1e-10 as 1.00000001335e-10.
+                value = float(f"{state[own + leaf].item():.6g}")
+                if found.setdefault(key.argument, value) != value:
+                    before = found[key.argument]
+                    raise InputError(
+                        f"has {own}{leaf} {value}, where the layers before have {before}; expected one value"
+                    )
+    return found
+
+
+def _check_kinds(fit: Fit, state: State) -> None:
+    for own in fit.prefixes:
+        for leaf in fit.unit.keys:
+            value = state[own + leaf]
+            if not value.is_floating_point():
+                kind = str(value.dtype).removeprefix("torch.")
+                raise InputError(f"has {short(own + leaf)} as {kind}; expected floating point")
+
+
+def disagreeing_twins(fit: Fit, state: State) -> list[tuple[str, str]]:
+    """Pairs of names of one parameter that hold different values."""
+    return [
+        (own + leaf, own + key.twin)
+        for own in fit.prefixes
+        for leaf, key in fit.unit.keys.items()
+        if key.twin and not _same(state[own + leaf], state[own + key.twin])
+    ]
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Bit for bit but for NaN, which differs from itself."""
+    return one.dtype == other.dtype and torch.equal(one.nan_to_num(), other.nan_to_num())
+
+
+def _with_backbone(
+    fit: Fit, state: State, options: dict[str, Any], around: Surroundings
+) -> tuple[nn.Module, dict[str, Tensor]]:
+    assert fit.unit.around is not None
+    if around.backbone is None:
+        raise InputError(
+            f"is a CNN with a head ({fit.name}), and no file holds the code of its {fit.unit.around.backbone}*; "
+            "give --backbone package.module:factory"
+        )
+    outputs = fit.dims[-1]
+    if around.task is None and outputs == 1:
+        raise InputError(f"is {fit.name} with one output, of either task; give --task {' or '.join(TASKS)}")
+    task = "classification" if around.task is None else choose("task", around.task, TASKS)
+    weight, channels = _convolution(fit, state)
+    backbone = copy.deepcopy(around.backbone).eval()
+    moved = _backbone_state(fit, state, backbone) | {
+        key.replace(fit.unit.around.reduce, "reduce.", 1): state[key] for key in weight
+    }
+    hidden = list(fit.dims[:-1])
+    kind = "NAC" if fit.unit.cell is NACCell else "NALU"
+    module = build_head(backbone, channels, hidden, task, outputs, kind, **options)
+    return module, moved | _moved(fit, state, "head.")
+
+
+def _convolution(fit: Fit, state: State) -> tuple[list[str], int]:
+    """The keys of the 1×1 convolution, and how many channels it takes."""
+    assert fit.unit.around is not None
+    prefix = fit.unit.around.reduce
+    keys = sorted(key for key in fit.surroundings if key.startswith(prefix))
+    expected = {f"{prefix}weight": (fit.dims[0], None, 1, 1), f"{prefix}bias": (fit.dims[0],)}
+    for key, shape in expected.items():
+        if key not in keys:
+            raise InputError(f"lacks {key}; {fit.name} has {' and '.join(expected)}")
+        found = tuple(state[key].shape)
+        if len(found) != len(shape) or any(want not in (None, got) for want, got in zip(shape, found, strict=True)):
+            text = str(shape).replace("None", "channels")
+            raise InputError(f"has {key} of shape {found}; {fit.name} expects {text}")
+    if len(keys) > len(expected):
+        extra = some([key for key in keys if key not in expected])
+        raise InputError(f"has {extra}; {fit.name} has {' and '.join(expected)} there")
+    return keys, int(state[f"{prefix}weight"].shape[1])
+
+
+def _backbone_state(fit: Fit, state: State, backbone: nn.Module) -> dict[str, Tensor]:
+    """The tensors of the user's own CNN; what does not fit is named on both sides."""
+    assert fit.unit.around is not None
+    prefix = fit.unit.around.backbone
+    found = {key.removeprefix(prefix): state[key] for key in fit.surroundings if key.startswith(prefix)}
+    wanted = backbone.state_dict()
+    ours, theirs = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    if ours or theirs:
+        parts = [f"the file alone has {some([prefix + key for key in theirs])}"] if theirs else []
+        parts += [f"the backbone alone has {some(ours)}"] if ours else []
+        raise InputError(f"does not fit --backbone: {'; '.join(parts)}")
+    for key, target in wanted.items():
+        if found[key].shape != target.shape:
+            shapes = f"{tuple(found[key].shape)} in the file and {tuple(target.shape)} in the backbone"
+            raise InputError(f"does not fit --backbone: {short(prefix + key)} has shape {shapes}")
+    return {f"backbone.{key}": value for key, value in found.items()}

@@ -1,0 +1,170 @@
+"""Whether the tensors of a file are layers of one unit of a layout, and what they are then."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nalu_export.checkpoints.layouts.base import Key, Shape, Unit, pattern
+from nalu_export.text import short
+
+Shapes = Mapping[str, Shape]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a unit explains every tensor of a file.
+
+    Attributes:
+        owner: of the layout.
+        unit: of the layout.
+        place: where its layers stand, see :data:`Unit.places`.
+        prefixes: of the keys of each layer, in the order of the layers.
+        dims: sizes from the input to the output.
+        surroundings: keys of the CNN around the head.
+    """
+
+    owner: str
+    unit: Unit
+    place: str
+    prefixes: tuple[str, ...]
+    dims: tuple[int, ...]
+    surroundings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As ``--layout`` takes it."""
+        return f"{self.owner}:{self.unit.name}"
+
+    def function(self, eps: float | None = None) -> str:
+        """What it computes: fits of equal functions are the same model, whatever their owners call it.
+
+        Args:
+            eps: in place of the published ε.
+        """
+        unit = self.unit
+        if unit.cell is None:
+            return self.name
+        single = all(size == 1 for size in self.dims)
+        usual = {"tied": True, "gate": "matrix"}
+        options = {
+            name: value for name, value in unit.options.items() if value is not False and value != usual.get(name)
+        }
+        if options.get("gate") == "row" and all(size == 1 for size in self.dims[1:]):
+            del options["gate"]  # a row for one output is a matrix of one row
+        moves = sorted(
+            # A 1×1 matrix is its own transpose.
+            (leaf, key.target, key.argument, _turned(key) and not single)
+            for leaf, key in unit.keys.items()
+            if key.target or key.argument
+        )
+        epsilon = unit.eps if unit.eps is None or eps is None else eps
+        return repr((unit.cell, sorted(options.items()), epsilon, self.place.count("{}"), moves, unit.around))
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """Why a unit does not explain a file.
+
+    Attributes:
+        nearness: how much of it fits: keys that do, out of all, and 1 more where all names do and a shape does not.
+        reason: what is wrong, for the user.
+    """
+
+    nearness: float
+    reason: str
+
+
+def _turned(key: Key) -> bool:
+    return key.shape in ("io", "i1")
+
+
+def turn(key: Key, value: Any) -> Any:
+    """A tensor of the file as our cell holds it."""
+    if _turned(key):
+        return value.T.contiguous()
+    return value.reshape(-1) if key.shape == "11" else value
+
+
+def fit(owner: str, unit: Unit, place: str, shapes: Shapes) -> Fit | Misfit:
+    """Try one unit at one place.
+
+    Every tensor must have its role: a key too many, or one too few, is a misfit, and so is a shape.
+    """
+    name = f"{owner}:{unit.name}"
+    inner, surroundings = _split(unit, shapes)
+    split = pattern(place)
+    layers: dict[int, dict[str, Shape]] = {}
+    prefixes: dict[int, str] = {}
+    strangers = []
+    for key, shape in inner.items():
+        match = split.fullmatch(key)
+        if match is None or match[2] not in unit.keys:
+            strangers.append(key)
+            continue
+        index = int(match[1]) if match[1] else unit.first
+        layers.setdefault(index, {})[match[2]] = shape
+        prefixes[index] = key.removesuffix(match[2])
+    lacking = [prefixes[index] + leaf for index, own in sorted(layers.items()) for leaf in unit.keys if leaf not in own]
+    if strangers or lacking or not layers:
+        known = len(inner) - len(strangers)
+        nearness = known / (len(inner) + len(lacking)) if known else 0.0
+        parts = [f"has {some(strangers)}, which {name} has not"] if strangers else []
+        parts += [f"lacks {some(lacking)}"] if lacking else []
+        return Misfit(nearness, " and ".join(parts) + f"; {name} has {', '.join(unit.keys)} in each layer")
+    numbers = sorted(layers)
+    gap = next((index for index in range(unit.first, numbers[-1]) if index not in layers), None)
+    if gap is not None:
+        lost = prefixes[numbers[-1]].replace(str(numbers[-1]), str(gap))
+        return Misfit(1.0, f"has {prefixes[numbers[-1]]} but not {lost}; {name} has every layer of a stack")
+    if unit.cell is None:
+        # Its shapes are not looked at: it is here so that no other unit is taken for sure.
+        return Fit(owner, unit, place, tuple(prefixes[n] for n in numbers), (), tuple(surroundings))
+    dims: list[int] = []
+    for index in numbers:
+        found = _sizes(name, unit, prefixes[index], layers[index])
+        if isinstance(found, Misfit):
+            return found
+        inputs, outputs = found
+        if dims and inputs != dims[-1]:
+            return Misfit(
+                2.0,
+                f"has {prefixes[index]}* for {inputs} inputs after a layer with {dims[-1]} outputs, read as {name}; "
+                "a stack hands on what the layer before gives",
+            )
+        dims = [*(dims or [inputs]), outputs]
+    return Fit(owner, unit, place, tuple(prefixes[n] for n in numbers), tuple(dims), tuple(surroundings))
+
+
+def _split(unit: Unit, shapes: Shapes) -> tuple[Shapes, list[str]]:
+    """The head's tensors, and the keys of the CNN around it."""
+    if unit.around is None:
+        return shapes, []
+    outside = (unit.around.backbone, unit.around.reduce)
+    around = [key for key in shapes if key.startswith(outside)]
+    if not any(key.startswith(unit.around.reduce) for key in around):
+        return {}, []
+    return {key: shape for key, shape in shapes.items() if not key.startswith(outside)}, around
+
+
+def _sizes(name: str, unit: Unit, prefix: str, shapes: Mapping[str, Shape]) -> tuple[int, int] | Misfit:
+    """Inputs and outputs of one layer, when each shape agrees."""
+    sizes = {"1": 1}
+    for leaf, key in sorted(unit.keys.items(), key=lambda item: not {"o", "i"} <= set(item[1].shape or "")):
+        expected, shape = key.shape or "", shapes[leaf]
+        where = short(prefix + leaf).strip("'")
+        if len(shape) != len(expected) or 0 in shape:
+            axes = ", ".join({"o": "outputs", "i": "inputs", "1": "1"}[letter] for letter in expected)
+            return Misfit(1.0, f"has {where} of shape {shape}; {name} expects ({axes})")
+        wanted = tuple(sizes.get(letter, size) for letter, size in zip(expected, shape, strict=True))
+        if wanted != shape:
+            return Misfit(1.5, f"has {where} of shape {shape}; {name} expects {wanted}")
+        sizes |= dict(zip(expected, shape, strict=True))
+    if unit.square and sizes["i"] != sizes["o"]:
+        return Misfit(1.5, f"has a layer {sizes['i']} → {sizes['o']} at {prefix or 'its top'}; in {name} {unit.square}")
+    return sizes["i"], sizes["o"]
+
+
+def some(names: list[str]) -> str:
+    """A few names for a text."""
+    shown = ", ".join(short(name).strip("'") for name in names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

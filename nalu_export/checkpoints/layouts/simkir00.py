@@ -1,0 +1,23 @@
+"""simkir00's NALU: nkarasovd's with other names."""
+
+from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, stored, weight
+from nalu_export.nn import NALUCell
+
+LAYOUT = Layout(
+    "simkir00",
+    "simkir00's NALU",
+    (
+        Unit(
+            "NALU",
+            NALUCell,
+            {"G": weight("G")} | stored("NAC_cell_1.W") | stored("NAC_cell_2.W", "W_mul"),
+            {"stored": True, "tied": False},
+            eps=1e-10,
+            places=(*MODEL, *CELL),
+            quirks=(
+                "W was computed once and stored: a faux NAC, W_hat and M_hat never trained",
+                "NAC_cell_1 is the sum, NAC_cell_2 the product",
+            ),
+        ),
+    ),
+)

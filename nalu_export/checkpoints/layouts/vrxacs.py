@@ -1,0 +1,27 @@
+"""vrxacs' NALU, and the fauxNAC of its notebook, which gave the fault its name."""
+
+from nalu_export.checkpoints.layouts.base import Layout, Unit, hats, stale, weight
+from nalu_export.nn import NACCell, NALUCell
+
+LAYOUT = Layout(
+    "vrxacs",
+    "vrxacs' NALU, with the fauxNAC notebook",
+    (
+        Unit("NAC", NACCell, hats()),
+        Unit(
+            "NALU",
+            NALUCell,
+            {"G": weight("G", "1i")} | hats("NAC."),
+            {"gate": "row"},
+            eps=1e-6,
+            quirks=("one gate for each sample, shared by its outputs",),
+        ),
+        Unit(
+            "fauxNAC",
+            NACCell,
+            {"W_hat": stale(), "M_hat": stale(), "weights": weight("W")},
+            {"stored": True},
+            quirks=("weights was computed once and stored: a faux NAC, W_hat and M_hat never trained",),
+        ),
+    ),
+)

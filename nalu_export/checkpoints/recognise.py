@@ -1,0 +1,104 @@
+"""From the tensors of a state_dict to the one public layout that they are in; nothing is guessed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from nalu_export.checkpoints import layouts
+from nalu_export.checkpoints.fitting import Fit, Misfit, fit, some
+from nalu_export.checkpoints.layouts.base import Layout, Unit
+from nalu_export.errors import InputError
+from nalu_export.text import MAX_TEXT
+
+EXPECTED = "for any other model give --model package.module:factory"
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a state_dict was found to be.
+
+    Attributes:
+        fit: the unit that explains it.
+        names: every layout in which it is the same function, the first one chosen.
+    """
+
+    fit: Fit
+    names: tuple[str, ...]
+
+
+def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float | None = None) -> Recognised:
+    """The layout of a state_dict, from its names first and its shapes then.
+
+    Args:
+        state: tensors by name, without any wrapper's prefix.
+        layout: ``"owner"`` or ``"owner:unit"``, where the user knows it.
+        eps: in place of every published ε.
+
+    Raises:
+        InputError: no layout fits, or several that compute different things; the text lists them.
+    """
+    if not state:
+        raise InputError("holds no tensor; expected a state_dict")
+    shapes = {name: tuple(value.shape) for name, value in state.items()}
+    chosen = list(_chosen(layout))
+    tried = [fit(owner.owner, unit, place, shapes) for owner, unit in chosen for place in unit.places]
+    fits = [found for found in tried if isinstance(found, Fit)]
+    if not fits:
+        misfits = [found for found in tried if isinstance(found, Misfit)]
+        raise InputError(_no_fit(list(state), misfits, layout))
+    functions: dict[str, list[Fit]] = {}
+    for found in fits:
+        functions.setdefault(found.function(eps), []).append(found)
+    groups = [sorted(group, key=lambda found: found.name) for group in functions.values()]
+    if len(groups) > 1:
+        raise InputError(_ambiguous(groups))
+    names = tuple(dict.fromkeys(found.name for found in groups[0]))
+    if groups[0][0].unit.cell is None:
+        raise InputError(f"is in the layout {names[0]}, which is known but not read in this release")
+    return Recognised(groups[0][0], names)
+
+
+def _chosen(layout: str | None) -> Iterable[tuple[Layout, Unit]]:
+    if layout is None:
+        every = [layouts.get(name) for name in layouts.names()]
+        return [(owner, unit) for owner in every for unit in owner.units]
+    name, colon, wanted = layout.partition(":")
+    if name not in layouts.names():
+        raise InputError(f"--layout is {layout!r}; allowed owners: {', '.join(layouts.names())}")
+    owner = layouts.get(name)
+    units = [unit for unit in owner.units if not colon or unit.name.lower() == wanted.lower()]
+    if not units:
+        allowed = ", ".join(dict.fromkeys(f"{name}:{unit.name}" for unit in owner.units))
+        raise InputError(f"--layout is {layout!r}; allowed: {allowed}")
+    return [(owner, unit) for unit in units]
+
+
+def _no_fit(keys: list[str], misfits: list[Misfit], layout: str | None) -> str:
+    best = max(misfits, key=lambda misfit: misfit.nearness)
+    if layout is not None:
+        return f"is not in the layout {layout}: it {best.reason}"
+    # Half of the names by chance is no reason to speak of a layout that the user never heard of.
+    if best.nearness <= 0.5:
+        return f"has keys of no known layout: {some(keys)}; {EXPECTED}"
+    return f"{best.reason}; {EXPECTED}"
+
+
+def _ambiguous(groups: list[list[Fit]]) -> str:
+    readable = [_named(group) for group in groups if group[0].unit.cell is not None]
+    unread = sorted({found.name for group in groups if group[0].unit.cell is None for found in group})
+    if not readable:
+        return f"is in one of the layouts {', '.join(unread)}, which are known but not read in this release"
+    parts = ", ".join(sorted(readable))
+    known = f", or one that is known but not read in this release: {', '.join(unread)}" if unread else ""
+    return (
+        f"has keys and shapes of layouts that compute different things: {parts}{known}; "
+        "say which with --layout OWNER:UNIT"
+    )
+
+
+def _named(group: list[Fit]) -> str:
+    first, *others = dict.fromkeys(found.name for found in group)
+    sizes = " → ".join(map(str, group[0].dims))
+    same = f" = {' = '.join(others)}" if others else ""
+    return f"{first}{same} ({sizes if len(sizes) < MAX_TEXT else f'{len(group[0].dims) - 1} layers'})"
