@@ -1,69 +1,97 @@
-"""Opens a ``.pt`` file without running anything that is in it."""
+"""Opens a model file of any kind without running anything that is in it; the kind is told from the content."""
 
-import io
-import pickle
-import re
-import warnings
-import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import torch
+from nalu_export.checkpoints import _foreign, _pt2, _safetensors, _torch_legacy, _torch_zip, _trusted
+from nalu_export.checkpoints._inert import Inert
+from nalu_export.checkpoints._nesting import check_nesting
+from nalu_export.checkpoints._refusals import SAVE_INSTEAD, CodeError
+from nalu_export.checkpoints._zip import open_archive
+from nalu_export.errors import InputError
 
-from nalu_export.errors import InputError, first_line
+__all__ = ["Contents", "Inert", "unpack"]
 
-_SAVE_INSTEAD = "save model.state_dict() or use nalu_export.save(model, path)"
+_TRUSTED = "was loaded with --trust, which ran code in it"
+_UNSUMMED = "has no checksums, so that damage to a weight would not be noticed"
+
+# Pickles start with their protocol (2 and later), or with the digits of torch's magic number (1).
+_PICKLES = (b"\x80", f"L{_torch_legacy.MAGIC}L\n".encode())
 
 
-def unpack(data: bytes) -> Any:
-    """The object in a torch file: tensors and plain containers, nothing else.
+@dataclass(frozen=True)
+class Contents:
+    """What a model file holds.
+
+    Attributes:
+        kind: ``"torch"``, ``"legacy torch"``, ``"safetensors"``, ``"torch.export"``, ``"torchscript"`` or
+            ``"pickled module"``.
+        payload: dict, list, tuple, str, bytes, int, float, bool, ``None``, tensors on the CPU (parameters and
+            subclasses as plain tensors), and :class:`Inert` for what is neither; keys of a dict that are no plain
+            scalars are :class:`Inert` too. No more than 500 deep, and without cycles.
+        metadata: texts beside the tensors, in safetensors files.
+        notes: what the user should know, each to be put behind the name of the file.
+    """
+
+    kind: str
+    payload: Any
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def unpack(data: bytes, *, trust: bool = False) -> Contents:
+    """Read the content of a model file; its memory is bounded by 64 times the size of the file and 64 MiB.
+
+    Args:
+        data: all of the file.
+        trust: whether a file that cannot be read otherwise may run the code that is in it.
 
     Raises:
-        InputError: not a torch file, a damaged one, or one that holds code; what to do is in the text.
+        InputError: no model file, a damaged one, or one that needs code; what to do is in the text.
     """
-    if not data:
-        raise InputError("is empty; expected a model.pt")
-    if data.startswith(b"PK"):
-        _inspect_archive(data)
-    elif not data.startswith(b"\x80"):
-        raise InputError("is not a file of torch.save; expected a model.pt")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # torch warns about the legacy and TorchScript kinds that are refused anyway
-            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"(?:GLOBAL|global|class) ([\w.]+)", str(error))
-        what = f"Python objects ({named[1]})" if named else "more than tensors and plain data"
-        raise InputError(f"holds {what}, and loading it would run code; {_SAVE_INSTEAD}") from error
+        return _unpack(data, trust)
     except MemoryError as error:
         raise InputError("claims tensors larger than the memory") from error
-    except Exception as error:
-        # A damaged file surfaces as RuntimeError, KeyError, EOFError, IndexError, AttributeError, UnicodeDecodeError …
-        raise InputError(f"is damaged or not a file of torch.save: {first_line(error)}") from error
 
 
-def _inspect_archive(data: bytes) -> None:
+def _unpack(data: bytes, trust: bool) -> Contents:
+    if data.startswith(b"PK"):
+        return _archive(data, trust)
+    if data.startswith(_PICKLES):
+        return _pickle(data, trust, "legacy torch", lambda: _torch_legacy.read(data))
+    if _safetensors.recognises(data):
+        payload, metadata = _safetensors.read(data)
+        return Contents("safetensors", payload, metadata)
+    raise InputError(_foreign.refusal(data))
+
+
+def _archive(data: bytes, trust: bool) -> Contents:
+    archive = open_archive(data)
+    notes = () if archive.summed else (_UNSUMMED,)
+    if any(name.endswith("/constants.pkl") for name in archive.members):
+        if not trust:
+            raise InputError(
+                f"is a TorchScript archive, which runs code when loaded; {SAVE_INSTEAD}, "
+                f"or give --trust if you made it yourself"
+            )
+        return Contents("torchscript", _trusted.torchscript(data), notes=(*notes, _TRUSTED))
+    if _pt2.recognises(archive):
+        return Contents("torch.export", _checked(_pt2.read(archive)), notes=notes)
+    return _pickle(data, trust, "torch", lambda: _torch_zip.read(archive), notes)
+
+
+def _pickle(data: bytes, trust: bool, kind: str, read: Callable[[], Any], notes: tuple[str, ...] = ()) -> Contents:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            names = [entry.filename for entry in entries]
-            if any(name.endswith("/constants.pkl") for name in names):
-                raise InputError(f"is a TorchScript archive, which runs code when loaded; {_SAVE_INSTEAD}")
-            if any(name.endswith(("/models/model.json", "archive_format")) for name in names):
-                raise InputError(f"is a torch.export archive (.pt2), not a checkpoint; {_SAVE_INSTEAD}")
-            if not any(name.endswith("/data.pkl") for name in names):
-                raise InputError("is a zip file but not one of torch.save; expected a model.pt")
-            for entry in entries:
-                # torch stores without compression, so a compressed member is foreign and may be a bomb.
-                if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > len(data):
-                    raise InputError(f"has the compressed member {entry.filename!r}, which torch.save never writes")
-            broken = archive.testzip()
-            if broken is not None:
-                # torch.load itself does not look: a flipped bit in a weight would load silently.
-                raise InputError(f"is damaged: the checksum of {broken!r} does not match")
-    except InputError:
-        raise
-    except Exception as error:
-        # zipfile gives BadZipFile, and for what it does not foresee EOFError, struct.error, RuntimeError, OSError …
-        raise InputError(f"is a damaged zip file: {first_line(error)}") from error
+        return Contents(kind, _checked(read()), notes=notes)
+    except CodeError:
+        # Only what needs code is loaded with it, whatever the user allows.
+        if not trust:
+            raise
+    return Contents("pickled module", _trusted.pickled(data), notes=(*notes, _TRUSTED))
+
+
+def _checked(payload: Any) -> Any:
+    check_nesting(payload)
+    return payload

@@ -1,0 +1,62 @@
+"""Safetensors files: a JSON header, then the bytes of each tensor."""
+
+import json
+from typing import Any
+
+import safetensors
+import torch
+from torch import Tensor
+
+from nalu_export.checkpoints._inert import Inert
+from nalu_export.errors import InputError, first_line
+from nalu_export.text import short
+
+# The format's own limit on its header.
+MAX_HEADER = 100_000_000
+
+_DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
+    "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U64": torch.uint64, "U32": torch.uint32,
+    "U16": torch.uint16, "U8": torch.uint8, "BOOL": torch.bool, "C64": torch.complex64,
+}  # fmt: skip
+
+
+def recognises(data: bytes) -> bool:
+    """Whether a file begins with the size of a header and a header."""
+    return len(data) > 8 and data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= MAX_HEADER
+
+
+def read(data: bytes) -> tuple[dict[str, Tensor | Inert], dict[str, str]]:
+    """The tensors in the order of the file, and its metadata.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        entries = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")], object_pairs_hook=_without_repetition)
+    except InputError:
+        raise
+    except Exception as error:
+        # SafetensorError for what the format forbids; the text of JSON errors otherwise.
+        raise InputError(f"is a damaged safetensors file: {first_line(error)}") from error
+    return {name: _tensor(entry) for name, entry in entries}, header.get("__metadata__") or {}
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for index, name in enumerate(names) if name in names[:index])
+        raise InputError(f"is a damaged safetensors file: it has {short(twice)} twice")
+    return found
+
+
+def _tensor(entry: dict[str, Any]) -> Tensor | Inert:
+    dtype = _DTYPES.get(entry["dtype"])
+    if dtype is None:
+        return Inert(f"a tensor of type {entry['dtype']}")
+    content = bytearray(entry["data"])
+    # frombuffer refuses zero bytes.
+    flat = torch.frombuffer(content, dtype=dtype) if content else torch.empty(0, dtype=dtype)
+    return flat.reshape(entry["shape"])

@@ -1,0 +1,77 @@
+"""The members of a zip file, each checked before a byte of it is used."""
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nalu_export.errors import InputError, first_line
+from nalu_export.text import short
+
+_LOCAL = struct.Struct("<4s22xHH")  # of a member: signature, …, length of its name, length of its extra field
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive whose members do not overlap, are not compressed and match their checksums.
+
+    Attributes:
+        root: the folder that all of a torch archive is in, as the first member names it.
+        members: by name, the content without copying it.
+        summed: whether there are checksums at all; torch can be told to leave them out.
+    """
+
+    root: str
+    members: Mapping[str, memoryview]
+    summed: bool
+
+    def get(self, name: str) -> memoryview | None:
+        """A member by its name below the root."""
+        return self.members.get(f"{self.root}/{name}")
+
+
+def open_archive(data: bytes) -> Archive:
+    """Look through a zip file.
+
+    Raises:
+        InputError: it is damaged, or has compressed, encrypted, overlapping or repeated members, as torch never writes.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries, end = archive.infolist(), archive.start_dir
+    except Exception as error:
+        # BadZipFile, and for what zipfile does not foresee EOFError, struct.error, RuntimeError, OSError, ValueError …
+        raise InputError(f"is a damaged zip file: {first_line(error)}") from error
+    members: dict[str, memoryview] = {}
+    summed = any(entry.CRC for entry in entries)
+    for entry in sorted(entries, key=lambda entry: entry.header_offset, reverse=True):
+        content = _content(data, entry, end)
+        end = entry.header_offset
+        if entry.filename in members:
+            raise InputError(f"is a damaged zip file: it has the member {short(entry.filename)} twice")
+        if summed and zlib.crc32(content) != entry.CRC:
+            # torch.load itself does not look: a flipped bit in a weight would load silently.
+            raise InputError(f"is damaged: the checksum of {short(entry.filename)} does not match")
+        members[entry.filename] = content
+    root = entries[0].filename.partition("/")[0] if entries else ""
+    return Archive(root, {entry.filename: members[entry.filename] for entry in entries}, summed)
+
+
+def _content(data: bytes, entry: zipfile.ZipInfo, end: int) -> memoryview:
+    """The bytes of a member, which must lie before ``end``."""
+    name = short(entry.filename)
+    if entry.flag_bits & 0x1:
+        raise InputError(f"is a damaged zip file: its member {name} is encrypted, which torch.save never does")
+    # torch stores without compression, so a compressed member is foreign and may be a bomb.
+    if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > len(data):
+        raise InputError(f"has the compressed member {name}, which torch.save never writes")
+    start = entry.header_offset
+    if not 0 <= start <= end - _LOCAL.size:
+        raise InputError(f"is a damaged zip file: its member {name} is not where it should be")
+    signature, name_size, extra_size = _LOCAL.unpack_from(data, start)
+    start += _LOCAL.size + name_size + extra_size
+    if signature != b"PK\x03\x04" or entry.compress_size != entry.file_size or start + entry.file_size > end:
+        raise InputError(f"is a damaged zip file: its member {name} is not where it should be")
+    return memoryview(data)[start : start + entry.file_size]
