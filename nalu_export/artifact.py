@@ -11,7 +11,7 @@ from nalu_export import formats
 from nalu_export.errors import InputError
 from nalu_export.files import read_bytes
 
-TEXTS = ("tool", "torch", "source_sha256", "weights", "compute")
+TEXTS = ("tool", "torch", "source_sha256", "source_layout", "weights", "compute")
 # Lists of objects, with the texts that each object must have.
 TABLES = {"layers": ("path", "type"), "inputs": ("name", "dtype"), "outputs": ("name", "dtype")}
 KEYS = (*TEXTS, *TABLES, "parity")

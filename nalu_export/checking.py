@@ -11,11 +11,10 @@ from torch import nn
 from nalu_export import formats
 from nalu_export import runtimes as all_runtimes
 from nalu_export.artifact import Artifact, read_artifact
-from nalu_export.checkpoints import read_checkpoint
-from nalu_export.checkpoints.factory import Factory
+from nalu_export.checkpoints import READ_OPTIONS, read_options
 from nalu_export.environment import environment
 from nalu_export.errors import InputError
-from nalu_export.exporting import prepare
+from nalu_export.exporting import prepare, source_of
 from nalu_export.inputs import fitting, free_sizes, sample_shape, sweep
 from nalu_export.parity import CheckOptions, Report
 from nalu_export.parity.check import Progress
@@ -32,7 +31,6 @@ def check(
     /,
     runtimes: Sequence[str] | str | None = None,
     *,
-    model: Factory | None = None,
     input_size: Sequence[int] | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -44,11 +42,12 @@ def check(
         artifact: the exported file, also one of another tool: then it is taken for float32.
         runtimes: names of runtimes, or ``"all"`` for those that are installed and run this format; by default the one
             that checks an export of this format.
-        model: builds the module that the weights of a file go into, see :func:`nalu_export.load`.
         input_size: (H, W), for a model that takes images.
         progress: called with a text, the steps done and their number.
         **options: the attributes of :class:`nalu_export.parity.CheckOptions`: ``samples``, ``seed``, ``search``,
-            ``rtol``, ``atol``, ``max_ulp``, ``tf32``, ``ranges``, ``inputs``, ``only_inputs``.
+            ``rtol``, ``atol``, ``max_ulp``, ``tf32``, ``ranges``, ``inputs``, ``only_inputs``; and to read the source
+            as :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``, ``prefix``, ``backbone``, ``task``,
+            ``trust``, ``strict``.
 
     Returns:
         The report; ``report.passed`` is the verdict.
@@ -57,14 +56,15 @@ def check(
         InputError: a file or an option cannot be used.
         RuntimeUnavailableError: a runtime is not there, or with ``"all"`` none of them is.
     """
+    reading = read_options(**{name: options.pop(name) for name in READ_OPTIONS if name in options})
     try:
         settings = CheckOptions(**options)
     except TypeError as error:
         raise InputError(f"check takes no such option: {error}") from error
     found = artifact if isinstance(artifact, Artifact) else read_artifact(artifact)
     names, every = _names(runtimes, found)
-    checkpoint = None if isinstance(source, nn.Module) else read_checkpoint(source, model)
-    subject, _ = prepare(source if isinstance(source, nn.Module) else checkpoint.model)  # type: ignore[union-attr]
+    checkpoint = source_of(source, reading)
+    subject, _ = prepare(checkpoint.model)
     compute, shapes = _compute(found), _shapes(subject, found, input_size)
     settings = replace(settings, inputs={name: fitting(subject, name, x) for name, x in settings.inputs.items()})
     report = verify(
@@ -79,8 +79,8 @@ def check(
         progress=progress,
     )
     facts = {
-        "model": type(source).__name__ if checkpoint is None else str(source),
-        "model_sha256": "" if checkpoint is None else checkpoint.sha256,
+        "model": type(source).__name__ if isinstance(source, nn.Module) else str(source),
+        "model_sha256": "" if isinstance(source, nn.Module) else checkpoint.sha256,
         "artifact": str(found.path),
         "artifact_sha256": hashlib.sha256(found.data).hexdigest(),
         "format": found.format,

@@ -13,8 +13,7 @@ from torch import nn
 import nalu_export
 from nalu_export import formats
 from nalu_export.artifact import Artifact, encode_metadata
-from nalu_export.checkpoints import Checkpoint, read_checkpoint
-from nalu_export.checkpoints.factory import Factory
+from nalu_export.checkpoints import Checkpoint, ReadOptions, read_as
 from nalu_export.errors import InputError, ParityError, RuntimeUnavailableError
 from nalu_export.files import check_target, write_atomically
 from nalu_export.formats.base import Draft, EmitOptions, Format
@@ -31,15 +30,14 @@ PROOF_SAMPLES = 4
 
 
 @dataclass(frozen=True)
-class ExportOptions:
-    """How to export.
+class ExportOptions(ReadOptions):
+    """How to read the source, see :class:`ReadOptions`, and how to export it.
 
     Attributes:
         weights: ``"folded"`` holds effective weights only; ``"live"`` keeps the raw parameters under their names.
         compute: type of the arithmetic part.
         opset: ONNX opset, 17 to 24, honoured exactly.
         input_size: (H, W) of the images that the export and its check start from.
-        model: builds the module that the weights of a file go into.
         check: whether to check before the file appears.
         seed: of the check's inputs.
     """
@@ -48,7 +46,6 @@ class ExportOptions:
     compute: Compute = "float32"
     opset: int = 20
     input_size: tuple[int, int] | None = None
-    model: Factory | None = None
     check: bool = True
     seed: int = 0
 
@@ -74,7 +71,8 @@ def export(
         format: ``"onnx"`` or ``"torchscript"``.
         progress: called with a text, the steps done and their number, 0 where it is not known.
         **options: the attributes of :class:`ExportOptions`: ``weights``, ``compute``, ``opset``, ``input_size``,
-            ``model``, ``check``, ``seed``.
+            ``check``, ``seed``, and to read a file as :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``,
+            ``prefix``, ``backbone``, ``task``, ``trust``, ``strict``.
 
     Returns:
         The artifact, with the parity report in ``report`` unless ``check=False``.
@@ -93,7 +91,7 @@ def export(
     kind = formats.get(format)
     target = _target(source, path, kind)
     tell("reading", 0, 0)
-    checkpoint = _from_module(source) if isinstance(source, nn.Module) else read_checkpoint(source, settings.model)
+    checkpoint = source_of(source, settings)
     subject, cast_notes = prepare(checkpoint.model)
     tell("exporting", 0, 0)
     draft, shapes, notes = _emit(subject, kind, settings)
@@ -162,13 +160,20 @@ def prepare(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
     return subject.float(), notes
 
 
-def _from_module(model: nn.Module) -> Checkpoint:
-    """The source of a module in memory is its state_dict: names, types, shapes and bytes."""
+def source_of(source: nn.Module | str | os.PathLike[str], options: ReadOptions) -> Checkpoint:
+    """A model with what is known of its origin; that of a module is its state_dict: names, types, shapes and bytes.
+
+    Raises:
+        InputError: the file cannot be read, or an option says how to read one where there is none.
+    """
+    if not isinstance(source, nn.Module):
+        return read_as(source, options)
+    options.refuse_for_a_module()
     digest = hashlib.sha256()
-    for name, value in model.state_dict().items():
+    for name, value in source.state_dict().items():
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         digest.update(value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
-    return Checkpoint(model, digest.hexdigest(), ())
+    return Checkpoint(source, digest.hexdigest(), ())
 
 
 def _emit(
@@ -225,6 +230,7 @@ def _metadata(
         "tool": f"nalu_export {nalu_export.__version__}",
         "torch": torch.__version__,
         "source_sha256": checkpoint.sha256,
+        **({} if checkpoint.layout is None else {"source_layout": checkpoint.layout}),
         "weights": settings.weights,
         "compute": settings.compute,
         "layers": layer_table(model),

@@ -6,20 +6,24 @@ from typing import Any
 
 from nalu_export import formats
 from nalu_export.artifact import Artifact, find_artifact
+from nalu_export.checkpoints import read_checkpoint
 from nalu_export.checkpoints.factory import Factory, from_factory
-from nalu_export.checkpoints.read import read_checkpoint
 from nalu_export.errors import InputError
 from nalu_export.statistics import artifact_statistics, layer_table, weight_statistics
 
 
-def inspect(path: str | os.PathLike[str], factory: Factory | None = None, *, trust: bool = False) -> dict[str, Any]:
+def inspect(
+    path: str | os.PathLike[str], factory: Factory | None = None, *, trust: bool = False, **options: Any
+) -> dict[str, Any]:
     """Layers, weights and metadata of a ``model.pt`` or of an exported file; the kind is told from the content.
 
     Args:
         path: the file.
         factory: builds the module that the weights of a ``model.pt`` go into, see :func:`nalu_export.load`; for an
             exported file it makes layers of your own known.
-        trust: also read the weights of a TorchScript archive, which runs what is in it.
+        trust: also read the weights of a TorchScript archive or a pickled module, which runs what is in it.
+        **options: how else to read a ``model.pt``, see :func:`nalu_export.load`: ``layout``, ``eps``, ``prefix``,
+            ``backbone``, ``task``, ``strict``.
 
     Returns:
         A dict with ``kind`` (``"model"`` or the format), ``layers`` and ``weights`` (``None`` where not read); an
@@ -29,11 +33,12 @@ def inspect(path: str | os.PathLike[str], factory: Factory | None = None, *, tru
         InputError: the file cannot be read.
     """
     artifact = find_artifact(Path(path))
-    if artifact is None:
-        checkpoint = read_checkpoint(path, factory)
+    if artifact is None or (trust and not artifact.metadata):
+        checkpoint = read_checkpoint(path, factory, trust=trust, **options)
         return {
             "kind": "model",
             "sha256": checkpoint.sha256,
+            "layout": checkpoint.layout,
             "parameters": sum(parameter.numel() for parameter in checkpoint.model.parameters()),
             "notes": list(checkpoint.notes),
             "layers": layer_table(checkpoint.model),

@@ -1,6 +1,23 @@
 """``model.pt`` in and out."""
 
 from nalu_export.checkpoints.native import save
-from nalu_export.checkpoints.read import Checkpoint, ReadOptions, load, read_checkpoint, read_options
+from nalu_export.checkpoints.read import (
+    READ_OPTIONS,
+    Checkpoint,
+    ReadOptions,
+    load,
+    read_as,
+    read_checkpoint,
+    read_options,
+)
 
-__all__ = ["Checkpoint", "ReadOptions", "load", "read_checkpoint", "read_options", "save"]
+__all__ = [
+    "READ_OPTIONS",
+    "Checkpoint",
+    "ReadOptions",
+    "load",
+    "read_as",
+    "read_checkpoint",
+    "read_options",
+    "save",
+]

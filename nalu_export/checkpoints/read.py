@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,19 @@ class ReadOptions:
     task: str | None = None
     trust: bool = False
     strict: bool = False
+
+    def refuse_for_a_module(self) -> None:
+        """A module in memory is read from nowhere.
+
+        Raises:
+            InputError: an option is given that says how to read a file.
+        """
+        for option in fields(ReadOptions):
+            if getattr(self, option.name) != option.default:
+                raise InputError(f"{option.name} is for reading a file, and the source is a module in memory")
+
+
+READ_OPTIONS = tuple(option.name for option in fields(ReadOptions))
 
 
 @dataclass(frozen=True)
@@ -110,24 +123,28 @@ def load(path: str | os.PathLike[str], model: Factory | None = None, **options: 
 
 def read_checkpoint(path: str | os.PathLike[str], model: Factory | None = None, **options: Any) -> Checkpoint:
     """As :func:`load`, with the file's hash, the layout and what had to be assumed."""
-    settings = read_options(model, **options)
-    opened = open_checkpoint(path, settings)
-    try:
-        return _built(opened, settings)
-    except InputError as error:
-        raise InputError(f"{os.fspath(path)}: {error}") from error
+    return read_as(path, read_options(model=model, **options))
 
 
-def read_options(model: Factory | None = None, **options: Any) -> ReadOptions:
+def read_options(**options: Any) -> ReadOptions:
     """The options, when all of them are known.
 
     Raises:
         InputError: one is not.
     """
     try:
-        return ReadOptions(model, **options)
+        return ReadOptions(**options)
     except TypeError as error:
         raise InputError(f"a file is read with no such option: {error}") from error
+
+
+def read_as(path: str | os.PathLike[str], options: ReadOptions) -> Checkpoint:
+    """As :func:`read_checkpoint`."""
+    opened = open_checkpoint(path, options)
+    try:
+        return _built(opened, options)
+    except InputError as error:
+        raise InputError(f"{os.fspath(path)}: {error}") from error
 
 
 def open_checkpoint(path: str | os.PathLike[str], options: ReadOptions) -> Opened:

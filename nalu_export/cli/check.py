@@ -7,7 +7,7 @@ import click
 
 from nalu_export import reports, runtimes
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import model_option, seed_option, size_option
+from nalu_export.cli.options import read_options, reading, seed_option, size_option
 from nalu_export.errors import EXIT_PARITY_FAILED, InputError
 from nalu_export.files import check_target, write_atomically
 from nalu_export.text import printable
@@ -65,7 +65,7 @@ REPORTS = ("json", "junit", "html")
 )
 @seed_option
 @size_option
-@model_option
+@read_options
 @click.option("--tf32", is_flag=True, help="Let a CUDA runtime use TF32, and widen its bound accordingly.")
 @click.option(
     "--json",
@@ -94,7 +94,6 @@ def check(
     artifact: Path,
     names: tuple[str, ...],
     input_size: tuple[int, int] | None,
-    factory: str | None,
     inputs_file: Path | None,
     replay_file: Path | None,
     quiet: bool,
@@ -128,7 +127,7 @@ def check(
         options |= {"inputs": read_inputs(given), "only_inputs": replay_file is not None}
     with stages(quiet=quiet or to_stdout) as tell:
         tell("reading", 0, 0)
-        report = run(model, artifact, names, input_size=input_size, model=factory, progress=tell, **options)
+        report = run(model, artifact, names, input_size=input_size, progress=tell, **reading(options))
     written = _write(report, targets)
     if to_stdout:
         click.echo(reports.get("json").render(report), nl=False)

@@ -9,7 +9,7 @@ import click
 
 from nalu_export import formats
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import model_option, seed_option, size_option
+from nalu_export.cli.options import read_options, reading, seed_option, size_option
 from nalu_export.errors import ParityError
 from nalu_export.text import to_json
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option("--opset", type=click.IntRange(17, 24), default=20, show_default=True, help="ONNX opset.")
 @size_option
-@model_option
+@read_options
 @click.option("--check/--no-check", default=True, help="Check the file before it appears.  [default: check]")
 @seed_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
@@ -58,10 +58,9 @@ def export(model: Path, format_name: str, output: Path | None, as_json: bool, qu
         from nalu_export.cli.progress import stages
         from nalu_export.exporting import export as run
 
-    options["model"] = options.pop("factory")
     try:
         with stages(quiet=quiet or as_json) as tell:
-            artifact = run(model, output, format=format_name, progress=tell, **options)
+            artifact = run(model, output, format=format_name, progress=tell, **reading(options))
     except ParityError as error:
         if not quiet and error.report is not None:
             _show(error.report, None, as_json=as_json)  # type: ignore[arg-type]

@@ -1,6 +1,11 @@
 """Options that several commands share."""
 
+from collections.abc import Callable
+from typing import Any
+
 import click
+
+Command = Callable[..., Any]
 
 size_option = click.option(
     "--input-size",
@@ -9,12 +14,48 @@ size_option = click.option(
     metavar="H W",
     help="Height and width of the images to start from; 32 32 where the model takes any size.",
 )
-model_option = click.option(
-    "--model",
-    "factory",
-    metavar="PACKAGE.MODULE:FACTORY",
-    help="Function that builds the module, for a model with layers of your own. This runs your code.",
-)
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the check's inputs."
 )
+
+_READING = (
+    click.option(
+        "--model",
+        "factory",
+        metavar="PACKAGE.MODULE:FACTORY",
+        help="Function that builds the module, for a model with layers of your own. This runs your code.",
+    ),
+    click.option(
+        "--layout",
+        metavar="OWNER[:UNIT]",
+        help="The public implementation that MODEL is from, where keys and shapes fit several; see `layouts`.",
+    ),
+    click.option("--eps", type=float, help="Epsilon, in place of the one that the implementation publishes."),
+    click.option("--prefix", metavar="PREFIX", help="Read what stands under it in a larger file, such as head."),
+    click.option(
+        "--backbone",
+        metavar="PACKAGE.MODULE:FACTORY",
+        help="Function that builds the CNN before a head, which no file of weights holds. This runs your code.",
+    ),
+    click.option(
+        "--task",
+        type=click.Choice(["classification", "regression"]),
+        help="Of a CNN with one output, where MODEL does not tell.",
+    ),
+    click.option(
+        "--trust", is_flag=True, help="Load a pickled module or a TorchScript archive too. This runs what is in it."
+    ),
+    click.option("--strict", is_flag=True, help="Refuse a faux NAC, whose weights are stored instead of computed."),
+)
+
+
+def read_options(command: Command) -> Command:
+    """How MODEL is to be read, as ``factory``, ``layout``, ``eps`` …; :func:`reading` makes arguments of them."""
+    for option in reversed(_READING):
+        command = option(command)
+    return command
+
+
+def reading(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of :func:`read_options` under the names that the Python functions take; the others as they are."""
+    return {("model" if name == "factory" else name): value for name, value in options.items()}

@@ -98,6 +98,8 @@ def show_inspection(out: Console, found: dict[str, Any]) -> None:
         "torch",
         "source_sha256",
         "sha256",
+        "source_layout",
+        "layout",
         "weights_mode",
         "compute",
         "bytes",

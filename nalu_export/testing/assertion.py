@@ -13,6 +13,7 @@ from torch import nn
 from nalu_export import formats, reports
 from nalu_export.artifact import Artifact, read_artifact
 from nalu_export.checking import ALL, check
+from nalu_export.checkpoints import READ_OPTIONS
 from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError
 from nalu_export.exporting import export
 from nalu_export.files import check_target, write_atomically
@@ -23,7 +24,7 @@ from nalu_export.testing.message import Files, message
 
 # Options that say how to export; the others say how to check, and these two do both.
 EXPORT = ("weights", "compute", "opset")
-BOTH = ("input_size", "model")
+BOTH = ("input_size", *READ_OPTIONS)
 
 Source = nn.Module | str | os.PathLike[str]
 
@@ -62,8 +63,8 @@ def assert_parity(
         skip_missing: skip the test where a runtime that ``runtimes`` names is not there, instead of raising. The
             others are checked first, and a failure of theirs is a failure.
         **options: of :func:`nalu_export.check`: ``samples``, ``seed``, ``search``, ``rtol``, ``atol``, ``max_ulp``,
-            ``tf32``, ``ranges``, ``inputs``, ``input_size``, ``model``; without an artifact also ``weights``,
-            ``compute`` and ``opset`` of :func:`nalu_export.export`.
+            ``tf32``, ``ranges``, ``inputs``, ``input_size``, and how to read the model's file (``model``, ``layout``
+            …); without an artifact also ``weights``, ``compute`` and ``opset`` of :func:`nalu_export.export`.
 
     Returns:
         The report; ``report.missing`` lists what ``"all"`` could not run.
