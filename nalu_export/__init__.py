@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nalu_export.artifact import Artifact
     from nalu_export.checking import check
     from nalu_export.checkpoints import load, save
+    from nalu_export.converting import convert
     from nalu_export.exporting import export
     from nalu_export.nn import NAC, NALU, ArithmeticLayer, BackboneHead, NACCell, NALUCell, build_head
     from nalu_export.parity import Report
@@ -35,6 +36,7 @@ _HOMES = {
     "Report": "parity",
     "build_head": "nn",
     "check": "checking",
+    "convert": "converting",
     "export": "exporting",
     "load": "checkpoints",
     "save": "checkpoints",
@@ -57,6 +59,7 @@ __all__ = [
     "__version__",
     "build_head",
     "check",
+    "convert",
     "export",
     "load",
     "save",

@@ -84,8 +84,7 @@ def _arguments(fit: Fit, state: State) -> dict[str, float]:
     for own in fit.prefixes:
         for leaf, key in fit.unit.keys.items():
             if key.argument:
-                # The number that the user wrote: float32 holds 1e-10 as 1.00000001335e-10.
-                value = float(f"{state[own + leaf].item():.6g}")
+                value = float(state[own + leaf].item())
                 if found.setdefault(key.argument, value) != value:
                     before = found[key.argument]
                     raise InputError(

@@ -126,10 +126,12 @@ def fit(owner: str, unit: Unit, place: str, shapes: Shapes) -> Fit | Misfit:
             return found
         inputs, outputs = found
         if dims and inputs != dims[-1]:
+            leaf = next(leaf for leaf, key in unit.keys.items() if "i" in (key.shape or ""))
+            shape = layers[index][leaf]
             return Misfit(
                 2.0,
-                f"has {prefixes[index]}* for {inputs} inputs after a layer with {dims[-1]} outputs, read as {name}; "
-                "a stack hands on what the layer before gives",
+                f"has {prefixes[index]}{leaf} of shape {shape}, in {name} for {inputs} inputs, after a layer with "
+                f"{dims[-1]} outputs; a stack hands on what the layer before gives",
             )
         dims = [*(dims or [inputs]), outputs]
     return Fit(owner, unit, place, tuple(prefixes[n] for n in numbers), tuple(dims), tuple(surroundings))
@@ -148,7 +150,7 @@ def _split(unit: Unit, shapes: Shapes) -> tuple[Shapes, list[str]]:
 
 def _sizes(name: str, unit: Unit, prefix: str, shapes: Mapping[str, Shape]) -> tuple[int, int] | Misfit:
     """Inputs and outputs of one layer, when each shape agrees."""
-    sizes = {"1": 1}
+    sizes, first = {"1": 1}, ""
     for leaf, key in sorted(unit.keys.items(), key=lambda item: not {"o", "i"} <= set(item[1].shape or "")):
         expected, shape = key.shape or "", shapes[leaf]
         where = short(prefix + leaf).strip("'")
@@ -157,7 +159,8 @@ def _sizes(name: str, unit: Unit, prefix: str, shapes: Mapping[str, Shape]) -> t
             return Misfit(1.0, f"has {where} of shape {shape}; {name} expects ({axes})")
         wanted = tuple(sizes.get(letter, size) for letter, size in zip(expected, shape, strict=True))
         if wanted != shape:
-            return Misfit(1.5, f"has {where} of shape {shape}; {name} expects {wanted}")
+            return Misfit(1.5, f"has {where} of shape {shape}; {name} expects {wanted}{first}")
+        first = first or f", by the shape of {where}"
         sizes |= dict(zip(expected, shape, strict=True))
     if unit.square and sizes["i"] != sizes["o"]:
         return Misfit(1.5, f"has a layer {sizes['i']} → {sizes['o']} at {prefix or 'its top'}; in {name} {unit.square}")

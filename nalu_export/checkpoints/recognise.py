@@ -52,10 +52,12 @@ def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float
         functions.setdefault(found.function(eps), []).append(found)
     groups = [sorted(group, key=lambda found: found.name) for group in functions.values()]
     if len(groups) > 1:
-        raise InputError(_ambiguous(groups))
+        raise InputError(_ambiguous(list(state), groups))
     names = tuple(dict.fromkeys(found.name for found in groups[0]))
     if groups[0][0].unit.cell is None:
-        raise InputError(f"is in the layout {names[0]}, which is known but not read in this release")
+        raise InputError(
+            f"has {some(list(state))}, as the layout {names[0]} does, which is known but not read in this release"
+        )
     return Recognised(groups[0][0], names)
 
 
@@ -84,15 +86,16 @@ def _no_fit(keys: list[str], misfits: list[Misfit], layout: str | None) -> str:
     return f"{best.reason}; {EXPECTED}"
 
 
-def _ambiguous(groups: list[list[Fit]]) -> str:
+def _ambiguous(keys: list[str], groups: list[list[Fit]]) -> str:
     readable = [_named(group) for group in groups if group[0].unit.cell is not None]
     unread = sorted({found.name for group in groups if group[0].unit.cell is None for found in group})
     if not readable:
-        return f"is in one of the layouts {', '.join(unread)}, which are known but not read in this release"
+        names = ", ".join(unread)
+        return f"has {some(keys)}, as the layouts {names} do, which are known but not read in this release"
     parts = ", ".join(sorted(readable))
     known = f", or one that is known but not read in this release: {', '.join(unread)}" if unread else ""
     return (
-        f"has keys and shapes of layouts that compute different things: {parts}{known}; "
+        f"has {some(keys)}, in shapes that fit layouts which compute different things: {parts}{known}; "
         "say which with --layout OWNER:UNIT"
     )
 

@@ -8,8 +8,10 @@ from click_default_group import DefaultGroup
 
 from nalu_export import __version__
 from nalu_export.cli.check import check
+from nalu_export.cli.convert import convert
 from nalu_export.cli.export import export
 from nalu_export.cli.inspect import inspect
+from nalu_export.cli.layouts import layouts
 from nalu_export.errors import NaluExportError
 from nalu_export.text import printable
 
@@ -57,6 +59,8 @@ def main() -> None:
 main.add_command(export)
 main.add_command(check)
 main.add_command(inspect)
+main.add_command(convert)
+main.add_command(layouts)
 
 if __name__ == "__main__":
     sys.exit(main())

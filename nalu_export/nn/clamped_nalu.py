@@ -12,7 +12,7 @@ from nalu_export.nn.nalu import checked_eps
 class ClampedNALUCell(GatedCell):
     """``m = exp(clamp(log(max(|x|, floor) + ε) W_mᵀ, −limit, limit))``; the rest as in :class:`NALUCell`.
 
-    Shapes: as there; the two paths have weights of their own, and the gate has a bias.
+    Shapes: as there; the two paths have weights of their own.
 
     Args:
         in_features: size of the last axis of the input.
@@ -20,6 +20,7 @@ class ClampedNALUCell(GatedCell):
         eps: ε, added to the magnitude after the floor.
         floor: smallest magnitude that the product sees; 0 or more.
         limit: largest exponent; the product stays within ``exp(±limit)``.
+        gate_bias: whether the gate has a bias.
         init: initialiser, by name.
 
     Raises:
@@ -36,6 +37,7 @@ class ClampedNALUCell(GatedCell):
         eps: float = 1e-10,
         floor: float = 1e-7,
         limit: float = 20.0,
+        gate_bias: bool = True,
         *,
         init: str = "kaiming_uniform",
     ) -> None:
@@ -45,7 +47,7 @@ class ClampedNALUCell(GatedCell):
             tied=False,
             gate="matrix",
             stored=False,
-            gate_bias=True,
+            gate_bias=gate_bias,
             two_gates=False,
             init=init,
         )

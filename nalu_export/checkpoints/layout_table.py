@@ -1,0 +1,46 @@
+"""Every known layout as plain data, for the command line and docs/checkpoints.md."""
+
+from typing import Any
+
+from nalu_export.checkpoints import layouts
+from nalu_export.checkpoints.layouts.base import Key, Unit
+
+
+def rows(owner: str | None = None) -> list[dict[str, Any]]:
+    """One dict for each unit, variants of the same name merged: optional keys are in parentheses.
+
+    Args:
+        owner: of the layout; by default all.
+
+    Raises:
+        InputError: there is no such owner.
+    """
+    found: list[dict[str, Any]] = []
+    for name in layouts.names() if owner is None else (owner,):
+        layout = layouts.get(name)
+        for unit in dict.fromkeys(unit.name for unit in layout.units):
+            variants = [other for other in layout.units if other.name == unit]
+            found.append(_row(name, variants))
+    return found
+
+
+def _row(owner: str, variants: list[Unit]) -> dict[str, Any]:
+    first = variants[0]
+    shared = [leaf for leaf in first.keys if all(leaf in unit.keys for unit in variants)]
+    every = {leaf: key for unit in variants for leaf, key in unit.keys.items()}
+    return {
+        "layout": f"{owner}:{first.name}",
+        "read": first.cell is not None,
+        "keys": {leaf if leaf in shared else f"({leaf})": _shape(key) for leaf, key in every.items()},
+        "eps": first.eps,
+        "faux": bool(first.options.get("stored")),
+        "places": list(dict.fromkeys(place for unit in variants for place in unit.places)),
+        "quirks": list(first.quirks),
+    }
+
+
+def _shape(key: Key) -> str:
+    if key.shape is None:
+        return ""
+    names = {"o": "o", "i": "i", "1": "1"}
+    return f"({', '.join(names[letter] for letter in key.shape)}{',' if len(key.shape) == 1 else ''})"

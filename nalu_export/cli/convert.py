@@ -1,0 +1,44 @@
+"""``nalu-export convert MODEL -o OUTPUT``."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nalu_export.cli.lean import lean_imports
+from nalu_export.cli.options import read_options, reading
+from nalu_export.text import to_json
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Where to: a name in .safetensors is written in that format, any other as torch.save writes.",
+)
+@read_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+def convert(model: Path, output: Path, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Write MODEL, in any public layout, as one self-contained file of this package's own format.
+
+    It holds the layers as data, every weight with all its bits, and the SHA-256 of MODEL, which is not changed.
+    """
+    with lean_imports():
+        from nalu_export.cli.show import console, say
+        from nalu_export.converting import convert as run
+
+    found = run(model, output, **reading(options))
+    if as_json:
+        click.echo(to_json({**asdict(found), "path": str(found.path)}))
+    elif not quiet:
+        out = console()
+        for note in found.notes:
+            say(out, f"note: {note}")
+        if not found.self_contained:
+            say(out, "note: it holds weights only, as its model has layers of your own; read it with --model")
+        say(out, f"{found.path}  from sha256 {found.source_sha256}")
