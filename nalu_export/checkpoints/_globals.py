@@ -191,7 +191,7 @@ _BESIDE = {
     "fractions": "Fraction",
     "uuid": "UUID",
     "typing": "Any",
-    "torch": "device",
+    "torch": "device FloatTensor DoubleTensor HalfTensor LongTensor",
     "torch.torch_version": "TorchVersion",
     "pytorch_lightning.utilities.parsing": "AttributeDict",
     "lightning.pytorch.utilities.parsing": "AttributeDict",
@@ -224,6 +224,7 @@ _BESIDE_MODULES = ("numpy.dtypes", "omegaconf.")
 _KNOWN: dict[str, Global] = {
     **{name: Global(name, function) for name, function in {**_TENSOR_FUNCTIONS, **_FUNCTIONS}.items()},
     **{f"{module}.{name}": Global(f"{module}.{name}") for module, names in _BESIDE.items() for name in names.split()},
+    **{name: Global(name, _always(f"a value of type {kind}")) for name, kind in _MADE_BY.items()},
     **{
         f"{module}.{name}Storage": Global(f"{module}.{name}Storage", value=StorageType(dtype))
         for module in ("torch", "torch.cuda", "torch.storage")

@@ -8,8 +8,6 @@ from torch import Tensor
 
 from nalu_export.checkpoints._inert import Inert, of_type
 from nalu_export.checkpoints._refusals import damaged
-from nalu_export.checkpoints._storage import UnfitTensorError
-from nalu_export.errors import InputError
 
 if TYPE_CHECKING:
     from nalu_export.checkpoints._machine import Machine
@@ -57,8 +55,10 @@ def _number(content: bytes) -> int:
 def _digits(content: bytes) -> int | bool:
     if content in (b"00", b"01"):
         return content == b"01"  # how protocols 0 and 1 write False and True
+    if len(content) > MAX_NUMBER_BYTES:
+        raise damaged(f"has a number of more than {MAX_NUMBER_BYTES} bytes")
     try:
-        return int(content.removesuffix(b"L")[: MAX_NUMBER_BYTES + 1])
+        return int(content.removesuffix(b"L"))
     except ValueError as error:
         raise damaged("has a number that is none") from error
 
@@ -216,10 +216,7 @@ def _build(machine: "Machine") -> None:
 def _persistent(machine: "Machine") -> None:
     if machine.persistent is None:
         raise damaged("refers to bytes that are not in it")
-    try:
-        machine.stack.append(machine.persistent(machine.stack.pop()))
-    except UnfitTensorError as error:
-        raise InputError(f"has a tensor {error}") from error
+    machine.stack.append(machine.persistent(machine.stack.pop()))
 
 
 Handler = Callable[["Machine"], None]

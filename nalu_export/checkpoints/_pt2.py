@@ -11,7 +11,7 @@ from nalu_export.checkpoints._inert import Inert
 from nalu_export.checkpoints._refusals import SAVE_INSTEAD
 from nalu_export.checkpoints._storage import Storage, UnfitTensorError, tensor
 from nalu_export.checkpoints._zip import Archive, open_archive
-from nalu_export.errors import InputError, first_line
+from nalu_export.errors import InputError
 from nalu_export.text import short
 
 _FOLDER = "data/weights/"
@@ -61,7 +61,7 @@ def _entries(config: memoryview) -> dict[str, Any]:
         entries = json.loads(bytes(config))["config"]
         return dict(entries.items())
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise InputError(f"is a damaged torch.export archive: its list of weights is {first_line(error)}") from error
+        raise InputError(f"is a damaged torch.export archive: its list of weights cannot be read") from error
 
 
 def _weights(archive: Archive, entries: dict[str, Any]) -> dict[str, Tensor | Inert]:

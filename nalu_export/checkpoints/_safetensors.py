@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from nalu_export.checkpoints._inert import Inert
+from nalu_export.checkpoints._storage import MAX_DIMENSIONS
 from nalu_export.errors import InputError, first_line
-from nalu_export.text import short
+from nalu_export.text import printable, short
 
 # The format's own limit on its header.
 MAX_HEADER = 100_000_000
@@ -39,20 +40,24 @@ def read(data: bytes) -> tuple[dict[str, Tensor | Inert], dict[str, str]]:
         raise
     except Exception as error:
         # SafetensorError for what the format forbids; the text of JSON errors otherwise.
-        raise InputError(f"is a damaged safetensors file: {first_line(error)}") from error
-    return {name: _tensor(entry) for name, entry in entries}, header.get("__metadata__") or {}
+        raise InputError(f"is a damaged safetensors file: {printable(first_line(error)[:200])}") from error
+    return {name: _tensor(name, entry) for name, entry in entries}, header.get("__metadata__") or {}
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for index, name in enumerate(names) if name in names[:index])
-        raise InputError(f"is a damaged safetensors file: it has {short(twice)} twice")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise InputError(f"is a damaged safetensors file: it has {short(name)} twice")
+        found[name] = value
     return found
 
 
-def _tensor(entry: dict[str, Any]) -> Tensor | Inert:
+def _tensor(name: str, entry: dict[str, Any]) -> Tensor | Inert:
+    if len(entry["shape"]) > MAX_DIMENSIONS:
+        raise InputError(
+            f"has {short(name)} with {len(entry['shape']):,} dimensions; at most {MAX_DIMENSIONS} are read"
+        )
     dtype = _DTYPES.get(entry["dtype"])
     if dtype is None:
         return Inert(f"a tensor of type {entry['dtype']}")

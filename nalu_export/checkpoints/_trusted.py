@@ -1,6 +1,8 @@
 """Files that run code when they are loaded, for those who trust where they are from."""
 
 import io
+import os
+import sys
 import warnings
 from typing import Any
 
@@ -25,7 +27,7 @@ def torchscript(data: bytes) -> Any:
         return _plain(_jit.load(data))
     except Exception as error:
         # Whatever the code in the archive raises.
-        raise InputError(f"is a TorchScript archive that torch cannot load: {first_line(error)}") from error
+        raise InputError(f"is a TorchScript archive that torch cannot load: {first_line(error)[:200]}") from error
 
 
 def pickled(data: bytes) -> Any:
@@ -34,13 +36,17 @@ def pickled(data: bytes) -> Any:
     Raises:
         InputError: torch cannot load it, because a class is not there for example.
     """
+    sys.path.insert(0, os.getcwd())  # a console script does not have the working directory on its path
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the source of a class has changed since, for example
             return _plain(torch.load(io.BytesIO(data), map_location="cpu", weights_only=False))
     except Exception as error:
-        # Whatever the code in the file raises.
-        raise InputError(f"cannot be loaded: {type(error).__name__}: {first_line(error)}") from error
+        # Whatever the code in the file raises, and what importing its classes raises.
+        what = f"{type(error).__name__}: {first_line(error)[:200]}"
+        raise InputError(f"cannot be loaded: {what}; run this where the classes in it can be imported") from error
+    finally:
+        sys.path.pop(0)
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

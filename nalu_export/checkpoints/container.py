@@ -57,13 +57,14 @@ def unpack(data: bytes, *, trust: bool = False) -> Contents:
 
 
 def _unpack(data: bytes, trust: bool) -> Contents:
+    # First, because a safetensors file begins with a number, which may look like the beginning of any other.
+    if _safetensors.recognises(data):
+        payload, metadata = _safetensors.read(data)
+        return Contents("safetensors", payload, metadata)
     if data.startswith(b"PK"):
         return _archive(data, trust)
     if data.startswith(_PICKLES):
         return _pickle(data, trust, "legacy torch", lambda: _torch_legacy.read(data))
-    if _safetensors.recognises(data):
-        payload, metadata = _safetensors.read(data)
-        return Contents("safetensors", payload, metadata)
     raise InputError(_foreign.refusal(data))
 
 
