@@ -61,7 +61,7 @@ def _entries(config: memoryview) -> dict[str, Any]:
         entries = json.loads(bytes(config))["config"]
         return dict(entries.items())
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise InputError(f"is a damaged torch.export archive: its list of weights cannot be read") from error
+        raise InputError("is a damaged torch.export archive: its list of weights cannot be read") from error
 
 
 def _weights(archive: Archive, entries: dict[str, Any]) -> dict[str, Tensor | Inert]:

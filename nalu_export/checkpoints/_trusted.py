@@ -4,6 +4,7 @@ import io
 import os
 import sys
 import warnings
+import zipfile
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from nalu_export import _jit
 from nalu_export.checkpoints._inert import Inert, of_type
 from nalu_export.errors import InputError, first_line
+from nalu_export.text import printable, short
 
 # A file that is trusted may still be odd: what is nested deeper is not looked into.
 _MAX_DEPTH = 50
@@ -24,10 +26,16 @@ def torchscript(data: bytes) -> Any:
         InputError: torch cannot load it.
     """
     try:
-        return _plain(_jit.load(data))
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            broken = archive.testzip()
+        if broken is None:
+            return _plain(_jit.load(data))
     except Exception as error:
-        # Whatever the code in the archive raises.
-        raise InputError(f"is a TorchScript archive that torch cannot load: {first_line(error)[:200]}") from error
+        # Whatever zipfile does not foresee, and what the code in the archive raises.
+        what = printable(first_line(error)[:200])
+        raise InputError(f"is a TorchScript archive that torch cannot load: {what}") from error
+    # torch itself does not look.
+    raise InputError(f"is damaged: the checksum of {short(broken)} does not match")
 
 
 def pickled(data: bytes) -> Any:
@@ -43,7 +51,7 @@ def pickled(data: bytes) -> Any:
             return _plain(torch.load(io.BytesIO(data), map_location="cpu", weights_only=False))
     except Exception as error:
         # Whatever the code in the file raises, and what importing its classes raises.
-        what = f"{type(error).__name__}: {first_line(error)[:200]}"
+        what = printable(f"{type(error).__name__}: {first_line(error)[:200]}")
         raise InputError(f"cannot be loaded: {what}; run this where the classes in it can be imported") from error
     finally:
         sys.path.pop(0)

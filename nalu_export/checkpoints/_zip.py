@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nalu_export.errors import InputError, first_line
-from nalu_export.text import short
+from nalu_export.text import printable, short
 
 _LOCAL = struct.Struct("<4s22xHH")  # of a member: signature, …, length of its name, length of its extra field
 
@@ -18,7 +18,7 @@ class Archive:
     """An archive whose members do not overlap, are not compressed and match their checksums.
 
     Attributes:
-        root: the folder that all of a torch archive is in, as the first member names it.
+        root: the folder that all of a torch archive is in, as the first member of the file names it.
         members: by name, the content without copying it.
         summed: whether there are checksums at all; torch can be told to leave them out.
     """
@@ -32,23 +32,28 @@ class Archive:
         return self.members.get(f"{self.root}/{name}")
 
 
+def names(data: bytes) -> list[str]:
+    """The members that a zip file lists, without a look at them.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return [entry.filename for entry in _directory(data)[0]]
+
+
 def open_archive(data: bytes) -> Archive:
     """Look through a zip file.
 
     Raises:
         InputError: it is damaged, or has compressed, encrypted, overlapping or repeated members, as torch never writes.
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries, end = archive.infolist(), archive.start_dir
-    except Exception as error:
-        # BadZipFile, and for what zipfile does not foresee EOFError, struct.error, RuntimeError, OSError, ValueError …
-        raise InputError(f"is a damaged zip file: {first_line(error)}") from error
+    entries, directory = _directory(data)
     members: dict[str, memoryview] = {}
     summed = any(entry.CRC for entry in entries)
-    for entry in sorted(entries, key=lambda entry: entry.header_offset, reverse=True):
+    entries.sort(key=lambda entry: entry.header_offset)
+    for index, entry in enumerate(entries):
+        end = entries[index + 1].header_offset if index + 1 < len(entries) else directory
         content = _content(data, entry, end)
-        end = entry.header_offset
         if entry.filename in members:
             raise InputError(f"is a damaged zip file: it has the member {short(entry.filename)} twice")
         if summed and zlib.crc32(content) != entry.CRC:
@@ -56,7 +61,17 @@ def open_archive(data: bytes) -> Archive:
             raise InputError(f"is damaged: the checksum of {short(entry.filename)} does not match")
         members[entry.filename] = content
     root = entries[0].filename.partition("/")[0] if entries else ""
-    return Archive(root, {entry.filename: members[entry.filename] for entry in entries}, summed)
+    return Archive(root, members, summed)
+
+
+def _directory(data: bytes) -> tuple[list[zipfile.ZipInfo], int]:
+    """What the end of a zip file says of its members, and where that begins."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return archive.infolist(), archive.start_dir
+    except Exception as error:
+        # BadZipFile, and for what zipfile does not foresee EOFError, struct.error, RuntimeError, OSError, ValueError …
+        raise InputError(f"is a damaged zip file: {printable(first_line(error)[:200])}") from error
 
 
 def _content(data: bytes, entry: zipfile.ZipInfo, end: int) -> memoryview:

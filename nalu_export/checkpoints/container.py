@@ -8,7 +8,7 @@ from nalu_export.checkpoints import _foreign, _pt2, _safetensors, _torch_legacy,
 from nalu_export.checkpoints._inert import Inert
 from nalu_export.checkpoints._nesting import check_nesting
 from nalu_export.checkpoints._refusals import SAVE_INSTEAD, CodeError
-from nalu_export.checkpoints._zip import open_archive
+from nalu_export.checkpoints._zip import names, open_archive
 from nalu_export.errors import InputError
 
 __all__ = ["Contents", "Inert", "unpack"]
@@ -69,15 +69,16 @@ def _unpack(data: bytes, trust: bool) -> Contents:
 
 
 def _archive(data: bytes, trust: bool) -> Contents:
-    archive = open_archive(data)
-    notes = () if archive.summed else (_UNSUMMED,)
-    if any(name.endswith("/constants.pkl") for name in archive.members):
+    # A TorchScript archive is told by its names alone, for torch compresses the code in it.
+    if any(name.endswith("/constants.pkl") for name in names(data)):
         if not trust:
             raise InputError(
                 f"is a TorchScript archive, which runs code when loaded; {SAVE_INSTEAD}, "
                 f"or give --trust if you made it yourself"
             )
-        return Contents("torchscript", _trusted.torchscript(data), notes=(*notes, _TRUSTED))
+        return Contents("torchscript", _trusted.torchscript(data), notes=(_TRUSTED,))
+    archive = open_archive(data)
+    notes = () if archive.summed else (_UNSUMMED,)
     if _pt2.recognises(archive):
         return Contents("torch.export", _checked(_pt2.read(archive)), notes=notes)
     return _pickle(data, trust, "torch", lambda: _torch_zip.read(archive), notes)
