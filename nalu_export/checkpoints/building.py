@@ -88,7 +88,7 @@ def _arguments(fit: Fit, state: State) -> dict[str, float]:
                 if found.setdefault(key.argument, value) != value:
                     before = found[key.argument]
                     raise InputError(
-                        f"has {own}{leaf} {value}, where the layers before have {before}; expected one value"
+                        f"has {short(own + leaf)} {value}, where the layers before have {before}; expected one value"
                     )
     return found
 
@@ -149,11 +149,11 @@ def _convolution(fit: Fit, state: State) -> tuple[list[str], int]:
     expected = {f"{prefix}weight": (fit.dims[0], None, 1, 1), f"{prefix}bias": (fit.dims[0],)}
     for key, shape in expected.items():
         if key not in keys:
-            raise InputError(f"lacks {key}; {fit.name} has {' and '.join(expected)}")
+            raise InputError(f"lacks {short(key)}; {fit.name} has {' and '.join(expected)}")
         found = tuple(state[key].shape)
         if len(found) != len(shape) or any(want not in (None, got) for want, got in zip(shape, found, strict=True)):
             text = str(shape).replace("None", "channels")
-            raise InputError(f"has {key} of shape {found}; {fit.name} expects {text}")
+            raise InputError(f"has {short(key)} of shape {found}; {fit.name} expects {text}")
     if len(keys) > len(expected):
         extra = some([key for key in keys if key not in expected])
         raise InputError(f"has {extra}; {fit.name} has {' and '.join(expected)} there")

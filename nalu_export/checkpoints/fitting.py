@@ -10,6 +10,10 @@ from nalu_export.text import short
 Shapes = Mapping[str, Shape]
 
 
+# All names fit, and a shape or the numbers of the layers do not.
+NAMED = 1.0
+
+
 @dataclass(frozen=True)
 class Fit:
     """How a unit explains every tensor of a file.
@@ -66,7 +70,7 @@ class Misfit:
     """Why a unit does not explain a file.
 
     Attributes:
-        nearness: how much of it fits: keys that do, out of all, and 1 more where all names do and a shape does not.
+        nearness: how much of it fits: keys that do, out of all; :data:`NAMED` or more where all names do.
         reason: what is wrong, for the user.
     """
 
@@ -115,7 +119,9 @@ def fit(owner: str, unit: Unit, place: str, shapes: Shapes) -> Fit | Misfit:
     gap = next((index for index in range(unit.first, numbers[-1]) if index not in layers), None)
     if gap is not None:
         lost = prefixes[numbers[-1]].replace(str(numbers[-1]), str(gap))
-        return Misfit(1.0, f"has {prefixes[numbers[-1]]} but not {lost}; {name} has every layer of a stack")
+        return Misfit(
+            NAMED, f"has {short(prefixes[numbers[-1]])} but not {short(lost)}; {name} has every layer of a stack"
+        )
     if unit.cell is None:
         # Its shapes are not looked at: it is here so that no other unit is taken for sure.
         return Fit(owner, unit, place, tuple(prefixes[n] for n in numbers), (), tuple(surroundings))
@@ -129,9 +135,9 @@ def fit(owner: str, unit: Unit, place: str, shapes: Shapes) -> Fit | Misfit:
             leaf = next(leaf for leaf, key in unit.keys.items() if "i" in (key.shape or ""))
             shape = layers[index][leaf]
             return Misfit(
-                2.0,
-                f"has {prefixes[index]}{leaf} of shape {shape}, in {name} for {inputs} inputs, after a layer with "
-                f"{dims[-1]} outputs; a stack hands on what the layer before gives",
+                NAMED + 1.0,
+                f"has {short(prefixes[index] + leaf)} of shape {shape}, in {name} for {inputs} inputs, "
+                f"after a layer with {dims[-1]} outputs; a stack hands on what the layer before gives",
             )
         dims = [*(dims or [inputs]), outputs]
     return Fit(owner, unit, place, tuple(prefixes[n] for n in numbers), tuple(dims), tuple(surroundings))
@@ -153,21 +159,25 @@ def _sizes(name: str, unit: Unit, prefix: str, shapes: Mapping[str, Shape]) -> t
     sizes, first = {"1": 1}, ""
     for leaf, key in sorted(unit.keys.items(), key=lambda item: not {"o", "i"} <= set(item[1].shape or "")):
         expected, shape = key.shape or "", shapes[leaf]
-        where = short(prefix + leaf).strip("'")
+        where = short(prefix + leaf)
         if len(shape) != len(expected) or 0 in shape:
             axes = ", ".join({"o": "outputs", "i": "inputs", "1": "1"}[letter] for letter in expected)
-            return Misfit(1.0, f"has {where} of shape {shape}; {name} expects ({axes})")
+            return Misfit(NAMED, f"has {where} of shape {shape}; {name} expects ({axes})")
         wanted = tuple(sizes.get(letter, size) for letter, size in zip(expected, shape, strict=True))
         if wanted != shape:
-            return Misfit(1.5, f"has {where} of shape {shape}; {name} expects {wanted}{first}")
+            return Misfit(NAMED + 0.5, f"has {where} of shape {shape}; {name} expects {wanted}{first}")
         first = first or f", by the shape of {where}"
         sizes |= dict(zip(expected, shape, strict=True))
     if unit.square and sizes["i"] != sizes["o"]:
-        return Misfit(1.5, f"has a layer {sizes['i']} → {sizes['o']} at {prefix or 'its top'}; in {name} {unit.square}")
+        return Misfit(
+            NAMED + 0.5,
+            f"has a layer {sizes['i']} → {sizes['o']} at {short(prefix) if prefix else 'its top'}; "
+            f"in {name} {unit.square}",
+        )
     return sizes["i"], sizes["o"]
 
 
 def some(names: list[str]) -> str:
     """A few names for a text."""
-    shown = ", ".join(short(name).strip("'") for name in names[:3])
+    shown = ", ".join(map(short, names[:3]))
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

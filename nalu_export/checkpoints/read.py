@@ -13,7 +13,7 @@ from nalu_export.checkpoints.container import Contents, unpack
 from nalu_export.checkpoints.factory import Factory, from_factory
 from nalu_export.checkpoints.fitting import Fit, some
 from nalu_export.checkpoints.native import native_payload, read_native
-from nalu_export.checkpoints.recognise import Recognised, recognise
+from nalu_export.checkpoints.recognise import Recognised, UnknownLayoutError, recognise
 from nalu_export.checkpoints.unwrapping import State, prefixes, state_of, under, without_wrappers
 from nalu_export.errors import InputError
 from nalu_export.files import read_bytes
@@ -202,7 +202,7 @@ def _under(state: State, prefix: str) -> State:
 def _recognised(state: State, options: ReadOptions) -> Recognised:
     try:
         return recognise(state, options.layout, options.eps)
-    except InputError as error:
+    except UnknownLayoutError as error:
         helpful = [prefix for prefix in prefixes(state)[:MAX_PREFIXES] if _fits(under(state, prefix), options)]
         if options.prefix is None and helpful:
             raise InputError(f"{error}; or --prefix {helpful[0]} for the model under it") from error
@@ -226,7 +226,7 @@ def _built(opened: Opened, options: ReadOptions) -> Checkpoint:
         pair = next(iter(disagreeing_twins(fit, opened.state)), None)
         if pair is not None:
             raise InputError(
-                f"has other values in {pair[0]} than in {pair[1]}, which are one parameter in {fit.name}; "
+                f"has other values in {short(pair[0])} than in {short(pair[1])}, which are one parameter in {fit.name}; "
                 "remove the one that was not trained"
             )
         backbone = None if options.backbone is None else from_factory(options.backbone, "--backbone")
@@ -236,7 +236,7 @@ def _built(opened: Opened, options: ReadOptions) -> Checkpoint:
     faux = [path for path, layer in arithmetic_layers(module).items() if getattr(layer, "stored", False)]
     if faux and options.strict:
         raise InputError(
-            f"is a faux NAC: {faux[0] or 'its layer'} computes with a stored W, not with tanh(W_hat)·σ(M_hat); "
+            f"is a faux NAC: {short(faux[0]) if faux[0] else 'its layer'} computes with a stored W, not with tanh(W_hat)·σ(M_hat); "
             "without --strict it is exported as the linear layer that it is"
         )
     return Checkpoint(module.eval(), opened.sha256, notes, layout)

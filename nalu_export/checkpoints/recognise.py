@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from nalu_export.checkpoints import layouts
-from nalu_export.checkpoints.fitting import Fit, Misfit, fit, some
+from nalu_export.checkpoints.fitting import NAMED, Fit, Misfit, fit, some
 from nalu_export.checkpoints.layouts.base import Layout, Unit
 from nalu_export.errors import InputError
 from nalu_export.text import MAX_TEXT
 
-EXPECTED = "for any other model give --model package.module:factory"
+OURS = "nalu-export"
+OTHERWISE = "for any other model give --model package.module:factory"
+
+
+class UnknownLayoutError(InputError):
+    """No layout is anywhere near the names of a file."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float
         eps: in place of every published ε.
 
     Raises:
-        InputError: no layout fits, or several that compute different things; the text lists them.
+        UnknownLayoutError: no layout is near.
+        InputError: none fits, or several that compute different things; the text lists them.
     """
     if not state:
         raise InputError("holds no tensor; expected a state_dict")
@@ -44,9 +50,11 @@ def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float
     chosen = list(_chosen(layout))
     tried = [fit(owner.owner, unit, place, shapes) for owner, unit in chosen for place in unit.places]
     fits = [found for found in tried if isinstance(found, Fit)]
-    if not fits:
-        misfits = [found for found in tried if isinstance(found, Misfit)]
-        raise InputError(_no_fit(list(state), misfits, layout))
+    misfits = [found for found in tried if isinstance(found, Misfit)]
+    # The shapes of units that are not read are not known: they do not excuse the wrong ones of a unit that is.
+    unread = all(found.unit.cell is None for found in fits)
+    if not fits or (unread and any(misfit.nearness >= NAMED for misfit in misfits)):
+        raise _no_fit(list(state), misfits, layout)
     functions: dict[str, list[Fit]] = {}
     for found in fits:
         functions.setdefault(found.function(eps), []).append(found)
@@ -63,7 +71,8 @@ def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float
 
 def _chosen(layout: str | None) -> Iterable[tuple[Layout, Unit]]:
     if layout is None:
-        every = [layouts.get(name) for name in layouts.names()]
+        # Ours first: of misfits that are equally near, the first is named.
+        every = sorted(map(layouts.get, layouts.names()), key=lambda owner: owner.owner != OURS)
         return [(owner, unit) for owner in every for unit in owner.units]
     name, colon, wanted = layout.partition(":")
     if name not in layouts.names():
@@ -76,14 +85,16 @@ def _chosen(layout: str | None) -> Iterable[tuple[Layout, Unit]]:
     return [(owner, unit) for unit in units]
 
 
-def _no_fit(keys: list[str], misfits: list[Misfit], layout: str | None) -> str:
+def _no_fit(keys: list[str], misfits: list[Misfit], layout: str | None) -> InputError:
     best = max(misfits, key=lambda misfit: misfit.nearness)
     if layout is not None:
-        return f"is not in the layout {layout}: it {best.reason}"
-    # Half of the names by chance is no reason to speak of a layout that the user never heard of.
-    if best.nearness <= 0.5:
-        return f"has keys of no known layout: {some(keys)}; {EXPECTED}"
-    return f"{best.reason}; {EXPECTED}"
+        return InputError(f"is not in the layout {layout}: it {best.reason}")
+    if best.nearness >= NAMED:
+        return InputError(best.reason)
+    # A few names by chance are no reason to speak of a layout that the user never heard of.
+    if best.nearness < 0.5:
+        return UnknownLayoutError(f"has keys of no known layout: {some(keys)}; {OTHERWISE}")
+    return InputError(f"{best.reason}; {OTHERWISE}")
 
 
 def _ambiguous(keys: list[str], groups: list[list[Fit]]) -> str:

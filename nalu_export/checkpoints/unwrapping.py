@@ -17,6 +17,8 @@ PREFIX = re.compile(r"(?:module|_orig_mod|net)\.")
 # Which torch.optim.swa_utils.AveragedModel counts beside the averaged weights.
 COUNTER = "n_averaged"
 MAX_WRAPPERS = 4
+# Names are cut at every dot to find prefixes.
+MAX_NAME = 1000
 
 State = dict[str, Tensor]
 
@@ -55,9 +57,10 @@ def _checked(payload: Any) -> State:
         if isinstance(value, Inert) and isinstance(key, str):
             raise InputError(f"has {short(key)} as {value.what}; expected a dense floating point tensor")
         if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise InputError(
-                f"has {short(key)} of type {type(value).__name__}; a state_dict has names and tensors only"
-            )
+            name = key.what if isinstance(key, Inert) else short(key)
+            raise InputError(f"has {name} of type {type(value).__name__}; a state_dict has names and tensors only")
+        if len(key) > MAX_NAME:
+            raise InputError(f"has a tensor with a name of {len(key):,} characters; no module has one this long")
         if value.is_complex():
             raise InputError(f"has {short(key)} as a complex tensor; expected a dense floating point tensor")
     return dict(payload)

@@ -5,11 +5,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nalu_export.errors import InputError
-from nalu_export.nn.gated import GatedCell
+from nalu_export.nn.gated import _GatedCell
 from nalu_export.nn.nalu import checked_eps
 
 
-class ClampedNALUCell(GatedCell):
+class ClampedNALUCell(_GatedCell):
     """``m = exp(clamp(log(max(|x|, floor) + ε) W_mᵀ, −limit, limit))``; the rest as in :class:`NALUCell`.
 
     Shapes: as there; the two paths have weights of their own.

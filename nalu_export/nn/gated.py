@@ -16,7 +16,7 @@ GATES = ("matrix", "row", "constant")
 _FLAG = (True, False)
 
 
-class GatedCell(ArithmeticLayer):
+class _GatedCell(ArithmeticLayer):
     """``y = g·a + h·m``: gates, weights and the additive path; a subclass says what its :meth:`product` ``m`` is.
 
     ``a = x Wᵀ``, ``g = σ(z)``, ``h = σ(−z)``, ``z = x Gᵀ + G_bias``. The second gate is ``σ(−z)``, never ``1 − σ(z)``,

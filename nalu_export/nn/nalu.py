@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from nalu_export.errors import InputError
 from nalu_export.nn.functional import log_magnitude
-from nalu_export.nn.gated import GatedCell
+from nalu_export.nn.gated import _GatedCell
 
 
 def checked_eps(eps: float) -> float:
@@ -16,7 +16,7 @@ def checked_eps(eps: float) -> float:
     return float(eps)
 
 
-class NALUCell(GatedCell):
+class NALUCell(_GatedCell):
     """``y = g·a + h·m``, ``a = x Wᵀ``, ``m = exp(log(|x| + ε) W_mᵀ)``, ``g = σ(z)``, ``h = σ(−z)``, ``z = x Gᵀ``.
 
     ``W = tanh(W_hat)·σ(M_hat)``; ``W_m = W`` when tied (the paper), else ``tanh(W_hat_mul)·σ(M_hat_mul)``. The

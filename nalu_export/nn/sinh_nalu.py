@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nalu_export.nn.gated import GatedCell
+from nalu_export.nn.gated import _GatedCell
 
 
-class SinhNALUCell(GatedCell):
+class SinhNALUCell(_GatedCell):
     """``m = sinh(asinh(x) Wᵀ)``; the rest as in :class:`NALUCell`. It has no ε: asinh is finite at 0.
 
     Shapes: as there. For large ``|x|`` it is a product of powers times a power of two; near 0 it is ``x Wᵀ``.

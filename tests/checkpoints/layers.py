@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from nalu_export import NAC, NALU, NACCell, NALUCell, build_head
+from nalu_export.nn import ClampedNALUCell, NACExactCell, SinhNALUCell
 
 Model = Callable[[], nn.Module]
 
@@ -68,10 +69,22 @@ STOCK_CASES: dict[str, tuple[tuple[int, ...], list[Model]]] = {
 
 _BACKBONE = nn.Sequential(nn.Conv2d(4, 3, 3), nn.ReLU())
 OWN_CASES: dict[str, tuple[tuple[int, ...], list[Model]]] = {
-    "NACCell": (ROW, [lambda: NACCell(4, 3)]),
+    "NACCell": (ROW, [lambda: NACCell(4, 3), lambda: NACCell(4, 3, stored=True)]),
     "NALUCell": (ROW, [lambda: NALUCell(4, 3), lambda: NALUCell(4, 3, 1e-5, False, "row", init="xavier_uniform")]),
-    "NAC": (ROW, [lambda: NAC(4, 3), lambda: NAC(4, 5, 6, 2)]),
-    "NALU": (ROW, [lambda: NALU(4, 3), lambda: NALU(4, 5, 2, eps=1e-3, tied=False), lambda: NALU(4, 2, gate="row")]),
+    "ClampedNALUCell": (ROW, [lambda: ClampedNALUCell(4, 3), lambda: ClampedNALUCell(4, 3, 1e-3, 0.1, 9.0, False)]),
+    "SinhNALUCell": (ROW, [lambda: SinhNALUCell(4, 3), lambda: SinhNALUCell(4, 3, stored=True)]),
+    "NACExactCell": (ROW, [lambda: NACExactCell(4, 3)]),
+    "NAC": (ROW, [lambda: NAC(4, 3), lambda: NAC(4, 3, 2, stored=True), lambda: NAC(4, 5, 6, 2)]),
+    "NALU": (
+        ROW,
+        [
+            lambda: NALU(4, 3),
+            lambda: NALU(4, 5, 2, eps=1e-3, tied=False),
+            lambda: NALU(4, 2, gate="row"),
+            lambda: NALU(4, 3, 2, gate="constant", stored=True),
+            lambda: NALU(4, 3, tied=False, two_gates=True, gate_bias=True),
+        ],
+    ),
     "BackboneHead": (
         IMAGE,
         [

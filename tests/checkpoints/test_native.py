@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from nalu_export import NAC, NALU, ArithmeticLayer, InputError, NACCell, NALUCell, build_head, load, save
-from nalu_export.checkpoints.native import FORMAT, VERSION, is_native, read_native
+from nalu_export.checkpoints.container import Contents
+from nalu_export.checkpoints.native import FORMAT, VERSION, native_payload, read_native
 from tests.checkpoints import files
 from tests.checkpoints.layers import OWN_CASES, STOCK_CASES, randomised
 
@@ -21,16 +22,18 @@ KINDS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_round_trip_bit_for_bit(kind: str, tmp_path: Path) -> None:
+def test_round_trip_bit_for_bit(kind: str, suffix: str, tmp_path: Path) -> None:
     model = randomised(KINDS[kind]())
-    save(model, tmp_path / "model.pt")
-    loaded = load(tmp_path / "model.pt")
+    save(model, tmp_path / f"model{suffix}")
+    loaded = load(tmp_path / f"model{suffix}")
     assert type(loaded) is type(model)
     assert repr(loaded) == repr(model)
     assert not loaded.training
     before, after = model.state_dict(), loaded.state_dict()
     assert list(before) == list(after)
+    assert (tmp_path / f"model{suffix}").read_bytes().startswith(b"PK") is (suffix == ".pt")
     for name, value in before.items():
         assert value.dtype == after[name].dtype
         assert value.numpy().tobytes() == after[name].numpy().tobytes()
@@ -217,8 +220,30 @@ def test_a_version_that_is_not_a_number(version: Any) -> None:
         (None, False),
     ],
 )
-def test_is_native(payload: Any, expected: bool) -> None:
-    assert is_native(payload) is expected
+def test_what_is_native(payload: Any, expected: bool) -> None:
+    assert (native_payload(Contents("torch", payload)) is not None) is expected
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "1", "[" * 2_000_000, '{"a":' * 100_000])
+def test_a_safetensors_file_whose_description_is_none(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        native_payload(Contents("safetensors", {}, {FORMAT: text}))
+    assert str(caught.value) == "has metadata 'nalu_export' that is no description of a model; was the file changed?"
+
+
+def test_a_safetensors_file_of_another_tool_is_not_native() -> None:
+    assert native_payload(Contents("safetensors", {}, {"format": "pt"})) is None
+
+
+def test_safetensors_has_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    script = "import sys, torch; from nalu_export import NALU, save; torch.manual_seed(0); save(NALU(3, 1), sys.argv[1])"
+    found = set()
+    for index in range(3):
+        path = tmp_path / f"{index}.safetensors"
+        seed = {"PYTHONHASHSEED": str(index)}
+        subprocess.run([sys.executable, "-c", script, path], check=True, env=os.environ | seed)
+        found.add(path.read_bytes())
+    assert len(found) == 1
 
 
 def test_the_same_source_has_the_same_hash(tmp_path: Path) -> None:

@@ -2,15 +2,16 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from nalu_export.cli.options import model_option, seed_option, size_option
+from nalu_export.checkpoints import READ_OPTIONS
+from nalu_export.cli.options import read_options, reading, seed_option, size_option
 
 
 @click.command()
 @size_option
-@model_option
+@read_options
 @seed_option
 def echo(**options: object) -> None:
-    click.echo(repr(sorted(options.items())))
+    click.echo(repr({name: value for name, value in sorted(options.items()) if value is not None}))
 
 
 def given(*arguments: str) -> Result:
@@ -18,12 +19,29 @@ def given(*arguments: str) -> Result:
 
 
 def test_defaults() -> None:
-    assert given().stdout == "[('factory', None), ('input_size', None), ('seed', 0)]\n"
+    assert given().stdout == "{'seed': 0, 'strict': False, 'trust': False}\n"
 
 
 def test_values() -> None:
     result = given("--input-size", "8", "24", "--model", "package.module:factory", "--seed", str(2**32 - 1))
-    assert result.stdout == ("[('factory', 'package.module:factory'), ('input_size', (8, 24)), ('seed', 4294967295)]\n")
+    assert result.stdout == (
+        "{'factory': 'package.module:factory', 'input_size': (8, 24), 'seed': 4294967295, "
+        "'strict': False, 'trust': False}\n"
+    )
+
+
+def test_how_a_file_is_read() -> None:
+    chosen = ["--layout", "goddoe:NALU", "--eps", "1e-5", "--prefix", "head.", "--backbone", "a:b"]
+    result = given(*chosen, "--task", "regression", "--trust", "--strict")
+    assert result.stdout == (
+        "{'backbone': 'a:b', 'eps': 1e-05, 'layout': 'goddoe:NALU', 'prefix': 'head.', 'seed': 0, "
+        "'strict': True, 'task': 'regression', 'trust': True}\n"
+    )
+
+
+def test_every_way_to_read_is_an_option() -> None:
+    names = {parameter.name for parameter in echo.params} - {"input_size", "seed"}
+    assert set(reading(dict.fromkeys(filter(None, names)))) == set(READ_OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +53,8 @@ def test_values() -> None:
         (["--seed", "-1"], "-1 is not in the range"),
         (["--seed", str(2**32)], "4294967296 is not in the range"),
         (["--model"], "requires an argument"),
+        (["--eps", "small"], "'small' is not a valid float"),
+        (["--task", "ranking"], "'ranking' is not one of 'classification', 'regression'"),
     ],
 )
 def test_refused(arguments: list[str], text: str) -> None:

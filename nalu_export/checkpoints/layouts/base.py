@@ -140,5 +140,5 @@ class Layout:
 def pattern(place: str) -> re.Pattern[str]:
     """Splits a key at a place into the number of its layer (``None`` for a cell alone) and its leaf."""
     before, numbered, after = place.partition("{}")
-    number = "([0-9]{1,6})" if numbered else "()"
+    number = "(0|[1-9][0-9]{0,5})" if numbered else "()"
     return re.compile(re.escape(before) + number + re.escape(after) + "(.+)", re.DOTALL)
