@@ -106,6 +106,17 @@ def _artifact_cell(layer: ArithmeticLayer, found: dict[str, Tensor], *, folded: 
     return _cell_statistics(weights, found.get("G"))
 
 
+def nearest(weight: Tensor) -> Tensor:
+    """The nearest of −1, 0 and 1 to each weight; NaN stays NaN."""
+    return weight.round().clamp(-1.0, 1.0)
+
+
+def uniform_inputs(features: int, samples: int, low: float = 0.1, high: float = 1.0) -> Tensor:
+    """Seeded inputs like those of training, float64 ``(samples, features)``."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(samples, features, generator=generator, dtype=torch.float64) * (high - low) + low
+
+
 def _cell_statistics(weights: Mapping[str, Tensor], G: Any) -> dict[str, Any]:
     statistics: dict[str, Any] = {name: _nearness(weight) for name, weight in weights.items()}
     if isinstance(G, Tensor) and G.ndim == 2:  # a user's own layer may call something else G
@@ -115,21 +126,16 @@ def _cell_statistics(weights: Mapping[str, Tensor], G: Any) -> dict[str, Any]:
 
 def _nearness(weight: Tensor) -> dict[str, float]:
     values = weight.detach().double()
-    distance = torch.stack([(values - target).abs() for target in (-1.0, 0.0, 1.0)])
-    nearest = distance.amin(dim=0)
+    distance = (values - nearest(values)).abs()
     return {
-        "settled": _share(nearest <= NEAR),
-        "at_-1": _share(distance[0] <= NEAR),
-        "at_0": _share(distance[1] <= NEAR),
-        "at_1": _share(distance[2] <= NEAR),
-        "farthest": float(nearest.max()),
+        "settled": _share(distance <= NEAR),
+        **{f"at_{target}": _share((values - target).abs() <= NEAR) for target in (-1, 0, 1)},
+        "farthest": float(distance.max()),
     }
 
 
 def _saturation(G: Tensor) -> dict[str, float]:
-    generator = torch.Generator().manual_seed(0)
-    x = torch.rand(GATE_SAMPLES, G.shape[1], generator=generator, dtype=torch.float64) * 0.9 + 0.1
-    gate = torch.sigmoid(x @ G.detach().double().T)
+    gate = torch.sigmoid(uniform_inputs(G.shape[1], GATE_SAMPLES) @ G.detach().double().T)
     return {"add": _share(gate >= 1 - NEAR), "multiply": _share(gate <= NEAR)}
 
 

@@ -1,0 +1,57 @@
+"""``nalu-export doctor MODEL``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nalu_export.cli.lean import lean_imports
+from nalu_export.cli.options import read_options, reading
+from nalu_export.text import to_json
+
+EXIT_FOUND = 1
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--compute",
+    type=click.Choice(["float32", "float64", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Type of the arithmetic that is to run it: eps must survive in it.",
+)
+@click.option(
+    "--range",
+    "inputs",
+    type=(float, float),
+    default=(0.1, 1.0),
+    show_default=True,
+    metavar="LO HI",
+    help="Inputs like those of training; weights and gates are judged on them and on 1000 times as large ones.",
+)
+@read_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+@click.pass_context
+def doctor(context: click.Context, /, model: Path, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Examine MODEL (model.pt): is it what its owner believes, and will it extrapolate?
+
+    Finds faux NACs, whose raw parameters never trained; weights that are stored, outside -1..1, far from -1, 0 and
+    1, or as initialised; gates that are undecided, dead or change sides; an eps that the type of the arithmetic
+    loses; NaN and infinity. Each finding says what follows and what to do. With --strict every faux NAC is an error.
+
+    The exit code is 1 if one finding is an error.
+    """
+    with lean_imports():
+        from nalu_export.cli.show import console
+        from nalu_export.cli.show_diagnosis import show_diagnosis
+        from nalu_export.doctor import diagnose
+
+    found = diagnose(model, **reading(options))
+    if as_json:
+        click.echo(to_json(found.to_dict()))
+    elif not quiet:
+        show_diagnosis(console(), found)
+    if found.failed:
+        context.exit(EXIT_FOUND)

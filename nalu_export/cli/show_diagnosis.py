@@ -1,0 +1,61 @@
+"""How a diagnosis looks in a terminal: one block for each finding, as compilers show theirs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from nalu_export.cli.show import say
+from nalu_export.text import printable
+
+if TYPE_CHECKING:  # it imports torch
+    from nalu_export.doctor import Diagnosis, Finding
+
+_STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
+_INDENT = 11
+
+
+def show_diagnosis(out: Console, diagnosis: Diagnosis) -> None:
+    """What had to be assumed, the findings, and one line that sums them up."""
+    from nalu_export.doctor import counted
+
+    for note in diagnosis.notes:
+        say(out, f"note: {note}", style="dim")
+    before: Finding | None = None
+    for finding in diagnosis.findings:
+        _show(out, finding, before)
+        before = finding
+    graver = {level: number for level, number in diagnosis.counts.items() if level != "info"}
+    if diagnosis.notes or diagnosis.findings:
+        out.print()
+    if any(graver.values()):
+        say(out, (counted(diagnosis.counts), _STYLES["error" if diagnosis.failed else "warning"]))
+    else:
+        remarks = counted(diagnosis.counts)
+        say(out, ("nothing wrong found", "bold green"), f"; {remarks}" if remarks else "")
+
+
+def _show(out: Console, finding: Finding, before: Finding | None) -> None:
+    """A finding; what follows and what to do is not said again when it was just said of another place."""
+    out.print()
+    say(out, (f"{finding.level}[{finding.code}]", _STYLES[finding.level]), " at ", (finding.where, "bold"))
+    _part(out, "", finding.what)
+    same = before is not None and before.code == finding.code
+    if not (same and before is not None and before.follows == finding.follows):
+        _part(out, "follows:", finding.follows)
+    if not (same and before is not None and before.do == finding.do):
+        _part(out, "do:", finding.do)
+
+
+def _part(out: Console, label: str, text: str) -> None:
+    """A text with its label before it; in a terminal its further lines begin where the first does."""
+    whole = Text(printable(text))
+    head = f"  {label:<{_INDENT - 2}}" if label else "  "
+    if not out.is_terminal:
+        out.print(Text(head) + whole, soft_wrap=True)
+        return
+    for number, line in enumerate(whole.wrap(out, max(out.width - len(head), 1))):
+        line.rstrip()
+        out.print(Text(" " * len(head) if number else head, style="dim") + line)

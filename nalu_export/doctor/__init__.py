@@ -1,0 +1,65 @@
+"""What is wrong with a trained model: found in its file or module, with what follows and what to do."""
+
+import os
+from typing import Any
+
+from torch import nn
+
+from nalu_export.checkpoints.read import read_options
+from nalu_export.doctor import damage, epsilon, gates, initial, stored, weights
+from nalu_export.doctor.findings import Diagnosis, Finding, counted, in_order, summary
+from nalu_export.doctor.running import run_head
+from nalu_export.doctor.settings import Settings
+from nalu_export.doctor.subject import Subject, from_file, from_module
+
+__all__ = ["Diagnosis", "Finding", "counted", "diagnose", "summary"]
+
+
+def diagnose(
+    source: str | os.PathLike[str] | nn.Module,
+    *,
+    compute: str = "float32",
+    inputs: tuple[float, float] = (0.1, 1.0),
+    strict: bool = False,
+    **options: Any,
+) -> Diagnosis:
+    """Find out whether a model is what its owner believes, and whether it will extrapolate.
+
+    Args:
+        source: a file, or a module in memory, which stays as it is.
+        compute: type of the arithmetic that is to run it: ``"float32"``, ``"float64"`` or ``"float16"``.
+        inputs: range of inputs like those of training; weights and gates are judged on it and on its thousandfold.
+        strict: take a faux NAC for an error, whatever its weights are.
+        **options: how to read a file, see :func:`nalu_export.load`.
+
+    Returns:
+        The findings; a file that an export refuses because two names of one parameter disagree is examined too.
+
+    Raises:
+        InputError: the file cannot be read, or an argument is none of those listed.
+    """
+    settings = Settings(compute, inputs, strict)
+    read = read_options(**options)
+    if isinstance(source, nn.Module):
+        read.refuse_for_a_module()
+        subject = from_module(source)
+    else:
+        subject = from_file(source, read)
+    return Diagnosis(
+        subject.path,
+        subject.sha256,
+        None if subject.fit is None else subject.fit.name,
+        compute,
+        inputs,
+        subject.notes,
+        in_order(_found(subject, settings)),
+    )
+
+
+def _found(subject: Subject, settings: Settings) -> list[Finding]:
+    runs = [run_head(head, settings.inputs) for head in subject.heads]
+    found = [*damage.find_non_finite(subject, runs), *damage.find_disagreeing(subject)]
+    found += [*stored.find(subject, settings), *initial.find(subject), *epsilon.find(subject, settings)]
+    for head, run in zip(subject.heads, runs, strict=True):
+        found += [*weights.find(head, run, settings), *gates.find(head, run, settings)]
+    return found

@@ -1,0 +1,95 @@
+"""Values that are no numbers, and two names of one parameter that disagree."""
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from nalu_export.checkpoints.building import disagreeing_twins
+from nalu_export.doctor.findings import Finding
+from nalu_export.doctor.places import first_of
+from nalu_export.doctor.running import Runs
+from nalu_export.doctor.stored import stale_keys
+from nalu_export.doctor.subject import Subject
+
+
+def find_non_finite(subject: Subject, runs: list[Runs | None]) -> Iterator[Finding]:
+    """One finding for each tensor that holds NaN or infinity; an error unless nothing reads it."""
+    unread = set(stale_keys(subject))
+    follows = _lost(runs)
+    for key, value in subject.state.items():
+        if not value.is_floating_point() or bool(value.isfinite().all()) or key in _twins(subject):
+            continue
+        nans, infinities = int(value.isnan().sum()), int(value.isinf().sum())
+        place = first_of(~value.isfinite())
+        counts = " and ".join(
+            f"{number} {name}" for number, name in ((nans, "NaN"), (infinities, "infinite")) if number
+        )
+        what = f"{counts} of {value.numel()} values; the first is at {list(place)}."
+        if key in unread:
+            yield Finding(
+                "info",
+                "non-finite",
+                key,
+                what,
+                "Nothing reads this parameter; what computes is stored beside it.",
+                "Nothing to do.",
+            )
+            continue
+        yield Finding(
+            "error",
+            "non-finite",
+            key,
+            what,
+            follows,
+            "Find out where training diverged and take a checkpoint from before it; cells that take their first "
+            "weights from uninitialised memory have this from the start.",
+        )
+
+
+def _twins(subject: Subject) -> set[str]:
+    """Second names of parameters: what is wrong with them is said of the first, or that the two disagree."""
+    if subject.fit is None:
+        return set()
+    return {own + leaf for own in subject.fit.prefixes for leaf, key in subject.fit.unit.keys.items() if key.twin}
+
+
+def _lost(runs: list[Runs | None]) -> str:
+    """How many outputs are no numbers on inputs like those of training."""
+    results = [run.near.result for run in runs if run is not None]
+    lost = sum(int((~result.isfinite()).all(dim=0).sum()) for result in results)
+    total = sum(result.shape[-1] for result in results)
+    if not total:
+        return "What is computed with it is no number either."
+    if not lost:
+        return f"All {total} outputs are still numbers on ordinary inputs; one that meets the value is not."
+    return f"{lost} of {total} outputs are NaN or infinite for every input."
+
+
+def find_disagreeing(subject: Subject) -> Iterator[Finding]:
+    """One finding for each parameter that a file holds twice, with different values."""
+    if subject.fit is None:
+        return
+    order = list(subject.state)
+    for second, first in disagreeing_twins(subject.fit, subject.state):
+        last = max(first, second, key=order.index)
+        yield Finding(
+            "error",
+            "aliases-disagree",
+            second,
+            f"It is one parameter with {first}, but {_difference(subject.state[second], subject.state[first])}.",
+            f"The original keeps the one that it loads last, {last}; every other command of nalu-export refuses the "
+            f"file. What is said of this layer here is said of {first}.",
+            "Remove the one that was not trained from the file, or write the trained one under both names.",
+        )
+
+
+def _difference(one: Tensor, other: Tensor) -> str:
+    distance = (one.double() - other.double()).abs()
+    differs = (one != other) & ~(one.isnan() & other.isnan())
+    if not bool(differs.any()):
+        names = [str(value.dtype).removeprefix("torch.") for value in (one, other)]
+        return f"one is {names[0]} and the other {names[1]}"
+    place = first_of(differs)
+    finite = distance[distance.isfinite()]
+    far = f" by up to {float(finite.max()):.2g}" if finite.numel() else ""
+    return f"{int(differs.sum())} of {one.numel()} values differ{far}, the first at {list(place)}"

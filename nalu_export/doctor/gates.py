@@ -1,0 +1,190 @@
+"""What the gates choose, on inputs like those of training and on the thousandfold of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nalu_export.doctor.findings import Finding
+from nalu_export.doctor.running import BEYOND, Runs, span
+from nalu_export.doctor.settings import Settings
+from nalu_export.doctor.subject import Cell, Head
+from nalu_export.nn import ClampedNALUCell, NALUCell, SinhNALUCell
+from nalu_export.statistics import NEAR, nearest
+
+GatedCell = NALUCell | ClampedNALUCell | SinhNALUCell
+
+# Below the roundoff of float32, what a gate learns is lost: |z| is 16.6 and more.
+DEAD = 2.0**-24
+_SIDES = ("the sum", "the product", "neither path", "no side")
+_SUM, _PRODUCT, _NEITHER, _UNDECIDED = range(len(_SIDES))
+
+
+@dataclass(frozen=True)
+class Gates:
+    """The gates of a layer.
+
+    Attributes:
+        near: side of each on inputs like those of training.
+        far: on the thousandfold; the same as near where nothing finite gets there.
+        dead: which cannot be changed by training any more.
+        low: smallest share of the sum over all inputs, of each gate.
+        high: largest.
+    """
+
+    near: list[int]
+    far: list[int]
+    dead: list[bool]
+    low: list[float]
+    high: list[float]
+
+
+def find(head: Head, runs: Runs | None, settings: Settings) -> Iterator[Finding]:
+    """What the gates of each layer choose; a warning where that will not hold."""
+    if runs is None:
+        return
+    for number, cell in enumerate(head.cells):
+        layer, near, far = cell.layer, runs.near.inputs[number], runs.far.inputs[number]
+        if isinstance(layer, GatedCell) and near is not None and far is not None:
+            gates = judge(layer, near, far)
+            if gates is not None:
+                yield from _findings(cell, layer, gates, settings)
+
+
+def judge(layer: GatedCell, near: Tensor, far: Tensor) -> Gates | None:
+    """What the gates of a layer do on the inputs that reach it; ``None`` where that is no number."""
+    with torch.no_grad():
+        g, h = _gates(layer, near)
+        wide = _gates(layer, far)
+    if not bool((g.isfinite() & h.isfinite()).all()):
+        return None
+    # σ′(z) = σ(z)·σ(−z); h is σ(−z), or that of a gate of its own, which is another product of its own.
+    slopes = [gate * (1 - gate) if layer.two_gates else g * h for gate in (g, h)]
+    return Gates(
+        (sides := _sides(g, h)),
+        [beyond if beyond is not None else side for beyond, side in zip(_finite_sides(*wide), sides, strict=True)],
+        torch.stack([(slope < DEAD).all(dim=0) for slope in slopes]).all(dim=0).tolist(),
+        g.amin(dim=0).tolist(),
+        g.amax(dim=0).tolist(),
+    )
+
+
+def _gates(layer: GatedCell, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Shares of the sum and of the product, ``(samples, gates)``: one gate where all outputs share it."""
+    if layer.constant_gate:
+        z = layer.G.expand(len(x), 1)
+        return torch.sigmoid(z), torch.sigmoid(-z)
+    z = F.linear(x, layer.G, layer.G_bias if layer.gate_bias else None)
+    if not layer.two_gates:
+        return torch.sigmoid(z), torch.sigmoid(-z)
+    return torch.sigmoid(z), torch.sigmoid(F.linear(x, layer.G_mul, layer.G_bias_mul if layer.gate_bias else None))
+
+
+def _masks(g: Tensor, h: Tensor) -> Tensor:
+    """Which side each sample is on: ``(sides but the last, samples, gates)``."""
+    open_g, open_h, shut_g, shut_h = g >= 1 - NEAR, h >= 1 - NEAR, g <= NEAR, h <= NEAR
+    return torch.stack([open_g & shut_h, open_h & shut_g, shut_g & shut_h])
+
+
+def _sides(g: Tensor, h: Tensor) -> list[int]:
+    """The side that each gate is on for more than half of the samples."""
+    shares = _masks(g, h).double().mean(dim=1)
+    return [int(column.argmax()) if float(column.max()) > 0.5 else _UNDECIDED for column in shares.unbind(dim=1)]
+
+
+def _finite_sides(g: Tensor, h: Tensor) -> list[int | None]:
+    """The same over samples whose gate is a number."""
+    return [
+        _sides(g[kept, column, None], h[kept, column, None])[0] if bool(kept.any()) else None
+        for column, kept in enumerate((g.isfinite() & h.isfinite()).unbind(dim=1))
+    ]
+
+
+def _findings(cell: Cell, layer: GatedCell, gates: Gates, settings: Settings) -> Iterator[Finding]:
+    near, far = span(settings.inputs), span(settings.inputs, BEYOND)
+    undecided = [unit for unit, side in enumerate(gates.near) if side == _UNDECIDED]
+    closed = [unit for unit, side in enumerate(gates.near) if side == _NEITHER]
+    flipped = [
+        unit
+        for unit, (before, after) in enumerate(zip(gates.near, gates.far, strict=True))
+        if before in (_SUM, _PRODUCT) and before != after
+    ]
+    if undecided:
+        low, high = min(gates.low[unit] for unit in undecided), max(gates.high[unit] for unit in undecided)
+        yield Finding(
+            "warning",
+            "gate-undecided",
+            cell.where,
+            f"{_some(undecided, gates)} on no side for most inputs of {near} (σ from {low:.2g} to {high:.2g}); "
+            f"on {far} {_tally([gates.far[unit] for unit in undecided])}.",
+            "The output mixes sum and product there, and in other shares, or not at all, outside the training range.",
+            "Train longer, from another seed, or with a penalty on σ(1 − σ).",
+        )
+    if flipped:
+        moves = dict.fromkeys((gates.near[unit], gates.far[unit]) for unit in flipped)
+        told = ", ".join(f"{_SIDES[before]} on {near} and {_SIDES[after]} on {far}" for before, after in moves)
+        yield Finding(
+            "warning",
+            "gate-flips",
+            cell.where,
+            f"{_some(flipped, gates)} choosing {told}.",
+            "Outside the training range the layer computes another operation.",
+            "Train with inputs of both sizes, or with a gate that does not see the size of its input.",
+        )
+    if closed:
+        yield Finding(
+            "warning",
+            "gate-closed",
+            cell.where,
+            f"{_some(closed, gates)} closed to both paths for most inputs of {near}.",
+            "The output is near 0 whatever the inputs are.",
+            "Train from another seed, or with one gate in place of two.",
+        )
+    dead = [unit for unit, is_dead in enumerate(gates.dead) if is_dead]
+    if dead and not _settled(layer):
+        yield Finding(
+            "warning",
+            "gate-dead",
+            cell.where,
+            f"{_some(dead, gates)} saturated for every input of {near}, with a slope below 2⁻²⁴, while weights "
+            "are still far from −1, 0 and 1.",
+            "Training on cannot change which path they choose, right or wrong; only the weights still move.",
+            "If the loss does not fall, set G of this layer back to small values and train again.",
+        )
+    elif not (undecided or flipped or closed):
+        hard = f"; {_some(dead, gates)} so saturated that float32 training cannot change it" if dead else ""
+        yield Finding(
+            "info",
+            "gate-chosen",
+            cell.where,
+            f"On {near} and on {far} {_tally(gates.near)}{hard}.",
+            "This is how a trained gate looks.",
+            "Nothing to do, if these are the operations of the task.",
+        )
+
+
+def _settled(layer: GatedCell) -> bool:
+    with torch.no_grad():
+        weights = layer.effective_weights().values()
+        return all(bool(((weight - nearest(weight)).abs() <= NEAR).all()) for weight in weights)
+
+
+def _some(units: list[int], gates: Gates) -> str:
+    """``"2 of 8 gates (1, 5) are"``."""
+    total = len(gates.near)
+    if total == 1:
+        return "the gate is"
+    shown = ", ".join(map(str, units[:8])) + (", …" if len(units) > 8 else "")
+    return f"{len(units)} of {total} gates ({shown}) {'is' if len(units) == 1 else 'are'}"
+
+
+def _tally(sides: list[int]) -> str:
+    """``"3 choose the sum, 1 the product"``."""
+    parts = [
+        f"{sides.count(side)} {'chooses' if sides.count(side) == 1 else 'choose'} {name}"
+        for side, name in enumerate(_SIDES)
+        if side in sides
+    ]
+    return ", ".join(parts)

@@ -1,0 +1,132 @@
+"""What is examined: the tensors of a file, and the layers of its model in float64, with the names they have there."""
+
+import copy
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor, nn
+
+from nalu_export.checkpoints.building import Surroundings, build_layout
+from nalu_export.checkpoints.factory import from_factory
+from nalu_export.checkpoints.fitting import Fit
+from nalu_export.checkpoints.read import Opened, ReadOptions, open_checkpoint, read_as
+from nalu_export.errors import InputError
+from nalu_export.nn import ArithmeticLayer
+from nalu_export.nn.parts import arithmetic_layers, arithmetic_parts
+
+WHOLE = "(model)"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arithmetic layer with parameters.
+
+    Attributes:
+        where: what stands before its keys in the file, or ``"(model)"``.
+        layer: in float64.
+        keys: names of its parameters in the file, by the names that they have in the layer.
+    """
+
+    where: str
+    layer: ArithmeticLayer
+    keys: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Head:
+    """An arithmetic part of the model: its cells run one after the other.
+
+    Attributes:
+        where: its path, or ``"(model)"``.
+        module: all of it, in float64.
+        cells: in the order of the model.
+    """
+
+    where: str
+    module: nn.Module
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to examine.
+
+    Attributes:
+        heads: its arithmetic parts.
+        state: every tensor of the file or module.
+        fit: how a public layout explains them; ``None`` for others.
+        path: of the file.
+        sha256: of the file.
+        notes: what had to be assumed.
+    """
+
+    heads: tuple[Head, ...]
+    state: Mapping[str, Tensor]
+    fit: Fit | None = None
+    path: str | None = None
+    sha256: str | None = None
+    notes: tuple[str, ...] = field(default=())
+
+
+def from_module(module: nn.Module) -> Subject:
+    """A model in memory, which stays as it is."""
+    names = {path: path for path in arithmetic_layers(module)}
+    return Subject(_heads(module, names, {}), {key: value.detach().cpu() for key, value in module.state_dict().items()})
+
+
+def from_file(path: str | os.PathLike[str], options: ReadOptions) -> Subject:
+    """A file, also one that no export takes: whose twins disagree, or a head without the code of its CNN.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    options = replace(options, strict=False)
+    opened = open_checkpoint(path, options)
+    if opened.recognised is None:
+        found = read_as(path, options)
+        subject = from_module(found.model)
+        return replace(subject, path=os.fspath(path), sha256=found.sha256, notes=found.notes, state=opened.state)
+    try:
+        module, notes = _built(opened.recognised.fit, opened, options)
+    except InputError as error:
+        raise InputError(f"{os.fspath(path)}: {error}") from error
+    fit = opened.recognised.fit
+    names = dict(zip(arithmetic_layers(module), (prefix.removesuffix(".") for prefix in fit.prefixes), strict=True))
+    leaves = {key.target: leaf for leaf, key in fit.unit.keys.items() if key.target}
+    heads = _heads(module, names, leaves)
+    return Subject(heads, opened.state, fit, os.fspath(path), opened.sha256, (*opened.notes, *notes))
+
+
+def _built(fit: Fit, opened: Opened, options: ReadOptions) -> tuple[nn.Module, tuple[str, ...]]:
+    """The module of a public layout, of its head alone where the code of the CNN before it was not given."""
+    notes = [f"layout {fit.name}"]
+    backbone = None if options.backbone is None else from_factory(options.backbone, "--backbone")
+    if fit.unit.around is not None and backbone is None:
+        notes.append(f"the head alone is examined, as the file does not hold the code of {fit.unit.around.backbone}*")
+        fit = replace(fit, unit=replace(fit.unit, around=None), surroundings=())
+        options = replace(options, task=None)
+    module, state = build_layout(fit, opened.state, options.eps, Surroundings(backbone, options.task))
+    module.load_state_dict(state, assign=True)
+    return module.eval(), tuple(notes)
+
+
+def _heads(module: nn.Module, names: Mapping[str, str], leaves: Mapping[str, str]) -> tuple[Head, ...]:
+    """The arithmetic parts of a module, copied in float64.
+
+    Args:
+        module: any.
+        names: of its layers in the file, by path.
+        leaves: of their parameters in the file, where they are called otherwise there.
+    """
+    heads = []
+    for path, part in arithmetic_parts(module).items():
+        twin = copy.deepcopy(part).cpu().double().eval().requires_grad_(False)
+        cells = []
+        for inner, layer in arithmetic_layers(twin).items():
+            name = names[".".join(filter(None, (path, inner)))]
+            prefix = f"{name}." if name else ""
+            keys = {own: prefix + leaves.get(own, own) for own, _ in layer.named_parameters(recurse=False)}
+            cells.append(Cell(name or WHOLE, layer, keys))
+        heads.append(Head(path or WHOLE, twin, tuple(cells)))
+    return tuple(heads)
