@@ -65,8 +65,12 @@ class Published:
     @property
     def computing(self) -> set[str]:
         """Keys of the tensors that the formula uses: a stored W wins over the raw parameters beside it."""
-        stored = any(map(_is_stored, self.keys))
-        return {key for key in self.keys if not (stored and _is_raw(key)) and key not in self.aliases}
+        return {key for key in self.keys if not (self.faux and _is_raw(key)) and key not in self.aliases}
+
+    @property
+    def faux(self) -> bool:
+        """Whether a stored W computes."""
+        return any(map(_is_stored, self.keys))
 
     def prefixes(self, layers: int) -> list[str]:
         """What stands before the keys of each layer; stable-nalu counts from 1."""
@@ -133,7 +137,11 @@ _TIED = f.nalu(_TRAINED_NAC, _TRAINED_NAC, f.raw("G"))
 
 SHIVAMSABOO17 = [
     Published("shivamsaboo17:NAC", _oi("W"), f.nac(f.raw("W"))),
-    Published("shivamsaboo17:NALU", _oi("G", "W", "nac.W"), _UNTIED_FAUX, 1e-10),
+    Published("shivamsaboo17:NAC", _oi("W"), f.nac(f.raw("W")), place="", rivals=("johnlrr:NAU",)),
+    *(
+        Published("shivamsaboo17:NALU", _oi("G", "W", "nac.W"), _UNTIED_FAUX, 1e-10, place=place)
+        for place in ("model.{}.", "")
+    ),
 ]
 
 # The same function of the same keys for as long as the chain of a stack or a prefix shows the orientation.
@@ -141,6 +149,7 @@ _PLAIN_NAC = ("kevinzakka:NAC", "vrxacs:NAC", "nilabhra:NAC")
 _FAUX_NAC = ("kevinzakka:fauxNAC", "nkarasovd:NAC", "simkir00:NAC")
 KEVINZAKKA = [
     Published("kevinzakka:NAC", _oi(*_HATS), f.nac(_TRAINED), same=_PLAIN_NAC),
+    Published("kevinzakka:NAC", _oi(*_HATS), f.nac(_TRAINED), place="", same=_PLAIN_NAC, rivals=("johnlrr:NAC",)),
     Published("kevinzakka:NALU", _oi("G", *_NAC_HATS), _TIED, 1e-10),
     Published("kevinzakka:NALU", _oi("G", *_NAC_HATS), _TIED, 1e-10, place=""),
     # 5bf6e24 to f4941c5
@@ -312,7 +321,7 @@ _JOHNLRR_WEIGHT = f.transposed(_TRAINED)
 _JOHNLRR_NALU = f.nalu(_JOHNLRR_WEIGHT, _JOHNLRR_WEIGHT, f.transposed(f.raw("G")))
 JOHNLRR = [
     Published("johnlrr:NAC", _io(*_HATS), f.nac(_JOHNLRR_WEIGHT), place="", rivals=_PLAIN_NAC[:1]),
-    Published("johnlrr:NALU", _io(*_HATS, "G"), _JOHNLRR_NALU, 1e-7, place="", rivals=("johnlrr:G-NALU",)),
+    Published("johnlrr:NALU", _io(*_HATS, "G"), _JOHNLRR_NALU, 1e-7, place="", rivals=("johnlrr:GNALU",)),
 ]
 
 # This package's own cells, whose bare keys are Johnlrr's with another orientation and ε.

@@ -18,7 +18,7 @@ from tests.checkpoints.layouts.arithmetic import Array, Value
 from tests.checkpoints.layouts.loading import RELATIVE, opened, outputs, worst
 
 CHANNELS = 5
-HEADS = {"NAC": published.SHIVAMSABOO17[0], "NALU": published.SHIVAMSABOO17[1]}
+HEADS = {"NAC": published.SHIVAMSABOO17[0], "NALU": published.SHIVAMSABOO17[2]}
 CODE = """
 from torch import nn
 
@@ -219,7 +219,7 @@ def test_an_input_of_the_head_that_the_convolution_does_not_give_is_refused(refu
     state = state_of(made("plain"), "NAC", (4, 2))
     state["head.model.0.W"] = torch.ones(2, 7)
     text = refusal(torch_bytes(state), backbone=lambda: made("plain"))
-    assert "head.model.0.W" in text
+    assert "adaptive_module.conv.weight" in text
     assert "7" in text
     assert "4" in text
 

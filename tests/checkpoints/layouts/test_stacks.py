@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from nalu_export import InputError
 from tests.checkpoints.conftest import Refusal
 from tests.checkpoints.files import torch_bytes
 from tests.checkpoints.layouts import published
@@ -27,7 +28,7 @@ def test_thirteen_layers(case: Published, tmp_path: Path) -> None:
     assert worst(outputs(checkpoint.model, x), case.reference(state, x)) <= RELATIVE
 
 
-@pytest.mark.parametrize("case", [*published.SHIVAMSABOO17[1:], *published.NKARASOVD[1:]], ids=str)
+@pytest.mark.parametrize("case", [*published.SHIVAMSABOO17[2:3], *published.NKARASOVD[1:]], ids=str)
 def test_thirteen_square_layers_with_gates(case: Published, tmp_path: Path) -> None:
     """Square layers chain in any order, so that values alone tell a wrong one."""
     rng = np.random.default_rng(2)
@@ -81,8 +82,6 @@ def test_a_missing_tensor_is_never_filled_in(case: Published, tmp_path: Path) ->
 
 
 def _computes_it(case: Published, less: published.State, state: published.State, folder: Path) -> bool:
-    from nalu_export import InputError
-
     x = inputs(np.random.default_rng(7), 3)
     try:
         model = opened(less, folder, layout=case.option).model
