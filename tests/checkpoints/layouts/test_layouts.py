@@ -86,7 +86,7 @@ def test_strict_refuses_every_faux_nac_and_nothing_else(case: Published, tmp_pat
     if not case.faux:
         opened(state, tmp_path, layout=option(case, (3, 3)), strict=True)
         return
-    with pytest.raises(InputError, match="is a faux NAC: .* computes with a stored W"):
+    with pytest.raises(InputError, match=r"is a faux NAC: .* computes with a stored W"):
         opened(state, tmp_path, layout=option(case, (3, 3)), strict=True)
 
 
