@@ -33,7 +33,7 @@ def inspect(
         InputError: the file cannot be read.
     """
     artifact = find_artifact(Path(path))
-    if artifact is None or (trust and not artifact.metadata):
+    if artifact is None or (trust and artifact.format == "torchscript" and not artifact.metadata):
         checkpoint = read_checkpoint(path, factory, trust=trust, **options)
         return {
             "kind": "model",

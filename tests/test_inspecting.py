@@ -47,6 +47,7 @@ def test_a_model(model: NALU, source: Path) -> None:
         "sha256": found["sha256"],
         "parameters": 3 * 4 * 2 + 3 + 4 * 2 * 2 + 4,
         "notes": [],
+        "layout": None,
         "layers": layer_table(model),
         "weights": weight_statistics(model),
     }
@@ -56,7 +57,11 @@ def test_a_model(model: NALU, source: Path) -> None:
 def test_a_bare_state_dict_says_what_is_assumed(model: NALU, tmp_path: Path) -> None:
     torch.save(model.state_dict(), tmp_path / "model.pt")
     found = inspect(tmp_path / "model.pt")
-    assert found["notes"] == ["a state_dict does not store eps; 1e-10 is assumed"]
+    assert found["notes"] == [
+        "layout nalu-export:NALU",
+        "eps is 1e-10, as nalu-export:NALU has it; the file does not store it",
+    ]
+    assert found["layout"] == "nalu-export:NALU"
     assert found["layers"][0]["eps"] == 1e-10
 
 
@@ -131,8 +136,15 @@ def foreign_onnx() -> bytes:
 def test_a_foreign_file(make: Any, kind: str, tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(make())
     with pytest.raises(InputError) as caught:
-        inspect(tmp_path / "f", trust=True)
+        inspect(tmp_path / "f", trust=kind == "onnx")
     assert str(caught.value) == f"{tmp_path}/f: is {kind}, but not exported by nalu_export: no metadata in it"
+
+
+def test_a_foreign_archive_that_is_trusted_is_a_model(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(torchscript())
+    found = inspect(tmp_path / "f", trust=True)
+    assert (found["kind"], found["layout"]) == ("model", "nalu-export:NAC")
+    assert found["notes"][0] == "was loaded with --trust, which ran code in it"
 
 
 def edited(path: Path, edit: Any) -> Path:
@@ -200,8 +212,11 @@ def test_nothing_runs_without_trust(tmp_path: Path) -> None:
     marker = tmp_path / "it ran"
     (tmp_path / "f").write_bytes(evil(f"touch '{marker}'"))
     with pytest.raises(InputError, match=r"holds Python objects"):
-        inspect(tmp_path / "f", trust=True)
+        inspect(tmp_path / "f")
     assert not marker.exists()
+    with pytest.raises(InputError, match=r"has 'layers.0.W_hat' of type int"):
+        inspect(tmp_path / "f", trust=True)
+    assert marker.exists()
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

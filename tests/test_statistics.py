@@ -26,13 +26,16 @@ def with_weights(cell: NACCell | NALUCell, weights: list[list[float]], suffix: s
 
 def test_layer_table() -> None:
     model = nn.Sequential(nn.Linear(5, 4), NALU(4, 3, 2, eps=1e-5, gate="row"), nn.Sequential(NACCell(2, 1)))
-    cell = {"type": "NALUCell", "eps": 1e-5, "tied": True, "gate": "row"}
+    cell = {"type": "NALUCell", "eps": 1e-5, "tied": True, "gate": "row", "two_gates": False}
+    cell |= {"stored": False, "gate_bias": False}
     assert layer_table(model) == [
         {"path": "1.layers.0", "in_features": 4, "out_features": 3} | cell,
         {"path": "1.layers.1", "in_features": 3, "out_features": 2} | cell,
-        {"path": "2.0", "type": "NACCell", "in_features": 2, "out_features": 1},
+        {"path": "2.0", "type": "NACCell", "in_features": 2, "out_features": 1, "stored": False},
     ]
-    assert layer_table(NACCell(2, 1)) == [{"path": "", "type": "NACCell", "in_features": 2, "out_features": 1}]
+    assert layer_table(NACCell(2, 1)) == [
+        {"path": "", "type": "NACCell", "in_features": 2, "out_features": 1, "stored": False}
+    ]
     assert layer_table(nn.Linear(2, 1)) == []
 
 
@@ -183,7 +186,7 @@ def test_many_layers_are_kept_apart() -> None:
         assert found[f"layers.{index}"]["W"]["farthest"] == pytest.approx(min(value, abs(1 - value)), abs=1e-6)
 
 
-LAYER = {"path": "layers.0", "type": "NACCell", "in_features": 2, "out_features": 1}
+LAYER = {"path": "layers.0", "type": "NACCell", "in_features": 2, "out_features": 1, "stored": False}
 STATE = {"layers.0.W_hat": np.ones((1, 2), np.float32), "layers.0.M_hat": np.ones((1, 2), np.float32)}
 
 

@@ -226,8 +226,8 @@ def _built(opened: Opened, options: ReadOptions) -> Checkpoint:
         pair = next(iter(disagreeing_twins(fit, opened.state)), None)
         if pair is not None:
             raise InputError(
-                f"has other values in {short(pair[0])} than in {short(pair[1])}, which are one parameter in {fit.name}; "
-                "remove the one that was not trained"
+                f"has other values in {short(pair[0])} than in {short(pair[1])}, "
+                f"which are one parameter in {fit.name}; remove the one that was not trained"
             )
         backbone = None if options.backbone is None else from_factory(options.backbone, "--backbone")
         module, state = build_layout(fit, opened.state, options.eps, Surroundings(backbone, options.task))
@@ -235,8 +235,9 @@ def _built(opened: Opened, options: ReadOptions) -> Checkpoint:
     _assign(module, state)
     faux = [path for path, layer in arithmetic_layers(module).items() if getattr(layer, "stored", False)]
     if faux and options.strict:
+        where = short(faux[0]) if faux[0] else "its layer"
         raise InputError(
-            f"is a faux NAC: {short(faux[0]) if faux[0] else 'its layer'} computes with a stored W, not with tanh(W_hat)·σ(M_hat); "
+            f"is a faux NAC: {where} computes with a stored W, not with tanh(W_hat)·σ(M_hat); "
             "without --strict it is exported as the linear layer that it is"
         )
     return Checkpoint(module.eval(), opened.sha256, notes, layout)

@@ -71,7 +71,10 @@ def test_json_is_what_the_library_gives(kind: str, source: Path, run: Run) -> No
 
 def test_a_note(source: Path, run: Run, model: nn.Module) -> None:
     torch.save(model.state_dict(), source)
-    assert "note: a state_dict does not store eps; 1e-10 is assumed" in run("inspect", source).stdout.splitlines()
+    assert (
+        "note: eps is 1e-10, as nalu-export:NALU has it; the file does not store it"
+        in run("inspect", source).stdout.splitlines()
+    )
 
 
 def test_weights_that_are_not_numbers(tmp_path: Path, run: Run) -> None:
