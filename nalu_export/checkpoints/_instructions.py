@@ -90,10 +90,18 @@ def _recall(machine: "Machine", index: int) -> None:
     machine.stack.append(machine.memo[index])
 
 
-def _pack(machine: "Machine", count: int) -> None:
-    if len(machine.stack) < count:
-        raise IndexError
-    machine.stack[-count:] = [tuple(machine.stack[-count:])]
+def _one(machine: "Machine") -> None:
+    machine.stack[-1] = (machine.stack[-1],)
+
+
+def _pair(machine: "Machine") -> None:
+    second = machine.stack.pop()
+    machine.stack[-1] = (machine.stack[-1], second)
+
+
+def _triple(machine: "Machine") -> None:
+    third, second = machine.stack.pop(), machine.stack.pop()
+    machine.stack[-1] = (machine.stack[-1], second, third)
 
 
 def _push(machine: "Machine", value: Any) -> None:
@@ -268,9 +276,9 @@ _TABLE: dict[bytes, Handler] = {
     b"\x96": _sized("<Q", bytes),
     b"(": _mark,
     b"t": _as_tuple,
-    b"\x85": lambda machine: _pack(machine, 1),
-    b"\x86": lambda machine: _pack(machine, 2),
-    b"\x87": lambda machine: _pack(machine, 3),
+    b"\x85": _one,
+    b"\x86": _pair,
+    b"\x87": _triple,
     b"l": _as_list,
     b"d": _as_dict,
     b"\x91": _frozen_set,

@@ -22,9 +22,6 @@ MAX_STEPS = 1_000_000
 # With its storage a tensor takes some 1,500 bytes of memory and can take 25 in a file. Public models have up to 30,000.
 MAX_TENSORS = 50_000
 
-# Values that are copied from one container to another, in all: one could else be copied a million times.
-MAX_COPIED = 1_000_000
-
 
 class Global(Inert):
     """A name that a pickle may use.
@@ -113,10 +110,10 @@ class Machine:
         raise damaged("ends too early")
 
     def copied(self, values: int) -> None:
-        """Account for values that are copied from one container to another."""
+        """Account for values that go from one container to another, each of which is once in the file."""
         self._copied += values
-        if self._copied > MAX_COPIED:
-            raise InputError(f"copies more than {MAX_COPIED:,} of its own values; {SAVE_INSTEAD}")
+        if self._copied > min(len(self.data), MAX_STEPS):
+            raise damaged("copies its values again and again")
 
     def encoded(self, text: str) -> None:
         """Account for a text that is turned into bytes; each is once in the file."""

@@ -1,6 +1,7 @@
 """Bytes of checkpoint files, good and bad."""
 
 import io
+import json
 import os
 import pickle
 import struct
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,12 +19,12 @@ from nalu_export import NAC, _jit
 from nalu_export.checkpoints.description import Description
 
 
-def torch_bytes(payload: Any, *, legacy: bool = False) -> bytes:
+def torch_bytes(payload: Any, *, legacy: bool = False, protocol: int = 2) -> bytes:
     """What torch.save writes."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TypedStorage is deprecated, and the legacy writer uses it
-        torch.save(payload, buffer, _use_new_zipfile_serialization=not legacy)
+        torch.save(payload, buffer, _use_new_zipfile_serialization=not legacy, pickle_protocol=protocol)
     return buffer.getvalue()
 
 
@@ -90,6 +92,31 @@ def flipped_weight(bit: int) -> bytes:
     content = state["layers.0.W_hat"].numpy().tobytes()
     data[data.index(content) + bit // 8] ^= 1 << bit % 8
     return bytes(data)
+
+
+def big_endian(data: bytes, dtype: torch.dtype) -> bytes:
+    """The checkpoint as a big-endian machine writes it, if all its storages are of this type."""
+    unit = dtype.itemsize // (2 if dtype.is_complex else 1)
+    members = members_of(data)
+    for name, content in members.items():
+        if "/data/" in name:
+            members[name] = np.frombuffer(content, f"u{unit}").byteswap().tobytes()
+    return zip_bytes(members | {"archive/byteorder": b"big"})
+
+
+def safetensors_bytes(header: Any, content: bytes = b"") -> bytes:
+    """A safetensors file with this header, whatever it says."""
+    encoded = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(encoded)) + encoded + content
+
+
+def exported(model: nn.Module, example: torch.Tensor) -> bytes:
+    """What torch.export.save writes."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, about its pytree
+        torch.export.save(torch.export.export(model.eval(), (example,)), buffer)
+    return buffer.getvalue()
 
 
 def torchscript() -> bytes:
