@@ -219,7 +219,11 @@ STATE = {"layers.0.W_hat": np.ones((1, 2), np.float32), "layers.0.M_hat": np.one
             r"the tensors of its layer 'layers\.0' do not fit it: .+",
         ),
         (LAYER | {"type": "Unknown"}, STATE, r"its model description names the layer 'Unknown', which is not known.*"),
-        (LAYER | {"type": "Linear"}, STATE, r"its layer 'layers\.0' is a Linear, which is not arithmetic"),
+        (
+            {"path": "layers.0", "type": "Linear", "in_features": 2, "out_features": 1},
+            STATE,
+            r"its layer 'layers\.0' is a Linear, which is not arithmetic",
+        ),
         (LAYER | {"in_features": 0}, STATE, r"its model description: NACCell: in_features is 0; .*"),
         (LAYER | {"device": "cpu"}, STATE, r"its model description gives NACCell the argument 'device', .*"),
         (

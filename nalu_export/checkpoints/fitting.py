@@ -156,21 +156,25 @@ def _split(unit: Unit, shapes: Shapes) -> tuple[Shapes, list[str]]:
 
 def _sizes(name: str, unit: Unit, prefix: str, shapes: Mapping[str, Shape]) -> tuple[int, int] | Misfit:
     """Inputs and outputs of one layer, when each shape agrees."""
-    sizes, first = {"1": 1}, ""
+    sizes, first, wrong = {"1": 1}, "", []
     for leaf, key in sorted(unit.keys.items(), key=lambda item: not {"o", "i"} <= set(item[1].shape or "")):
         expected, shape = key.shape or "", shapes[leaf]
         where = short(prefix + leaf)
         if len(shape) != len(expected) or 0 in shape:
             axes = ", ".join({"o": "outputs", "i": "inputs", "1": "1"}[letter] for letter in expected)
-            return Misfit(NAMED, f"has {where} of shape {shape}; {name} expects ({axes})")
+            wrong.append(f"has {where} of shape {shape}; {name} expects ({axes})")
+            continue
         wanted = tuple(sizes.get(letter, size) for letter, size in zip(expected, shape, strict=True))
         if wanted != shape:
-            return Misfit(NAMED + 0.5, f"has {where} of shape {shape}; {name} expects {wanted}{first}")
+            wrong.append(f"has {where} of shape {shape}; {name} expects {wanted}{first}")
+            continue
         first = first or f", by the shape of {where}"
         sizes |= dict(zip(expected, shape, strict=True))
+    if wrong:
+        return Misfit(NAMED + 1.0 - len(wrong) / len(unit.keys), wrong[0])
     if unit.square and sizes["i"] != sizes["o"]:
         return Misfit(
-            NAMED + 0.5,
+            NAMED + 1.0,
             f"has a layer {sizes['i']} → {sizes['o']} at {short(prefix) if prefix else 'its top'}; "
             f"in {name} {unit.square}",
         )

@@ -14,7 +14,10 @@ def _nalu(*, gate_bias: bool) -> Unit:
         {"floor": 1e-7, "limit": 20.0, "gate_bias": gate_bias},
         eps=1e-8,
         places=PLACES,
-        quirks=("the file stores eps", "magnitudes are at least 1e-7 and exponents within ±20"),
+        quirks=(
+            "the file stores eps",
+            "magnitudes are at least 1e-7 and exponents within ±20, its defaults; the file does not store them",
+        ),
     )
 
 

@@ -1,12 +1,15 @@
 """simkir00's NALU: nkarasovd's with other names."""
 
 from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, stored, weight
-from nalu_export.nn import NALUCell
+from nalu_export.nn import NACCell, NALUCell
+
+_FAUX = "W was computed once and stored: a faux NAC, W_hat and M_hat never trained"
 
 LAYOUT = Layout(
     "simkir00",
     "simkir00's NALU",
     (
+        Unit("NAC", NACCell, stored("W"), {"stored": True}, places=(*MODEL, *CELL), quirks=(_FAUX,)),
         Unit(
             "NALU",
             NALUCell,
@@ -15,7 +18,7 @@ LAYOUT = Layout(
             eps=1e-10,
             places=(*MODEL, *CELL),
             quirks=(
-                "W was computed once and stored: a faux NAC, W_hat and M_hat never trained",
+                _FAUX,
                 "NAC_cell_1 is the sum, NAC_cell_2 the product",
             ),
         ),

@@ -9,6 +9,7 @@ from nalu_export.nn import NACCell, NALUCell
 _NETS = ("layer_{}.layer.", "layer.")
 _PLACES = (*_NETS, *CELL)
 _SAME = "the same keys as"
+_MUL_MCFC = ("bias", "mcfc.out_gate.fc.weight", "mcfc.out_gate.fc.bias", "mcfc.junction.r")
 
 
 def _nalu(two_nac: bool, two_gate: bool, bias: bool) -> Unit:
@@ -46,6 +47,15 @@ LAYOUT = Layout(
         *_LIKE_NALU,
         known("NAC*", "W_hat", "M_hat", places=_PLACES, first=1),
         known("G-NAC", "W_hat", "M_hat", places=_PLACES, first=1),
+        Unit(
+            "LinearNAC",
+            NACCell,
+            {"W": weight("W")},
+            {"stored": True},
+            places=_PLACES,
+            first=1,
+            quirks=("a linear layer by intent; " + _SAME + " NAU, PosNAU and NMU",),
+        ),
         known("NAU", "W", places=_PLACES, first=1),
         known("PosNAU", "W", places=_PLACES, first=1),
         known("NMU", "W", places=_PLACES, first=1),
@@ -55,15 +65,9 @@ LAYOUT = Layout(
         known("NPU", "W_real", "W_im", "g", places=_PLACES, first=1),
         known("RealNPU", "W_real", "g", places=_PLACES, first=1),
         known("MCFC", "out_gate.fc.weight", "out_gate.fc.bias", "junction.r", places=_PLACES, first=1),
-        known(
-            "MulMCFC",
-            "bias",
-            "mcfc.out_gate.fc.weight",
-            "mcfc.out_gate.fc.bias",
-            "mcfc.junction.r",
-            places=_PLACES,
-            first=1,
-        ),
+        known("MulMCFC", *_MUL_MCFC, places=_PLACES, first=1),
+        known("MulMCFCSignINALU", *_MUL_MCFC, places=_PLACES, first=1),
+        known("MulMCFCSignRealNPU", *_MUL_MCFC, "g", places=_PLACES, first=1),
         known("SoftmaxNAC", "W_hat", "W_hat_k", "target_weights", places=_PLACES, first=1),
         known("GumbelNAC", "W_hat", "W_hat_k", "target_weights", "tau", places=_PLACES, first=1),
         known("HardSoftmaxNAC", "W_hat", "W_hat_k", "target_weights", "sample", places=_PLACES, first=1),

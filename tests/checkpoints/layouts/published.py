@@ -308,6 +308,10 @@ STABLE_NALU = [
         for place in _STABLE_PLACES
     ),
     *(
+        Published("stable-nalu:LinearNAC", _oi("W"), f.nac(f.raw("W")), place=place, rivals=("stable-nalu:NAU",))
+        for place in _STABLE_PLACES
+    ),
+    *(
         _stable_nalu(two_nac, two_gate, bias, place)
         for place in _STABLE_PLACES
         for two_nac in (False, True)

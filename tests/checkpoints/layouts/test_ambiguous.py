@@ -71,7 +71,8 @@ AMBIGUOUS: dict[str, Ambiguous] = {
     ),
     "3. one W of stable-nalu": Ambiguous(
         _keys(_OBLONG, "W", place="layer_1.layer."),
-        known=("stable-nalu:LinearNAC", "stable-nalu:NAU", "stable-nalu:PosNAU", "stable-nalu:NMU"),
+        ("stable-nalu:LinearNAC",),
+        ("stable-nalu:NAU", "stable-nalu:PosNAU", "stable-nalu:NMU"),
     ),
     "4. a NALU of stable-nalu": Ambiguous(
         _keys(_OBLONG, *_NALU, place="layer_1.layer."), ("stable-nalu:NALU",), ("stable-nalu:G-NALU",)
