@@ -1,6 +1,7 @@
 """Files: read without hanging or surprise, and written so that one is never there in part."""
 
 import contextlib
+import io
 import os
 import secrets
 import stat
@@ -14,29 +15,69 @@ DESCRIPTORS = "/proc/self/fd"
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a regular file.
+    """The content of a regular file, as it was at one moment.
 
     Raises:
-        InputError: there is none, or it is something else (a FIFO would hang), or it cannot be read.
+        InputError: there is none, it is something else (a FIFO would hang, opening a device may do things), it is too
+            large, cannot be read, or changed meanwhile.
     """
     try:
-        # O_NONBLOCK: opening a FIFO without a writer returns at once, and its mode is then refused below.
+        # Before it is opened and again after it: another file may have taken its name in between.
+        _check_regular(path, os.stat(path))
+        # O_NONBLOCK: opening a FIFO without a writer returns at once.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(descriptor, "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise InputError(f"{path}: is not a regular file; give the path of a file")
-            return file.read()
+        with open(descriptor, "rb", buffering=0) as file:
+            before = os.fstat(descriptor)
+            _check_regular(path, before)
+            data = _read_all(file, before.st_size)
+            after = os.fstat(descriptor)
     except InputError:
         raise
     except MemoryError as error:
         raise InputError(f"{path}: is larger than the memory") from error
     except OSError as error:
-        if isinstance(error, IsADirectoryError):
-            raise InputError(f"{path}: is a directory; give the path of a file") from error
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise InputError(f"{str(path)!r}: not a path: {error}") from error
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise InputError(f"{path}: changed while it was read; try again")
+    if len(data) != before.st_size:
+        # Files of /proc and /sys are made as they are read, some of them without end.
+        raise InputError(f"{path}: holds more or less than the {before.st_size:,} bytes of its size; copy it first")
+    return data
+
+
+def _check_regular(path: Path, found: os.stat_result) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise InputError(f"{path}: is a directory; give the path of a file")
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(f"{path}: is not a regular file; give the path of a file")
+    memory = _memory()
+    if memory is not None and found.st_size > memory // 2:
+        raise InputError(
+            f"{path}: has {found.st_size:,} bytes, more than half of the memory of this machine ({memory:,} bytes)"
+        )
+
+
+def _memory() -> int | None:
+    """Bytes of memory that the machine has, ``None`` where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _read_all(file: io.FileIO, size: int) -> bytes:
+    """What the file holds, but no more than one byte beyond its size."""
+    pieces: list[bytes] = []
+    left = size + 1
+    while left:
+        piece = file.read(left)  # one call gives 2 GiB at most
+        if not piece:  # the end, or None: nothing there yet, in a file that is none
+            break
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
 
 
 def check_target(target: Path, source: Path | None) -> None:

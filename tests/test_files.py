@@ -133,6 +133,8 @@ class TestReading:
             read_bytes(tmp_path / "f")
 
     def test_no_permission(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "f").write_bytes(b"x")
+
         def refuse(*args: Any) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
