@@ -23,10 +23,9 @@ def show_diagnosis(out: Console, diagnosis: Diagnosis) -> None:
 
     for note in diagnosis.notes:
         say(out, f"note: {note}", style="dim")
-    before: Finding | None = None
+    said: set[tuple[str, str]] = set()
     for finding in diagnosis.findings:
-        _show(out, finding, before)
-        before = finding
+        _show(out, finding, said)
     graver = {level: number for level, number in diagnosis.counts.items() if level != "info"}
     if diagnosis.notes or diagnosis.findings:
         out.print()
@@ -37,16 +36,15 @@ def show_diagnosis(out: Console, diagnosis: Diagnosis) -> None:
         say(out, ("nothing wrong found", "bold green"), f"; {remarks}" if remarks else "")
 
 
-def _show(out: Console, finding: Finding, before: Finding | None) -> None:
-    """A finding; what follows and what to do is not said again when it was just said of another place."""
+def _show(out: Console, finding: Finding, said: set[tuple[str, str]]) -> None:
+    """A finding; what follows and what to do is said once for each kind."""
     out.print()
     say(out, (f"{finding.level}[{finding.code}]", _STYLES[finding.level]), " at ", (finding.where, "bold"))
     _part(out, "", finding.what)
-    same = before is not None and before.code == finding.code
-    if not (same and before is not None and before.follows == finding.follows):
-        _part(out, "follows:", finding.follows)
-    if not (same and before is not None and before.do == finding.do):
-        _part(out, "do:", finding.do)
+    for label, text in (("follows:", finding.follows), ("do:", finding.do)):
+        if (finding.code, text) not in said:
+            _part(out, label, text)
+            said.add((finding.code, text))
 
 
 def _part(out: Console, label: str, text: str) -> None:

@@ -58,7 +58,7 @@ def diagnose(
 
 def _found(subject: Subject, settings: Settings) -> list[Finding]:
     runs = [run_head(head, settings.inputs) for head in subject.heads]
-    found = [*damage.find_non_finite(subject, runs), *damage.find_disagreeing(subject)]
+    found = [*damage.find_non_finite(subject, runs, settings), *damage.find_disagreeing(subject)]
     found += [*stored.find(subject, settings), *initial.find(subject), *epsilon.find(subject, settings)]
     for head, run in zip(subject.heads, runs, strict=True):
         found += [*weights.find(head, run, settings), *gates.find(head, run, settings)]

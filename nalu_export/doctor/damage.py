@@ -7,24 +7,21 @@ from torch import Tensor
 from nalu_export.checkpoints.building import disagreeing_twins
 from nalu_export.doctor.findings import Finding
 from nalu_export.doctor.places import first_of
-from nalu_export.doctor.running import Runs
+from nalu_export.doctor.running import Runs, span
+from nalu_export.doctor.settings import Settings
 from nalu_export.doctor.stored import stale_keys
 from nalu_export.doctor.subject import Subject
 
 
-def find_non_finite(subject: Subject, runs: list[Runs | None]) -> Iterator[Finding]:
+def find_non_finite(subject: Subject, runs: list[Runs | None], settings: Settings) -> Iterator[Finding]:
     """One finding for each tensor that holds NaN or infinity; an error unless nothing reads it."""
-    unread = set(stale_keys(subject))
-    follows = _lost(runs)
+    unread, twins = set(stale_keys(subject)), _twins(subject)
     for key, value in subject.state.items():
-        if not value.is_floating_point() or bool(value.isfinite().all()) or key in _twins(subject):
+        if not value.is_floating_point() or key in twins or bool(value.isfinite().all()):
             continue
         nans, infinities = int(value.isnan().sum()), int(value.isinf().sum())
-        place = first_of(~value.isfinite())
-        counts = " and ".join(
-            f"{number} {name}" for number, name in ((nans, "NaN"), (infinities, "infinite")) if number
-        )
-        what = f"{counts} of {value.numel()} values; the first is at {list(place)}."
+        counts = [f"{number} {name}" for number, name in ((nans, "NaN"), (infinities, "infinite")) if number]
+        what = f"{' and '.join(counts)} of {value.numel()} values; the first is at {list(first_of(~value.isfinite()))}."
         if key in unread:
             yield Finding(
                 "info",
@@ -40,7 +37,7 @@ def find_non_finite(subject: Subject, runs: list[Runs | None]) -> Iterator[Findi
             "non-finite",
             key,
             what,
-            follows,
+            _lost(subject, runs, key, settings),
             "Find out where training diverged and take a checkpoint from before it; cells that take their first "
             "weights from uninitialised memory have this from the start.",
         )
@@ -53,16 +50,18 @@ def _twins(subject: Subject) -> set[str]:
     return {own + leaf for own in subject.fit.prefixes for leaf, key in subject.fit.unit.keys.items() if key.twin}
 
 
-def _lost(runs: list[Runs | None]) -> str:
-    """How many outputs are no numbers on inputs like those of training."""
-    results = [run.near.result for run in runs if run is not None]
-    lost = sum(int((~result.isfinite()).all(dim=0).sum()) for result in results)
-    total = sum(result.shape[-1] for result in results)
-    if not total:
-        return "What is computed with it is no number either."
-    if not lost:
-        return f"All {total} outputs are still numbers on ordinary inputs; one that meets the value is not."
-    return f"{lost} of {total} outputs are NaN or infinite for every input."
+def _lost(subject: Subject, runs: list[Runs | None], key: str, settings: Settings) -> str:
+    """How many outputs of the head that reads it are no numbers, on inputs like those of training."""
+    for head, run in zip(subject.heads, runs, strict=True):
+        if run is not None and any(key in cell.keys.values() for cell in head.cells):
+            lost, total = int((~run.near.result.isfinite()).all(dim=0).sum()), run.near.result.shape[-1]
+            if lost:
+                return f"{lost} of {total} outputs {'is' if lost == 1 else 'are'} NaN or infinite for every input."
+            return (
+                f"The outputs are still numbers on inputs of {span(settings.inputs)}, as tanh and σ of infinity are, but "
+                "training on cannot move it."
+            )
+    return "What is computed with it is no number either."
 
 
 def find_disagreeing(subject: Subject) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ GatedCell = NALUCell | ClampedNALUCell | SinhNALUCell
 
 # Below the roundoff of float32, what a gate learns is lost: |z| is 16.6 and more.
 DEAD = 2.0**-24
-_SIDES = ("the sum", "the product", "neither path", "no side")
+_SIDES = ("the sum", "the product", "neither", "no side")
 _SUM, _PRODUCT, _NEITHER, _UNDECIDED = range(len(_SIDES))
 
 
@@ -46,9 +46,9 @@ def find(head: Head, runs: Runs | None, settings: Settings) -> Iterator[Finding]
     if runs is None:
         return
     for number, cell in enumerate(head.cells):
-        layer, near, far = cell.layer, runs.near.inputs[number], runs.far.inputs[number]
+        layer, near, far = cell.layer, runs.near.calls[number], runs.far.calls[number]
         if isinstance(layer, GatedCell) and near is not None and far is not None:
-            gates = judge(layer, near, far)
+            gates = judge(layer, near.x, far.x)
             if gates is not None:
                 yield from _findings(cell, layer, gates, settings)
 
@@ -111,25 +111,18 @@ def _findings(cell: Cell, layer: GatedCell, gates: Gates, settings: Settings) ->
         for unit, (before, after) in enumerate(zip(gates.near, gates.far, strict=True))
         if before in (_SUM, _PRODUCT) and before != after
     ]
+    dead = [unit for unit, is_dead in enumerate(gates.dead) if is_dead]
+    total = len(gates.near)
     if undecided:
-        low, high = min(gates.low[unit] for unit in undecided), max(gates.high[unit] for unit in undecided)
-        yield Finding(
-            "warning",
-            "gate-undecided",
-            cell.where,
-            f"{_some(undecided, gates)} on no side for most inputs of {near} (σ from {low:.2g} to {high:.2g}); "
-            f"on {far} {_tally([gates.far[unit] for unit in undecided])}.",
-            "The output mixes sum and product there, and in other shares, or not at all, outside the training range.",
-            "Train longer, from another seed, or with a penalty on σ(1 − σ).",
-        )
+        yield _undecided(cell, gates, undecided, settings)
     if flipped:
         moves = dict.fromkeys((gates.near[unit], gates.far[unit]) for unit in flipped)
-        told = ", ".join(f"{_SIDES[before]} on {near} and {_SIDES[after]} on {far}" for before, after in moves)
+        told = " or ".join(f"{_SIDES[before]} on {near} and {_SIDES[after]} on {far}" for before, after in moves)
         yield Finding(
             "warning",
             "gate-flips",
             cell.where,
-            f"{_some(flipped, gates)} choosing {told}.",
+            f"{_some(flipped, total)} {_verb(flipped, 'chooses', 'choose')} {told}.",
             "Outside the training range the layer computes another operation.",
             "Train with inputs of both sizes, or with a gate that does not see the size of its input.",
         )
@@ -138,31 +131,53 @@ def _findings(cell: Cell, layer: GatedCell, gates: Gates, settings: Settings) ->
             "warning",
             "gate-closed",
             cell.where,
-            f"{_some(closed, gates)} closed to both paths for most inputs of {near}.",
+            f"{_some(closed, total)} {_verb(closed, 'is', 'are')} shut for the sum and for the product, on inputs of "
+            f"{near}.",
             "The output is near 0 whatever the inputs are.",
             "Train from another seed, or with one gate in place of two.",
         )
-    dead = [unit for unit, is_dead in enumerate(gates.dead) if is_dead]
     if dead and not _settled(layer):
         yield Finding(
             "warning",
             "gate-dead",
             cell.where,
-            f"{_some(dead, gates)} saturated for every input of {near}, with a slope below 2⁻²⁴, while weights "
-            "are still far from −1, 0 and 1.",
-            "Training on cannot change which path they choose, right or wrong; only the weights still move.",
-            "If the loss does not fall, set G of this layer back to small values and train again.",
+            f"{_some(dead, total)} {_verb(dead, 'is', 'are')} saturated on all inputs of {near}, with a slope below "
+            "2⁻²⁴, while weights are still far from −1, 0 and 1.",
+            "Training on cannot change which path is taken, right or wrong; only the weights still move.",
+            "If the loss does not fall, set the gate's parameters back to small values and train again.",
         )
     elif not (undecided or flipped or closed):
-        hard = f"; {_some(dead, gates)} so saturated that float32 training cannot change it" if dead else ""
-        yield Finding(
-            "info",
-            "gate-chosen",
-            cell.where,
-            f"On {near} and on {far} {_tally(gates.near)}{hard}.",
-            "This is how a trained gate looks.",
-            "Nothing to do, if these are the operations of the task.",
-        )
+        yield _chosen(cell, gates, dead, settings)
+
+
+def _undecided(cell: Cell, gates: Gates, units: list[int], settings: Settings) -> Finding:
+    near, far = span(settings.inputs), span(settings.inputs, BEYOND)
+    low, high = min(gates.low[unit] for unit in units), max(gates.high[unit] for unit in units)
+    return Finding(
+        "warning",
+        "gate-undecided",
+        cell.where,
+        f"{_some(units, len(gates.near))} {_verb(units, 'chooses', 'choose')} neither sum nor product on most inputs "
+        f"of {near} (σ is {low:.2g} to {high:.2g}). On {far} {_tally([gates.far[unit] for unit in units])}.",
+        "The output mixes sum and product, and in other shares outside the training range.",
+        "Train longer, from another seed, or with a penalty on σ(1 − σ).",
+    )
+
+
+def _chosen(cell: Cell, gates: Gates, dead: list[int], settings: Settings) -> Finding:
+    hard = (
+        f" {_some(dead, len(gates.near))} {_verb(dead, 'has', 'have')} a slope below 2⁻²⁴ on all inputs."
+        if dead
+        else ""
+    )
+    return Finding(
+        "info",
+        "gate-chosen",
+        cell.where,
+        f"On inputs of {span(settings.inputs)} and of {span(settings.inputs, BEYOND)} {_tally(gates.near)}.{hard}",
+        "This is how a trained gate looks" + ("; training on will not change it." if dead else "."),
+        "Nothing to do, if that is the operation of the task.",
+    )
 
 
 def _settled(layer: GatedCell) -> bool:
@@ -171,20 +186,25 @@ def _settled(layer: GatedCell) -> bool:
         return all(bool(((weight - nearest(weight)).abs() <= NEAR).all()) for weight in weights)
 
 
-def _some(units: list[int], gates: Gates) -> str:
-    """``"2 of 8 gates (1, 5) are"``."""
-    total = len(gates.near)
+def _some(units: list[int], total: int) -> str:
+    """``"2 of 8 gates (1, 5)"``."""
     if total == 1:
-        return "the gate is"
+        return "The gate"
+    if len(units) == total:
+        return "Both gates" if total == 2 else f"All {total} gates"
     shown = ", ".join(map(str, units[:8])) + (", …" if len(units) > 8 else "")
-    return f"{len(units)} of {total} gates ({shown}) {'is' if len(units) == 1 else 'are'}"
+    return f"{len(units)} of {total} gates ({shown})"
+
+
+def _verb(units: list[int], one: str, several: str) -> str:
+    return one if len(units) == 1 else several
 
 
 def _tally(sides: list[int]) -> str:
-    """``"3 choose the sum, 1 the product"``."""
-    parts = [
-        f"{sides.count(side)} {'chooses' if sides.count(side) == 1 else 'choose'} {name}"
-        for side, name in enumerate(_SIDES)
-        if side in sides
-    ]
-    return ", ".join(parts)
+    """``"3 choose the sum and 1 the product"``."""
+    counts = [(sides.count(side), name) for side, name in enumerate(_SIDES) if side in sides]
+    if len(sides) == 1:
+        return f"the gate chooses {counts[0][1]}"
+    first, *others = counts
+    start = f"{first[0]} {'chooses' if first[0] == 1 else 'choose'} {first[1]}"
+    return " and ".join([start, *(f"{number} {name}" for number, name in others)])

@@ -9,85 +9,93 @@ from torch import Tensor
 from nalu_export.doctor.findings import Finding
 from nalu_export.doctor.subject import Cell, Subject
 
-# Fewer values fit too many distributions.
-FEWEST = 30
+# Fewer values in each matrix fit too many distributions, see docs/doctor.md.
+FEWEST = 64
 # One initial matrix in a hundred fails each of the tests below.
 _KOLMOGOROV = 1.628
 _NORMAL = 2.576
 _EDGE = 0.01
-# What rounding to bfloat16 may add to the largest value.
+# What rounding to bfloat16 may take from the largest value, or add to it.
 _ROUNDING = 1 + 2**-8
 
 
 def find(subject: Subject) -> Iterator[Finding]:
-    """One finding for each layer whose weights, Ŵ and M̂ alike, are as initialised."""
+    """One finding for each layer whose weights are as initialised, all of them."""
     for head in subject.heads:
         for cell in head.cells:
-            found = [names for pair in _pairs(cell) if (names := as_initialised(*_values(subject, pair)))]
-            if found and len(found) == len(_pairs(cell)):
-                yield _finding(cell, found)
+            pairs = _pairs(cell)
+            names = [as_initialised(*(subject.state[key] for key in pair)) for pair in pairs]
+            if pairs and None not in names:
+                yield _finding(cell, pairs, [name for name in names if name is not None])
 
 
-def as_initialised(*matrices: Tensor) -> str | None:
-    """Which initialiser all of the matrices look drawn by; ``None`` where one does not, or is too small to say.
+def as_initialised(W_hat: Tensor, M_hat: Tensor) -> str | None:
+    """Which public initialiser both matrices look drawn by, independently of each other; ``None`` where none does.
+
+    Training moves them together: where ``|Ŵ|`` is large M̂ gets the larger gradient, so that the two are correlated.
 
     Args:
-        *matrices: as the file holds them, rows first: initialisers go by their shape.
+        W_hat: as the file holds it: initialisers go by rows and columns.
+        M_hat: the same.
     """
-    names = [_initialiser(matrix.detach().double()) for matrix in matrices]
-    return None if None in names else " and ".join(dict.fromkeys(map(str, names)))
+    W, M = W_hat.detach().double(), M_hat.detach().double()
+    if W.ndim != 2 or W.shape != M.shape or W.numel() < FEWEST or not bool((W + M).isfinite().all()):
+        return None
+    if _correlation(W.abs(), M) > _NORMAL:
+        return None
+    samples = (W.flatten(), M.flatten(), torch.cat([W, M]).flatten())
+    uniform, normal = _initialisers(*W.shape)
+    fits = [name for name, bound in uniform.items() if all(_is_uniform(values / bound) for values in samples)]
+    fits += [name for name, spread in normal.items() if all(_is_normal(values / spread) for values in samples)]
+    return fits[0] if fits else None
 
 
-def _pairs(cell: Cell) -> list[list[str]]:
+def _pairs(cell: Cell) -> list[tuple[str, str]]:
     """Keys in the file of Ŵ and M̂ of each of its weights."""
-    suffixes = [own.removeprefix("W_hat") for own in cell.keys if own.startswith("W_hat")]
     return [
-        [cell.keys[f"{raw}{suffix}"] for raw in ("W_hat", "M_hat") if f"{raw}{suffix}" in cell.keys]
-        for suffix in suffixes
+        (key, cell.keys[partner])
+        for own, key in cell.keys.items()
+        if own.startswith("W_hat") and (partner := own.replace("W_hat", "M_hat", 1)) in cell.keys
     ]
 
 
-def _values(subject: Subject, keys: list[str]) -> list[Tensor]:
-    return [subject.state[key] for key in keys]
-
-
-def _finding(cell: Cell, found: list[str]) -> Finding:
-    keys = ", ".join(key for pair in _pairs(cell) for key in pair)
+def _finding(cell: Cell, pairs: list[tuple[str, str]], names: list[str]) -> Finding:
+    keys = ", ".join(key for pair in pairs for key in pair)
     return Finding(
         "warning",
         "initial-distribution",
         cell.where,
-        f"{keys} are distributed as {' and '.join(dict.fromkeys(found))} draws them.",
+        f"{keys} are distributed as {' and '.join(dict.fromkeys(names))} draws them.",
         "Either this layer was not trained, or it moved so little that its weights are still those of chance.",
         "Check that the file was saved after training and that its optimizer had these parameters.",
     )
 
 
-def _initialiser(values: Tensor) -> str | None:
-    if values.ndim != 2 or values.numel() < FEWEST or not bool(values.isfinite().all()):
-        return None
-    outputs, inputs = values.shape
-    flat = values.flatten()
+def _initialisers(outputs: int, inputs: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Bounds of those that draw uniformly, and deviations of those that draw normally."""
     uniform = {
         "kaiming_uniform": math.sqrt(6 / inputs),
-        "uniform(±1/√inputs)": math.sqrt(1 / inputs),
+        "kaiming_uniform(a=√5)": math.sqrt(1 / inputs),
         "xavier_uniform": math.sqrt(6 / (inputs + outputs)),
-        "the uniform of stable-nalu": _stable_nalu(inputs + outputs),
+        "the uniform initialiser of stable-nalu": _stable_nalu(inputs + outputs),
     }
-    normal = {
+    return uniform, {
         "kaiming_normal": math.sqrt(2 / inputs),
         "xavier_normal": math.sqrt(2 / (inputs + outputs)),
-        "normal(0, 1)": 1.0,
     }
-    fits = [name for name, bound in uniform.items() if _is_uniform(flat / bound)]
-    fits += [name for name, deviation in normal.items() if _is_normal(flat / deviation)]
-    return fits[0] if fits else None
+
+
+def _correlation(one: Tensor, other: Tensor) -> float:
+    """Correlation in standard deviations of what chance gives; 0 where a matrix is constant."""
+    one, other = one - one.mean(), other - other.mean()
+    size = float(one.norm() * other.norm())
+    return abs(float((one * other).sum())) / size * math.sqrt(one.numel()) if size else 0.0
 
 
 def _is_uniform(values: Tensor) -> bool:
     """Whether the values look drawn uniformly from −1..1."""
     largest, count = float(values.abs().max()), values.numel()
-    if largest > _ROUNDING or largest**count < _EDGE:
+    if largest > _ROUNDING or min(_ROUNDING * largest, 1.0) ** count < _EDGE:
         return False
     power = abs(float(values.square().mean()) - 1 / 3) <= _NORMAL * math.sqrt(4 / 45 / count)
     return power and _distance((values + 1) / 2) <= _KOLMOGOROV

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,18 +16,23 @@ SAMPLES = 256
 BEYOND = 1000.0
 
 
+class Call(NamedTuple):
+    """What one layer was given, ``(samples, features)``, and what it gave."""
+
+    x: Tensor
+    y: Tensor
+
+
 @dataclass(frozen=True)
 class Run:
     """What went through a head.
 
     Attributes:
-        inputs: of each cell, ``(samples, features)``; ``None`` for one that was not called.
-        outputs: of each cell.
+        calls: of each cell; ``None`` for one that was not called.
         result: of the head.
     """
 
-    inputs: tuple[Tensor | None, ...]
-    outputs: tuple[Tensor | None, ...]
+    calls: tuple[Call | None, ...]
     result: Tensor
 
 
@@ -69,17 +74,14 @@ def _features(head: Head) -> int | None:
 
 
 def _run(head: Head, x: Tensor) -> Run:
-    seen: dict[int, tuple[Tensor, Tensor]] = {}
+    seen: dict[int, Call] = {}
     with torch.no_grad(), _watched(head, seen):
         result = head.module(x)
-    pairs = [seen.get(number) for number in range(len(head.cells))]
-    return Run(
-        tuple(pair[0] if pair else None for pair in pairs), tuple(pair[1] if pair else None for pair in pairs), result
-    )
+    return Run(tuple(seen.get(number) for number in range(len(head.cells))), result)
 
 
 @contextmanager
-def _watched(head: Head, seen: dict[int, tuple[Tensor, Tensor]]) -> Iterator[None]:
+def _watched(head: Head, seen: dict[int, Call]) -> Iterator[None]:
     hooks = [cell.layer.register_forward_hook(partial(_keep, seen, number)) for number, cell in enumerate(head.cells)]
     try:
         yield
@@ -88,8 +90,8 @@ def _watched(head: Head, seen: dict[int, tuple[Tensor, Tensor]]) -> Iterator[Non
             hook.remove()
 
 
-def _keep(seen: dict[int, tuple[Tensor, Tensor]], number: int, _: nn.Module, x: tuple[Any, ...], y: Any) -> None:
-    seen[number] = (x[0], y)
+def _keep(seen: dict[int, Call], number: int, _: nn.Module, x: tuple[Any, ...], y: Any) -> None:
+    seen[number] = Call(x[0], y)
 
 
 def span(inputs: tuple[float, float], factor: float = 1.0) -> str:

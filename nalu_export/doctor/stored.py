@@ -16,6 +16,7 @@ from nalu_export.statistics import NEAR
 
 # What rounding the stored W and its two factors to their own type may be off by, in its roundoffs.
 _ROUNDOFFS = 8
+_LINEAR = "Export it as the linear layer that it is (the stored W wins), or compute W in forward and train again."
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,19 @@ class Weight:
 
 def find(subject: Subject, settings: Settings) -> Iterator[Finding]:
     """For each stored weight whether it is what its raw parameters give, and whether it is within −1..1."""
+    level = "error" if settings.strict else "warning"
     for head in subject.heads:
         for cell in head.cells:
-            if getattr(cell.layer, "stored", False):
-                for weight in _weights(subject, cell):
-                    yield _faux(subject, weight, strict=settings.strict)
-                    yield from _outside(subject, weight)
+            if not getattr(cell.layer, "stored", False):
+                continue
+            weights = _weights(subject, cell)
+            alone = [weight.key for weight in weights if len(weight.raw) != 2]
+            if alone:
+                yield _stored(cell, alone, level)
+            for weight in weights:
+                if weight.key not in alone:
+                    yield _faux(subject, weight, level)
+                yield from _outside(subject, weight)
 
 
 def _weights(subject: Subject, cell: Cell) -> list[Weight]:
@@ -67,39 +75,43 @@ def _before(key: str) -> str:
     return key.rpartition(".")[0]
 
 
-def _faux(subject: Subject, weight: Weight, *, strict: bool) -> Finding:
-    if len(weight.raw) != 2:
-        return Finding(
-            "error" if strict else "warning",
-            "stored-weight",
-            weight.key,
-            "The weight itself is stored and computes; nothing holds it to tanh(W_hat)·σ(M_hat), as a NAC does.",
-            "It is a linear layer: training did not pull it towards −1, 0 and 1.",
-            "Export it as the linear layer that it is, or compute W in forward and train again.",
-        )
+def _stored(cell: Cell, keys: list[str], level: str) -> Finding:
+    are = f"{' and '.join(keys)} {'is' if len(keys) == 1 else 'are'}"
+    return Finding(
+        level,
+        "stored-weight",
+        cell.where,
+        f"{are} stored, not computed as tanh(W_hat)·σ(M_hat), and no raw parameters are in the file.",
+        "A faux NAC: what was trained is a linear weight, which nothing pulls towards −1, 0 and 1.",
+        _LINEAR,
+    )
+
+
+def _faux(subject: Subject, weight: Weight, level: str) -> Finding:
     W_hat, M_hat = (subject.state[key].double() for key in weight.raw)
     stored, formula = subject.state[weight.key].double(), effective_weight(W_hat, M_hat)
     own = torch.finfo(subject.state[weight.key].dtype).eps
     names = f"tanh({_leaf(weight.raw[0])})·σ({_leaf(weight.raw[1])})"
     if bool(((stored - formula).abs() <= _ROUNDOFFS * own).all()):
         return Finding(
-            "error" if strict else "warning",
+            level,
             "faux-in-sync",
             weight.key,
-            f"The weight is stored and computes; it is still {names}, to rounding.",
-            "Either it was saved before its first step of training, or somebody computed it again afterwards. "
-            "Training on moves the stored weight alone.",
-            "Compute W in forward and train; to use it as it is, export it as the linear layer that it is.",
+            f"W is stored and is what computes; it is {names}, to rounding.",
+            "A faux NAC, saved before its first step of training, or with W computed once more after it; training on "
+            "moves W alone.",
+            _LINEAR,
         )
     unread = " and ".join(map(_leaf, weight.raw))
     return Finding(
         "error",
         "faux-weights",
         weight.key,
-        f"The weight is stored and computes; {names} is another matrix{_difference(stored, formula)}."
+        f"W is stored and is what computes; {names} is another matrix{_difference(stored, formula)}."
         f"{_start(subject, weight)}",
-        f"{unread} are read by nothing and had no gradient; whoever computes W from them gets other numbers.",
-        "Export it as the linear layer that it is (the stored W wins), or compute W in forward and train again.",
+        f"A faux NAC: {unread} are read by nothing and cannot have trained; whoever computes W from them gets other "
+        "numbers.",
+        _LINEAR,
     )
 
 
@@ -150,6 +162,6 @@ def _outside(subject: Subject, weight: Weight) -> Iterator[Finding]:
         "weight-outside",
         weight.key,
         what,
-        "tanh·σ cannot give them: the layer scales its inputs, and extrapolates as any linear layer does.",
-        "If the task is sums and differences, train with W computed in forward, which keeps it within −1..1.",
+        "tanh(W_hat)·σ(M_hat) cannot give them: nothing held this weight where a NAC holds it.",
+        "Train with W computed in forward, which keeps it within −1..1.",
     )
