@@ -246,7 +246,7 @@ def _built(opened: Opened, options: ReadOptions) -> Checkpoint:
 def _layout_notes(recognised: Recognised, options: ReadOptions) -> tuple[str, ...]:
     """What was seen and what was assumed."""
     fit, (name, *others) = recognised.fit, recognised.names
-    same = f", which computes the same as {some(others)}" if others else ""
+    same = f", which computes the same as {', '.join(others)}" if others else ""
     notes = [f"layout {name}{same}"]
     if fit.unit.eps is not None and options.eps is None and not _stores_eps(fit):
         notes.append(f"eps is {fit.unit.eps}, as {name} has it; the file does not store it")

@@ -115,3 +115,22 @@ def test_values_come_in_the_order_of_computation_and_end_with_the_output(nalu: N
     assert names.index("layers.0.a") < names.index("layers.0.y") < names.index("layers.1.m")
     assert ("layers.0.W" in names) is not profile.own_weights or "layers.0.W_hat" in names
     assert not any(step.value.requires_grad for _, step in steps)
+
+
+def _drawn(model: nn.Module) -> int:
+    """How many batches a reference takes to measure what is not arithmetic."""
+    batches = [_x(3, 4), _x(5, 4)]
+    left = iter(batches)
+    Reference(model, left)
+    return len(batches) - len(list(left))
+
+
+def test_what_surrounds_a_head_of_features_is_measured_too() -> None:
+    torch.manual_seed(0)
+    surrounded = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3), NALU(3, 2)).eval()
+    assert _drawn(surrounded) == 2
+    assert _drawn(nn.Sequential(NAC(4, 3), NALU(3, 2))) == 0
+    # The float32 error of the layers before the head, which one measurement may find to be less than the next one.
+    x = _x(200, 4)
+    (expected,) = Reference(surrounded, [_x(50, 4)])(x, PROFILES[:1]).values()
+    assert (np.abs(expected.torch - expected.reference) <= expected.bound).all()

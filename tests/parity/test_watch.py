@@ -97,6 +97,17 @@ def test_a_right_runtime_passes_in_batches_of_one_two_and_the_rest() -> None:
     )  # fmt: skip
 
 
+def test_a_runtime_that_cannot_be_looked_into_says_so() -> None:
+    def refused(x: Array, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        raise InputError("no such value")
+
+    watch, _ = _watch(_right, refused)
+    _compare(watch, _x())
+    watch.look_inside(REFERENCE, (3,))
+    assert watch.info().remarks == ("a remark", "cannot be looked into: no such value")
+    assert all(row.passed for row in watch.rows())
+
+
 def test_families_are_rows_and_shapes_of_one_family_are_one() -> None:
     watch, _ = _watch(_right)
     for family, seed in (("a", 0), ("b", 1), ("a", 2)):
