@@ -27,11 +27,15 @@ def rows(owner: str | None = None) -> list[dict[str, Any]]:
 def _row(owner: str, variants: list[Unit]) -> dict[str, Any]:
     first = variants[0]
     shared = [leaf for leaf in first.keys if all(leaf in unit.keys for unit in variants)]
-    every = {leaf: key for unit in variants for leaf, key in unit.keys.items()}
+    # Of a key whose shape differs, that of the first.
+    every = {leaf: key for unit in reversed(variants) for leaf, key in unit.keys.items()}
+    every = {leaf: every[leaf] for unit in variants for leaf in unit.keys}
+    around = first.around
+    outside = {} if around is None else {f"{around.backbone}*": "", f"{around.reduce}*": ""}
     return {
         "layout": f"{owner}:{first.name}",
         "read": first.cell is not None,
-        "keys": {leaf if leaf in shared else f"({leaf})": _shape(key) for leaf, key in every.items()},
+        "keys": outside | {leaf if leaf in shared else f"({leaf})": _shape(key) for leaf, key in every.items()},
         "eps": first.eps,
         "faux": bool(first.options.get("stored")),
         "places": list(dict.fromkeys(place for unit in variants for place in unit.places)),
@@ -42,5 +46,4 @@ def _row(owner: str, variants: list[Unit]) -> dict[str, Any]:
 def _shape(key: Key) -> str:
     if key.shape is None:
         return ""
-    names = {"o": "o", "i": "i", "1": "1"}
-    return f"({', '.join(names[letter] for letter in key.shape)}{',' if len(key.shape) == 1 else ''})"
+    return f"({', '.join(key.shape)}{',' if len(key.shape) == 1 else ''})"

@@ -7,6 +7,7 @@ from nalu_export.nn import NACCell, NALUCell
 
 _PLACES = ("layers.{}.", *CELL)
 _DEFAULT_EPS = 1e-10
+_QUIRK = "G is (1, i) with gate='row' and (1,) with gate='constant'"
 _GATES = {"matrix": "oi", "row": "1i", "constant": "1"}
 
 
@@ -24,13 +25,13 @@ def _nalu(tied: bool, stored: bool, gate: str, two_gates: bool, gate_bias: bool)
     keys |= {"G_bias": weight("G_bias", "o")} if gate_bias else {}
     keys |= {"G_bias_mul": weight("G_bias_mul", "o")} if gate_bias and two_gates else {}
     options = {"tied": tied, "gate": gate, "stored": stored, "two_gates": two_gates, "gate_bias": gate_bias}
-    return Unit("NALU", NALUCell, keys, options, eps=_DEFAULT_EPS, places=_PLACES)
+    return Unit("NALU", NALUCell, keys, options, eps=_DEFAULT_EPS, places=_PLACES, quirks=(_QUIRK,))
 
 
-_FLAGS = (True, False)
+_FLAGS = (False, True)
 _NALUS = [
     _nalu(tied, stored, gate, two_gates, gate_bias)
-    for tied, stored, gate, two_gates, gate_bias in product(_FLAGS, _FLAGS, _GATES, _FLAGS, _FLAGS)
+    for tied, stored, gate, two_gates, gate_bias in product((True, False), _FLAGS, _GATES, _FLAGS, _FLAGS)
     if gate == "matrix" or not (two_gates or gate_bias)
 ]
 
