@@ -8,6 +8,7 @@ from nalu_export import formats
 from nalu_export.artifact import Artifact, find_artifact
 from nalu_export.checkpoints import read_checkpoint
 from nalu_export.checkpoints.factory import Factory, from_factory
+from nalu_export.doctor import diagnose, summary
 from nalu_export.errors import InputError
 from nalu_export.statistics import artifact_statistics, layer_table, weight_statistics
 
@@ -41,6 +42,7 @@ def inspect(
             "layout": checkpoint.layout,
             "parameters": sum(parameter.numel() for parameter in checkpoint.model.parameters()),
             "notes": list(checkpoint.notes),
+            "doctor": summary(diagnose(path, model=factory, trust=trust, **options)),
             "layers": layer_table(checkpoint.model),
             "weights": weight_statistics(checkpoint.model),
         }

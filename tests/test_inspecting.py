@@ -12,6 +12,7 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from nalu_export import NAC, NALU, InputError, NACCell, NALUCell, export, save
+from nalu_export.doctor import diagnose, summary
 from nalu_export.inspecting import inspect
 from nalu_export.statistics import layer_table, weight_statistics
 from tests.checkpoints.files import evil, torchscript
@@ -48,6 +49,7 @@ def test_a_model(model: NALU, source: Path) -> None:
         "parameters": 3 * 4 * 2 + 3 + 4 * 2 * 2 + 4,
         "notes": [],
         "layout": None,
+        "doctor": summary(diagnose(source)),
         "layers": layer_table(model),
         "weights": weight_statistics(model),
     }

@@ -9,6 +9,7 @@ from click_default_group import DefaultGroup
 from nalu_export import __version__
 from nalu_export.cli.check import check
 from nalu_export.cli.convert import convert
+from nalu_export.cli.doctor import doctor
 from nalu_export.cli.export import export
 from nalu_export.cli.inspect import inspect
 from nalu_export.cli.layouts import layouts
@@ -52,13 +53,15 @@ def main() -> None:
 
     `nalu-export MODEL --format onnx` exports; the verb `export` may be left out.
 
-    Exit codes: 0 done, 1 parity failed, 2 bad usage or bad input, 3 the asked-for runtime is not there.
+    Exit codes: 0 done, 1 parity failed or the doctor found an error, 2 bad usage or bad input, 3 the asked-for runtime
+    is not there.
     """
 
 
 main.add_command(export)
 main.add_command(check)
 main.add_command(inspect)
+main.add_command(doctor)
 main.add_command(convert)
 main.add_command(layouts)
 

@@ -115,7 +115,9 @@ def show_inspection(out: Console, found: dict[str, Any]) -> None:
         line = "parity: " + ", ".join(f"{key} {value}" for key, value in found["parity"].items())
         out.print(printable(line), markup=False)
     for note in found.get("notes", []):
-        out.print(f"note: {note}", markup=False)
+        say(out, f"note: {note}")
+    if "doctor" in found:
+        say(out, found["doctor"])
 
 
 def _cell(value: object) -> str:

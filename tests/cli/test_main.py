@@ -52,7 +52,7 @@ def test_the_check_above_can_fail() -> None:
 def test_help_lists_the_commands_and_exit_codes(run: Run) -> None:
     text = run("--help").stdout
     assert all(name in text for name in ("export", "check", "inspect", "--version"))
-    assert "Exit codes: 0 done, 1 parity failed, 2 bad usage or bad input" in text
+    assert "Exit codes: 0 done, 1 parity failed or the doctor found an error, 2 bad usage" in text
     assert text.isascii()
 
 
