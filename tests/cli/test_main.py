@@ -51,12 +51,12 @@ def test_the_check_above_can_fail() -> None:
 
 def test_help_lists_the_commands_and_exit_codes(run: Run) -> None:
     text = run("--help").stdout
-    assert all(name in text for name in ("export", "check", "inspect", "--version"))
+    assert all(name in text for name in ("export", "check", "inspect", "doctor", "convert", "layouts", "--version"))
     assert "Exit codes: 0 done, 1 parity failed or the doctor found an error, 2 bad usage" in text
     assert text.isascii()
 
 
-@pytest.mark.parametrize("command", ["export", "check", "inspect"])
+@pytest.mark.parametrize("command", main.commands)
 def test_every_option_is_explained(command: str) -> None:
     for parameter in main.commands[command].params:
         if parameter.param_type_name == "option":
