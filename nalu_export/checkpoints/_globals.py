@@ -31,7 +31,7 @@ def resolve(module: str, name: str) -> Global | None:
     module = _RENAMED.get(module, module)
     if module.startswith("numpy._core"):
         module = module.replace("numpy._core", "numpy.core", 1)
-    full = f"{module}.{name}"
+    full = _PYTHON_2.get(f"{module}.{name}", f"{module}.{name}")
     if module.startswith(_BESIDE_MODULES):
         return Global(printable(full[:200]))
     return _KNOWN.get(full)
@@ -127,6 +127,8 @@ def _always(what: str) -> Callable[[Machine, tuple[Any, ...]], Inert]:
     return lambda _machine, _arguments: stand_in
 
 
+# Protocols 1 and 2 are for Python 2, and call things as it does.
+_PYTHON_2 = {"builtins.xrange": "builtins.range", "builtins.unicode": "builtins.str", "builtins.long": "builtins.int"}
 _RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg", "torch.tensor": "torch._tensor"}
 
 _TENSOR_FUNCTIONS: dict[str, Callable[[Machine, tuple[Any, ...]], Any]] = {
@@ -176,7 +178,7 @@ _STORAGE_TYPES = {
 
 # Types whose values stand beside the weights in checkpoints of common tools, by module. They are named, never made.
 _BESIDE = {
-    "builtins": "list tuple set frozenset int long float bool str unicode complex object slice range xrange",
+    "builtins": "list tuple set frozenset int float bool str complex object slice range",
     "datetime": "datetime date time timedelta timezone",
     "pathlib": "Path PosixPath WindowsPath PurePath PurePosixPath PureWindowsPath",
     "pathlib._local": "Path PosixPath WindowsPath PurePath PurePosixPath PureWindowsPath",

@@ -39,7 +39,7 @@ class Global(Inert):
     ) -> None:
         super().__init__(f"the name {name}")
         self.name, self.value, self._make = name, value, make
-        self.made = Inert(f"a value of type {name}")
+        self.made = Inert(f"a value of type {name.removeprefix('builtins.')}")
 
     def call(self, machine: "Machine", arguments: Any) -> Any:
         """What calling it with these arguments stands for."""
