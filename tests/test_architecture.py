@@ -41,8 +41,8 @@ ALLOWED: dict[str, set[str]] = {
     "inspecting": {"checkpoints", "formats", "artifact", "statistics", "doctor"},
     "converting": {"checkpoints", "files"},
     "cli": {
-        "formats", "runtimes", "parity", "artifact", "exporting", "checking", "inspecting", "converting", "checkpoints", "doctor",
-        "files", "inputs", "reports", "text", "__init__",
+        "formats", "runtimes", "parity", "artifact", "exporting", "checking", "inspecting", "converting", "checkpoints",
+        "doctor", "files", "inputs", "reports", "text", "__init__",
     },
     "testing": {
         "checking", "exporting", "checkpoints", "artifact", "inputs", "files", "formats", "reports", "parity", "text",

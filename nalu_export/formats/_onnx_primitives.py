@@ -35,8 +35,8 @@ def _binary(op_type: str) -> Emitter:
 
 def _linear(build: Builder, x: Value, weight: Value, bias: Value | None) -> Value:
     if x.rank == 2:
-        # Gemm takes W as torch stores it, (out, in); MatMul would need a transposed copy under another name. Its bias is
-        # added apart in float64: tract 0.23 reads it as float32 there ("Tensor datum type error").
+        # Gemm takes W as torch stores it, (out, in); MatMul would need a transposed copy under another name. Its bias
+        # is added apart in float64: tract 0.23 reads it as float32 there ("Tensor datum type error").
         if bias is None or x.dtype == np.float32:
             return build.op("Gemm", *[value for value in (x, weight, bias) if value is not None], transB=1)
         return build.op("Add", build.op("Gemm", x, weight, transB=1), bias)
