@@ -14,7 +14,7 @@ from nalu_export.artifact import Artifact, read_artifact
 from nalu_export.checkpoints import READ_OPTIONS, read_options
 from nalu_export.environment import environment
 from nalu_export.errors import InputError
-from nalu_export.exporting import prepare, source_of
+from nalu_export.exporting import prepare_from, source_of
 from nalu_export.inputs import fitting, free_sizes, sample_shape, sweep
 from nalu_export.parity import CheckOptions, Report
 from nalu_export.parity.check import Progress
@@ -64,7 +64,7 @@ def check(
     found = artifact if isinstance(artifact, Artifact) else read_artifact(artifact)
     names, every = _names(runtimes, found)
     checkpoint = source_of(source, reading)
-    subject, _ = prepare(checkpoint.model)
+    subject, _ = prepare_from(source, checkpoint)
     compute, shapes = _compute(found), _shapes(subject, found, input_size)
     settings = replace(settings, inputs={name: fitting(subject, name, x) for name, x in settings.inputs.items()})
     report = verify(
@@ -117,6 +117,18 @@ def _shapes(model: nn.Module, artifact: Artifact, size: Sequence[int] | None) ->
     if len(declared) == 4 and all(isinstance(axis, int) for axis in declared[1:]):
         if size is not None and tuple(size) != declared[2:]:
             raise InputError(f"{artifact.path}: takes {declared[2]}×{declared[3]} images only")
+        _refuse_other_images(model, artifact, declared[1:])
         return [declared[1:]]
     shape = sample_shape(model, size)
     return sweep(model, shape) if len(shape) == 3 and (not declared or free_sizes(declared)) else [shape]
+
+
+def _refuse_other_images(model: nn.Module, artifact: Artifact, shape: tuple[int, ...]) -> None:
+    """What a file says of itself may be anything; inputs of that shape are made only if the model takes them."""
+    try:
+        fits = sample_shape(model, shape[1:]) == shape
+    except InputError:
+        fits = False
+    if not fits:
+        text = "×".join(map(str, shape))
+        raise InputError(f"{artifact.path}: its metadata says inputs of {text}, which the model does not take")

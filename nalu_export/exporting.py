@@ -92,7 +92,7 @@ def export(
     target = _target(source, path, kind)
     tell("reading", 0, 0)
     checkpoint = source_of(source, settings)
-    subject, cast_notes = prepare(checkpoint.model)
+    subject, cast_notes = prepare_from(source, checkpoint)
     tell("exporting", 0, 0)
     draft, shapes, notes = _emit(subject, kind, settings)
     metadata = _metadata(subject, checkpoint, draft, settings, kind)
@@ -150,14 +150,31 @@ def prepare(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
     subject = copy.deepcopy(model).eval().requires_grad_(False).cpu()
     notes: tuple[str, ...] = ()
     for name, value in subject.state_dict().items():
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            bad = int((~torch.isfinite(value)).sum())
-            raise InputError(f"{name} has {bad} values that are NaN or infinite; train or repair it first")
+        _refuse_non_finite(name, value, "that are NaN or infinite; train or repair it first")
+        _refuse_non_finite(name, value.float(), "that float32 cannot hold; train or repair it first")
     kinds = {value.dtype for value in subject.state_dict().values() if value.is_floating_point()} - {torch.float32}
     if kinds:
         names = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))
         notes = (f"weights in {names} were converted to float32",)
     return subject.float(), notes
+
+
+def prepare_from(
+    source: nn.Module | str | os.PathLike[str], checkpoint: Checkpoint
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """:func:`prepare`; a refusal names the file that the model is from."""
+    try:
+        return prepare(checkpoint.model)
+    except InputError as error:
+        if isinstance(source, nn.Module):
+            raise
+        raise InputError(f"{os.fspath(source)}: {error}") from error
+
+
+def _refuse_non_finite(name: str, value: torch.Tensor, what: str) -> None:
+    bad = int((~torch.isfinite(value)).sum()) if value.is_floating_point() else 0
+    if bad:
+        raise InputError(f"{name} has {bad} values {what}")
 
 
 def source_of(source: nn.Module | str | os.PathLike[str], options: ReadOptions) -> Checkpoint:

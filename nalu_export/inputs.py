@@ -1,10 +1,13 @@
 """What a model takes: the shape of one sample, the image sizes on which it runs, and inputs from files."""
 
 import io
+import math
 import os
+import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,6 +24,12 @@ DEFAULT_SIZE = (32, 32)
 MAX_PIXELS = 2**24
 # What the arrays of an input file may hold together, unpacked.
 MAX_INPUTS = 2**30
+SAVE_ARRAYS = "write it with numpy.savez(path, x=array)"
+MAX_TEXT = 60
+_HEADERS: dict[tuple[int, int], Callable[[Any], tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def sample_shape(model: nn.Module, size: Sequence[int] | None) -> tuple[int, ...]:
@@ -115,30 +124,72 @@ def read_inputs(path: str | os.PathLike[str]) -> dict[str, NDArray[np.generic]]:
     """The arrays of an ``.npz`` file by name, or the one of an ``.npy`` file under its stem; nothing is unpickled.
 
     Raises:
-        InputError: the file cannot be read, is something else, or holds objects or more than 1 GiB.
+        InputError: the file cannot be read, is something else, or holds objects, nothing or more than 1 GiB.
     """
     path = Path(path)
     data = read_bytes(path)
     try:
-        if data.startswith(b"PK"):
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                size = sum(entry.file_size for entry in archive.infolist())
-            if size > MAX_INPUTS:
-                raise InputError(f"{path}: unpacks to {size:,} bytes; at most {MAX_INPUTS:,} are read")
-        with io.BytesIO(data) as file:
-            found = np.load(file, allow_pickle=False)
-            if isinstance(found, np.ndarray):
-                return {path.stem: found}
-            with found:
-                arrays = {name: found[name] for name in found.files}
-        for name, value in arrays.items():
-            if not isinstance(value, np.ndarray):  # numpy hands out a member of another kind as bytes
-                raise ValueError(f"its member {name} is not an array")
-        return arrays
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError, MemoryError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not a readable .npz or .npy file: {first_line(error)}") from error
+        arrays = _members(data) if data.startswith(b"PK") else {path.stem: _array(data)}
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except Exception as error:
+        # zipfile and numpy's reader of headers, which parses Python, raise more kinds of errors than they document.
+        reason = first_line(error).partition(": <")[0]  # an object of the parser, at another address each time
+        raise InputError(f"{path}: not a readable .npz or .npy file: {reason}; {SAVE_ARRAYS}") from error
+    if not arrays:
+        raise InputError(f"{path}: holds no array; {SAVE_ARRAYS}")
+    return arrays
+
+
+def _members(data: bytes) -> dict[str, NDArray[np.generic]]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+        if size > MAX_INPUTS:
+            raise InputError(f"unpacks to {size:,} bytes; at most {MAX_INPUTS:,} are read")
+        return {
+            entry.filename.removesuffix(".npy"): _array(_unpacked(archive, entry), f"its member {entry.filename[:60]}")
+            for entry in archive.infolist()
+        }
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """The content of a member, no more than it says to be; its checksum is compared."""
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # The others are unpacked by zipfile without a limit, and numpy does not write them.
+        raise ValueError(f"its member {entry.filename[:60]} is compressed in a way that numpy does not write")
+    with archive.open(entry) as member:
+        return member.read(entry.file_size)
+
+
+def _array(content: bytes, name: str = "it") -> NDArray[np.generic]:
+    """An array as numpy writes it, looking into its bytes: none is made larger than what is there."""
+    file = io.BytesIO(content)
+    if not content.startswith(np.lib.format.MAGIC_PREFIX):
+        raise ValueError(f"{name} is not an array")
+    read = _HEADERS.get(np.lib.format.read_magic(file))
+    if read is None:
+        raise ValueError(f"{name} is in a version of the format that numpy writes for odd records only")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that Python 2 wrote it
+        shape, columns_first, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError("Object arrays cannot be loaded: they are pickled, and unpickling runs code")
+    expected, found = math.prod(shape) * dtype.itemsize, len(content) - file.tell()
+    if min(shape, default=0) < 0 or expected != found:
+        raise ValueError(f"{name} has {found:,} bytes of numbers, its shape {_shown(shape)} needs {_shown(expected)}")
+    order: Literal["F", "C"] = "F" if columns_first else "C"
+    if not expected:
+        return np.empty(shape, dtype, order)
+    return np.frombuffer(content, dtype, offset=file.tell()).reshape(shape, order=order)
+
+
+def _shown(value: Any) -> str:
+    """A number or shape from a file, which may have any number of digits."""
+    try:
+        text = str(value)
+    except ValueError:  # Python prints no more than 4300
+        return "too much"
+    return text if len(text) <= MAX_TEXT else "too much"
 
 
 def fitting(model: nn.Module, name: str, x: NDArray[np.generic]) -> NDArray[np.float32]:

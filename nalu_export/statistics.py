@@ -18,6 +18,8 @@ from nalu_export.text import short
 # A weight this near to −1, 0 or 1 has settled; a gate this near to 0 or 1 has chosen one path.
 NEAR = 0.01
 GATE_SAMPLES = 1024
+# Numbers in the inputs or outputs of a gate at once: wide gates are judged on fewer samples.
+GATE_NUMBERS = 2**22
 
 
 def layer_table(model: nn.Module) -> list[dict[str, Any]]:
@@ -135,7 +137,8 @@ def _nearness(weight: Tensor) -> dict[str, float]:
 
 
 def _saturation(G: Tensor) -> dict[str, float]:
-    gate = torch.sigmoid(uniform_inputs(G.shape[1], GATE_SAMPLES) @ G.detach().double().T)
+    samples = max(1, min(GATE_SAMPLES, GATE_NUMBERS // max(*G.shape, 1)))
+    gate = torch.sigmoid(uniform_inputs(G.shape[1], samples) @ G.detach().double().T)
     return {"add": _share(gate >= 1 - NEAR), "multiply": _share(gate <= NEAR)}
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from nalu_export.errors import InputError
 from nalu_export.formats._onnx_builder import Builder, Value
+from nalu_export.formats._onnx_external import external_tensor
 from nalu_export.formats._onnx_parts import cut_out
 from nalu_export.formats._onnx_primitives import lower
 from nalu_export.formats._onnx_softmax import write_out_log_softmax
@@ -92,8 +93,12 @@ class OnnxFormat(Format):
         return cut_out(_parse(data), path)
 
     def read_metadata(self, data: bytes) -> dict[str, str]:
-        """The metadata_props."""
-        return {entry.key: entry.value for entry in _parse(data).metadata_props}
+        """The metadata_props, when every tensor is in the file: a runtime would read those that are in others."""
+        proto = _parse(data)
+        outside = external_tensor(proto)
+        if outside is not None:
+            raise InputError(_outside(outside))
+        return {entry.key: entry.value for entry in proto.metadata_props}
 
     def read_weights(self, data: bytes, *, trust: bool) -> dict[str, NDArray[np.generic]]:
         """The initializers; an ONNX file holds no code."""
@@ -112,10 +117,16 @@ def _parse(data: bytes) -> onnx.ModelProto:
         raise InputError("not an ONNX file, or a damaged one") from error
 
 
+def _outside(name: str) -> str:
+    return f"keeps {name} in another file; only self-contained files are read"
+
+
 def _array(tensor: onnx.TensorProto) -> NDArray[np.generic]:
-    if tensor.data_location == onnx.TensorProto.EXTERNAL:
-        raise InputError(f"keeps {tensor.name} in another file; only self-contained files are read")
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:  # to_array would read it
+        raise InputError(_outside(tensor.name))
     try:
+        if min(tensor.dims, default=0) < 0:
+            raise ValueError("numpy takes -1 for whatever fits")
         return numpy_helper.to_array(tensor)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"holds a damaged tensor {tensor.name}") from error

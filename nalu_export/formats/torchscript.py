@@ -22,6 +22,8 @@ from nalu_export.nn.parts import arithmetic_parts, replace_parts
 from nalu_export.weights import inference_form
 
 METADATA = "nalu_export.json"
+# torch compresses the code of an archive, which is text, and nothing else.
+MAX_UNPACKED, MAX_RATIO = 2**26, 64
 # What zipfile raises for the many ways in which an archive can be damaged.
 UNREADABLE = (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zlib.error)
 
@@ -83,16 +85,18 @@ class TorchScriptFormat(Format):
             return None
 
     def read_metadata(self, data: bytes) -> dict[str, str]:
-        """The extra file; read from the zip, so that nothing of the archive runs."""
+        """The extra file; read from the zip, so that nothing of the archive runs. Every checksum is compared."""
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                _check_members(archive, len(data))
                 found = [entry for entry in archive.infolist() if entry.filename.endswith(f"/extra/{METADATA}")]
                 if not found:
                     return {}
                 if found[0].file_size > len(data):
                     # torch stores without compression: a member larger than the file is a bomb.
                     raise InputError(f"its extra file {METADATA} claims to be larger than the archive")
-                metadata = json.loads(archive.read(found[0]))
+                with archive.open(found[0]) as member:
+                    metadata = json.loads(member.read(found[0].file_size))
         except InputError:
             raise
         except (*UNREADABLE, RecursionError) as error:
@@ -149,3 +153,20 @@ def _member_names(data: bytes) -> list[str]:
             return archive.namelist()
     except UNREADABLE:
         return []
+
+
+def _check_members(archive: zipfile.ZipFile, size: int) -> None:
+    """Refuse a bomb, and what torch itself loads in silence: a member that does not match its checksum."""
+    claimed = sum(entry.file_size for entry in archive.infolist())
+    if claimed > MAX_RATIO * size + MAX_UNPACKED:
+        raise InputError(f"is a TorchScript archive of {size:,} bytes that unpacks to {claimed:,}; export it again")
+    for entry in archive.infolist():
+        name = repr(entry.filename[:60])
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise InputError(f"compresses {name} in a way that torch does not; export it again")
+        try:
+            with archive.open(entry) as member:
+                while member.read(2**20):
+                    pass
+        except UNREADABLE as error:
+            raise InputError(f"is damaged: {name} cannot be read, or not with its checksum; export it again") from error

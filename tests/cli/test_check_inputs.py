@@ -136,13 +136,16 @@ def test_a_zip_bomb_is_not_unpacked(source: Path, artifact: Path, run: Run) -> N
 
 def test_a_zip_of_other_things(source: Path, artifact: Path, run: Run) -> None:
     Path("x.npz").write_bytes(not_arrays())
-    text = "x.npz: not a readable .npz or .npy file: its member read.me is not an array"
+    text = "x.npz: not a readable .npz or .npy file: its member read.me is not an array; "
+    text += "write it with numpy.savez(path, x=array)"
     assert_user_error(run("check", source, artifact, "--inputs", "x.npz"), 2, text)
 
 
-def test_an_empty_zip_to_replay(source: Path, artifact: Path, run: Run) -> None:
+@pytest.mark.parametrize("option", ["--inputs", "--replay"])
+def test_an_empty_zip(option: str, source: Path, artifact: Path, run: Run) -> None:
     Path("x.npz").write_bytes(npz())
-    assert_user_error(run("check", source, artifact, "--replay", "x.npz"), 2, "only_inputs is given without inputs")
+    text = "x.npz: holds no array; write it with numpy.savez(path, x=array)"
+    assert_user_error(run("check", source, artifact, option, "x.npz"), 2, text)
 
 
 @pytest.mark.parametrize("option", ["--inputs", "--replay"])
