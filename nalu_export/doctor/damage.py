@@ -58,8 +58,8 @@ def _lost(subject: Subject, runs: list[Runs | None], key: str, settings: Setting
             if lost:
                 return f"{lost} of {total} outputs {'is' if lost == 1 else 'are'} NaN or infinite for every input."
             return (
-                f"The outputs are still numbers on inputs of {span(settings.inputs)}, as tanh and σ of infinity are, but "
-                "training on cannot move it."
+                f"The outputs are still numbers on inputs of {span(settings.inputs)}, as tanh and σ of infinity are, "
+                "but training cannot move it."
             )
     return "What is computed with it is no number either."
 
@@ -68,15 +68,13 @@ def find_disagreeing(subject: Subject) -> Iterator[Finding]:
     """One finding for each parameter that a file holds twice, with different values."""
     if subject.fit is None:
         return
-    order = list(subject.state)
     for second, first in disagreeing_twins(subject.fit, subject.state):
-        last = max(first, second, key=order.index)
         yield Finding(
             "error",
             "aliases-disagree",
             second,
             f"It is one parameter with {first}, but {_difference(subject.state[second], subject.state[first])}.",
-            f"The original keeps the one that it loads last, {last}; every other command of nalu-export refuses the "
+            f"The original keeps the one that it loads last, {second}; every other command of nalu-export refuses the "
             f"file. What is said of this layer here is said of {first}.",
             "Remove the one that was not trained from the file, or write the trained one under both names.",
         )
@@ -89,6 +87,6 @@ def _difference(one: Tensor, other: Tensor) -> str:
         names = [str(value.dtype).removeprefix("torch.") for value in (one, other)]
         return f"one is {names[0]} and the other {names[1]}"
     place = first_of(differs)
-    finite = distance[distance.isfinite()]
+    finite = distance[differs & distance.isfinite()]
     far = f" by up to {float(finite.max()):.2g}" if finite.numel() else ""
     return f"{int(differs.sum())} of {one.numel()} values differ{far}, the first at {list(place)}"

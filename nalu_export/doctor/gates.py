@@ -18,8 +18,10 @@ GatedCell = NALUCell | ClampedNALUCell | SinhNALUCell
 
 # Below the roundoff of float32, what a gate learns is lost: |z| is 16.6 and more.
 DEAD = 2.0**-24
-_SIDES = ("the sum", "the product", "neither", "no side")
-_SUM, _PRODUCT, _NEITHER, _UNDECIDED = range(len(_SIDES))
+# A gate is on a side when it is on it for so many inputs.
+MOST = 0.9
+_SIDES = ("the sum", "the product", "neither", "one of both by input", "no side")
+_SUM, _PRODUCT, _NEITHER, _BY_INPUT, _UNDECIDED = range(len(_SIDES))
 
 
 @dataclass(frozen=True)
@@ -83,15 +85,21 @@ def _gates(layer: GatedCell, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _masks(g: Tensor, h: Tensor) -> Tensor:
-    """Which side each sample is on: ``(sides but the last, samples, gates)``."""
+    """Which of the first three sides each sample is on: ``(sides, samples, gates)``."""
     open_g, open_h, shut_g, shut_h = g >= 1 - NEAR, h >= 1 - NEAR, g <= NEAR, h <= NEAR
     return torch.stack([open_g & shut_h, open_h & shut_g, shut_g & shut_h])
 
 
 def _sides(g: Tensor, h: Tensor) -> list[int]:
-    """The side that each gate is on for more than half of the samples."""
+    """The side that each gate is on for nine samples in ten, or for most of them one or the other."""
     shares = _masks(g, h).double().mean(dim=1)
-    return [int(column.argmax()) if float(column.max()) > 0.5 else _UNDECIDED for column in shares.unbind(dim=1)]
+    return [_side(column) for column in shares.unbind(dim=1)]
+
+
+def _side(shares: Tensor) -> int:
+    if float(shares.max()) >= MOST:
+        return int(shares.argmax())
+    return _BY_INPUT if float(shares.sum()) >= MOST else _UNDECIDED
 
 
 def _finite_sides(g: Tensor, h: Tensor) -> list[int | None]:
@@ -109,7 +117,7 @@ def _findings(cell: Cell, layer: GatedCell, gates: Gates, settings: Settings) ->
     flipped = [
         unit
         for unit, (before, after) in enumerate(zip(gates.near, gates.far, strict=True))
-        if before in (_SUM, _PRODUCT) and before != after
+        if before in (_SUM, _PRODUCT, _BY_INPUT) and before != after
     ]
     dead = [unit for unit, is_dead in enumerate(gates.dead) if is_dead]
     total = len(gates.near)
@@ -157,8 +165,8 @@ def _undecided(cell: Cell, gates: Gates, units: list[int], settings: Settings) -
         "warning",
         "gate-undecided",
         cell.where,
-        f"{_some(units, len(gates.near))} {_verb(units, 'chooses', 'choose')} neither sum nor product on most inputs "
-        f"of {near} (σ is {low:.2g} to {high:.2g}). On {far} {_tally([gates.far[unit] for unit in units])}.",
+        f"{_some(units, len(gates.near))} {_verb(units, 'has', 'have')} not chosen sum or product on inputs of {near} "
+        f"(σ is {low:.2g} to {high:.2g}). On {far} {_tally([gates.far[unit] for unit in units])}.",
         "The output mixes sum and product, and in other shares outside the training range.",
         "Train longer, from another seed, or with a penalty on σ(1 − σ).",
     )
@@ -207,4 +215,5 @@ def _tally(sides: list[int]) -> str:
         return f"the gate chooses {counts[0][1]}"
     first, *others = counts
     start = f"{first[0]} {'chooses' if first[0] == 1 else 'choose'} {first[1]}"
-    return " and ".join([start, *(f"{number} {name}" for number, name in others)])
+    rest = [f"{number} {name}" for number, name in others]
+    return " and ".join(filter(None, [", ".join([start, *rest[:-1]]), *rest[-1:]]))

@@ -25,12 +25,13 @@ def find(subject: Subject) -> Iterator[Finding]:
         for cell in head.cells:
             pairs = _pairs(cell)
             names = [as_initialised(*(subject.state[key] for key in pair)) for pair in pairs]
-            if pairs and None not in names:
-                yield _finding(cell, pairs, [name for name in names if name is not None])
+            if pairs and all(names):
+                common = [name for name in names[0] if all(name in others for others in names)]
+                yield _finding(cell, pairs, common or [name for found in names for name in found])
 
 
-def as_initialised(W_hat: Tensor, M_hat: Tensor) -> str | None:
-    """Which public initialiser both matrices look drawn by, independently of each other; ``None`` where none does.
+def as_initialised(W_hat: Tensor, M_hat: Tensor) -> list[str]:
+    """Which public initialisers both matrices look drawn by, independently of each other.
 
     Training moves them together: where ``|Ŵ|`` is large M̂ gets the larger gradient, so that the two are correlated.
 
@@ -40,14 +41,14 @@ def as_initialised(W_hat: Tensor, M_hat: Tensor) -> str | None:
     """
     W, M = W_hat.detach().double(), M_hat.detach().double()
     if W.ndim != 2 or W.shape != M.shape or W.numel() < FEWEST or not bool((W + M).isfinite().all()):
-        return None
+        return []
     if _correlation(W.abs(), M) > _NORMAL:
-        return None
+        return []
     samples = (W.flatten(), M.flatten(), torch.cat([W, M]).flatten())
     uniform, normal = _initialisers(*W.shape)
     fits = [name for name, bound in uniform.items() if all(_is_uniform(values / bound) for values in samples)]
     fits += [name for name, spread in normal.items() if all(_is_normal(values / spread) for values in samples)]
-    return fits[0] if fits else None
+    return fits
 
 
 def _pairs(cell: Cell) -> list[tuple[str, str]]:
@@ -65,7 +66,7 @@ def _finding(cell: Cell, pairs: list[tuple[str, str]], names: list[str]) -> Find
         "warning",
         "initial-distribution",
         cell.where,
-        f"{keys} are distributed as {' and '.join(dict.fromkeys(names))} draws them.",
+        f"{keys} are distributed as {' or '.join(dict.fromkeys(names))} draws them.",
         "Either this layer was not trained, or it moved so little that its weights are still those of chance.",
         "Check that the file was saved after training and that its optimizer had these parameters.",
     )
@@ -103,8 +104,15 @@ def _is_uniform(values: Tensor) -> bool:
 
 def _is_normal(values: Tensor) -> bool:
     """Whether the values look drawn from the standard normal distribution."""
-    power = abs(float(values.square().mean()) - 1) <= _NORMAL * math.sqrt(2 / values.numel())
-    return power and _distance((1 + torch.erf(values / math.sqrt(2))) / 2) <= _KOLMOGOROV
+    power = float(values.square().mean())
+    tails = float(values.square().square().mean()) / power**2 if power else 0.0
+    if abs(power - 1) > _NORMAL * math.sqrt(2 / values.numel()):
+        return False
+    # Kolmogorov and Smirnov's test hardly tells it from a uniform distribution of the same variance.
+    return (
+        abs(tails - 3) <= _NORMAL * math.sqrt(24 / values.numel())
+        and _distance((1 + torch.erf(values / math.sqrt(2))) / 2) <= _KOLMOGOROV
+    )
 
 
 def _distance(shares: Tensor) -> float:

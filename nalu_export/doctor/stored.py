@@ -132,8 +132,8 @@ def _difference(stored: Tensor, formula: Tensor) -> str:
 
 
 def _start(subject: Subject, weight: Weight) -> str:
-    name = as_initialised(*(subject.state[key] for key in weight.raw))
-    return "" if name is None else f" The raw parameters are still distributed as {name} draws them."
+    names = as_initialised(*(subject.state[key] for key in weight.raw))
+    return f" The raw parameters are still distributed as {' or '.join(names)} draws them." if names else ""
 
 
 def _outside(subject: Subject, weight: Weight) -> Iterator[Finding]:

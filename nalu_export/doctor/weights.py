@@ -51,11 +51,11 @@ def _finding(cell: Cell, told: str, own: Change | None, whole: Change | None, se
     if own is not None:
         near, far = span(settings.inputs), span(settings.inputs, BEYOND)
         follows = (
-            f"With its weights at the nearest of these its output would change by {_percent(own.near)} on inputs of "
-            f"{near} and by {_percent(own.far)} on {far} (medians)"
+            f"With its weights at the nearest of these, its worst output would change by {_percent(own.near)} on "
+            f"inputs of {near} and by {_percent(own.far)} on {far} (medians over the inputs)"
         )
         if whole is not None:
-            follows += f"; with those of all layers the output of the head by {_percent(whole.near)} and "
+            follows += f"; with those of all layers, the worst output of the head by {_percent(whole.near)} and "
             follows += _percent(whole.far)
         follows += "."
     if own is not None and max(own) < HARMLESS:
@@ -73,4 +73,6 @@ def _finding(cell: Cell, told: str, own: Change | None, whole: Change | None, se
 
 def _percent(share: float) -> str:
     """With two digits, and not as a power of ten."""
+    if 0 < share < 1e-4:
+        return "less than 0.01 %"
     return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"

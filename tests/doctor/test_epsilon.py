@@ -1,0 +1,90 @@
+import pytest
+import torch
+
+from nalu_export import NALU
+from nalu_export.nn import ClampedNALUCell, SinhNALUCell
+from tests.doctor.cases import has, nalu, only
+
+CODES = ("eps-lost", "eps-subnormal", "eps-large")
+
+
+def cell(eps: float) -> torch.nn.Module:
+    return nalu([[1.0, 1.0]], [[50.0, 50.0]], eps=eps)
+
+
+def test_eps_that_is_zero_in_float16() -> None:
+    finding = only(NALU(2, 1), "eps-lost", compute="float16")
+    assert (finding.level, finding.where) == ("error", "layers.0")
+    assert finding.what == "eps is 1e-10, which is 0 in float16; the smallest number there is 6e-08."
+    assert finding.follows == (
+        "An input of 0 gives log(0) = −∞, and the product 0, ∞ or NaN, as its weight is positive, negative or 0."
+    )
+    assert finding.do == "Compute in float32, or train with a larger eps."
+
+
+def test_what_follows_is_true() -> None:
+    logarithm = torch.log(torch.zeros((), dtype=torch.float16) + torch.tensor(1e-10, dtype=torch.float16))
+    found = [float(torch.exp(logarithm * weight)) for weight in (1.0, -1.0, 0.0)]
+    assert str(found) == "[0.0, inf, nan]"
+
+
+def test_eps_with_few_digits_in_float16() -> None:
+    finding = only(cell(1e-6), "eps-subnormal", compute="float16")
+    assert (finding.level, finding.where) == ("warning", "(model)")
+    assert finding.what == "eps is 1e-06, which is 1.01e-06 in float16, below its smallest normal number 6.1e-05."
+    assert finding.follows == (
+        "It is held with few digits, and hardware that takes subnormal numbers for 0 gives log(0) = −∞ at an input "
+        "of 0."
+    )
+    assert finding.do == "Compute in float32, or train with a larger eps."
+
+
+@pytest.mark.parametrize(
+    ("eps", "compute", "code"),
+    [
+        (1e-10, "float32", None),
+        (1e-10, "float64", None),
+        (1e-30, "float32", None),
+        (2.9e-8, "float16", "eps-lost"),
+        (3e-8, "float16", "eps-subnormal"),
+        (6.1e-5, "float16", "eps-subnormal"),
+        (6.2e-5, "float16", None),
+    ],
+)
+def test_where_eps_is_lost(eps: float, compute: str, code: str | None) -> None:
+    assert [name for name in CODES[:2] if has(cell(eps), name, compute=compute)] == ([code] if code else [])
+
+
+def test_a_floor_keeps_the_logarithm_finite() -> None:
+    """a/m/g 3 adds eps to the larger of |x| and its floor."""
+    assert not has(ClampedNALUCell(2, 1, eps=1e-10), "eps-lost", compute="float16")
+    assert has(ClampedNALUCell(2, 1, eps=1e-10, floor=0.0), "eps-lost", compute="float16")
+
+
+def test_a_large_eps() -> None:
+    finding = only(cell(1e-5), "eps-large")
+    assert (finding.level, finding.where) == ("info", "(model)")
+    assert finding.what == "eps is 1e-05; inputs below 0.001 count as more than 1 % larger in the product."
+    assert finding.follows == (
+        "Products of small inputs are off by as much. It is part of the trained function, and exported as it is."
+    )
+    assert finding.do == "Scale inputs so that they are larger than that, or train with a smaller eps."
+
+
+def test_a_large_eps_for_these_inputs() -> None:
+    finding = only(cell(1e-6), "eps-large", inputs=(5e-5, 1.0))
+    assert finding.what == (
+        "eps is 1e-06; inputs below 0.0001 count as more than 1 % larger in the product. Inputs of the range that was "
+        "given are among them."
+    )
+
+
+@pytest.mark.parametrize(
+    ("eps", "inputs"), [(9e-6, (0.1, 1.0)), (1e-6, (1e-3, 1.0)), (1e-6, (-1.0, -1e-3)), (1e-6, (-1.0, 1.0))]
+)
+def test_an_eps_that_is_small_enough(eps: float, inputs: tuple[float, float]) -> None:
+    assert not has(cell(eps), "eps-large", inputs=inputs)
+
+
+def test_a_layer_without_eps() -> None:
+    assert not any(has(SinhNALUCell(2, 1), code, compute="float16") for code in CODES)

@@ -1,0 +1,141 @@
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from nalu_export import NALU, NACCell
+from nalu_export.doctor import initial
+from nalu_export.doctor.initial import as_initialised
+from tests.doctor.cases import has, only
+
+Initialise = Callable[[Tensor], Any]
+
+
+@cache
+def stable_bound(features: int) -> float:
+    """r of nac_w_optimal_r, here from its definition: Var[tanh(w)·σ(m)] = 2 / (fan_in + fan_out)."""
+    grid = torch.linspace(0.01, 5.0, 2000, dtype=torch.float64)
+    draws = torch.linspace(-1, 1, 1001, dtype=torch.float64) * grid[:, None]
+    variance = draws.tanh().square().mean(dim=1) * draws.sigmoid().square().mean(dim=1)
+    return float(grid[(variance - 2 / features).abs().argmin()])
+
+
+def stable(matrix: Tensor) -> Tensor:
+    r = stable_bound(sum(matrix.shape))
+    return matrix.uniform_(-r, r)
+
+
+INITIALISERS: dict[str, Initialise] = {
+    "kaiming_uniform": nn.init.kaiming_uniform_,
+    "kaiming_uniform(a=√5)": lambda matrix: nn.init.kaiming_uniform_(matrix, a=math.sqrt(5)),
+    "xavier_uniform": nn.init.xavier_uniform_,
+    "the uniform initialiser of stable-nalu": stable,
+    "kaiming_normal": nn.init.kaiming_normal_,
+    "xavier_normal": nn.init.xavier_normal_,
+}
+
+
+def drawn(name: str, rows: int, columns: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    one, other = (torch.empty(rows, columns) for _ in range(2))
+    INITIALISERS[name](one)
+    INITIALISERS[name](other)
+    return one.to(dtype), other.to(dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(8, 40), (40, 8), (64, 96)])
+@pytest.mark.parametrize("name", INITIALISERS)
+def test_initial_matrices(name: str, shape: tuple[int, int], dtype: torch.dtype) -> None:
+    """Nine in ten are told, by the name of what drew them."""
+    found = [as_initialised(*drawn(name, *shape, dtype)) for _ in range(10)]
+    assert sum(name in names for names in found) >= 7
+
+
+def trained(change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> list[str]:
+    return as_initialised(*change(*drawn("kaiming_uniform", 16, 24)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda W, M: (1.3 * W, M),
+        lambda W, M: (W, 0.7 * M),
+        lambda W, M: (W, M + 0.2),
+        lambda W, M: (W, torch.randn_like(M) * M.std()),
+        lambda W, M: (W, W.abs().sort(dim=1).values),
+        lambda W, M: (torch.zeros_like(W), M),
+        lambda W, M: (W, torch.ones_like(M)),
+        lambda W, M: (W, M.clone().fill_diagonal_(float("nan"))),
+        lambda W, M: (W, M.clone().fill_diagonal_(float("inf"))),
+        lambda W, M: (W, nn.init.kaiming_normal_(M)),
+    ],
+)
+def test_other_matrices(change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> None:
+    for _ in range(10):
+        assert trained(change) == []
+
+
+def test_matrices_that_move_together() -> None:
+    """Each alone is as initialised: M̂ is large where |Ŵ| is."""
+    W, M = drawn("xavier_uniform", 16, 24)
+    together = torch.empty_like(M).flatten()
+    together[W.abs().flatten().argsort()] = M.flatten().sort().values
+    assert "xavier_uniform" in as_initialised(W, M)
+    assert as_initialised(W, together.reshape(M.shape)) == []
+
+
+def test_the_smallest_matrices() -> None:
+    assert any(as_initialised(*drawn("kaiming_uniform", 8, 8)) for _ in range(5))
+    assert not any(as_initialised(*drawn("kaiming_uniform", 7, 9)) for _ in range(50))
+
+
+def test_kolmogorov_and_smirnov() -> None:
+    """Of 1, 2, 3 and 4 fifths the distance is 1/5; the scale of the sample is that of Stephens."""
+    shares = torch.tensor([0.4, 0.2, 0.8, 0.6], dtype=torch.float64)
+    assert initial._distance(shares) == pytest.approx(0.2 * (2 + 0.12 + 0.055))
+
+
+def test_a_layer_that_was_not_trained() -> None:
+    finding = only(NALU(8, 8), "initial-distribution")
+    assert (finding.level, finding.where) == ("warning", "layers.0")
+    assert finding.what == "layers.0.W_hat, layers.0.M_hat are distributed as kaiming_uniform draws them."
+    assert finding.follows == (
+        "Either this layer was not trained, or it moved so little that its weights are still those of chance."
+    )
+    assert finding.do == "Check that the file was saved after training and that its optimizer had these parameters."
+
+
+def test_all_weights_of_a_layer_must_be_as_initialised() -> None:
+    model = NALU(8, 8, tied=False)
+    keys = "layers.0.W_hat, layers.0.M_hat, layers.0.W_hat_mul, layers.0.M_hat_mul"
+    assert only(model, "initial-distribution").what.startswith(f"{keys} are distributed as kaiming_uniform draws")
+    with torch.no_grad():
+        model.get_parameter("layers.0.M_hat_mul").add_(1.0)
+    assert not has(model, "initial-distribution")
+
+
+def test_a_layer_that_was_trained() -> None:
+    """A thousand steps towards sums of two inputs each."""
+    cell, pairs = NACCell(8, 8), torch.arange(8)
+    optimizer = torch.optim.Adam(cell.parameters(), lr=1e-2)
+    assert has(cell, "initial-distribution")
+    for _ in range(1000):
+        x = torch.rand(64, 8) * 0.9 + 0.1
+        loss = (cell(x) - x - x[:, (pairs + 1) % 8]).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert not has(cell, "initial-distribution")
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 12), st.floats(0, 1e30))
+def test_any_matrices(seed: int, rows: int, columns: int, scale: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    one, other = (scale * torch.randn(rows, columns, generator=generator) for _ in range(2))
+    assert set(as_initialised(one, other)) <= INITIALISERS.keys()

@@ -1,0 +1,133 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from nalu_export import NAC
+from nalu_export.doctor import diagnose
+from nalu_export.nn.functional import effective_weight
+from tests.doctor.cases import HEALTHY, LINEAR, codes, faux, has, only, written
+
+W_HAT = torch.tensor([[0.5, -0.25], [2.0, 0.0]])
+M_HAT = torch.tensor([[0.0, 1.0], [-3.0, 0.5]])
+SUM = torch.tensor([[1.0, 1.0], [0.0, -1.0]])
+
+
+def test_raw_parameters_beside_another_weight(tmp_path: Path) -> None:
+    found = diagnose(written(faux(SUM, W_HAT, M_HAT), tmp_path))
+    assert codes(found) == [("error", "faux-weights", "model.0.W")]
+    (finding,) = found.findings
+    assert finding.what == (
+        "W is stored and is what computes; tanh(W_hat)·σ(M_hat) is another matrix, off by up to 1.2 "
+        "(1 is stored at [0, 1], the raw parameters give -0.179)."
+    )
+    assert finding.follows == (
+        "A faux NAC: W_hat and M_hat are read by nothing and cannot have trained; whoever computes W from them gets "
+        "other numbers."
+    )
+    assert finding.do == LINEAR
+    assert found.failed
+
+
+def test_the_largest_difference_is_where_it_is(tmp_path: Path) -> None:
+    formula = effective_weight(W_HAT.double(), M_HAT.double())
+    distance = (SUM - formula).abs()
+    assert distance.argmax() == 1
+    assert float(distance.max()) == pytest.approx(1.1791, abs=1e-4)
+
+
+def test_raw_parameters_that_are_as_initialised_are_said_to_be(tmp_path: Path) -> None:
+    state = faux(torch.eye(8), nn.init.xavier_uniform_(torch.empty(8, 8)), nn.init.xavier_uniform_(torch.empty(8, 8)))
+    end = " The raw parameters are still distributed as xavier_uniform draws them."
+    assert only(written(state, tmp_path), "faux-weights").what.endswith(end)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_a_weight_that_the_raw_parameters_give(dtype: torch.dtype, tmp_path: Path) -> None:
+    """However it was rounded; the least that is more is another matrix."""
+    raw = W_HAT.to(dtype), M_HAT.to(dtype)
+    state = faux(effective_weight(*raw), *raw)
+    finding = only(written(state, tmp_path), "faux-in-sync")
+    assert finding.level == "warning"
+    assert finding.what == "W is stored and is what computes; it is tanh(W_hat)·σ(M_hat), to rounding."
+    assert finding.follows == (
+        "A faux NAC, saved before its first step of training, or with W computed once more after it; training on moves "
+        "W alone."
+    )
+    assert finding.do == LINEAR
+    state["model.0.W"] = state["model.0.W"] + 20 * torch.finfo(dtype).eps
+    assert only(written(state, tmp_path), "faux-weights").level == "error"
+
+
+def test_strict_makes_every_faux_nac_an_error(tmp_path: Path) -> None:
+    path = written(faux(effective_weight(W_HAT, M_HAT), W_HAT, M_HAT), tmp_path)
+    assert only(path, "faux-in-sync", strict=True).level == "error"
+    path = written({"model.0.W": SUM}, tmp_path)
+    assert only(path, "stored-weight", strict=True).level == "error"
+    assert not diagnose(HEALTHY, strict=True).findings
+
+
+def test_raw_parameters_that_are_no_numbers(tmp_path: Path) -> None:
+    nothing = torch.full((2, 2), float("nan"))
+    text = "W is stored and is what computes; tanh(W_hat)·σ(M_hat) is another matrix, and no value of both is finite."
+    assert only(written(faux(SUM, nothing, nothing), tmp_path), "faux-weights").what == text
+    nothing[0, 0] = 0.0
+    text = "off by up to 1 (1 is stored at [0, 0], the raw parameters give 0)."
+    assert only(written(faux(SUM, nothing, nothing), tmp_path), "faux-weights").what.endswith(text)
+
+
+def test_each_weight_has_the_raw_parameters_beside_it(tmp_path: Path) -> None:
+    """The weight of the product in kevinzakka's first NALU has none, that of the sum has."""
+    state = {"G": torch.eye(2), "W": SUM} | faux(SUM, W_HAT, M_HAT, "nac.")
+    found = codes(diagnose(written(state, tmp_path), layout="kevinzakka:fauxNALU-untied"))
+    assert ("error", "faux-weights", "nac.W") in found
+    assert ("warning", "stored-weight", "(model)") in found
+    text = "W is stored, not computed as tanh(W_hat)·σ(M_hat), and no raw parameters are in the file."
+    assert only(tmp_path / "model.pt", "stored-weight", layout="kevinzakka:fauxNALU-untied").what == text
+
+
+def test_a_weight_without_raw_parameters(tmp_path: Path) -> None:
+    state = {"model.0.G": 50 * torch.ones(2, 2), "model.0.W": SUM, "model.0.nac.W": SUM}
+    finding = only(written(state, tmp_path), "stored-weight")
+    assert (finding.level, finding.where) == ("warning", "model.0")
+    assert finding.what == (
+        "model.0.nac.W and model.0.W are stored, not computed as tanh(W_hat)·σ(M_hat), and no raw parameters are in "
+        "the file."
+    )
+    assert finding.follows == (
+        "A faux NAC: what was trained is a linear weight, which nothing pulls towards −1, 0 and 1."
+    )
+    assert finding.do == LINEAR
+
+
+def test_weights_that_no_nac_has(tmp_path: Path) -> None:
+    finding = only(written({"model.0.W": torch.tensor([[1.5, -2.25], [1.0, 0.0]])}, tmp_path), "weight-outside")
+    assert (finding.level, finding.where) == ("warning", "model.0.W")
+    assert finding.what == "2 of 4 stored weights are outside −1..1; the largest is -2.25 at [0, 1]."
+    assert finding.follows == "tanh(W_hat)·σ(M_hat) cannot give them: nothing held this weight where a NAC holds it."
+    assert finding.do == "Train with W computed in forward, which keeps it within −1..1."
+
+
+def test_weights_a_little_outside(tmp_path: Path) -> None:
+    """A linear layer ends on both sides of 1."""
+    finding = only(written({"model.0.W": torch.tensor([[1.000001, 0.999999]])}, tmp_path), "weight-outside")
+    assert finding.level == "info"
+    assert finding.what == "1 of 2 stored weights are outside −1..1; the largest is 1.000001 at [0, 0]."
+    assert finding.follows == "None is farther than 0.01 outside: −1 and 1 but for what training left."
+    assert finding.do == "Nothing to do."
+
+
+@pytest.mark.parametrize("value", [1.0, -1.0, 0.5, float("nan"), float("inf")])
+def test_weights_that_are_not_outside(value: float, tmp_path: Path) -> None:
+    assert not has(written({"model.0.W": torch.tensor([[value, 0.0]])}, tmp_path), "weight-outside")
+
+
+def test_a_computed_weight_is_none_of_this() -> None:
+    assert diagnose(HEALTHY).findings == ()
+
+
+def test_our_own_stored_weight_is() -> None:
+    model = NAC(2, 1, stored=True)
+    text = "layers.0.W is stored, not computed as tanh(W_hat)·σ(M_hat), and no raw parameters are in the file."
+    assert only(model, "stored-weight").what == text
