@@ -133,9 +133,8 @@ def read_inputs(path: str | os.PathLike[str]) -> dict[str, NDArray[np.generic]]:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except Exception as error:
-        # zipfile and numpy's reader of headers, which parses Python, raise more kinds of errors than they document.
-        reason = first_line(error).partition(": <")[0]  # an object of the parser, at another address each time
-        raise InputError(f"{path}: not a readable .npz or .npy file: {reason}; {SAVE_ARRAYS}") from error
+        # zipfile raises more kinds of errors than it documents.
+        raise InputError(f"{path}: not a readable .npz or .npy file: {first_line(error)}; {SAVE_ARRAYS}") from error
     if not arrays:
         raise InputError(f"{path}: holds no array; {SAVE_ARRAYS}")
     return arrays
@@ -157,6 +156,8 @@ def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         # The others are unpacked by zipfile without a limit, and numpy does not write them.
         raise ValueError(f"its member {entry.filename[:60]} is compressed in a way that numpy does not write")
+    if entry.flag_bits & 1:
+        raise ValueError(f"its member {entry.filename[:60]} is encrypted")
     with archive.open(entry) as member:
         return member.read(entry.file_size)
 
@@ -166,12 +167,7 @@ def _array(content: bytes, name: str = "it") -> NDArray[np.generic]:
     file = io.BytesIO(content)
     if not content.startswith(np.lib.format.MAGIC_PREFIX):
         raise ValueError(f"{name} is not an array")
-    read = _HEADERS.get(np.lib.format.read_magic(file))
-    if read is None:
-        raise ValueError(f"{name} is in a version of the format that numpy writes for odd records only")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that Python 2 wrote it
-        shape, columns_first, dtype = read(file)
+    shape, columns_first, dtype = _header(file, name)
     if dtype.hasobject:
         raise ValueError("Object arrays cannot be loaded: they are pickled, and unpickling runs code")
     expected, found = math.prod(shape) * dtype.itemsize, len(content) - file.tell()
@@ -183,13 +179,25 @@ def _array(content: bytes, name: str = "it") -> NDArray[np.generic]:
     return np.frombuffer(content, dtype, offset=file.tell()).reshape(shape, order=order)
 
 
+def _header(file: io.BytesIO, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns stand together, and type."""
+    try:
+        read = _HEADERS[np.lib.format.read_magic(file)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that Python 2 wrote it
+            return read(file)
+    except Exception as error:
+        # numpy parses it as Python, and what Python's parser raises varies with its version.
+        raise ValueError(f"{name} has a damaged header") from error
+
+
 def _shown(value: Any) -> str:
     """A number or shape from a file, which may have any number of digits."""
     try:
         text = str(value)
     except ValueError:  # Python prints no more than 4300
-        return "too much"
-    return text if len(text) <= MAX_TEXT else "too much"
+        return "…"
+    return text if len(text) <= MAX_TEXT else "…"
 
 
 def fitting(model: nn.Module, name: str, x: NDArray[np.generic]) -> NDArray[np.float32]:

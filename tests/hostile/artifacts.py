@@ -1,0 +1,306 @@
+"""Malformed and hostile exported files: ONNX and TorchScript."""
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from nalu_export import NAC, export
+from tests.checkpoints import files
+from tests.hostile.case import CHECK, INSPECT, Case, Table
+
+
+@functools.cache
+def exported(kind: str, *, live: bool = False) -> bytes:
+    """A good export of a NAC, 2 → 1."""
+    torch.manual_seed(0)
+    weights = "live" if live else "folded"
+    with TemporaryDirectory() as folder:
+        return export(NAC(2, 1), Path(folder) / "x", format=kind, weights=weights, check=False).data
+
+
+def edited(edit: Callable[[onnx.ModelProto], object], *, live: bool = False) -> bytes:
+    """The ONNX file after a change."""
+    proto = onnx.load_from_string(exported("onnx", live=live))
+    edit(proto)
+    return proto.SerializeToString()  # type: ignore[no-any-return]
+
+
+def external(tensor: TensorProto, location: str) -> None:
+    """Make a tensor one whose bytes are in another file."""
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    del tensor.external_data[:]
+    for key, value in (("location", location), ("offset", "0"), ("length", "8")):
+        tensor.external_data.add(key=key, value=value)
+
+
+def outside(location: str) -> Callable[[], bytes]:
+    """The ONNX file with its weight in another file."""
+    return lambda: edited(lambda proto: external(proto.graph.initializer[0], location))
+
+
+def _in_attribute(proto: onnx.ModelProto) -> None:
+    tensor = numpy_helper.from_array(np.zeros(2, np.float32), "hidden")
+    external(tensor, "../secret")
+    proto.graph.node.append(helper.make_node("Constant", [], ["hidden"], value=tensor))
+
+
+def _in_branch(proto: onnx.ModelProto) -> None:
+    tensor = numpy_helper.from_array(np.zeros(2, np.float32), "deep")
+    external(tensor, "../secret")
+    branch = helper.make_graph([], "branch", [], [helper.make_tensor_value_info("deep", 1, [2])], [tensor])
+    proto.graph.node.append(helper.make_node("If", ["no"], ["deep"], then_branch=branch, else_branch=branch))
+
+
+def _in_function(proto: onnx.ModelProto) -> None:
+    tensor = numpy_helper.from_array(np.zeros(2, np.float32), "called")
+    external(tensor, "../secret")
+    node = helper.make_node("Constant", [], ["called"], value=tensor)
+    proto.functions.append(helper.make_function("d", "f", [], ["called"], [node], [helper.make_opsetid("", 20)]))
+
+
+def _in_sparse(proto: onnx.ModelProto) -> None:
+    values = numpy_helper.from_array(np.ones(1, np.float32), "thin")
+    external(values, "../secret")
+    indices = numpy_helper.from_array(np.zeros(1, np.int64), "where")
+    proto.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [2]))
+
+
+def said(key: str, value: str, *, live: bool = False) -> Callable[[], bytes]:
+    """The ONNX file with one of its texts about itself changed."""
+
+    def edit(proto: onnx.ModelProto) -> None:
+        for entry in proto.metadata_props:
+            if entry.key == f"nalu_export.{key}":
+                entry.value = value
+
+    return lambda: edited(edit, live=live)
+
+
+def resized(dims: list[int]) -> Callable[[], bytes]:
+    """The ONNX file with a weight that says to have another shape."""
+
+    def edit(proto: onnx.ModelProto) -> None:
+        proto.graph.initializer[0].dims[:] = dims
+
+    return lambda: edited(edit)
+
+
+def script(changes: Mapping[str, bytes | None]) -> bytes:
+    """The TorchScript file with members replaced or removed."""
+    members = files.members_of(exported("torchscript"))
+    for name, content in changes.items():
+        (full,) = [found for found in members if found.endswith(name)]
+        members[full] = content or b""
+        if content is None:
+            del members[full]
+    return files.zip_bytes(members)
+
+
+def a_bit_flipped() -> bytes:
+    """The TorchScript file with one bit of its weight flipped."""
+    data = bytearray(exported("torchscript"))
+    content = next(
+        value for name, value in files.members_of(bytes(data)).items() if "/constants/0" in name or "/data/0" in name
+    )
+    data[data.index(content)] ^= 1
+    return bytes(data)
+
+
+def script_bomb() -> bytes:
+    """A TorchScript file with a compressed member that unpacks to a thousand times its size."""
+    members = files.members_of(exported("torchscript"))
+    return files.zip_bytes(members | {"archive/code/x.py": bytes(100_000_000)}, compression=8)
+
+
+ARTIFACTS: Table = {
+    "nothing": Case(lambda: b"", "is not an exported file; expected onnx or torchscript", CHECK, "artifact"),
+    "text for an artifact": Case(
+        lambda: b"ir_version: 8\n", "is not an exported file; expected onnx or torchscript", CHECK, "artifact"
+    ),
+    "ONNX, cut": Case(
+        lambda: exported("onnx")[:-1], "is not an exported file; expected onnx or torchscript", CHECK, "artifact"
+    ),
+    "ONNX, cut in the middle": Case(
+        lambda: exported("onnx")[:200], "is not an exported file; expected onnx or torchscript", CHECK, "artifact"
+    ),
+    "ONNX, no output": Case(
+        lambda: edited(lambda proto: proto.graph.output.pop()),
+        "is not an exported file; expected onnx or torchscript",
+        CHECK,
+        "artifact",
+    ),
+    "ONNX, a weight above its folder": Case(
+        outside("../secret"),
+        "keeps layers.0.W in another file; only self-contained files are read",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "ONNX, a weight at an absolute path": Case(
+        outside("/etc/passwd"),
+        "keeps layers.0.W in another file; only self-contained files are read",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "ONNX, a weight in its folder": Case(
+        outside("good.pt"),
+        "keeps layers.0.W in another file; only self-contained files are read",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "ONNX, a weight in nothing": Case(
+        outside(""),
+        "keeps layers.0.W in another file; only self-contained files are read",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "ONNX, a constant elsewhere": Case(
+        lambda: edited(_in_attribute),
+        "keeps hidden in another file; only self-contained files are read",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "ONNX, a branch elsewhere": Case(
+        lambda: edited(_in_branch),
+        "keeps deep in another file; only self-contained files are read",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "ONNX, a function elsewhere": Case(
+        lambda: edited(_in_function),
+        "keeps called in another file; only self-contained files are read",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "ONNX, a sparse weight elsewhere": Case(
+        lambda: edited(_in_sparse),
+        "keeps thin in another file; only self-contained files are read",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "ONNX, layers that are no JSON": Case(
+        said("layers", "["), "its metadata nalu_export.layers is not JSON", (*CHECK, *INSPECT), "artifact"
+    ),
+    "ONNX, layers of another kind": Case(
+        said("layers", '{"a": 1}'),
+        "its metadata nalu_export.layers is not what an export writes",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "ONNX, nested layers": Case(
+        said("layers", "[" * 100_000), "its metadata nalu_export.layers is not JSON", (*CHECK, *INSPECT), "artifact"
+    ),
+    "ONNX, an unknown layer": Case(
+        said("layers", '[{"path": "layers.0", "type": "os.system"}]'),
+        "its model description names the layer 'os.system', which is not known here; give "
+        "--model package.module:factory to build the model",
+        INSPECT,
+        "artifact",
+    ),
+    "ONNX, a layer that is not there": Case(
+        said("layers", '[{"path": "\\u001b[2J", "type": "NACCell", "in_features": 2, "out_features": 1}]'),
+        "the file has no tensors of its layer '\\x1b[2J'",
+        INSPECT,
+        "artifact",
+    ),
+    "ONNX, a layer of another size": Case(
+        said("layers", '[{"path": "layers.0", "type": "NACCell", "in_features": 1000000000, "out_features": 1000}]'),
+        "the tensors of its layer 'layers.0' do not fit it: W has shape (1, 2), not (1000, 1000000000)",
+        INSPECT,
+        "artifact",
+    ),
+    "ONNX, a layer that is not arithmetic": Case(
+        said("layers", '[{"path": "layers.0", "type": "Linear", "in_features": 2, "out_features": 1}]'),
+        "its layer 'layers.0' is a Linear, which is not arithmetic",
+        INSPECT,
+        "artifact",
+    ),
+    "ONNX, another type": Case(
+        said("compute", "float7"), "its metadata says compute 'float7'; expected float32 or float64", CHECK, "artifact"
+    ),
+    "ONNX, inputs of another kind": Case(
+        said("inputs", '[{"name": "x"}]'),
+        "its metadata nalu_export.inputs is not what an export writes",
+        CHECK,
+        "artifact",
+    ),
+    "ONNX, a huge input": Case(
+        said("inputs", '[{"name": "input", "dtype": "float32", "shape": ["batch", 1, 1000000, 1000000]}]'),
+        "its metadata says inputs of 1×1000000×1000000, which the model does not take",
+        CHECK,
+        "artifact",
+    ),
+    "ONNX, a weight of another shape": Case(resized([1, 3]), "holds a damaged tensor layers.0.W", INSPECT, "artifact"),
+    "ONNX, a weight of a huge shape": Case(
+        resized([2**40, 2**40]), "holds a damaged tensor layers.0.W", INSPECT, "artifact"
+    ),
+    "ONNX, a weight of a negative shape": Case(
+        resized([-1, 2]), "holds a damaged tensor layers.0.W", INSPECT, "artifact"
+    ),
+    "ONNX of another tool": Case(
+        lambda: edited(lambda proto: proto.ClearField("metadata_props")),
+        "is onnx, but not exported by nalu_export: no metadata in it",
+        INSPECT,
+        "artifact",
+    ),
+    "TorchScript, cut": Case(
+        lambda: exported("torchscript")[:-30],
+        "is not an exported file; expected onnx or torchscript",
+        CHECK,
+        "artifact",
+    ),
+    "TorchScript, no code": Case(
+        lambda: files.zip_bytes(
+            {
+                name: content
+                for name, content in files.members_of(exported("torchscript")).items()
+                if "/code/" not in name
+            }
+        ),
+        "is not an exported file; expected onnx or torchscript",
+        CHECK,
+        "artifact",
+    ),
+    "TorchScript, a bit of a weight": Case(
+        a_bit_flipped,
+        "is damaged: 'archive/data/0' cannot be read, or not with its checksum; export it again",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "TorchScript, a bomb": Case(
+        script_bomb,
+        "is a TorchScript archive of 99,896 bytes that unpacks to 100,001,873; export it again",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "TorchScript, a member packed by bzip2": Case(
+        lambda: files.zip_bytes(files.members_of(exported("torchscript")), compression=12),
+        "compresses 'archive/extra/nalu_export.json' in a way that torch does not; export it again",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "TorchScript, metadata no JSON": Case(
+        lambda: script({"extra/nalu_export.json": b"{"}),
+        "its extra file nalu_export.json is damaged",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "TorchScript, metadata a list": Case(
+        lambda: script({"extra/nalu_export.json": b"[]"}),
+        "its extra file nalu_export.json is not a JSON object",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "TorchScript, metadata nested": Case(
+        lambda: script({"extra/nalu_export.json": b"[" * 100_000}),
+        "its extra file nalu_export.json is damaged",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+}

@@ -1,0 +1,165 @@
+"""Files in our own format whose description of the model is malformed or hostile."""
+
+from typing import Any
+
+import torch
+
+from tests.checkpoints import files
+from tests.hostile.case import EXPORT, Case, Table
+
+
+def native(description: Any, state: Any = None, **changes: Any) -> bytes:
+    """A file of our own format with this description."""
+    return files.torch_bytes(files.native(description, state) | changes)
+
+
+def args(kind: str, **arguments: Any) -> bytes:
+    """The same with one layer."""
+    return native({"type": kind, "args": arguments}, {"weight": torch.zeros(2, 2)})
+
+
+def sequential(**children: Any) -> bytes:
+    """The same with some layers in a row."""
+    return native({"type": "Sequential", "children": children}, {"0.weight": torch.zeros(2, 2)})
+
+
+DESCRIPTIONS: Table = {
+    "another version": Case(
+        lambda: native(None, version=2), "is in version 2 of the nalu_export format; this release reads 1"
+    ),
+    "a version of text": Case(
+        lambda: native(None, version="1; import os"),
+        "is in version '1; import os' of the nalu_export format; this release reads 1",
+    ),
+    "no description": Case(
+        lambda: native(None), "does not describe its model; give --model package.module:factory to build it"
+    ),
+    "a description of text": Case(
+        lambda: native("NAC(2, 1)"), "its model description has 'NAC(2, 1)' where a layer should be"
+    ),
+    "an unknown layer": Case(
+        lambda: args("os.system", command="touch executed"),
+        "its model description names the layer 'os.system', which is not known here; give "
+        "--model package.module:factory to build the model",
+    ),
+    "a layer that breaks out": Case(
+        lambda: args('NAC"); import os; os.system("x")  #'),
+        'its model description names the layer \'NAC"); import os; os.system("x")  #\', which is '
+        "not known here; give --model package.module:factory to build the model",
+    ),
+    "a layer of Python's": Case(
+        lambda: args("__class__"),
+        "its model description names the layer '__class__', which is not known here; give "
+        "--model package.module:factory to build the model",
+    ),
+    "an argument that there is none of": Case(
+        lambda: args("NAC", dims=[2, 1], __class__=1),
+        "its model description: NAC: NAC.__init__() got an unexpected keyword argument '__class__'",
+    ),
+    "a device": Case(
+        lambda: args("Linear", in_features=2, out_features=2, device="cpu"),
+        "its model description gives Linear the argument 'device', which no file may set",
+    ),
+    "a dtype": Case(
+        lambda: args("Linear", in_features=2, out_features=2, dtype="float16"),
+        "its model description gives Linear the argument 'dtype', which no file may set",
+    ),
+    "a tensor for an argument": Case(
+        lambda: args("Linear", in_features=torch.zeros(1), out_features=2),
+        "its model description gives Linear the argument a value of type Tensor",
+    ),
+    "arguments in a list": Case(
+        lambda: native({"type": "NAC", "args": [2, 1]}),
+        "its model description gives NAC a value of type list for arguments",
+    ),
+    "a layer of 2**31 inputs": Case(
+        lambda: args("Linear", in_features=2**31, out_features=2),
+        "its model description gives Linear the argument 2147483648",
+    ),
+    "a layer of a quintillion weights": Case(
+        lambda: args("Linear", in_features=10**9, out_features=10**9, bias=False),
+        "has 'weight' of shape (2, 2); the model expects (1000000000, 1000000000)",
+    ),
+    "a layer of 2**62 weights": Case(
+        lambda: args("Linear", in_features=2**31 - 1, out_features=2**31 - 1),
+        "its model description: Linear: Storage size calculation overflowed with sizes=[2147483647, 2147483647]",
+    ),
+    "negative sizes": Case(
+        lambda: args("NAC", dims=[-2, 1]),
+        "its model description: NAC: dims[0] is -2; it must be an integer of at least 1",
+    ),
+    "sizes of text": Case(
+        lambda: args("NAC", dims=["2", "1"]),
+        "its model description: NAC: dims[0] is '2'; it must be an integer of at least 1",
+    ),
+    "an eps of text": Case(
+        lambda: args("NALU", dims=[2, 1], eps="1e-10"),
+        "its model description: NALU: eps is '1e-10'; it must be a number from 1e-30 to 1",
+    ),
+    "an eps of NaN": Case(
+        lambda: args("NALU", dims=[2, 1], eps=float("nan")),
+        "its model description: NALU: eps is nan; it must be a number from 1e-30 to 1",
+    ),
+    "an unknown initialiser": Case(
+        lambda: args("NAC", dims=[2, 1], init="__import__"),
+        "its model description: NAC: init is '__import__'; allowed: 'kaiming_uniform', "
+        "'kaiming_normal', 'xavier_uniform'",
+    ),
+    "a stack of 20,001 sizes": Case(
+        lambda: args("NAC", dims=[1] * 20_001), "its model description is deeper than 64 or larger than 20000 entries"
+    ),
+    "layers in layers": Case(
+        lambda: native(files.nested_sequential(100)),
+        "its model description is deeper than 64 or larger than 20000 entries",
+    ),
+    "a name with a dot": Case(
+        lambda: sequential(**{"a.b": files.linear()}),
+        "its model description: Sequential: 'module name can\\'t contain \".\", got: a.b'",
+    ),
+    "the name of a method": Case(
+        lambda: sequential(forward=files.linear()),
+        "its model description: Sequential: \"attribute 'forward' already exists\"",
+    ),
+    "the name of an attribute": Case(
+        lambda: sequential(training=files.linear()),
+        "its model description: Sequential: \"attribute 'training' already exists\"",
+    ),
+    "the name of the class": Case(
+        lambda: sequential(__class__=files.linear()),
+        "its model description: Sequential: \"attribute '__class__' already exists\"",
+    ),
+    "an empty name": Case(
+        lambda: sequential(**{"": files.linear()}),
+        "its model description: Sequential: 'module name can\\'t be empty string \"\"'",
+    ),
+    "a name that is a number": Case(
+        lambda: native({"type": "Sequential", "children": {3: files.linear()}}),
+        "its model description gives Sequential the argument 3, which no file may set",
+    ),
+    "children in a list": Case(
+        lambda: native({"type": "Sequential", "children": [files.linear()]}),
+        "its model description has a Sequential without children",
+    ),
+    "no weights": Case(
+        lambda: native({"type": "NAC", "args": {"dims": [2, 1]}}),
+        "lacks 'layers.0.M_hat', 'layers.0.W_hat'; are the weights from this model?",
+    ),
+    "weights of another model": Case(
+        lambda: native({"type": "NAC", "args": {"dims": [2, 1]}}, {"layers.0.W": torch.zeros(1, 2)}),
+        "lacks 'layers.0.M_hat', 'layers.0.W_hat' and has 'layers.0.W' that the model has not; "
+        "are the weights from this model?",
+    ),
+    "weights of another shape": Case(
+        lambda: native(
+            {"type": "NACCell", "args": {"in_features": 2, "out_features": 1}},
+            {"W_hat": torch.zeros(2, 1), "M_hat": torch.zeros(2, 1)},
+        ),
+        "has 'W_hat' of shape (2, 1); the model expects (1, 2)",
+    ),
+    "no arithmetic layer": Case(
+        lambda: native(files.linear(), {"weight": torch.zeros(2, 2)}),
+        "Linear holds no layer of nalu_export.nn; arithmetic written by hand would go through "
+        "the general exporter, which deletes eps",
+        EXPORT,
+    ),
+}
