@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,6 +86,7 @@ def metadatas_example() -> dict[str, Any]:
         "tool": "nalu_export 1",
         "torch": "2",
         "source_sha256": "00",
+        "source_layout": "kevinzakka:NAC",
         "weights": "live",
         "compute": "float32",
         "layers": [{"path": "", "type": "NACCell"}],
@@ -96,7 +98,11 @@ def metadatas_example() -> dict[str, Any]:
 
 def test_what_an_export_writes_is_what_is_known(tmp_path: Path) -> None:
     made = export(NALU(2, 3, 1), tmp_path / "m.onnx", check=False)
+    assert set(made.metadata) == set(KEYS) - {"source_layout"}
+    torch.save({f"model.0.{name}": torch.ones(2, 3) for name in ("W_hat", "M_hat")}, tmp_path / "model.pt")
+    made = export(tmp_path / "model.pt", check=False)
     assert set(made.metadata) == set(KEYS)
+    assert made.metadata["source_layout"] == "kevinzakka:NAC"
 
 
 def test_other_keys_are_left_out() -> None:
