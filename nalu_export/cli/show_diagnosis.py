@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # it imports torch
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 _INDENT = 11
+# A terminal narrower than that wraps by itself, rather than giving a letter to each line.
+_NARROWEST = 20
 
 
 def show_diagnosis(out: Console, diagnosis: Diagnosis) -> None:
@@ -23,7 +25,7 @@ def show_diagnosis(out: Console, diagnosis: Diagnosis) -> None:
 
     for note in diagnosis.notes:
         say(out, f"note: {note}", style="dim")
-    said: set[tuple[str, str]] = set()
+    said: set[tuple[str, str, str]] = set()
     for finding in diagnosis.findings:
         _show(out, finding, said)
     graver = {level: number for level, number in diagnosis.counts.items() if level != "info"}
@@ -36,24 +38,23 @@ def show_diagnosis(out: Console, diagnosis: Diagnosis) -> None:
         say(out, ("nothing wrong found", "bold green"), f"; {remarks}" if remarks else "")
 
 
-def _show(out: Console, finding: Finding, said: set[tuple[str, str]]) -> None:
+def _show(out: Console, finding: Finding, said: set[tuple[str, str, str]]) -> None:
     """A finding; what follows and what to do is said once for each kind."""
     out.print()
     say(out, (f"{finding.level}[{finding.code}]", _STYLES[finding.level]), " at ", (finding.where, "bold"))
     _part(out, "", finding.what)
     for label, text in (("follows:", finding.follows), ("do:", finding.do)):
-        if (finding.code, text) not in said:
+        if (finding.code, label, text) not in said:
             _part(out, label, text)
-            said.add((finding.code, text))
+            said.add((finding.code, label, text))
 
 
 def _part(out: Console, label: str, text: str) -> None:
     """A text with its label before it; in a terminal its further lines begin where the first does."""
-    whole = Text(printable(text))
     head = f"  {label:<{_INDENT - 2}}" if label else "  "
     if not out.is_terminal:
-        out.print(Text(head) + whole, soft_wrap=True)
+        out.print(Text(head + printable(text)), soft_wrap=True)
         return
-    for number, line in enumerate(whole.wrap(out, max(out.width - len(head), 1))):
+    for number, line in enumerate(Text(printable(text)).wrap(out, max(out.width - len(head), _NARROWEST))):
         line.rstrip()
-        out.print(Text(" " * len(head) if number else head, style="dim") + line)
+        out.print(Text.assemble((" " * len(head) if number else head, "dim"), line), soft_wrap=True)

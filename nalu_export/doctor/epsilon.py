@@ -61,7 +61,7 @@ def _large(cell: Cell, eps: float, settings: Settings) -> Iterator[Finding]:
         "info",
         "eps-large",
         cell.where,
-        f"eps is {eps:g}; inputs below {reach:g} count as more than {100 * NEAR:g} % larger in the product.{inside}",
+        f"eps is {eps:g}; inputs below {reach:g} count as more than {100 * NEAR:g}% larger in the product.{inside}",
         "Products of small inputs are off by as much. It is part of the trained function, and exported as it is.",
         "Scale inputs so that they are larger than that, or train with a smaller eps.",
     )

@@ -74,5 +74,5 @@ def _finding(cell: Cell, told: str, own: Change | None, whole: Change | None, se
 def _percent(share: float) -> str:
     """With two digits, and not as a power of ten."""
     if 0 < share < 1e-4:
-        return "less than 0.01 %"
-    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+        return "less than 0.01%"
+    return f"{100 * share:.0f}%" if share >= 0.1 else f"{100 * share:.2g}%"

@@ -64,7 +64,7 @@ def test_a_floor_keeps_the_logarithm_finite() -> None:
 def test_a_large_eps() -> None:
     finding = only(cell(1e-5), "eps-large")
     assert (finding.level, finding.where) == ("info", "(model)")
-    assert finding.what == "eps is 1e-05; inputs below 0.001 count as more than 1 % larger in the product."
+    assert finding.what == "eps is 1e-05; inputs below 0.001 count as more than 1% larger in the product."
     assert finding.follows == (
         "Products of small inputs are off by as much. It is part of the trained function, and exported as it is."
     )
@@ -74,7 +74,7 @@ def test_a_large_eps() -> None:
 def test_a_large_eps_for_these_inputs() -> None:
     finding = only(cell(1e-6), "eps-large", inputs=(5e-5, 1.0))
     assert finding.what == (
-        "eps is 1e-06; inputs below 0.0001 count as more than 1 % larger in the product. Inputs of the range that was "
+        "eps is 1e-06; inputs below 0.0001 count as more than 1% larger in the product. Inputs of the range that was "
         "given are among them."
     )
 

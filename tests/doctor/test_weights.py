@@ -33,8 +33,8 @@ def test_a_weight_between() -> None:
 def test_the_change_is_that_of_the_output() -> None:
     finding = only(nac([[0.9]]), "far-weights")
     assert finding.follows == (
-        "With its weights at the nearest of these, its worst output would change by 10 % on inputs of 0.1..1 and by "
-        "10 % on 100..1000 (medians over the inputs)."
+        "With its weights at the nearest of these, its worst output would change by 10% on inputs of 0.1..1 and by "
+        "10% on 100..1000 (medians over the inputs)."
     )
 
 
@@ -44,8 +44,7 @@ def test_a_product_changes_more_where_inputs_are_large() -> None:
     near, far = 1 - 0.55**0.1, 1 - 550**-0.1
     assert (round(100 * near, 1), round(100 * far)) == (5.8, 47)
     assert (
-        "would change by 5.9 % on inputs of 0.1..1 and by 47 % on 100..1000 (medians over the inputs)."
-        in finding.follows
+        "would change by 5.9% on inputs of 0.1..1 and by 47% on 100..1000 (medians over the inputs)." in finding.follows
     )
 
 
@@ -55,14 +54,14 @@ def test_the_whole_head_is_told_with_its_last_layer() -> None:
     assert (first.where, second.where) == ("layers.0", "layers.2")
     assert first.follows.endswith("(medians over the inputs).")
     assert second.follows == (
-        "With its weights at the nearest of these, its worst output would change by 20 % on inputs of 0.1..1 and by "
-        "20 % on 100..1000 (medians over the inputs); with those of all layers, the worst output of the head by 28 % "
-        "and 28 %."
+        "With its weights at the nearest of these, its worst output would change by 20% on inputs of 0.1..1 and by "
+        "20% on 100..1000 (medians over the inputs); with those of all layers, the worst output of the head by 28% "
+        "and 28%."
     )
 
 
 def test_a_range_of_ones_own() -> None:
-    assert "on inputs of -2..3 and by 10 % on -2000..3000" in only(nac([[0.9]]), "far-weights", inputs=(-2, 3)).follows
+    assert "on inputs of -2..3 and by 10% on -2000..3000" in only(nac([[0.9]]), "far-weights", inputs=(-2, 3)).follows
 
 
 def test_weights_that_the_output_hardly_depends_on() -> None:
@@ -71,7 +70,7 @@ def test_weights_that_the_output_hardly_depends_on() -> None:
     finding = only(cell, "far-weights")
     assert finding.level == "info"
     assert finding.what.startswith("Weights farther than 0.01 from −1, 0 and 1: 2 of 2 in W_mul, the farthest ")
-    assert "change by less than 0.01 % on inputs of 0.1..1 and by less than 0.01 % on 100..1000" in finding.follows
+    assert "change by less than 0.01% on inputs of 0.1..1 and by less than 0.01% on 100..1000" in finding.follows
     assert finding.do == "Nothing to do: it hardly depends on them."
 
 
