@@ -49,7 +49,7 @@ def _is_known(module: str) -> bool:
 def _is_installed(code: object) -> bool:
     """Whether code comes from an installed file, as it does when a module is imported late."""
     file = code.co_filename if isinstance(code, CodeType) else ""
-    return os.path.realpath(file).startswith(_INSTALLED)
+    return os.path.isabs(file) and os.path.realpath(file).startswith(_INSTALLED)
 
 
 @contextmanager
