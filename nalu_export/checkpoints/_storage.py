@@ -41,13 +41,14 @@ class Storage(Inert):
         swapped: whether the bytes of each element stand in the other order, the largest first.
     """
 
-    __slots__ = ("_read", "_swapped", "_typed", "_unit", "buffer", "count", "dtype")
+    __slots__ = ("_bytes", "_read", "_swapped", "_typed", "_unit", "buffer", "count", "dtype")
 
     def __init__(self, dtype: torch.dtype, count: int, read: Reader, *, swapped: bool = False) -> None:
         super().__init__("a storage")
         self.dtype, self.count = dtype, count
         self.buffer: bytearray | memoryview | None = None
         self._read, self._swapped = read, swapped
+        self._bytes: Tensor | None = None
         self._typed: dict[torch.dtype, Tensor] = {}
         self._unit = 0
 
@@ -66,13 +67,12 @@ class Storage(Inert):
         """All of it as a vector; what is left over at its end is left out."""
         if dtype not in self._typed:
             buffer = self.read()
-            whole = len(buffer) // dtype.itemsize * dtype.itemsize
             if self._swapped:
                 self._swap(buffer, dtype.itemsize // (2 if dtype.is_complex else 1))
-            if torch.uint8 not in self._typed:
+            if self._bytes is None:
                 # frombuffer refuses zero bytes; one base for all types keeps what the file shares shared.
-                self._typed[torch.uint8] = torch.frombuffer(buffer, dtype=torch.uint8) if buffer else _NOTHING
-            self._typed[dtype] = self._typed[torch.uint8][:whole].view(dtype)
+                self._bytes = torch.frombuffer(buffer, dtype=torch.uint8) if buffer else _NOTHING
+            self._typed[dtype] = self._bytes[: len(buffer) // dtype.itemsize * dtype.itemsize].view(dtype)
         return self._typed[dtype]
 
     def _swap(self, buffer: bytearray | memoryview, unit: int) -> None:

@@ -91,6 +91,10 @@ BAD: dict[str, tuple[bytes, str]] = {
         b"(" + storage_program() + storage_program(kind="torch IntStorage") + b"t.",
         DAMAGED + "gives the storage '0' two types or sizes",
     ),
+    "storage of two sizes": (
+        b"(" + storage_program() + storage_program(count=3) + b"t.",
+        DAMAGED + "gives the storage '0' two types or sizes",
+    ),
     "tensor of no storage": (
         tensor_program(b"N", 0, (1,), (1,)) + b".",
         DAMAGED + "calls torch._utils._rebuild_tensor_v2 with other arguments than it takes",

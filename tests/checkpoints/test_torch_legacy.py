@@ -56,6 +56,10 @@ BAD: dict[str, tuple[bytes, str]] = {
         LEGACY_HEAD + WHOLE + pickled([[]]),
         DAMAGED + "lists the storage a value of type list, which nothing refers to",
     ),
+    "storage in the list": (
+        LEGACY_HEAD + WHOLE + b"](" + STORED + b"e.",
+        DAMAGED + "refers to bytes that are not in it",
+    ),
     "storage not listed": (legacy_with_program(WHOLE), DAMAGED + "lacks the bytes of the storage '0'"),
     "two sizes": (legacy_with_program(WHOLE, **{"0": FLOATS[:12]}), DAMAGED + "gives the storage '0' two sizes"),
     "negative size": (

@@ -43,6 +43,11 @@ def overlapping() -> bytes:
     return central(data, "archive/data/0", 42, "<I", 0)
 
 
+def last() -> bytes:
+    """An archive without anything between its members."""
+    return files.zip_bytes({"archive/data.pkl": b"\x80\x02}.", "archive/data/0": bytes(4)})
+
+
 def first_byte_of(member: str) -> bytes:
     data = bytearray(good())
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -96,6 +101,14 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "beyond the file": (
         lambda: central(good(), "archive/data/1", 42, "<I", 2**31),
         f"is a damaged zip file: its member 'archive/data/1' {PLACE}",
+    ),
+    "last member into the directory": (
+        lambda: central(central(last(), "archive/data/0", 24, "<I", 60), "archive/data/0", 20, "<I", 60),
+        f"is a damaged zip file: its member 'archive/data/0' {PLACE}",
+    ),
+    "no member there": (
+        lambda: last().replace(b"PK\x03\x04", b"PK\x03\x05"),
+        f"is a damaged zip file: its member 'archive/data.pkl' {PLACE}",
     ),
     "overlapping": (overlapping, f"is a damaged zip file: its member 'archive/data.pkl' {PLACE}"),
     "twice": (twice, "is a damaged zip file: it has the member 'archive/data.pkl' twice"),
