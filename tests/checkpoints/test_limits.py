@@ -134,6 +134,7 @@ BOMBS: dict[str, Callable[[int], bytes]] = {
     "colliding small keys": lambda size: colliding(size, 2**44, 8),
     "doubled": lambda size: many(size, b"2\x86", b"N"),
     "list in itself": lambda size: many(size, b"h\x00a", b"]q\x00"),
+    "list in itself, behind others": lambda size: many(size, b"N", b"]q\x00(", b"h\x00e."),
     "laughs": laughs,
     "texts of four bytes a letter": lambda size: many(size, b"X\x05\x00\x00\x00a\xf0\x9f\x98\x80"),
     "encoded": encoded,

@@ -26,6 +26,7 @@ from tests.checkpoints.programs import (
 
 NEVER = ", which torch.save never writes"
 BEYOND = ", which reaches beyond its storage of 4 elements; the file is damaged"
+DEEP = f"nests its values deeper than 500; {INSTEAD}"
 TRUST = "or give --trust if you made it yourself"
 
 
@@ -230,9 +231,11 @@ BAD: dict[str, tuple[bytes, str]] = {
         under("w", tensor_program(storage_program(), 0, (1, 1), (0,))),
         "has 'w' without as many strides as sizes, of at most 64; the file is damaged",
     ),
-    "contains itself": (b"]q\x00h\x00a.", f"nests its values deeper than 500; {INSTEAD}"),
-    "contains itself, through others": (b"]q\x00(}K\x01h\x00sN\x86e.", f"nests its values deeper than 500; {INSTEAD}"),
-    "nested in tuples": (b")" + b"\x85" * 501 + b".", f"nests its values deeper than 500; {INSTEAD}"),
+    "contains itself": (b"]q\x00h\x00a.", DEEP),
+    "contains itself, through others": (b"]q\x00(}K\x01h\x00sN\x86e.", DEEP),
+    "nested in tuples": (b")" + b"\x85" * 501 + b".", DEEP),
+    "nested where it is referred to": (b"](N" + b"\x85" * 300 + b"q\x05h\x05" + b"\x85" * 200 + b"e.", DEEP),
+    "nested in steps": (b"](N" + b"\x85" * 200 + b"q\x05h\x05\x85q\x06h\x06" + b"\x85" * 299 + b"e.", DEEP),
     "saved by pickle.dump": (
         called("torch.storage", "_load_from_bytes", b"C\x01a") + b".",
         "was written by pickle.dump, not torch.save; use torch.save(model.state_dict(), path)",
@@ -268,6 +271,10 @@ GOOD: dict[str, tuple[bytes, Any]] = {
     "memory": (b"(]q\x05r\x00\x01\x00\x00h\x05j\x00\x01\x00\x00N\x94h\x02t.", ([], [], [], None, None)),
     "ordered": (called("collections", "OrderedDict") + text("a") + b"Ns}b.", {"a": None}),
     "ordered, Python 2": (called("collections", "OrderedDict", b"](](", text("a"), b"Nee") + b".", {"a": None}),
+    "ordered by tuples": (
+        called("collections", "OrderedDict", b"](](", b"N\x85", b"Nee") + b".",
+        {Inert("a value of type tuple"): None},
+    ),
     "counter": (called("collections", "Counter", b"}K\x05K\x02s") + b".", {5: 2}),
     "default": (called("collections", "defaultdict", name("__builtin__", "list")) + text("a") + b"Ns.", {"a": None}),
     "size": (called("torch", "Size", b"K\x02\x85") + b".", (2,)),
@@ -312,6 +319,15 @@ def test_good_pickle(case: str) -> None:
     found = unpack(with_program(program, **{"0": SIXTEEN})).payload
     assert found == expected
     assert repr(found) == repr(expected)
+
+
+def test_nested_where_it_is_referred_to_but_not_deeper_than_500() -> None:
+    """One less than in the two cases above."""
+    for program in (
+        b"](N" + b"\x85" * 300 + b"q\x05h\x05" + b"\x85" * 199 + b"e.",
+        b"](N" + b"\x85" * 200 + b"q\x05h\x05\x85q\x06h\x06" + b"\x85" * 298 + b"e.",
+    ):
+        assert type(unpack(with_program(program)).payload) is list
 
 
 def test_500_deep() -> None:
