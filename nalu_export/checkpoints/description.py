@@ -1,5 +1,7 @@
 """A module tree as plain data: types by name and constructor arguments, no code."""
 
+import keyword
+import re
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
@@ -53,6 +55,7 @@ MAX_NODES = 20_000
 MAX_INT = 2**31 - 1
 # Given a device of its own, a layer would leave the meta device and allocate whatever sizes the file claims.
 ARGUMENTS_REFUSED = {"device", "dtype"}
+LAYER_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def describe(model: nn.Module) -> Description | None:
@@ -135,6 +138,7 @@ class _Builder:
             if not isinstance(children, dict):
                 raise InputError("its model description has a Sequential without children")
             _refuse_foreign_names(kind, children)
+            _refuse_code(children)
             built = OrderedDict((name, self.build(child, depth + 1)) for name, child in children.items())
             return self._construct(kind, lambda: nn.Sequential(built))
         if kind not in _types():
@@ -182,3 +186,13 @@ def _refuse_foreign_names(kind: str, names: Iterable[Any]) -> None:
     for name in names:
         if not isinstance(name, str) or name in ARGUMENTS_REFUSED:
             raise InputError(f"its model description gives {kind} the argument {short(name)}, which no file may set")
+
+
+def _refuse_code(names: Iterable[str]) -> None:
+    """Tracers write the names of layers into source text that they run, and not all of them quote it."""
+    for name in names:
+        if not LAYER_NAME.fullmatch(name) or keyword.iskeyword(name):
+            raise InputError(
+                f"its model description has a layer named {short(name)}; "
+                "expected letters, digits, _ and -, and no word of Python's"
+            )

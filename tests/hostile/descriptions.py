@@ -114,7 +114,43 @@ DESCRIPTIONS: Table = {
     ),
     "a name with a dot": Case(
         lambda: sequential(**{"a.b": files.linear()}),
-        "its model description: Sequential: 'module name can\\'t contain \".\", got: a.b'",
+        "its model description has a layer named 'a.b'; expected letters, digits, _ and -, and no word of Python's",
+    ),
+    "a name that runs a command": Case(
+        lambda: sequential(**{'x", getattr(__import__("os"), "system")("touch executed")) #': files.linear()}),
+        'its model description has a layer named \'x", getattr(__import__("os"), "system")("touch '
+        "executed\"...; expected letters, digits, _ and -, and no word of Python's",
+    ),
+    "a name that is a line of a program": Case(
+        lambda: sequential(**{'x")\ngetattr(__import__("os"), "system")("touch executed")\n#': files.linear()}),
+        'its model description has a layer named \'x")\\ngetattr(__import__("os"), '
+        '"system")("touch executed...; expected letters, digits, _ and -, and no word of Python\'s',
+    ),
+    "a name of escape sequences": Case(
+        lambda: sequential(**{"\x1b[2J\x1b]0;title\x07": files.linear()}),
+        "its model description has a layer named '\\x1b[2J\\x1b]0;title\\x07'; expected letters, "
+        "digits, _ and -, and no word of Python's",
+    ),
+    "a name that runs backwards": Case(
+        lambda: sequential(**{"\u202eb": files.linear()}),
+        "its model description has a layer named '\\u202eb'; expected letters, digits, _ and -, "
+        "and no word of Python's",
+    ),
+    "a name of a null byte": Case(
+        lambda: sequential(**{"x\x00y": files.linear()}),
+        "its model description has a layer named 'x\\x00y'; expected letters, digits, _ and -, and no word of Python's",
+    ),
+    "a name of half a character": Case(
+        lambda: sequential(**{"\ud800": files.linear()}),
+        "its model description has a layer named '\\ud800'; expected letters, digits, _ and -, and no word of Python's",
+    ),
+    "a name that is a word of Python's": Case(
+        lambda: sequential(**{"None": files.linear()}),
+        "its model description has a layer named 'None'; expected letters, digits, _ and -, and no word of Python's",
+    ),
+    "an empty name": Case(
+        lambda: sequential(**{"": files.linear()}),
+        "its model description has a layer named ''; expected letters, digits, _ and -, and no word of Python's",
     ),
     "the name of a method": Case(
         lambda: sequential(forward=files.linear()),
@@ -127,10 +163,6 @@ DESCRIPTIONS: Table = {
     "the name of the class": Case(
         lambda: sequential(__class__=files.linear()),
         "its model description: Sequential: \"attribute '__class__' already exists\"",
-    ),
-    "an empty name": Case(
-        lambda: sequential(**{"": files.linear()}),
-        "its model description: Sequential: 'module name can\\'t be empty string \"\"'",
     ),
     "a name that is a number": Case(
         lambda: native({"type": "Sequential", "children": {3: files.linear()}}),
