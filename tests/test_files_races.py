@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import random
 import signal
@@ -83,3 +84,58 @@ def test_writers_of_one_path_do_not_mix(way_by_name: str, tmp_path: Path) -> Non
             assert is_complete(data)
             lengths.add(len(data))
     assert min(lengths) < 2_000 < 100_000 < max(lengths)
+
+
+# Dies by kill -9 before the first, second, third … line that the writing comes to, each time in another process, and
+# says after each what is in the folder.
+STEPS = """
+import json, os, shutil, signal, sys
+from pathlib import Path
+from nalu_export import files
+if sys.argv[2] == "hidden":
+    del os.O_TMPFILE
+folder, has_old, step = Path(sys.argv[1]), sys.argv[3] == "old", 0
+
+def die_before(step):
+    def at_line(frame, event, argument):
+        nonlocal step
+        step -= event == "line"
+        if not step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return at_line
+    return lambda frame, event, argument: at_line if frame.f_code.co_filename == files.__file__ else None
+
+status = None
+while status != 0:
+    step += 1
+    folder.mkdir()
+    if has_old:
+        (folder / "m.onnx").write_bytes(b"old")
+    child = os.fork()
+    if not child:
+        sys.settrace(die_before(step))
+        files.write_atomically(folder / "m.onnx", b"new")
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    print(json.dumps([status, {path.name: path.read_text() for path in folder.iterdir()}]))
+    shutil.rmtree(folder)
+"""
+
+
+@pytest.mark.parametrize("old", ["old", "none"])
+@pytest.mark.parametrize("way", ["unnamed", "hidden"])
+def test_kill_9_before_every_line(way: str, old: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STEPS, str(tmp_path / "f"), way, old]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    steps = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [status for status, _ in steps] == [signal.SIGKILL] * (len(steps) - 1) + [0]
+    before = "old" if old == "old" else None
+    targets = [there.pop("m.onnx", None) for _, there in steps]
+    assert {*targets} == {before, "new"}
+    assert targets == sorted(targets, key=["old", None, "new"].index), "not even for one step the other way"
+    left = [there for _, there in steps if there]
+    assert all(len(there) == 1 and next(iter(there)).startswith(".nalu_export.") for there in left)
+    if way == "unnamed":  # the moment between link and rename, which is not needed where nothing is replaced
+        assert [[*there.values()] for there in left] == [["new"]] * len(left)
+        assert bool(left) is (old == "old")
+        assert len(left) <= 5
