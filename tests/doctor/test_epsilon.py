@@ -80,7 +80,8 @@ def test_a_large_eps_for_these_inputs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("eps", "inputs"), [(9e-6, (0.1, 1.0)), (1e-6, (1e-3, 1.0)), (1e-6, (-1.0, -1e-3)), (1e-6, (-1.0, 1.0))]
+    ("eps", "inputs"),
+    [(9e-6, (0.1, 1.0)), (1e-6, (1e-3, 1.0)), (1e-6, (-1.0, -1e-3)), (1e-6, (-1.0, 1.0)), (1e-6, (-1e-5, 1.0))],
 )
 def test_an_eps_that_is_small_enough(eps: float, inputs: tuple[float, float]) -> None:
     assert not has(cell(eps), "eps-large", inputs=inputs)

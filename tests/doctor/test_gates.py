@@ -189,3 +189,21 @@ def test_the_gates_of_a_deeper_layer_see_what_reaches_it() -> None:
     """Its inputs are 0 where those of the head are 0.1..1: it has chosen nothing there."""
     stack = torch.nn.Sequential(nac([[0.0, 0.0]]), nalu([[1.0]], [[1000.0]]))
     assert only(stack, "gate-undecided").where == "1"
+
+
+def test_a_deeper_gate_that_chooses_by_input_near_only() -> None:
+    """z is x1·(0.5 − x2) but for a factor: of either sign at 0.1..1, negative at 100..1000."""
+    first = nalu([[1.0, 1.0], [1.0, 0.0]], [[-50.0, -50.0], [50.0, 50.0]])
+    stack = torch.nn.Sequential(first, nalu(ONE, [[-6000.0, 3000.0]]))
+    text = "The gate chooses one of both by input on 0.1..1 and the product on 100..1000."
+    assert only(stack, "gate-flips").what == text
+
+
+def test_two_gates_are_dead_when_both_are() -> None:
+    cell = nalu([[0.5, 0.5]], [[100.0, 100.0]], two_gates=True)
+    with torch.no_grad():
+        cell.G_mul.fill_(100.0)
+    assert has(cell, "gate-dead")
+    with torch.no_grad():
+        cell.G_mul.fill_(5.0)
+    assert not has(cell, "gate-dead")

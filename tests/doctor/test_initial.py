@@ -65,6 +65,7 @@ def trained(change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> list[s
     "change",
     [
         lambda W, M: (1.3 * W, M),
+        lambda W, M: (0.95 * W, 0.95 * M),
         lambda W, M: (W, 0.7 * M),
         lambda W, M: (W, M + 0.2),
         lambda W, M: (W, torch.randn_like(M) * M.std()),

@@ -45,8 +45,8 @@ def test_raw_parameters_that_are_as_initialised_are_said_to_be(tmp_path: Path) -
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
 def test_a_weight_that_the_raw_parameters_give(dtype: torch.dtype, tmp_path: Path) -> None:
-    """However it was rounded; the least that is more is another matrix."""
-    raw = W_HAT.to(dtype), M_HAT.to(dtype)
+    """However it was rounded; what is little more is another matrix."""
+    raw = (3 * torch.randn(32, 32)).to(dtype), (3 * torch.randn(32, 32)).to(dtype)
     state = faux(effective_weight(*raw), *raw)
     finding = only(written(state, tmp_path), "faux-in-sync")
     assert finding.level == "warning"
