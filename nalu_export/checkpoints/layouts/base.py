@@ -69,6 +69,11 @@ def stored(
     return {prefix + name: stale(shape) for name in names} | {leaf: weight(target, shape)}
 
 
+def faux(raw: str = "W_hat and M_hat", weight: str = "W") -> str:
+    """The quirk of units whose weight is stored."""
+    return f"{weight} was computed once and stored: a faux NAC, {raw} never trained"
+
+
 @dataclass(frozen=True)
 class Around:
     """A CNN around the head.

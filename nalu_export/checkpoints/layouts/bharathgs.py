@@ -1,12 +1,12 @@
 """bharathgs' NALU, releases 0.0.1 to 0.0.4."""
 
-from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, hats, stored, weight
+from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, faux, hats, stored, weight
 from nalu_export.nn import NACCell, NALUCell
 
 _RAW = ("W_", "M_")
 _PLACES = (*MODEL, *CELL)
 _SQUARE = "NaluCell(i, o) builds NacCell(o, i), so its forward fails for any other size"
-_FAUX = "W was computed once and stored: a faux NAC, W_ and M_ never trained"
+_FAUX = faux("W_ and M_")
 
 LAYOUT = Layout(
     "bharathgs",

@@ -1,10 +1,10 @@
 """kevinzakka/NALU-pytorch; wassname, kornellewy and iamtrask hold snapshots of it."""
 
-from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, hats, stored, weight
+from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, faux, hats, stored, weight
 from nalu_export.nn import NACCell, NALUCell
 
 _PLACES = (*MODEL, *CELL)
-_FAUX = "W was computed once and stored: a faux NAC, W_hat and M_hat never trained"
+_FAUX = faux()
 
 LAYOUT = Layout(
     "kevinzakka",

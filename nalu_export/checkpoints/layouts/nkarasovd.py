@@ -1,9 +1,9 @@
 """nkarasovd's NALU, whose two paths have a faux NAC each."""
 
-from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, stored, weight
+from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, faux, stored, weight
 from nalu_export.nn import NACCell, NALUCell
 
-_FAUX = "W was computed once and stored: a faux NAC, W_hat and M_hat never trained"
+_FAUX = faux()
 
 LAYOUT = Layout(
     "nkarasovd",

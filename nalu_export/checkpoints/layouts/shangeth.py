@@ -1,10 +1,10 @@
 """shangeth's NALU notebook."""
 
-from nalu_export.checkpoints.layouts.base import Layout, Unit, stored, weight
+from nalu_export.checkpoints.layouts.base import Layout, Unit, faux, stored, weight
 from nalu_export.nn import NACCell, NALUCell
 
 _RAW = ("W1", "W2")
-_FAUX = "W was computed once and stored: a faux NAC, W1 and W2 never trained"
+_FAUX = faux("W1 and W2")
 
 LAYOUT = Layout(
     "shangeth",

@@ -1,6 +1,6 @@
 """vrxacs' NALU, and the fauxNAC of its notebook, which gave the fault its name."""
 
-from nalu_export.checkpoints.layouts.base import Layout, Unit, hats, stale, weight
+from nalu_export.checkpoints.layouts.base import Layout, Unit, faux, hats, stale, weight
 from nalu_export.nn import NACCell, NALUCell
 
 LAYOUT = Layout(
@@ -21,7 +21,7 @@ LAYOUT = Layout(
             NACCell,
             {"W_hat": stale(), "M_hat": stale(), "weights": weight("W")},
             {"stored": True},
-            quirks=("weights was computed once and stored: a faux NAC, W_hat and M_hat never trained",),
+            quirks=(faux(weight="weights"),),
         ),
     ),
 )

@@ -1,6 +1,6 @@
 """wassname's own units, beside the snapshot of kevinzakka's."""
 
-from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, stored, weight
+from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, faux, stored, weight
 from nalu_export.nn import NACExactCell, SinhNALUCell
 
 LAYOUT = Layout(
@@ -27,7 +27,7 @@ LAYOUT = Layout(
             places=(*MODEL, *CELL),
             quirks=(
                 "the product is sinh(W asinh(x)), which keeps signs and has no eps",
-                "W was computed once and stored: a faux NAC, W_hat and M_hat never trained",
+                faux(),
             ),
         ),
     ),
