@@ -4,6 +4,7 @@ import copy
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -16,6 +17,15 @@ from nalu_export.nn import ArithmeticLayer
 from nalu_export.nn.parts import arithmetic_layers, arithmetic_parts
 
 WHOLE = "(model)"
+# Where the module of a head with its CNN has the latter.
+_BACKBONE = "backbone."
+
+
+class Place(NamedTuple):
+    """Where a layer stands in a file: what is before its keys, and what its parameters are called there."""
+
+    prefix: str
+    leaves: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -71,8 +81,8 @@ class Subject:
 
 def from_module(module: nn.Module) -> Subject:
     """A model in memory, which stays as it is."""
-    names = {path: path for path in arithmetic_layers(module)}
-    return Subject(_heads(module, names, {}), {key: value.detach().cpu() for key, value in module.state_dict().items()})
+    state = {key: value.detach().cpu() for key, value in module.state_dict().items()}
+    return Subject(_heads(module, {}), state)
 
 
 def from_file(path: str | os.PathLike[str], options: ReadOptions) -> Subject:
@@ -81,7 +91,6 @@ def from_file(path: str | os.PathLike[str], options: ReadOptions) -> Subject:
     Raises:
         InputError: it cannot be read.
     """
-    options = replace(options, strict=False)
     opened = open_checkpoint(path, options)
     if opened.recognised is None:
         found = read_as(path, options)
@@ -92,10 +101,21 @@ def from_file(path: str | os.PathLike[str], options: ReadOptions) -> Subject:
     except InputError as error:
         raise InputError(f"{os.fspath(path)}: {error}") from error
     fit = opened.recognised.fit
-    names = dict(zip(arithmetic_layers(module), (prefix.removesuffix(".") for prefix in fit.prefixes), strict=True))
-    leaves = {key.target: leaf for leaf, key in fit.unit.keys.items() if key.target}
-    heads = _heads(module, names, leaves)
+    heads = _heads(module, _places(fit, module))
     return Subject(heads, opened.state, fit, os.fspath(path), opened.sha256, (*opened.notes, *notes))
+
+
+def _places(fit: Fit, module: nn.Module) -> dict[str, Place]:
+    """Where the layers of a public layout stand in its file, by their path in our module."""
+    leaves = {key.target: leaf for leaf, key in fit.unit.keys.items()}
+    own = iter(fit.prefixes)
+    outside = "" if fit.unit.around is None else fit.unit.around.backbone
+    return {
+        path: Place(f"{outside}{path.removeprefix(_BACKBONE)}.", {})
+        if path.startswith(_BACKBONE)
+        else Place(next(own), leaves)
+        for path in arithmetic_layers(module)
+    }
 
 
 def _built(fit: Fit, opened: Opened, options: ReadOptions) -> tuple[nn.Module, tuple[str, ...]]:
@@ -111,22 +131,21 @@ def _built(fit: Fit, opened: Opened, options: ReadOptions) -> tuple[nn.Module, t
     return module.eval(), tuple(notes)
 
 
-def _heads(module: nn.Module, names: Mapping[str, str], leaves: Mapping[str, str]) -> tuple[Head, ...]:
+def _heads(module: nn.Module, places: Mapping[str, Place]) -> tuple[Head, ...]:
     """The arithmetic parts of a module, copied in float64.
 
     Args:
         module: any.
-        names: of its layers in the file, by path.
-        leaves: of their parameters in the file, where they are called otherwise there.
+        places: of its layers in the file, by path, where they are called otherwise there.
     """
     heads = []
     for path, part in arithmetic_parts(module).items():
         twin = copy.deepcopy(part).cpu().double().eval().requires_grad_(False)
         cells = []
         for inner, layer in arithmetic_layers(twin).items():
-            name = names[".".join(filter(None, (path, inner)))]
-            prefix = f"{name}." if name else ""
+            full = ".".join(filter(None, (path, inner)))
+            prefix, leaves = places.get(full, Place(f"{full}." if full else "", {}))
             keys = {own: prefix + leaves.get(own, own) for own, _ in layer.named_parameters(recurse=False)}
-            cells.append(Cell(name or WHOLE, layer, keys))
+            cells.append(Cell(prefix.removesuffix(".") or WHOLE, layer, keys))
         heads.append(Head(path or WHOLE, twin, tuple(cells)))
     return tuple(heads)

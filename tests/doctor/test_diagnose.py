@@ -163,6 +163,29 @@ def test_a_head_with_the_code_of_its_cnn(tmp_path: Path) -> None:
         diagnose(path, backbone=Backbone)
 
 
+class Inner(nn.Module):
+    """A backbone that holds arithmetic layers of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+        self.nac = nac([[0.25]])
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.nac(self.conv(x).flatten(2).mean(2, keepdim=True))
+        return y[..., None]
+
+
+def test_layers_in_the_backbone_have_the_names_of_the_file(tmp_path: Path) -> None:
+    state = build_head_state() | {f"conv_model.{name}": value for name, value in Inner().state_dict().items()}
+    found = diagnose(written(state, tmp_path), backbone=Inner, task="regression")
+    assert codes(found) == [
+        ("warning", "far-weights", "conv_model.nac.layers.0"),
+        ("warning", "stored-weight", "head.model.0"),
+        ("warning", "far-weights", "head.model.0"),
+    ]
+
+
 def test_the_heads_of_images(tmp_path: Path) -> None:
     model = build_head(Backbone(), 4, [2], "regression", 1)
     with torch.no_grad():
