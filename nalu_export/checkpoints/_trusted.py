@@ -38,8 +38,8 @@ def torchscript(data: bytes) -> Any:
     raise InputError(f"is damaged: the checksum of {short(broken)} does not match")
 
 
-def pickled(data: bytes) -> Any:
-    """What a file of ``torch.save`` holds, modules as their state_dicts.
+def pickled(data: bytes) -> tuple[Any, nn.Module | None]:
+    """What a file of ``torch.save`` holds, modules as their state_dicts; and the module, where it is one.
 
     Raises:
         InputError: torch cannot load it, because a class is not there for example.
@@ -48,7 +48,8 @@ def pickled(data: bytes) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the source of a class has changed since, for example
-            return _plain(torch.load(io.BytesIO(data), map_location="cpu", weights_only=False))
+            loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
+            return _plain(loaded), loaded if isinstance(loaded, nn.Module) else None
     except Exception as error:
         # Whatever the code in the file raises, and what importing its classes raises.
         what = printable(f"{type(error).__name__}: {first_line(error)[:200]}")

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import nn
+
 from nalu_export.checkpoints import _foreign, _pt2, _safetensors, _torch_legacy, _torch_zip, _trusted
 from nalu_export.checkpoints._inert import Inert
 from nalu_export.checkpoints._nesting import check_nesting
@@ -32,12 +34,14 @@ class Contents:
             scalars are :class:`Inert` too. No more than 500 deep, and without cycles.
         metadata: texts beside the tensors, in safetensors files.
         notes: what the user should know, each to be put behind the name of the file.
+        module: what a file that was trusted holds, where that is one; its ``payload`` is its state_dict.
     """
 
     kind: str
     payload: Any
     metadata: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    module: nn.Module | None = None
 
 
 def unpack(data: bytes, *, trust: bool = False) -> Contents:
@@ -91,7 +95,8 @@ def _pickle(data: bytes, trust: bool, kind: str, read: Callable[[], Any], notes:
         # Only what needs code is loaded with it, whatever the user allows.
         if not trust:
             raise
-    return Contents("pickled module", _trusted.pickled(data), notes=(*notes, _TRUSTED))
+    payload, module = _trusted.pickled(data)
+    return Contents("pickled module", payload, notes=(*notes, _TRUSTED), module=module)
 
 
 def _checked(payload: Any) -> Any:

@@ -185,6 +185,10 @@ def _understood(contents: Contents, options: ReadOptions, size: int) -> Opened:
             if module.state_dict().keys() & bare.keys():
                 state, notes = bare, (*notes, *taken)
         return Opened("", state, notes, module)
+    chosen = options.prefix is not None or options.layout is not None or options.eps is not None
+    if contents.module is not None and arithmetic_layers(contents.module) and not chosen:
+        # It holds more than its weights: ε, and whatever else its layers were made with.
+        return Opened("", dict(contents.module.state_dict()), notes, contents.module)
     state, taken = without_wrappers(state)
     recognised = _recognised(state, options)
     return Opened("", state, (*notes, *taken), recognised=recognised)

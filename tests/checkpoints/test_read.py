@@ -344,7 +344,8 @@ def test_no_state_dict(refusal: Refusal) -> None:
         ),
         (
             files.native({"type": "Sequential", "children": {"a\nb": files.linear()}}, {"x": torch.zeros(1)}),
-            r"its model description has a layer named 'a\nb'; expected letters, digits, _ and -, and no word of Python's",
+            r"its model description has a layer named 'a\nb'; "
+            "expected letters, digits, _ and -, and no word of Python's",
         ),
     ],
     ids=["no description", "version", "huge", "device", "deep", "line feed in a name"],
