@@ -1,0 +1,65 @@
+"""Every way in which this package reads a file from somebody else, and what may come of it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from nalu_export import NAC, load
+from nalu_export.artifact import read_artifact
+from nalu_export.errors import NaluExportError
+from nalu_export.inputs import fitting, read_inputs
+from nalu_export.inspecting import inspect
+from nalu_export.text import printable
+from tests.hostile.watch import watched
+
+SENTINEL = "executed"
+MODEL = NAC(2, 1)
+
+
+class StrayError(AssertionError):
+    """A reading did something else than to read or to refuse."""
+
+
+def _inputs(path: Path) -> None:
+    for name, array in read_inputs(path).items():
+        fitting(MODEL, name, array)
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "load": load,
+    "load under a prefix": lambda path: load(path, prefix="head"),
+    "load a layout": lambda path: load(path, layout="goddoe", eps=1e-6),
+    "load into a model": lambda path: load(path, model=lambda: NAC(2, 1)),
+    "inspect": inspect,
+    "artifact": read_artifact,
+    "inputs": _inputs,
+}
+MODELS = ("load", "load under a prefix", "load a layout", "load into a model", "inspect")
+
+
+def read(data: bytes, name: str, path: Path) -> str:
+    """What a reader says of these bytes, empty where it takes them.
+
+    Args:
+        data: put into ``path`` first.
+        name: of the reader.
+        path: in a folder that holds nothing else.
+
+    Raises:
+        StrayError: it wrote, ran or connected, or its refusal is not one line.
+        Exception: whatever else the reader raises, which is a fault in it.
+    """
+    path.write_bytes(data)
+    said = ""
+    with watched() as events:
+        try:
+            READERS[name](path)
+        except NaluExportError as error:
+            said = str(error)
+    if events:
+        raise StrayError(f"{name}: {events[:3]}")
+    if os.listdir(path.parent) != [path.name]:
+        raise StrayError(f"{name}: left {os.listdir(path.parent)}")
+    if "\n" in said or len(said) > 2000 or not printable(said).isprintable():
+        raise StrayError(f"{name}: says {said[:300]!r}")
+    return said
