@@ -142,7 +142,7 @@ def read_as(path: str | os.PathLike[str], options: ReadOptions) -> Checkpoint:
     """As :func:`read_checkpoint`."""
     opened = open_checkpoint(path, options)
     try:
-        return _built(opened, options)
+        return build(opened, options)
     except InputError as error:
         raise InputError(f"{os.fspath(path)}: {error}") from error
 
@@ -221,7 +221,12 @@ def _fits(state: State, options: ReadOptions) -> bool:
     return True
 
 
-def _built(opened: Opened, options: ReadOptions) -> Checkpoint:
+def build(opened: Opened, options: ReadOptions) -> Checkpoint:
+    """The model of an opened file.
+
+    Raises:
+        InputError: the tensors do not fit it, or an option is missing that builds it; without the path of the file.
+    """
     if opened.recognised is None:
         assert opened.module is not None
         module, state, notes, layout = opened.module, opened.state, opened.notes, None
@@ -235,7 +240,7 @@ def _built(opened: Opened, options: ReadOptions) -> Checkpoint:
             )
         backbone = None if options.backbone is None else from_factory(options.backbone, "--backbone")
         module, state = build_layout(fit, opened.state, options.eps, Surroundings(backbone, options.task))
-        notes, layout = (*opened.notes, *_layout_notes(opened.recognised, options)), fit.name
+        notes, layout = (*opened.notes, *layout_notes(opened.recognised, options)), fit.name
     _assign(module, state)
     faux = [path for path, layer in arithmetic_layers(module).items() if getattr(layer, "stored", False)]
     if faux and options.strict:
@@ -247,7 +252,7 @@ def _built(opened: Opened, options: ReadOptions) -> Checkpoint:
     return Checkpoint(module.eval(), opened.sha256, notes, layout)
 
 
-def _layout_notes(recognised: Recognised, options: ReadOptions) -> tuple[str, ...]:
+def layout_notes(recognised: Recognised, options: ReadOptions) -> tuple[str, ...]:
     """What was seen and what was assumed."""
     fit, (name, *others) = recognised.fit, recognised.names
     same = f", which computes the same as {', '.join(others)}" if others else ""

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from nalu_export.checkpoints.building import Surroundings, build_layout
 from nalu_export.checkpoints.factory import from_factory
 from nalu_export.checkpoints.fitting import Fit
-from nalu_export.checkpoints.read import Opened, ReadOptions, open_checkpoint, read_as
+from nalu_export.checkpoints.read import Opened, ReadOptions, build, layout_notes, open_checkpoint
+from nalu_export.checkpoints.recognise import Recognised
 from nalu_export.errors import InputError
 from nalu_export.nn import ArithmeticLayer
 from nalu_export.nn.parts import arithmetic_layers, arithmetic_parts
@@ -92,17 +93,23 @@ def from_file(path: str | os.PathLike[str], options: ReadOptions) -> Subject:
         InputError: it cannot be read.
     """
     opened = open_checkpoint(path, options)
-    if opened.recognised is None:
-        found = read_as(path, options)
-        subject = from_module(found.model)
-        return replace(subject, path=os.fspath(path), sha256=found.sha256, notes=found.notes, state=opened.state)
     try:
-        module, notes = _built(opened.recognised.fit, opened, options)
+        if opened.recognised is None:
+            # Whether it is strict is for the findings to say.
+            subject = from_module(build(opened, replace(options, strict=False)).model)
+        else:
+            subject = _of_layout(opened, opened.recognised, options)
     except InputError as error:
         raise InputError(f"{os.fspath(path)}: {error}") from error
-    fit = opened.recognised.fit
+    notes = (*opened.notes, *subject.notes)
+    return replace(subject, path=os.fspath(path), sha256=opened.sha256, notes=notes, state=opened.state)
+
+
+def _of_layout(opened: Opened, recognised: Recognised, options: ReadOptions) -> Subject:
+    fit = recognised.fit
+    module, notes = _built(fit, opened, options)
     heads = _heads(module, _places(fit, module))
-    return Subject(heads, opened.state, fit, os.fspath(path), opened.sha256, (*opened.notes, *notes))
+    return Subject(heads, opened.state, fit, notes=(*layout_notes(recognised, options), *notes))
 
 
 def _places(fit: Fit, module: nn.Module) -> dict[str, Place]:
@@ -120,7 +127,7 @@ def _places(fit: Fit, module: nn.Module) -> dict[str, Place]:
 
 def _built(fit: Fit, opened: Opened, options: ReadOptions) -> tuple[nn.Module, tuple[str, ...]]:
     """The module of a public layout, of its head alone where the code of the CNN before it was not given."""
-    notes = [f"layout {fit.name}"]
+    notes = []
     backbone = None if options.backbone is None else from_factory(options.backbone, "--backbone")
     if fit.unit.around is not None and backbone is None:
         notes.append(f"the head alone is examined, as the file does not hold the code of {fit.unit.around.backbone}*")

@@ -57,7 +57,8 @@ def test_an_error_fails(folder: Path, run: Run) -> None:
     result = run("doctor", "model.pt")
     assert (result.exit_code, result.stderr) == (1, "")
     assert result.stdout == (
-        "note: layout kevinzakka:fauxNAC\n"
+        "note: layout kevinzakka:fauxNAC, which computes the same as nkarasovd:NAC, simkir00:NAC\n"
+        "note: a faux NAC: the stored weight computes, not tanh(W_hat)·σ(M_hat); it is taken as it is\n"
         "\n"
         "error[faux-weights] at model.0.W\n"
         "  W is stored and is what computes; tanh(W_hat)·σ(M_hat) is another matrix, off by up to 1 (1 is stored at "

@@ -86,7 +86,10 @@ def test_what_a_diagnosis_says_of_its_file(tmp_path: Path) -> None:
     assert found.path == str(path)
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert (found.layout, found.compute, found.inputs) == ("shivamsaboo17:NAC", "float16", (1.0, 2.0))
-    assert found.notes[-1] == "layout shivamsaboo17:NAC"
+    assert found.notes == (
+        "layout shivamsaboo17:NAC",
+        "a faux NAC: the stored weight computes, not tanh(W_hat)·σ(M_hat); it is taken as it is",
+    )
 
 
 def test_a_file_of_ours(tmp_path: Path) -> None:
