@@ -24,6 +24,10 @@ from nalu_export.text import short
 MAX_INFLATION = 64
 # A prefix that would help is looked for among the shortest; a hostile file may have as many as it has letters.
 MAX_PREFIXES = 32
+# The same for files of many tensors: how many are looked at in all.
+MAX_TRIED = 10_000
+# torch puts tensors into a model in time that grows with the product of their number and that of its layers.
+MAX_PAIRS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -207,10 +211,13 @@ def _recognised(state: State, options: ReadOptions) -> Recognised:
     try:
         return recognise(state, options.layout, options.eps)
     except UnknownLayoutError as error:
-        helpful = [prefix for prefix in prefixes(state)[:MAX_PREFIXES] if _fits(under(state, prefix), options)]
-        if options.prefix is None and helpful:
-            raise InputError(f"{error}; or --prefix {helpful[0]} for the model under it") from error
-        raise
+        if options.prefix is not None:
+            raise
+        tried = prefixes(state)[: max(1, min(MAX_PREFIXES, MAX_TRIED // len(state)))]
+        helpful = next((prefix for prefix in tried if _fits(under(state, prefix), options)), None)
+        if helpful is None:
+            raise
+        raise InputError(f"{error}; or --prefix {helpful} for the model under it") from error
 
 
 def _fits(state: State, options: ReadOptions) -> bool:
@@ -293,4 +300,9 @@ def _assign(module: nn.Module, state: State) -> None:
         if value.is_floating_point() != target.is_floating_point():
             expected = "floating point" if target.is_floating_point() else str(target.dtype).removeprefix("torch.")
             raise InputError(f"has {short(name)} as {str(value.dtype).removeprefix('torch.')}; expected {expected}")
+    layers = sum(1 for _ in module.modules())
+    if layers * len(state) > MAX_PAIRS:
+        raise InputError(
+            f"has {len(state):,} tensors in {layers:,} layers, too many to put together; save a part of it"
+        )
     module.load_state_dict({name: value.clone() for name, value in state.items()}, assign=True)

@@ -12,6 +12,8 @@ from nalu_export.errors import InputError
 from nalu_export.text import MAX_TEXT
 
 OURS = "nalu-export"
+# The largest public CNNs have 2,000. Each unit of each layout looks at all of them.
+MAX_TENSORS = 5000
 OTHERWISE = "for any other model give --model package.module:factory"
 
 
@@ -46,6 +48,8 @@ def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float
     """
     if not state:
         raise InputError("holds no tensor; expected a state_dict")
+    if len(state) > MAX_TENSORS:
+        raise InputError(f"holds {len(state):,} tensors, and a known layout at most {MAX_TENSORS:,}; {OTHERWISE}")
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     chosen = list(_chosen(layout))
     tried = [fit(owner.owner, unit, place, shapes) for owner, unit in chosen for place in unit.places]

@@ -17,8 +17,9 @@ PREFIX = re.compile(r"(?:module|_orig_mod|net)\.")
 # Which torch.optim.swa_utils.AveragedModel counts beside the averaged weights.
 COUNTER = "n_averaged"
 MAX_WRAPPERS = 4
-# Names are cut at every dot to find prefixes.
 MAX_NAME = 1000
+# Names are cut at so many dots to find prefixes.
+MAX_DEPTH = 8
 
 State = dict[str, Tensor]
 
@@ -98,6 +99,10 @@ def under(state: State, prefix: str) -> State:
 
 
 def prefixes(state: Mapping[str, Tensor]) -> list[str]:
-    """Every prefix that some of the names share, the shortest first."""
-    found = {name[: dot + 1] for name in state for dot, letter in enumerate(name) if letter == "."}
+    """Every prefix of a few dots that some of the names share, the shortest first."""
+    found = set()
+    for name in state:
+        # A name of 500 dots has 500 prefixes, which together take 500 times its memory.
+        *parts, _ = name.split(".", MAX_DEPTH)
+        found |= {".".join(parts[:count]) + "." for count in range(1, len(parts) + 1)}
     return sorted(found, key=lambda prefix: (prefix.count("."), prefix))

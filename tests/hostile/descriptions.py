@@ -23,6 +23,11 @@ def sequential(**children: Any) -> bytes:
     return native({"type": "Sequential", "children": children}, {"0.weight": torch.zeros(2, 2)})
 
 
+def tiny() -> Any:
+    """The description of the smallest Linear."""
+    return files.linear(in_features=1, out_features=1)
+
+
 DESCRIPTIONS: Table = {
     "another version": Case(
         lambda: native(None, version=2), "is in version 2 of the nalu_export format; this release reads 1"
@@ -193,5 +198,13 @@ DESCRIPTIONS: Table = {
         "Linear holds no layer of nalu_export.nn; arithmetic written by hand would go through "
         "the general exporter, which deletes eps",
         EXPORT,
+    ),
+    "more layers than can be loaded": Case(
+        lambda: native(
+            {"type": "Sequential", "children": {str(number): tiny() for number in range(3200)}},
+            {f"{number}.weight": torch.zeros(1, 1) for number in range(3200)},
+        ),
+        "has 3,200 tensors in 3,201 layers, too many to put together; save a part of it",
+        EXPORT[:1],
     ),
 }

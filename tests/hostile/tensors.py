@@ -336,4 +336,9 @@ TENSORS: Table = {
         lambda: files.torch_bytes({f"layers.999999.{name}": torch.zeros(1, 1) for name in ("W_hat", "M_hat")}),
         "has 'layers.999999.' but not 'layers.0.'; nalu-export:NAC has every layer of a stack",
     ),
+    "more tensors than a layout has": Case(
+        lambda: files.torch_bytes({f"layers.{number}.W_hat": torch.zeros(()) for number in range(5001)}),
+        "holds 5,001 tensors, and a known layout at most 5,000; for any other model give --model "
+        "package.module:factory",
+    ),
 }

@@ -1,0 +1,135 @@
+"""What is fuzzed: for each kind of file where inputs start from, how they change and what reads them."""
+
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from nalu_export import NAC, NALU
+from nalu_export.checkpoints import layouts
+from nalu_export.checkpoints.description import describe
+from tests.checkpoints.files import members_of, zip_bytes
+from tests.hostile import mutations, seeds
+from tests.hostile.readers import MODELS, READERS
+
+
+def _as_is(data: bytes) -> bytes:
+    return data
+
+
+@dataclass(frozen=True)
+class Target:
+    """One kind of file.
+
+    Attributes:
+        runs: how many inputs.
+        seeds: gives the first of them.
+        mutate: gives another one, well formed where the reader would else stop at once.
+        readers: names of those that get each input.
+        wrap: makes the file of an input.
+    """
+
+    runs: int
+    seeds: Callable[[], list[bytes]]
+    mutate: mutations.Mutation
+    readers: tuple[str, ...]
+    wrap: Callable[[bytes], bytes] = _as_is
+
+
+def _pickles() -> list[bytes]:
+    """The programs of checkpoints, good and evil."""
+    files = [data for data in (*seeds.torch_files().values(), *seeds.evil_files().values()) if data.startswith(b"PK")]
+    return [content for data in files for name, content in members_of(data).items() if name.endswith("/data.pkl")]
+
+
+def _checkpoint_of(program: bytes) -> bytes:
+    """A checkpoint with this program and some storages."""
+    storages = {f"archive/data/{index}": bytes(16) for index in range(8)}
+    return zip_bytes({"archive/data.pkl": program, "archive/byteorder": b"little"} | storages)
+
+
+def _descriptions() -> list[bytes]:
+    models = (NAC(2, 1), NALU(2, 3, 1, gate="row", tied=False))
+    linear = {"type": "Linear", "args": {"in_features": 2, "out_features": 2, "bias": False}}
+    nested = {"type": "Sequential", "children": {"0": linear, "fc-1": {"type": "Sequential", "children": {}}}}
+    return [json.dumps(description).encode() for description in (*map(describe, models), nested)]
+
+
+def _described(description: bytes) -> bytes:
+    """A file of our own with this description, whatever it says, and the weights of a NAC."""
+    about = b'{"format": "nalu_export", "version": 1, "model": %s}' % description
+    weights = {
+        name: {"dtype": "F32", "shape": [1, 2], "data_offsets": [start, start + 8]}
+        for name, start in (("layers.0.W_hat", 0), ("layers.0.M_hat", 8))
+    }
+    header = json.dumps({"__metadata__": {"nalu_export": about.decode("utf-8", "replace")}, **weights}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(16)
+
+
+_LEAVES = sorted({leaf for owner in layouts.names() for unit in layouts.get(owner).units for leaf in unit.keys})
+_PLACES = sorted({place for owner in layouts.names() for unit in layouts.get(owner).units for place in unit.places})
+_SHAPES: tuple[list[int], ...] = ([], [1], [2], [1, 1], [1, 2], [2, 1], [2, 2], [0, 2], [1, 1, 1, 1])
+
+
+def _mutate_state(data: bytes, rng: Random) -> bytes:
+    """Names and shapes of tensors: one more, one less, another name, another shape."""
+    state = json.loads(data)
+    for _ in range(rng.randint(1, 3)):
+        name = rng.choice(list(state) or [""])
+        kind = rng.randrange(4)
+        if kind == 0 and state:
+            del state[name]
+        elif kind == 1:
+            state[name] = rng.choice(_SHAPES)
+        else:
+            number = rng.choice((0, 0, 0, 1, 2, 10, 10**6))
+            place = rng.choice((*_PLACES, "module.", "head.model.{}.", "conv_model.{}.", "adaptive_module.conv."))
+            new = place.replace("{}", str(number)) + rng.choice((*_LEAVES, "weight", "bias", *mutations.ODD_TEXTS))
+            state[new] = state.pop(name) if kind == 2 and name in state else rng.choice(_SHAPES)
+    return json.dumps(state).encode()
+
+
+def _state(data: bytes) -> bytes:
+    """A safetensors file of zeros under these names, in these shapes."""
+    header, end = {}, 0
+    for name, shape in json.loads(data).items():
+        size = 4
+        for length in shape:
+            size *= length
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    encoded = json.dumps(header).encode()
+    return struct.pack("<Q", len(encoded)) + encoded + bytes(end)
+
+
+def _states() -> list[bytes]:
+    return [
+        json.dumps({name: list(value.shape) for name, value in state.items()}).encode()
+        for state in seeds.STATES.values()
+    ]
+
+
+def _values(make: Callable[[], dict[str, bytes]], *names: str) -> Callable[[], list[bytes]]:
+    return lambda: [data for name, data in make().items() if not names or name in names]
+
+
+TARGETS: dict[str, Target] = {
+    "programs": Target(40_000, _pickles, mutations.mutate_pickle, ("load",), _checkpoint_of),
+    "checkpoints": Target(
+        30_000, _values(seeds.torch_files), mutations.mutate_zip, ("load", "inspect", "load into a model")
+    ),
+    "legacy": Target(30_000, _values(seeds.legacy_files), mutations.mutate_pickle, ("load", "inspect")),
+    "safetensors": Target(30_000, _values(seeds.safetensors_files), mutations.mutate_safetensors, MODELS),
+    "torch.export": Target(20_000, _values(seeds.pt2_files), mutations.mutate_zip, ("load", "inspect")),
+    "layouts": Target(30_000, _states, _mutate_state, ("load", "load a layout", "load under a prefix"), _state),
+    "descriptions": Target(30_000, _descriptions, mutations.mutate_json_bytes, ("load",), _described),
+    "onnx": Target(
+        20_000, _values(seeds.artifact_files, "onnx", "live"), mutations.mutate_onnx, ("artifact", "inspect")
+    ),
+    "torchscript": Target(
+        10_000, _values(seeds.artifact_files, "torchscript"), mutations.mutate_zip, ("artifact", "inspect", "load")
+    ),
+    "inputs": Target(30_000, _values(seeds.input_files), mutations.mutate_zip, ("inputs",)),
+    "any bytes": Target(30_000, lambda: list(seeds.all_files()), mutations.mutate_bytes, tuple(READERS)),
+}
