@@ -20,6 +20,8 @@ NEAR = 0.01
 GATE_SAMPLES = 1024
 # Numbers in the inputs or outputs of a gate at once: wide gates are judged on fewer samples.
 GATE_NUMBERS = 2**22
+# Of an exported file, whose metadata may be anything: each is built, which takes most of a millisecond.
+MAX_LAYERS = 1000
 
 
 def layer_table(model: nn.Module) -> list[dict[str, Any]]:
@@ -69,14 +71,18 @@ def artifact_statistics(
     Raises:
         InputError: the tensors of a layer are not in the file, or not those that the layer table speaks of.
     """
+    if len(layers) > MAX_LAYERS:
+        raise InputError(f"its metadata lists {len(layers):,} layers; at most {MAX_LAYERS:,} are shown")
+    by_layer: dict[str, dict[str, NDArray[np.generic]]] = {}
+    for name, value in tensors.items():
+        if isinstance(name, str):
+            prefix, dot, leaf = name.rpartition(".")
+            by_layer.setdefault(prefix + dot, {})[leaf] = np.array(value)
     table: dict[str, dict[str, Any]] = {}
     for row in layers:
-        prefix = f"{row['path']}." if row["path"] else ""
-        found = {
-            name.removeprefix(prefix): np.array(value)
-            for name, value in tensors.items()
-            if isinstance(name, str) and name.startswith(prefix) and "." not in name.removeprefix(prefix)
-        }
+        if row["path"] in table:
+            raise InputError(f"its metadata lists the layer {short(row['path'] or row['type'])} twice")
+        found = by_layer.get(f"{row['path']}." if row["path"] else "")
         if not found:
             raise InputError(f"the file has no tensors of its layer {short(row['path'] or row['type'])}")
         layer = build({"type": row["type"], "args": {k: v for k, v in row.items() if k not in ("path", "type")}})

@@ -302,7 +302,5 @@ def _assign(module: nn.Module, state: State) -> None:
             raise InputError(f"has {short(name)} as {str(value.dtype).removeprefix('torch.')}; expected {expected}")
     layers = sum(1 for _ in module.modules())
     if layers * len(state) > MAX_PAIRS:
-        raise InputError(
-            f"has {len(state):,} tensors in {layers:,} layers, too many to put together; save a part of it"
-        )
+        raise InputError(f"has {len(state):,} tensors in {layers:,} layers, too many to load; save a part of it")
     module.load_state_dict({name: value.clone() for name, value in state.items()}, assign=True)

@@ -1,6 +1,7 @@
 """Malformed and hostile exported files: ONNX and TorchScript."""
 
 import functools
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -218,6 +219,18 @@ ARTIFACTS: Table = {
     "ONNX, a layer that is not arithmetic": Case(
         said("layers", '[{"path": "layers.0", "type": "Linear", "in_features": 2, "out_features": 1}]'),
         "its layer 'layers.0' is a Linear, which is not arithmetic",
+        INSPECT,
+        "artifact",
+    ),
+    "ONNX, a layer twice": Case(
+        said("layers", json.dumps([{"path": "layers.0", "type": "NACCell", "in_features": 2, "out_features": 1}] * 2)),
+        "its metadata lists the layer 'layers.0' twice",
+        INSPECT,
+        "artifact",
+    ),
+    "ONNX, a thousand and one layers": Case(
+        said("layers", json.dumps([{"path": "layers.0", "type": "NACCell"}] * 1001)),
+        "its metadata lists 1,001 layers; at most 1,000 are shown",
         INSPECT,
         "artifact",
     ),

@@ -204,7 +204,7 @@ DESCRIPTIONS: Table = {
             {"type": "Sequential", "children": {str(number): tiny() for number in range(3200)}},
             {f"{number}.weight": torch.zeros(1, 1) for number in range(3200)},
         ),
-        "has 3,200 tensors in 3,201 layers, too many to put together; save a part of it",
+        "has 3,200 tensors in 3,201 layers, too many to load; save a part of it",
         EXPORT[:1],
     ),
 }
