@@ -1,6 +1,6 @@
 # `make demo` and `make test` work on a fresh machine: each first creates .venv from constraints.txt.
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench cuda clean
+.PHONY: demo test lint bench cuda fuzz clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -32,6 +32,11 @@ bench: $(STAMP)
 cuda: $(STAMP)
 	$(BIN)/python -m pytest -m cuda -rs
 	$(BIN)/python benchmarks/cuda.py
+
+# Some ten minutes on two cores; exit code 2 if an input does anything but be read or be refused.
+fuzz: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(ORT),fuzz]'
+	$(BIN)/python -m fuzz.run
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
