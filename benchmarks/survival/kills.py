@@ -20,7 +20,7 @@ Draw = Callable[[Timing, random.Random], Moment]
 AIMED: tuple[Draw, ...] = (opening, while_open, naming)
 HIDDEN_WAY = "without-unnamed-files"
 STEPS_AT_MOST = 500
-MISSES_AT_MOST = 20
+MISSES_AT_MOST = 100
 
 
 @dataclass
