@@ -5,6 +5,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# onnxruntime sends usage data otherwise, also from the peers that benchmarks and tests run.
+export ORT_DISABLE_TELEMETRY := 1
 # onnxruntime and onnxruntime-gpu install the same module: one or the other, never both.
 ORT := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 STAMP := $(VENV)/.installed-$(ORT)

@@ -15,8 +15,6 @@ OLD = b"an older export, complete and good\n"
 LONG_AGO = 10**18
 HIDDEN = ".nalu_export."
 FAULTS_TOLD = 3
-# onnxruntime 1.31 writes the number of its telemetry session there whenever it is imported, killed or not.
-TEMPORARY_OF_OTHERS = {".ses"}
 
 # path → what it is: kind, permissions, owner, time of change, content. Folders have no time: hidden files come and go.
 Tree = dict[str, tuple[str, int, int, int, bytes]]
@@ -141,7 +139,7 @@ def judge(scene: Scene, good: Collection[bytes], *, unnamed: bool = True, killed
         for name in sorted(after.keys() | others.keys())
         if after.get(name) != others.get(name)
     ]
-    strays = sorted(tree(scene.logs / "tmp").keys() - TEMPORARY_OF_OTHERS)
+    strays = sorted(tree(scene.logs / "tmp"))
     faults += [f"{name} was left in the folder for temporary files" for name in strays]
     return Verdict(outcome, len(hidden), tuple(faults))
 

@@ -1,6 +1,9 @@
 """The command line: parses, calls one function, shows the result, chooses the exit code."""
 
+import contextlib
+import errno
 import io
+import os
 import sys
 
 import click
@@ -13,8 +16,11 @@ from nalu_export.cli.doctor import doctor
 from nalu_export.cli.export import export
 from nalu_export.cli.inspect import inspect
 from nalu_export.cli.layouts import layouts
-from nalu_export.errors import NaluExportError
+from nalu_export.errors import EXIT_BAD_INPUT, NaluExportError
 from nalu_export.text import printable
+
+# A file that cannot be written is an InputError where it happens, so that this is about what was printed.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 class _Group(DefaultGroup):  # type: ignore[misc]
@@ -34,10 +40,24 @@ class _Group(DefaultGroup):  # type: ignore[misc]
                 # A name that the terminal's encoding does not have must not end in a traceback.
                 stream.reconfigure(errors="backslashreplace")
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
         except NaluExportError as error:
             click.echo(f"nalu-export: {printable(str(error))}", err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            _forget_output()
+            click.echo(f"nalu-export: the output cannot be written: {error.strerror}", err=True)
+            ctx.exit(EXIT_BAD_INPUT)
+        return result
+
+
+def _forget_output() -> None:
+    """What is left of it would fail again when the interpreter ends, with a traceback and an exit code of its own."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(

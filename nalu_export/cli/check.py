@@ -7,7 +7,7 @@ import click
 
 from nalu_export import reports, runtimes
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import read_options, reading, seed_option, size_option
+from nalu_export.cli.options import FILE, FILE_OR_DASH, read_options, reading, seed_option, size_option
 from nalu_export.errors import EXIT_PARITY_FAILED, InputError
 from nalu_export.files import check_target, write_atomically
 from nalu_export.text import printable
@@ -19,8 +19,8 @@ REPORTS = ("json", "junit", "html")
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("artifact", type=click.Path(path_type=Path))
+@click.argument("model", type=FILE)
+@click.argument("artifact", type=FILE)
 @click.option(
     "--runtime",
     "names",
@@ -49,13 +49,13 @@ REPORTS = ("json", "junit", "html")
 @click.option(
     "--inputs",
     "inputs_file",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="More families from a .npz file, one for each array of shape (samples, ...).",
 )
 @click.option(
     "--replay",
     "replay_file",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="Run only the inputs of this .npz file, such as the .worst.npz of an earlier check.",
 )
 @click.option(
@@ -70,19 +70,19 @@ REPORTS = ("json", "junit", "html")
 @click.option(
     "--json",
     "json_file",
-    type=click.Path(path_type=Path, allow_dash=True),
+    type=FILE_OR_DASH,
     help="Also write the report as JSON; - is stdout.",
 )
 @click.option(
     "--junit",
     "junit_file",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="Also write the report as JUnit XML, for a CI system.",
 )
 @click.option(
     "--html",
     "html_file",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="Also write the report as one self-contained web page.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")

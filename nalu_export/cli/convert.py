@@ -7,16 +7,16 @@ from typing import Any
 import click
 
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import read_options, reading
+from nalu_export.cli.options import FILE, read_options, reading
 from nalu_export.text import to_json
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=FILE)
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path),
+    type=FILE,
     required=True,
     help="Where to: a name in .safetensors is written in that format, any other as torch.save writes.",
 )

@@ -6,14 +6,14 @@ from typing import Any
 import click
 
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import read_options, reading
+from nalu_export.cli.options import FILE, read_options, reading
 from nalu_export.text import to_json
 
 EXIT_FOUND = 1
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=FILE)
 @click.option(
     "--compute",
     type=click.Choice(["float32", "float64", "float16"]),

@@ -9,7 +9,7 @@ import click
 
 from nalu_export import formats
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import read_options, reading, seed_option, size_option
+from nalu_export.cli.options import FILE, read_options, reading, seed_option, size_option
 from nalu_export.errors import ParityError
 from nalu_export.text import to_json
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=FILE)
 @click.option("--format", "-f", "format_name", type=click.Choice(formats.names()), required=True, help="What to write.")
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="Where to; by default beside MODEL, as model.onnx.",
 )
 @click.option(

@@ -6,12 +6,12 @@ from typing import Any
 import click
 
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import read_options
+from nalu_export.cli.options import FILE, read_options
 from nalu_export.text import to_json
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @read_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect(file: Path, as_json: bool, **options: Any) -> None:

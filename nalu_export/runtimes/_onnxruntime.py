@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,7 +45,14 @@ class Target:
 
 
 def import_onnxruntime(runtime: str, extra: str) -> Any:
-    """The module ``onnxruntime``, or an error that says what to install."""
+    """The module ``onnxruntime``, or an error that says what to install.
+
+    Its packages for Linux and macOS send usage data to their maker and leave files behind, from the import on, unless
+    the environment forbids it (onnxruntime pull requests 27379 and 29843, which changed the name of the variable).
+    Nobody who checks a model has asked for that; whoever sets the variables decides.
+    """
+    for variable in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"):
+        os.environ.setdefault(variable, "1")
     return import_library("onnxruntime", runtime, extra)
 
 

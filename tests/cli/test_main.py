@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 from collections.abc import Callable
@@ -164,3 +165,22 @@ def test_python_dash_m(source: Path, real: Callable[..., subprocess.CompletedPro
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.decode().splitlines()[-1].startswith("passed: ")
+
+
+def test_an_output_that_cannot_be_written_is_one_line(real: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
+    """A full disk behind stdout is neither a bug nor a failed check."""
+    command = [sys.executable, "-m", "nalu_export", "layouts"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert done.stderr == b"nalu-export: the output cannot be written: No space left on device\n"
+    assert real("layouts").returncode == 0
+
+
+def test_an_os_error_that_is_a_bug_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(_: object) -> None:
+        raise OSError(errno.EINVAL, "a bug")
+
+    monkeypatch.setattr("nalu_export.checkpoints.layout_table.rows", bug)
+    with pytest.raises(OSError, match="a bug"):
+        run("layouts")

@@ -1,6 +1,10 @@
 """What the ONNX Runtime runtimes share: no fallback, I/O binding and CUDA graphs, here with the CPU as the device."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -144,3 +148,20 @@ def test_the_others_capture_nothing(nalu: NALU, data: bytes, pretended_cuda: Cal
         runtimes.get(name).load(nalu, data, RunOptions()).run(np.ones((5, 4), np.float32))
         assert "enable_cuda_graph" not in module.options
     assert module.graphs == []
+
+
+@pytest.mark.parametrize("given", [None, "0"])
+def test_no_usage_data_is_sent(given: str | None, tmp_path: Path) -> None:
+    """onnxruntime leaves a file in the temporary folder when its telemetry starts; what the user set is kept."""
+    script = (
+        "import os; from nalu_export.runtimes._onnxruntime import import_onnxruntime as load; load('r', 'cpu'); "
+        "print(os.environ['ORT_DISABLE_TELEMETRY'], os.environ['ORT_TELEMETRY_DISABLED'])"
+    )
+    names = ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED")
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    environment |= {"TMPDIR": str(tmp_path), "HOME": str(tmp_path)} | ({} if given is None else {names[0]: given})
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [given or "1", "1"]
+    if given is None:
+        assert list(tmp_path.iterdir()) == []
