@@ -78,7 +78,7 @@ _SHAPES: tuple[list[int], ...] = ([], [1], [2], [1, 1], [1, 2], [2, 1], [2, 2], 
 def _mutate_state(data: bytes, rng: Random) -> bytes:
     """Names and shapes of tensors: one more, one less, another name, another shape."""
     state = json.loads(data)
-    for _ in range(rng.randint(1, 3)):
+    for _ in range(rng.randint(1, 2)):
         name = rng.choice(list(state) or [""])
         kind = rng.randrange(4)
         if kind == 0 and state:
@@ -120,21 +120,21 @@ def _values(make: Callable[[], dict[str, bytes]], *names: str) -> Callable[[], l
 
 
 TARGETS: dict[str, Target] = {
-    "programs": Target(60_000, _pickles, mutations.mutate_pickle, ("load",), _checkpoint_of),
+    "programs": Target(55_000, _pickles, mutations.mutate_pickle, ("load",), _checkpoint_of),
     "checkpoints": Target(
         15_000, _values(seeds.torch_files), mutations.mutate_zip, ("load", "inspect", "load into a model")
     ),
     "legacy": Target(25_000, _values(seeds.legacy_files), mutations.mutate_pickle, ("load", "inspect")),
     "safetensors": Target(15_000, _values(seeds.safetensors_files), mutations.mutate_safetensors, MODELS),
     "torch.export": Target(10_000, _values(seeds.pt2_files), mutations.mutate_zip, ("load", "inspect")),
-    "layouts": Target(5_000, _states, _mutate_state, ("load", "load a layout"), _state),
+    "layouts": Target(3_000, _states, _mutate_state, ("load", "load a layout"), _state),
     "descriptions": Target(40_000, _descriptions, mutations.mutate_json_bytes, ("load",), _described),
     "onnx": Target(
-        15_000, _values(seeds.artifact_files, "onnx", "live"), mutations.mutate_onnx, ("artifact", "inspect")
+        25_000, _values(seeds.artifact_files, "onnx", "live"), mutations.mutate_onnx, ("artifact", "inspect")
     ),
     "torchscript": Target(
-        8_000, _values(seeds.artifact_files, "torchscript"), mutations.mutate_zip, ("artifact", "inspect", "load")
+        20_000, _values(seeds.artifact_files, "torchscript"), mutations.mutate_zip, ("artifact", "inspect", "load")
     ),
-    "inputs": Target(50_000, _values(seeds.input_files), mutations.mutate_zip, ("inputs",)),
-    "any bytes": Target(12_000, lambda: list(seeds.all_files()), mutations.mutate_bytes, tuple(READERS)),
+    "inputs": Target(60_000, _values(seeds.input_files), mutations.mutate_zip, ("inputs",)),
+    "any bytes": Target(15_000, lambda: list(seeds.all_files()), mutations.mutate_bytes, tuple(READERS)),
 }

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nalu_export.errors import InputError, first_line
+from nalu_export.errors import InputError, first_line, plain
 from nalu_export.files import read_bytes
 from nalu_export.nn import BackboneHead
 from nalu_export.nn.init import positive_int
@@ -146,7 +146,9 @@ def _members(data: bytes) -> dict[str, NDArray[np.generic]]:
         if size > MAX_INPUTS:
             raise InputError(f"unpacks to {size:,} bytes; at most {MAX_INPUTS:,} are read")
         return {
-            entry.filename.removesuffix(".npy"): _array(_unpacked(archive, entry), f"its member {entry.filename[:60]}")
+            entry.filename.removesuffix(".npy"): _array(
+                _unpacked(archive, entry), f"its member {plain(entry.filename)}"
+            )
             for entry in archive.infolist()
         }
 
@@ -155,9 +157,9 @@ def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     """The content of a member, no more than it says to be; its checksum is compared."""
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         # The others are unpacked by zipfile without a limit, and numpy does not write them.
-        raise ValueError(f"its member {entry.filename[:60]} is compressed in a way that numpy does not write")
+        raise ValueError(f"its member {plain(entry.filename)} is compressed in a way that numpy does not write")
     if entry.flag_bits & 1:
-        raise ValueError(f"its member {entry.filename[:60]} is encrypted")
+        raise ValueError(f"its member {plain(entry.filename)} is encrypted")
     with archive.open(entry) as member:
         return member.read(entry.file_size)
 
@@ -207,9 +209,11 @@ def fitting(model: nn.Module, name: str, x: NDArray[np.generic]) -> NDArray[np.f
         InputError: they are not numbers, there are none, or the model does not run on their shape.
     """
     if x.dtype.kind not in "fiub" or x.ndim < 2 or x.shape[0] == 0:
-        raise InputError(f"inputs {name}: {x.dtype} of shape {x.shape}; expected numbers of shape (samples, …)")
+        raise InputError(
+            f"inputs {plain(name)}: {plain(str(x.dtype))} of shape {x.shape}; expected numbers of shape (samples, …)"
+        )
     failure = _failure(model, x.shape[1:])
     if failure is not None:
-        raise InputError(f"inputs {name}: the model does not run on samples of shape {x.shape[1:]}: {failure}")
+        raise InputError(f"inputs {plain(name)}: the model does not run on samples of shape {x.shape[1:]}: {failure}")
     with np.errstate(over="ignore"):
         return x.astype(np.float32)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import nn
 
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, plain
 from nalu_export.formats._onnx_builder import Builder, Value
 from nalu_export.formats._onnx_external import external_tensor
 from nalu_export.formats._onnx_parts import cut_out
@@ -118,7 +118,7 @@ def _parse(data: bytes) -> onnx.ModelProto:
 
 
 def _outside(name: str) -> str:
-    return f"keeps {name} in another file; only self-contained files are read"
+    return f"keeps {plain(name)} in another file; only self-contained files are read"
 
 
 def _array(tensor: onnx.TensorProto) -> NDArray[np.generic]:
@@ -129,7 +129,7 @@ def _array(tensor: onnx.TensorProto) -> NDArray[np.generic]:
             raise ValueError("numpy takes -1 for whatever fits")
         return numpy_helper.to_array(tensor)
     except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"holds a damaged tensor {tensor.name}") from error
+        raise InputError(f"holds a damaged tensor {plain(tensor.name)}") from error
 
 
 def _arithmetic_model(part: nn.Module, example: torch.Tensor, options: EmitOptions) -> onnx.ModelProto:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nalu_export import _jit
-from nalu_export.errors import InputError, first_line
+from nalu_export.errors import InputError, first_line, plain
 from nalu_export.formats._torchscript_archive import reproducible
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.nn.parts import arithmetic_parts, replace_parts
@@ -161,7 +161,7 @@ def _check_members(archive: zipfile.ZipFile, size: int) -> None:
     if claimed > MAX_RATIO * size + MAX_UNPACKED:
         raise InputError(f"is a TorchScript archive of {size:,} bytes that unpacks to {claimed:,}; export it again")
     for entry in archive.infolist():
-        name = repr(entry.filename[:60])
+        name = plain(entry.filename)
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise InputError(f"compresses {name} in a way that torch does not; export it again")
         try:

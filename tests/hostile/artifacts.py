@@ -41,6 +41,13 @@ def external(tensor: TensorProto, location: str) -> None:
         tensor.external_data.add(key=key, value=value)
 
 
+def odd(tensor: TensorProto) -> TensorProto:
+    """Damage a tensor, and give it a name that a terminal would obey."""
+    tensor.name = "\n\x1b[2J" + 100 * "x"
+    tensor.dims.append(7)
+    return tensor
+
+
 def outside(location: str) -> Callable[[], bytes]:
     """The ONNX file with its weight in another file."""
     return lambda: edited(lambda proto: external(proto.graph.initializer[0], location))
@@ -256,6 +263,19 @@ ARTIFACTS: Table = {
     "ONNX, a weight of a negative shape": Case(
         resized([-1, 2]), "holds a damaged tensor layers.0.W", INSPECT, "artifact"
     ),
+    "ONNX, a damaged weight of an odd name": Case(
+        lambda: edited(lambda proto: odd(proto.graph.initializer[0])),
+        "holds a damaged tensor '\\n\\x1b[2Jxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'",
+        INSPECT,
+        "artifact",
+    ),
+    "ONNX, a weight elsewhere of an odd name": Case(
+        lambda: edited(lambda proto: external(odd(proto.graph.initializer[0]), "x")),
+        "keeps '\\n\\x1b[2Jxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' in another "
+        "file; only self-contained files are read",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
     "ONNX of another tool": Case(
         lambda: edited(lambda proto: proto.ClearField("metadata_props")),
         "is onnx, but not exported by nalu_export: no metadata in it",
@@ -282,7 +302,7 @@ ARTIFACTS: Table = {
     ),
     "TorchScript, a bit of a weight": Case(
         a_bit_flipped,
-        "is damaged: 'archive/data/0' cannot be read, or not with its checksum; export it again",
+        "is damaged: archive/data/0 cannot be read, or not with its checksum; export it again",
         (*CHECK, *INSPECT),
         "artifact",
     ),
@@ -294,7 +314,7 @@ ARTIFACTS: Table = {
     ),
     "TorchScript, a member packed by bzip2": Case(
         lambda: files.zip_bytes(files.members_of(exported("torchscript")), compression=12),
-        "compresses 'archive/extra/nalu_export.json' in a way that torch does not; export it again",
+        "compresses archive/extra/nalu_export.json in a way that torch does not; export it again",
         (*CHECK, *INSPECT),
         "artifact",
     ),

@@ -216,4 +216,21 @@ INPUT_FILES: Table = {
         lambda: npz(npy(np.zeros((3, 0), np.float32))),
         "the model does not run on samples of shape (0,): mat1 and mat2 shapes cannot be multiplied (2x0 and 2x1)",
     ),
+    "inputs, a member of an odd name": case(
+        lambda: npz(b"hello", "\n\x1b[2J.txt"),
+        "not a readable .npz or .npy file: its member '\\n\\x1b[2J.txt' is not an array; write it "
+        "with numpy.savez(path, x=array)",
+    ),
+    "inputs, an array of an odd name": Case(
+        lambda: npz(npy(np.zeros((3, 5), np.float32)), "\n\x1b[2J.npy"),
+        "the model does not run on samples of shape (5,): mat1 and mat2 shapes cannot be multiplied (2x5 and 2x1)",
+        INPUTS,
+        "inputs.npz",
+        "inputs '\\n\\x1b[2J'",
+    ),
+    "inputs, records of many fields": array(
+        lambda: npz(npy(np.zeros((3, 2), [(f"field {n}", "f4") for n in range(100)]))),
+        "[('field 0', '<f4'), ('field 1', '<f4'), ('field 2', '<f4'), of shape (3, 2); expected "
+        "numbers of shape (samples, …)",
+    ),
 }

@@ -144,7 +144,9 @@ def mutate_zip(data: bytes, rng: Random) -> bytes:
         return mutate_bytes(data, rng)
     name = rng.choice([name for name in members if name.endswith((".pkl", ".json", ".npy"))] or list(members))
     kind = rng.randrange(10)
-    if kind == 0:
+    if kind == 4:
+        members[rng.choice(ODD_TEXTS) + rng.choice(("", ".npy", "/code/x"))] = members.pop(name)
+    elif kind == 0:
         members[rng.choice(list(members))] = rng.randbytes(rng.choice((0, 1, 8, 16)))
     elif kind == 1:
         members.pop(rng.choice(list(members)))
