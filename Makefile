@@ -37,7 +37,6 @@ cuda: $(STAMP)
 
 # Some ten minutes on two cores; exit code 2 if an input does anything but be read or be refused.
 fuzz: $(STAMP)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(ORT),fuzz]'
 	$(BIN)/python -m fuzz.run
 
 clean:
@@ -47,5 +46,5 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=python3.11")'
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(ORT),openvino,tract,examples,test,bench,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(ORT),openvino,tract,examples,test,fuzz,bench,dev]'
 	touch $@

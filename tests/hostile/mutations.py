@@ -1,5 +1,6 @@
 """Changes to good files that leave what is around them whole, so that readers get deep into them."""
 
+import contextlib
 import io
 import json
 import pickletools
@@ -238,7 +239,9 @@ def _mutate_message(message: Any, rng: Random) -> None:
     elif hasattr(value, "append") or hasattr(value, "add"):
         _mutate_repeated(value, rng)
     else:
-        setattr(message, name, _other(value, rng))
+        # An enumeration takes 32 bits and refuses the largest of them.
+        with contextlib.suppress(ValueError):
+            setattr(message, name, _other(value, rng))
 
 
 def _mutate_repeated(values: Any, rng: Random) -> None:

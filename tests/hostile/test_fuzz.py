@@ -12,7 +12,7 @@ from fuzz.run import Result, problem
 from fuzz.targets import TARGETS
 
 needs_atheris = pytest.mark.skipif(
-    find_spec("atheris") is None, reason="atheris is not installed; make fuzz installs it"
+    find_spec("atheris") is None, reason="atheris is not installed; pip install 'nalu_export[fuzz]'"
 )
 PLANTED = {
     "code that runs": (
