@@ -31,7 +31,10 @@ def onnx_bytes(**options: str) -> bytes:
     return data
 
 
-OLD_TAR = "is a tar file of torch 0.1; load it with torch.load(path, weights_only=False) and save its state_dict"
+OLD_TAR = (
+    "is a tar file of torch 0.1; if you made it yourself, load it with torch.load(path, weights_only=False), "
+    "which runs code in it, and save its state_dict"
+)
 
 FOREIGN: dict[str, tuple[bytes, str]] = {
     "empty": (b"", f"is empty; {EXPECTED}"),
