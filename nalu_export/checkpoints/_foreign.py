@@ -40,8 +40,8 @@ def refusal(data: bytes) -> str:
     if data[257:262] == b"ustar":
         if start[:100].rstrip(b"\0") in _OLD_TAR:
             return (
-                "is a tar file of torch 0.1; if you made it yourself, load it with torch.load(path, weights_only=False), "
-                "which runs code in it, and save its state_dict"
+                "is a tar file of torch 0.1; if you made it yourself, load it with torch.load(path, "
+                "weights_only=False), which runs code in it, and save its state_dict"
             )
         return f"is a tar file; unpack it first, {_TELL}"
     if _HTML.match(start):
