@@ -48,9 +48,3 @@ def first_line(error: BaseException) -> str:
     """The first line of an exception's text, or its type where it has none."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
-
-
-def plain(name: str) -> str:
-    """A name from a file, for an error text: as it is where that is one line, else with its characters escaped."""
-    start = name[:60]
-    return start if start.isprintable() else ascii(start)

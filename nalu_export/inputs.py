@@ -14,18 +14,18 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nalu_export.errors import InputError, first_line, plain
+from nalu_export.errors import InputError, first_line
 from nalu_export.files import read_bytes
 from nalu_export.nn import BackboneHead
 from nalu_export.nn.init import positive_int
 from nalu_export.nn.parts import arithmetic_parts
+from nalu_export.text import MAX_TEXT, plain
 
 DEFAULT_SIZE = (32, 32)
 MAX_PIXELS = 2**24
 # What the arrays of an input file may hold together, unpacked.
 MAX_INPUTS = 2**30
 SAVE_ARRAYS = "write it with numpy.savez(path, x=array)"
-MAX_TEXT = 60
 _HEADERS: dict[tuple[int, int], Callable[[Any], tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,

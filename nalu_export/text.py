@@ -18,6 +18,12 @@ def printable(text: str) -> str:
     )
 
 
+def plain(name: str) -> str:
+    """A name from a file, for an error text: as it is where that is one line, else with its characters escaped."""
+    start = name[:MAX_TEXT]
+    return start if start.isprintable() else ascii(start)
+
+
 def short(value: Any) -> str:
     """A value from a file for an error text: one line of bounded length, whatever it is.
 

@@ -113,8 +113,8 @@ def disagreeing_twins(fit: Fit, state: State) -> list[tuple[str, str]]:
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    """Bit for bit but for NaN, which differs from itself."""
-    return one.dtype == other.dtype and torch.equal(one.nan_to_num(), other.nan_to_num())
+    """Of the same type and values; NaN is the same as NaN, though it differs from itself."""
+    return one.dtype == other.dtype and torch.allclose(one, other, rtol=0.0, atol=0.0, equal_nan=True)
 
 
 def _with_backbone(

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from nalu_export.doctor.findings import Finding
 from nalu_export.doctor.running import BEYOND, Runs, span
 from nalu_export.doctor.settings import Settings
 from nalu_export.doctor.subject import Cell, Head
-from nalu_export.nn import ClampedNALUCell, NALUCell, SinhNALUCell
+from nalu_export.nn.gated import _GatedCell as GatedCell
 from nalu_export.statistics import NEAR, nearest
-
-GatedCell = NALUCell | ClampedNALUCell | SinhNALUCell
 
 # Below the roundoff of float32, what a gate learns is lost: |z| is 16.6 and more.
 DEAD = 2.0**-24
@@ -75,13 +72,9 @@ def judge(layer: GatedCell, near: Tensor, far: Tensor) -> Gates | None:
 
 def _gates(layer: GatedCell, x: Tensor) -> tuple[Tensor, Tensor]:
     """Shares of the sum and of the product, ``(samples, gates)``: one gate where all outputs share it."""
-    if layer.constant_gate:
-        z = layer.G.expand(len(x), 1)
-        return torch.sigmoid(z), torch.sigmoid(-z)
-    z = F.linear(x, layer.G, layer.G_bias if layer.gate_bias else None)
-    if not layer.two_gates:
-        return torch.sigmoid(z), torch.sigmoid(-z)
-    return torch.sigmoid(z), torch.sigmoid(F.linear(x, layer.G_mul, layer.G_bias_mul if layer.gate_bias else None))
+    z = layer.gate_input(x)
+    z = z.expand(len(x), z.shape[-1])  # a constant one is the same for each
+    return torch.sigmoid(z), torch.sigmoid(layer.product_gate_input(x) if layer.two_gates else -z)
 
 
 def _masks(g: Tensor, h: Tensor) -> Tensor:

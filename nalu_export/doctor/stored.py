@@ -63,12 +63,7 @@ def stale_keys(subject: Subject) -> list[str]:
     """Keys of the raw parameters that nothing reads, Ŵ before M̂ in each pair."""
     if subject.fit is None:
         return []
-    return [
-        own + leaf
-        for own in subject.fit.prefixes
-        for leaf, key in subject.fit.unit.keys.items()
-        if key.shape is not None and not (key.target or key.twin or key.argument)
-    ]
+    return [own + leaf for own in subject.fit.prefixes for leaf, key in subject.fit.unit.keys.items() if key.unread]
 
 
 def _before(key: str) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import nn
 
-from nalu_export.errors import InputError, plain
+from nalu_export.errors import InputError
 from nalu_export.formats._onnx_builder import Builder, Value
 from nalu_export.formats._onnx_external import external_tensor
 from nalu_export.formats._onnx_parts import cut_out
@@ -19,6 +19,7 @@ from nalu_export.formats._onnx_softmax import write_out_log_softmax
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.graph import well_conditioned
 from nalu_export.nn.parts import arithmetic_parts
+from nalu_export.text import plain
 from nalu_export.weights import inference_form
 
 OPSETS = range(17, 25)

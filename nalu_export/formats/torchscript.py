@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nalu_export import _jit
-from nalu_export.errors import InputError, first_line, plain
+from nalu_export.errors import InputError, first_line
 from nalu_export.formats._torchscript_archive import reproducible
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.nn.parts import arithmetic_parts, replace_parts
+from nalu_export.text import plain
 from nalu_export.weights import inference_form
 
 METADATA = "nalu_export.json"

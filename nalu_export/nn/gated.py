@@ -96,13 +96,21 @@ class _GatedCell(ArithmeticLayer):
             W_mul = self.W_mul if self.stored else effective_weight(self.W_hat_mul, self.M_hat_mul)
         a = F.linear(x, W)
         m = self.product(x, W_mul)
-        z = self.G if self.constant_gate else F.linear(x, self.G, self.G_bias if self.gate_bias else None)
+        z = self.gate_input(x)
         g = torch.sigmoid(z)
         h = torch.sigmoid(-z)
         if self.two_gates:
-            z_mul = F.linear(x, self.G_mul, self.G_bias_mul if self.gate_bias else None)
+            z_mul = self.product_gate_input(x)
             h = torch.sigmoid(z_mul)
         return g * a + h * m
+
+    def gate_input(self, x: Tensor) -> Tensor:
+        """``z`` of both gates, ``(..., in_features)`` → ``(..., 1 or out_features)``; ``(1,)`` where it is constant."""
+        return self.G if self.constant_gate else F.linear(x, self.G, self.G_bias if self.gate_bias else None)
+
+    def product_gate_input(self, x: Tensor) -> Tensor:
+        """``z`` of the product's own gate, with ``two_gates``; shapes as in :meth:`gate_input`."""
+        return F.linear(x, self.G_mul, self.G_bias_mul if self.gate_bias else None)
 
     def product(self, x: Tensor, W: Tensor) -> Tensor:
         """The multiplicative path with the weights W, ``(..., in_features)`` → ``(..., out_features)``."""

@@ -31,6 +31,11 @@ class Key:
     twin: str = ""
     argument: str = ""
 
+    @property
+    def unread(self) -> bool:
+        """Whether it is a raw parameter that nothing reads."""
+        return self.shape is not None and not (self.target or self.twin or self.argument)
+
 
 def weight(target: str, shape: str = "oi") -> Key:
     """A tensor that computes."""
@@ -115,11 +120,6 @@ class Unit:
     square: str = ""
     around: Around | None = None
     quirks: tuple[str, ...] = ()
-
-    @property
-    def stale(self) -> bool:
-        """Whether raw parameters stand in its files that nothing reads."""
-        return any(key.shape is not None and not (key.target or key.twin or key.argument) for key in self.keys.values())
 
 
 def known(name: str, *leaves: str, **options: Any) -> Unit:
