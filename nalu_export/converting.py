@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nalu_export.checkpoints import read_checkpoint, save
+from nalu_export.checkpoints import read_checkpoint
 from nalu_export.checkpoints.description import describe
 from nalu_export.checkpoints.factory import Factory
+from nalu_export.checkpoints.native import write
 from nalu_export.files import check_target
 
 
@@ -47,11 +48,6 @@ def convert(
     target = Path(path)
     check_target(target, Path(source))
     checkpoint = read_checkpoint(source, model, **options)
-    save(checkpoint.model, target, source_sha256=checkpoint.sha256)
-    return Converted(
-        target,
-        checkpoint.sha256,
-        checkpoint.layout,
-        checkpoint.notes,
-        describe(checkpoint.model) is not None,
-    )
+    description = describe(checkpoint.model)
+    write(checkpoint.model, target, description, checkpoint.sha256)
+    return Converted(target, checkpoint.sha256, checkpoint.layout, checkpoint.notes, description is not None)

@@ -6,9 +6,11 @@ from typing import Any
 
 from nalu_export import formats
 from nalu_export.artifact import Artifact, find_artifact
-from nalu_export.checkpoints import read_checkpoint
+from nalu_export.checkpoints import read_options
 from nalu_export.checkpoints.factory import Factory, from_factory
-from nalu_export.doctor import diagnose, summary
+from nalu_export.checkpoints.read import read_both
+from nalu_export.doctor import Settings, examine, summary
+from nalu_export.doctor.subject import of_checkpoint
 from nalu_export.errors import InputError
 from nalu_export.statistics import artifact_statistics, layer_table, weight_statistics
 
@@ -35,14 +37,14 @@ def inspect(
     """
     artifact = find_artifact(Path(path))
     if artifact is None or (trust and artifact.format == "torchscript" and not artifact.metadata):
-        checkpoint = read_checkpoint(path, factory, trust=trust, **options)
+        opened, checkpoint = read_both(path, read_options(model=factory, trust=trust, **options))
         return {
             "kind": "model",
             "sha256": checkpoint.sha256,
             "layout": checkpoint.layout,
             "parameters": sum(parameter.numel() for parameter in checkpoint.model.parameters()),
             "notes": list(checkpoint.notes),
-            "doctor": summary(diagnose(path, model=factory, trust=trust, **options)),
+            "doctor": summary(examine(of_checkpoint(path, opened, checkpoint), Settings())),
             "layers": layer_table(checkpoint.model),
             "weights": weight_statistics(checkpoint.model),
         }

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nalu_export.checkpoints.container import Contents
-from nalu_export.checkpoints.description import build, describe
+from nalu_export.checkpoints.description import Description, build, describe
 from nalu_export.errors import InputError
 from nalu_export.files import check_target, write_atomically
 from nalu_export.text import short
@@ -24,7 +24,7 @@ SAFETENSORS = ".safetensors"
 MAX_JSON = 1_000_000
 
 
-def save(model: nn.Module, path: str | os.PathLike[str], *, source_sha256: str | None = None) -> None:
+def save(model: nn.Module, path: str | os.PathLike[str]) -> None:
     """Write ``model`` to one self-contained file that holds data only; :func:`nalu_export.load` reads it.
 
     The file holds ``format``, ``version``, ``model`` (layers and their arguments as plain data, ``None`` where the
@@ -35,15 +35,25 @@ def save(model: nn.Module, path: str | os.PathLike[str], *, source_sha256: str |
         model: any module; those made of this package's layers and stock ``torch.nn`` layers need no code to load.
         path: where to; ``.safetensors`` writes that format, any other name a dict by ``torch.save``. An existing file
             is replaced in one step, and stays if writing fails.
-        source_sha256: of the file that the model was read from.
 
     Raises:
         InputError: the folder is not there or cannot be written, or the disk is full.
     """
-    target = Path(path)
+    write(model, Path(path), describe(model))
+
+
+def write(model: nn.Module, target: Path, description: Description | None, source_sha256: str | None = None) -> None:
+    """As :func:`save`, of a model that is described already.
+
+    Args:
+        model: as there.
+        target: where to.
+        description: of the model.
+        source_sha256: of the file that the model was read from.
+    """
     check_target(target, None)
     state = {name: _own(value.detach().cpu()) for name, value in model.state_dict().items()}
-    about = {"format": FORMAT, "version": VERSION, "model": describe(model)}
+    about = {"format": FORMAT, "version": VERSION, "model": description}
     about |= {} if source_sha256 is None else {"source_sha256": source_sha256}
     write_atomically(target, _safetensors(about, state) if target.suffix == SAFETENSORS else _torch(about, state))
 

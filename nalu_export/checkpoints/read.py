@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,8 @@ class ReadOptions:
                 raise InputError(f"{option.name} is for reading a file, and the source is a module in memory")
 
 
+# They say what a public layout leaves open.
+LAYOUT_OPTIONS = ("layout", "eps", "backbone", "task")
 READ_OPTIONS = tuple(option.name for option in fields(ReadOptions))
 
 
@@ -102,7 +104,7 @@ class Checkpoint:
     model: nn.Module
     sha256: str
     notes: tuple[str, ...]
-    layout: str | None = field(default=None)
+    layout: str | None = None
 
 
 def load(path: str | os.PathLike[str], model: Factory | None = None, **options: Any) -> nn.Module:
@@ -144,9 +146,14 @@ def read_options(**options: Any) -> ReadOptions:
 
 def read_as(path: str | os.PathLike[str], options: ReadOptions) -> Checkpoint:
     """As :func:`read_checkpoint`."""
+    return read_both(path, options)[1]
+
+
+def read_both(path: str | os.PathLike[str], options: ReadOptions) -> tuple[Opened, Checkpoint]:
+    """As :func:`read_checkpoint`, with what the file itself holds."""
     opened = open_checkpoint(path, options)
     try:
-        return build(opened, options)
+        return opened, build(opened, options)
     except InputError as error:
         raise InputError(f"{os.fspath(path)}: {error}") from error
 
@@ -159,43 +166,54 @@ def open_checkpoint(path: str | os.PathLike[str], options: ReadOptions) -> Opene
     """
     data = read_bytes(Path(path))
     try:
-        contents = unpack(data, trust=options.trust)
-        opened = replace(_understood(contents, options, len(data)), sha256=hashlib.sha256(data).hexdigest())
+        return _understood(unpack(data, trust=options.trust), options, data)
     except InputError as error:
         raise InputError(f"{os.fspath(path)}: {error}") from error
-    return replace(opened, notes=(*contents.notes, *opened.notes))
 
 
-def _understood(contents: Contents, options: ReadOptions, size: int) -> Opened:
+def _understood(contents: Contents, options: ReadOptions, data: bytes) -> Opened:
     native = native_payload(contents)
-    if native is not None and options.model is None and options.prefix is None:
-        for option, value in (("--layout", options.layout), ("--eps", options.eps), ("--backbone", options.backbone)):
-            if value is not None:
-                raise InputError(f"is in the nalu_export format, which holds all of that; leave {option} out")
+    own = native is not None and options.model is None and options.prefix is None
+    module, weights = None, contents.payload
+    if native is not None and own:
+        _refuse_options(options, LAYOUT_OPTIONS, "is in the nalu_export format, which holds all of that")
         module, weights = read_native(native)
         if module is None:
             raise InputError("does not describe its model; give --model package.module:factory to build it")
-        state, notes = state_of(weights)
-        _refuse_inflated(state, size)
-        return Opened("", state, notes, module)
-    state, notes = state_of(contents.payload if native is None else native.get("state_dict"))
-    _refuse_inflated(state, size)
+    elif native is not None:
+        weights = native.get("state_dict")
+    state, notes = state_of(weights)
+    _refuse_inflated(state, len(data))
     if options.prefix is not None:
         state = _under(state, options.prefix)
+    taken: tuple[str, ...] = ()
+    recognised = None
     if options.model is not None:
+        _refuse_options(options, LAYOUT_OPTIONS, "is read into the model of --model, which knows all of that")
         module = from_factory(options.model)
         if module.state_dict().keys() != state.keys():
-            bare, taken = without_wrappers(state)
+            bare, without = without_wrappers(state)
             if module.state_dict().keys() & bare.keys():
-                state, notes = bare, (*notes, *taken)
-        return Opened("", state, notes, module)
-    chosen = options.prefix is not None or options.layout is not None or options.eps is not None
-    if contents.module is not None and arithmetic_layers(contents.module) and not chosen:
-        # It holds more than its weights: ε, and whatever else its layers were made with.
-        return Opened("", dict(contents.module.state_dict()), notes, contents.module)
-    state, taken = without_wrappers(state)
-    recognised = _recognised(state, options)
-    return Opened("", state, (*notes, *taken), recognised=recognised)
+                state, taken = bare, without
+    elif not own and _is_ours(contents, options):
+        module, state = contents.module, dict(contents.module.state_dict())  # type: ignore[union-attr]
+    elif not own:
+        state, taken = without_wrappers(state)
+        recognised = _recognised(state, options)
+    notes = (*contents.notes, *notes, *taken)
+    return Opened(hashlib.sha256(data).hexdigest(), state, notes, module, recognised)
+
+
+def _is_ours(contents: Contents, options: ReadOptions) -> bool:
+    """Whether it is a module of ours that was trusted: it holds more than its weights, ε for example."""
+    chosen = options.prefix is not None or any(getattr(options, name) is not None for name in LAYOUT_OPTIONS)
+    return contents.module is not None and bool(arithmetic_layers(contents.module)) and not chosen
+
+
+def _refuse_options(options: ReadOptions, names: tuple[str, ...], why: str) -> None:
+    for name in names:
+        if getattr(options, name) is not None:
+            raise InputError(f"{why}; leave --{name} out")
 
 
 def _under(state: State, prefix: str) -> State:

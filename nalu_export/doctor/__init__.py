@@ -12,7 +12,7 @@ from nalu_export.doctor.running import run_head
 from nalu_export.doctor.settings import Settings
 from nalu_export.doctor.subject import Subject, from_file, from_module
 
-__all__ = ["Diagnosis", "Finding", "counted", "diagnose", "summary"]
+__all__ = ["Diagnosis", "Finding", "Settings", "counted", "diagnose", "examine", "summary"]
 
 
 def diagnose(
@@ -45,12 +45,17 @@ def diagnose(
         subject = from_module(source)
     else:
         subject = from_file(source, read)
+    return examine(subject, settings)
+
+
+def examine(subject: Subject, settings: Settings) -> Diagnosis:
+    """As :func:`diagnose`, of what was read already."""
     return Diagnosis(
         subject.path,
         subject.sha256,
         None if subject.fit is None else subject.fit.name,
-        compute,
-        inputs,
+        settings.compute,
+        settings.inputs,
         subject.notes,
         in_order(_found(subject, settings)),
     )

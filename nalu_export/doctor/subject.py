@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from nalu_export.checkpoints.building import Surroundings, build_layout
 from nalu_export.checkpoints.factory import from_factory
 from nalu_export.checkpoints.fitting import Fit
-from nalu_export.checkpoints.read import Opened, ReadOptions, build, layout_notes, open_checkpoint
-from nalu_export.checkpoints.recognise import Recognised
+from nalu_export.checkpoints.read import Checkpoint, Opened, ReadOptions, build, layout_notes, open_checkpoint
 from nalu_export.errors import InputError
 from nalu_export.nn import ArithmeticLayer
 from nalu_export.nn.parts import arithmetic_layers, arithmetic_parts
@@ -96,20 +95,19 @@ def from_file(path: str | os.PathLike[str], options: ReadOptions) -> Subject:
     try:
         if opened.recognised is None:
             # Whether it is strict is for the findings to say.
-            subject = from_module(build(opened, replace(options, strict=False)).model)
-        else:
-            subject = _of_layout(opened, opened.recognised, options)
+            return of_checkpoint(path, opened, build(opened, replace(options, strict=False)))
+        module, notes = _built(opened.recognised.fit, opened, options)
     except InputError as error:
         raise InputError(f"{os.fspath(path)}: {error}") from error
-    notes = (*opened.notes, *subject.notes)
-    return replace(subject, path=os.fspath(path), sha256=opened.sha256, notes=notes, state=opened.state)
+    notes = (*opened.notes, *layout_notes(opened.recognised, options), *notes)
+    return of_checkpoint(path, opened, Checkpoint(module, opened.sha256, notes))
 
 
-def _of_layout(opened: Opened, recognised: Recognised, options: ReadOptions) -> Subject:
-    fit = recognised.fit
-    module, notes = _built(fit, opened, options)
-    heads = _heads(module, _places(fit, module))
-    return Subject(heads, opened.state, fit, notes=(*layout_notes(recognised, options), *notes))
+def of_checkpoint(path: str | os.PathLike[str], opened: Opened, built: Checkpoint) -> Subject:
+    """A file that was read already, with the model that was made of it."""
+    fit = None if opened.recognised is None else opened.recognised.fit
+    places = {} if fit is None else _places(fit, built.model)
+    return Subject(_heads(built.model, places), opened.state, fit, os.fspath(path), opened.sha256, built.notes)
 
 
 def _places(fit: Fit, module: nn.Module) -> dict[str, Place]:

@@ -456,3 +456,12 @@ def test_a_file_larger_than_the_memory(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout == f"{path}: is larger than the memory\n"
+
+
+@pytest.mark.parametrize("option", ["layout", "eps", "backbone", "task"])
+def test_options_of_public_layouts_are_refused_where_they_would_be_ignored(option: str, refusal: Refusal) -> None:
+    data = files.torch_bytes(files.native(files.linear()))
+    why = "is in the nalu_export format, which holds all of that; leave --" + option + " out"
+    assert refusal(data, **{option: "regression"}) == why
+    why = "is read into the model of --model, which knows all of that; leave --" + option + " out"
+    assert refusal(data, model=nn.Linear(2, 1), **{option: "regression"}) == why

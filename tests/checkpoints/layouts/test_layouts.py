@@ -151,3 +151,14 @@ def test_kevinzakka_of_the_first_night_is_refused(refusal: Refusal) -> None:
     """6ff9ff9 kept the additive W as a tensor that no file holds, so the function is lost; no other has its keys."""
     keys = ("G", "W", "nac.W_hat", "nac.M_hat")
     assert "nac.W" in refusal(torch_bytes({key: torch.ones(4, 3) for key in keys}))
+
+
+def test_nan_and_zero_are_not_one_parameter(refusal: Refusal, tmp_path: Path) -> None:
+    case = published.ARTHURDOUILLARD[1]
+    state = {key: value.clone() for key, value in case.state(np.random.default_rng(14), (3, 4)).items()}
+    for key in state:
+        state[key][0, 0] = float("nan")
+    assert opened(state, tmp_path).layout == case.layout
+    (tmp_path / "model.pt").unlink()
+    state["_nac_stack.0.W_hat"][0, 0] = 0.0
+    assert "'_nac_stack.0.W_hat'" in refusal(torch_bytes(state))
