@@ -87,36 +87,37 @@ def on_disk(kind: str, subject: Subject, launch: Launch, root: Path, parts: Sequ
         NoDiskError: such a disk cannot be mounted here.
     """
     attempts = []
-    for part in parts:
-        for old in (None, OLD):
-            folder = root / "disk"
-            folder.mkdir()
-            scene = Scene(folder, subject.source, old)
-            with mounted(kind, scene.folder) as why:
-                if why is not None:
-                    raise NoDiskError(why)
-                scene.fill()
-                room = _room(part, subject)
-                fill_up(scene.folder, room)
-                scene.remember()
-                attempts.append(_attempt(f"{kind}, full", scene, subject, launch, room, ()))
-            scene.clear()
+    for part, scene in _scenes(subject, root, parts):
+        with mounted(kind, scene.folder) as why:
+            if why is not None:
+                raise NoDiskError(why)
+            scene.fill()
+            room = _room(part, subject)
+            fill_up(scene.folder, room)
+            scene.remember()
+            attempts.append(_attempt(f"{kind}, full", scene, subject, launch, room, ()))
+        scene.clear()
     return attempts
 
 
 def with_limit(subject: Subject, launch: Launch, root: Path, parts: Sequence[Part] = PARTS) -> list[Attempt]:
     """The same with a limit on the size of a file (``ulimit -f``), which anyone may set."""
     attempts = []
+    for part, scene in _scenes(subject, root, parts):
+        room = max(_room(part, subject), LEAST)
+        limit = (f"limit-file-size={room}",)
+        attempts.append(_attempt("limit on the size of a file", scene, subject, launch, room, limit))
+        scene.clear()
+    return attempts
+
+
+def _scenes(subject: Subject, root: Path, parts: Sequence[Part]) -> Iterator[tuple[Part, Scene]]:
+    """Each amount of room with and without an older file at the target."""
     for part in parts:
         for old in (None, OLD):
             folder = root / "disk"
             folder.mkdir()
-            scene = Scene(folder, subject.source, old)
-            room = max(_room(part, subject), LEAST)
-            limit = (f"limit-file-size={room}",)
-            attempts.append(_attempt("limit on the size of a file", scene, subject, launch, room, limit))
-            scene.clear()
-    return attempts
+            yield part, Scene(folder, subject.source, old)
 
 
 def _room(part: Part, subject: Subject) -> int:

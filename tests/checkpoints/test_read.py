@@ -7,27 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nalu_export import NAC, NALU, load, save
 from nalu_export.checkpoints import read_checkpoint
 from nalu_export.checkpoints.read import MAX_INFLATION
 from tests.checkpoints import files
 from tests.checkpoints.conftest import Refusal
-
-
-class Custom(nn.Module):
-    """A module that no description can rebuild."""
-
-    def __init__(self, features: int = 2) -> None:
-        super().__init__()
-        self.first = nn.Linear(features, 3)
-        self.head = NALU(3, 1, eps=1e-4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.head(torch.relu(self.first(x)))
-        return result
-
 
 STATE = NAC(2, 1).state_dict()
 DESCRIPTION = {"type": "NAC", "args": {"dims": [2, 1]}}
