@@ -126,7 +126,7 @@ def check_bytes(
         InputError: a runtime does not take the file, or the model not the shapes.
     """
     # Threads that wait for each other take longer than little work, and much longer on a busy machine.
-    with _threads(1 if math.prod(shapes[0]) <= SMALL else None) as threads:
+    with torch_threads(1 if math.prod(shapes[0]) <= SMALL else None) as threads:
         check = _Check(model, shapes, compute, options, progress or (lambda *_: None))
         missing = check.load(data, names, RunOptions(tf32=options.tf32, threads=threads), decisive, skip=skip_missing)
         check.run()
@@ -156,7 +156,7 @@ class _Check:
         self._model, self._shapes, self._compute, self._options = model, list(shapes), compute, options
         self._progress = progress
         self._images = len(shapes[0]) > 1
-        self._reference = Reference(model, _calibration(self._shapes))
+        self._reference = Reference(model, calibration(self._shapes))
         self._watches: list[Watch] = []
 
     def load(
@@ -282,13 +282,14 @@ def _together(draws: Iterator[Draw]) -> Iterator[list[Draw]]:
         yield group
 
 
-def _calibration(shapes: Sequence[tuple[int, ...]]) -> Iterator[Array]:
+def calibration(shapes: Sequence[tuple[int, ...]]) -> Iterator[Array]:
+    """Inputs on which a :class:`Reference` measures the error of what is not arithmetic, of the first shape."""
     for drawn in draw(list(shapes[:1]), CALIBRATION, 0):
         yield drawn.x
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[int | None]:
+def torch_threads(count: int | None) -> Iterator[int | None]:
     """Let torch compute with ``count`` threads for a while, ``None`` for as many as it has."""
     before = torch.get_num_threads()
     if count is not None:

@@ -13,6 +13,10 @@ from nalu_export.weights import Compute
 Array = NDArray[np.float32]
 Double = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Kinds = NDArray[np.uint8]
+
+# Kinds of outputs: a finite number is 0; in Acceptance.kind, anything that is not finite passes.
+NAN, PLUS_INF, MINUS_INF, ANY = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,29 @@ class Tolerance:
         if self.against_torch:
             return f"rtol {self.rtol or 0:g}, atol {self.atol or 0:g} from PyTorch"
         return "bound"
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """Which outputs pass, the signs of zeros apart.
+
+    A finite output passes where it is within ``bound`` of the reference, and where ``bound`` is infinite. One that is
+    not finite passes where ``kind`` is its kind or :data:`ANY`.
+
+    Attributes:
+        bound: what the error of a finite output may be.
+        kind: of the other outputs that pass: 0 none, 1 NaN, 2 ``+inf``, 3 ``−inf``, 4 all three.
+    """
+
+    bound: Double
+    kind: Kinds
+
+    def of(self, out: Array, error: Double) -> Mask:
+        """Whether each output passes, given how far it is from the reference."""
+        with np.errstate(invalid="ignore"):
+            near: Mask = (error <= self.bound) | np.isposinf(self.bound)
+        passes: Mask = np.where(np.isfinite(out), near, (self.kind == ANY) | (self.kind == _kind(out)))
+        return passes
 
 
 @dataclass(frozen=True)
@@ -106,6 +133,20 @@ def failed(samples: int, problem: str) -> Comparison:
     return Comparison(samples, 0, math.inf, math.inf, 0, 0, 0, 0, 0, False, Samples.none(samples), problem)
 
 
+def acceptance(expected: Expected, compute: Compute) -> Acceptance:
+    """Which outputs pass in an evaluation whose arithmetic part is ``compute``."""
+    overflow = expected.overflow >= (2 if compute == "float64" else 1)
+    undetermined = ~np.isfinite(expected.bound)
+    kind = _kind(_rounded(expected.reference))
+    side = np.where(expected.reference > 0, PLUS_INF, MINUS_INF).astype(np.uint8)
+    kind = np.where(_borderline(expected), side, kind)
+    # Past an overflow on the way, inf − inf or inf·0, the order of a sum decides between NaN and the two infinities.
+    # There a result may be non-finite where PyTorch's float32 is, or do better than the reference and be a number.
+    kind[undetermined | (overflow & ~np.isfinite(expected.torch))] = ANY
+    bound = np.where(undetermined | (overflow & ~np.isfinite(expected.reference)), np.inf, expected.bound)
+    return Acceptance(bound, kind)
+
+
 def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) -> Comparison:
     """Compare a runtime's output with what is expected of it.
 
@@ -118,15 +159,11 @@ def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) 
         got, want = f"{out.dtype} {out.shape}", f"float32 {expected.reference.shape}"
         return failed(len(expected.reference), f"output is {got}, expected {want}")
     single: Array = out.astype(np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):
-        reference: Array = expected.reference.astype(np.float32)
-        error: Double = np.abs(single - expected.reference)
-    overflow = expected.overflow >= (2 if tolerance.compute == "float64" else 1)
+    reference = _rounded(expected.reference)
+    error = _error(single, expected.reference)
     undetermined: Mask = ~np.isfinite(expected.bound)
-    # Past an overflow on the way, inf − inf or inf·0, the order of a sum decides between NaN and the two infinities.
-    # There a result may be non-finite where PyTorch's float32 is, or do better.
-    excused = overflow & (~np.isfinite(expected.torch) | np.isfinite(single))
-    mismatch: Mask = (_kind(single) != _kind(reference)) & ~excused & ~undetermined & ~_borderline(single, expected)
+    passes = acceptance(expected, tolerance.compute).of(single, error)
+    mismatch: Mask = ~passes & ~(np.isfinite(single) & np.isfinite(reference))
     wrong_zero: Mask = (expected.zero != 0) & (single == 0) & (np.signbit(single) != (expected.zero < 0))
     finite = np.isfinite(single) & np.isfinite(expected.reference) & ~undetermined
     ratio = _ratio(error, expected.bound, finite)
@@ -161,21 +198,31 @@ def _each(ratio: Double, error: Double, expected: Expected) -> Samples:
     return Samples(picked(ratio), picked(error), picked(expected.bound), picked(expected.unit))
 
 
-def _borderline(out: Array, expected: Expected) -> Mask:
+def _borderline(expected: Expected) -> Mask:
     """Where the reference is so near the largest float32 that rounding decides between that and infinity."""
     magnitude, margin = np.abs(expected.reference), expected.bound
     with np.errstate(invalid="ignore"):
-        near: Mask = (magnitude + margin > LARGEST) & (magnitude - margin <= LARGEST)
-        same_side: Mask = np.sign(out) == np.sign(expected.reference)
-    excused: Mask = near & (np.isfinite(out) | (np.isinf(out) & same_side))
-    return excused
+        near: Mask = (magnitude + margin > LARGEST) & (magnitude - margin <= LARGEST) & (magnitude > 0)
+    return near
 
 
-def _kind(x: NDArray[np.floating]) -> NDArray[np.int8]:
+def _kind(x: NDArray[np.floating]) -> Kinds:
     """0 for finite, 1 for NaN, 2 for +inf, 3 for −inf."""
-    kind = np.zeros(x.shape, np.int8)
-    kind[np.isnan(x)], kind[np.isposinf(x)], kind[np.isneginf(x)] = 1, 2, 3
+    kind = np.zeros(x.shape, np.uint8)
+    kind[np.isnan(x)], kind[np.isposinf(x)], kind[np.isneginf(x)] = NAN, PLUS_INF, MINUS_INF
     return kind
+
+
+def _rounded(reference: Double) -> Array:
+    with np.errstate(over="ignore"):
+        rounded: Array = reference.astype(np.float32)
+    return rounded
+
+
+def _error(out: Array, reference: Double) -> Double:
+    with np.errstate(invalid="ignore"):
+        error: Double = np.abs(out - reference)
+    return error
 
 
 def _ratio(error: Double, of: Double, where: Mask) -> Double:
