@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nalu_export.checkpoints import load, save
     from nalu_export.converting import convert
     from nalu_export.exporting import export
+    from nalu_export.golden import write_golden
     from nalu_export.nn import NAC, NALU, ArithmeticLayer, BackboneHead, NACCell, NALUCell, build_head
     from nalu_export.parity import Report
 
@@ -40,6 +41,7 @@ _HOMES = {
     "export": "exporting",
     "load": "checkpoints",
     "save": "checkpoints",
+    "write_golden": "golden",
 }
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "export",
     "load",
     "save",
+    "write_golden",
 ]
 
 

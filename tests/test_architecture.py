@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "weights": {"graph"},
     "checkpoints": {"nn", "files", "text", "_plugins", "_jit"},
     "formats": {"nn", "graph", "weights", "text", "_jit", "_plugins"},
-    "runtimes": {"_jit", "_plugins"},
+    "runtimes": {"_jit", "_plugins", "text"},
     "parity": {"graph", "weights", "runtimes"},
     "text": set(),
     "reports": {"parity", "text", "_plugins"},
@@ -40,9 +40,13 @@ ALLOWED: dict[str, set[str]] = {
     "doctor": {"nn", "checkpoints", "statistics", "files", "text"},
     "inspecting": {"checkpoints", "formats", "artifact", "statistics", "doctor"},
     "converting": {"checkpoints", "files"},
+    "_golden_codec": {"weights", "text"},
+    "golden": {
+        "nn", "files", "checkpoints", "weights", "parity", "inputs", "exporting", "text", "_golden_codec",
+    },
     "cli": {
         "formats", "runtimes", "parity", "artifact", "exporting", "checking", "inspecting", "converting", "checkpoints",
-        "doctor", "files", "inputs", "reports", "text", "__init__",
+        "doctor", "files", "inputs", "reports", "text", "golden", "__init__",
     },
     "testing": {
         "checking", "exporting", "checkpoints", "artifact", "inputs", "files", "formats", "reports", "parity", "text",

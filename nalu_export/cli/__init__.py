@@ -14,6 +14,7 @@ from nalu_export.cli.check import check
 from nalu_export.cli.convert import convert
 from nalu_export.cli.doctor import doctor
 from nalu_export.cli.export import export
+from nalu_export.cli.golden import golden
 from nalu_export.cli.inspect import inspect
 from nalu_export.cli.layouts import layouts
 from nalu_export.errors import EXIT_BAD_INPUT, NaluExportError
@@ -83,6 +84,7 @@ main.add_command(check)
 main.add_command(inspect)
 main.add_command(doctor)
 main.add_command(convert)
+main.add_command(golden)
 main.add_command(layouts)
 
 if __name__ == "__main__":

@@ -1,0 +1,175 @@
+"""Golden files: inputs and reference outputs, for programs in other languages to be held against."""
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from nalu_export._golden_codec import Golden, from_arrays, from_bin, to_bin, to_npz
+from nalu_export.checkpoints import ReadOptions
+from nalu_export.errors import InputError
+from nalu_export.exporting import prepare_from, source_of
+from nalu_export.files import check_target, read_bytes, write_atomically
+from nalu_export.inputs import read_inputs, sample_shape
+from nalu_export.nn.init import choose
+from nalu_export.nn.parts import arithmetic_parts
+from nalu_export.parity.check import MAX_SEED, calibration, torch_threads
+from nalu_export.parity.comparison import acceptance
+from nalu_export.parity.inputs import FAMILIES, draw
+from nalu_export.parity.precision import Profile
+from nalu_export.parity.reference import Reference
+from nalu_export.text import plain
+from nalu_export.weights import COMPUTE, Compute
+
+SAMPLES = 32
+IMAGE_SAMPLES = 4
+MAX_SAMPLES = 4096
+# In the inputs of all families together: half a GiB.
+MAX_NUMBERS = 2**27
+
+_WRITE: dict[str, Callable[[Golden], bytes]] = {".bin": to_bin, ".npz": to_npz}
+_READ: dict[str, Callable[[Path], Golden]] = {
+    ".bin": lambda path: from_bin(read_bytes(path)),
+    ".npz": lambda path: from_arrays(read_inputs(path)),
+}
+
+
+@dataclass(frozen=True)
+class GoldenOptions(ReadOptions):
+    """How to read the source, see :class:`ReadOptions`, and what of it to write down.
+
+    Attributes:
+        part: path of the arithmetic part that is meant alone, ``"head"``; by default the whole model.
+        compute: type of the arithmetic part that the bounds are for.
+        samples: of each input family; by default 32, for images 4.
+        seed: of the inputs.
+        input_size: (H, W), for a model that takes images.
+    """
+
+    part: str | None = None
+    compute: Compute = "float32"
+    samples: int | None = None
+    seed: int = 0
+    input_size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        choose("compute", self.compute, COMPUTE)
+        for name, number, low, high in (
+            ("samples", self.samples, 1, MAX_SAMPLES),
+            ("seed", self.seed, 0, MAX_SEED),
+        ):
+            if number is not None and not low <= number <= high:
+                raise InputError(f"{name} is {number}; it must be from {low} to {high}")
+
+
+@dataclass(frozen=True)
+class WrittenGolden:
+    """A golden file that was written.
+
+    Attributes:
+        path: where it is.
+        golden: what is in it.
+        notes: what had to be assumed of the model, one line each.
+    """
+
+    path: Path
+    golden: Golden
+    notes: tuple[str, ...]
+
+
+def write_golden(
+    source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[str], /, **options: Any
+) -> WrittenGolden:
+    """Write inputs and what a model gives for them, with the bound of each output.
+
+    A program that runs an export of the model needs nothing else to hold its outputs to the bounds of a check of folded
+    weights. The inputs are those of a check: every family, from the training range to 1e7, negatives, exact zeros and
+    subnormals. The same source and options give the same bytes.
+
+    Args:
+        source: a module, or the path of a ``model.pt``; it is not changed.
+        path: where to; ``.bin`` is the form for programs in other languages, ``.npz`` that of numpy.
+        **options: ``part``, ``compute``, ``samples``, ``seed``, ``input_size``, and to read a file as
+            :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``, ``prefix``, ``backbone``, ``task``,
+            ``trust``, ``strict``.
+
+    Raises:
+        InputError: the source, an option or the target cannot be used.
+    """
+    try:
+        settings = GoldenOptions(**options)
+    except TypeError as error:
+        raise InputError(f"write_golden takes no such option: {error}") from error
+    target = Path(path)
+    write = _WRITE[_form(target)]
+    check_target(target, None if isinstance(source, nn.Module) else Path(source))
+    checkpoint = source_of(source, settings)
+    model, cast_notes = prepare_from(source, checkpoint)
+    golden = _computed(_part(model, settings.part), checkpoint.sha256, settings)
+    write_atomically(target, write(golden))
+    return WrittenGolden(target, golden, (*checkpoint.notes, *cast_notes))
+
+
+def read_golden(path: str | os.PathLike[str]) -> Golden:
+    """Read a golden file of either form.
+
+    Raises:
+        InputError: it cannot be read, or is not exactly as :func:`write_golden` writes one.
+    """
+    target = Path(path)
+    read = _READ[_form(target)]
+    try:
+        return read(target)
+    except InputError as error:
+        # Who opens a file names it already.
+        text = str(error).removeprefix(f"{target}: ")
+        raise InputError(f"{target}: {text}") from error
+
+
+def _form(path: Path) -> str:
+    if path.suffix not in _WRITE:
+        raise InputError(f"{path}: a golden file's name ends in {' or '.join(_WRITE)}")
+    return path.suffix
+
+
+def _part(model: nn.Module, path: str | None) -> nn.Module:
+    """The model, or the arithmetic part of it at that path."""
+    if path is None:
+        return model
+    parts = arithmetic_parts(model)
+    if path not in parts:
+        there = ", ".join(parts) if "" not in parts else "none but the model itself"
+        raise InputError(f"part is {plain(path)}, which is no arithmetic part of the model; there is: {there}")
+    return parts[path]
+
+
+def _computed(model: nn.Module, digest: str, settings: GoldenOptions) -> Golden:
+    shape = sample_shape(model, settings.input_size)
+    samples = settings.samples or (SAMPLES if len(shape) == 1 else IMAGE_SAMPLES)
+    numbers = samples * len(FAMILIES) * math.prod(shape)
+    if numbers > MAX_NUMBERS:
+        raise InputError(
+            f"samples is {samples}: the inputs are {numbers:,} numbers, and at most {MAX_NUMBERS:,} are written"
+        )
+    profile = Profile(settings.compute)
+    # One thread: how many there are may decide how PyTorch's own float32 is rounded.
+    with torch_threads(1):
+        reference = Reference(model, calibration([shape]))
+        inputs = [drawn.x for drawn in draw([shape], samples, settings.seed)]
+        expected = [reference(x, [profile])[profile] for x in inputs]
+    accepted = [acceptance(found, settings.compute) for found in expected]
+    return Golden(
+        source_sha256=digest,
+        compute=settings.compute,
+        x=np.concatenate(inputs),
+        reference=np.concatenate([found.reference for found in expected]),
+        bound=np.concatenate([found.bound for found in accepted]),
+        unit=np.concatenate([found.unit for found in expected]),
+        torch=np.concatenate([found.torch for found in expected]),
+        accept=np.concatenate([found.kind for found in accepted]),
+    )
