@@ -1,0 +1,183 @@
+// An ONNX file in ONNX Runtime, on the CPU or on CUDA, never on the one where the other was asked for.
+//
+//     onnxruntime_infer MODEL.onnx GOLDEN.bin [--provider cpu|cuda] [--threads N] [--batch N]
+//     onnxruntime_infer MODEL.onnx --serve [--provider cpu|cuda] [--threads N]
+#define ORT_API_MANUAL_INIT  // so that a library older than its headers is an error here, not a crash before main
+#include <onnxruntime_cxx_api.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cuda.hpp"
+#include "program.hpp"
+
+namespace {
+
+using infer::Failure;
+
+constexpr auto cuda_provider = "CUDAExecutionProvider", cpu_provider = "CPUExecutionProvider";
+
+std::string library() { return std::string("onnxruntime ") + OrtGetApiBase()->GetVersionString(); }
+
+/// The library, ready for use and quiet.
+Ort::Env start() {
+    // Its packages send usage data from the making of the environment on, unless one of these forbids it; which one
+    // counts depends on the version (onnxruntime pull requests 27379 and 29843). Whoever has set them decides.
+    setenv("ORT_DISABLE_TELEMETRY", "1", 0);
+    setenv("ORT_TELEMETRY_DISABLED", "1", 0);
+    if (OrtGetApiBase()->GetApi(ORT_API_VERSION) == nullptr) {
+        throw Failure(infer::unavailable, library() + " is older than the headers that this program was built with");
+    }
+    Ort::InitApi();
+    Ort::Env environment(ORT_LOGGING_LEVEL_FATAL, "nalu_export");  // failures come as exceptions
+    environment.DisableTelemetryEvents();
+    return environment;
+}
+
+/// The CUDA provider's options, as the provider itself writes them down: "device_id=0, use_tf32=0, ...".
+std::string text_of(const OrtCUDAProviderOptionsV2* options) {
+    Ort::AllocatorWithDefaultOptions allocator;
+    char* given = nullptr;
+    Ort::ThrowOnError(Ort::GetApi().GetCUDAProviderOptionsAsString(options, allocator, &given));
+    const Ort::AllocatedStringPtr owner(given, Ort::detail::AllocatedFree(allocator));
+    std::string text;
+    for (const char* character = given; *character != '\0'; ++character) {
+        text += *character == ';' ? std::string(", ") : std::string(1, *character);
+    }
+    return text;
+}
+
+/// Put CUDA into a session: without TF32, which the provider uses by default, and without the silent fallback to the
+/// CPU that a node without a kernel for CUDA otherwise means. Gives the options that are in force.
+std::string use_cuda(Ort::SessionOptions& session) {
+    OrtCUDAProviderOptionsV2* given = nullptr;
+    Ort::ThrowOnError(Ort::GetApi().CreateCUDAProviderOptions(&given));
+    const std::unique_ptr<OrtCUDAProviderOptionsV2, void (*)(OrtCUDAProviderOptionsV2*)> options(
+        given, [](OrtCUDAProviderOptionsV2* owned) { Ort::GetApi().ReleaseCUDAProviderOptions(owned); });
+    const char* const keys[] = {"use_tf32"};
+    const char* const values[] = {"0"};
+    Ort::ThrowOnError(Ort::GetApi().UpdateCUDAProviderOptions(options.get(), keys, values, 1));
+    session.AddConfigEntry("session.disable_cpu_ep_fallback", "1");
+    session.AppendExecutionProvider_CUDA_V2(*options);
+    return text_of(options.get());
+}
+
+/// What an error says, without the place in the library's source that some begin with.
+std::string reason_of(const Ort::Exception& error) {
+    const std::string text = error.what(), mark = "[ONNXRuntimeError] : ";
+    const auto start = text.find(mark);
+    if (start == std::string::npos) return infer::one_line(text);
+    const auto name = text.find(" : ", start + mark.size());  // "[ONNXRuntimeError] : 1 : FAIL : reason"
+    const auto reason = name == std::string::npos ? name : text.find(" : ", name + 3);
+    return infer::one_line(reason == std::string::npos ? text : text.substr(reason + 3));
+}
+
+/// Whether an error while loading says that the file is at fault and not the device.
+bool is_bad_file(const Ort::Exception& error) {
+    switch (error.GetOrtErrorCode()) {
+        case ORT_INVALID_PROTOBUF:
+        case ORT_INVALID_GRAPH:
+        case ORT_INVALID_ARGUMENT:
+        case ORT_NO_MODEL:
+        case ORT_NO_SUCHFILE: return true;
+        default: return false;
+    }
+}
+
+class OnnxRuntimeModel final : public infer::Model {
+public:
+    explicit OnnxRuntimeModel(const infer::Options& options) : environment_(start()), session_(load(options)) {
+        check_values();
+        const auto meta = session_.GetModelMetadata();
+        for (const auto& key : meta.GetCustomMetadataMapKeysAllocated(allocator_)) {
+            const std::string name = key.get(), prefix = "nalu_export.";
+            if (name.rfind(prefix, 0) != 0) continue;
+            const auto value = meta.LookupCustomMetadataMapAllocated(key.get(), allocator_);
+            metadata.emplace_back(name.substr(prefix.size()), value.get());
+        }
+        std::sort(metadata.begin(), metadata.end());
+        facts = {{"library", library()}, {"provider", options.cuda ? cuda_provider : cpu_provider}};
+        facts.emplace_back("options", options_in_force_);
+        facts.emplace_back("threads", options.threads ? std::to_string(options.threads) : "default");
+        const auto device = options.cuda ? infer::cuda_facts() : infer::Texts{{"device", "CPU"}};
+        facts.insert(facts.end(), device.begin(), device.end());
+    }
+
+    infer::Tensor run(const infer::Tensor& batch) override {
+        const std::vector<std::int64_t> shape(batch.shape.begin(), batch.shape.end());
+        float none = 0;  // an address for a batch without numbers
+        auto* data = batch.data.empty() ? &none : const_cast<float*>(batch.data.data());  // it is only read
+        const auto input = Ort::Value::CreateTensor<float>(memory_, data, batch.data.size(), shape.data(), shape.size());
+        const char *input_name = input_name_.c_str(), *output_name = output_name_.c_str();
+        const auto outputs = session_.Run(Ort::RunOptions{}, &input_name, &input, 1, &output_name, 1);
+        const auto info = outputs[0].GetTensorTypeAndShapeInfo();
+        const auto sizes = info.GetShape();
+        infer::Tensor result{{sizes.begin(), sizes.end()}, {}};
+        const auto* numbers = outputs[0].GetTensorData<float>();
+        result.data.assign(numbers, numbers + info.GetElementCount());
+        return result;
+    }
+
+private:
+    Ort::Session load(const infer::Options& options) {
+        const auto provider = options.cuda ? cuda_provider : cpu_provider;
+        const auto available = Ort::GetAvailableProviders();
+        if (std::find(available.begin(), available.end(), provider) == available.end()) {
+            throw Failure(infer::unavailable, library() + " was built without " + provider + "; use onnxruntime-gpu");
+        }
+        Ort::SessionOptions session;
+        session.SetLogSeverityLevel(ORT_LOGGING_LEVEL_FATAL);
+        if (options.threads) session.SetIntraOpNumThreads(options.threads);
+        const auto refused = library() + " cannot run on " + provider + ": ";
+        try {
+            if (options.cuda) options_in_force_ = use_cuda(session);
+        } catch (const Ort::Exception& error) {
+            throw Failure(infer::unavailable, refused + reason_of(error));
+        }
+        try {
+            return Ort::Session(environment_, options.model.c_str(), session);
+        } catch (const Ort::Exception& error) {
+            if (options.cuda && !is_bad_file(error)) {
+                throw Failure(infer::unavailable, refused + reason_of(error));
+            }
+            throw Failure(infer::bad_input, library() + " refuses " + options.model + ": " + reason_of(error));
+        }
+    }
+
+    /// One input and one output of float32: what an export of this package has.
+    void check_values() {
+        const auto inputs = session_.GetInputCount(), outputs = session_.GetOutputCount();
+        if (inputs != 1 || outputs != 1) {
+            throw Failure(infer::bad_input, "the model has " + std::to_string(inputs) + " inputs and " +
+                                                std::to_string(outputs) + " outputs; one of each is expected");
+        }
+        input_name_ = session_.GetInputNameAllocated(0, allocator_).get();
+        output_name_ = session_.GetOutputNameAllocated(0, allocator_).get();
+        check_type(session_.GetInputTypeInfo(0), "input");
+        check_type(session_.GetOutputTypeInfo(0), "output");
+    }
+
+    static void check_type(const Ort::TypeInfo& info, const std::string& which) {
+        if (info.GetONNXType() != ONNX_TYPE_TENSOR ||
+            info.GetTensorTypeAndShapeInfo().GetElementType() != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT) {
+            throw Failure(infer::bad_input, "the model's " + which + " is not a float32 tensor");
+        }
+    }
+
+    std::string options_in_force_, input_name_, output_name_;
+    Ort::Env environment_;
+    Ort::Session session_;
+    Ort::AllocatorWithDefaultOptions allocator_;
+    Ort::MemoryInfo memory_ = Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeCPU);
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return infer::main_of(argc, argv, "onnxruntime_infer", "--provider", [](const infer::Options& options) {
+        return std::unique_ptr<infer::Model>(std::make_unique<OnnxRuntimeModel>(options));
+    });
+}

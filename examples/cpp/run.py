@@ -1,0 +1,149 @@
+"""Export small models, write golden files, build the C++ programs, and run each on its files.
+
+What is up to date stays: a second run takes seconds. ``--cuda`` runs them on a CUDA device as well.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+DIGITS = HERE.parent / "digits_sum" / "model.pt"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model with one set of options, and its files.
+
+    Attributes:
+        name: of the files.
+        source: the model.
+        compute: type of the arithmetic.
+        size: the option for the size of images.
+        part: path of the head, where that is not the whole model: a header holds the head alone.
+    """
+
+    name: str
+    source: Path
+    compute: str = "float32"
+    size: Sequence[str] = ()
+    part: str = ""
+
+    def file(self, suffix: str) -> Path:
+        """A file of this model, in the folder of its source's copy."""
+        return self.source.parent / (self.name + suffix)
+
+    @property
+    def header_golden(self) -> Path:
+        """The golden file for the header."""
+        return self.file("_head.bin" if self.part else ".bin")
+
+    def commands(self) -> Iterator[tuple[Path, list[str]]]:
+        """Each file that is made, and the arguments of nalu-export that make it."""
+        compute = [] if self.compute == "float32" else ["--compute", self.compute]
+        for name, suffix in (("onnx", ".onnx"), ("torchscript", ".torchscript.pt"), ("cpp", ".hpp")):
+            yield self.file(suffix), [str(self.source), "--format", name, *compute, *self.size]
+        yield self.file(".bin"), ["golden", str(self.source), *compute, *self.size]
+        if self.part:
+            yield self.header_golden, ["golden", str(self.source), *compute, "--part", self.part]
+
+
+def main() -> int:
+    """Do it all; the exit code is that of the first program that does not end well."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--build", type=Path, default=HERE / "build", metavar="FOLDER", help="where to build")
+    parser.add_argument("--cuda", action="store_true", help="run on a CUDA device, too")
+    options = parser.parse_args()
+    folder = options.build.resolve()
+    (folder / "models").mkdir(parents=True, exist_ok=True)
+    cases = list(find_cases(folder / "models"))
+    for case in cases:
+        if code := make_files(case):
+            return code
+    headers = [word for case in cases for word in ("--header", str(case.file(".hpp")))]
+    building = [sys.executable, str(HERE / "build.py"), "--build", str(folder), *headers]
+    if code := subprocess.run(building, check=False).returncode:
+        return code
+    codes = [run(command, folder, metadata=case is cases[0]) for case in cases for command in runs(case, options.cuda)]
+    return next((code for code in codes if code), 0)
+
+
+def find_cases(folder: Path) -> Iterator[Case]:
+    """A NALU, in both types of arithmetic, and the CNN with a NALU head that adds digits, where it is."""
+    head = folder / "head.pt"
+    if not head.exists():
+        save_head(head)
+    yield Case("head", head)
+    yield Case("head_float64", head, "float64")
+    if DIGITS.exists():
+        digits = folder / "digits.pt"
+        if not digits.exists() or digits.read_bytes() != DIGITS.read_bytes():
+            digits.write_bytes(DIGITS.read_bytes())
+        yield Case("digits", digits, size=("--input-size", "8", "24"), part="head")
+
+
+def save_head(path: Path) -> None:
+    """A NALU 16 → 32 → 1 with the same weights each time."""
+    import torch
+
+    import nalu_export
+
+    torch.manual_seed(0)
+    nalu_export.save(nalu_export.NALU(16, 32, 1), path)
+
+
+def make_files(case: Case) -> int:
+    """Export a model in every format and write its golden files, where they are older than what makes them."""
+    newest = newest_source(case.source)
+    for path, words in case.commands():
+        if path.exists() and path.stat().st_mtime_ns > newest:
+            continue
+        from nalu_export.cli import main as command_line
+
+        print("nalu-export", *(short(word) for word in words), "-o", path.name, flush=True)
+        code: int | None = command_line([*words, "-o", str(path), "--quiet"], standalone_mode=False)
+        if code:
+            return code
+    return 0
+
+
+def newest_source(model: Path) -> int:
+    """When the model or anything that an export goes through was last changed."""
+    from nalu_export import __file__ as package
+
+    sources = [path for path in Path(package).parent.rglob("*") if path.suffix in (".py", ".hpp")]
+    return max(path.stat().st_mtime_ns for path in (model, Path(__file__), *sources))
+
+
+def runs(case: Case, cuda: bool) -> Iterator[list[str]]:
+    """The commands that run the programs on the files of a model."""
+    onnxruntime = ["onnxruntime_infer", str(case.file(".onnx")), str(case.file(".bin"))]
+    libtorch = ["libtorch_infer", str(case.file(".torchscript.pt")), str(case.file(".bin"))]
+    yield onnxruntime
+    yield libtorch
+    yield [f"header_infer_{case.name}", str(case.header_golden)]
+    if cuda:
+        yield [*onnxruntime, "--provider", "cuda"]
+        yield [*libtorch, "--device", "cuda"]
+
+
+def run(command: list[str], folder: Path, *, metadata: bool) -> int:
+    """Run one program and show its verdict; the metadata that it reads only where asked for."""
+    print("\n" + " ".join(map(short, command)), flush=True)
+    done = subprocess.run([folder / command[0], *command[1:]], stdout=subprocess.PIPE, text=True, check=False)
+    for line in done.stdout.splitlines():
+        if metadata or not line.startswith("  "):
+            print(line, flush=True)
+    return done.returncode
+
+
+def short(word: str) -> str:
+    """A path by its name, so that a command is one line."""
+    return Path(word).name if word.startswith("/") else word
+
+
+if __name__ == "__main__":
+    sys.exit(main())
