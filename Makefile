@@ -1,6 +1,6 @@
 # `make demo` and `make test` work on a fresh machine: each first creates .venv from constraints.txt.
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench cuda fuzz clean
+.PHONY: demo test lint bench cuda cpp fuzz clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -35,12 +35,16 @@ cuda: $(STAMP)
 	$(BIN)/python -m pytest -m cuda -rs
 	$(BIN)/python benchmarks/cuda.py
 
+# Exit code 2, and one line that says what, where CMake, a compiler or onnxruntime's headers are missing.
+cpp: $(STAMP)
+	$(BIN)/python examples/cpp/run.py
+
 # Some ten minutes on two cores; exit code 2 if an input does anything but be read or be refused.
 fuzz: $(STAMP)
 	$(BIN)/python -m fuzz.run
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis examples/cpp/build
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=python3.11")'

@@ -16,7 +16,7 @@ constexpr int passed = 0, mismatch = 1, bad_input = 2, unavailable = 3;  // exit
 /// An error for a person: one line, and the exit code that it ends the program with.
 class Failure : public std::runtime_error {
 public:
-    Failure(int code, const std::string& text) : std::runtime_error(text), code(code) {}
+    Failure(int exit_code, const std::string& text) : std::runtime_error(text), code(exit_code) {}
     const int code;
 };
 

@@ -76,7 +76,7 @@ private:
         try {
             auto module = torch::jit::load(options.model, device_, extra);
             module.eval();
-            metadata = infer::read_metadata(extra.at("nalu_export.json"));
+            metadata = infer::read_metadata(extra.at("nalu_export.json"), options.model);
             return module;
         } catch (const c10::Error& error) {
             throw Failure(infer::bad_input, std::string(library) + " refuses " + options.model + ": " +

@@ -14,7 +14,7 @@ namespace detail {
 /// Reads `{"key": "value", ...}`, which is all that an export writes; anything else is a Failure.
 class FlatObject {
 public:
-    explicit FlatObject(const std::string& text) : text_(text) {}
+    FlatObject(const std::string& text, const std::string& path) : text_(text), path_(path) {}
 
     Texts read() {
         Texts found;
@@ -32,8 +32,8 @@ public:
     }
 
 private:
-    static Failure bad() {
-        return Failure(bad_input, "its extra file nalu_export.json is not what an export writes");
+    Failure bad() const {
+        return Failure(bad_input, path_ + ": its extra file nalu_export.json is not what an export writes");
     }
 
     /// The next character that is not a blank, '\0' at the end.
@@ -114,16 +114,16 @@ private:
         }
     }
 
-    const std::string& text_;
+    const std::string &text_, &path_;
     std::size_t at_ = 0;
 };
 
 }  // namespace detail
 
 /// The keys and values of nalu_export.json, without the prefix "nalu_export."; none where the file has none.
-inline Texts read_metadata(const std::string& json) {
+inline Texts read_metadata(const std::string& json, const std::string& path) {
     if (json.empty()) return {};
-    auto texts = detail::FlatObject(json).read();
+    auto texts = detail::FlatObject(json, path).read();
     const std::string prefix = "nalu_export.";
     for (auto& [key, value] : texts) {
         if (key.rfind(prefix, 0) == 0) key.erase(0, prefix.size());
