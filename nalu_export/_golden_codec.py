@@ -17,7 +17,7 @@ from nalu_export.weights import COMPUTE, Compute
 
 MAGIC = b"NALUGOLD"
 VERSION = 1
-MAX_RANK = 8
+MAX_RANK = 16
 HEX = frozenset("0123456789abcdef")
 MAX_ACCEPT = 4
 
@@ -165,7 +165,8 @@ def _checked(digest: str, compute: str, arrays: _Arrays) -> Golden:
             raise InputError(f"{name} has values that are negative or NaN")
     if int(arrays["accept"].max()) > MAX_ACCEPT:
         raise InputError(f"accept has a value {int(arrays['accept'].max())}; expected 0 to {MAX_ACCEPT}")
-    return Golden(digest, compute, **arrays)
+    # Copies: what is read can be written to, and torch takes it without a warning.
+    return Golden(digest, compute, **{name: array.copy() for name, array in arrays.items()})
 
 
 class _Reader:

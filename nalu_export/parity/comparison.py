@@ -201,7 +201,7 @@ def _each(ratio: Double, error: Double, expected: Expected) -> Samples:
 def _borderline(expected: Expected) -> Mask:
     """Where the reference is so near the largest float32 that rounding decides between that and infinity."""
     magnitude, margin = np.abs(expected.reference), expected.bound
-    with np.errstate(invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         near: Mask = (magnitude + margin > LARGEST) & (magnitude - margin <= LARGEST) & (magnitude > 0)
     return near
 
