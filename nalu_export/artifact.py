@@ -14,7 +14,9 @@ from nalu_export.files import read_bytes
 TEXTS = ("tool", "torch", "source_sha256", "source_layout", "weights", "compute")
 # Lists of objects, with the texts that each object must have.
 TABLES = {"layers": ("path", "type"), "inputs": ("name", "dtype"), "outputs": ("name", "dtype")}
-KEYS = (*TEXTS, *TABLES, "parity")
+# Objects; of a part the path is a text.
+OBJECTS = ("part", "parity")
+KEYS = (*TEXTS, *TABLES, *OBJECTS)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def decode_metadata(texts: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _is_well_formed(name: str, value: Any) -> bool:
     if name not in TABLES:
-        return isinstance(value, dict)
+        return isinstance(value, dict) and (name != "part" or isinstance(value.get("path"), str))
     return isinstance(value, list) and all(
         isinstance(row, dict)
         and all(isinstance(row.get(field), str) for field in TABLES[name])

@@ -19,6 +19,7 @@ from nalu_export.inputs import fitting, free_sizes, sample_shape, sweep
 from nalu_export.parity import CheckOptions, Report
 from nalu_export.parity.check import Progress
 from nalu_export.statistics import layer_table, weight_matrices
+from nalu_export.text import plain
 from nalu_export.verifying import verify
 from nalu_export.weights import COMPUTE, Compute
 
@@ -65,6 +66,7 @@ def check(
     names, every = _names(runtimes, found)
     checkpoint = source_of(source, reading)
     subject, _ = prepare_from(source, checkpoint)
+    subject = _part(subject, found)
     compute, shapes = _compute(found), _shapes(subject, found, input_size)
     settings = replace(settings, inputs={name: fitting(subject, name, x) for name, x in settings.inputs.items()})
     report = verify(
@@ -90,6 +92,22 @@ def check(
         "layers": layer_table(subject),
     }
     return replace(report, subject=facts, environment=environment(), weights=weight_matrices(subject))
+
+
+def _part(model: nn.Module, artifact: Artifact) -> nn.Module:
+    """What an artifact of this format holds of the model.
+
+    Raises:
+        InputError: the artifact says that it holds something else.
+    """
+    path = formats.get(artifact.format).scope(model)
+    said = artifact.metadata.get("part", {"path": ""})["path"]
+    if artifact.metadata and said != path:
+        names = [plain(name) if name else "a whole model" for name in (said, path)]
+        raise InputError(
+            f"{artifact.path}: its metadata says that it holds {names[0]}; of this model it would hold {names[1]}"
+        )
+    return model.get_submodule(path)
 
 
 def _names(runtimes: Sequence[str] | str | None, artifact: Artifact) -> tuple[list[str], bool]:

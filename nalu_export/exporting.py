@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ from nalu_export.checkpoints import Checkpoint, ReadOptions, read_as
 from nalu_export.errors import InputError, ParityError, RuntimeUnavailableError
 from nalu_export.files import check_target, write_atomically
 from nalu_export.formats.base import Draft, EmitOptions, Format
+from nalu_export.graph import around
 from nalu_export.inputs import free_sizes, sample_shape, sweep
 from nalu_export.nn.init import choose
 from nalu_export.nn.parts import arithmetic_parts
 from nalu_export.parity import CheckOptions, Report, check_bytes
 from nalu_export.parity.check import Progress
 from nalu_export.statistics import layer_table
+from nalu_export.text import plain
 from nalu_export.verifying import verify as verify_file
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 
@@ -40,6 +42,9 @@ class ExportOptions(ReadOptions):
         input_size: (H, W) of the images that the export and its check start from.
         check: whether to check before the file appears.
         seed: of the check's inputs.
+        namespace: of a C++ header, ``"nalu"`` where it is not given.
+        struct: its name, ``"Model"`` where it is not given.
+        extern_c: whether a C++ header has functions for C as well.
     """
 
     weights: Weights = "folded"
@@ -48,10 +53,26 @@ class ExportOptions(ReadOptions):
     input_size: tuple[int, int] | None = None
     check: bool = True
     seed: int = 0
+    namespace: str | None = None
+    struct: str | None = None
+    extern_c: bool = False
 
     def __post_init__(self) -> None:
         choose("weights", self.weights, WEIGHTS)
         choose("compute", self.compute, COMPUTE)
+
+    def of_format(self, kind: Format) -> dict[str, Any]:
+        """The options that mean something to one format, where they were given.
+
+        Raises:
+            InputError: one of another format was given.
+        """
+        given = {"namespace": self.namespace, "struct": self.struct, "extern_c": self.extern_c or None}
+        found = {name: value for name, value in given.items() if value is not None}
+        for name in found:
+            if name not in kind.options:
+                raise InputError(f"{name} is given, which means nothing to format {kind.name}; leave it out")
+        return found
 
 
 def export(
@@ -68,11 +89,13 @@ def export(
     Args:
         source: a module, or the path of a ``model.pt``; it is not changed.
         path: where to; by default beside the source (``model.pt`` → ``model.onnx``). An existing file is replaced.
-        format: ``"onnx"`` or ``"torchscript"``.
+        format: ``"onnx"``, ``"torchscript"`` or ``"cpp"``. A C++ header holds the arithmetic part of a model alone; the
+            notes say what feeds it.
         progress: called with a text, the steps done and their number, 0 where it is not known.
         **options: the attributes of :class:`ExportOptions`: ``weights``, ``compute``, ``opset``, ``input_size``,
-            ``check``, ``seed``, and to read a file as :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``,
-            ``prefix``, ``backbone``, ``task``, ``trust``, ``strict``.
+            ``check``, ``seed``; for a header ``namespace``, ``struct``, ``extern_c``; and to read a file as
+            :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``, ``prefix``, ``backbone``, ``task``,
+            ``trust``, ``strict``.
 
     Returns:
         The artifact, with the parity report in ``report`` unless ``check=False``.
@@ -94,8 +117,11 @@ def export(
     checkpoint = source_of(source, settings)
     subject, cast_notes = prepare_from(source, checkpoint)
     tell("exporting", 0, 0)
+    path_of_part = kind.scope(subject)
+    part, part_notes = _part(subject, path_of_part)
+    subject = subject.get_submodule(path_of_part)
     draft, shapes, notes = _emit(subject, kind, settings)
-    metadata = _metadata(subject, checkpoint, draft, settings, kind)
+    metadata = _metadata(subject, checkpoint, draft, settings, kind) | part
     data = draft.to_bytes(encode_metadata(metadata))
 
     report: Report | None = None
@@ -118,7 +144,9 @@ def export(
             raise ParityError(f"{target}: not written, the check failed: {report.summary()}", report)
 
     write_atomically(target, data, verify if settings.check else None)
-    return Artifact(target, kind.name, data, metadata, report, (*checkpoint.notes, *cast_notes, *draft.notes, *notes))
+    return Artifact(
+        target, kind.name, data, metadata, report, (*checkpoint.notes, *cast_notes, *part_notes, *draft.notes, *notes)
+    )
 
 
 def _target(source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[str] | None, kind: Format) -> Path:
@@ -193,12 +221,27 @@ def source_of(source: nn.Module | str | os.PathLike[str], options: ReadOptions) 
     return Checkpoint(source, digest.hexdigest(), ())
 
 
+def _part(model: nn.Module, path: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What a file that holds one part of a model says of the rest of it: as metadata and to the user."""
+    if not path:
+        return {}, ()
+    found = around(model, path)
+    (features,) = sample_shape(model.get_submodule(path), None)
+    fed = ", ".join(map(plain, found.before)) or ("what comes before it" if not found.known else "nothing")
+    notes = [f"the file holds {plain(path)} alone: feed it the {features} numbers that the model gets from {fed}"]
+    if found.after:
+        notes.append(f"what the model does to its output is left to you: {', '.join(map(plain, found.after))}")
+    elif not found.known:
+        notes.append("whatever the model does to its output is left to you")
+    return {"part": {"path": path, "fed_by": list(found.before), "followed_by": list(found.after)}}, tuple(notes)
+
+
 def _emit(
     model: nn.Module, kind: Format, settings: ExportOptions
 ) -> tuple[Draft, list[tuple[int, ...]], tuple[str, ...]]:
     """The draft, the sample shapes on which it holds, and what the user should know about them."""
     shape = sample_shape(model, settings.input_size)
-    options = EmitOptions(shape, settings.weights, settings.compute, settings.opset)
+    options = EmitOptions(shape, settings.weights, settings.compute, settings.opset, **settings.of_format(kind))
     draft = kind.emit(model, options)
     if not free_sizes(draft.inputs[0].shape):
         return draft, [shape], ()
@@ -207,7 +250,7 @@ def _emit(
     if problem is None:
         return draft, shapes, ()
     height, width = shape[1:]
-    fixed = kind.emit(model, EmitOptions(shape, settings.weights, settings.compute, settings.opset, free_size=False))
+    fixed = kind.emit(model, replace(options, free_size=False))
     return fixed, [shape], (f"the image size is fixed at {height}×{width}: {problem}",)
 
 

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     help="Type of the arithmetic layers; inputs and outputs stay float32.",
 )
 @click.option("--opset", type=click.IntRange(17, 24), default=20, show_default=True, help="ONNX opset.")
+@click.option("--namespace", metavar="NAME", help="Namespace of a C++ header.  [default: nalu]")
+@click.option("--struct", metavar="NAME", help="Struct of a C++ header.  [default: Model]")
+@click.option("--extern-c", is_flag=True, help="Give a C++ header functions for C as well.")
 @size_option
 @read_options
 @click.option("--check/--no-check", default=True, help="Check the file before it appears.  [default: check]")

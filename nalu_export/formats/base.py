@@ -30,6 +30,9 @@ class EmitOptions:
         compute: type of the arithmetic part.
         opset: ONNX opset; formats without one ignore it.
         free_size: leave height and width of an image free.
+        namespace: of a C++ header.
+        struct: its name.
+        extern_c: whether it has functions for C as well.
     """
 
     sample_shape: tuple[int, ...]
@@ -37,6 +40,9 @@ class EmitOptions:
     compute: Compute = "float32"
     opset: int = 20
     free_size: bool = True
+    namespace: str = "nalu"
+    struct: str = "Model"
+    extern_c: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,11 +71,22 @@ class Format(ABC):
         name: as the command line spells it.
         suffix: of the default output file.
         runtime: what checks an export of this format, by name.
+        options: those of :class:`EmitOptions` that mean something to this format alone.
     """
 
     name: str
     suffix: str
     runtime: str
+    options: tuple[str, ...] = ()
+
+    def scope(self, model: nn.Module) -> str:
+        """Path of what a file of this format holds of a model: ``""`` where it holds all of it.
+
+        Raises:
+            InputError: it cannot hold what the model has.
+        """
+        del model
+        return ""
 
     @abstractmethod
     def emit(self, model: nn.Module, options: EmitOptions) -> Draft:

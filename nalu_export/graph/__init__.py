@@ -1,5 +1,7 @@
 """The traced arithmetic graph: one node for each primitive, read by every format and by the error analysis."""
 
+from nalu_export.graph.around import Around, around
+from nalu_export.graph.formula import formulas
 from nalu_export.graph.naming import formula_of, label_of, part_of
 from nalu_export.graph.primitives import PRIMITIVES, Primitive
 from nalu_export.graph.rewrites import well_conditioned
@@ -7,8 +9,11 @@ from nalu_export.graph.trace import primitive_of, trace, trace_model
 
 __all__ = [
     "PRIMITIVES",
+    "Around",
     "Primitive",
+    "around",
     "formula_of",
+    "formulas",
     "label_of",
     "part_of",
     "primitive_of",

@@ -1,0 +1,61 @@
+#if __cplusplus < 201703L && (!defined(_MSVC_LANG) || _MSVC_LANG < 201703L)
+#error "this header needs C++17: -std=c++17 or later"
+#endif
+#if defined(__FAST_MATH__) || defined(_M_FP_FAST) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || \
+    (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "this header is only right, and fast as well, without -ffast-math and its parts"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "this header needs float arithmetic in float: on 32-bit x86 -msse2 -mfpmath=sse"
+#endif
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+#if defined(__FMA__)
+#include <immintrin.h>
+#endif
+
+#if defined(__GNUC__) && !defined(NALU_EXPORT_NO_SIMD)
+#define NALU_EXPORT_SIMD
+#endif
+#if defined(__GNUC__)
+#define NALU_EXPORT_INLINE inline __attribute__((always_inline))
+#elif defined(_MSC_VER)
+#define NALU_EXPORT_INLINE __forceinline
+#else
+#define NALU_EXPORT_INLINE inline
+#endif
+#if defined(__clang__)
+#define NALU_EXPORT_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define NALU_EXPORT_UNROLL _Pragma("GCC unroll 16")
+#else
+#define NALU_EXPORT_UNROLL
+#endif
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMAF) || defined(__riscv_flen)
+#define NALU_EXPORT_FMA
+#endif
+// Bytes of a vector, and outputs that are summed up at once.
+#if defined(NALU_EXPORT_SIMD) && defined(__AVX512F__)
+#define NALU_EXPORT_BYTES 64
+#define NALU_EXPORT_ROWS 8
+#elif defined(NALU_EXPORT_SIMD) && defined(__AVX__)
+#define NALU_EXPORT_BYTES 32
+#define NALU_EXPORT_ROWS 4
+#else
+#define NALU_EXPORT_BYTES 16
+#define NALU_EXPORT_ROWS 4
+#endif
+// Part of every name that is linked, so that what was compiled for one instruction set, or from another model, is never
+// taken for this.
+#define NALU_EXPORT_PASTE(A, B, C) A##B##C
+#define NALU_EXPORT_JOIN(A, B, C) NALU_EXPORT_PASTE(A, B, C)
+#ifdef NALU_EXPORT_FMA
+#define NALU_EXPORT_TARGET NALU_EXPORT_JOIN(bytes_, NALU_EXPORT_BYTES, _fma)
+#else
+#define NALU_EXPORT_TARGET NALU_EXPORT_JOIN(bytes_, NALU_EXPORT_BYTES, _mul)
+#endif

@@ -1,0 +1,382 @@
+// ---- The arithmetic that every exported header is written with; the same text in each of them. ----
+//
+// Every operation is written out: a product that is added to something goes through an explicit fused multiply-add where
+// the target has one and is rounded where it has none, so that a compiler has no choice left. Results therefore depend
+// neither on the optimisation level nor on the compiler, the size of the batch, or the number of lanes of a vector.
+
+// -- Vectors of N numbers
+
+#ifdef NALU_EXPORT_SIMD
+template <class T, std::size_t N>
+struct vector_of {
+  typedef T type __attribute__((vector_size(N * sizeof(T))));
+};
+#else
+// The operators of GNU vectors for any compiler, which may find vector instructions for them by itself.
+template <class T, std::size_t N>
+struct lanes {
+  T at[N];
+  T& operator[](std::size_t k) noexcept { return at[k]; }
+  const T& operator[](std::size_t k) const noexcept { return at[k]; }
+};
+template <class T, std::size_t N, class F>
+NALU_EXPORT_INLINE auto each(const lanes<T, N>& a, const lanes<T, N>& b, F f) noexcept {
+  lanes<decltype(f(a[0], b[0])), N> r{};
+  for (std::size_t k = 0; k < N; ++k) r[k] = f(a[k], b[k]);
+  return r;
+}
+#define NALU_EXPORT_OPERATOR(OP, RESULT)                                                        \
+  template <class T, std::size_t N>                                                             \
+  NALU_EXPORT_INLINE auto operator OP(const lanes<T, N>& a, const lanes<T, N>& b) noexcept {    \
+    return each(a, b, [](T p, T q) { return static_cast<RESULT>(p OP q); });                    \
+  }
+NALU_EXPORT_OPERATOR(+, T)
+NALU_EXPORT_OPERATOR(-, T)
+NALU_EXPORT_OPERATOR(*, T)
+NALU_EXPORT_OPERATOR(/, T)
+NALU_EXPORT_OPERATOR(&, T)
+NALU_EXPORT_OPERATOR(<<, T)
+NALU_EXPORT_OPERATOR(>>, T)
+NALU_EXPORT_OPERATOR(<, bool)
+NALU_EXPORT_OPERATOR(==, bool)
+#undef NALU_EXPORT_OPERATOR
+template <class T, std::size_t N>
+struct vector_of {
+  using type = lanes<T, N>;
+};
+#endif
+
+// a*b + c, rounded once where the target can, else twice.
+template <class T>
+NALU_EXPORT_INLINE T multiply_add(T a, T b, T c) noexcept {
+#ifdef NALU_EXPORT_FMA
+  return std::fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+// Everything that is done with vectors of N numbers of type T.
+template <class T, std::size_t N>
+struct simd {
+  using V = typename vector_of<T, N>::type;
+  static constexpr std::size_t bytes = N * sizeof(T);
+
+  template <class To, class From>
+  static NALU_EXPORT_INLINE To cast(const From& from) noexcept {
+    static_assert(sizeof(To) == sizeof(From), "another view of the same bits");
+    To to{};
+    std::memcpy(&to, &from, sizeof to);
+    return to;
+  }
+
+  template <class E = T>
+  static NALU_EXPORT_INLINE typename vector_of<E, N>::type splat(E value) noexcept {
+#ifdef NALU_EXPORT_SIMD
+    return value - typename vector_of<E, N>::type{};
+#else
+    typename vector_of<E, N>::type r{};
+    for (std::size_t k = 0; k < N; ++k) r[k] = value;
+    return r;
+#endif
+  }
+
+  // The first P numbers; the rest is 0, and nothing beyond them is read or written.
+  template <std::size_t P = N>
+  static NALU_EXPORT_INLINE V load(const T* from) noexcept {
+    V r{};
+    if constexpr (P == N) {
+      std::memcpy(&r, from, sizeof r);
+    } else {
+      // Number by number: a vector that is put together in memory has to wait until it is there.
+      NALU_EXPORT_UNROLL
+      for (std::size_t k = 0; k < P; ++k) r[k] = from[k];
+    }
+    return r;
+  }
+  template <std::size_t P = N>
+  static NALU_EXPORT_INLINE void store(T* to, const V& value) noexcept {
+    if constexpr (P == N) {
+      std::memcpy(to, &value, sizeof value);
+    } else {
+      NALU_EXPORT_UNROLL
+      for (std::size_t k = 0; k < P; ++k) to[k] = value[k];
+    }
+  }
+
+  template <class M>
+  static NALU_EXPORT_INLINE V select(const M& mask, const V& yes, const V& no) noexcept {
+#ifdef NALU_EXPORT_SIMD
+    return mask ? yes : no;
+#else
+    V r{};
+    for (std::size_t k = 0; k < N; ++k) r[k] = mask[k] ? yes[k] : no[k];
+    return r;
+#endif
+  }
+
+  template <class F>
+  static NALU_EXPORT_INLINE V each_lane(const V& x, F f) noexcept {
+    V r{};
+    for (std::size_t k = 0; k < N; ++k) r[k] = f(x[k]);
+    return r;
+  }
+
+  static NALU_EXPORT_INLINE V fma(const V& a, const V& b, const V& c) noexcept {
+#if !defined(NALU_EXPORT_FMA)
+    return a * b + c;
+#elif defined(NALU_EXPORT_X86)
+    if constexpr (sizeof(T) == 4) {
+#ifdef __AVX512F__
+      if constexpr (bytes == 64) return (V)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#endif
+      if constexpr (bytes == 32) return (V)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+      if constexpr (bytes == 16) return (V)_mm_fmadd_ps((__m128)a, (__m128)b, (__m128)c);
+    } else {
+#ifdef __AVX512F__
+      if constexpr (bytes == 64) return (V)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#endif
+      if constexpr (bytes == 32) return (V)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+      if constexpr (bytes == 16) return (V)_mm_fmadd_pd((__m128d)a, (__m128d)b, (__m128d)c);
+    }
+#else
+    V r{};
+    for (std::size_t k = 0; k < N; ++k) r[k] = multiply_add(a[k], b[k], c[k]);
+    return r;
+#endif
+  }
+
+  static NALU_EXPORT_INLINE V neg(const V& x) noexcept { return splat(T(-1)) * x; }
+  static NALU_EXPORT_INLINE V abs(const V& x) noexcept { return select(x < splat(T(0)), neg(x), x + splat(T(0))); }
+  // 0 for NaN, as in PyTorch.
+  static NALU_EXPORT_INLINE V sign(const V& x) noexcept {
+    const V zero = splat(T(0)), one = splat(T(1));
+    return select(zero < x, one, zero) - select(x < zero, one, zero);
+  }
+  // NaN stays NaN.
+  static NALU_EXPORT_INLINE V at_least(const V& x, const V& low) noexcept { return select(x < low, low, x); }
+  static NALU_EXPORT_INLINE V at_most(const V& x, const V& high) noexcept { return select(high < x, high, x); }
+
+  // Error at most 1.0 ulp (measured over every float); subnormal results included.
+  static NALU_EXPORT_INLINE V exp(const V& given) noexcept {
+    if constexpr (sizeof(T) == 8) {
+      return each_lane(given, [](double x) { return std::exp(x); });
+    } else {
+      using I = typename vector_of<std::int32_t, N>::type;
+      using U = typename vector_of<std::uint32_t, N>::type;
+      // Beyond these the result is 0 or infinite, and the exponent below would not fit.
+      const V x = at_most(at_least(given, splat(-104.0f)), splat(89.0f));
+      // x = n log 2 + r, |r| <= log 2 / 2. Adding 1.5*2^23 rounds to an integer, which is then in the low bits.
+      const V magic = splat(0x1.8p23f);
+      const V shifted = fma(x, splat(0x1.715476p0f), magic);
+      const V n = shifted - magic;
+      // log 2 in two parts, the first of which has so few bits that n times it is exact; so is what is left of x then.
+      const V left = fma(n, splat(-0x1.62e4p-1f), x);
+      const V rest = n * splat(-0x1.7f7d1cp-20f);
+      const V r = fma(n, splat(-0x1.7f7d1cp-20f), left);
+      // exp(r) = 1 + r + r^2 q(r), q by the Remez algorithm, its coefficients rounded one after the other.
+      const V r2 = r * r;
+      const V low = fma(splat(0x1.555492p-3f), r, splat(0x1.fffffcp-2f));
+      const V high = fma(splat(0x1.12397cp-7f), r, splat(0x1.5558acp-5f));
+      const V q = fma(fma(splat(0x1.6a511ap-10f), r2, high), r2, low);
+      // Small terms first: the rounding of r itself would be a quarter of an ulp more.
+      const V p = splat(1.0f) + (left + fma(r2, q, rest));
+      // 2^n in two factors, because neither 2^128 nor 2^-149 is one normal float.
+      const I whole = cast<I>(cast<U>(shifted) - cast<U>(magic));
+      const I half = whole >> splat(std::int32_t(1));
+      return p * power_of_two(cast<U>(half)) * power_of_two(cast<U>(whole) - cast<U>(half));
+    }
+  }
+
+  // Error at most 1.0 ulp (measured over every float); subnormal arguments included.
+  static NALU_EXPORT_INLINE V log(const V& given) noexcept {
+    if constexpr (sizeof(T) == 8) {
+      return each_lane(given, [](double x) { return std::log(x); });
+    } else {
+      using I = typename vector_of<std::int32_t, N>::type;
+      using U = typename vector_of<std::uint32_t, N>::type;
+      const V zero = splat(0.0f), one = splat(1.0f);
+      const auto subnormal = given < splat(0x1p-126f);
+      const V x = select(subnormal, given * splat(0x1p25f), given);
+      // x = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt(2).
+      const U above = cast<U>(x) - splat(std::uint32_t(0x3f3504f3));
+      const I exponent = cast<I>(above) >> splat(std::int32_t(23));
+      const V f = cast<V>(cast<U>(x) - (cast<U>(exponent) << splat(std::uint32_t(23)))) - one;
+      // The low bits of 1.5*2^23 + k hold k.
+      const V k = cast<V>(cast<U>(exponent) + splat(std::uint32_t(0x4b400000))) - splat(0x1.8p23f) -
+                  select(subnormal, splat(25.0f), zero);
+      // log(1 + f) = f - f^2/2 + f^3 q(f), q by the Remez algorithm, its coefficients rounded one after the other.
+      const V f2 = f * f;
+      const V f4 = f2 * f2;
+      const V q0 = fma(splat(-0x1.000226p-2f), f, splat(0x1.555554p-2f));
+      const V q1 = fma(splat(-0x1.54728ap-3f), f, splat(0x1.99a01cp-3f));
+      const V q2 = fma(splat(-0x1.0d8242p-3f), f, splat(0x1.22d92ep-3f));
+      const V q3 = fma(splat(-0x1.38c9dep-4f), f, splat(0x1.055ec6p-3f));
+      const V q = fma(fma(q3, f2, q2), f4, fma(q1, f2, q0));
+      // The largest term last: k times the high part of log 2, which is exact.
+      const V tail = fma(f2, fma(f, q, splat(-0.5f)), k * splat(-0x1.bd0106p-13f));
+      const V result = fma(k, splat(0x1.63p-1f), f + tail);
+      const V special = select(given < zero, splat(std::numeric_limits<float>::quiet_NaN()), given);
+      const V edge = select(given == zero, splat(-std::numeric_limits<float>::infinity()), special);
+      return select(zero < given, select(given < splat(std::numeric_limits<float>::infinity()), result, edge), edge);
+    }
+  }
+
+  // The others are rare: the standard library's in float64, rounded once.
+  static NALU_EXPORT_INLINE V tanh(const V& x) noexcept {
+    return each_lane(x, [](T v) { return static_cast<T>(std::tanh(static_cast<double>(v))); });
+  }
+  static NALU_EXPORT_INLINE V sinh(const V& x) noexcept {
+    return each_lane(x, [](T v) { return static_cast<T>(std::sinh(static_cast<double>(v))); });
+  }
+  static NALU_EXPORT_INLINE V asinh(const V& x) noexcept {
+    return each_lane(x, [](T v) { return static_cast<T>(std::asinh(static_cast<double>(v))); });
+  }
+  static NALU_EXPORT_INLINE V cos(const V& x) noexcept {
+    return each_lane(x, [](T v) { return static_cast<T>(std::cos(static_cast<double>(v))); });
+  }
+
+ private:
+  template <class U>
+  static NALU_EXPORT_INLINE V power_of_two(const U& n) noexcept {
+    return cast<V>((n + splat(std::uint32_t(127))) << splat(std::uint32_t(23)));
+  }
+};
+
+// -- Tiles: P neighbouring outputs of a layer, for S samples at once
+//
+// A block of samples is held feature by feature, S numbers for each. With S = 1 the lanes of a vector are neighbouring
+// features, otherwise they are samples.
+template <class T, std::size_t S, std::size_t P>
+struct tile {
+  static constexpr std::size_t native = NALU_EXPORT_BYTES / sizeof(T);
+  static constexpr std::size_t narrow = 16 / sizeof(T);
+  static constexpr std::size_t lanes = S > 1 || P >= native ? native : (P > narrow ? P : narrow);
+  static constexpr std::size_t across = S > 1 ? S / lanes : 1;  // vectors for each feature
+  static constexpr std::size_t count = S > 1 ? P * across : (P > lanes ? P / lanes : 1);
+  static constexpr std::size_t filled = S == 1 && P < lanes ? P : lanes;
+  using simd_t = simd<T, lanes>;
+  using V = typename simd_t::V;
+
+  // The k-th vector of values that the tile has for each feature.
+  static NALU_EXPORT_INLINE V load(const T* from, std::size_t k) noexcept {
+    return simd_t::template load<filled>(from + k * lanes);
+  }
+  static NALU_EXPORT_INLINE void store(T* to, std::size_t k, const V& value) noexcept {
+    simd_t::template store<filled>(to + k * lanes, value);
+  }
+  // The same of numbers that do not depend on the sample.
+  static NALU_EXPORT_INLINE V constant(const T* from, std::size_t k) noexcept {
+    if constexpr (S == 1) return simd_t::template load<filled>(from + k * lanes);
+    return simd_t::splat(from[k / across]);
+  }
+  // The same of a value that a sample has once for all features.
+  static NALU_EXPORT_INLINE V shared(const T* from, std::size_t k) noexcept {
+    if constexpr (S == 1) return simd_t::splat(from[0]);
+    return simd_t::load(from + (k % across) * lanes);
+  }
+};
+
+template <std::size_t P>
+using width = std::integral_constant<std::size_t, P>;
+
+// f(width, first) for N features in tiles of 16, then 8, 4, 2 and 1.
+template <std::size_t N, class F>
+NALU_EXPORT_INLINE void each_tile(F&& f) noexcept {
+  for (std::size_t o = 0; o + 16 <= N; o += 16) f(width<16>{}, o);
+  if constexpr ((N & 8) != 0) f(width<8>{}, N / 16 * 16);
+  if constexpr ((N & 4) != 0) f(width<4>{}, N / 8 * 8);
+  if constexpr ((N & 2) != 0) f(width<2>{}, N / 4 * 4);
+  if constexpr ((N & 1) != 0) f(width<1>{}, N - 1);
+}
+
+// -- Sums: y = x W^T for a tile of outputs
+//
+// W is stored tile by tile, in a tile input by input: w[i*P + p]. Every output is the sum over blocks of 16 inputs, one
+// block after the other, of the sums of its blocks, so that a sum of 256 products goes through 31 roundings of partial
+// sums instead of 255.
+constexpr std::size_t chain = 16;
+
+template <bool First, class V>
+NALU_EXPORT_INLINE void put(V& to, const V& sum) noexcept {
+  if constexpr (First) {
+    to = sum;
+  } else {
+    to = to + sum;
+  }
+}
+
+// y = what K inputs give, or y += it, for the vectors of a tile.
+template <class T, std::size_t S, std::size_t P, std::size_t K, bool First>
+NALU_EXPORT_INLINE void add_block(const T* w, const T* x, typename tile<T, S, P>::V* y) noexcept {
+  using R = tile<T, S, P>;
+  using M = typename R::simd_t;
+  using V = typename R::V;
+  if constexpr (S == 1) {
+    V sum[R::count] = {};
+    NALU_EXPORT_UNROLL
+    for (std::size_t i = 0; i < K; ++i) {
+      NALU_EXPORT_UNROLL
+      for (std::size_t k = 0; k < R::count; ++k) sum[k] = M::fma(R::load(w + i * P, k), M::splat(x[i]), sum[k]);
+    }
+    NALU_EXPORT_UNROLL
+    for (std::size_t k = 0; k < R::count; ++k) put<First>(y[k], sum[k]);
+  } else {
+    constexpr std::size_t rows = P < NALU_EXPORT_ROWS ? P : NALU_EXPORT_ROWS;
+    for (std::size_t p = 0; p < P; p += rows) {
+      V sum[rows][R::across] = {};
+      for (std::size_t i = 0; i < K; ++i) {
+        V values[R::across];
+        NALU_EXPORT_UNROLL
+        for (std::size_t k = 0; k < R::across; ++k) values[k] = M::load(x + i * S + k * R::lanes);
+        NALU_EXPORT_UNROLL
+        for (std::size_t row = 0; row < rows; ++row) {
+          const V weight = M::splat(w[i * P + p + row]);
+          NALU_EXPORT_UNROLL
+          for (std::size_t k = 0; k < R::across; ++k) sum[row][k] = M::fma(weight, values[k], sum[row][k]);
+        }
+      }
+      NALU_EXPORT_UNROLL
+      for (std::size_t row = 0; row < rows; ++row) {
+        NALU_EXPORT_UNROLL
+        for (std::size_t k = 0; k < R::across; ++k) put<First>(y[(p + row) * R::across + k], sum[row][k]);
+      }
+    }
+  }
+}
+
+template <class T, std::size_t S, std::size_t P, std::size_t N>
+NALU_EXPORT_INLINE void linear(const T* w, const T* x, typename tile<T, S, P>::V* y) noexcept {
+  constexpr std::size_t start = N < chain ? N : chain, end = N / chain * chain;
+  add_block<T, S, P, start, true>(w, x, y);
+  for (std::size_t i = chain; i < end; i += chain) add_block<T, S, P, chain, false>(w + i * P, x + i * S, y);
+  if constexpr (end != 0 && end < N) add_block<T, S, P, N - end, false>(w + end * P, x + end * S, y);
+}
+
+// -- Products over one axis, first to last: x[a][i][b] -> y[a][b]
+template <class T, std::size_t S, std::size_t A, std::size_t N, std::size_t B>
+NALU_EXPORT_INLINE void product(const T* x, T* y) noexcept {
+  for (std::size_t a = 0; a < A; ++a) {
+    for (std::size_t b = 0; b < B * S; ++b) y[a * B * S + b] = x[a * N * B * S + b];
+    for (std::size_t i = 1; i < N; ++i) {
+      for (std::size_t b = 0; b < B * S; ++b) y[a * B * S + b] *= x[(a * N + i) * B * S + b];
+    }
+  }
+}
+
+// -- Blocks of samples, in and out: x[sample][feature] <-> block[feature][sample]
+//
+// A block that is not full repeats its last sample.
+template <class T, std::size_t S, std::size_t N>
+NALU_EXPORT_INLINE void read(const float* x, std::size_t samples, T* block) noexcept {
+  for (std::size_t s = 0; s < S; ++s) {
+    const float* const from = x + (s < samples ? s : samples - 1) * N;
+    for (std::size_t i = 0; i < N; ++i) block[i * S + s] = static_cast<T>(from[i]);
+  }
+}
+template <class T, std::size_t S, std::size_t N>
+NALU_EXPORT_INLINE void write(const T* block, std::size_t samples, float* y) noexcept {
+  for (std::size_t s = 0; s < samples; ++s) {
+    for (std::size_t i = 0; i < N; ++i) y[s * N + i] = static_cast<float>(block[i * S + s]);
+  }
+}

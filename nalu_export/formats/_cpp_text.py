@@ -1,0 +1,113 @@
+"""Names, numbers and arrays of a header: text that any C++ compiler takes, whatever a file called its layers."""
+
+import re
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.generic]
+# Outputs of the tiles in which weights are stored; each_tile of the kernels goes by the same.
+TILES = (16, 8, 4, 2, 1)
+NUMBERS_IN_A_LINE = 8
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]+")
+
+
+class Names:
+    """Identifiers, a different one for each thing that has one."""
+
+    def __init__(self) -> None:
+        self._names: dict[Hashable, str] = {}
+        self._taken: set[str] = set()
+
+    def of(self, key: Hashable, prefix: str, text: str) -> str:
+        """The name of ``key``: the letters and digits of ``text``, after a prefix that keeps it off keywords."""
+        if key not in self._names:
+            stem = f"{prefix}_{_NOT_IN_A_NAME.sub('_', text).strip('_')}".rstrip("_")
+            tries = (stem, *(f"{stem}_{number}" for number in range(2, len(self._taken) + 3)))
+            self._names[key] = next(name for name in tries if name not in self._taken)
+            self._taken.add(self._names[key])
+        return self._names[key]
+
+
+class Parameters:
+    """The arrays of a header, each once.
+
+    Args:
+        dtype: the type that computes.
+    """
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+        self._names = Names()
+        self._texts: dict[str, str] = {}
+
+    def weight(self, target: str, value: Array) -> str:
+        """Name of a matrix (out, in), stored as :func:`tiled` puts it in order."""
+        return self._array("weight", target, value.shape, tiled(value))
+
+    def constant(self, target: str, value: Array, shape: tuple[int, ...]) -> str:
+        """Name of a constant that is repeated to ``shape``."""
+        return self._array("constant", target, shape, np.broadcast_to(value, shape).ravel())
+
+    def literal(self, value: Any) -> str:
+        """A number in the type that computes."""
+        return literal(self._dtype.type(value))
+
+    def text(self) -> str:
+        """All arrays."""
+        return "\n".join(self._texts.values())
+
+    def _array(self, kind: str, target: str, shape: tuple[int, ...], numbers: Array) -> str:
+        name = self._names.of((kind, target, shape), "p", target)
+        if name not in self._texts:
+            rows = (numbers[k : k + NUMBERS_IN_A_LINE] for k in range(0, len(numbers), NUMBERS_IN_A_LINE))
+            body = ",\n  ".join(", ".join(map(literal, row.astype(self._dtype))) for row in rows)
+            self._texts[name] = (
+                f"// {kind} {'x'.join(map(str, shape))} {in_comment(target)}\n"
+                f"alignas(64) inline constexpr real {name}[{len(numbers)}] = {{\n  {body}}};"
+            )
+        return name
+
+
+def tiled(weight: Array) -> Array:
+    """A matrix (out, in) tile by tile of its outputs, in each tile input by input."""
+    return np.concatenate([weight[start : start + width].T.ravel() for start, width in _tiles(len(weight))])
+
+
+def untiled(numbers: Array, outputs: int, inputs: int) -> Array:
+    """The inverse of :func:`tiled`."""
+    return np.concatenate(
+        [
+            numbers[start * inputs : (start + width) * inputs].reshape(inputs, width).T
+            for start, width in _tiles(outputs)
+        ]
+    )
+
+
+def _tiles(outputs: int) -> list[tuple[int, int]]:
+    """First output and width of each tile."""
+    found, start = [], 0
+    for width in TILES:
+        while outputs - start >= width:
+            found.append((start, width))
+            start += width
+    return found
+
+
+def literal(value: Any) -> str:
+    """A finite number that is the same when it is read again: hexadecimal, with no digit too many or too few."""
+    mantissa, _, exponent = float(value).hex().partition("p")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}p{exponent}{'f' if np.asarray(value).dtype == np.float32 else ''}"
+
+
+def in_comment(text: str) -> str:
+    """A text from a file as one line of a comment: ASCII, and it does not end in a backslash."""
+    return '"' + text.encode("unicode_escape").decode().replace('"', r"\x22") + '"'
+
+
+def in_string(text: str) -> str:
+    """A text as a C++ string literal; every character but letters, digits and blanks is an octal escape."""
+    return '"' + "".join(chr(c) if chr(c).isalnum() or c == 32 else f"\\{c:03o}" for c in text.encode()) + '"'

@@ -1,0 +1,129 @@
+"""C++: the arithmetic part as one self-contained C++17 header, its weights as hexadecimal literals."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from nalu_export.errors import InputError
+from nalu_export.formats._cpp_arrays import arrays
+from nalu_export.formats._cpp_header import Header, about, code
+from nalu_export.formats._cpp_names import checked_names
+from nalu_export.formats._cpp_plan import plan
+from nalu_export.formats._cpp_text import in_string
+from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
+from nalu_export.graph import well_conditioned
+from nalu_export.nn.parts import arithmetic_parts
+from nalu_export.text import plain
+from nalu_export.weights import inference_form
+
+SIGNATURE = "// nalu_export header 1"
+PREFIX = "nalu_export."
+METADATA = f"//   {PREFIX}"
+# What a program can ask the struct for.
+CONSTANTS = ("tool", "source_sha256", "compute")
+_STRUCT = re.compile(rb"// ([A-Za-z0-9_]+(?:::[A-Za-z0-9_]+)*): ")
+
+
+@dataclass(frozen=True)
+class CppDraft(Draft):
+    """A header in memory, without its metadata and hash."""
+
+    header: Header
+
+    def to_bytes(self, metadata: Mapping[str, str]) -> bytes:
+        """The header; ASCII, so that it does not matter what a compiler takes a source's encoding for."""
+        lines = [f"//   {key}: {json.dumps(metadata[key])}" for key in sorted(metadata)]
+        body = code(self.header)
+        for name in CONSTANTS:
+            body = body.replace(f"@{name}@", in_string(metadata.get(PREFIX + name, "")))
+        text = "\n".join([SIGNATURE, about(self.header), *lines, "", body])
+        # Two models that were given the same names differ in every symbol that is linked.
+        digest = hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+        return text.replace("@hash@", digest).encode("ascii")
+
+
+class CppFormat(Format):
+    """One header for C++17 and later with folded weights; no dependency but the standard library."""
+
+    name = "cpp"
+    suffix = ".hpp"
+    runtime = "cpp"
+    options = ("namespace", "struct", "extern_c")
+
+    def scope(self, model: nn.Module) -> str:
+        """See :meth:`Format.scope`: the one arithmetic part."""
+        parts = list(arithmetic_parts(model))
+        if len(parts) > 1:
+            raise InputError(
+                f"the model has {len(parts)} arithmetic parts, {', '.join(map(plain, parts))}, and a header holds one; "
+                "from Python, export them one by one: nalu_export.export(model.get_submodule(path), format='cpp', …)"
+            )
+        return parts[0]
+
+    def emit(self, model: nn.Module, options: EmitOptions) -> Draft:
+        """See :meth:`Format.emit`; ``model`` is the arithmetic part."""
+        if options.weights == "live":
+            raise InputError("a header holds effective weights only: weights='live' goes with onnx and torchscript")
+        names = checked_names(options.namespace, options.struct)
+        form = well_conditioned(inference_form(model, "folded", options.compute))
+        found = plan(form, options.sample_shape)
+        if len(found.output.shape) != 1:
+            raise InputError(f"the model gives numbers in {len(found.output.shape)} axes for a sample; a header in one")
+        header = Header(found, names, options.compute, options.extern_c)
+        return CppDraft(
+            (TensorSpec("input", "float32", ("batch", header.inputs)),),
+            (TensorSpec("output", "float32", ("batch", header.outputs)),),
+            header,
+        )
+
+    def recognises(self, data: bytes) -> bool:
+        """A header of ours says so in its first line."""
+        return data.startswith(SIGNATURE.encode())
+
+    def read_metadata(self, data: bytes) -> dict[str, str]:
+        """From the comment at the top."""
+        metadata: dict[str, str] = {}
+        for line in _comment(data):
+            if line.startswith(METADATA):
+                key, _, value = line.removeprefix("//   ").partition(": ")
+                try:
+                    metadata[key] = json.loads(value)
+                except (ValueError, RecursionError) as error:
+                    raise InputError(f"its metadata {plain(key)} is damaged") from error
+        return metadata
+
+    def read_weights(self, data: bytes, *, trust: bool) -> dict[str, NDArray[np.generic]]:
+        """The arrays; nothing is compiled for that."""
+        del trust
+        return arrays(data)
+
+
+FORMAT = CppFormat()
+
+
+def struct_of(data: bytes) -> str:
+    """``nalu::Model`` of a header.
+
+    Raises:
+        InputError: its second line does not say.
+    """
+    match = _STRUCT.match(data, len(SIGNATURE) + 1)
+    if match is None:
+        raise InputError("its second line does not say what its struct is called; export it again")
+    return match[1].decode()
+
+
+def _comment(data: bytes) -> Iterator[str]:
+    """The lines up to the first that is none of the comment."""
+    start = 0
+    while data.startswith(b"//", start):
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end
+        yield data[start:end].decode("ascii", "replace")
+        start = end + 1

@@ -1,0 +1,56 @@
+"""What stands before and after an arithmetic part of a model, in words: a file that holds the part alone says so."""
+
+from dataclasses import dataclass
+
+from torch import fx, nn
+
+from nalu_export.errors import UnsupportedLayerError
+from nalu_export.graph.naming import part_of
+from nalu_export.graph.trace import trace_model
+
+
+@dataclass(frozen=True)
+class Around:
+    """The surroundings of a part.
+
+    Attributes:
+        before: what the model applies to its input to get that of the part, in order.
+        after: what it applies to the part's output; both are names of modules and functions.
+        known: whether the model could be traced; otherwise both are empty.
+    """
+
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    known: bool = True
+
+
+def around(model: nn.Module, path: str) -> Around:
+    """The surroundings of the arithmetic part at ``path``."""
+    try:
+        graph = trace_model(model).graph
+    except UnsupportedLayerError:
+        return Around(known=False)
+    inside = [node for node in graph.nodes if part_of(node) == path]
+    before, after = _closure(inside, "all_input_nodes"), _closure(inside, "users")
+    names = [(node, _name(node)) for node in graph.nodes if node.op.startswith("call_") and node not in inside]
+    return Around(
+        tuple(name for node, name in names if node in before), tuple(name for node, name in names if node in after)
+    )
+
+
+def _closure(nodes: list[fx.Node], direction: str) -> set[fx.Node]:
+    """Everything that they depend on, or that depends on them."""
+    found: set[fx.Node] = set()
+    waiting = list(nodes)
+    while waiting:
+        for node in getattr(waiting.pop(), direction):
+            if node not in found:
+                found.add(node)
+                waiting.append(node)
+    return found
+
+
+def _name(node: fx.Node) -> str:
+    if isinstance(node.target, str):
+        return node.target
+    return str(getattr(node.target, "__name__", node.target))

@@ -1,0 +1,83 @@
+"""The traced graph as text for a person: one line for each value that its source gives a name."""
+
+import re
+from typing import Any
+
+from torch import fx
+
+from nalu_export.graph.naming import label_of
+from nalu_export.graph.primitives import PRIMITIVES
+from nalu_export.graph.trace import primitive_of
+
+_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+_SUMS = ("add", "sub")
+_NUMBER = re.compile(r"_\d+$")
+
+
+def formulas(form: fx.GraphModule) -> list[str]:
+    """Lines ``layers.0.m = exp(linear(log(abs(x) + 1e-10), W))``, in order of computation.
+
+    A value that has no name of its own in the source is written out where it is read. ``linear(x, W)`` is ``x Wᵀ``.
+
+    Args:
+        form: a graph of primitives.
+    """
+    lines = []
+    for node in form.graph.nodes:
+        if _is_named(node):
+            lines.append(f"{_name(node)} = {_expression(node)}")
+        elif node.op == "output" and not _is_named(node.args[0]):
+            lines.append(f"y = {_operand(node.args[0])}")
+    return lines
+
+
+def _is_named(node: fx.Node) -> bool:
+    """Whether the source assigns it to a variable; the others are called after their primitive."""
+    label = label_of(node)
+    return label is not None and _NUMBER.sub("", label.rpartition(".")[2]) not in PRIMITIVES
+
+
+def _name(node: fx.Node) -> str:
+    return str(label_of(node))
+
+
+def _expression(node: fx.Node) -> str:
+    primitive = primitive_of(node)
+    assert primitive is not None, node
+    if primitive.name == "cast":
+        return _operand(node.args[0])
+    if primitive.name in _INFIX:
+        left, right = (_operand(argument) for argument in node.args)
+        if _is_sum(node.args[0]) and primitive.name not in _SUMS:
+            left = f"({left})"
+        if _is_sum(node.args[1]) or (primitive.name == "div" and _is(node.args[1], "mul", "div")):
+            right = f"({right})"
+        return f"{left} {_INFIX[primitive.name]} {right}"
+    if primitive.name == "neg":
+        operand = _operand(node.args[0])
+        return f"-({operand})" if _is_sum(node.args[0]) else f"-{operand}"
+    arguments = [argument for argument in node.args if argument is not None]
+    return f"{primitive.name}({', '.join(map(_operand, arguments))})"
+
+
+def _operand(argument: Any) -> str:
+    if not isinstance(argument, fx.Node):
+        return f"{argument:g}" if isinstance(argument, float) else str(argument)
+    if argument.op == "placeholder":
+        return "x"
+    if argument.op == "get_attr":
+        return str(argument.target)
+    return _name(argument) if _is_named(argument) else _expression(argument)
+
+
+def _is(argument: Any, *names: str) -> bool:
+    if not isinstance(argument, fx.Node) or _is_named(argument):
+        return False
+    primitive = primitive_of(argument)
+    if primitive is not None and primitive.name == "cast":
+        return _is(argument.args[0], *names)
+    return primitive is not None and primitive.name in names
+
+
+def _is_sum(argument: Any) -> bool:
+    return _is(argument, *_SUMS)
