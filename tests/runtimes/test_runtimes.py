@@ -10,18 +10,29 @@ from numpy.typing import NDArray
 from nalu_export import NALU, BackboneHead, InputError, RuntimeUnavailableError, runtimes
 from nalu_export import formats as all_formats
 from nalu_export.runtimes.base import RunOptions, Session
+from tests.runtimes.programs import PROGRAMS, skip_unless_built
 
 Load = Callable[..., Session]
 
-HERE = ("onnx-reference", "onnxruntime-cpu", "openvino", "torch", "torchscript", "tract")
+HERE = ("libtorch", "onnx-reference", "onnxruntime-cpp", "onnxruntime-cpu", "openvino", "torch", "torchscript", "tract")
 ON_CUDA = (
     "onnxruntime-cuda", "onnxruntime-cuda-binding", "onnxruntime-cuda-graph", "torch-cuda", "torchscript-cuda"
 )  # fmt: skip
+# It runs arithmetic alone, no images.
+OF_A_HEAD = ("cpp",)
 RUN_ONNX = ("onnx-reference", "onnxruntime-cpu", "openvino", "tract")
 
 
+@pytest.fixture(autouse=True)
+def _built(request: pytest.FixtureRequest) -> None:
+    """For the runtimes that are programs."""
+    name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
+    if name in PROGRAMS:
+        skip_unless_built(name)
+
+
 def test_each_file_is_a_runtime_of_its_name() -> None:
-    assert runtimes.names() == tuple(sorted((*HERE, *ON_CUDA)))
+    assert runtimes.names() == tuple(sorted((*HERE, *OF_A_HEAD, *ON_CUDA)))
     for name in runtimes.names():
         runtime = runtimes.get(name)
         assert runtime.name == name
@@ -74,7 +85,7 @@ def test_a_damaged_file_is_one_line(nalu: NALU, name: str, data: bytes) -> None:
 def test_a_batch_that_does_not_fit_is_one_line(nalu: NALU, name: str, load: Load) -> None:
     session = load(name, nalu)
     with pytest.raises(
-        InputError, match=r"^(onnx-reference|onnxruntime|openvino|torch|TorchScript|tract): .+"
+        InputError, match=r"^(libtorch|onnx-reference|onnxruntime(-cpp)?|openvino|torch|TorchScript|tract): .+"
     ) as error:
         session.run(np.zeros((1, 7), np.float32))
     assert "\n" not in str(error.value)

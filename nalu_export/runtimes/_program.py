@@ -1,0 +1,317 @@
+"""A runtime that is a program of its own: started once, asked for one batch after the other over its pipes.
+
+At its start the program says who it is, or why it cannot run the file; then it answers each request in turn. All
+numbers are little-endian::
+
+    hello     u32 0, u32 length, UTF-8 lines "key<TAB>value"
+    request   u32 rank, u64 sizes, float32 numbers
+    answer    u32 0, u32 rank, u64 sizes, float32 numbers
+    refusal   u32 status, u32 length, UTF-8 text    in place of a hello or an answer
+
+Status 1: the file or the batch is refused; 2: the runtime or the device is not there. Whatever else a program does ends
+in one line and with its process gone: it is as hostile as the file that it runs.
+"""
+
+import contextlib
+import math
+import os
+import selectors
+import struct
+import subprocess
+import tempfile
+import time
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nalu_export.errors import InputError, RuntimeUnavailableError
+from nalu_export.runtimes.base import RunOptions, Session
+from nalu_export.text import printable
+
+FOLDER = "NALU_EXPORT_CPP"
+BUILT = Path(__file__).parents[2] / "examples" / "cpp" / "build"
+
+START_SECONDS = 60.0
+ANSWER_SECONDS = 120.0
+# How long a program may take to end once its input has.
+END_SECONDS = 5.0
+
+MAX_TEXT = 2**16
+MAX_RANK = 16
+MAX_NUMBERS = 2**26
+# Of what it wrote to stderr.
+MAX_LAST_WORDS = 4096
+
+_NEEDED = ("library", "device", "provider", "options", "threads")
+_ON_CUDA = ("driver", "cuda")
+_REFUSED, _UNAVAILABLE = 1, 2
+# With it a shell and the dynamic loader say that they could not start a program: a library is missing.
+_NOT_STARTED = 127
+
+
+class ProgramSession(Session):
+    """A session in a program that speaks the protocol of this module.
+
+    The program ends with the session, with :meth:`close`, or with the first thing that it does wrong.
+
+    Args:
+        runtime: name for messages.
+        command: the program and its arguments.
+        keep: held as long as the session, and cleaned up with it where it is a ``TemporaryDirectory``, whose path is
+            left out of what the program says.
+
+    Raises:
+        RuntimeUnavailableError: it cannot be started, or says that its library or device is not there.
+        InputError: it refuses the file, ends, keeps silent or breaks the protocol.
+    """
+
+    def __init__(self, runtime: str, command: Sequence[str], *, keep: object = None) -> None:
+        self._runtime, self._name = runtime, Path(command[0]).name
+        self._folder = f"{keep.name}{os.sep}" if isinstance(keep, tempfile.TemporaryDirectory) else None
+        self._over = ""
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed with the session
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0
+            )
+        except (OSError, ValueError) as error:
+            _end(None, self._errors, keep)
+            reason = getattr(error, "strerror", None) or str(error)
+            raise RuntimeUnavailableError(f"{runtime}: {self._name} cannot be started: {printable(reason)}") from error
+        self._end = weakref.finalize(self, _end, self._process, self._errors, keep)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._input, self._output = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._input, False)
+        try:
+            self._greet()
+        except BaseException:
+            self._abort()
+            raise
+
+    def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
+        """See :meth:`Session.run`."""
+        if not self._end.alive:
+            raise InputError(self._over or f"{self._runtime}: the session is closed")
+        try:
+            answer = self._ask(np.ascontiguousarray(x, "<f4"))
+        except BaseException as error:
+            # Half a request or half an answer may still be in the pipes; nothing that is read from now on is sure.
+            self._over = str(error) if isinstance(error, InputError) else f"{self._runtime}: it was interrupted"
+            self._abort()
+            raise
+        if isinstance(answer, str):
+            raise InputError(f"{self._runtime}: {answer}")
+        return answer
+
+    def close(self) -> None:
+        """End the program; what it needed is gone when this returns."""
+        self._end()
+
+    def _abort(self) -> None:
+        """The same at once, for a program of which nothing good is to be expected."""
+        self._process.kill()
+        self.close()
+
+    def _greet(self) -> None:
+        deadline = _Deadline(START_SECONDS)
+        try:
+            status = self._number(deadline)
+        except _EndedError as error:
+            if error.code == _NOT_STARTED:
+                raise RuntimeUnavailableError(str(error)) from error
+            raise
+        if status == _UNAVAILABLE:
+            raise RuntimeUnavailableError(f"{self._runtime}: {self._text(deadline)}")
+        if status == _REFUSED:
+            raise InputError(f"{self._runtime} refuses the file: {self._text(deadline)}")
+        if status:
+            self._violation(f"its first word is {status}")
+        pairs = (line.partition("\t") for line in self._bytes(deadline).decode("utf-8", "replace").splitlines())
+        said = {key: printable(value) for key, _, value in pairs if key in (*_NEEDED, *_ON_CUDA)}
+        for key in _NEEDED:
+            if key not in said:
+                self._violation(f"it does not say its {key}")
+        self.details = said
+        device = [] if said["device"] in said["provider"] else [said["device"]]
+        driver = [f"driver {said['driver']}"] if "driver" in said else []
+        self.where = ", ".join([said["library"], said["provider"], *device, *driver])
+
+    def _ask(self, x: NDArray[np.float32]) -> NDArray[np.float32] | str:
+        """An output, or the text of a refusal."""
+        deadline = _Deadline(ANSWER_SECONDS)
+        self._send(struct.pack(f"<I{x.ndim}Q", x.ndim, *x.shape), deadline)
+        self._send(x.tobytes(), deadline)
+        status = self._number(deadline)
+        if status == _REFUSED:
+            return self._text(deadline)
+        if status:
+            self._violation(f"an answer begins with {status}")
+        rank = self._number(deadline)
+        if rank > MAX_RANK:
+            self._violation(f"an output has {rank} axes")
+        shape = struct.unpack(f"<{rank}Q", self._receive(8 * rank, deadline))
+        # Each size apart as well: beside a size of 0 any other makes no number, and no array.
+        if max(math.prod(shape), *shape, 0) > MAX_NUMBERS:
+            self._violation(f"an output has the shape {shape}")
+        numbers = self._receive(4 * math.prod(shape), deadline)
+        return np.frombuffer(numbers, "<f4").astype(np.float32).reshape(shape)
+
+    def _number(self, deadline: "_Deadline") -> int:
+        return int.from_bytes(self._receive(4, deadline), "little")
+
+    def _bytes(self, deadline: "_Deadline") -> bytes:
+        length = self._number(deadline)
+        if length > MAX_TEXT:
+            self._violation(f"a text has {length:,} bytes")
+        return self._receive(length, deadline)
+
+    def _text(self, deadline: "_Deadline") -> str:
+        """One line that it says, without the path of the folder in which the file is."""
+        return self._shown(self._bytes(deadline))
+
+    def _shown(self, said: bytes) -> str:
+        text = said.decode("utf-8", "replace").strip()
+        return printable(text.replace(self._folder, "") if self._folder else text)
+
+    def _send(self, data: bytes, deadline: "_Deadline") -> None:
+        view = memoryview(data)
+        while view:
+            self._wait(self._input, selectors.EVENT_WRITE, deadline)
+            try:
+                view = view[os.write(self._input, view) :]
+            except BlockingIOError:
+                continue
+            except OSError:
+                self._ended()
+
+    def _receive(self, count: int, deadline: "_Deadline") -> bytes:
+        """Exactly as many bytes; the memory for them grows with what arrives, not with what is promised."""
+        pieces: list[bytes] = []
+        while count:
+            self._wait(self._output, selectors.EVENT_READ, deadline)
+            piece = os.read(self._output, min(count, 2**20))
+            if not piece:
+                self._ended()
+            pieces.append(piece)
+            count -= len(piece)
+        return b"".join(pieces)
+
+    def _wait(self, pipe: int, event: int, deadline: "_Deadline") -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, event)
+            if not selector.select(deadline.left):
+                raise InputError(f"{self._runtime}: {self._name} gave no answer within {deadline.seconds:g} s")
+
+    def _violation(self, what: str) -> NoReturn:
+        raise InputError(f"{self._runtime}: {self._name} does not keep to the protocol: {what}")
+
+    def _ended(self) -> NoReturn:
+        """Tell of a program that has closed its pipes before the session was over."""
+        code = _waited(self._process, END_SECONDS)
+        how = "closed its output" if code is None else f"ended with exit code {code}"
+        if code is not None and code < 0:
+            how = f"ended with signal {-code}"
+        self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - MAX_LAST_WORDS))
+        lines = [line for line in self._errors.read().splitlines() if line.strip()]
+        words = f": {self._shown(lines[-1])}" if lines else ""
+        raise _EndedError(f"{self._runtime}: {self._name} {how}{words}", code)
+
+
+class _EndedError(InputError):
+    """The program is gone.
+
+    Attributes:
+        code: its exit code, ``None`` where it is not known.
+    """
+
+    def __init__(self, text: str, code: int | None) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class _Deadline:
+    """A moment some seconds from now."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until then, never less than none."""
+        return max(0.0, self._end - time.monotonic())
+
+
+def _waited(process: subprocess.Popen[Any], seconds: float) -> int | None:
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _end(process: subprocess.Popen[bytes] | None, errors: IO[bytes], keep: object) -> None:
+    """End a program: the end of its input is its time to go, and it is made to where that is not enough."""
+    if process is not None:
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(OSError):
+                pipe.close()
+        if _waited(process, END_SECONDS) is None:
+            process.kill()
+            process.wait()
+    errors.close()
+    if isinstance(keep, tempfile.TemporaryDirectory):
+        keep.cleanup()
+
+
+def serve(runtime: str, program: str, name: str, data: bytes, options: RunOptions) -> ProgramSession:
+    """A session of one of the programs that ``make cpp`` builds.
+
+    Args:
+        runtime: name for messages.
+        program: name of the program.
+        name: what to call the artifact, in a private folder that is gone with the session.
+        data: the artifact.
+        options: of which the threads are passed on.
+
+    Raises:
+        RuntimeUnavailableError: the program is not there, see :func:`find_program`.
+        InputError: see :class:`ProgramSession`.
+    """
+    command = [find_program(runtime, program)]
+    keep = tempfile.TemporaryDirectory(prefix="nalu_export.")
+    path = Path(keep.name) / name
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        keep.cleanup()
+        raise InputError(f"{runtime}: the temporary folder cannot be written: {error.strerror}") from error
+    threads = [] if options.threads is None else ["--threads", str(options.threads)]
+    return ProgramSession(runtime, [*command, str(path), "--serve", *threads], keep=keep)
+
+
+def find_program(runtime: str, program: str) -> str:
+    """The absolute path of a program: in the folder that NALU_EXPORT_CPP names, else built in this very checkout.
+
+    Nowhere else, and not in the working directory: whoever checks somebody's files there must not run their programs.
+
+    Raises:
+        RuntimeUnavailableError: it is not there.
+    """
+    folder = os.environ.get(FOLDER)
+    path = (Path(folder) if folder else BUILT).absolute() / program
+    if path.is_file() and os.access(path, os.X_OK):
+        return str(path)
+    if folder:
+        raise RuntimeUnavailableError(
+            f"{runtime}: {program} is not in {printable(folder)}, where {FOLDER} says that it is; run make cpp in a "
+            "checkout, and set it to examples/cpp/build there"
+        )
+    raise RuntimeUnavailableError(
+        f"{runtime}: {program} is not built; run make cpp in a checkout, or set {FOLDER} to the folder that holds it"
+    )

@@ -1,0 +1,68 @@
+"""Small programs that speak the protocol of ``nalu_export.runtimes._program``, well or badly."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from nalu_export.errors import RuntimeUnavailableError
+from nalu_export.runtimes._program import find_program
+
+#: The program of each runtime that has one, which ``make cpp`` builds.
+PROGRAMS = {"libtorch": "libtorch_infer", "onnxruntime-cpp": "onnxruntime_infer"}
+
+PRELUDE = """
+import os, signal, struct, sys, time
+
+out, given = os.dup(1), sys.stdin.buffer
+
+
+def put(data):
+    while data:
+        data = data[os.write(out, data) :]
+
+
+def say(status, text):
+    put(struct.pack("<II", status, len(text)) + text)
+
+
+def hello(**facts):
+    known = dict(library="fake 1.0", device="CPU", provider="Fake", options="a=1", threads="1") | facts
+    say(0, "".join(f"{key}\\t{value}\\n" for key, value in known.items() if value is not None).encode())
+
+
+def request():
+    head = given.read(4)
+    if not head:
+        sys.exit(0)
+    (rank,) = struct.unpack("<I", head)
+    shape = struct.unpack(f"<{rank}Q", given.read(8 * rank))
+    count = 1
+    for size in shape:
+        count *= size
+    return shape, given.read(4 * count)
+
+
+def answer(shape, data):
+    put(struct.pack(f"<II{len(shape)}Q", 0, len(shape), *shape) + data)
+
+
+def serve():
+    while True:
+        answer(*request())
+"""
+
+
+def program(path: Path, body: str) -> Path:
+    """A program that does this after the prelude; :func:`serve` gives back what it is given."""
+    path.write_text(f"#!{sys.executable} -S\n{PRELUDE}\n{body}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def skip_unless_built(runtime: str) -> None:
+    """Where the real program of a runtime is not built, its test is skipped with the reason."""
+    try:
+        find_program(runtime, PROGRAMS[runtime])
+    except RuntimeUnavailableError as error:
+        pytest.skip(str(error))

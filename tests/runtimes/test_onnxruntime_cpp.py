@@ -1,0 +1,100 @@
+"""ONNX Runtime through its C++ interface: it is the same library, so it gives the same bits."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+
+import nalu_export
+from nalu_export import NALU, BackboneHead, InputError, RuntimeUnavailableError, runtimes
+from nalu_export.runtimes import _program
+from nalu_export.runtimes.base import RunOptions, Session
+from tests.runtimes.programs import program, skip_unless_built
+
+Load = Callable[..., Session]
+NAME = "onnxruntime-cpp"
+
+
+@pytest.fixture
+def _built() -> None:
+    skip_unless_built(NAME)
+
+
+def test_it_is_given_the_file_and_the_threads(
+    nalu: NALU, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: NDArray[np.float32]
+) -> None:
+    monkeypatch.setenv("NALU_EXPORT_CPP", str(tmp_path))
+    body = "hello(options=' '.join(sys.argv[1:]), library='fake ' + open(sys.argv[1]).read()); serve()"
+    program(tmp_path / "onnxruntime_infer", body)
+    session = runtimes.get(NAME).load(nalu, b"1.0", RunOptions(threads=2))
+    assert re.fullmatch(r"\S+/model\.onnx --serve --threads 2", session.details["options"])
+    assert session.where == "fake 1.0, Fake, CPU"
+    np.testing.assert_array_equal(session.run(batch), batch)
+    assert session.values(batch, ["input"]) == {}
+
+
+def test_one_that_is_not_built(nalu: NALU, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NALU_EXPORT_CPP", raising=False)
+    monkeypatch.setattr(_program, "BUILT", tmp_path)
+    text = (
+        "onnxruntime_infer is not built; run make cpp in a checkout, or set NALU_EXPORT_CPP to the folder that holds it"
+    )
+    with pytest.raises(RuntimeUnavailableError) as caught:
+        runtimes.get(NAME).load(nalu, b"", RunOptions())
+    assert str(caught.value) == f"{NAME}: {text}"
+    artifact = nalu_export.export(nalu, tmp_path / "model.onnx", check=False)
+    assert nalu_export.check(nalu, artifact, "all", samples=2, search=0).missing[NAME] == text
+
+
+@pytest.mark.usefixtures("_built")
+class TestTheRealOne:
+    @pytest.mark.parametrize("compute", ["float32", "float64"])
+    def test_it_gives_what_python_s_gives(
+        self, nalu: NALU, compute: str, load: Load, batch: NDArray[np.float32]
+    ) -> None:
+        here, there = (load(name, nalu, compute=compute) for name in (NAME, "onnxruntime-cpu"))
+        for x in (batch, batch[:1], batch * np.float32(1e6), np.zeros_like(batch)):
+            assert here.run(x).tobytes() == there.run(x).tobytes()
+        assert here.details["library"] == f"onnxruntime {onnxruntime.__version__}" == there.details["library"]
+        assert here.where == there.where
+        assert (here.details["threads"], here.details["provider"]) == ("1", "CPUExecutionProvider")
+
+    def test_a_check(self, image_model: BackboneHead, tmp_path: Path) -> None:
+        artifact = nalu_export.export(image_model, tmp_path / "model.onnx", input_size=(8, 6), check=False)
+        report = nalu_export.check(image_model, artifact, NAME, samples=4, search=1)
+        assert report.passed
+        assert {row.runtime for row in report.rows} == {NAME}
+        assert "head alone" in {row.family for row in report.rows}
+
+    def test_another_model_fails_the_check(self, nalu: NALU, tmp_path: Path) -> None:
+        artifact = nalu_export.export(NALU(4, 5, 2), tmp_path / "model.onnx", check=False)
+        assert not nalu_export.check(nalu, artifact, NAME, samples=4, search=0).passed
+
+    def test_a_file_that_it_refuses(self, nalu: NALU) -> None:
+        with pytest.raises(InputError) as caught:
+            runtimes.get(NAME).load(nalu, b"garbage", RunOptions())
+        text = str(caught.value)
+        assert text.startswith(f"{NAME} refuses the file: onnxruntime {onnxruntime.__version__} refuses model.onnx: ")
+        assert "/tmp" not in text
+        assert "nalu_export." not in text
+
+    def test_a_file_with_two_outputs(self, nalu: NALU, onnx_file: Callable[..., bytes]) -> None:
+        with pytest.raises(InputError, match=rf"^{NAME} refuses the file: .*2 outputs"):
+            runtimes.get(NAME).load(nalu, onnx_file("y", "z"), RunOptions())
+
+    def test_a_batch_that_it_refuses_is_not_the_end(self, nalu: NALU, load: Load, batch: NDArray[np.float32]) -> None:
+        session = load(NAME, nalu)
+        before = session.run(batch)
+        for shape in ((1, 7), (4,), (2, 2, 4)):
+            with pytest.raises(InputError, match=rf"^{NAME}: .+") as caught:
+                session.run(np.zeros(shape, np.float32))
+            assert "\n" not in str(caught.value)
+        assert session.run(batch).tobytes() == before.tobytes()
+
+    def test_an_output_of_another_type(self, nalu: NALU, onnx_file: Callable[..., bytes]) -> None:
+        with pytest.raises(InputError, match=rf"^{NAME}"):
+            runtimes.get(NAME).load(nalu, onnx_file("y", op="Shape"), RunOptions()).run(np.zeros(3, np.float32))
