@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -68,10 +67,6 @@ public:
 
 private:
     torch::jit::Module load(const infer::Options& options) {
-        // torch waits for ever on a FIFO.
-        if (!std::filesystem::is_regular_file(options.model)) {
-            throw Failure(infer::bad_input, options.model + " is not a file");
-        }
         torch::jit::ExtraFilesMap extra{{"nalu_export.json", ""}};
         try {
             auto module = torch::jit::load(options.model, device_, extra);

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -73,10 +74,19 @@ inline Options parse(const std::vector<std::string>& words, const std::string& w
     return options;
 }
 
+inline std::unique_ptr<Model> loaded(const Options& options, Load load) {
+    std::error_code error;
+    // Both libraries wait for ever on a FIFO.
+    if (!std::filesystem::is_regular_file(options.model, error)) {
+        throw Failure(bad_input, options.model + " is not a file");
+    }
+    return load(options);
+}
+
 inline int run(const Options& options, Load load) {
-    if (options.serve) return serve([&] { return load(options); });
+    if (options.serve) return serve([&] { return loaded(options, load); });
     const auto golden = read_golden(options.golden);
-    const auto model = load(options);
+    const auto model = loaded(options, load);
     show(model->metadata);
     check_origin(golden, options, model->metadata);
     const auto& facts = model->facts;
