@@ -44,8 +44,9 @@ class Case:
     def commands(self) -> Iterator[tuple[Path, list[str]]]:
         """Each file that is made, and the arguments of nalu-export that make it."""
         compute = [] if self.compute == "float32" else ["--compute", self.compute]
-        for name, suffix in (("onnx", ".onnx"), ("torchscript", ".torchscript.pt"), ("cpp", ".hpp")):
+        for name, suffix in (("onnx", ".onnx"), ("torchscript", ".torchscript.pt")):
             yield self.file(suffix), [str(self.source), "--format", name, *compute, *self.size]
+        yield self.file(".hpp"), [str(self.source), "--format", "cpp", *compute]
         yield self.file(".bin"), ["golden", str(self.source), *compute, *self.size]
         if self.part:
             yield self.header_golden, ["golden", str(self.source), *compute, "--part", self.part]
