@@ -98,7 +98,7 @@ class ProgramSession(Session):
         if not self._end.alive:
             raise InputError(self._over or f"{self._runtime}: the session is closed")
         try:
-            answer = self._ask(np.ascontiguousarray(x, "<f4"))
+            answer = self._ask(x)
         except BaseException as error:
             # Half a request or half an answer may still be in the pipes; nothing that is read from now on is sure.
             self._over = str(error) if isinstance(error, InputError) else f"{self._runtime}: it was interrupted"
@@ -145,7 +145,7 @@ class ProgramSession(Session):
         """An output, or the text of a refusal."""
         deadline = _Deadline(ANSWER_SECONDS)
         self._send(struct.pack(f"<I{x.ndim}Q", x.ndim, *x.shape), deadline)
-        self._send(x.tobytes(), deadline)
+        self._send(np.asarray(x, "<f4").tobytes(), deadline)
         status = self._number(deadline)
         if status == _REFUSED:
             return self._text(deadline)
