@@ -8,6 +8,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
@@ -53,8 +54,14 @@ public:
         }
         batch.shape.assign(rank, 0);
         get(batch.shape.data(), 8 * batch.shape.size());
-        batch.data.assign(elements(batch.shape, "a request"), 0.0F);
-        get(batch.data.data(), sizeof(float) * batch.data.size());
+        batch.data.clear();
+        // Piece by piece: a request takes the memory of what it brings, not of what it says.
+        for (auto left = elements(batch.shape, "a request"); left > 0;) {
+            const auto piece = std::min(left, std::size_t{1} << 20), start = batch.data.size();
+            batch.data.resize(start + piece);
+            get(batch.data.data() + start, sizeof(float) * piece);
+            left -= piece;
+        }
         return true;
     }
 

@@ -1,0 +1,188 @@
+"""examples/cpp/serve.hpp: the two programs as services on pipes."""
+
+import io
+import os
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from nalu_export import _jit
+from nalu_export.golden import read_golden
+from tests.examples.programs import Programs
+
+MODELS = {"onnxruntime_infer": "head.onnx", "libtorch_infer": "head.torchscript.pt"}
+ARRAY = NDArray[np.float32]
+
+
+def request(x: ARRAY) -> bytes:
+    """A batch as the protocol has it."""
+    return struct.pack(f"<I{x.ndim}Q", x.ndim, *x.shape) + x.astype("<f4").tobytes()
+
+
+def served(programs: Programs, name: str, words: list[str], data: bytes) -> tuple[int, io.BytesIO, str]:
+    """The exit code, what came on stdout, and stderr, of one service that gets ``data`` and then the end."""
+    command = [str(programs.folder / name), *words, "--serve"]
+    done = subprocess.run(command, input=data, capture_output=True, timeout=120, check=False)
+    return done.returncode, io.BytesIO(done.stdout), done.stderr.decode()
+
+
+def text(out: io.BytesIO) -> tuple[int, str]:
+    """The next frame, which holds a text."""
+    status, size = struct.unpack("<II", out.read(8))
+    return status, out.read(size).decode()
+
+
+def array(out: io.BytesIO) -> ARRAY:
+    """The next frame, which holds an array."""
+    status, rank = struct.unpack("<II", out.read(8))
+    assert status == 0
+    shape = struct.unpack(f"<{rank}Q", out.read(8 * rank))
+    return np.frombuffer(out.read(4 * int(np.prod(shape))), "<f4").reshape(shape)
+
+
+def in_python(programs: Programs, name: str, x: ARRAY) -> ARRAY:
+    """The same file in the same library, called from Python, on one thread."""
+    path = programs.file(MODELS[name])
+    if name == "libtorch_infer":
+        found: ARRAY = _jit.load(path.read_bytes())(torch.from_numpy(x)).numpy()
+        return found
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    result: ARRAY = session.run(None, {"input": x})[0]
+    return result
+
+
+@pytest.fixture(scope="module")
+def x(programs: Programs) -> ARRAY:
+    return read_golden(programs.file("head.bin")).x
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_batches_are_answered_bad_ones_are_refused_and_it_goes_on(name: str, programs: Programs, x: ARRAY) -> None:
+    batches = [x[:1], x[:7], x, x[:, :3], np.zeros((), np.float32), x[:0], x[3:5]]
+    data = b"".join(map(request, batches))
+    code, out, err = served(programs, name, [str(programs.file(MODELS[name])), "--threads", "1"], data)
+    assert (code, err) == (0, "")
+    status, hello = text(out)
+    assert (status, hello.endswith("\n")) == (0, True)
+    facts = dict(line.split("\t") for line in hello.splitlines())
+    if name == "onnxruntime_infer":
+        library, provider = f"onnxruntime {onnxruntime.__version__}", "CPUExecutionProvider"
+    else:
+        library, provider = f"libtorch {torch.__version__.partition('+')[0]}", "TorchScript"
+    assert facts == {"library": library, "device": "CPU", "provider": provider, "options": "", "threads": "1"}
+    for batch in batches:
+        if batch.shape[1:] == (16,):
+            np.testing.assert_array_equal(array(out), in_python(programs, name, batch), strict=True)
+        else:
+            status, reason = text(out)
+            assert status == 1
+            assert reason
+            assert "\n" not in reason
+    assert out.read() == b""
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_answers_come_one_by_one(name: str, programs: Programs, x: ARRAY) -> None:
+    command = [str(programs.folder / name), str(programs.file(MODELS[name])), "--serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert struct.unpack("<I", process.stdout.read(4)) == (0,)
+        process.stdout.read(*struct.unpack("<I", process.stdout.read(4)))
+        for _ in range(2):
+            process.stdin.write(request(x[:2]))
+            process.stdin.flush()
+            assert process.stdout.read(4 + 4 + 16 + 8)[:24] == struct.pack("<IIQQ", 0, 2, 2, 1)
+        process.stdin.close()
+        assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_file_that_cannot_be_served_is_a_frame_too(name: str, programs: Programs, tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(b"not a model")
+    os.mkfifo(tmp_path / "f")
+    code, out, err = served(programs, name, [str(tmp_path / "m")], b"")
+    status, said = text(out)
+    assert (code, status, err, out.read()) == (2, 1, "", b"")
+    assert f" refuses {tmp_path / 'm'}: " in said
+    for file in ("f", "none"):
+        code, out, err = served(programs, name, [str(tmp_path / file)], b"")
+        assert (code, text(out), err, out.read()) == (2, (1, f"{tmp_path / file} is not a file"), "", b"")
+
+
+@pytest.mark.skipif(
+    torch.cuda.is_available() or "CUDAExecutionProvider" in onnxruntime.get_available_providers(),
+    reason="there is CUDA here",
+)
+@pytest.mark.parametrize("name", MODELS)
+def test_a_device_that_is_not_there_is_status_2(name: str, programs: Programs) -> None:
+    option = "--provider" if name == "onnxruntime_infer" else "--device"
+    code, out, err = served(programs, name, [str(programs.file(MODELS[name])), option, "cuda"], b"")
+    status, said = text(out)
+    assert (code, status, err, out.read()) == (3, 2, "", b"")
+    assert "CUDA" in said
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\x01", "stdin ended within a request"),
+        (struct.pack("<IQ", 2, 1), "stdin ended within a request"),
+        (struct.pack("<IQQ", 2, 1, 16) + bytes(63), "stdin ended within a request"),
+        (struct.pack("<I", 17), "a request has rank 17; 0 to 16 is expected"),
+        (struct.pack("<IQQ", 2, 2**32, 2**32), "a request has more numbers than fit into memory"),
+        (struct.pack("<IQQ", 2, 2**17, 2**17) + bytes(99), "stdin ended within a request"),
+    ],
+    ids=["rank cut", "shape cut", "numbers cut", "rank", "too large", "claims 64 GiB"],
+)
+def test_what_is_no_request_ends_it(data: bytes, said: str, name: str, programs: Programs, x: ARRAY) -> None:
+    code, out, err = served(programs, name, [str(programs.file(MODELS[name]))], request(x[:1]) + data)
+    assert (code, err) == (2, f"{name}: {said}\n")
+    assert text(out)[0] == 0
+    assert array(out).shape == (1, 1)
+    assert out.read() == b""
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_batch_in_several_pieces_is_whole(name: str, programs: Programs) -> None:
+    batch = np.random.default_rng(0).random((2**16 + 5, 16), np.float32)
+    code, out, err = served(programs, name, [str(programs.file(MODELS[name])), "--threads", "1"], request(batch))
+    assert text(out)[0] == 0
+    np.testing.assert_array_equal(array(out), in_python(programs, name, batch), strict=True)
+    assert (code, out.read(), err) == (0, b"", "")
+
+
+def test_an_output_of_another_type_is_refused(programs: Programs, tmp_path: Path) -> None:
+    class Double(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.double()
+
+    (tmp_path / "m.pt").write_bytes(_jit.save(_jit.trace(Double(), torch.zeros(1, 16)), {}))
+    data = request(np.zeros((1, 16), np.float32))
+    code, out, err = served(programs, "libtorch_infer", [str(tmp_path / "m.pt")], data)
+    assert text(out)[0] == 0
+    assert (code, text(out), err) == (0, (1, "the model's output is not a float32 tensor"), "")
+
+
+def test_what_a_model_prints_stays_out_of_the_answers(programs: Programs, tmp_path: Path) -> None:
+    class Talking(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            print("computing")  # noqa: T201
+            return x
+
+    module = _jit.script_or_trace(Talking(), torch.zeros(1, 2))[0]
+    (tmp_path / "m.pt").write_bytes(_jit.save(module, {}))
+    batch = np.ones((1, 2), np.float32)
+    code, out, err = served(programs, "libtorch_infer", [str(tmp_path / "m.pt")], request(batch))
+    assert text(out)[0] == 0
+    np.testing.assert_array_equal(array(out), batch, strict=True)
+    assert (code, out.read(), err) == (0, b"", "computing\n")
