@@ -34,7 +34,7 @@ def _add(
     compute: Compute,
     names: list[str],
 ) -> None:
-    for name in formats.names():
+    for name in (name for name in formats.names() if weights in formats.get(name).weights):
         data = formats.get(name).emit(cell, EmitOptions((size,), weights, compute)).to_bytes({})
         fitting = [runtime for runtime in names if runtimes.get(runtime).format == name]
         if name == "onnx" and compute == "float32":

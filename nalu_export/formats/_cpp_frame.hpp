@@ -24,17 +24,24 @@
 #endif
 #if defined(__GNUC__)
 #define NALU_EXPORT_INLINE inline __attribute__((always_inline))
+#define NALU_EXPORT_NOINLINE inline __attribute__((noinline))
 #elif defined(_MSC_VER)
 #define NALU_EXPORT_INLINE __forceinline
+#define NALU_EXPORT_NOINLINE inline
 #else
 #define NALU_EXPORT_INLINE inline
+#define NALU_EXPORT_NOINLINE inline
 #endif
+// Loops that are written out, so that their arrays become registers, and loops that stay loops.
 #if defined(__clang__)
 #define NALU_EXPORT_UNROLL _Pragma("unroll")
+#define NALU_EXPORT_LOOP _Pragma("nounroll")
 #elif defined(__GNUC__)
-#define NALU_EXPORT_UNROLL _Pragma("GCC unroll 16")
+#define NALU_EXPORT_UNROLL _Pragma("GCC unroll 32")
+#define NALU_EXPORT_LOOP _Pragma("GCC unroll 1")
 #else
 #define NALU_EXPORT_UNROLL
+#define NALU_EXPORT_LOOP
 #endif
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMAF) || defined(__riscv_flen)
 #define NALU_EXPORT_FMA

@@ -292,65 +292,150 @@ NALU_EXPORT_INLINE void each_tile(F&& f) noexcept {
 
 // -- Sums: y = x W^T for a tile of outputs
 //
-// W is stored tile by tile, in a tile input by input: w[i*P + p]. Every output is the sum over blocks of 16 inputs, one
-// block after the other, of the sums of its blocks, so that a sum of 256 products goes through 31 roundings of partial
-// sums instead of 255.
-constexpr std::size_t chain = 16;
+// W is stored tile by tile, in a tile input by input: w[i*P + p]. A sum goes over blocks of 8 inputs; what two of them
+// give is added, then what two of these pairs give, and so on: a sum of 256 products goes through 12 roundings of partial
+// sums, one after the other through 255.
+constexpr std::size_t chain = 8;
 
-template <bool First, class V>
-NALU_EXPORT_INLINE void put(V& to, const V& sum) noexcept {
-  if constexpr (First) {
-    to = sum;
-  } else {
-    to = to + sum;
-  }
+template <class V, std::size_t C>
+NALU_EXPORT_INLINE void add(V (&sum)[C], const V (&other)[C]) noexcept {
+  NALU_EXPORT_UNROLL
+  for (std::size_t k = 0; k < C; ++k) sum[k] = sum[k] + other[k];
+}
+template <class V, std::size_t C>
+NALU_EXPORT_INLINE void copy(V (&to)[C], const V (&from)[C]) noexcept {
+  NALU_EXPORT_UNROLL
+  for (std::size_t k = 0; k < C; ++k) to[k] = from[k];
 }
 
-// y = what K inputs give, or y += it, for the vectors of a tile.
-template <class T, std::size_t S, std::size_t P, std::size_t K, bool First>
-NALU_EXPORT_INLINE void add_block(const T* w, const T* x, typename tile<T, S, P>::V* y) noexcept {
+// The largest power of two below n.
+constexpr std::size_t half(std::size_t n) noexcept {
+  std::size_t found = 1;
+  while (2 * found < n) found *= 2;
+  return found;
+}
+
+// Binary digits of n.
+constexpr std::size_t bits(std::size_t n) noexcept {
+  std::size_t found = 0;
+  for (; n != 0; n /= 2) ++found;
+  return found;
+}
+
+// C vectors of a tile, from K inputs: those of all its outputs with S = 1, else of as many outputs as C has samples for.
+template <class T, std::size_t S, std::size_t P, std::size_t K, std::size_t C>
+NALU_EXPORT_INLINE void sum_block(const T* w, const T* x, typename tile<T, S, P>::V (&sum)[C]) noexcept {
   using R = tile<T, S, P>;
   using M = typename R::simd_t;
   using V = typename R::V;
+  NALU_EXPORT_UNROLL
+  for (std::size_t k = 0; k < C; ++k) sum[k] = V{};
   if constexpr (S == 1) {
-    V sum[R::count] = {};
     NALU_EXPORT_UNROLL
     for (std::size_t i = 0; i < K; ++i) {
       NALU_EXPORT_UNROLL
-      for (std::size_t k = 0; k < R::count; ++k) sum[k] = M::fma(R::load(w + i * P, k), M::splat(x[i]), sum[k]);
+      for (std::size_t k = 0; k < C; ++k) sum[k] = M::fma(R::load(w + i * P, k), M::splat(x[i]), sum[k]);
     }
-    NALU_EXPORT_UNROLL
-    for (std::size_t k = 0; k < R::count; ++k) put<First>(y[k], sum[k]);
   } else {
-    constexpr std::size_t rows = P < NALU_EXPORT_ROWS ? P : NALU_EXPORT_ROWS;
-    for (std::size_t p = 0; p < P; p += rows) {
-      V sum[rows][R::across] = {};
-      for (std::size_t i = 0; i < K; ++i) {
-        V values[R::across];
+    NALU_EXPORT_LOOP
+    for (std::size_t i = 0; i < K; ++i) {
+      V values[R::across];
+      NALU_EXPORT_UNROLL
+      for (std::size_t k = 0; k < R::across; ++k) values[k] = M::load(x + i * S + k * R::lanes);
+      NALU_EXPORT_UNROLL
+      for (std::size_t row = 0; row < C / R::across; ++row) {
+        const V weight = M::splat(w[i * P + row]);
         NALU_EXPORT_UNROLL
-        for (std::size_t k = 0; k < R::across; ++k) values[k] = M::load(x + i * S + k * R::lanes);
-        NALU_EXPORT_UNROLL
-        for (std::size_t row = 0; row < rows; ++row) {
-          const V weight = M::splat(w[i * P + p + row]);
-          NALU_EXPORT_UNROLL
-          for (std::size_t k = 0; k < R::across; ++k) sum[row][k] = M::fma(weight, values[k], sum[row][k]);
+        for (std::size_t k = 0; k < R::across; ++k) {
+          sum[row * R::across + k] = M::fma(weight, values[k], sum[row * R::across + k]);
         }
       }
-      NALU_EXPORT_UNROLL
-      for (std::size_t row = 0; row < rows; ++row) {
-        NALU_EXPORT_UNROLL
-        for (std::size_t k = 0; k < R::across; ++k) put<First>(y[(p + row) * R::across + k], sum[row][k]);
+    }
+  }
+}
+
+// The same from N inputs by halves.
+template <class T, std::size_t S, std::size_t P, std::size_t N, std::size_t C>
+NALU_EXPORT_INLINE void sum_halves(const T* w, const T* x, typename tile<T, S, P>::V (&sum)[C]) noexcept {
+  if constexpr (N <= chain) {
+    sum_block<T, S, P, N, C>(w, x, sum);
+  } else {
+    constexpr std::size_t left = chain * half((N + chain - 1) / chain);
+    sum_halves<T, S, P, left, C>(w, x, sum);
+    typename tile<T, S, P>::V right[C];
+    sum_halves<T, S, P, N - left, C>(w + left * P, x + left * S, right);
+    add(sum, right);
+  }
+}
+
+// Adds what waits for the sum of a span, by the span's number, as one counts in binary, and lets the result wait.
+template <class V, std::size_t L, std::size_t C>
+NALU_EXPORT_INLINE void carry(V (&waiting)[L][C], V (&sum)[C], std::size_t number) noexcept {
+  std::size_t level = 0;
+  for (; (number >> level) % 2 != 0; ++level) add(sum, waiting[level]);
+  copy(waiting[level], sum);
+}
+
+// And from any number of inputs: spans of 8 blocks in a loop, so that code does not grow with N.
+constexpr std::size_t span = 8 * chain;
+template <class T, std::size_t S, std::size_t P, std::size_t N, std::size_t C>
+NALU_EXPORT_INLINE void sum_inputs(const T* w, const T* x, typename tile<T, S, P>::V (&sum)[C]) noexcept {
+  constexpr std::size_t full = N / span, spans = (N + span - 1) / span;
+  if constexpr (spans <= 1) {
+    sum_halves<T, S, P, N, C>(w, x, sum);
+  } else {
+    // What waits for a sum over as many inputs: number k over 2^k spans.
+    constexpr std::size_t levels = bits(spans);
+    typename tile<T, S, P>::V waiting[levels][C];
+    for (std::size_t number = 0; number < full; ++number) {
+      typename tile<T, S, P>::V part[C];
+      sum_halves<T, S, P, span, C>(w + number * span * P, x + number * span * S, part);
+      carry(waiting, part, number);
+    }
+    if constexpr (full < spans) {
+      typename tile<T, S, P>::V part[C];
+      sum_halves<T, S, P, N - full * span, C>(w + full * span * P, x + full * span * S, part);
+      carry(waiting, part, full);
+    }
+    bool first = true;
+    for (std::size_t level = 0; level < levels; ++level) {
+      if ((spans >> level) % 2 == 0) continue;
+      if (first) {
+        copy(sum, waiting[level]);
+      } else {
+        add(sum, waiting[level]);
       }
+      first = false;
     }
   }
 }
 
 template <class T, std::size_t S, std::size_t P, std::size_t N>
+NALU_EXPORT_INLINE void sum_tile(const T* w, const T* x, typename tile<T, S, P>::V* y) noexcept {
+  using R = tile<T, S, P>;
+  constexpr std::size_t rows = S == 1 || P < NALU_EXPORT_ROWS ? P : NALU_EXPORT_ROWS;
+  constexpr std::size_t vectors = S == 1 ? R::count : rows * R::across;
+  for (std::size_t p = 0; p < P; p += rows) {
+    typename R::V sum[vectors];
+    sum_inputs<T, S, P, N, vectors>(w + p, x, sum);
+    NALU_EXPORT_UNROLL
+    for (std::size_t k = 0; k < vectors; ++k) y[p * R::across + k] = sum[k];
+  }
+}
+// The sums of a stage share it.
+template <class T, std::size_t S, std::size_t P, std::size_t N>
+NALU_EXPORT_NOINLINE void sum_tile_called(const T* w, const T* x, typename tile<T, S, P>::V* y) noexcept {
+  sum_tile<T, S, P, N>(w, x, y);
+}
+
+template <class T, std::size_t S, std::size_t P, std::size_t N>
 NALU_EXPORT_INLINE void linear(const T* w, const T* x, typename tile<T, S, P>::V* y) noexcept {
-  constexpr std::size_t start = N < chain ? N : chain, end = N / chain * chain;
-  add_block<T, S, P, start, true>(w, x, y);
-  for (std::size_t i = chain; i < end; i += chain) add_block<T, S, P, chain, false>(w + i * P, x + i * S, y);
-  if constexpr (end != 0 && end < N) add_block<T, S, P, N - end, false>(w + end * P, x + end * S, y);
+  // Where a call is nothing beside its work, less code.
+  if constexpr (S * P * N >= 512) {
+    sum_tile_called<T, S, P, N>(w, x, y);
+  } else {
+    sum_tile<T, S, P, N>(w, x, y);
+  }
 }
 
 // -- Products over one axis, first to last: x[a][i][b] -> y[a][b]

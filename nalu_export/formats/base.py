@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from nalu_export.weights import Compute, Weights
+from nalu_export.weights import WEIGHTS, Compute, Weights
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,14 @@ class Format(ABC):
         name: as the command line spells it.
         suffix: of the default output file.
         runtime: what checks an export of this format, by name.
+        weights: the modes that it can hold.
         options: those of :class:`EmitOptions` that mean something to this format alone.
     """
 
     name: str
     suffix: str
     runtime: str
+    weights: tuple[Weights, ...] = WEIGHTS
     options: tuple[str, ...] = ()
 
     def scope(self, model: nn.Module) -> str:

@@ -54,6 +54,7 @@ class CppFormat(Format):
     name = "cpp"
     suffix = ".hpp"
     runtime = "cpp"
+    weights = ("folded",)
     options = ("namespace", "struct", "extern_c")
 
     def scope(self, model: nn.Module) -> str:
