@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,7 +16,7 @@ from benchmarks import machine  # noqa: E402
 from benchmarks.report import Section, markdown, show  # noqa: E402
 
 PAGE = ROOT / "docs" / "benchmarks.md"
-PARTS = ("export-time", "latency", "fidelity", "bound", "faults")
+PARTS = ("export-time", "latency", "cpp", "fidelity", "bound", "faults")
 WIDTH = 170
 
 
@@ -71,6 +72,13 @@ def benchmarks_of(part: str) -> Iterator[tuple[str, Callable[..., Section]]]:
         from benchmarks import latency
 
         yield "latency", latency.benchmark
+    elif part == "cpp":
+        from benchmarks.cpp import building, floor
+        from benchmarks.cpp import latency as cpp_latency
+
+        with building.workshop() as shop:
+            yield "C++ latency", partial(cpp_latency.benchmark, shop)
+            yield "C++ floor", partial(floor.benchmark, shop)
     elif part == "bound":
         from benchmarks import bound
 

@@ -1,0 +1,1 @@
+"""The C++ header against ONNX Runtime, libtorch and PyTorch, and against what the processor can do."""
