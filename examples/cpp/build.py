@@ -216,18 +216,22 @@ def compile_all(folder: Path, values: dict[str, str]) -> None:
         # CMake keeps the libraries that it found once, also when it is told of others.
         (folder / "CMakeCache.txt").unlink(missing_ok=True)
         stamp.unlink(missing_ok=True)
-        logged(["cmake", "-S", str(HERE), "-B", str(folder), *(f"-D{key}={text}" for key, text in values.items())], log)
+        definitions = [f"-D{key}={text}" for key, text in values.items()]
+        logged(["cmake", "-S", str(HERE), "-B", str(folder), *definitions], log, "w")
         stamp.write_text(state)
-    logged(["cmake", "--build", str(folder), "--parallel"], log)
+    logged(["cmake", "--build", str(folder), "--parallel"], log, "a")
 
 
-def logged(command: list[str], log: Path) -> None:
-    """Run one command with its output in ``log``; a failure shows the end of it."""
-    with log.open("w") as file:
+def logged(command: list[str], log: Path, mode: str) -> None:
+    """Run one command with its output in ``log``; a failure shows what it says from the first error on."""
+    with log.open(mode) as file:
+        start = file.tell()
         done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
-        lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
-        raise FailedError("\n".join([*lines, f"build.py: {' '.join(command[:2])} failed; all it said is in {log}"]))
+        lines = log.read_bytes()[start:].decode(errors="replace").splitlines()
+        first = next((index for index, line in enumerate(lines) if "error" in line.lower()), -LOG_LINES)
+        shown = lines[first:][:LOG_LINES]
+        raise FailedError("\n".join([*shown, f"build.py: {' '.join(command[:2])} failed; all it said is in {log}"]))
 
 
 def programs(folder: Path) -> list[str]:
