@@ -217,6 +217,9 @@ def any_golden(rng: np.random.Generator, samples: int) -> Golden:
     x[some] = rng.choice(special, int(some.sum()))
     reference = np.where(rng.random(x.shape) < 0.3, rng.choice(special, x.shape), x + 0.1 * rng.normal(size=x.shape))
     bound = rng.choice(np.array([0.0, 0.05, 0.2, np.inf]), x.shape)
+    with np.errstate(invalid="ignore"):
+        error = np.abs(x - reference)
+    bound = np.where(np.isfinite(error) & (rng.random(x.shape) < 0.2), error, bound)  # exactly on it is within it
     accept = rng.integers(0, 5, x.shape).astype(np.uint8)
     return Golden("0" * 64, "float32", x, reference.astype(np.float64), bound, bound / 3, x, accept)
 
