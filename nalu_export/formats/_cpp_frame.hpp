@@ -15,12 +15,13 @@
 #include <cstring>
 #include <limits>
 #include <type_traits>
-#if defined(__FMA__)
-#include <immintrin.h>
-#endif
 
 #if defined(__GNUC__) && !defined(NALU_EXPORT_NO_SIMD)
 #define NALU_EXPORT_SIMD
+#if defined(__SSE2__)
+#include <immintrin.h>
+#define NALU_EXPORT_X86
+#endif
 #endif
 #if defined(__GNUC__)
 #define NALU_EXPORT_INLINE inline __attribute__((always_inline))

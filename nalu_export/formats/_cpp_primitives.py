@@ -4,11 +4,17 @@ A product that is added to something is a fused multiply-add, written out: a com
 likes, and results would depend on how it was called.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 from torch import fx
+
+from nalu_export.graph import primitive_of
+
+# The smallest float32 that is not subnormal, and a little more, because a literal is rounded.
+SMALLEST_NORMAL = 1.2e-38
 
 
 class Spelling(ABC):
@@ -53,6 +59,32 @@ def _sub(node: fx.Node, spell: Spelling) -> str:
     return f"{spell.of(left)} - {spell.of(right)}"
 
 
+def _log(node: fx.Node, spell: Spelling) -> str:
+    """A logarithm of what cannot be zero, negative or subnormal has less to look after."""
+    x = node.args[0]
+    return f"M::{'log_normal' if _least(x) >= SMALLEST_NORMAL else 'log'}({spell.of(x)})"
+
+
+def _least(value: Any) -> float:
+    """A number that the value is not below, unless it is NaN; minus infinity where nothing is known."""
+    if not isinstance(value, fx.Node):
+        return float(value)
+    primitive = primitive_of(value)
+    name = "" if primitive is None else primitive.name
+    if name in ("cast", "unsqueeze"):
+        return _least(value.args[0])
+    if name in ("abs", "exp"):
+        return 0.0
+    if name == "add":
+        # Rounding does not lead below the larger of two numbers that are not negative.
+        left, right = (_least(argument) for argument in value.args)
+        return max(left, right) if min(left, right) >= 0.0 else -math.inf
+    if name == "clamp" and value.args[1] is not None:
+        low, high = value.args[1], value.args[2]
+        return min(_least(low), math.inf if high is None else _least(high))
+    return -math.inf
+
+
 def _clamp(node: fx.Node, spell: Spelling) -> str:
     x, low, high = node.args
     text = spell.of(x)
@@ -69,7 +101,7 @@ EXPRESSIONS: dict[str, Expression] = {
     "neg": _call("neg"),
     "abs": _call("abs"),
     "sign": _call("sign"),
-    "log": _call("log"),
+    "log": _log,
     "exp": _call("exp"),
     "tanh": _call("tanh"),
     # No "sigmoid": the well-conditioned form has none.
