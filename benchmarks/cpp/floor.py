@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.cpp.building import FASTEST, NO_COMPILER, Workshop
 from benchmarks.cpp.figures import digits, microseconds
 from benchmarks.cpp.heads import HEADS, Dims, header_name, make
-from benchmarks.cpp.sides import ROUNDS, TURN, Child, Side, interleave
+from benchmarks.cpp.sides import ROUNDS, TURN, Array, Child, Side, interleave
 from benchmarks.report import Section, Target
 from benchmarks.timing import Timing
 
@@ -34,7 +34,9 @@ def benchmark(shop: Workshop, *, quick: bool) -> Section:
         running = {compiler.name: stack.enter_context(Child(shop.floor(compiler))) for compiler in shop.compilers}
         if any(child.about == NONE for child in running.values()):
             return _nothing("there is no floor for this machine: it has neither AVX-512 nor AVX2 with FMA")
-        errors = {loop: max(accuracy(loop, child) for child in running.values()) for loop in LOOPS}
+        errors = {
+            loop: max(accuracy(loop, child.results(loop), child.about) for child in running.values()) for loop in LOOPS
+        }
         found = measure(shop, running, quick=quick)
         vectors = next(iter(running.values())).about.split()[0]
     names = [header_name(compiler) for compiler in shop.compilers]
@@ -94,20 +96,25 @@ def floor(dims: Dims, timings: Mapping[str, Timing]) -> float:
     return BATCH * sum(count * seconds for count, seconds in zip(counts(dims), each(timings), strict=True))
 
 
-def accuracy(loop: str, side: Child) -> float:
+def accuracy(loop: str, results: Array, about: str) -> float:
     """The largest error of a loop in roundoffs: one that computes something else is no floor.
+
+    Args:
+        loop: its name.
+        results: what it was given, and what it made of it.
+        about: instruction set; outputs, inputs and samples of the product.
 
     Raises:
         RuntimeError: it is not as accurate as float32 can be.
     """
-    results = side.results(loop).astype(np.float64)
+    numbers = results.astype(np.float64)
     if loop == "fma":
-        rows, inputs, samples = map(int, side.about.split()[1:])
-        x, w, found = np.split(results, np.cumsum((inputs * samples, inputs * rows)))
+        rows, inputs, samples = map(int, about.split()[1:])
+        x, w, found = np.split(numbers, np.cumsum((inputs * samples, inputs * rows)))
         x, w = x.reshape(inputs, samples), w.reshape(inputs, rows)
         wanted, scale = (w.T @ x).ravel(), (np.abs(w).T @ np.abs(x)).ravel()
     else:
-        arguments, found = np.split(results, 2)
+        arguments, found = np.split(numbers, 2)
         wanted = np.exp(arguments) if loop == "exp" else np.log(arguments)
         scale = np.abs(wanted)
     worst = float(np.max(np.abs(found - wanted) / (scale * ROUNDOFF)))

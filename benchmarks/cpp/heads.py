@@ -46,7 +46,7 @@ class Head:
     """
 
     dims: Dims
-    usual: UsualNALU
+    usual: nn.Module
     x: Array
     reference: NDArray[np.float64]
     folder: Path
