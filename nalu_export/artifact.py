@@ -75,12 +75,21 @@ def decode_metadata(texts: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _is_well_formed(name: str, value: Any) -> bool:
     if name not in TABLES:
-        return isinstance(value, dict) and (name != "part" or isinstance(value.get("path"), str))
+        return isinstance(value, dict) and (name != "part" or _is_part(value))
     return isinstance(value, list) and all(
         isinstance(row, dict)
         and all(isinstance(row.get(field), str) for field in TABLES[name])
         and (name == "layers" or _is_shape(row.get("shape")))
         for row in value
+    )
+
+
+def _is_part(value: dict[str, Any]) -> bool:
+    """Its path and what is around it, by names."""
+    around = [value.get("fed_by", []), value.get("followed_by", [])]
+    texts = [name for names in around if isinstance(names, list) for name in names]
+    return all(isinstance(names, list) for names in around) and all(
+        isinstance(text, str) for text in (value.get("path"), *texts)
     )
 
 

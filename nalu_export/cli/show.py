@@ -111,6 +111,10 @@ def show_inspection(out: Console, found: dict[str, Any]) -> None:
         for spec in found.get(key, []):
             line = f"{key[:-1]}: {spec['name']} {spec['dtype']} {_shape(spec['shape'])}"
             out.print(printable(line), markup=False)
+    if "part" in found:
+        fed, followed = (", ".join(map(str, found["part"].get(key) or [])) for key in ("fed_by", "followed_by"))
+        line = f"part: {found['part']['path']} alone" + (f", fed by {fed}" if fed else "")
+        out.print(printable(line + (f", followed by {followed}" if followed else "")), markup=False, soft_wrap=True)
     if "parity" in found:
         line = "parity: " + ", ".join(f"{key} {value}" for key, value in found["parity"].items())
         out.print(printable(line), markup=False)

@@ -51,6 +51,16 @@ def _closure(nodes: list[fx.Node], direction: str) -> set[fx.Node]:
 
 
 def _name(node: fx.Node) -> str:
-    if isinstance(node.target, str):
-        return node.target
-    return str(getattr(node.target, "__name__", node.target))
+    """``backbone`` for a module; for a function its arguments too, ``sum(dim=(2, 3))``, but for the values it reads."""
+    if node.op == "call_module":
+        return str(node.target)
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
+    arguments = [repr(value) for value in node.args if _is_plain(value)]
+    arguments += [f"{key}={value!r}" for key, value in node.kwargs.items() if _is_plain(value)]
+    return f"{name}({', '.join(arguments)})" if arguments else name
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, (tuple, list)):
+        return all(map(_is_plain, value))
+    return isinstance(value, (bool, int, float, str))

@@ -1,5 +1,5 @@
 // Runs an exported header over batches from stdin; the protocol is that of nalu_export/runtimes/_program.py.
-#include MODEL_HEADER
+#include "model.hpp"
 
 #include <cstdio>
 #include <cstring>
@@ -8,7 +8,7 @@
 
 namespace {
 
-using Model = MODEL_STRUCT;
+using Model = MODEL;
 
 template <class T>
 void put(const T& value) {
@@ -30,7 +30,7 @@ bool get(T* values, std::size_t count) {
 }  // namespace
 
 int main() {
-  put_text(0, MODEL_FACTS);
+  put_text(0, "library\theader\ndevice\tCPU\nprovider\theader\noptions\t\nthreads\t1\n");
   std::vector<float> x, y, alone(Model::outputs);
   for (std::uint32_t rank = 0; get(&rank, 1);) {
     std::uint64_t sizes[2] = {};
@@ -46,7 +46,8 @@ int main() {
       different += std::memcmp(alone.data(), y.data() + i * Model::outputs, Model::outputs * sizeof(float)) != 0;
     }
     if (different != 0) {
-      put_text(1, std::to_string(different) + " of " + std::to_string(n) + " samples give something else alone than in their batch");
+      put_text(1, std::to_string(different) + " of " + std::to_string(n) +
+                      " samples give something else alone than in their batch");
       continue;
     }
     put(std::uint32_t{0});

@@ -18,6 +18,7 @@ from nalu_export.errors import InputError, RuntimeUnavailableError
 from nalu_export.formats.cpp import FORMAT, struct_of
 from nalu_export.runtimes._program import ProgramSession
 from nalu_export.runtimes.base import RunOptions, Runtime, Session
+from nalu_export.text import printable
 
 DRIVER = Path(__file__).with_name("_cpp_driver.cpp")
 COMPILERS = ("c++", "g++", "clang++")
@@ -25,7 +26,7 @@ STANDARD = "-std=c++17"
 # As it is shipped, and as it is debugged.
 LEVELS = ("-O3", "-O0")
 COMPILE_SECONDS = 600.0
-_LINES = re.compile(r"(?:fatal )?error: (.*)")
+_REASON = re.compile(r"(?:fatal )?error: (.*)")
 
 
 class CppSession(Session):
@@ -38,23 +39,21 @@ class CppSession(Session):
 
     def __init__(self, data: bytes, compiler: Sequence[str]) -> None:
         self._data = data
-        folder = tempfile.TemporaryDirectory(prefix="nalu_export-")
-        path = Path(folder.name)
-        (path / "model.hpp").write_bytes(data)
-        struct = struct_of(data)
-        try:
-            with ThreadPoolExecutor(len(LEVELS)) as pool:
-                programs = list(pool.map(lambda level: _compile(compiler, level, path, struct), LEVELS))
-            self._sessions = [ProgramSession("cpp", [str(program)], keep=folder) for program in programs]
-        except BaseException:
-            folder.cleanup()
-            raise
         self._pool = ThreadPoolExecutor(len(LEVELS))
-        self.where, self.details = self._sessions[0].where, self._sessions[0].details
+        self._programs = list(self._pool.map(lambda level: _started(data, compiler, level), LEVELS))
+        version = _version(compiler)
+        self.where = f"{version} {' and '.join(LEVELS)}, CPU"
+        self.details = {
+            "library": version,
+            "device": "CPU",
+            "provider": "header",
+            "options": " ".join([*compiler[1:], STANDARD, *LEVELS]),
+            "threads": "1",
+        }
 
     def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
         """See :meth:`Session.run`; the program itself compares each sample of the batch with that sample alone."""
-        results = list(self._pool.map(lambda session: session.run(x), self._sessions))
+        results = list(self._pool.map(lambda program: program.run(x), self._programs))
         first: NDArray[np.generic] = results[0]
         for level, other in zip(LEVELS[1:], results[1:], strict=True):
             different = int((first.view(np.uint32) != other.view(np.uint32)).any(axis=1).sum())
@@ -69,39 +68,34 @@ class CppSession(Session):
         return {name: held[name] for name in names if name in held}
 
 
-def _compile(compiler: Sequence[str], level: str, folder: Path, struct: str) -> Path:
-    target = folder / f"model{level}"
-    facts = {
-        "library": f"{_version(compiler)} {level}",
-        "device": "CPU",
-        "provider": "header",
-        "options": " ".join([*compiler[1:], STANDARD]),
-        "threads": "1",
-    }
-    text = "".join(f"{key}\t{value}\n" for key, value in facts.items())
-    octal = "".join(f"\\{byte:03o}" for byte in text.encode())
-    command = [
-        *compiler,
-        STANDARD,
-        level,
-        f'-DMODEL_HEADER="{folder / "model.hpp"}"',
-        f"-DMODEL_STRUCT={struct}",
-        f'-DMODEL_FACTS="{octal}"',
-        str(DRIVER),
-        "-o",
-        str(target),
-    ]
+def _started(data: bytes, compiler: Sequence[str], level: str) -> ProgramSession:
+    """The program of one optimisation level, in a folder of its own that goes with it."""
+    folder = tempfile.TemporaryDirectory(prefix="nalu_export-")
+    try:
+        path = Path(folder.name)
+        (path / "model.hpp").write_bytes(data)
+        program = path / f"model{level}"
+        _compile(
+            [*compiler, STANDARD, level, f"-I{path}", f"-DMODEL={struct_of(data)}", str(DRIVER), "-o", str(program)]
+        )
+        return ProgramSession("cpp", [str(program)], keep=folder)
+    except BaseException:
+        folder.cleanup()
+        raise
+
+
+def _compile(command: Sequence[str]) -> None:
+    name = Path(command[0]).name
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=COMPILE_SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise InputError(f"cpp: {compiler[0]} {level} is not done after {COMPILE_SECONDS:g} s") from error
+        raise InputError(f"cpp: {name} is not done after {COMPILE_SECONDS:g} s") from error
     except OSError as error:
-        raise RuntimeUnavailableError(f"cpp: {compiler[0]} cannot be run: {error.strerror}") from error
+        raise RuntimeUnavailableError(f"cpp: {name} cannot be run: {error.strerror}") from error
     if done.returncode != 0:
-        found = _LINES.search(done.stderr)
+        found = _REASON.search(done.stderr)
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise InputError(f"cpp: {compiler[0]} {level} refuses the file: {found[1] if found else lines[-1]}")
-    return target
+        raise InputError(f"cpp: {name} refuses the file: {printable(found[1] if found else lines[-1])}")
 
 
 def _version(compiler: Sequence[str]) -> str:
