@@ -164,10 +164,23 @@ def with_arrays(golden: Golden, change: Callable[[NDArray[Any]], NDArray[Any]]) 
 @pytest.mark.parametrize("name", ON_HEAD)
 def test_nothing_compared_is_no_pass(name: str, golden: Golden, programs: Programs, tmp_path: Path) -> None:
     path = tmp_path / "g.bin"
-    path.write_bytes(to_bin(with_arrays(golden, lambda array: array[:0])))
-    done = infer(programs, name, path)
     program = "header_infer" if name == "header_infer_head" else name
-    assert (done.code, done.err) == (1, f"{program}: {path} holds no output to compare\n")
+    empty = with_arrays(golden, lambda array: array[:0])
+    undetermined = replace(golden, bound=np.full_like(golden.bound, np.inf))
+    for nothing, count in ((empty, 0), (undetermined, 384)):
+        path.write_bytes(to_bin(nothing))
+        done = infer(programs, name, path)
+        said = f"{path} determines none of its {count} outputs; nothing was compared"
+        assert (done.code, done.err) == (1, f"{program}: {said}\n")
+
+
+def test_outputs_that_are_not_determined_are_counted(golden: Golden, programs: Programs, tmp_path: Path) -> None:
+    bound, reference = golden.bound.copy(), golden.reference.copy()
+    bound[3:5], reference[3:5] = np.inf, np.nan
+    (tmp_path / "g.bin").write_bytes(to_bin(replace(golden, bound=bound, reference=reference)))
+    done = infer(programs, "header_infer_head", tmp_path / "g.bin")
+    assert (done.code, done.err) == (0, "")
+    assert ": 384 samples, 384 outputs (2 undetermined), max ULP " in done.out
 
 
 @pytest.mark.parametrize("name", ON_HEAD)
