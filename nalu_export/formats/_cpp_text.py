@@ -1,5 +1,7 @@
 """Names, numbers and arrays of a header: text that any C++ compiler takes, whatever a file called its layers."""
 
+import json
+import math
 import re
 from collections.abc import Hashable
 from typing import Any
@@ -11,6 +13,12 @@ Array = NDArray[np.generic]
 # Outputs of the tiles in which weights are stored; each_tile of the kernels goes by the same.
 TILES = (16, 8, 4, 2, 1)
 NUMBERS_IN_A_LINE = 8
+LIMITS = {True: "std::numeric_limits<float>::", False: "std::numeric_limits<double>::"}
+_SPECIAL = {
+    f"{sign}{limits}{name}()": (float(f"{sign}{value}"), single)
+    for single, limits in LIMITS.items()
+    for sign, name, value in (("", "infinity", "inf"), ("-", "infinity", "inf"), ("", "quiet_NaN", "nan"))
+}
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]+")
 
 
@@ -45,11 +53,13 @@ class Parameters:
 
     def weight(self, target: str, value: Array) -> str:
         """Name of a matrix (out, in), stored as :func:`tiled` puts it in order."""
-        return self._array("weight", target, value.shape, tiled(value))
+        return self._array("weight", target, value.shape, value.shape, tiled(value))
 
     def constant(self, target: str, value: Array, shape: tuple[int, ...]) -> str:
         """Name of a constant that is repeated to ``shape``."""
-        return self._array("constant", target, shape, np.broadcast_to(value, shape).ravel())
+        # Axes of 1 before those of a sample, the one of the samples among them, repeat nothing.
+        own = value.reshape(value.shape[max(0, value.ndim - len(shape)) :])
+        return self._array("constant", target, value.shape, shape, np.broadcast_to(own, shape).ravel())
 
     def literal(self, value: Any) -> str:
         """A number in the type that computes."""
@@ -59,16 +69,22 @@ class Parameters:
         """All arrays."""
         return "\n".join(self._texts.values())
 
-    def _array(self, kind: str, target: str, shape: tuple[int, ...], numbers: Array) -> str:
+    def _array(self, kind: str, target: str, own: tuple[int, ...], shape: tuple[int, ...], numbers: Array) -> str:
+        """Name of an array whose shape in the model is ``own`` and which is held in ``shape``."""
         name = self._names.of((kind, target, shape), "p", target)
         if name not in self._texts:
             rows = (numbers[k : k + NUMBERS_IN_A_LINE] for k in range(0, len(numbers), NUMBERS_IN_A_LINE))
             body = ",\n  ".join(", ".join(map(literal, row.astype(self._dtype))) for row in rows)
+            held = "" if math.prod(own) == math.prod(shape) else f" repeated to {_by(shape)}"
             self._texts[name] = (
-                f"// {kind} {'x'.join(map(str, shape))} {in_comment(target)}\n"
+                f"// {kind} {_by(own)}{held} {in_comment(target)}\n"
                 f"alignas(64) inline constexpr real {name}[{len(numbers)}] = {{\n  {body}}};"
             )
         return name
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
 
 
 def tiled(weight: Array) -> Array:
@@ -97,15 +113,34 @@ def _tiles(outputs: int) -> list[tuple[int, int]]:
 
 
 def literal(value: Any) -> str:
-    """A finite number that is the same when it is read again: hexadecimal, with no digit too many or too few."""
+    """A number that is the same when it is read again: hexadecimal, with no digit too many or too few.
+
+    C++ has no literal for infinity and NaN; of a NaN nothing is kept but that it is one.
+    """
+    single = np.asarray(value).dtype == np.float32
+    if not math.isfinite(value):
+        name = "quiet_NaN" if math.isnan(value) else "infinity"
+        return f"{'-' if value < 0 else ''}{LIMITS[bool(single)]}{name}()"
     mantissa, _, exponent = float(value).hex().partition("p")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-    return f"{mantissa}p{exponent}{'f' if np.asarray(value).dtype == np.float32 else ''}"
+    return f"{mantissa}p{exponent}{'f' if single else ''}"
+
+
+def number(text: str) -> tuple[float, bool]:
+    """The inverse of :func:`literal`: the number, and whether it is a float32.
+
+    Raises:
+        ValueError: it is none.
+        OverflowError: it is larger than a float64.
+    """
+    if text in _SPECIAL:
+        return _SPECIAL[text]
+    return float.fromhex(text.removesuffix("f")), text.endswith("f")
 
 
 def in_comment(text: str) -> str:
-    """A text from a file as one line of a comment: ASCII, and it does not end in a backslash."""
-    return '"' + text.encode("unicode_escape").decode().replace('"', r"\x22") + '"'
+    """A text from a file as one line of a comment: JSON, which is ASCII here and does not end in a backslash."""
+    return json.dumps(text)
 
 
 def in_string(text: str) -> str:
