@@ -17,7 +17,8 @@ from nalu_export.weights import Compute
 # Bytes that a block of samples may take on the stack: two vectors of samples in the first, one in the second, and where
 # that is too little sample by sample.
 WIDE_BLOCK, BLOCK = 2**18, 2**20
-# Numbers of a tile's buffers begin a cache line.
+# After it every line of the comment is metadata.
+METADATA = "// Metadata:"
 _HERE = Path(__file__).parent
 _REAL: dict[Compute, tuple[str, type[np.floating]]] = {
     "float32": ("float", np.float32),
@@ -68,7 +69,7 @@ def about(header: Header) -> str:
     ]
     if header.extern_c:
         lines += ["//", *_about_c(header)]
-    return "\n".join([*lines, "//", "// Metadata:"])
+    return "\n".join([*lines, "//", METADATA])
 
 
 def _about_c(header: Header) -> list[str]:
@@ -81,11 +82,16 @@ def _about_c(header: Header) -> list[str]:
 
 
 def _wrapped(form: fx.GraphModule) -> list[str]:
-    """The formulas; a name from a file may be anything, so what is not plain text is quoted whole."""
+    """The formulas; a name from a file may be anything, so what is not plain text is quoted, in one line.
+
+    A line of a comment that ends in a backslash, or for C in its trigraph, goes on in the next.
+    """
     lines: list[str] = []
     for line in formulas(form):
-        shown = line if line.isascii() and line.isprintable() and "\\" not in line else in_comment(line)
-        lines += textwrap.wrap(shown, 108, subsequent_indent="    ")
+        if line.isascii() and line.isprintable() and not any(text in line for text in ("\\", "??/", "@")):
+            lines += textwrap.wrap(line, 108, subsequent_indent="    ")
+        else:
+            lines.append(in_comment(line))
     return lines
 
 

@@ -18,6 +18,8 @@ _KEYWORDS = """
     wchar_t while xor xor_eq std posix main linux unix
 """
 RESERVED = frozenset(_KEYWORDS.split())
+# What stands beside the struct, and in it: there its own name would be that of a constructor.
+TAKEN = frozenset({"arithmetic", "inputs", "outputs", "stack_bytes", "tool", "source_sha256", "compute", "predict"})
 MAX_LENGTH = 60
 
 
@@ -50,6 +52,8 @@ def checked_names(namespace: str, struct: str) -> CppNames:
         for name in names:
             if name in RESERVED:
                 raise InputError(f"{what} is {plain(text)!r}; {name} means something else in C++, choose another name")
+    if struct in TAKEN:
+        raise InputError(f"struct is {struct!r}; every header has that name for something else, choose another name")
     if struct == parts[-1]:
         raise InputError(f"namespace and struct are both {struct}; choose two names")
     return CppNames(namespace, struct)

@@ -284,7 +284,8 @@ def _mixes(node: fx.Node, seen: dict[fx.Node, Any]) -> bool:
         assert isinstance(dim, int)
         return bool(dim % (rank if name == "unsqueeze" else seen[node.all_input_nodes[0]].ndim) == 0)
     if name == "linear":
-        return False
+        # A matrix that is computed from the samples has rows from each of them.
+        return any(isinstance(argument, fx.Node) and argument.op != "get_attr" for argument in node.args[1:])
     return any(
         seen[argument].ndim >= rank and seen[argument].shape[0] != 1
         if argument.op == "get_attr"

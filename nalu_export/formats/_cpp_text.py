@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import string
 from collections.abc import Hashable
 from typing import Any
 
@@ -139,10 +140,14 @@ def number(text: str) -> tuple[float, bool]:
 
 
 def in_comment(text: str) -> str:
-    """A text from a file as one line of a comment: JSON, which is ASCII here and does not end in a backslash."""
-    return json.dumps(text)
+    """A text from a file as one line of a comment: JSON, which is ASCII here and does not end in a backslash.
+
+    It has no ``@`` either, which marks what is still to be filled in.
+    """
+    return json.dumps(text).replace("@", r"\u0040")
 
 
 def in_string(text: str) -> str:
     """A text as a C++ string literal; every character but letters, digits and blanks is an octal escape."""
-    return '"' + "".join(chr(c) if chr(c).isalnum() or c == 32 else f"\\{c:03o}" for c in text.encode()) + '"'
+    plain = frozenset(f"{string.ascii_letters}{string.digits} ".encode())
+    return '"' + "".join(chr(c) if c in plain else f"\\{c:03o}" for c in text.encode()) + '"'

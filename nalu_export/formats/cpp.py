@@ -1,6 +1,7 @@
 """C++: the arithmetic part as one self-contained C++17 header, its weights as hexadecimal literals."""
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -12,10 +13,10 @@ from torch import nn
 
 from nalu_export.errors import InputError
 from nalu_export.formats._cpp_arrays import arrays
-from nalu_export.formats._cpp_header import Header, about, code
+from nalu_export.formats._cpp_header import METADATA, Header, about, code
 from nalu_export.formats._cpp_names import checked_names
 from nalu_export.formats._cpp_plan import plan
-from nalu_export.formats._cpp_text import in_string
+from nalu_export.formats._cpp_text import in_comment, in_string
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.graph import well_conditioned
 from nalu_export.nn.parts import arithmetic_parts
@@ -24,7 +25,6 @@ from nalu_export.weights import inference_form
 
 SIGNATURE = "// nalu_export header 1"
 PREFIX = "nalu_export."
-METADATA = f"//   {PREFIX}"
 # What a program can ask the struct for.
 CONSTANTS = ("tool", "source_sha256", "compute")
 _STRUCT = re.compile(rb"// ([A-Za-z0-9_]+(?:::[A-Za-z0-9_]+)*): ")
@@ -38,7 +38,7 @@ class CppDraft(Draft):
 
     def to_bytes(self, metadata: Mapping[str, str]) -> bytes:
         """The header; ASCII, so that it does not matter what a compiler takes a source's encoding for."""
-        lines = [f"//   {key}: {json.dumps(metadata[key])}" for key in sorted(metadata)]
+        lines = [f"//   {key}: {in_comment(metadata[key])}" for key in sorted(metadata)]
         body = code(self.header)
         for name in CONSTANTS:
             body = body.replace(f"@{name}@", in_string(metadata.get(PREFIX + name, "")))
@@ -88,15 +88,14 @@ class CppFormat(Format):
         return data.startswith(SIGNATURE.encode())
 
     def read_metadata(self, data: bytes) -> dict[str, str]:
-        """From the comment at the top."""
+        """From the end of the comment at the top."""
         metadata: dict[str, str] = {}
-        for line in _comment(data):
-            if line.startswith(METADATA):
-                key, _, value = line.removeprefix("//   ").partition(": ")
-                try:
-                    metadata[key] = json.loads(value)
-                except (ValueError, RecursionError) as error:
-                    raise InputError(f"its metadata {plain(key)} is damaged") from error
+        for line in itertools.islice(itertools.dropwhile(lambda line: line != METADATA, _comment(data)), 1, None):
+            key, _, value = line.removeprefix("//   ").partition(": ")
+            try:
+                metadata[key] = json.loads(value)
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"its metadata {plain(key)} is damaged; export it again") from error
         return metadata
 
     def read_weights(self, data: bytes, *, trust: bool) -> dict[str, NDArray[np.generic]]:
