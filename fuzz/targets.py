@@ -115,6 +115,34 @@ def _states() -> list[bytes]:
     ]
 
 
+def _headers() -> list[bytes]:
+    """What is read of a header: its comments, its arrays and the lines before them."""
+    (data,) = _values(seeds.artifact_files, "header")()
+    comment, _, code = data.partition(b"\n\n")
+    read = (b"// weight", b"// constant", b"alignas", b"  0x", b"  -0x")
+    return [b"\n".join([comment, b"", *(line for line in code.splitlines() if line.startswith(read))]) + b"\n"]
+
+
+def _mutate_header(data: bytes, rng: Random) -> bytes:
+    """A line more, a line less, other bytes or another value in it."""
+    lines = data.splitlines()
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(lines))
+        head, separator, value = lines[at].partition(b": ")
+        kind = rng.randrange(4)
+        if kind == 0 and len(lines) > 1:
+            del lines[at]
+        elif kind == 1:
+            lines.insert(rng.randrange(len(lines)), lines[at])
+        elif kind == 2 and separator:
+            # A text in a text, as the metadata is.
+            inner = mutations.mutate_json_bytes(value.strip(b'"').replace(b'\\"', b'"'), rng)
+            lines[at] = head + separator + json.dumps(inner.decode("utf-8", "replace")).encode()
+        else:
+            lines[at] = mutations.mutate_bytes(lines[at], rng)
+    return b"\n".join(lines)
+
+
 def _values(make: Callable[[], dict[str, bytes]], *names: str) -> Callable[[], list[bytes]]:
     return lambda: [data for name, data in make().items() if not names or name in names]
 
@@ -135,6 +163,7 @@ TARGETS: dict[str, Target] = {
     "torchscript": Target(
         20_000, _values(seeds.artifact_files, "torchscript"), mutations.mutate_zip, ("artifact", "inspect", "load")
     ),
+    "headers": Target(20_000, _headers, _mutate_header, ("artifact", "inspect")),
     "inputs": Target(60_000, _values(seeds.input_files), mutations.mutate_zip, ("inputs",)),
     "any bytes": Target(15_000, lambda: list(seeds.all_files()), mutations.mutate_bytes, tuple(READERS)),
 }

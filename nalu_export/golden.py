@@ -74,7 +74,7 @@ class WrittenGolden:
     Attributes:
         path: where it is.
         golden: what is in it.
-        notes: what had to be assumed of the model, one line each.
+        notes: what had to be assumed of the model and what the file cannot tell, one line each.
     """
 
     path: Path
@@ -99,7 +99,7 @@ def write_golden(
             ``trust``, ``strict``.
 
     Raises:
-        InputError: the source, an option or the target cannot be used.
+        InputError: the source, an option or the target cannot be used, or no output is determined in that type.
     """
     try:
         settings = GoldenOptions(**options)
@@ -111,8 +111,17 @@ def write_golden(
     checkpoint = source_of(source, settings)
     model, cast_notes = prepare_from(source, checkpoint)
     golden = _computed(_part(model, settings.part), checkpoint.sha256, settings)
+    undetermined = int(np.isinf(golden.bound).sum())
+    if undetermined == golden.bound.size:
+        raise InputError(
+            f"{settings.compute} determines none of the {undetermined} outputs for these inputs, so that any program "
+            "would pass; give another input_size, the part alone, or compute='float64'"
+        )
+    notes = (*checkpoint.notes, *cast_notes)
+    if undetermined:
+        notes += (f"{settings.compute} does not determine {undetermined} of the {golden.bound.size} outputs",)
     write_atomically(target, write(golden))
-    return WrittenGolden(target, golden, (*checkpoint.notes, *cast_notes))
+    return WrittenGolden(target, golden, notes)
 
 
 def read_golden(path: str | os.PathLike[str]) -> Golden:

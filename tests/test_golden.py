@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import nalu_export
-from nalu_export import NALU, BackboneHead, InputError, NALUCell, save, write_golden
+from nalu_export import NALU, BackboneHead, InputError, NACCell, NALUCell, save, write_golden
 from nalu_export.golden import read_golden
 from nalu_export.parity.check import calibration
 from nalu_export.parity.comparison import Tolerance, acceptance, compare
@@ -28,6 +28,7 @@ from nalu_export.weights import Compute
 ARRAYS = ("x", "reference", "bound", "unit", "torch", "accept")
 MAX = float(np.finfo(np.float32).max)
 HEAD = 8 + 4 + 4 + 64
+DIGITS = Path(__file__).parents[1] / "examples" / "digits_sum" / "model.pt"
 
 
 @pytest.fixture
@@ -40,6 +41,30 @@ def overflowing() -> NALUCell:
         cell.M_hat.fill_(20.0)
         cell.G.fill_(0.1)
     return cell
+
+
+class TestUndetermined:
+    def test_it_says_how_many_outputs_any_program_gets_right(self, overflowing: NALUCell, tmp_path: Path) -> None:
+        difference = NACCell(2, 1)
+        with torch.no_grad():
+            overflowing.W_hat.fill_(20.0)
+            overflowing.G.fill_(0.0)
+            difference.W_hat.copy_(torch.tensor([[20.0, -20.0]]))
+            difference.M_hat.fill_(20.0)
+        found = write_golden(torch.nn.Sequential(overflowing, difference), tmp_path / "golden.bin")
+        count = int(np.isinf(found.golden.bound).sum())
+        assert 0 < count < found.golden.bound.size
+        assert found.notes == (f"float32 does not determine {count} of the 384 outputs",)
+
+    def test_a_file_that_any_program_would_pass_is_not_written(self, tmp_path: Path) -> None:
+        # At 32×32 its sums over the image are in the thousands.
+        with pytest.raises(InputError) as caught:
+            write_golden(DIGITS, tmp_path / "golden.bin")
+        assert str(caught.value) == (
+            "float32 determines none of the 48 outputs for these inputs, so that any program would pass; give another "
+            "input_size, the part alone, or compute='float64'"
+        )
+        assert not list(tmp_path.iterdir())
 
 
 class TestWhatIsInThem:

@@ -70,7 +70,7 @@ def _forget_output() -> None:
 )
 @click.version_option(__version__, prog_name="nalu-export")
 def main() -> None:
-    """Take models with NAC and NALU layers from PyTorch to ONNX or TorchScript, and prove that the file is right.
+    """Take models with NAC and NALU layers from PyTorch to ONNX, TorchScript or C++, and prove that the file is right.
 
     `nalu-export MODEL --format onnx` exports; the verb `export` may be left out.
 

@@ -109,6 +109,7 @@ def artifact_files() -> dict[str, bytes]:
         "onnx": exported("onnx"),
         "live": exported("onnx", live=True),
         "torchscript": exported("torchscript"),
+        "header": exported("cpp"),
     }
 
 
