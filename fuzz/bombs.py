@@ -132,6 +132,12 @@ def _wide_gate() -> bytes:
     return proto.SerializeToString()  # type: ignore[no-any-return]
 
 
+def _long_line(count: int = 500_000) -> bytes:
+    """A header with an array of one line."""
+    array = b'// weight 1x%d "more"\nalignas\n%s};\n' % (count, b"0 " * count)
+    return exported("cpp") + array
+
+
 def _layers(count: int = 1000) -> bytes:
     """As long a table of layers as there may be."""
     proto = onnx.load_from_string(exported("onnx"))
@@ -192,6 +198,7 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "50,000 nodes": ("inspect", _nodes),
     "a gate of a million inputs": ("inspect", _wide_gate),
     "1,000 layers of an export": ("inspect", _layers),
+    "500,000 numbers in one line of a header": ("inspect", _long_line),
     "zeros, stored": ("inputs", lambda: _zeros(compressed=False)),
     "zeros, compressed a thousandfold": ("inputs", lambda: _zeros(compressed=True)),
     "a pickle for numpy": ("inputs", lambda: pickle.dumps([0.5] * 300_000)),
