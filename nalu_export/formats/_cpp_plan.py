@@ -151,9 +151,11 @@ class _Planner:
 
     def _stage_of(self, node: fx.Node) -> int:
         """Stage after which the node's value can be read; a sum that nothing has read yet gets one."""
-        if node not in self._made:
-            self._stage_of(self._plan.source(node.all_input_nodes[0]))
-            self._made[node] = self._alone("rows" if _rows(self._shapes[node]) > 1 else "tiles", node)
+        chain = [node]
+        while chain[-1] not in self._made:
+            chain.append(self._plan.source(chain[-1].all_input_nodes[0]))
+        for new in chain[-2::-1]:
+            self._made[new] = self._alone("rows" if _rows(self._shapes[new]) > 1 else "tiles", new)
         return self._made[node]
 
     def _elementwise(self, node: fx.Node) -> None:

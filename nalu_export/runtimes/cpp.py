@@ -1,13 +1,14 @@
 """An exported C++ header, compiled by the system's compiler and run as a program of its own."""
 
+import contextlib
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ STANDARD = "-std=c++17"
 # As it is shipped, and as it is debugged.
 LEVELS = ("-O3", "-O0")
 COMPILE_SECONDS = 600.0
+# Of what a compiler says, bytes that are read.
+MAX_ERRORS = 2**16
 _REASON = re.compile(r"(?:fatal )?error: (.*)")
 
 
@@ -35,28 +38,43 @@ class CppSession(Session):
     Args:
         data: the header.
         compiler: command and flags.
+
+    Raises:
+        RuntimeUnavailableError: the compiler cannot be run.
+        InputError: it refuses the header, or what it makes of it does not start.
     """
 
     def __init__(self, data: bytes, compiler: Sequence[str]) -> None:
         self._data = data
-        self._pool = ThreadPoolExecutor(len(LEVELS))
-        self._programs = list(self._pool.map(lambda level: _started(data, compiler, level), LEVELS))
+        with contextlib.ExitStack() as started:
+            # A program that runs needs its file no longer.
+            with tempfile.TemporaryDirectory(prefix="nalu_export-") as folder:
+                self._programs = []
+                for path in _compile(data, compiler, Path(folder)):
+                    self._programs.append(ProgramSession("cpp", [str(path)]))
+                    started.callback(self._programs[-1].close)
+            self._end = started.pop_all()
         version = _version(compiler)
         self.where = f"{version} {' and '.join(LEVELS)}, CPU"
         self.details = {
             "library": version,
             "device": "CPU",
             "provider": "header",
-            "options": " ".join([*compiler[1:], STANDARD, *LEVELS]),
+            "options": " ".join([*compiler[1:], *LEVELS]),
             "threads": "1",
         }
 
+    def close(self) -> None:
+        """End both programs."""
+        self._end.close()
+
     def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
         """See :meth:`Session.run`; the program itself compares each sample of the batch with that sample alone."""
-        results = list(self._pool.map(lambda program: program.run(x), self._programs))
-        first: NDArray[np.generic] = results[0]
-        for level, other in zip(LEVELS[1:], results[1:], strict=True):
-            different = int((first.view(np.uint32) != other.view(np.uint32)).any(axis=1).sum())
+        first, *others = (program.run(x) for program in self._programs)
+        for level, other in zip(LEVELS[1:], others, strict=True):
+            # Which NaN comes out of an operation on two of them is nobody's promise.
+            same = (first.view(np.uint32) == other.view(np.uint32)) | ((first != first) & (other != other))
+            different = int((~same).any(axis=1).sum())
             if different:
                 raise InputError(f"cpp: {LEVELS[0]} and {level} differ in {different} of {len(x)} samples")
         return first
@@ -68,45 +86,75 @@ class CppSession(Session):
         return {name: held[name] for name in names if name in held}
 
 
-def _started(data: bytes, compiler: Sequence[str], level: str) -> ProgramSession:
-    """The program of one optimisation level, in a folder of its own that goes with it."""
-    folder = tempfile.TemporaryDirectory(prefix="nalu_export-")
+def _compile(data: bytes, compiler: Sequence[str], folder: Path) -> list[Path]:
+    """The programs, one for each level, compiled side by side."""
     try:
-        path = Path(folder.name)
-        (path / "model.hpp").write_bytes(data)
-        program = path / f"model{level}"
-        _compile(
-            [*compiler, STANDARD, level, f"-I{path}", f"-DMODEL={struct_of(data)}", str(DRIVER), "-o", str(program)]
-        )
-        return ProgramSession("cpp", [str(program)], keep=folder)
-    except BaseException:
-        folder.cleanup()
-        raise
-
-
-def _compile(command: Sequence[str]) -> None:
-    name = Path(command[0]).name
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=COMPILE_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise InputError(f"cpp: {name} is not done after {COMPILE_SECONDS:g} s") from error
+        (folder / "model.hpp").write_bytes(data)
     except OSError as error:
-        raise RuntimeUnavailableError(f"cpp: {name} cannot be run: {error.strerror}") from error
-    if done.returncode != 0:
-        found = _REASON.search(done.stderr)
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise InputError(f"cpp: {name} refuses the file: {printable(found[1] if found else lines[-1])}")
+        raise InputError(f"cpp: the temporary folder cannot be written: {error.strerror}") from error
+    name = Path(compiler[0]).name
+    fixed = [f"-I{folder}", f"-DMODEL={struct_of(data)}", str(DRIVER), "-o"]
+    programs = [folder / f"model{level}" for level in LEVELS]
+    with contextlib.ExitStack() as running:
+        started = [
+            running.enter_context(_compiling([*compiler, level, *fixed, str(program)], _errors_of(program)))
+            for level, program in zip(LEVELS, programs, strict=True)
+        ]
+        for program, process in zip(programs, started, strict=True):
+            try:
+                code = process.wait(COMPILE_SECONDS)
+            except subprocess.TimeoutExpired as error:
+                raise InputError(f"cpp: {name} is not done after {COMPILE_SECONDS:g} s") from error
+            if code != 0:
+                raise InputError(f"cpp: {name} refuses the file: {_reason(program, code)}")
+    return programs
+
+
+def _errors_of(program: Path) -> Path:
+    return program.with_name(f"{program.name}.errors")
+
+
+def _reason(program: Path, code: int) -> str:
+    """The first error of a compiler, or its last word."""
+    with _errors_of(program).open("rb") as file:
+        said = file.read(MAX_ERRORS).decode("utf-8", "replace").replace(f"{program.parent}{os.sep}", "")
+    found = _REASON.search(said)
+    return printable(found[1] if found else [f"exit code {code}", *said.strip().splitlines()][-1])
+
+
+@contextlib.contextmanager
+def _compiling(command: Sequence[str], errors: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A compiler with all that it starts, none of which is left afterwards."""
+    with errors.open("wb") as file:
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=file,
+                env={**os.environ, "LC_ALL": "C"},
+                process_group=0,
+            )
+        except OSError as error:
+            raise RuntimeUnavailableError(f"cpp: {Path(command[0]).name} cannot be run: {error.strerror}") from error
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _version(compiler: Sequence[str]) -> str:
     """``g++ 12.2.0``."""
+    name = Path(compiler[0]).name
     try:
         done = subprocess.run(
-            [compiler[0], "-dumpfullversion", "-dumpversion"], capture_output=True, text=True, timeout=60
+            [*compiler, "-dumpfullversion", "-dumpversion"], capture_output=True, text=True, timeout=60
         )
     except (OSError, subprocess.TimeoutExpired):
-        return Path(compiler[0]).name
-    return f"{Path(compiler[0]).name} {done.stdout.strip()}".strip()
+        return name
+    return f"{name} {done.stdout.strip()}".strip()
 
 
 def find_compiler() -> list[str]:
@@ -114,14 +162,24 @@ def find_compiler() -> list[str]:
 
     Raises:
         RuntimeUnavailableError: there is none.
+        InputError: one of the two is not what a shell would take.
     """
-    given = shlex.split(os.environ.get("CXX", ""))
+    given, flags = _words("CXX"), _words("CXXFLAGS")
     for name in given[:1] or COMPILERS:
         path = shutil.which(name)
         if path is not None:
-            return [path, *given[1:], *shlex.split(os.environ.get("CXXFLAGS", ""))]
+            # First, so that another one in the flags counts.
+            return [path, *given[1:], STANDARD, *flags]
     wanted = f"CXX is {given[0]}, which is not there" if given else f"no {', '.join(COMPILERS)} here"
     raise RuntimeUnavailableError(f"cpp: {wanted}; install a C++17 compiler, or set CXX to one")
+
+
+def _words(variable: str) -> list[str]:
+    text = os.environ.get(variable, "")
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise InputError(f"cpp: {variable} is {printable(text)}: {error}; write it as a shell takes it") from error
 
 
 class Cpp(Runtime):
