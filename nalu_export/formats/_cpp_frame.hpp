@@ -62,8 +62,26 @@
 // taken for this.
 #define NALU_EXPORT_PASTE(A, B, C) A##B##C
 #define NALU_EXPORT_JOIN(A, B, C) NALU_EXPORT_PASTE(A, B, C)
-#ifdef NALU_EXPORT_FMA
-#define NALU_EXPORT_TARGET NALU_EXPORT_JOIN(bytes_, NALU_EXPORT_BYTES, _fma)
+#if defined(__AVX512VL__)
+#define NALU_EXPORT_SET avx512vl
+#elif defined(__AVX512F__)
+#define NALU_EXPORT_SET avx512
+#elif defined(__AVX2__)
+#define NALU_EXPORT_SET avx2
+#elif defined(__AVX__)
+#define NALU_EXPORT_SET avx
+#elif defined(__SSE4_1__)
+#define NALU_EXPORT_SET sse4
 #else
-#define NALU_EXPORT_TARGET NALU_EXPORT_JOIN(bytes_, NALU_EXPORT_BYTES, _mul)
+#define NALU_EXPORT_SET common
+#endif
+#ifdef NALU_EXPORT_SIMD
+#define NALU_EXPORT_HELD _vectors
+#else
+#define NALU_EXPORT_HELD _arrays
+#endif
+#ifdef NALU_EXPORT_FMA
+#define NALU_EXPORT_TARGET NALU_EXPORT_JOIN(NALU_EXPORT_SET, NALU_EXPORT_HELD, _fma)
+#else
+#define NALU_EXPORT_TARGET NALU_EXPORT_JOIN(NALU_EXPORT_SET, NALU_EXPORT_HELD, _mul)
 #endif
