@@ -77,7 +77,8 @@ def _about_c(header: Header) -> list[str]:
     return [
         "// From C: include this header for the prototypes, and in one C++ file of the program, for the functions,",
         f"//   #define {prefix.upper()}_IMPLEMENTATION",
-        f'//   #include "{header.names.struct}.hpp"',
+        "//   #include this header",
+        "// With -fno-exceptions that file needs nothing of the C++ runtime, and a C compiler can link the program.",
     ]
 
 

@@ -28,7 +28,7 @@ NALU_EXPORT_INLINE auto each(const lanes<T, N>& a, const lanes<T, N>& b, F f) no
 #define NALU_EXPORT_OPERATOR(OP, RESULT)                                                        \
   template <class T, std::size_t N>                                                             \
   NALU_EXPORT_INLINE auto operator OP(const lanes<T, N>& a, const lanes<T, N>& b) noexcept {    \
-    return each(a, b, [](T p, T q) { return static_cast<RESULT>(p OP q); });                    \
+    return each(a, b, [](T p, T q) noexcept { return static_cast<RESULT>(p OP q); });                    \
   }
 NALU_EXPORT_OPERATOR(+, T)
 NALU_EXPORT_OPERATOR(-, T)
@@ -184,7 +184,7 @@ struct simd {
   // Error at most 0.91 ulp (measured over every float); subnormal results included.
   static NALU_EXPORT_INLINE V exp(const V& given) noexcept {
     if constexpr (sizeof(T) == 8) {
-      return each_lane(given, [](double x) { return std::exp(x); });
+      return each_lane(given, [](double x) noexcept { return std::exp(x); });
     } else {
       using I = typename vector_of<std::int32_t, N>::type;
       using U = typename vector_of<std::uint32_t, N>::type;
@@ -212,7 +212,7 @@ struct simd {
   // Error at most 0.96 ulp (measured over every float); subnormal arguments included.
   static NALU_EXPORT_INLINE V log(const V& x) noexcept {
     if constexpr (sizeof(T) == 8) {
-      return each_lane(x, [](double v) { return std::log(v); });
+      return each_lane(x, [](double v) noexcept { return std::log(v); });
     } else {
       const V zero = splat(0.0f), infinity = splat(std::numeric_limits<float>::infinity());
       const auto subnormal = x < splat(0x1p-126f);
@@ -226,7 +226,7 @@ struct simd {
   // The same of what is no smaller than 2^-126.
   static NALU_EXPORT_INLINE V log_normal(const V& x) noexcept {
     if constexpr (sizeof(T) == 8) {
-      return each_lane(x, [](double v) { return std::log(v); });
+      return each_lane(x, [](double v) noexcept { return std::log(v); });
     } else {
       return select(x < splat(std::numeric_limits<float>::infinity()), log_of_normal(x, splat(0.0f)), x);
     }
@@ -234,16 +234,16 @@ struct simd {
 
   // The others are rare: the standard library's in float64, rounded once.
   static NALU_EXPORT_INLINE V tanh(const V& x) noexcept {
-    return each_lane(x, [](T v) { return static_cast<T>(std::tanh(static_cast<double>(v))); });
+    return each_lane(x, [](T v) noexcept { return static_cast<T>(std::tanh(static_cast<double>(v))); });
   }
   static NALU_EXPORT_INLINE V sinh(const V& x) noexcept {
-    return each_lane(x, [](T v) { return static_cast<T>(std::sinh(static_cast<double>(v))); });
+    return each_lane(x, [](T v) noexcept { return static_cast<T>(std::sinh(static_cast<double>(v))); });
   }
   static NALU_EXPORT_INLINE V asinh(const V& x) noexcept {
-    return each_lane(x, [](T v) { return static_cast<T>(std::asinh(static_cast<double>(v))); });
+    return each_lane(x, [](T v) noexcept { return static_cast<T>(std::asinh(static_cast<double>(v))); });
   }
   static NALU_EXPORT_INLINE V cos(const V& x) noexcept {
-    return each_lane(x, [](T v) { return static_cast<T>(std::cos(static_cast<double>(v))); });
+    return each_lane(x, [](T v) noexcept { return static_cast<T>(std::cos(static_cast<double>(v))); });
   }
 
  private:

@@ -127,7 +127,7 @@ _BODIES = {"tiles": _tiles, "rows": _rows, "prod": _product, "expand": _expand}
 
 def _each_tile(outputs: int) -> list[str]:
     return [
-        f"each_tile<{outputs}>([&](auto wide, std::size_t o) {{",
+        f"each_tile<{outputs}>([&](auto wide, std::size_t o) noexcept {{",
         "  constexpr std::size_t P = decltype(wide)::value;",
         "  using R = tile<real, S, P>;",
     ]
