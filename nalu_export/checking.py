@@ -95,17 +95,19 @@ def check(
 
 
 def _part(model: nn.Module, artifact: Artifact) -> nn.Module:
-    """What an artifact of this format holds of the model.
+    """What an artifact holds of the model, as its metadata says.
 
     Raises:
-        InputError: the artifact says that it holds something else.
+        InputError: a file of this format cannot hold that of this model.
     """
-    path = formats.get(artifact.format).scope(model)
     said = artifact.metadata.get("part", {"path": ""})["path"]
+    try:
+        path = formats.get(artifact.format).scope(model, said if artifact.metadata else None)
+    except InputError as error:
+        raise InputError(f"{artifact.path}: does not fit the model: {error}") from error
     if artifact.metadata and said != path:
-        names = [plain(name) if name else "a whole model" for name in (said, path)]
         raise InputError(
-            f"{artifact.path}: its metadata says that it holds {names[0]}; of this model it would hold {names[1]}"
+            f"{artifact.path}: its metadata says that it holds {plain(said)} alone; {artifact.format} does not"
         )
     return model.get_submodule(path)
 

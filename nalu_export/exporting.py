@@ -42,6 +42,7 @@ class ExportOptions(ReadOptions):
         input_size: (H, W) of the images that the export and its check start from.
         check: whether to check before the file appears.
         seed: of the check's inputs.
+        part: path of the arithmetic part that a C++ header is to hold, of a model with several.
         namespace: of a C++ header, ``"nalu"`` where it is not given.
         struct: its name, ``"Model"`` where it is not given.
         extern_c: whether a C++ header has functions for C as well.
@@ -53,6 +54,7 @@ class ExportOptions(ReadOptions):
     input_size: tuple[int, int] | None = None
     check: bool = True
     seed: int = 0
+    part: str | None = None
     namespace: str | None = None
     struct: str | None = None
     extern_c: bool = False
@@ -69,7 +71,7 @@ class ExportOptions(ReadOptions):
         """
         given = {"namespace": self.namespace, "struct": self.struct, "extern_c": self.extern_c or None}
         found = {name: value for name, value in given.items() if value is not None}
-        for name in found:
+        for name in (*found, *(["part"] if self.part is not None else [])):
             if name not in kind.options:
                 raise InputError(f"{name} is given, which means nothing to format {kind.name}; leave it out")
         return found
@@ -93,7 +95,7 @@ def export(
             notes say what feeds it.
         progress: called with a text, the steps done and their number, 0 where it is not known.
         **options: the attributes of :class:`ExportOptions`: ``weights``, ``compute``, ``opset``, ``input_size``,
-            ``check``, ``seed``; for a header ``namespace``, ``struct``, ``extern_c``; and to read a file as
+            ``check``, ``seed``; for a header ``part``, ``namespace``, ``struct``, ``extern_c``; and to read a file as
             :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``, ``prefix``, ``backbone``, ``task``,
             ``trust``, ``strict``.
 
@@ -117,7 +119,7 @@ def export(
     checkpoint = source_of(source, settings)
     subject, cast_notes = prepare_from(source, checkpoint)
     tell("exporting", 0, 0)
-    path_of_part = kind.scope(subject)
+    path_of_part = kind.scope(subject, settings.part)
     part, part_notes = _part(subject, path_of_part)
     subject = subject.get_submodule(path_of_part)
     draft, shapes, notes = _emit(subject, kind, settings)

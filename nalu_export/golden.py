@@ -17,13 +17,12 @@ from nalu_export.exporting import prepare_from, source_of
 from nalu_export.files import check_target, read_bytes, write_atomically
 from nalu_export.inputs import read_inputs, sample_shape
 from nalu_export.nn.init import choose
-from nalu_export.nn.parts import arithmetic_parts
+from nalu_export.nn.parts import arithmetic_part
 from nalu_export.parity.check import MAX_SEED, calibration, torch_threads
 from nalu_export.parity.comparison import acceptance
 from nalu_export.parity.inputs import FAMILIES, draw
 from nalu_export.parity.precision import Profile
 from nalu_export.parity.reference import Reference
-from nalu_export.text import plain
 from nalu_export.weights import COMPUTE, Compute
 
 SAMPLES = 32
@@ -110,7 +109,9 @@ def write_golden(
     check_target(target, None if isinstance(source, nn.Module) else Path(source))
     checkpoint = source_of(source, settings)
     model, cast_notes = prepare_from(source, checkpoint)
-    golden = _computed(_part(model, settings.part), checkpoint.sha256, settings)
+    if settings.part is not None:
+        model = arithmetic_part(model, settings.part)
+    golden = _computed(model, checkpoint.sha256, settings)
     undetermined = int(np.isinf(golden.bound).sum())
     if undetermined == golden.bound.size:
         raise InputError(
@@ -144,17 +145,6 @@ def _form(path: Path) -> str:
     if path.suffix not in _WRITE:
         raise InputError(f"{path}: a golden file's name ends in {' or '.join(_WRITE)}")
     return path.suffix
-
-
-def _part(model: nn.Module, path: str | None) -> nn.Module:
-    """The model, or the arithmetic part of it at that path."""
-    if path is None:
-        return model
-    parts = arithmetic_parts(model)
-    if path not in parts:
-        there = ", ".join(parts) if "" not in parts else "none but the model itself"
-        raise InputError(f"part is {plain(path)}, which is no arithmetic part of the model; there is: {there}")
-    return parts[path]
 
 
 def _computed(model: nn.Module, digest: str, settings: GoldenOptions) -> Golden:

@@ -254,7 +254,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"samples": 0}, "samples is 0; it must be from 1 to 4096"),
     ({"samples": 4097}, "samples is 4097; it must be from 1 to 4096"),
     ({"seed": -1}, "seed is -1; it must be from 0 to 4294967295"),
-    ({"part": "head"}, "part is head, which is no arithmetic part of the model; there is: none but the model itself"),
+    ({"part": "head"}, "part is 'head', which is no arithmetic part of the model; there is: none but the model itself"),
     ({"input_size": (4, 4)}, "input_size is given, but the model takes 4 features, not images"),
     ({"eps": 1.0}, "eps is for reading a file, and the source is a module in memory"),
 ]
@@ -276,7 +276,7 @@ def test_an_option_that_is_none(nalu: NALU, tmp_path: Path) -> None:
 def test_a_part_that_is_not_there(image_model: BackboneHead, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         write_golden(image_model, tmp_path / "golden.bin", part="hea\nd")
-    assert str(caught.value) == r"part is 'hea\nd', which is no arithmetic part of the model; there is: head"
+    assert str(caught.value) == r"part is 'hea\nd', which is no arithmetic part of the model; there is: 'head'"
     # The path of the model itself is the empty one.
     assert write_golden(image_model.head, tmp_path / "golden.bin", part="", samples=1).golden.x.shape == (12, 6)
 

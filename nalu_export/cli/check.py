@@ -105,7 +105,7 @@ def check(
     search finds worst, and every output must be within the bound of a correct evaluation. With reports, the worst
     inputs are saved beside the first of them, as REPORT.worst.npz.
 
-    A TorchScript ARTIFACT is run to be checked, a C++ header compiled and run, and so is code that somebody put into it.
+    A TorchScript ARTIFACT is run to be checked, a C++ header compiled and run, and so is code that somebody put in.
     """
     files = {name: path for name in REPORTS if (path := options.pop(f"{name}_file")) is not None}
     to_stdout = str(files.get("json")) == "-"

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     help="Type of the arithmetic layers; inputs and outputs stay float32.",
 )
 @click.option("--opset", type=click.IntRange(17, 24), default=20, show_default=True, help="ONNX opset.")
+@click.option("--part", metavar="PATH", help="Arithmetic part for a C++ header, of a model with several.")
 @click.option("--namespace", metavar="NAME", help="Namespace of a C++ header.  [default: nalu]")
 @click.option("--struct", metavar="NAME", help="Struct of a C++ header.  [default: Model]")
 @click.option("--extern-c", is_flag=True, help="Give a C++ header functions for C as well.")

@@ -81,13 +81,17 @@ class Format(ABC):
     weights: tuple[Weights, ...] = WEIGHTS
     options: tuple[str, ...] = ()
 
-    def scope(self, model: nn.Module) -> str:
+    def scope(self, model: nn.Module, part: str | None) -> str:
         """Path of what a file of this format holds of a model: ``""`` where it holds all of it.
 
+        Args:
+            model: the model.
+            part: the path that was asked for, of formats that have this option.
+
         Raises:
-            InputError: it cannot hold what the model has.
+            InputError: it cannot hold what the model has, or the model has no such part.
         """
-        del model
+        del model, part
         return ""
 
     @abstractmethod

@@ -19,7 +19,7 @@ from nalu_export.formats._cpp_plan import plan
 from nalu_export.formats._cpp_text import in_comment, in_string
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.graph import well_conditioned
-from nalu_export.nn.parts import arithmetic_parts
+from nalu_export.nn.parts import arithmetic_part, arithmetic_parts
 from nalu_export.text import plain
 from nalu_export.weights import inference_form
 
@@ -55,15 +55,18 @@ class CppFormat(Format):
     suffix = ".hpp"
     runtime = "cpp"
     weights = ("folded",)
-    options = ("namespace", "struct", "extern_c")
+    options = ("part", "namespace", "struct", "extern_c")
 
-    def scope(self, model: nn.Module) -> str:
-        """See :meth:`Format.scope`: the one arithmetic part."""
+    def scope(self, model: nn.Module, part: str | None) -> str:
+        """See :meth:`Format.scope`: the arithmetic part, or one of several."""
+        if part is not None:
+            arithmetic_part(model, part)
+            return part
         parts = list(arithmetic_parts(model))
         if len(parts) > 1:
             raise InputError(
                 f"the model has {len(parts)} arithmetic parts, {', '.join(map(plain, parts))}, and a header holds one; "
-                "from Python, export them one by one: nalu_export.export(model.get_submodule(path), format='cpp', …)"
+                "say which with --part PATH"
             )
         return parts[0]
 

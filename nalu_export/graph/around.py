@@ -32,10 +32,10 @@ def around(model: nn.Module, path: str) -> Around:
         return Around(known=False)
     inside = [node for node in graph.nodes if part_of(node) == path]
     before, after = _closure(inside, "all_input_nodes"), _closure(inside, "users")
-    names = [(node, _name(node)) for node in graph.nodes if node.op.startswith("call_") and node not in inside]
-    return Around(
-        tuple(name for node, name in names if node in before), tuple(name for node, name in names if node in after)
-    )
+    outside = [node for node in graph.nodes if node.op.startswith("call_") and node not in inside]
+    names = [(node, part_of(node) or _name(node)) for node in outside]
+    # Another arithmetic part is named once, and not by each of its primitives.
+    return Around(*(tuple(dict.fromkeys(name for node, name in names if node in side)) for side in (before, after)))
 
 
 def _closure(nodes: list[fx.Node], direction: str) -> set[fx.Node]:

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from nalu_export.errors import InputError
 from nalu_export.nn.layer import ArithmeticLayer
 
 
@@ -20,6 +21,19 @@ def arithmetic_parts(model: nn.Module) -> dict[str, nn.Module]:
     for name, child in model.named_children():
         parts |= {f"{name}.{path}".rstrip("."): part for path, part in arithmetic_parts(child).items()}
     return parts
+
+
+def arithmetic_part(model: nn.Module, path: str) -> nn.Module:
+    """The arithmetic part of ``model`` at that path.
+
+    Raises:
+        InputError: there is none; the text lists those there are.
+    """
+    parts = arithmetic_parts(model)
+    if path not in parts:
+        there = ", ".join(map(ascii, parts)) if "" not in parts else "none but the model itself"
+        raise InputError(f"part is {path!a}, which is no arithmetic part of the model; there is: {there}")
+    return parts[path]
 
 
 def arithmetic_layers(model: nn.Module) -> dict[str, ArithmeticLayer]:
