@@ -35,7 +35,10 @@ def around(model: nn.Module, path: str) -> Around:
     outside = [node for node in graph.nodes if node.op.startswith("call_") and node not in inside]
     names = [(node, part_of(node) or _name(node)) for node in outside]
     # Another arithmetic part is named once, and not by each of its primitives.
-    return Around(*(tuple(dict.fromkeys(name for node, name in names if node in side)) for side in (before, after)))
+    return Around(
+        tuple(dict.fromkeys(name for node, name in names if node in before)),
+        tuple(dict.fromkeys(name for node, name in names if node in after)),
+    )
 
 
 def _closure(nodes: list[fx.Node], direction: str) -> set[fx.Node]:
