@@ -56,6 +56,13 @@ NALU_EXPORT_INLINE T multiply_add(T a, T b, T c) noexcept {
 #endif
 }
 
+// a*b, rounded: a compiler that finds a product and a sum apart may fuse them, not what is one already. Adding -0 keeps
+// the sign of a zero.
+template <class T>
+NALU_EXPORT_INLINE T multiply(T a, T b) noexcept {
+  return multiply_add(a, b, T(-0.0));
+}
+
 // Everything that is done with vectors of N numbers of type T.
 template <class T, std::size_t N>
 struct simd {
@@ -147,6 +154,9 @@ struct simd {
     return r;
 #endif
   }
+
+  // See multiply.
+  static NALU_EXPORT_INLINE V mul(const V& a, const V& b) noexcept { return fma(a, b, splat(T(-0.0))); }
 
   static NALU_EXPORT_INLINE V neg(const V& x) noexcept { return splat(T(-1)) * x; }
   static NALU_EXPORT_INLINE V abs(const V& x) noexcept { return select(x < splat(T(0)), neg(x), x + splat(T(0))); }
@@ -283,7 +293,7 @@ struct simd {
     // In two factors, because neither 2^128 nor 2^-149 is one normal float.
     using U = typename vector_of<std::uint32_t, N>::type;
     const I half = whole >> splat(std::int32_t(1));
-    return p * power_of_two(cast<U>(half)) * power_of_two(cast<U>(whole) - cast<U>(half));
+    return mul(p * power_of_two(cast<U>(half)), power_of_two(cast<U>(whole) - cast<U>(half)));
   }
   template <class U>
   static NALU_EXPORT_INLINE V power_of_two(const U& n) noexcept {
@@ -492,7 +502,9 @@ NALU_EXPORT_INLINE void product(const T* x, T* y) noexcept {
   for (std::size_t a = 0; a < A; ++a) {
     for (std::size_t b = 0; b < B * S; ++b) y[a * B * S + b] = x[a * N * B * S + b];
     for (std::size_t i = 1; i < N; ++i) {
-      for (std::size_t b = 0; b < B * S; ++b) y[a * B * S + b] *= x[(a * N + i) * B * S + b];
+      for (std::size_t b = 0; b < B * S; ++b) {
+        y[a * B * S + b] = multiply(y[a * B * S + b], x[(a * N + i) * B * S + b]);
+      }
     }
   }
 }

@@ -40,6 +40,11 @@ def _operator(symbol: str) -> Expression:
     return lambda node, spell: f"{spell.of(node.args[0])} {symbol} {spell.of(node.args[1])}"
 
 
+def _product(node: fx.Node, spell: Spelling) -> str:
+    """One that something may be added to in a later stage, which a compiler may see through."""
+    return f"M::mul({spell.of(node.args[0])}, {spell.of(node.args[1])})"
+
+
 def _add(node: fx.Node, spell: Spelling) -> str:
     for product, other in (node.args, reversed(node.args)):
         factors = spell.factors(product)
@@ -96,7 +101,7 @@ def _clamp(node: fx.Node, spell: Spelling) -> str:
 EXPRESSIONS: dict[str, Expression] = {
     "add": _add,
     "sub": _sub,
-    "mul": _operator("*"),
+    "mul": _product,
     "div": _operator("/"),
     "neg": _call("neg"),
     "abs": _call("abs"),
