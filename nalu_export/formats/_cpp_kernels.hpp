@@ -514,9 +514,11 @@ NALU_EXPORT_INLINE void product(const T* x, T* y) noexcept {
 // A block that is not full repeats its last sample.
 template <class T, std::size_t S, std::size_t N>
 NALU_EXPORT_INLINE void read(const float* x, std::size_t samples, T* block) noexcept {
-  for (std::size_t s = 0; s < S; ++s) {
-    const float* const from = x + (s < samples ? s : samples - 1) * N;
-    for (std::size_t i = 0; i < N; ++i) block[i * S + s] = static_cast<T>(from[i]);
+  for (std::size_t s = 0; s < samples; ++s) {
+    for (std::size_t i = 0; i < N; ++i) block[i * S + s] = static_cast<T>(x[s * N + i]);
+  }
+  for (std::size_t s = samples; s < S; ++s) {
+    for (std::size_t i = 0; i < N; ++i) block[i * S + s] = block[i * S + samples - 1];
   }
 }
 template <class T, std::size_t S, std::size_t N>
