@@ -103,9 +103,10 @@ def preface(*, quick: bool) -> str:
     caution = "\n\n**A quick run: too few rounds for figures to quote.**" if quick else ""
     return f"""# Benchmarks
 
-Written by `make bench` (`python benchmarks/run.py`). The peer in every table is what a user does without this package:
-the default `torch.onnx.export(..., dynamo=True)` of the usual PyTorch NALU (`benchmarks/usual_nalu.py`), measured in
-the same run. Targets are this project's own claims, marked with what became of them in this run.{caution}
+Written by `make bench` (`python benchmarks/run.py`). The peer in every table, but those of C++, is what a user does
+without this package: the default `torch.onnx.export(..., dynamo=True)` of the usual PyTorch NALU
+(`benchmarks/usual_nalu.py`), measured in the same run. Targets are this project's own claims, marked with what became
+of them in this run.{caution}
 
 {facts}"""
 
