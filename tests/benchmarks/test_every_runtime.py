@@ -6,7 +6,12 @@ from nalu_export.parity.inputs import FAMILIES
 
 def test_a_cell_in_every_runtime() -> None:
     found = every_runtime.measure((2,), 1)
-    assert {("onnxruntime-cpu", "float64"), ("torchscript", "float32"), ("torch", "float32"), ("cpp", "float32")} <= set(found)
+    assert {
+        ("onnxruntime-cpu", "float64"),
+        ("torchscript", "float32"),
+        ("torch", "float32"),
+        ("cpp", "float32"),
+    } <= set(found)
     for (name, compute), rows in found.items():
         assert {row.family for row in rows} >= set(FAMILIES)
         assert max(row.max_e for row in rows) <= (1.0 + 1e-6 if compute == "float64" else 5.0), name
