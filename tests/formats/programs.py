@@ -1,0 +1,108 @@
+"""Compiles headers into small programs and runs those."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from torch import nn
+
+from nalu_export.formats.base import EmitOptions
+from nalu_export.formats.cpp import FORMAT
+from nalu_export.weights import Compute
+
+Array = NDArray[np.float32]
+COMPILERS = ("g++", "clang++")
+WARNINGS = ("-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion", "-Wshadow")
+#: What a processor has to have for code that is compiled with these flags.
+NEEDED = {"-mavx": "avx", "-mavx2": "avx2", "-mfma": "fma", "-msse4.1": "sse4_1"}
+
+
+class Build(NamedTuple):
+    """A compiler and its flags."""
+
+    compiler: str
+    flags: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join((self.compiler, *self.flags))
+
+    def missing(self) -> str:
+        """Why this cannot be compiled and run here; empty where it can."""
+        if shutil.which(self.compiler) is None:
+            return f"there is no {self.compiler} here"
+        features = _features()
+        lacking = [NEEDED[flag] for flag in self.flags if flag in NEEDED and NEEDED[flag] not in features]
+        return f"this processor has no {', '.join(lacking)}" if lacking else ""
+
+
+def _features() -> set[str]:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return {word for line in lines if line.startswith(("flags", "Features")) for word in line.partition(":")[2].split()}
+
+
+def skip_unless(build: Build) -> None:
+    """Skips a test of a build that is impossible here, and says why."""
+    reason = build.missing()
+    if reason:
+        pytest.skip(reason)
+
+
+def header(
+    model: nn.Module,
+    features: int,
+    namespace: str = "nalu",
+    *,
+    compute: Compute = "float32",
+    extern_c: bool = False,
+    struct: str = "Model",
+) -> bytes:
+    """A header with one line of metadata."""
+    options = EmitOptions((features,), compute=compute, namespace=namespace, struct=struct, extern_c=extern_c)
+    return FORMAT.emit(model, options).to_bytes({"nalu_export.tool": "test"})
+
+
+def compile_(build: Build, arguments: Sequence[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Whatever comes of it; messages are in English."""
+    command = [build.compiler, *build.flags, *map(str, arguments)]
+    environment = {**os.environ, "LC_ALL": "C"}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
+
+
+def built(build: Build, source: Path, target: Path, *more: str | Path) -> Path:
+    """A program, from a source that has to compile without a word."""
+    done = compile_(build, [source, *more, "-o", target], source.parent)
+    assert (done.returncode, done.stderr) == (0, ""), f"{build}:\n{done.stderr[:4000]}"
+    return target
+
+
+def side_by_side(source: Path, builds: Iterable[Build], folder: Path, *more: str | Path) -> dict[Build, Path]:
+    """A program for each of the builds that are possible here."""
+    possible = [build for build in builds if not build.missing()]
+    with ThreadPoolExecutor(2) as pool:
+        targets = pool.map(
+            lambda numbered: built(numbered[1], source, folder / f"{source.stem}_{numbered[0]}", *more),
+            enumerate(possible),
+        )
+        return dict(zip(possible, targets, strict=True))
+
+
+def run(program: Path, given: bytes = b"", *arguments: str) -> bytes:
+    """What a program writes, which has to end well and complain about nothing."""
+    done = subprocess.run([program, *arguments], input=given, capture_output=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr.decode(errors="replace")) == (0, ""), program
+    return done.stdout
+
+
+def numbers(data: bytes) -> Array:
+    """Floats; every NaN is the same one."""
+    found = np.frombuffer(data, np.float32).copy()
+    found[np.isnan(found)] = np.nan
+    return found

@@ -1,0 +1,220 @@
+"""The arithmetic of every header: exp and log over all floats, the others against float64, sums by halves."""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.formats.conftest import SHIPPED, SIZES, WIDE_SIZES
+from tests.formats.programs import Build, run
+
+Numbers = NDArray[np.floating]
+TYPES: dict[str, type[np.floating]] = {"float32": np.float32, "float64": np.float64}
+LOW, HIGH = -0.75, 1.5
+
+pytestmark = pytest.mark.usefixtures("_compiler")
+
+
+@pytest.fixture
+def _compiler(kernels: dict[Build, Path]) -> None:
+    if not kernels:
+        pytest.skip(Build("g++").missing())
+
+
+def _said(function: str) -> float:
+    """What the comment before a function says of its error, in units in the last place."""
+    text = (SHIPPED / "_cpp_kernels.hpp").read_text(encoding="ascii")
+    found = re.search(rf"Error at most ([0-9.]+) ulp \(measured over every float\).*\n.* {function}\(", text)
+    assert found is not None
+    return float(found[1])
+
+
+@pytest.mark.parametrize(("function", "allowed"), [("exp", 0.95), ("log", 1.0)])
+def test_every_float(kernels: dict[Build, Path], function: str, allowed: float) -> None:
+    """All 2³²: zeros, infinities, NaN, negative and subnormal ones have to be exact."""
+    said = _said(function)
+    assert said <= allowed
+    worst = {}
+    for build, program in kernels.items():
+        error, at, wrong, first = run(program, b"", "every", function).split()
+        assert int(wrong) == 0, f"{build}: {int(wrong)} are wrong, first {first.decode()}"
+        worst[build] = float(error)
+        assert worst[build] <= said, f"{build}: {error.decode()} ulp at {at.decode()}"
+    # And the comment does not say much more than that.
+    assert max(worst.values()) > said - 0.011
+
+
+def _edges(dtype: type[np.floating]) -> Numbers:
+    info = np.finfo(dtype)
+    exact = [0.0, 0.5, 0.75, 1.0, 1.5, 2.0, float(info.tiny), float(info.smallest_subnormal), float(info.max), math.inf]
+    return np.array([*exact, *(-x for x in exact), math.nan], dtype)
+
+
+def _numbers(dtype: type[np.floating]) -> Numbers:
+    """Of every size, as many as fill vectors."""
+    rng = np.random.default_rng(0)
+    size = 4096 - len(_edges(dtype))
+    many = rng.standard_normal(size) * 10.0 ** rng.uniform(-30, 30, size)
+    few = rng.uniform(-20, 20, 4096)
+    return np.concatenate([_edges(dtype), many.astype(dtype), few.astype(dtype)])
+
+
+def _applied(program: Path, function: str, x: Numbers) -> Numbers:
+    name = "float64" if x.dtype == np.float64 else "float32"
+    return np.frombuffer(run(program, x.tobytes(), "function", function, name), x.dtype)
+
+
+EXACT: dict[str, Callable[[Numbers], Numbers]] = {
+    "abs": np.abs,
+    "neg": np.negative,
+    # As in PyTorch, unlike numpy: 0 for NaN.
+    "sign": lambda x: np.where(np.isnan(x), 0, np.sign(x)),
+    "at_least": lambda x: np.where(x < LOW, LOW, x),
+    "at_most": lambda x: np.where(x > HIGH, HIGH, x),
+}
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("function", EXACT)
+def test_exact_functions(kernels: dict[Build, Path], function: str, dtype: str) -> None:
+    x = _numbers(TYPES[dtype])
+    expected = EXACT[function](x).astype(TYPES[dtype])
+    for program in kernels.values():
+        got = _applied(program, function, x)
+        np.testing.assert_array_equal(got, expected)
+        if function in ("abs", "neg"):
+            known = ~np.isnan(x)
+            np.testing.assert_array_equal(np.signbit(got)[known], np.signbit(expected)[known])
+
+
+LIBRARY: dict[str, Callable[[Numbers], Numbers]] = {
+    "tanh": np.tanh,
+    "sinh": np.sinh,
+    "asinh": np.arcsinh,
+    "cos": np.cos,
+    "exp": np.exp,
+    "log": np.log,
+}
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype"),
+    [*((name, "float32") for name in ("tanh", "sinh", "asinh", "cos")), *((name, "float64") for name in LIBRARY)],
+)
+def test_functions_of_the_standard_library(kernels: dict[Build, Path], function: str, dtype: str) -> None:
+    """In float32 those of float64, rounded once."""
+    x = _numbers(TYPES[dtype])
+    with np.errstate(all="ignore"):
+        exact = LIBRARY[function](x.astype(np.float64))
+        expected = exact.astype(TYPES[dtype])
+        # Numpy has functions of its own, a few units of the last place of float64 away.
+        allowed = np.abs(exact) * 2.0**-50 + np.where(dtype == "float32", 0.5 * np.spacing(np.abs(expected)), 5e-324)
+    for program in kernels.values():
+        got = _applied(program, function, x)
+        np.testing.assert_array_equal(np.isnan(got), np.isnan(expected))
+        infinite = ~np.isfinite(expected)
+        np.testing.assert_array_equal(got[infinite], expected[infinite])
+        finite = ~infinite
+        assert (np.abs(got[finite].astype(np.float64) - exact[finite]) <= allowed[finite]).all()
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_products_go_from_first_to_last(kernels: dict[Build, Path], dtype: str) -> None:
+    x = np.random.default_rng(0).standard_normal((2, 5, 3, 4)).astype(TYPES[dtype])
+    x[0, 3, 1, 2], x[1, 0, 0, 0] = -0.0, np.inf
+    expected = x[:, 0].copy()
+    for i in range(1, 5):
+        expected *= x[:, i]
+    for program in kernels.values():
+        got = np.frombuffer(run(program, x.tobytes(), "product", "", dtype), TYPES[dtype])
+        assert got.tobytes() == expected.tobytes()
+
+
+def roundings(inputs: int) -> int:
+    """Through which a product goes at most on its way into a sum by halves of blocks of 8."""
+    return min(inputs, 8) + math.ceil(math.log2(math.ceil(inputs / 8)))
+
+
+class Sums:
+    """Sums over all sizes in one run of a program.
+
+    Args:
+        program: a build of kernels.cpp.
+        dtype: the type that computes.
+        width: outputs of the tile.
+        samples: of the block.
+    """
+
+    def __init__(self, program: Path, dtype: str, width: int, samples: int) -> None:
+        self.program, self.dtype, self.width, self.samples = program, dtype, width, samples
+        self.sizes = SIZES if width == 1 else WIDE_SIZES
+
+    def ratios(self, weights: list[Numbers], inputs: list[Numbers]) -> list[float]:
+        """For each size the largest error in roundoffs of the sum of the absolute products.
+
+        Args:
+            weights: (N, width) for each size.
+            inputs: (N, samples) for each size.
+        """
+        pairs = list(zip(weights, inputs, strict=True))
+        given = b"".join(array.tobytes() for pair in pairs for array in pair)
+        many = "many" if self.samples > 1 else "one"
+        got = np.frombuffer(run(self.program, given, "linear", str(self.width), self.dtype, many), TYPES[self.dtype])
+        got = got.reshape(len(pairs), self.width, self.samples)
+        return [_ratio(sums, w, x) for sums, (w, x) in zip(got, pairs, strict=True)]
+
+
+def _ratio(sums: Numbers, w: Numbers, x: Numbers) -> float:
+    """In exact arithmetic: float64 holds a product of float32; one of float64 takes as long as it is."""
+    wide = np.float64 if sums.dtype == np.float32 else np.longdouble
+    exact, size = w.T.astype(wide) @ x.astype(wide), np.abs(w.T).astype(wide) @ np.abs(x).astype(wide)
+    unit = np.finfo(sums.dtype).eps / 2
+    error = np.abs(sums.astype(wide) - exact)
+    return float(np.max(error / np.where(size > 0, size * unit, 1)))
+
+
+def _lanes(program: Path, dtype: str) -> int:
+    return int(run(program, b"", "lanes")) * 4 // np.dtype(dtype).itemsize
+
+
+def _every_sum(sums: dict[Build, Path], dtype: str) -> list[Sums]:
+    return [
+        Sums(program, dtype, width, samples)
+        for program in sums.values()
+        for width in (1, 2, 4, 8, 16)
+        for samples in (1, 2 * _lanes(program, dtype))
+    ]
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_a_sum_goes_through_few_roundings(sums: dict[Build, Path], dtype: str) -> None:
+    """One large product among many that are half a unit of its last place each: a chain loses all of those after it."""
+    unit = np.finfo(TYPES[dtype]).eps / 2
+    chains = 0
+    for kind in _every_sum(sums, dtype):
+        for start in (0, 3, 8, 64):
+            weights, inputs = [], []
+            for size in kind.sizes:
+                x = np.full((size, kind.samples), unit)
+                x[min(start, size - 1)] = 1
+                weights.append(np.ones((size, kind.width), TYPES[dtype]))
+                inputs.append(x.astype(TYPES[dtype]))
+            for size, ratio in zip(kind.sizes, kind.ratios(weights, inputs), strict=True):
+                assert ratio <= roundings(size), f"{size} inputs, {kind.width} outputs, {kind.samples} samples"
+                chains += size - 1 > roundings(size)
+    assert chains
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_sums_of_random_products(sums: dict[Build, Path], dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    for kind in _every_sum(sums, dtype):
+        weights = [rng.uniform(-1, 1, (size, kind.width)).astype(TYPES[dtype]) for size in kind.sizes]
+        inputs = [rng.standard_normal((size, kind.samples)).astype(TYPES[dtype]) for size in kind.sizes]
+        for size, ratio in zip(kind.sizes, kind.ratios(weights, inputs), strict=True):
+            # Without a fused multiply-add each product is rounded as well.
+            assert ratio <= roundings(size) + 1, f"{size} inputs, {kind.width} outputs, {kind.samples} samples"
