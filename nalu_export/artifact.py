@@ -108,7 +108,8 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
     where = Path(path)
     artifact = find_artifact(where)
     if artifact is None:
-        raise InputError(f"{where}: is not an exported file; expected {' or '.join(formats.names())}")
+        *most, last = formats.names()
+        raise InputError(f"{where}: is not an exported file; expected {', '.join(most)} or {last}")
     return artifact
 
 

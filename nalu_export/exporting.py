@@ -120,6 +120,11 @@ def export(
     subject, cast_notes = prepare_from(source, checkpoint)
     tell("exporting", 0, 0)
     path_of_part = kind.scope(subject, settings.part)
+    if path_of_part and settings.input_size is not None:
+        raise InputError(
+            f"input_size is given, but a file of format {format} holds {plain(path_of_part)} alone, which takes no "
+            "images; leave it out"
+        )
     part, part_notes = _part(subject, path_of_part)
     subject = subject.get_submodule(path_of_part)
     draft, shapes, notes = _emit(subject, kind, settings)

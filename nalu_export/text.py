@@ -18,10 +18,13 @@ def printable(text: str) -> str:
     )
 
 
-def plain(name: str) -> str:
-    """A name from a file, for an error text: as it is where that is one line, else with its characters escaped."""
+def plain(name: str | bytes) -> str:
+    """A name from a file, for an error text: as it is where that is one line, else with its characters escaped.
+
+    protobuf gives bytes where a name is not UTF-8.
+    """
     start = name[:MAX_TEXT]
-    return start if start.isprintable() else ascii(start)
+    return start if isinstance(start, str) and start.isprintable() else ascii(start)
 
 
 def short(value: Any) -> str:

@@ -21,7 +21,7 @@ class TestReading:
         (tmp_path / "f").write_bytes(content)
         with pytest.raises(InputError) as caught:
             read_artifact(tmp_path / "f")
-        assert str(caught.value) == f"{tmp_path}/f: is not an exported file; expected onnx or torchscript"
+        assert str(caught.value) == f"{tmp_path}/f: is not an exported file; expected cpp, onnx or torchscript"
 
     @pytest.mark.parametrize("format_name", ["onnx", "torchscript"])
     def test_the_format_is_told_from_the_content(self, format_name: str, tmp_path: Path) -> None:
@@ -90,6 +90,7 @@ def metadatas_example() -> dict[str, Any]:
         "weights": "live",
         "compute": "float32",
         "layers": [{"path": "", "type": "NACCell"}],
+        "part": {"path": "head", "fed_by": ["backbone"], "followed_by": []},
         "inputs": spec,
         "outputs": spec,
         "parity": {"verdict": "passed"},
@@ -98,11 +99,19 @@ def metadatas_example() -> dict[str, Any]:
 
 def test_what_an_export_writes_is_what_is_known(tmp_path: Path) -> None:
     made = export(NALU(2, 3, 1), tmp_path / "m.onnx", check=False)
-    assert set(made.metadata) == set(KEYS) - {"source_layout"}
+    assert set(made.metadata) == set(KEYS) - {"source_layout", "part"}
     torch.save({f"model.0.{name}": torch.ones(2, 3) for name in ("W_hat", "M_hat")}, tmp_path / "model.pt")
     made = export(tmp_path / "model.pt", check=False)
-    assert set(made.metadata) == set(KEYS)
+    assert set(made.metadata) == set(KEYS) - {"part"}
     assert made.metadata["source_layout"] == "kevinzakka:NAC"
+
+
+def test_what_a_file_of_a_part_says(tmp_path: Path) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), NAC(2, 1), torch.nn.Softmax(dim=1))
+    made = export(model, tmp_path / "m.hpp", format="cpp", check=False)
+    assert set(made.metadata) == set(KEYS) - {"source_layout"}
+    assert made.metadata["part"] == {"path": "1", "fed_by": ["0"], "followed_by": ["2"]}
+    assert read_artifact(made.path).metadata == made.metadata
 
 
 def test_other_keys_are_left_out() -> None:
@@ -134,6 +143,11 @@ NOT_JSON, NOT_OURS = "is not JSON", "is not what an export writes"
         ("inputs", '[{"name": "x", "dtype": "float32", "shape": [1.5]}]', NOT_OURS),
         ("outputs", '[{"name": 1, "dtype": "float32", "shape": []}]', NOT_OURS),
         ("outputs", "null", NOT_OURS),
+        ("part", "[]", NOT_OURS),
+        ("part", "{}", NOT_OURS),
+        ("part", '{"path": 3}', NOT_OURS),
+        ("part", '{"path": "head", "fed_by": "backbone"}', NOT_OURS),
+        ("part", '{"path": "head", "followed_by": [1]}', NOT_OURS),
         ("parity", "[]", NOT_OURS),
         ("parity", '"passed"', NOT_OURS),
     ],

@@ -87,7 +87,7 @@ def test_a_runtime_of_another_format_is_refused(pair: tuple[Path, Path]) -> None
 
 
 def test_a_file_of_no_format_is_refused(pair: tuple[Path, Path]) -> None:
-    with pytest.raises(InputError, match=r"model\.pt: is not an exported file; expected onnx or torchscript"):
+    with pytest.raises(InputError, match=r"model\.pt: is not an exported file; expected cpp, onnx or torchscript"):
         nalu_export.check(pair[0], pair[0])
 
 

@@ -160,7 +160,7 @@ def test_a_foreign_onnx_file_is_checked(source: Path, run: Run) -> None:
     [
         (["missing.pt", "model.onnx"], "missing.pt: cannot be read: No such file or directory"),
         (["model.pt", "missing.onnx"], "missing.onnx: cannot be read: No such file or directory"),
-        (["model.pt", "model.pt"], "model.pt: is not an exported file; expected onnx or torchscript"),
+        (["model.pt", "model.pt"], "model.pt: is not an exported file; expected cpp, onnx or torchscript"),
         (["model.onnx", "model.onnx"], "model.onnx: is an ONNX model, not a checkpoint; expected a model.pt"),
         (["model.pt", "."], ".: is a directory; give the path of a file"),
         (

@@ -13,7 +13,7 @@ from nalu_export.checkpoints import read_checkpoint
 from nalu_export.inspecting import inspect
 from tests.cli.conftest import Run, assert_user_error, listing
 
-FORMATS = {"onnx": "model.onnx", "torchscript": "model.torchscript.pt"}
+FORMATS = {"cpp": "model.hpp", "onnx": "model.onnx", "torchscript": "model.torchscript.pt"}
 
 
 def initializers(path: str) -> dict[str, int]:
@@ -351,7 +351,7 @@ def test_a_missing_source_beside_an_existing_output(source: Path, run: Run) -> N
     [
         ([], "Missing option '--format' / '-f'"),
         (["-f"], "Option '-f' requires an argument"),
-        (["-f", "ONNX"], "Invalid value for '--format' / '-f': 'ONNX' is not one of 'onnx', 'torchscript'"),
+        (["-f", "ONNX"], "Invalid value for '--format' / '-f': 'ONNX' is not one of 'cpp', 'onnx', 'torchscript'"),
         (["-f", "onnx", "--opset", "16"], "16 is not in the range 17<=x<=24"),
         (["-f", "onnx", "--opset", "25"], "25 is not in the range 17<=x<=24"),
         (["-f", "onnx", "--opset", "x"], "'x' is not a valid integer"),

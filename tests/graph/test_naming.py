@@ -1,6 +1,5 @@
 """nalu_export.graph.naming: values are called what the source calls them, once each, in every file alike."""
 
-import itertools
 import linecache
 from typing import Any
 
@@ -15,6 +14,9 @@ from nalu_export.formats.base import EmitOptions
 from nalu_export.graph import formula_of, label_of, part_of, trace, trace_model
 from nalu_export.parity import CheckOptions, check_bytes
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights, fold
+
+# Every format with each of the modes that it holds.
+FORMS = [(name, weights) for name in formats.names() for weights in formats.get(name).weights]
 
 
 def _labels(graph_module: fx.GraphModule) -> list[str]:
@@ -171,7 +173,7 @@ def test_a_layer_without_source_still_traces_and_is_named_by_primitives() -> Non
     linecache.clearcache()
     layer = _executed(SOURCE)
     assert _labels(trace(layer)) == ["abs", "neg", "exp", "mul", "neg_2", "exp_2", "neg_3", "exp_3", "add"]
-    for name, weights in itertools.product(formats.names(), WEIGHTS):
+    for name, weights in FORMS:
         _passes(layer, (3,), name, weights, "float32")
 
 
@@ -214,6 +216,7 @@ class _Behind(nn.Module):
 def _passes(model: nn.Module, shape: tuple[int, ...], name: str, weights: Weights, compute: Compute) -> bytes:
     """Where two values had one name, the check would compare them with each other."""
     kind = formats.get(name)
+    model = model.get_submodule(kind.scope(model, None))
     data = kind.emit(model, EmitOptions(shape, weights, compute)).to_bytes({})
     names = [kind.runtime, "torch"]
     report = check_bytes(model, data, [shape], compute, names, CheckOptions(samples=16, search=0))
@@ -222,8 +225,8 @@ def _passes(model: nn.Module, shape: tuple[int, ...], name: str, weights: Weight
     return data
 
 
-@pytest.mark.parametrize("name", formats.names())
-@pytest.mark.parametrize(("weights", "compute"), list(itertools.product(WEIGHTS, COMPUTE)))
+@pytest.mark.parametrize(("name", "weights"), FORMS)
+@pytest.mark.parametrize("compute", COMPUTE)
 @pytest.mark.parametrize("behind", [False, True])
 def test_names_that_meet_are_told_apart(name: str, weights: Weights, compute: Compute, behind: bool) -> None:
     model = _Behind(_Shadows()) if behind else _Shadows()

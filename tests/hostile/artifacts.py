@@ -128,19 +128,19 @@ def script_bomb() -> bytes:
 
 
 ARTIFACTS: Table = {
-    "nothing": Case(lambda: b"", "is not an exported file; expected onnx or torchscript", CHECK, "artifact"),
+    "nothing": Case(lambda: b"", "is not an exported file; expected cpp, onnx or torchscript", CHECK, "artifact"),
     "text for an artifact": Case(
-        lambda: b"ir_version: 8\n", "is not an exported file; expected onnx or torchscript", CHECK, "artifact"
+        lambda: b"ir_version: 8\n", "is not an exported file; expected cpp, onnx or torchscript", CHECK, "artifact"
     ),
     "ONNX, cut": Case(
-        lambda: exported("onnx")[:-1], "is not an exported file; expected onnx or torchscript", CHECK, "artifact"
+        lambda: exported("onnx")[:-1], "is not an exported file; expected cpp, onnx or torchscript", CHECK, "artifact"
     ),
     "ONNX, cut in the middle": Case(
-        lambda: exported("onnx")[:200], "is not an exported file; expected onnx or torchscript", CHECK, "artifact"
+        lambda: exported("onnx")[:200], "is not an exported file; expected cpp, onnx or torchscript", CHECK, "artifact"
     ),
     "ONNX, no output": Case(
         lambda: edited(lambda proto: proto.graph.output.pop()),
-        "is not an exported file; expected onnx or torchscript",
+        "is not an exported file; expected cpp, onnx or torchscript",
         CHECK,
         "artifact",
     ),
@@ -269,6 +269,12 @@ ARTIFACTS: Table = {
         INSPECT,
         "artifact",
     ),
+    "ONNX, a damaged weight whose name is not UTF-8": Case(
+        lambda: resized([1, 3])().replace(b"layers.0.W", b"layers.\xff.W"),
+        "holds a damaged tensor b'layers.\\xff.W'",
+        INSPECT,
+        "artifact",
+    ),
     "ONNX, a weight elsewhere of an odd name": Case(
         lambda: edited(lambda proto: external(odd(proto.graph.initializer[0]), "x")),
         "keeps '\\n\\x1b[2Jxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' in another "
@@ -284,7 +290,7 @@ ARTIFACTS: Table = {
     ),
     "TorchScript, cut": Case(
         lambda: exported("torchscript")[:-30],
-        "is not an exported file; expected onnx or torchscript",
+        "is not an exported file; expected cpp, onnx or torchscript",
         CHECK,
         "artifact",
     ),
@@ -296,7 +302,7 @@ ARTIFACTS: Table = {
                 if "/code/" not in name
             }
         ),
-        "is not an exported file; expected onnx or torchscript",
+        "is not an exported file; expected cpp, onnx or torchscript",
         CHECK,
         "artifact",
     ),
