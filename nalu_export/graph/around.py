@@ -59,7 +59,7 @@ def _name(node: fx.Node) -> str:
         return str(node.target)
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
     arguments = [repr(value) for value in node.args if _is_plain(value)]
-    arguments += [f"{key}={value!r}" for key, value in node.kwargs.items() if _is_plain(value)]
+    arguments += [f"{key}={value!r}" for key, value in node.kwargs.items() if _is_plain(value) and key[0] != "_"]
     return f"{name}({', '.join(arguments)})" if arguments else name
 
 

@@ -26,9 +26,18 @@ def formulas(form: fx.GraphModule) -> list[str]:
     for node in form.graph.nodes:
         if _is_named(node):
             lines.append(f"{_name(node)} = {_expression(node)}")
-        elif node.op == "output" and not _is_named(node.args[0]):
+        elif node.op == "output" and not _is_named(_past_casts(node.args[0])):
             lines.append(f"y = {_operand(node.args[0])}")
     return lines
+
+
+def _past_casts(node: fx.Node) -> fx.Node:
+    """What a node computes, whatever type it is handed on in."""
+    primitive = primitive_of(node)
+    while primitive is not None and primitive.name == "cast":
+        node = node.args[0]  # type: ignore[assignment]
+        primitive = primitive_of(node)
+    return node
 
 
 def _is_named(node: fx.Node) -> bool:
@@ -71,12 +80,11 @@ def _operand(argument: Any) -> str:
 
 
 def _is(argument: Any, *names: str) -> bool:
-    if not isinstance(argument, fx.Node) or _is_named(argument):
+    if not isinstance(argument, fx.Node):
         return False
-    primitive = primitive_of(argument)
-    if primitive is not None and primitive.name == "cast":
-        return _is(argument.args[0], *names)
-    return primitive is not None and primitive.name in names
+    node = _past_casts(argument)
+    primitive = primitive_of(node)
+    return primitive is not None and primitive.name in names and not _is_named(node)
 
 
 def _is_sum(argument: Any) -> bool:

@@ -1,0 +1,77 @@
+"""graph.formula: the graph as lines that a person can read, and that compute the same."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nalu_export import NAC, NALU, ArithmeticLayer, NALUCell
+from nalu_export.graph import formulas, trace, well_conditioned
+from nalu_export.weights import inference_form
+
+
+def test_a_nalu() -> None:
+    assert formulas(trace(NALUCell(3, 2))) == [
+        "W = tanh(W_hat) * sigmoid(M_hat)",
+        "a = linear(x, W)",
+        "m = exp(linear(log(abs(x) + 1e-10), W))",
+        "z = linear(x, G)",
+        "g = sigmoid(z)",
+        "h = sigmoid(-z)",
+        "y = g * a + h * m",
+    ]
+
+
+def test_as_a_file_computes_it() -> None:
+    form = well_conditioned(inference_form(NALU(3, 2), "folded", "float64"))
+    assert formulas(form) == [
+        "layers.0.a = linear(x, layers.0.W)",
+        "layers.0.m = exp(linear(log(abs(x) + 1e-10), layers.0.W))",
+        "layers.0.z = linear(x, layers.0.G)",
+        "layers.0.y = layers.0.a / (exp(-layers.0.z) + 1) + layers.0.m / (exp(layers.0.z) + 1)",
+    ]
+
+
+class _Brackets(ArithmeticLayer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.rand(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        p = (x - (self.w + 1.0)) * (x + 0.5)
+        q = x / (self.w * 2.0)
+        r = q - (p - x)
+        s = -(x + self.w) / (q / p)
+        return torch.clamp(r, min=-1.0) + s * x
+
+
+def test_brackets_stand_where_they_are_needed() -> None:
+    layer = _Brackets()
+    lines = formulas(trace(layer))
+    assert lines == [
+        "p = (x - (w + 1)) * (x + 0.5)",
+        "q = x / (w * 2)",
+        "r = q - (p - x)",
+        "s = -(x + w) / (q / p)",
+        "y = clamp(r, -1) + s * x",
+    ]
+    # The lines are Python as well: run them.
+    x = np.linspace(-3.0, 3.0, 30).reshape(10, 3)
+    names = {"x": x, "w": layer.w.detach().double().numpy(), "clamp": np.maximum}
+    for line in lines:
+        exec(line, {}, names)
+    torch.testing.assert_close(torch.from_numpy(names["y"]), layer.double()(torch.from_numpy(x)).detach())
+
+
+def test_a_result_without_a_name_of_its_own() -> None:
+    assert formulas(trace(nn.Sequential(NAC(2, 1))))[-1] == "0.layers.0.y = linear(x, 0.layers.0.W)"
+    # Built from text, a layer has no source to take names from.
+    scope: dict[str, type[ArithmeticLayer]] = {"ArithmeticLayer": ArithmeticLayer}
+    exec("class Bare(ArithmeticLayer):\n    def forward(self, x):\n        return abs(x) * 2.0\n", scope)
+    assert formulas(trace(scope["Bare"]())) == ["y = abs(x) * 2"]
+
+
+@pytest.mark.parametrize("value", [1e-10, 0.1, 3.0])
+def test_a_number_keeps_what_matters_of_it(value: float) -> None:
+    (line,) = [line for line in formulas(trace(NALUCell(1, 1, eps=min(value, 1.0)))) if "log" in line]
+    assert f"+ {min(value, 1.0):g}" in line
