@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from nalu_export.formats.base import EmitOptions
 from nalu_export.formats.cpp import FORMAT
 from nalu_export.weights import Compute
+from tests.formats.families import MODELS, features_of
 
 Array = NDArray[np.float32]
 COMPILERS = ("g++", "clang++")
@@ -97,8 +99,49 @@ def side_by_side(source: Path, builds: Iterable[Build], folder: Path, *more: str
 def run(program: Path, given: bytes = b"", *arguments: str) -> bytes:
     """What a program writes, which has to end well and complain about nothing."""
     done = subprocess.run([program, *arguments], input=given, capture_output=True, timeout=120, check=False)
-    assert (done.returncode, done.stderr.decode(errors="replace")) == (0, ""), program
+    assert (done.returncode, done.stderr) == (0, b""), (
+        f"{program.name} ended with {done.returncode}: {done.stderr[:4000]!r}"
+    )
     return done.stdout
+
+
+def together(folder: Path, cases: Iterable[tuple[str, Compute]], sizes: Sequence[int]) -> tuple[Path, list[str], bytes]:
+    """models.cpp with several models: the source, the flags that it needs, and samples for its stdin.
+
+    Args:
+        folder: where to.
+        cases: names of models of families.py and the types that compute.
+        sizes: of the batches.
+    """
+    includes, runs, samples = [], [], []
+    for name, compute in cases:
+        torch.manual_seed(0)
+        namespace, features = f"{name}_{compute}", features_of(name)
+        (folder / f"{namespace}.hpp").write_bytes(header(MODELS[name](), features, namespace, compute=compute))
+        includes.append(f'#include "{namespace}.hpp"')
+        runs.append(f"RUN({namespace}::Model)")
+        samples.append(inputs(sum(sizes), features).tobytes())
+    (folder / "all.hpp").write_text("\n".join([*includes, f"#define MODELS {' '.join(runs)}", ""]), encoding="ascii")
+    source = folder / "models.cpp"
+    source.write_bytes(Path(__file__).with_name("models.cpp").read_bytes())
+    return source, ['-DHEADERS="all.hpp"', f"-DSIZES={','.join(map(str, sizes))}"], b"".join(samples)
+
+
+def inputs(samples: int, features: int) -> Array:
+    """Numbers of every size and sign, and whatever else a float can be."""
+    rng = np.random.default_rng(samples * features)
+    x = rng.standard_normal((samples, features)) * 10.0 ** rng.integers(-3, 3, (samples, features))
+    for value, share in (
+        (0.0, 0.05),
+        (-0.0, 0.02),
+        (1e-40, 0.02),
+        (3e38, 0.01),
+        (np.inf, 0.01),
+        (-np.inf, 0.01),
+        (np.nan, 0.01),
+    ):
+        x[rng.random(x.shape) < share] = value
+    return x.astype(np.float32)
 
 
 def numbers(data: bytes) -> Array:
