@@ -69,8 +69,10 @@ def _numbers(lines: Iterator[str], name: str) -> Array:
         found = [number(text) for text in texts]
     except (ValueError, OverflowError) as error:
         raise _damaged(name) from error
-    values, singles = [value for value, _ in found], {single for _, single in found}
-    numbers = np.array(values, np.float64)
+    singles = {single for _, single in found}
+    if len(singles) != 1:
+        raise _damaged(name)
+    numbers = np.array([value for value, _ in found], np.float64)
     with np.errstate(over="ignore"):
         return numbers.astype(np.float32) if singles == {True} else numbers
 

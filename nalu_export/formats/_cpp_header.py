@@ -108,13 +108,13 @@ def code(header: Header) -> str:
         "inline namespace NALU_EXPORT_TARGET {",
     ]
     body = [
-        (_HERE / "_cpp_frame.hpp").read_text(encoding="ascii"),
+        frame(),
         *namespaces,
         "namespace arithmetic {",
         "",
         f"using real = {real};",
         "",
-        (_HERE / "_cpp_kernels.hpp").read_text(encoding="ascii"),
+        kernels(),
         "// ---- This model ----",
         "",
         parameters.text(),
@@ -150,9 +150,19 @@ def code(header: Header) -> str:
     return "\n".join([*parts, "", f"#endif  // {guard}", ""])
 
 
+def frame() -> str:
+    """What comes before the arithmetic: includes and macros."""
+    return (_HERE / "_cpp_frame.hpp").read_text(encoding="ascii")
+
+
+def kernels() -> str:
+    """The arithmetic that every header is written with."""
+    return "".join((_HERE / name).read_text(encoding="ascii") for name in ("_cpp_vectors.hpp", "_cpp_tiles.hpp"))
+
+
 def _macros() -> list[str]:
     """Every macro that the frame defines."""
-    lines = (_HERE / "_cpp_frame.hpp").read_text(encoding="ascii").splitlines()
+    lines = frame().splitlines()
     return sorted({line.split()[1].partition("(")[0] for line in lines if line.startswith("#define ")})
 
 

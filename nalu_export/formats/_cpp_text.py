@@ -15,6 +15,7 @@ Array = NDArray[np.generic]
 TILES = (16, 8, 4, 2, 1)
 NUMBERS_IN_A_LINE = 8
 LIMITS = {True: "std::numeric_limits<float>::", False: "std::numeric_limits<double>::"}
+_LITERAL = re.compile(r"(-?0x[0-9a-f]+(?:\.[0-9a-f]+)?p[+-][0-9]+)(f?)", re.ASCII)
 _SPECIAL = {
     f"{sign}{limits}{name}()": (float(f"{sign}{value}"), single)
     for single, limits in LIMITS.items()
@@ -136,7 +137,10 @@ def number(text: str) -> tuple[float, bool]:
     """
     if text in _SPECIAL:
         return _SPECIAL[text]
-    return float.fromhex(text.removesuffix("f")), text.endswith("f")
+    match = _LITERAL.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no number")
+    return float.fromhex(match[1]), match[2] == "f"
 
 
 def in_comment(text: str) -> str:

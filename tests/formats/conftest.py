@@ -4,19 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from nalu_export import formats
+from nalu_export.formats import _cpp_header
 from tests.formats.programs import Build, side_by_side
 
 HERE = Path(__file__).parent
-SHIPPED = Path(formats.__path__[0])
 SIZES = (*range(1, 41), 63, 64, 65, 127, 128, 129, 130, 200, 513, 1024)
 WIDE_SIZES = (1, 7, 8, 9, 17, 65, 130)
 
 
 def arithmetic() -> str:
     """The arithmetic of every header, without a model."""
-    frame, kernels = ((SHIPPED / f"_cpp_{name}.hpp").read_text(encoding="ascii") for name in ("frame", "kernels"))
-    return f"{frame}\nnamespace arithmetic {{\n{kernels}\n}}\n"
+    return f"{_cpp_header.frame()}\nnamespace arithmetic {{\n{_cpp_header.kernels()}\n}}\n"
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.formats.conftest import SHIPPED, SIZES, WIDE_SIZES
+from nalu_export.formats import _cpp_header
+from tests.formats.conftest import SIZES, WIDE_SIZES
 from tests.formats.programs import Build, run
 
 Numbers = NDArray[np.floating]
@@ -27,7 +28,7 @@ def _compiler(kernels: dict[Build, Path]) -> None:
 
 def _said(function: str) -> float:
     """What the comment before a function says of its error, in units in the last place."""
-    text = (SHIPPED / "_cpp_kernels.hpp").read_text(encoding="ascii")
+    text = _cpp_header.kernels()
     found = re.search(rf"Error at most ([0-9.]+) ulp \(measured over every float\).*\n.* {function}\(", text)
     assert found is not None
     return float(found[1])
