@@ -60,6 +60,8 @@ SPECIAL: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 COMMANDS = (
     ("model.pt", "--format", "onnx"),
+    ("model.pt", "--format", "cpp"),
+    ("golden", "model.pt", "-o", "golden.bin"),
     ("inspect", "model.pt"),
     ("convert", "model.pt", "-o", "other.pt"),
     ("doctor", "model.pt"),
