@@ -118,7 +118,7 @@ def struct_of(data: bytes) -> str:
     """
     match = _STRUCT.match(data, len(SIGNATURE) + 1)
     if match is None:
-        raise InputError("its second line does not say what its struct is called; export it again")
+        raise InputError("cpp refuses the file: its second line does not say what its struct is called; export it again")
     return match[1].decode()
 
 

@@ -160,7 +160,7 @@ class TestFaultsAreFound:
         with pytest.raises(InputError, match=r"^cpp: \S+ refuses the file: \S*nothing\.h: No such file or directory$"):
             load(edited(header(model), "#include <cmath>", "#include <nothing.h>"))
         with pytest.raises(
-            InputError, match=r"^its second line does not say what its struct is called; export it again$"
+            InputError, match=r"^cpp refuses the file: its second line does not say what its struct is called; export it again$"
         ):
             load(edited(header(model), "// nalu::Model: ", "// a::b; c: "))
         assert not list(folders.iterdir())
