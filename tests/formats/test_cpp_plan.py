@@ -1,0 +1,235 @@
+"""formats._cpp_plan: stages, and places that hold a value as long as something reads it."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nalu_export import NAC, NALU, ArithmeticLayer, UnsupportedLayerError
+from nalu_export.formats._cpp_plan import LINE, Plan, Shape, Value, name_of, plan, reads
+from nalu_export.graph import well_conditioned
+from nalu_export.nn import NACCell
+from nalu_export.weights import Compute, inference_form
+from tests.formats.families import MODELS, features_of
+
+
+def _plan(model: nn.Module, features: int, compute: Compute = "float32") -> Plan:
+    return plan(well_conditioned(inference_form(model, "folded", compute)), (features,))
+
+
+class _Formula(ArithmeticLayer):
+    """Any function as a layer."""
+
+    def __init__(self, function: Callable[..., Tensor], features: int = 3, **constants: Tensor) -> None:
+        super().__init__()
+        self.in_features = self.out_features = features
+        self.function, self.names = function, tuple(constants)
+        for name, value in constants.items():
+            self.register_buffer(name, value)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x, *(getattr(self, name) for name in self.names))
+
+
+def check_places(found: Plan) -> None:
+    """Lives through the plan with a memory that knows whose each number is."""
+    memory: list[Value | None] = [None] * found.size
+    written = _write(memory, found, found.input)
+    for stage in found.stages:
+        needed = reads(found, stage)
+        for value in needed:
+            assert _whose(memory, found, value) == {value}, "it was overwritten, or not computed yet"
+        # All of them at once: what a stage reads may be wanted until it has written its last number.
+        places = [_cells(found, value) for value in (*needed, *stage.outputs)]
+        assert sum(map(len, places)) == len(set().union(*places))
+        for value in stage.outputs:
+            written += _write(memory, found, value)
+    assert _whose(memory, found, found.output) == {found.output}
+    assert written == len(found.places)
+
+
+def _cells(found: Plan, value: Value) -> set[int]:
+    first = found.places[value]
+    assert first % LINE == 0
+    return set(range(first, first + value.count))
+
+
+def _whose(memory: list[Value | None], found: Plan, value: Value) -> set[Value | None]:
+    return {memory[cell] for cell in _cells(found, value)}
+
+
+def _write(memory: list[Value | None], found: Plan, value: Value) -> int:
+    for cell in _cells(found, value):
+        memory[cell] = value
+    return 1
+
+
+def check_order(found: Plan) -> None:
+    """Every node is in one stage, after what it reads."""
+    done = {found.input.node}
+    for stage in found.stages:
+        if stage.kind == "expand":
+            assert stage.nodes[0] in done
+            continue
+        for node in stage.nodes:
+            assert node not in done
+            assert {found.source(each) for each in node.all_input_nodes if each in found.shapes} <= done
+            done.add(node)
+    assert {node for node in found.shapes if name_of(node) not in ("", "cast", "unsqueeze")} <= done
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("compute", ["float32", "float64"])
+def test_models(name: str, compute: Compute) -> None:
+    found = _plan(MODELS[name](), features_of(name), compute)
+    check_places(found)
+    check_order(found)
+
+
+class _Random(ArithmeticLayer):
+    """Whatever is drawn: each step reads any of the values before it.
+
+    Args:
+        steps: kind, two numbers that choose what is read, and a size.
+    """
+
+    def __init__(self, steps: list[tuple[str, int, int, int]]) -> None:
+        super().__init__()
+        self.in_features, self.out_features, self.steps = 3, 2, steps
+
+    def forward(self, x: Tensor) -> Tensor:
+        values, sizes = [x], [3]
+        for kind, first, second, size in self.steps:
+            a, wide = values[first % len(values)], sizes[first % len(values)]
+            if kind == "linear":
+                value, wide = F.linear(a, torch.ones(size, wide)), size
+            elif kind == "prod":
+                value, wide = torch.prod(a.unsqueeze(-2) * torch.ones(size, wide), dim=-1), size
+            elif kind == "rows":
+                rows = F.linear(a.unsqueeze(-2) * torch.ones(size, wide), torch.ones(4, wide))
+                value, wide = torch.prod(torch.exp(rows), dim=-1), size
+            elif kind == "abs":
+                value = torch.abs(a)
+            else:
+                same = [k for k, other in enumerate(sizes) if other in (wide, 1)]
+                b = values[same[second % len(same)]]
+                value = a * b if kind == "mul" else a - b
+            values.append(value)
+            sizes.append(wide)
+        total = F.linear(values[-1], torch.ones(2, sizes[-1]))
+        for value, wide in list(zip(values, sizes, strict=True))[:-1]:
+            total = total + F.linear(value, torch.ones(2, wide))
+        return total
+
+
+STEPS = st.tuples(
+    st.sampled_from(["linear", "prod", "rows", "abs", "mul", "sub"]),
+    st.integers(0, 9),
+    st.integers(0, 9),
+    st.integers(1, 40),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(STEPS, max_size=10))
+def test_random_graphs(steps: list[tuple[str, int, int, int]]) -> None:
+    found = _plan(_Random(steps), 3)
+    check_places(found)
+    check_order(found)
+
+
+@pytest.mark.parametrize(
+    ("model", "stages"),
+    [
+        (NALU(16, 32, 1), 3),
+        (NALU(4, 4), 2),
+        (NALU(*[8] * 5), 5),
+        (NAC(3, 4, 2), 2),
+        (NACCell(3, 2), 1),
+        (MODELS["same"](), 0),
+    ],
+)
+def test_number_of_stages(model: nn.Module, stages: int) -> None:
+    """A gate, both of its paths and the logarithm for the next cell are one pass over the features."""
+    assert len(_plan(model, model.in_features if hasattr(model, "in_features") else model.dims[0]).stages) == stages  # type: ignore[arg-type, index]
+
+
+def test_a_deep_stack() -> None:
+    """More stages than Python's stack has frames; two places are enough for them."""
+
+    def forward(x: Tensor, W: Tensor) -> Tensor:
+        for _ in range(1200):
+            x = F.linear(x, W)
+        return x
+
+    found = _plan(_Formula(forward, 1, W=torch.ones(1, 1)), 1)
+    assert len(found.stages) == 1200
+    assert found.size == 2 * LINE
+    check_places(found)
+
+
+def test_places_are_used_again() -> None:
+    assert _plan(NALU(*[40] * 9), 40).size == _plan(NALU(*[40] * 5), 40).size
+
+
+def test_kinds_of_stages() -> None:
+    def forward(x: Tensor, W: Tensor, V: Tensor) -> Tensor:
+        a = F.linear(x, W)
+        rows = F.linear(x.unsqueeze(-2) * W, V)
+        repeated = rows * torch.sign(a).unsqueeze(-1)
+        p = torch.prod(repeated, dim=-1)
+        return p + a
+
+    found = _plan(_Formula(forward, 3, W=torch.ones(2, 3), V=torch.ones(5, 3)), 3)
+    assert [(stage.kind, stage.shape) for stage in found.stages] == [
+        ("expand", (2, 3)),  # x, for each row of W
+        ("tiles", (2, 3)),
+        ("tiles", (2,)),  # a and its sign
+        ("rows", (2, 5)),
+        ("expand", (2, 5)),
+        ("tiles", (2, 5)),
+        ("prod", (2,)),
+        ("tiles", (2,)),
+    ]
+    check_places(found)
+
+
+def test_one_number_is_repeated_without_a_stage() -> None:
+    def forward(x: Tensor, W: Tensor) -> Tensor:
+        return x * F.linear(x, W)
+
+    found = _plan(_Formula(forward, 3, W=torch.ones(1, 3)), 3)
+    assert [stage.kind for stage in found.stages] == ["tiles", "tiles"]
+    check_places(found)
+
+
+ACROSS = "computes across the samples of a batch, which a header cannot; an arithmetic layer treats every sample alone"
+
+
+@pytest.mark.parametrize(
+    ("name", "forward", "constants"),
+    [
+        ("prod", lambda x: torch.prod(x, dim=0) * x, {}),
+        ("prod", lambda x: torch.prod(x, dim=-2) * x, {}),
+        ("unsqueeze", lambda x: torch.prod(x.unsqueeze(0), dim=-1), {}),
+        ("add", lambda x, c: x + c, {"c": torch.ones(3, 3)}),
+        ("add", lambda x, c: x + c, {"c": torch.ones(1, 1, 3)}),
+        ("mul", lambda x: x.unsqueeze(-1) * x, {}),
+        ("linear", lambda x: F.linear(x, x), {}),
+        ("linear", lambda x, W: F.linear(x, W, torch.prod(x, dim=-1)), {"W": torch.ones(3, 3)}),
+    ],
+)
+def test_what_mixes_samples_is_refused(name: str, forward: Callable[..., Tensor], constants: dict[str, Tensor]) -> None:
+    with pytest.raises(UnsupportedLayerError, match=f"^{re.escape(f'{name} {ACROSS}')}$"):
+        _plan(_Formula(forward, 3, **constants), 3)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (1, 3), (1, 1)])
+def test_constants_that_are_the_same_for_every_sample(shape: Shape) -> None:
+    found = _plan(_Formula(lambda x, c: x + c, 3, c=torch.full(shape, 2.0)), 3)
+    assert [stage.shape for stage in found.stages] == [(3,)]
