@@ -137,9 +137,14 @@ def test_long_formulas_are_wrapped() -> None:
         in_features = out_features = 3
 
         def forward(self, x: Tensor) -> Tensor:
-            return torch.tanh(x / 3.0) * torch.exp(
-                torch.exp(torch.abs(x) + 1.0) - torch.abs(x * 2.0) + torch.cos(x) - torch.sinh(x) / (x + 4.0)
-            ) - torch.log(torch.abs(x) + 5.0)
+            return (
+                torch.tanh(x / 3.0)
+                * torch.exp(
+                    torch.exp(torch.abs(x) + 1.0) - torch.abs(x * 2.0) + torch.cos(x) - torch.sinh(x) / (x + 4.0)
+                )
+                - torch.log(torch.abs(x) + 5.0)
+                - torch.asinh(torch.abs(x) + 6.0)
+            )
 
     about = header(Long(), 3).decode("ascii").partition("// Metadata:")[0]
     assert max(map(len, about.splitlines())) <= 120
