@@ -148,7 +148,7 @@ def test_long_formulas_are_wrapped() -> None:
 
     about = header(Long(), 3).decode("ascii").partition("// Metadata:")[0]
     assert max(map(len, about.splitlines())) <= 120
-    assert re.search(r"^//   y = exp\(.*\n//       \S", about, re.MULTILINE)
+    assert re.search(r"^//   y = tanh\(.*\n//       asinh", about, re.MULTILINE)
 
 
 BLOCKS = """
