@@ -52,8 +52,9 @@ def open_archive(data: bytes) -> Archive:
     summed = any(entry.CRC for entry in entries)
     entries.sort(key=lambda entry: entry.header_offset)
     for index, entry in enumerate(entries):
-        end = entries[index + 1].header_offset if index + 1 < len(entries) else directory
-        content = _content(data, entry, end)
+        following = entries[index + 1].header_offset if index + 1 < len(entries) else directory
+        # What a directory says of the next member may lie beyond all that is there.
+        content = _content(data, entry, min(following, directory, len(data)))
         if entry.filename in members:
             raise InputError(f"is a damaged zip file: it has the member {short(entry.filename)} twice")
         if summed and zlib.crc32(content) != entry.CRC:

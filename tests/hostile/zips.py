@@ -93,6 +93,10 @@ ZIPS: Table = {
         lambda: patched(good(), 1, 42, "<I", 2**31),
         "is a damaged zip file: its member 'archive/.format_version' is not where it should be",
     ),
+    "two members beyond the file": Case(
+        lambda: patched(patched(good(), 1, 42, "<I", 2**30), 2, 42, "<I", 2**31),
+        "is a damaged zip file: its member 'archive/.format_version' is not where it should be",
+    ),
     "a member in the list of members": Case(
         lambda: patched(good(), 1, 42, "<I", directory(good()) + 1),
         "is a damaged zip file: its member 'archive/.format_version' is not where it should be",
