@@ -118,7 +118,8 @@ def struct_of(data: bytes) -> str:
     """
     match = _STRUCT.match(data, len(SIGNATURE) + 1)
     if match is None:
-        raise InputError("cpp refuses the file: its second line does not say what its struct is called; export it again")
+        reason = "its second line does not say what its struct is called; export it again"
+        raise InputError(f"cpp refuses the file: {reason}")
     return match[1].decode()
 
 
