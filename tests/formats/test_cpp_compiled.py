@@ -5,10 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from nalu_export.weights import COMPUTE, Compute
-from tests.formats.families import MODELS
-from tests.formats.programs import COMPILERS, WARNINGS, Build, compile_, header, numbers, run, side_by_side, together
+from tests.formats.families import MODELS, features_of
+from tests.formats.programs import (
+    COMPILERS,
+    WARNINGS,
+    Build,
+    compile_,
+    header,
+    inputs,
+    model,
+    numbers,
+    run,
+    side_by_side,
+    together,
+)
 
 #: Less than a vector, a vector, a block, one more and one less of each, for vectors of any width; and no sample at all.
 SIZES = (0, 1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 100)
@@ -88,12 +101,45 @@ def test_what_fuses_differs(results: Results) -> None:
     assert a.tobytes() != b.tobytes()
 
 
-ALL: list[tuple[str, Compute]] = [(name, "float32") for name in MODELS]
-ALL += [(name, "float64") for name in ("nalu_untied", "nalu_row", "nac_exact", "clamped", "sinh", "toy", "repeats")]
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    """Of every model in float64, by its name."""
+    folder, sizes = tmp_path_factory.mktemp("models"), (2, 33)
+    source, flags, samples = together(folder, [(name, "float64") for name in MODELS], sizes)
+    builds = [Build(compiler, ("-std=c++20", "-O0", *WARNINGS)) for compiler in COMPILERS]
+    programs = side_by_side(source, builds, folder, *flags)
+    if not programs:
+        pytest.skip("there is no compiler here")
+    first, *others = (numbers(run(program, samples)) for program in programs.values())
+    assert all(other.tobytes() == first.tobytes() for other in others)
+    found, start = {}, 0
+    for name in MODELS:
+        shape = _expected(name).shape
+        found[name] = first[start : start + shape[0] * shape[1]].reshape(shape)
+        start += found[name].size
+    assert start == len(first)
+    return found
+
+
+def _expected(name: str) -> np.ndarray:
+    """What the model gives in float64 in PyTorch, rounded."""
+    with torch.no_grad():
+        result: np.ndarray = (
+            model(name).double()(torch.from_numpy(inputs(35, features_of(name))).double()).float().numpy()
+        )
+    return result
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_layer_gives_what_its_model_gives(outputs: dict[str, np.ndarray], name: str) -> None:
+    """NaN and infinities as well."""
+    expected = _expected(name)
+    assert np.isfinite(expected).mean() > 0.5
+    np.testing.assert_allclose(outputs[name].astype(np.float64), expected, rtol=1e-6, atol=1e-30)
 
 
 def test_every_layer_compiles_without_a_word(tmp_path: Path) -> None:
-    source, flags, samples = together(tmp_path, ALL, (1, 2, 33))
+    source, flags, samples = together(tmp_path, [(name, "float32") for name in MODELS], (1, 2, 33))
     builds = [
         Build(compiler, (standard, "-O2", *WARNINGS))
         for compiler, standard in zip(COMPILERS, ("-std=c++20", "-std=c++17"), strict=True)
