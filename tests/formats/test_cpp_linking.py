@@ -55,7 +55,7 @@ def _both(compiler: str, folder: Path, objects: list[Path], shape: tuple[int, in
     (folder / "main.cpp").write_text(MAIN, encoding="ascii")
     sizes = (f"-DSAMPLES={SAMPLES}", f"-DINPUTS={shape[0]}", f"-DOUTPUTS={shape[1]}")
     program = built(Build(compiler, (STANDARD,)), folder / "main.cpp", folder / "main", *sizes, *objects)
-    found = run(program, inputs(SAMPLES, shape[0]).tobytes())
+    found = numbers(run(program, inputs(SAMPLES, shape[0]).tobytes())).tobytes()
     return found[: len(found) // 2], found[len(found) // 2 :]
 
 
