@@ -35,7 +35,7 @@ TARGETS: tuple[tuple[str, ...], ...] = ((), ("-mavx2", "-mfma"), ("-march=native
 
 def _builds(*levels: str) -> list[Build]:
     """The standards by turns; GCC fuses a product and a sum in all of them where it can."""
-    standards = itertools.cycle(("-std=c++17", "-std=c++20", "-std=gnu++17"))
+    standards = itertools.cycle(("-std=c++17", "-std=c++20", "-std=gnu++17", "-std=gnu++20"))
     return [
         Build(compiler, (next(standards), level, *WARNINGS, *target))
         for compiler in COMPILERS
