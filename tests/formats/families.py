@@ -80,7 +80,7 @@ class MultipliesThenAdds(ArithmeticLayer):
         p = torch.prod(x.unsqueeze(-2) * self.W + (1 - self.W), dim=-1)
         q = p + self.b
         r = torch.prod(q, dim=-1).unsqueeze(-1)
-        return torch.abs(q * q * p) - r + torch.exp(q) - 3.0
+        return torch.abs(q * q * p) - r + torch.log(torch.abs(q)) - 3.0
 
 
 class Repeats(ArithmeticLayer):
