@@ -67,8 +67,9 @@ def _reason(error: BaseException) -> str:
 class Tract(Runtime):
     """Its default runtime, optimised, in one thread; TF32 and the number of threads do not apply.
 
-    Measured with 0.23.9: its matrix kernels take subnormal inputs and sums for zeros (they set the processor's DAZ
-    flag, linalg/x86_64/avx512/preamble.j2); Tanh gives 0 below 2e-36, −1 for NaN and at most 1 − 6e-7; Max and Min drop
+    Measured with 0.23.9; it chooses its kernels by the processor. The matrix kernels for AVX-512 take subnormal inputs
+    and sums for zeros (they set the processor's DAZ flag, linalg/x86_64/avx512/preamble.j2). Tanh gives 0 below 2e-36
+    with AVX-512 and for subnormal numbers with AVX2, and with both −1 for NaN and at most 1 − 6e-7. Max and Min drop
     NaN; LogSoftmax is log(Softmax). Its Exp, Log, Cos and division are within 1.5 roundoffs, so that a folded head is
     as accurate there as anywhere.
 

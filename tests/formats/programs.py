@@ -3,8 +3,10 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +23,9 @@ from tests.formats.families import MODELS, features_of
 
 Array = NDArray[np.float32]
 COMPILERS = ("g++", "clang++")
+#: The C compiler that belongs to each.
+C = {"g++": "gcc", "clang++": "clang"}
+EMPTY = {"c": "int main(void) { return 0; }\n", "c++": "#include <vector>\nint main() { return 0; }\n"}
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion", "-Wshadow")
 #: What a processor has to have for code that is compiled with these flags.
 NEEDED = {"-mavx": "avx", "-mavx2": "avx2", "-mfma": "fma", "-msse4.1": "sse4_1"}
@@ -41,7 +46,24 @@ class Build(NamedTuple):
             return f"there is no {self.compiler} here"
         features = _features()
         lacking = [NEEDED[flag] for flag in self.flags if flag in NEEDED and NEEDED[flag] not in features]
-        return f"this processor has no {', '.join(lacking)}" if lacking else ""
+        if lacking:
+            return f"this processor has no {', '.join(lacking)}"
+        return _problem(self.compiler, tuple(flag for flag in self.flags if flag.startswith(("-std=", "-fsanitize="))))
+
+
+@cache
+def _problem(compiler: str, flags: tuple[str, ...]) -> str:
+    """Why not even an empty program comes of a compiler and its flags: clang often has no sanitizers beside it."""
+    language = "c" if compiler in C.values() else "c++"
+    with tempfile.TemporaryDirectory() as folder:
+        source, program = Path(folder, "empty"), Path(folder, "program")
+        source.write_text(EMPTY[language], encoding="ascii")
+        done = compile_(Build(compiler, flags), ["-x", language, source, "-o", program], Path(folder))
+        if done.returncode == 0:
+            done = subprocess.run([program], capture_output=True, text=True, timeout=120, check=False)
+    lines = [line for line in done.stderr.splitlines() if "error" in line.lower()] or done.stderr.splitlines()
+    reason = lines[0] if lines else f"exit code {done.returncode}"
+    return f"{' '.join((compiler, *flags))} makes no program here: {reason}" if done.returncode else ""
 
 
 def _features() -> set[str]:

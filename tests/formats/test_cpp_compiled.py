@@ -13,6 +13,7 @@ from tests.formats.programs import (
     COMPILERS,
     WARNINGS,
     Build,
+    built,
     compile_,
     header,
     inputs,
@@ -20,6 +21,7 @@ from tests.formats.programs import (
     numbers,
     run,
     side_by_side,
+    skip_unless,
     together,
 )
 
@@ -73,8 +75,7 @@ def wide_results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def _is_as_the_others(build: Build, results: Results) -> None:
-    if build.missing():
-        pytest.skip(build.missing())
+    skip_unless(build)
     fuses, found = results[build]
     first, (_, expected) = next((other, result) for other, result in results.items() if result[0] == fuses)
     assert found == expected, f"{build} differs from {first}"
@@ -152,18 +153,23 @@ def test_every_layer_compiles_without_a_word(tmp_path: Path) -> None:
     assert len(found) == 1
 
 
-def test_no_other_memory_and_nothing_undefined(tmp_path: Path) -> None:
-    """Buffers have as many bytes as they need, on the heap; ``n = 0`` with null pointers."""
+@pytest.fixture(scope="module")
+def in_bounds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], bytes]:
+    """A program, its flags and its samples: buffers have as many bytes as they need; ``n = 0`` with null pointers."""
     cases: list[tuple[str, Compute]] = [(name, compute) for name in ("every", "repeats", "wide") for compute in COMPUTE]
     cases += [(name, "float32") for name in ("later", "nalu_stack", "toy", "nalu_one", "clamped", "same")]
-    source, flags, samples = together(tmp_path, cases, range(34))
-    sanitizers = ("-std=c++17", "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    builds = [Build("g++", sanitizers), Build("clang++", (*sanitizers, "-march=native"))]
-    programs = side_by_side(source, builds, tmp_path, *flags)
-    if not programs:
-        pytest.skip("there is no compiler here")
-    for program in programs.values():
-        run(program, samples)
+    return together(tmp_path_factory.mktemp("bounds"), cases, range(34))
+
+
+@pytest.mark.parametrize(("compiler", "more"), [("g++", ()), ("clang++", ("-march=native",))])
+def test_no_other_memory_and_nothing_undefined(
+    in_bounds: tuple[Path, list[str], bytes], compiler: str, more: tuple[str, ...], tmp_path: Path
+) -> None:
+    source, flags, samples = in_bounds
+    sanitizers = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    build = Build(compiler, ("-std=c++17", "-O0", *sanitizers, *more))
+    skip_unless(build)
+    run(built(build, source, tmp_path / "program", *flags), samples)
 
 
 SANITIZED = """
@@ -178,8 +184,7 @@ int main() {
 
 def test_the_sanitizer_would_see_it(tmp_path: Path) -> None:
     build = Build("g++", ("-std=c++17", "-fsanitize=address"))
-    if build.missing():
-        pytest.skip(build.missing())
+    skip_unless(build)
     (tmp_path / "model.hpp").write_bytes(header(MODELS["nac"](), 3))
     (tmp_path / "main.cpp").write_text(SANITIZED, encoding="ascii")
     program = side_by_side(tmp_path / "main.cpp", [build], tmp_path)[build]
@@ -199,8 +204,7 @@ REFUSED = {
 @pytest.mark.parametrize("flag", REFUSED)
 def test_what_it_is_not_written_for_is_refused(tmp_path: Path, compiler: str, flag: str) -> None:
     build = Build(compiler, ("-std=c++17", flag, "-fsyntax-only"))
-    if build.missing():
-        pytest.skip(build.missing())
+    skip_unless(build)
     (tmp_path / "main.cpp").write_bytes(header(MODELS["nac"](), 3))
     done = compile_(build, ["main.cpp"], tmp_path)
     assert done.returncode != 0

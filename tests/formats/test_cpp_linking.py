@@ -10,7 +10,19 @@ from nalu_export.formats.base import EmitOptions
 from nalu_export.formats.cpp import FORMAT
 from nalu_export.nn import NACCell, NALUCell
 from tests.formats.families import FEATURES, MODELS, features_of
-from tests.formats.programs import COMPILERS, Array, Build, built, compile_, header, inputs, numbers, run, skip_unless
+from tests.formats.programs import (
+    COMPILERS,
+    Array,
+    Build,
+    C,
+    built,
+    compile_,
+    header,
+    inputs,
+    numbers,
+    run,
+    skip_unless,
+)
 
 SAMPLES = 33
 STANDARD = "-std=c++17"
@@ -185,7 +197,7 @@ IMPLEMENTATION = """
 
 def from_c(folder: Path, compiler: str, name: str, level: str) -> Array:
     """What a C program gives, which is linked by a C compiler, as the header says."""
-    c = {"g++": "gcc", "clang++": "clang"}[compiler]
+    c = C[compiler]
     skip_unless(Build(c))
     features = features_of(name)
     data = header(MODELS[name](), features, "my::heads", struct="Adder", extern_c=True)
