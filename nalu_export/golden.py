@@ -21,8 +21,8 @@ from nalu_export.nn.parts import arithmetic_part
 from nalu_export.parity.check import MAX_SEED, calibration, torch_threads
 from nalu_export.parity.comparison import acceptance
 from nalu_export.parity.inputs import FAMILIES, draw
-from nalu_export.parity.precision import Profile
 from nalu_export.parity.reference import Reference
+from nalu_export.primitives.precision import Profile
 from nalu_export.weights import COMPUTE, Compute
 
 SAMPLES = 32

@@ -8,11 +8,11 @@ from torch import fx, nn
 
 from nalu_export.graph import PRIMITIVES, label_of, primitive_of, trace
 from nalu_export.graph.trace import constant
+from nalu_export.primitives.precision import COMPUTE as COMPUTE
+from nalu_export.primitives.precision import Compute as Compute
 
 Weights = Literal["folded", "live"]
-Compute = Literal["float32", "float64"]
 WEIGHTS: tuple[Weights, ...] = ("folded", "live")
-COMPUTE: tuple[Compute, ...] = ("float32", "float64")
 
 
 def inference_form(layer: nn.Module, weights: Weights, compute: Compute) -> fx.GraphModule:

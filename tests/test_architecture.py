@@ -1,4 +1,4 @@
-"""Imports run one way: cli → exporting … → parity → runtimes, formats → weights, graph → nn; checkpoints → nn."""
+"""Imports run one way: cli → exporting … → parity → runtimes, formats → weights, graph → primitives, nn."""
 
 import ast
 from pathlib import Path
@@ -16,12 +16,13 @@ ALLOWED: dict[str, set[str]] = {
     "files": set(),
     "_plugins": set(),
     "_jit": set(),
-    "graph": {"nn"},
-    "weights": {"graph"},
+    "primitives": set(),
+    "graph": {"nn", "primitives"},
+    "weights": {"graph", "primitives"},
     "checkpoints": {"nn", "files", "text", "_plugins", "_jit"},
     "formats": {"nn", "graph", "weights", "text", "_jit", "_plugins"},
     "runtimes": {"formats", "_jit", "_plugins", "text"},
-    "parity": {"graph", "weights", "runtimes"},
+    "parity": {"graph", "primitives", "weights", "runtimes"},
     "text": set(),
     "reports": {"parity", "text", "_plugins"},
     "artifact": {"files", "formats"},
@@ -42,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "converting": {"checkpoints", "files"},
     "_golden_codec": {"weights", "text"},
     "golden": {
-        "nn", "files", "checkpoints", "weights", "parity", "inputs", "exporting", "text", "_golden_codec",
+        "nn", "primitives", "files", "checkpoints", "weights", "parity", "inputs", "exporting", "text", "_golden_codec",
     },
     "cli": {
         "formats", "runtimes", "parity", "artifact", "exporting", "checking", "inspecting", "converting", "checkpoints",

@@ -21,8 +21,8 @@ from nalu_export.golden import read_golden
 from nalu_export.parity.check import calibration
 from nalu_export.parity.comparison import Tolerance, acceptance, compare
 from nalu_export.parity.inputs import FAMILIES, draw
-from nalu_export.parity.precision import Profile
 from nalu_export.parity.reference import Expected, Reference
+from nalu_export.primitives.precision import Profile
 from nalu_export.weights import Compute
 
 ARRAYS = ("x", "reference", "bound", "unit", "torch", "accept")

@@ -3,9 +3,9 @@
 from nalu_export.graph.around import Around, around
 from nalu_export.graph.formula import formulas
 from nalu_export.graph.naming import formula_of, label_of, part_of
-from nalu_export.graph.primitives import PRIMITIVES, Primitive
 from nalu_export.graph.rewrites import well_conditioned
 from nalu_export.graph.trace import primitive_of, trace, trace_model
+from nalu_export.primitives import PRIMITIVES, Primitive
 
 __all__ = [
     "PRIMITIVES",

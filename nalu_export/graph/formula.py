@@ -6,8 +6,8 @@ from typing import Any
 from torch import fx
 
 from nalu_export.graph.naming import label_of
-from nalu_export.graph.primitives import PRIMITIVES
 from nalu_export.graph.trace import primitive_of
+from nalu_export.primitives import PRIMITIVES
 
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _SUMS = ("add", "sub")

@@ -13,9 +13,9 @@ from types import CodeType, FrameType
 
 from torch import fx, nn
 
-from nalu_export.graph.primitives import BY_FUNCTION
 from nalu_export.nn import ArithmeticLayer
 from nalu_export.nn.parts import arithmetic_parts
+from nalu_export.primitives import BY_FUNCTION
 
 # Where forward hands its result back.
 RESULT = "y"

@@ -4,8 +4,8 @@ from typing import Any
 
 from torch import fx
 
-from nalu_export.graph.primitives import PRIMITIVES
 from nalu_export.graph.trace import primitive_of
+from nalu_export.primitives import PRIMITIVES
 
 
 def well_conditioned(graph_module: fx.GraphModule) -> fx.GraphModule:

@@ -7,8 +7,8 @@ from torch import fx, nn
 
 from nalu_export.errors import UnsupportedLayerError, first_line
 from nalu_export.graph.naming import Places, label
-from nalu_export.graph.primitives import BY_FUNCTION, BY_METHOD, PRIMITIVES, Primitive
 from nalu_export.nn import ArithmeticLayer
+from nalu_export.primitives import BY_FUNCTION, BY_METHOD, PRIMITIVES, Primitive
 
 
 class _ArithmeticTracer(fx.Tracer):

@@ -12,7 +12,7 @@ class ArithmeticLayer(nn.Module):
 
     A subclass needs nothing but ``__init__`` and ``forward``. ``forward`` takes one tensor ``(..., in_features)``,
     returns one tensor ``(..., out_features)`` and is written with the primitives of
-    :mod:`nalu_export.graph.primitives`. Constructor arguments are kept as attributes of the same names: that is how
+    :mod:`nalu_export.primitives`. Constructor arguments are kept as attributes of the same names: that is how
     :func:`nalu_export.save` describes the layer as data, and how the class is found again by its name.
     """
 

@@ -1,9 +1,9 @@
 """How large an error an evaluation may make: running error analysis of the traced graph.
 
 Each value ``v`` of the graph carries, in float64, two measures of the error of an evaluation in the precision of a
-:class:`~nalu_export.parity.precision.Profile`.
+:class:`~nalu_export.primitives.precision.Profile`.
 
-The *radius* is a bound: no correct evaluation is further from ``v``. Its rules (:mod:`nalu_export.parity.radii`) are
+The *radius* is a bound: no correct evaluation is further from ``v``. Its rules (:mod:`nalu_export.primitives`) are
 ball arithmetic, and the verdict of a check is ``|out − ref| ≤ radius``.
 
 ``D`` is a unit: with ``u = 2⁻²⁴``, a backward-stable float32 evaluation is off by a few ``u·D``, and
@@ -11,7 +11,7 @@ ball arithmetic, and the verdict of a check is ``|out − ref| ≤ radius``.
 
     D = g·(|W||x|)·(1 + h·|G||x|) + h·m·(1 + |W||log(|x| + ε)| + g·|G||x|),   g = σ(z), h = σ(−z)
 
-Its rules (:mod:`nalu_export.parity.rules`), after Higham, *Accuracy and Stability of Numerical Algorithms* (2002),
+Its rules (:mod:`nalu_export.primitives`), after Higham, *Accuracy and Stability of Numerical Algorithms* (2002),
 chapter 3:
 
 * a linear map reads each input with one relative rounding: ``D = |W|(D_x + |x|)``, and its size is ``|W||x|``;
@@ -30,12 +30,10 @@ from torch import Tensor, fx
 
 from nalu_export.graph import label_of, part_of, primitive_of
 from nalu_export.graph.trace import constant
-from nalu_export.parity import zero_signs
-from nalu_export.parity.conditioned import Conditioned, settle
 from nalu_export.parity.opaque import OpaqueCalls
-from nalu_export.parity.precision import FLOAT32, Profile
-from nalu_export.parity.radii import RADII
-from nalu_export.parity.rules import RULES
+from nalu_export.primitives.conditioned import Conditioned, rounded
+from nalu_export.primitives.operands import signs_of_zeros
+from nalu_export.primitives.precision import FLOAT32, Profile
 
 # The reference is computed in float64 and so is this analysis; their own roundings are 2⁻²⁹ of float32's.
 OWN_ERROR = 2.0**-20
@@ -79,7 +77,7 @@ class ErrorAnalysis:
         if node.op == "placeholder":
             # What is subnormal may be read as zero.
             given = Conditioned.exact(x, x.abs().where(x.abs() < profile.outside.tiny, x.new_zeros(())))
-            return replace(given, zero=zero_signs.of_input(x))
+            return replace(given, zero=signs_of_zeros(x))
         inside = label_of(node) is not None or node.op == "get_attr"
         precision = profile.inside if inside else profile.outside
         if node.op == "get_attr":
@@ -89,14 +87,11 @@ class ErrorAnalysis:
         if primitive is None:
             return self.opaque(node, known, precision)
         arguments: Any = fx.node.map_arg(node.args, lambda argument: known[argument])
-        value, size, error = RULES[primitive.name](*arguments)
-        radius = RADII[primitive.name](precision, value, *arguments)
+        result = primitive.conditioned(precision, *arguments)
         if node in self._edges and profile.compute == "float64":
             # float32 at the edge of the part; the reference's own error is as large as that of a float64 evaluation.
-            radius = FLOAT32.rounded(value, 2.0 * radius)
-        elementwise = primitive.name not in ("linear", "prod")
-        zero = zero_signs.of_result(primitive.name, value, radius, arguments)
-        return settle(value, size, error, radius, arguments, elementwise=elementwise, zero=zero)
+            return rounded(result, FLOAT32, 2.0)
+        return result
 
 
 def _leaves_its_part(node: fx.Node) -> bool:

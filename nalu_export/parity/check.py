@@ -14,7 +14,7 @@ from nalu_export import runtimes
 from nalu_export.errors import InputError, RuntimeUnavailableError
 from nalu_export.parity.comparison import Tolerance
 from nalu_export.parity.inputs import FAMILIES, Array, Draw, draw
-from nalu_export.parity.precision import Profile
+from nalu_export.primitives.precision import Profile
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Report
 from nalu_export.parity.search import SearchOptions, climb

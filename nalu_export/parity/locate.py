@@ -10,9 +10,9 @@ from torch import fx
 
 from nalu_export.graph import formula_of, label_of, part_of
 from nalu_export.parity.analysis import OWN_ERROR
-from nalu_export.parity.conditioned import Conditioned
+from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.parity.inputs import Array
-from nalu_export.parity.precision import SINGLE, Profile
+from nalu_export.primitives.precision import SINGLE, Profile
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Break
 from nalu_export.runtimes.base import Session

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from nalu_export.graph import primitive_of
-from nalu_export.parity.conditioned import ROUNDOFF, Conditioned, settle
-from nalu_export.parity.precision import TF32_FACTOR, Precision
+from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned, settle
+from nalu_export.primitives.precision import TF32_FACTOR, Precision
 
 # Another correct float32 implementation sums in another order: its error is like the measured one, not equal.
 SAFETY = 8.0

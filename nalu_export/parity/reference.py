@@ -13,8 +13,8 @@ from torch import fx, nn
 from nalu_export.errors import InputError, first_line
 from nalu_export.graph import trace_model
 from nalu_export.parity.analysis import ErrorAnalysis
-from nalu_export.parity.conditioned import ROUNDOFF, Conditioned
-from nalu_export.parity.precision import Profile
+from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
+from nalu_export.primitives.precision import Profile
 from nalu_export.weights import fold
 
 Double = NDArray[np.float64]

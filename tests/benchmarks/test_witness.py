@@ -9,8 +9,8 @@ import torch
 from benchmarks import cells
 from benchmarks.subjects import our_cell
 from benchmarks.witness import ROUNDOFF, Parameters, witness
-from nalu_export.parity.precision import Profile
 from nalu_export.parity.reference import Reference
+from nalu_export.primitives.precision import Profile
 
 
 @pytest.mark.parametrize("family", ["0.1..1", "1..10", "−10..10"])

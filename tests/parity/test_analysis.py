@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from nalu_export import NAC, NALU, BackboneHead, NACCell, NALUCell
 from nalu_export.graph import label_of, trace_model
 from nalu_export.parity.analysis import OWN_ERROR, ErrorAnalysis
-from nalu_export.parity.conditioned import FLUSH, Conditioned
 from nalu_export.parity.inputs import FAMILIES, draw
-from nalu_export.parity.precision import Profile
+from nalu_export.primitives.conditioned import FLUSH, Conditioned
+from nalu_export.primitives.precision import Profile
 from nalu_export.weights import fold, inference_form
 from tests.conftest import saturated
-from tests.parity.balls import TINY, U
+from tests.primitives.balls import TINY, U
 
 Array = NDArray[np.float64]
 FLOAT32, FLOAT64, OWN = Profile(), Profile("float64"), Profile(own_weights=True)

@@ -15,9 +15,9 @@ from benchmarks.faults import edit
 from nalu_export import NALU, BackboneHead, NALUCell, formats, runtimes
 from nalu_export.formats.base import EmitOptions
 from nalu_export.parity.locate import OUTPUT, Inside, look_inside, of_output
-from nalu_export.parity.precision import Profile
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Break
+from nalu_export.primitives.precision import Profile
 from nalu_export.runtimes.base import RunOptions, Session
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 

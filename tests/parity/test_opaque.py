@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from nalu_export import NAC, BackboneHead
 from nalu_export.graph import trace_model
 from nalu_export.parity.analysis import ErrorAnalysis
-from nalu_export.parity.conditioned import ROUNDOFF, Conditioned
 from nalu_export.parity.opaque import JITTERS, SAFETY, OpaqueCalls
-from nalu_export.parity.precision import FLOAT32, TF32, TF32_FACTOR, Precision, Profile
+from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
+from nalu_export.primitives.precision import FLOAT32, TF32, TF32_FACTOR, Precision, Profile
 from nalu_export.weights import fold
-from tests.parity.balls import TINY, U, ball, lanes, pairwise, sequential
+from tests.primitives.balls import TINY, U, ball, lanes, pairwise, sequential
 
 
 class _Before(nn.Module):

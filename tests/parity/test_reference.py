@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from nalu_export import NAC, NALU, BackboneHead, InputError
 from nalu_export.graph import label_of
-from nalu_export.parity.precision import Profile
 from nalu_export.parity.reference import Reference
+from nalu_export.primitives.precision import Profile
 
 PROFILES = [Profile(), Profile("float64"), Profile(own_weights=True), Profile(tf32=True)]
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from nalu_export import NAC, InputError, NACCell
 from nalu_export.parity.comparison import Tolerance
 from nalu_export.parity.inputs import Draw
-from nalu_export.parity.precision import Profile
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.search import PARENTS
-from nalu_export.parity.watch import INSIDE, Watch
+from nalu_export.parity.watch import INTERMEDIATE, Watch
+from nalu_export.primitives.precision import Profile
 from nalu_export.runtimes.base import Session
 
 Array = NDArray[np.float32]
@@ -206,7 +206,7 @@ def test_values_inside_are_a_row_of_their_own() -> None:
     watch.look_inside(REFERENCE, (3,))
     row = watch.rows()[-1]
     count = len(watch.worst_inputs((3,)))
-    assert (row.family, row.samples, row.outputs, row.passed) == (INSIDE, count, 6 + 2 * count, True)
+    assert (row.family, row.samples, row.outputs, row.passed) == (INTERMEDIATE, count, 6 + 2 * count, True)
     assert 0 <= row.max_ratio <= 1
 
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nalu_export.parity.conditioned import Conditioned
+from nalu_export.primitives.conditioned import Conditioned
 
 U = 2.0**-24
 TINY = 2.0**-126

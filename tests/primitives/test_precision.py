@@ -1,11 +1,11 @@
-"""nalu_export.parity.precision: what one rounding costs in each arithmetic."""
+"""nalu_export.primitives.precision: what one rounding costs in each arithmetic."""
 
 import pytest
 import torch
 from hypothesis import given
 
-from nalu_export.parity.precision import DOUBLE, FLOAT32, FLOAT64, SINGLE, TF32, Precision, Profile
-from tests.parity.balls import NUMBERS, TINY, U, cut_to
+from nalu_export.primitives.precision import DOUBLE, FLOAT32, FLOAT64, SINGLE, TF32, Precision, Profile
+from tests.primitives.balls import NUMBERS, TINY, U, cut_to
 
 
 def _double(*values: float) -> torch.Tensor:

@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from nalu_export.weights import Compute
-
+Compute = Literal["float32", "float64"]
+COMPUTE: tuple[Compute, ...] = ("float32", "float64")
 SINGLE = 2.0**-24
 DOUBLE = 2.0**-53
 # Kernels of elementary functions are correct when they are as accurate as the OpenCL C specification asks of a device

@@ -1,4 +1,4 @@
-"""nalu_export.parity.zero_signs: a sign is claimed only where every order of every sum gives it."""
+"""nalu_export.primitives, signs of zeros: a sign is claimed only where every order of every sum gives it."""
 
 import itertools
 import math
@@ -10,14 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from nalu_export import NAC, NALU, NACCell
-from nalu_export.parity import zero_signs
-from nalu_export.parity.conditioned import Conditioned
-from nalu_export.parity.precision import FLOAT32, Profile
-from nalu_export.parity.radii import RADII
 from nalu_export.parity.reference import Reference
-from nalu_export.parity.rules import RULES
+from nalu_export.primitives import PRIMITIVES
+from nalu_export.primitives.conditioned import Conditioned
+from nalu_export.primitives.operands import signs_of_zeros
+from nalu_export.primitives.precision import FLOAT32, Profile
 from tests.conftest import saturated
-from tests.parity.balls import ball, sequential
+from tests.primitives.balls import ball, sequential
 
 INPUTS = (0.0, -0.0, 2.0, -3.0)
 
@@ -25,18 +24,17 @@ INPUTS = (0.0, -0.0, 2.0, -3.0)
 def given(values: list[float]) -> Conditioned:
     """Inputs, whose zeros have signs."""
     x = ball(values)
-    return replace(x, zero=zero_signs.of_input(x.value))
+    return replace(x, zero=signs_of_zeros(x.value))
 
 
 def row(values: list[float]) -> Conditioned:
     """A batch of one sample of them."""
     x = ball([values])
-    return replace(x, zero=zero_signs.of_input(x.value))
+    return replace(x, zero=signs_of_zeros(x.value))
 
 
 def _of(name: str, *arguments: object) -> Tensor:
-    value = RULES[name](*arguments)[0]
-    return zero_signs.of_result(name, value, RADII[name](FLOAT32, value, *arguments), arguments)
+    return PRIMITIVES[name].conditioned(FLOAT32, *arguments).zero
 
 
 def _signs_of_every_order(x: tuple[float, ...], w: tuple[float, ...]) -> set[bool]:
@@ -117,7 +115,7 @@ def test_a_zero_that_is_not_exact_has_no_sign() -> None:
 
 def test_the_signs_of_inputs() -> None:
     x = torch.tensor([0.0, -0.0, 1e-45, -2.0, float("nan")], dtype=torch.float64)
-    assert zero_signs.of_input(x).tolist() == [1, -1, 0, 0, 0]
+    assert signs_of_zeros(x).tolist() == [1, -1, 0, 0, 0]
 
 
 def _expected(model: nn.Module, x: list[float]) -> list[int]:

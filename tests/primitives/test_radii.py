@@ -1,4 +1,4 @@
-"""nalu_export.parity.radii: no float32 evaluation leaves its radius, and no radius is wider than it has to be."""
+"""nalu_export.primitives, radii: no float32 evaluation leaves its radius, and no radius is wider than it has to be."""
 
 import math
 from collections.abc import Callable
@@ -12,13 +12,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nalu_export.graph import PRIMITIVES
 from nalu_export.parity.analysis import OWN_ERROR
-from nalu_export.parity.conditioned import Conditioned
-from nalu_export.parity.precision import COS, EXP, FLOAT32, FLOAT64, LOG, TANH, TF32, Precision
-from nalu_export.parity.radii import RADII
-from nalu_export.parity.rules import RULES
-from tests.parity.balls import MAX, NUMBERS, TINY, U, ball, balls, cut, cut_to, exact_sum, flushing, sums
+from nalu_export.primitives import PRIMITIVES
+from nalu_export.primitives.conditioned import Conditioned
+from nalu_export.primitives.precision import COS, EXP, FLOAT32, FLOAT64, LOG, TANH, TF32, Precision
+from tests.primitives.balls import MAX, NUMBERS, TINY, U, ball, balls, cut, cut_to, exact_sum, flushing, sums
 
 Function = Callable[[Any], Any]
 SLACK = 1.0 + OWN_ERROR
@@ -47,9 +45,8 @@ OTHERS = {"linear", "clamp", "prod", "unsqueeze", "cast"}
 
 
 def _radius(name: str, *arguments: Any, precision: Precision = FLOAT32) -> tuple[Tensor, Tensor]:
-    value = RULES[name](*arguments)[0]
-    radius = RADII[name](precision, value, *arguments)
-    return value, torch.where(torch.isnan(radius), math.inf, radius)  # as settle does
+    result = PRIMITIVES[name].conditioned(precision, *arguments)
+    return result.value, result.radius
 
 
 def _holds(found: Any, value: Tensor, radius: Tensor) -> None:
@@ -63,7 +60,7 @@ def _holds(found: Any, value: Tensor, radius: Tensor) -> None:
 
 
 def test_every_primitive_has_a_rule_and_a_test() -> None:
-    assert set(RADII) == set(PRIMITIVES) == set(UNARY) | set(BINARY) | OTHERS
+    assert set(PRIMITIVES) == set(UNARY) | set(BINARY) | OTHERS
 
 
 @pytest.mark.parametrize("name", UNARY)

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from nalu_export.primitives.precision import Precision
 
 ROUNDOFF = 2.0**-24
 LARGEST = torch.finfo(torch.float32).max
@@ -74,8 +76,7 @@ def settle(
     """
     error = torch.where(torch.isnan(error), math.inf, error) + FLUSH
     radius = torch.where(torch.isnan(radius), math.inf, radius)
-    magnitude = value.abs() + radius
-    overflow = (~(magnitude <= LARGEST)).to(torch.int8) + ~(magnitude <= LARGEST_DOUBLE)
+    overflow = _beyond(value.abs() + radius)
     lost = torch.isinf(radius).to(torch.int8)
     for argument in arguments:
         if isinstance(argument, Conditioned) and bool(argument.overflow.any()):
@@ -84,6 +85,24 @@ def settle(
             lost = torch.maximum(lost, _spread(argument.lost, value, elementwise=elementwise))
     zero = torch.zeros_like(overflow) if zero is None else zero
     return Conditioned(value, size, error, radius, overflow, lost, zero)
+
+
+def rounded(x: Conditioned, precision: Precision, widening: float = 1.0) -> Conditioned:
+    """``x`` with its radius ``widening`` times as large, and rounded once more.
+
+    Args:
+        x: any value.
+        precision: that it is rounded to.
+        widening: by how much the evaluation before is further off than its rules say.
+    """
+    radius = precision.rounded(x.value, widening * x.radius)
+    overflow = torch.maximum(x.overflow, _beyond(x.value.abs() + radius))
+    return replace(x, radius=radius, overflow=overflow, zero=x.zero * (radius == 0))
+
+
+def _beyond(magnitude: Tensor) -> Tensor:
+    """1 where float32 cannot hold it, 2 where float64 cannot."""
+    return (~(magnitude <= LARGEST)).to(torch.int8) + ~(magnitude <= LARGEST_DOUBLE)
 
 
 def _spread(overflow: Tensor, like: Tensor, *, elementwise: bool) -> Tensor:

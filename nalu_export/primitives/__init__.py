@@ -1,0 +1,43 @@
+"""The primitives that arithmetic is written with: one record each, read by capture, formats and error analysis."""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nalu_export.primitives import (
+    arithmetic,
+    casts,
+    exponentials,
+    products,
+    reductions,
+    selection,
+    shapes,
+    trigonometric,
+)
+from nalu_export.primitives.casts import cast
+from nalu_export.primitives.conditioned import Conditioned
+from nalu_export.primitives.record import Primitive
+
+__all__ = ["BY_FUNCTION", "BY_METHOD", "BY_NAME", "PRIMITIVES", "Conditioned", "Primitive", "cast"]
+
+_FILES = (products, arithmetic, exponentials, trigonometric, selection, reductions, shapes, casts)
+
+PRIMITIVES: dict[str, Primitive] = {primitive.name: primitive for file in _FILES for primitive in file.PRIMITIVES}
+"""Every primitive under its own name."""
+
+BY_NAME: dict[str, Primitive] = {name: primitive for primitive in PRIMITIVES.values() for name in primitive.names}
+"""Every primitive under each of its names in torch."""
+
+BY_FUNCTION: dict[Callable[..., Any], Primitive] = {
+    function: primitive
+    for name, primitive in BY_NAME.items()
+    for function in (getattr(place, name, None) for place in (torch, F, operator))
+    if callable(function)
+} | {primitive.function: primitive for primitive in PRIMITIVES.values()}
+BY_METHOD: dict[str, Primitive] = {
+    name: primitive for name, primitive in BY_NAME.items() if callable(getattr(Tensor, name, None))
+}

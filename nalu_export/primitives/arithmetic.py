@@ -1,0 +1,116 @@
+"""Sums, products, quotients and what changes a sign alone."""
+
+import operator
+
+import torch
+from torch import Tensor
+
+from nalu_export.primitives.conditioned import Conditioned
+from nalu_export.primitives.operands import Operand, Pair, ball, exact, sign
+from nalu_export.primitives.precision import Precision
+from nalu_export.primitives.record import Primitive
+
+
+def sum_unit(value: Tensor, left: Operand, right: Operand) -> Pair:
+    """Of ``p ± q``."""
+    p, q = exact(left), exact(right)
+    error = p.error + q.error
+    if isinstance(left, Conditioned) and isinstance(right, Conditioned):
+        error = torch.maximum(error, p.value.abs() + q.value.abs())
+    # A literal (ε, the 1 of 1 − W) is exact, and the rounding of the sum is charged where the sum is read.
+    return value.abs(), error + torch.zeros_like(value)
+
+
+def sum_radius(p: Precision, value: Tensor, left: Operand, right: Operand) -> Tensor:
+    """Of ``p ± q``."""
+    a, b = ball(p, left), ball(p, right)
+    radius = p.rounded(value, a.radius + b.radius)
+    # ∞ − ∞ is NaN.
+    both = torch.minimum(a.value.abs() + a.radius, b.value.abs() + b.radius) > p.largest
+    return torch.where(both & (value.abs() <= p.largest), torch.inf, radius)
+
+
+def _add_zero(left: Operand, right: Operand) -> Tensor:
+    p, q = sign(left), sign(right)
+    # Two exact numbers that cancel give +0, as do two zeros of which one is +0.
+    return torch.where((p < 0) & (q < 0), -1.0, torch.where((p > 0) | (q > 0), 1.0, 0.0))
+
+
+def _mul_unit(value: Tensor, left: Operand, right: Operand) -> Pair:
+    p, q = exact(left), exact(right)
+    return value.abs(), torch.maximum(q.size * p.error + p.size * q.error, p.size * q.size)
+
+
+def _mul_radius(p: Precision, value: Tensor, left: Operand, right: Operand) -> Tensor:
+    a, b = ball(p, left), ball(p, right)
+    return p.rounded(value, a.value.abs() * b.radius + b.value.abs() * a.radius + a.radius * b.radius)
+
+
+def _div_unit(value: Tensor, left: Operand, right: Operand) -> Pair:
+    p, q = exact(left), exact(right)
+    error = (p.error + value.abs() * q.error) / q.value.abs()
+    return value.abs(), torch.maximum(error, p.size / q.value.abs())
+
+
+def _div_radius(p: Precision, value: Tensor, left: Operand, right: Operand) -> Tensor:
+    a, b = ball(p, left), ball(p, right)
+    smallest = b.value.abs() - b.radius
+    radius = torch.where(smallest > 0, (a.radius + value.abs() * b.radius) / smallest, torch.inf)
+    return p.rounded(value, radius)
+
+
+def unchanged_unit(value: Tensor, x: Conditioned) -> Pair:
+    """Of a function that changes the sign alone."""
+    del value
+    return x.size, x.error
+
+
+def unchanged_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+    """Of a function that changes the sign alone."""
+    del p, value
+    return x.radius
+
+
+UNARY = ("input",)
+BINARY = ("input", "other")
+
+PRIMITIVES = (
+    # The operators, not torch.add and so on: those refuse a number as their first argument (`1 - W`).
+    Primitive("add", operator.add, BINARY, names=("add",), unit=sum_unit, radius=sum_radius, zero=_add_zero),
+    Primitive("sub", operator.sub, BINARY, names=("sub", "subtract"), unit=sum_unit, radius=sum_radius),
+    Primitive(
+        "mul",
+        operator.mul,
+        BINARY,
+        names=("mul", "multiply"),
+        unit=_mul_unit,
+        radius=_mul_radius,
+        zero=lambda left, right: sign(left) * sign(right),
+    ),
+    Primitive(
+        "div",
+        operator.truediv,
+        BINARY,
+        names=("div", "divide", "truediv", "true_divide"),
+        unit=_div_unit,
+        radius=_div_radius,
+    ),
+    Primitive(
+        "neg",
+        torch.neg,
+        UNARY,
+        names=("neg", "negative"),
+        unit=unchanged_unit,
+        radius=unchanged_radius,
+        zero=lambda x: -sign(x),
+    ),
+    Primitive(
+        "abs",
+        torch.abs,
+        UNARY,
+        names=("abs", "absolute"),
+        unit=unchanged_unit,
+        radius=unchanged_radius,
+        zero=lambda x: torch.ones_like(x.value),
+    ),
+)
