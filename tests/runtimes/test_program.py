@@ -28,8 +28,7 @@ def start(tmp_path: Path) -> Start:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long enough for a program to start."""
-    monkeypatch.setattr(_program, "START_SECONDS", 2.0)
+    """With programs that run; how long one takes to start is its machine's business."""
     monkeypatch.setattr(_program, "ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(_program, "END_SECONDS", 0.2)
 
@@ -221,8 +220,9 @@ def test_a_request_that_nobody_reads(start: Start) -> None:
 
 @pytest.mark.usefixtures("impatient")
 class TestSilence:
-    def test_at_the_start(self, start: Start) -> None:
-        assert failing(start, "time.sleep(99)") == "fake: fake_infer gave no answer within 2 s"
+    def test_at_the_start(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_program, "START_SECONDS", 0.5)
+        assert failing(start, "time.sleep(99)") == "fake: fake_infer gave no answer within 0.5 s"
 
     @pytest.mark.parametrize(
         "body", ["request(); time.sleep(99)", "request(); put(b'\\0\\0'); time.sleep(99)", "time.sleep(99)"]
@@ -235,7 +235,7 @@ class TestSilence:
         with pytest.raises(InputError) as caught:
             session.run(x)
         assert str(caught.value) == "fake: fake_infer gave no answer within 0.5 s"
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 60  # what it waits for takes 99 s
         assert session._process.returncode == -9
 
     def test_drop_by_drop_is_late_as_well(self, start: Start) -> None:
