@@ -119,16 +119,17 @@ def export(
     checkpoint = source_of(source, settings)
     subject, cast_notes = prepare_from(source, checkpoint)
     tell("exporting", 0, 0)
-    path_of_part = kind.scope(subject, settings.part)
+    graph = capture_of(source, subject, settings)
+    path_of_part = kind.scope(graph, settings.part)
     if path_of_part and settings.input_size is not None:
         raise InputError(
             f"input_size is given, but a file of format {format} holds {plain(path_of_part)} alone, which takes no "
             "images; leave it out"
         )
-    part, part_notes = _part(subject, path_of_part)
-    subject = subject.get_submodule(path_of_part)
-    draft, shapes, notes = _emit(subject, kind, settings)
-    metadata = _metadata(subject, checkpoint, draft, settings, kind) | part
+    part, part_notes = _part(graph, path_of_part)
+    graph = graph.isolated(path_of_part)
+    draft, shapes, notes = _emit(graph, kind, settings)
+    metadata = _metadata(graph, checkpoint, draft, settings, kind) | part
     data = draft.to_bytes(encode_metadata(metadata))
 
     report: Report | None = None
@@ -137,7 +138,7 @@ def export(
         nonlocal report
         names = ["torch", kind.runtime]
         report = verify_file(
-            subject,
+            graph,
             written,
             kind.name,
             shapes,
@@ -154,6 +155,29 @@ def export(
     return Artifact(
         target, kind.name, data, metadata, report, (*checkpoint.notes, *cast_notes, *part_notes, *draft.notes, *notes)
     )
+
+
+def capture_of(source: nn.Module | str | os.PathLike[str], subject: nn.Module, options: SourceOptions) -> ModelGraph:
+    """The model, captured and found to be a function of each sample alone that holds arithmetic.
+
+    Raises:
+        InputError: it is not; a refusal names the file that the model is from.
+    """
+    shape = sample_shape(subject, options.input_size)
+    try:
+        graph = capture(subject, example_of(shape), options.arithmetic or ())
+        refuse_impure(graph)
+    except InputError as error:
+        if isinstance(source, nn.Module):
+            raise
+        raise type(error)(f"{os.fspath(source)}: {error}") from error
+    if not graph.subgraphs:
+        raise InputError(
+            f"{type(subject).__name__} holds no arithmetic: its forward has no log, exp, power, product or quotient of "
+            "data, and no weight that is computed by tanh, sigmoid or clamp; say which module is meant with --arithmetic PATH, "
+            "or use torch.onnx.export"
+        )
+    return graph
 
 
 def _target(source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[str] | None, kind: Format) -> Path:

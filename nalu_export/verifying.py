@@ -1,21 +1,20 @@
-"""Holds a file against its model: the whole, and each arithmetic part of it alone."""
+"""Holds a file against its model: the whole, and each arithmetic subgraph of it in isolation."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from torch import nn
-
 from nalu_export import formats, runtimes
-from nalu_export.inputs import sample_shape
-from nalu_export.nn.parts import arithmetic_parts
+from nalu_export.errors import InputError
+from nalu_export.graph import ModelGraph
 from nalu_export.parity import CheckOptions, Report, Row, check_bytes
 from nalu_export.parity.check import Progress
 from nalu_export.parity.report import merge
+from nalu_export.text import plain
 from nalu_export.weights import Compute
 
 
 def verify(
-    model: nn.Module,
+    graph: ModelGraph,
     data: bytes,
     format_name: str,
     shapes: Sequence[tuple[int, ...]],
@@ -27,18 +26,18 @@ def verify(
     skip_missing: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """:func:`nalu_export.parity.check_bytes`, and once more for each arithmetic part cut out of the file.
+    """:func:`nalu_export.parity.check_bytes`, and once more for each arithmetic subgraph cut out of the file.
 
     Behind a backbone a head only ever sees what the backbone gives, and its bound has to allow for the backbone's
-    error. Alone it is run over every family of inputs and held to its own bound. Each runtime gets one more row,
-    ``head alone``, for all of that.
+    error. Isolated it is run over every input distribution and held to its own bound. Each runtime gets one more row,
+    ``head isolated``, for all of that; where a subgraph cannot stand alone the report says so.
 
     Args:
-        model: the source, float32.
+        graph: the source, captured.
         data: the artifact.
         format_name: its format.
         shapes: see :func:`nalu_export.parity.check_bytes`, as are the other arguments.
-        compute: type of the arithmetic parts.
+        compute: type of the arithmetic subgraphs.
         names: runtimes to run.
         options: how.
         decisive: the runtimes that decide; by default all of them.
@@ -46,26 +45,49 @@ def verify(
         progress: called with a text, the steps done and their number.
     """
     report = check_bytes(
-        model, data, shapes, compute, names, options, decisive=decisive, skip_missing=skip_missing, progress=progress
+        graph, data, shapes, compute, names, options, decisive=decisive, skip_missing=skip_missing, progress=progress
     )
     ran = [found.name for found in report.runtimes if found.decisive and runtimes.get(found.name).format == format_name]
-    if not ran or options.only_inputs:
+    if not ran or options.only_inputs or graph.whole is not None:
         return report
     alone = replace(options, inputs={}, samples=None)
-    for path, part in arithmetic_parts(model).items():
-        piece = formats.get(format_name).part(data, path) if path else None
-        if piece is None:
+    for name, subgraph in graph.subgraphs.items():
+        try:
+            isolated = graph.isolated(name)
+        except InputError as error:
+            report = replace(report, notes=(*report.notes, f"not checked in isolation: {error}"))
             continue
-        found = check_bytes(part, piece, [sample_shape(part, None)], compute, ran, alone, progress=progress)
-        rows = tuple(
-            merge(name, f"{path} alone", [_named(row) for row in found.rows if row.runtime == name]) for name in ran
-        )
-        known = {at.runtime for at in report.breaks}
-        breaks = [
-            replace(at, value=f"{path}.{at.value}") for at in found.breaks if at.value and at.runtime not in known
-        ]
-        report = replace(report, rows=(*report.rows, *rows), breaks=(*report.breaks, *breaks))
+        pieces = [formats.get(format_name).part(data, subgraph, call) for call in range(subgraph.calls)]
+        if pieces[0] is None:
+            text = f"{plain(name)} was not checked in isolation: it cannot be told from the rest of the file"
+            report = replace(report, notes=(*report.notes, text))
+        for call, piece in enumerate(pieces):
+            if piece is not None:
+                report = _with_isolated(report, isolated, piece, subgraph.called(call), compute, ran, alone, progress)
     return report
+
+
+def _with_isolated(
+    report: Report,
+    isolated: ModelGraph,
+    piece: bytes,
+    called: str,
+    compute: Compute,
+    ran: Sequence[str],
+    options: CheckOptions,
+    progress: Progress | None,
+) -> Report:
+    """The report with a row for each runtime of one isolated subgraph."""
+    shape = tuple(isolated.example.shape[1:])
+    found = check_bytes(isolated, piece, [shape], compute, ran, options, progress=progress)
+    rows = tuple(
+        merge(name, f"{called} isolated", [_named(row) for row in found.rows if row.runtime == name]) for name in ran
+    )
+    known = {at.runtime for at in report.breaks}
+    breaks = [
+        replace(at, value=f"{called}.{at.value}") for at in found.breaks if at.value and at.runtime not in known
+    ]
+    return replace(report, rows=(*report.rows, *rows), breaks=(*report.breaks, *breaks))
 
 
 def _named(row: Row) -> Row:

@@ -1,13 +1,17 @@
 """What an artifact holds: effective weights (folded) or raw parameters (live), in the type that computes."""
 
 import copy
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
-from torch import fx, nn
+from torch import fx
 
-from nalu_export.graph import PRIMITIVES, label_of, primitive_of, trace
-from nalu_export.graph.trace import constant
+from nalu_export.graph import label_of, primitive_of
+from nalu_export.graph.evaluation import Values, attribute, evaluated
+from nalu_export.graph.rewrites import without_cancellation
+from nalu_export.graph.subgraphs import graph_module_of
+from nalu_export.primitives import PRIMITIVES
 from nalu_export.primitives.precision import COMPUTE as COMPUTE
 from nalu_export.primitives.precision import Compute as Compute
 
@@ -15,27 +19,26 @@ Weights = Literal["folded", "live"]
 WEIGHTS: tuple[Weights, ...] = ("folded", "live")
 
 
-def inference_form(layer: nn.Module, weights: Weights, compute: Compute) -> fx.GraphModule:
-    """The graph of an arithmetic layer as an artifact holds it: float32 at its edges, ``compute`` inside.
+def inference_form(module: fx.GraphModule, weights: Weights, compute: Compute) -> fx.GraphModule:
+    """An arithmetic subgraph as an artifact holds it: float32 at its edges, ``compute`` inside.
 
     Effective weights are computed in float64 and rounded once either way: while folding, or by the artifact itself
     from the float32 raw parameters (runtimes do that once, when they load the file). So live and folded artifacts
     agree to the bit wherever ``tanh`` and ``exp`` do in float64.
 
     Args:
-        layer: an arithmetic module with float32 parameters; it is not changed.
+        module: a graph of primitives with float32 parameters; it is not changed.
         weights: ``"folded"`` or ``"live"``.
-        compute: the type of every operation between the input and the output.
-
-    Raises:
-        UnsupportedLayerError: see :func:`nalu_export.graph.trace`.
+        compute: the type of every operation between the inputs and the outputs.
     """
-    # A copy: the traced module shares its parameters with what it was traced from.
-    form = trace(copy.deepcopy(layer))
+    form = copy.deepcopy(module)
+    without_cancellation(form)
     dtype = torch.float64 if compute == "float64" else torch.float32
     if weights == "folded":
-        fold(form).to(dtype)
+        form = fold(form).to(dtype)
     else:
+        # What torch computes of parameters in a way that is no primitive is a constant here too.
+        form = fold(form, _behind_opaque(form.graph)).float()
         _widen_parameters(form, dtype)
     if compute == "float64":
         _cast_edges(form.graph)
@@ -44,43 +47,47 @@ def inference_form(layer: nn.Module, weights: Weights, compute: Compute) -> fx.G
     return form.eval().requires_grad_(False)
 
 
-def fold(graph_module: fx.GraphModule) -> fx.GraphModule:
-    """Replace whatever depends on parameters alone by one float64 constant; in place.
+def fold(graph_module: fx.GraphModule, nodes: Sequence[fx.Node] | None = None) -> fx.GraphModule:
+    """A graph in which one float64 constant stands for whatever depends on parameters alone.
 
     Each constant is named after the first parameter that goes into it, without ``_hat``: ``layers.0.W`` from
     ``layers.0.W_hat`` and ``layers.0.M_hat``; where another value or parameter has that name, as it is called in the
-    source. Raw parameters that nothing else reads are gone afterwards.
+    source. Parameters that nothing else reads are not in it.
+
+    Args:
+        graph_module: any; its graph is changed, its modules are shared with the result.
+        nodes: what is to be folded, in order; by default everything that depends on parameters alone.
     """
     graph = graph_module.graph
     taken = {str(node.target) if node.op == "get_attr" else label_of(node): node for node in graph.nodes}
-    values: dict[fx.Node, torch.Tensor] = {}
+    values: Values = {}
     sources: dict[fx.Node, str] = {}
-    for node in _parameter_nodes(graph):
-        if node.op == "get_attr":
-            sources[node] = str(node.target)
-            values[node] = constant(graph_module, sources[node]).detach().double()
-        else:
-            sources[node] = sources[node.all_input_nodes[0]]
-            values[node] = node.target(*fx.node.map_arg(node.args, values.__getitem__))  # type: ignore[operator]
-    folded: dict[str, torch.Tensor] = {}
+    with torch.no_grad():
+        for node in _parameter_nodes(graph) if nodes is None else nodes:
+            value = evaluated(node, graph_module, values)
+            if node.op == "get_attr":
+                sources[node] = str(node.target)
+                value = value.double() if value.is_floating_point() else value
+            else:
+                sources[node] = sources[node.all_input_nodes[0]]
+            values[node] = value
+    folded: dict[str, Any] = {}
     for node in _frontier(values):
         name = sources[node].replace("_hat", "")
         if taken.get(name, node) is not node:
             name = label_of(node) or sources[node]
         name = _free_name(name, folded)
-        folded[name] = values[node]
+        folded[name] = values[node].detach()
         with graph.inserting_before(node):
             replacement = graph.create_node("get_attr", name)
+        if "part" in node.meta:
+            replacement.meta["part"] = node.meta["part"]
         node.replace_all_uses_with(replacement, delete_user_cb=lambda user: user not in values)
     for node in reversed(values):
         graph.erase_node(node)
-    for name in {name for name, _ in graph_module.named_parameters()} - _opaque_names(graph_module):
-        path, _, leaf = name.rpartition(".")
-        delattr(graph_module.get_submodule(path), leaf)
-    for name, value in folded.items():
-        path, _, leaf = name.rpartition(".")
-        graph_module.get_submodule(path).register_buffer(leaf, value)
-    return graph_module
+    kept = [str(node.target) for node in graph.nodes if node.op in ("call_module", "get_attr")]
+    held = {target: attribute(graph_module, target) for target in kept if target not in folded}
+    return graph_module_of(held | folded, graph, type(graph_module).__name__)
 
 
 def _parameter_nodes(graph: fx.Graph) -> list[fx.Node]:
@@ -88,26 +95,29 @@ def _parameter_nodes(graph: fx.Graph) -> list[fx.Node]:
     found: dict[fx.Node, None] = {}
     for node in graph.nodes:
         arguments = node.all_input_nodes
-        computed = primitive_of(node) is not None and arguments and all(argument in found for argument in arguments)
+        computed = node.op in ("call_function", "call_method") and arguments and all(a in found for a in arguments)
         if node.op == "get_attr" or computed:
             found[node] = None
     return list(found)
 
 
-def _frontier(parameter_nodes: dict[fx.Node, torch.Tensor] | list[fx.Node]) -> list[fx.Node]:
+def _behind_opaque(graph: fx.Graph) -> list[fx.Node]:
+    """Those of them that are no primitive, and what these are computed from, in order."""
+    constants = _parameter_nodes(graph)
+    found: set[fx.Node] = set()
+    for node in reversed(constants):
+        opaque = node.op != "get_attr" and primitive_of(node) is None
+        if opaque or any(user in found for user in node.users):
+            found.add(node)
+    return [node for node in constants if node in found]
+
+
+def _frontier(parameter_nodes: Values | list[fx.Node]) -> list[fx.Node]:
     """Those of them that something else reads."""
     return [node for node in parameter_nodes if any(user not in parameter_nodes for user in node.users)]
 
 
-def _opaque_names(graph_module: fx.GraphModule) -> set[str]:
-    """Parameters of modules that the graph calls whole; they are not the arithmetic part's to fold."""
-    called = {str(node.target) for node in graph_module.graph.nodes if node.op == "call_module"}
-    return {
-        f"{target}.{name}" for target in called for name, _ in graph_module.get_submodule(target).named_parameters()
-    }
-
-
-def _free_name(name: str, taken: dict[str, torch.Tensor]) -> str:
+def _free_name(name: str, taken: dict[str, Any]) -> str:
     if name not in taken:
         return name
     return next(f"{name}_{k}" for k in range(2, len(taken) + 3) if f"{name}_{k}" not in taken)
@@ -134,7 +144,11 @@ def _cast_edges(graph: fx.Graph) -> None:
             _insert_cast(graph, node, torch.float64, keep=[])
         elif node.op == "output":
             with graph.inserting_before(node):
-                node.args = (graph.call_function(PRIMITIVES["cast"].function, (node.args[0], torch.float32)),)
+                node.args = (fx.node.map_arg(node.args[0], lambda result: _narrowed(graph, result)),)
+
+
+def _narrowed(graph: fx.Graph, node: fx.Node) -> fx.Node:
+    return graph.call_function(PRIMITIVES["cast"].function, (node, torch.float32))
 
 
 def _insert_cast(graph: fx.Graph, node: fx.Node, dtype: torch.dtype, keep: list[fx.Node]) -> None:

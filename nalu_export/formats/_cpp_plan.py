@@ -14,7 +14,7 @@ from torch import fx
 
 from nalu_export.errors import UnsupportedLayerError
 from nalu_export.graph import primitive_of
-from nalu_export.graph.trace import constant
+from nalu_export.graph.evaluation import constant
 
 Shape = tuple[int, ...]
 # Any number that no axis of a constant has by chance.

@@ -8,7 +8,7 @@ from nalu_export.formats._cpp_plan import Plan, Stage, Value, held_as, name_of, 
 from nalu_export.formats._cpp_text import Array, Parameters, in_comment
 from nalu_export.formats._cpp_tile import Naming, Tile
 from nalu_export.graph import label_of
-from nalu_export.graph.trace import constant
+from nalu_export.graph.evaluation import constant
 
 
 def functions(found: Plan, parameters: Parameters) -> str:

@@ -8,7 +8,7 @@ from nalu_export.formats._cpp_plan import Plan, Stage, Value, held_as, name_of
 from nalu_export.formats._cpp_primitives import EXPRESSIONS, Spelling
 from nalu_export.formats._cpp_text import Names, Parameters
 from nalu_export.graph import label_of
-from nalu_export.graph.trace import constant
+from nalu_export.graph.evaluation import constant
 
 
 class Naming:

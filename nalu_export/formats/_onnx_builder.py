@@ -4,7 +4,7 @@ Straight onto protobuf through ``onnx.helper``. ``onnx_ir`` would be the richer 
 quarter of a cold export.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,18 +24,26 @@ class Value:
 
 
 class Builder:
-    """Collects nodes and initializers of one arithmetic part.
+    """Collects nodes and initializers of one arithmetic subgraph.
 
     Args:
-        prefix: put before every name, so that several parts fit into one graph.
+        prefix: put before every name, so that several subgraphs fit into one graph.
         opset: the ONNX opset that nodes are written for.
+        parameter: what a parameter of the subgraph is called in the file.
+        taken: initializers that are in the file already.
     """
 
-    def __init__(self, prefix: str, opset: int) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        opset: int,
+        parameter: Callable[[str], str] = str,
+        taken: Mapping[str, onnx.TensorProto] | None = None,
+    ) -> None:
         self.opset = opset
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, onnx.TensorProto] = {}
-        self._prefix = prefix
+        self._prefix, self._parameter, self._taken = prefix, parameter, taken or {}
         self._counts: dict[str, int] = {}
 
     def op(
@@ -65,14 +73,21 @@ class Builder:
         last.output[0] = self._prefix + name
         return replace(value, name=last.output[0])
 
+    def weight(self, target: str, array: NDArray[np.generic]) -> Value:
+        """A parameter, under its name in the model."""
+        return self.initializer(self._parameter(target), array)
+
     def initializer(self, name: str, array: NDArray[np.generic]) -> Value:
-        """A named constant of the file; the same name is one value."""
-        full = self._prefix + name
-        if full not in self.initializers:
-            self.initializers[full] = numpy_helper.from_array(array, full)
-        return Value(full, array.dtype, array.ndim)
+        """A named constant of the file; the same name is one value, unless the file has another under it."""
+        tensor = numpy_helper.from_array(array, name)
+        number = 1
+        while (held := self._taken.get(tensor.name, tensor)) is not tensor and held.raw_data != tensor.raw_data:
+            number += 1
+            tensor.name = f"{name}_{number}"
+        self.initializers.setdefault(tensor.name, tensor)
+        return Value(tensor.name, array.dtype, array.ndim)
 
     def literal(self, value: float | Sequence[int], dtype: np.dtype[np.generic]) -> Value:
         """A number (or a list of axes) written into the formula, named after its value: ``1e-10:float32``."""
         array = np.asarray(value, dtype=dtype)
-        return self.initializer(f"{np.asarray(value).tolist()}:{dtype.name}", array)
+        return self.initializer(f"{self._prefix}{np.asarray(value).tolist()}:{dtype.name}", array)

@@ -1,6 +1,6 @@
 """What each primitive of the arithmetic graph becomes in ONNX: standard operators only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import fx
 
 from nalu_export.formats._onnx_builder import Builder, Value
 from nalu_export.graph import label_of, primitive_of
-from nalu_export.graph.trace import constant
+from nalu_export.graph.evaluation import constant
 
 Emitter = Callable[..., Value]
 
@@ -128,20 +128,20 @@ EMITTERS: dict[str, Emitter] = {
 }
 
 
-def lower(form: fx.GraphModule, x: Value, build: Builder) -> Value:
-    """Emit a well-conditioned inference form for the input ``x``; the value of its output."""
+def lower(form: fx.GraphModule, inputs: Sequence[Value], build: Builder) -> list[Value]:
+    """Emit a well-conditioned inference form; the values of its outputs."""
     known: dict[fx.Node, Any] = {}
+    waiting = list(inputs)
     parameters = {str(node.target) for node in form.graph.nodes if node.op == "get_attr"}
     for node in form.graph.nodes:
         if node.op == "placeholder":
-            known[node] = x
+            known[node] = waiting.pop(0)
         elif node.op == "get_attr":
             name = str(node.target)
-            known[node] = build.initializer(name, constant(form, name).detach().numpy())
+            known[node] = build.weight(name, constant(form, name).detach().numpy())
         elif node.op == "output":
-            result = known[node.args[0]]
-            assert isinstance(result, Value)
-            return result
+            results = node.args[0] if isinstance(node.args[0], (tuple, list)) else [node.args[0]]
+            return [known[result] for result in results]
         else:
             primitive = primitive_of(node)
             assert primitive is not None, node

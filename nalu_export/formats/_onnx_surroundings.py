@@ -1,60 +1,62 @@
 """What surrounds the arithmetic layers, through ``torch.onnx.export``, with the layers as opaque nodes."""
 
-import copy
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 import onnx
 import torch
 from torch import Tensor, nn
 
 from nalu_export.errors import InputError, first_line
+from nalu_export.formats._surroundings import replace_module, surroundings
 from nalu_export.formats.onnx import LEAVES
-from nalu_export.nn.parts import replace_parts
+from nalu_export.graph import ModelGraph, Subgraph
+from nalu_export.graph.exported import quiet
 
 
 class _OpaqueLeaf(nn.Module):
-    """Stands where an arithmetic part was: one node that no optimizer knows, so ε cannot be deleted from it.
+    """Stands where an arithmetic subgraph was: one node that no optimizer knows, so ε cannot be deleted from it.
 
     The exporter's rewrite rules match constants with an absolute tolerance of 1e-8, take ``|x| + 1e-10`` for
     ``|x| + 0`` and drop the Add.
     """
 
-    def __init__(self, index: int, out_features: int) -> None:
+    def __init__(self, index: int, subgraph: Subgraph) -> None:
         super().__init__()
-        self.index = index
-        self.out_features = out_features
+        self._index = index
+        (self._input, *_), self._outputs = subgraph.input_shapes, subgraph.output_shapes
+        # Where shapes are not those of the input but for the last axis, the graph itself tells them.
+        self._like_input = all(shape[:-1] == self._input[:-1] and len(shape) > 1 for shape in self._outputs)
+        self._module = None if self._like_input else subgraph.module
 
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.onnx.ops.symbolic(
-            f"{LEAVES}::Leaf",
-            [x],
-            {"index": self.index},
-            dtype=x.dtype,
-            shape=[*x.shape[:-1], self.out_features],
-        )
+    def forward(self, *inputs: Tensor) -> Any:
+        x = inputs[0]
+        if self._module is None:
+            shapes = [[*x.shape[:-1], shape[-1]] for shape in self._outputs]
+        else:
+            results = self._module(*inputs)
+            shapes = [list(result.shape) for result in (results if isinstance(results, tuple) else (results,))]
+        name, attributes = f"{LEAVES}::Leaf", {"index": self._index}
+        if len(shapes) == 1:
+            return torch.onnx.ops.symbolic(name, inputs, attributes, dtype=x.dtype, shape=shapes[0])
+        dtypes = [x.dtype] * len(shapes)
+        return torch.onnx.ops.symbolic_multi_out(name, inputs, attributes, dtypes=dtypes, shapes=shapes)
 
 
-def export_surroundings(
-    model: nn.Module, parts: dict[str, nn.Module], example: Tensor, opset: int, *, free_size: bool
-) -> onnx.ModelProto:
-    """The model with one ``nalu_export::Leaf`` node, attribute ``index``, for each part in order.
+def export_surroundings(graph: ModelGraph, opset: int, *, free_size: bool) -> onnx.ModelProto:
+    """The model with one ``nalu_export::Leaf`` node, attribute ``index``, for each subgraph in order.
 
     Raises:
         InputError: torch cannot export the model, or not with this opset.
     """
-    outer = copy.deepcopy(model).eval()
-    sizes = _output_sizes(outer, parts, example)
-    leaves = {path: _OpaqueLeaf(index, sizes[path]) for index, path in enumerate(parts)}
-    outer = replace_parts(outer, dict(leaves))
+    outer, example = surroundings(graph), graph.example
+    for index, (name, subgraph) in enumerate(graph.subgraphs.items()):
+        replace_module(outer, name, _OpaqueLeaf(index, subgraph))
     free = {0: torch.export.Dim.DYNAMIC}
     if free_size and example.ndim == 4:
         # AUTO: an axis on which the model depends (a Linear on a flattened map) comes out fixed instead of failing.
         free |= {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 outer,
                 (example,),
@@ -68,7 +70,7 @@ def export_surroundings(
             )
     except Exception as error:
         # The exporter raises whatever its dozen stages raise; every one of them means the same to the user.
-        raise InputError(f"torch.onnx cannot export what surrounds the arithmetic layers: {_cause(error)}") from error
+        raise InputError(f"torch.onnx cannot export what surrounds the arithmetic: {_cause(error)}") from error
     assert program is not None
     proto = program.model_proto
     emitted = next(opset.version for opset in proto.opset_import if opset.domain == "")
@@ -78,42 +80,7 @@ def export_surroundings(
     return proto
 
 
-def _output_sizes(model: nn.Module, parts: dict[str, nn.Module], example: Tensor) -> dict[str, int]:
-    """Last axis of what each part gives, from one run, so that a layer needs no attribute that says so."""
-    sizes: dict[str, int] = {}
-    hooks = [
-        model.get_submodule(path).register_forward_hook(
-            lambda _module, _inputs, output, path=path: sizes.__setitem__(path, output.shape[-1])
-        )
-        for path in parts
-    ]
-    with torch.no_grad():
-        model(example)
-    for hook in hooks:
-        hook.remove()
-    unused = [path for path in parts if path not in sizes]
-    if unused:
-        raise InputError(f"the model never calls its arithmetic layer {unused[0]}")
-    return sizes
-
-
 def _cause(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return first_line(error)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's log lines (torchvision is not installed …) and its FutureWarnings from the user."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
+from nalu_export.graph import ModelGraph, Subgraph
 from nalu_export.weights import WEIGHTS, Compute, Weights
 
 
@@ -25,7 +25,6 @@ class EmitOptions:
     """How a model is to be emitted.
 
     Attributes:
-        sample_shape: shape of one input sample, ``(features,)`` or ``(C, H, W)``.
         weights: folded or live.
         compute: type of the arithmetic part.
         opset: ONNX opset; formats without one ignore it.
@@ -35,7 +34,6 @@ class EmitOptions:
         extern_c: whether it has functions for C as well.
     """
 
-    sample_shape: tuple[int, ...]
     weights: Weights = "folded"
     compute: Compute = "float32"
     opset: int = 20
@@ -81,22 +79,22 @@ class Format(ABC):
     weights: tuple[Weights, ...] = WEIGHTS
     options: tuple[str, ...] = ()
 
-    def scope(self, model: nn.Module, part: str | None) -> str:
-        """Path of what a file of this format holds of a model: ``""`` where it holds all of it.
+    def scope(self, graph: ModelGraph, part: str | None) -> str:
+        """Name of what a file of this format holds of a model: ``""`` where it holds all of it.
 
         Args:
-            model: the model.
-            part: the path that was asked for, of formats that have this option.
+            graph: the model.
+            part: the subgraph that was asked for, of formats that have this option.
 
         Raises:
-            InputError: it cannot hold what the model has, or the model has no such part.
+            InputError: it cannot hold what the model has, or the model has no such subgraph.
         """
-        del model, part
+        del graph, part
         return ""
 
     @abstractmethod
-    def emit(self, model: nn.Module, options: EmitOptions) -> Draft:
-        """The model in this format; the model is not changed.
+    def emit(self, graph: ModelGraph, options: EmitOptions) -> Draft:
+        """The model in this format; it is not changed.
 
         Raises:
             InputError: the model or the options cannot be expressed in this format.
@@ -107,17 +105,18 @@ class Format(ABC):
     def recognises(self, data: bytes) -> bool:
         """Whether ``data`` is a file of this format, told from its content; must not run any of it."""
 
-    def part(self, data: bytes, path: str) -> bytes | None:
-        """An arithmetic part of a file as a file of its own, exactly as it is in there, to be checked without the rest.
+    def part(self, data: bytes, subgraph: Subgraph, call: int) -> bytes | None:
+        """An arithmetic subgraph of a file as a file of its own, exactly as it is in there, to be checked in isolation.
 
         Args:
             data: the file.
-            path: of the part in the model, ``head``.
+            subgraph: of one input and one output.
+            call: which call of it, from 0.
 
         Returns:
-            The file, or ``None`` where the part cannot be told from the rest.
+            The file, or ``None`` where the subgraph cannot be told from the rest.
         """
-        del data, path
+        del data, subgraph, call
         return None
 
     @abstractmethod

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from nalu_export.errors import InputError
 from nalu_export.formats._cpp_arrays import arrays
@@ -18,8 +17,7 @@ from nalu_export.formats._cpp_names import checked_names
 from nalu_export.formats._cpp_plan import plan
 from nalu_export.formats._cpp_text import in_comment, in_string
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
-from nalu_export.graph import well_conditioned
-from nalu_export.nn.parts import arithmetic_part, arithmetic_parts
+from nalu_export.graph import ModelGraph, well_conditioned
 from nalu_export.text import plain
 from nalu_export.weights import inference_form
 
@@ -57,26 +55,26 @@ class CppFormat(Format):
     weights = ("folded",)
     options = ("part", "namespace", "struct", "extern_c")
 
-    def scope(self, model: nn.Module, part: str | None) -> str:
-        """See :meth:`Format.scope`: the arithmetic part, or one of several."""
+    def scope(self, graph: ModelGraph, part: str | None) -> str:
+        """See :meth:`Format.scope`: the arithmetic subgraph, or one of several."""
         if part is not None:
-            arithmetic_part(model, part)
-            return part
-        parts = list(arithmetic_parts(model))
-        if len(parts) > 1:
+            return graph.subgraph(part).name
+        names = list(graph.subgraphs)
+        if len(names) > 1:
             raise InputError(
-                f"the model has {len(parts)} arithmetic parts, {', '.join(map(plain, parts))}, and a header holds one; "
-                "say which with --part PATH"
+                f"the model has {len(names)} arithmetic subgraphs, {', '.join(map(plain, names))}, and a header holds "
+                "one; say which with --part PATH"
             )
-        return parts[0]
+        return names[0]
 
-    def emit(self, model: nn.Module, options: EmitOptions) -> Draft:
-        """See :meth:`Format.emit`; ``model`` is the arithmetic part."""
+    def emit(self, graph: ModelGraph, options: EmitOptions) -> Draft:
+        """See :meth:`Format.emit`; ``graph`` is the arithmetic subgraph."""
         if options.weights == "live":
             raise InputError("a header holds effective weights only: weights='live' goes with onnx and torchscript")
         names = checked_names(options.namespace, options.struct)
-        form = well_conditioned(inference_form(model, "folded", options.compute))
-        found = plan(form, options.sample_shape)
+        assert graph.whole is not None
+        form = well_conditioned(inference_form(graph.whole.module, "folded", options.compute))
+        found = plan(form, tuple(graph.example.shape[1:]))
         if len(found.output.shape) != 1:
             raise InputError(f"the model gives numbers in {len(found.output.shape)} axes for a sample; a header in one")
         header = Header(found, names, options.compute, options.extern_c)

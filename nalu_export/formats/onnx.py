@@ -1,14 +1,12 @@
 """ONNX: the arithmetic parts lowered from their traced graphs, the rest through ``torch.onnx.export``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
-from torch import nn
 
 from nalu_export.errors import InputError
 from nalu_export.formats._onnx_builder import Builder, Value
@@ -17,8 +15,7 @@ from nalu_export.formats._onnx_parts import cut_out
 from nalu_export.formats._onnx_primitives import lower
 from nalu_export.formats._onnx_softmax import write_out_log_softmax
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
-from nalu_export.graph import well_conditioned
-from nalu_export.nn.parts import arithmetic_parts
+from nalu_export.graph import ModelGraph, Subgraph, well_conditioned
 from nalu_export.text import plain
 from nalu_export.weights import inference_form
 
@@ -61,20 +58,18 @@ class OnnxFormat(Format):
     suffix = ".onnx"
     runtime = "onnxruntime-cpu"
 
-    def emit(self, model: nn.Module, options: EmitOptions) -> Draft:
+    def emit(self, graph: ModelGraph, options: EmitOptions) -> Draft:
         """See :meth:`Format.emit`; ``options.opset`` is honoured exactly or refused."""
         if options.opset not in OPSETS:
             raise InputError(f"opset is {options.opset}; allowed: {OPSETS.start} to {OPSETS.stop - 1}")
-        parts = arithmetic_parts(model)
-        example = torch.zeros(2, *options.sample_shape)
-        if "" in parts:
-            proto = _arithmetic_model(parts[""], example, options)
+        if graph.whole is not None:
+            proto = _arithmetic_model(graph, graph.whole, options)
         else:
             # torch.onnx takes seconds to import, and a head alone does not need it.
             from nalu_export.formats._onnx_surroundings import export_surroundings
 
-            proto = export_surroundings(model, parts, example, options.opset, free_size=options.free_size)
-            _lower_leaves(proto, list(parts.items()), options)
+            proto = export_surroundings(graph, options.opset, free_size=options.free_size)
+            _lower_leaves(proto, list(graph.subgraphs.values()), options)
             write_out_log_softmax(proto, options.opset)
             _strip(proto)
         _name_axes(proto.graph)
@@ -89,9 +84,9 @@ class OnnxFormat(Format):
         except InputError:
             return False
 
-    def part(self, data: bytes, path: str) -> bytes | None:
-        """See :meth:`Format.part`: the nodes between ``head.x`` and ``head.y``, or the output of the file."""
-        return cut_out(_parse(data), path)
+    def part(self, data: bytes, subgraph: Subgraph, call: int) -> bytes | None:
+        """See :meth:`Format.part`: the nodes between ``head.x`` and ``head.y``, or the input or output of the file."""
+        return cut_out(_parse(data), subgraph, call)
 
     def read_metadata(self, data: bytes) -> dict[str, str]:
         """The metadata_props, when every tensor is in the file: a runtime would read those that are in others."""
@@ -133,31 +128,29 @@ def _array(tensor: onnx.TensorProto) -> NDArray[np.generic]:
         raise InputError(f"holds a damaged tensor {plain(tensor.name)}") from error
 
 
-def _arithmetic_model(part: nn.Module, example: torch.Tensor, options: EmitOptions) -> onnx.ModelProto:
+def _arithmetic_model(graph: ModelGraph, whole: Subgraph, options: EmitOptions) -> onnx.ModelProto:
     build = Builder("", options.opset)
-    form = well_conditioned(inference_form(part, options.weights, options.compute))
-    result = lower(form, Value("input", _FLOAT32, example.ndim), build)
+    form = well_conditioned(inference_form(whole.module, options.weights, options.compute))
+    (result,) = lower(form, [Value("input", _FLOAT32, graph.example.ndim)], build)
     _rename(build.nodes, result.name, "output")
-    with torch.no_grad():
-        shape = part(example).shape
     float32 = onnx.TensorProto.FLOAT
-    graph = helper.make_graph(
+    proto = helper.make_graph(
         build.nodes,
         "nalu_export",
-        [helper.make_tensor_value_info("input", float32, example.shape)],
-        [helper.make_tensor_value_info("output", float32, shape)],
+        [helper.make_tensor_value_info("input", float32, graph.example.shape)],
+        [helper.make_tensor_value_info("output", float32, graph.result.shape)],
         list(build.initializers.values()),
     )
     opset = helper.make_opsetid("", options.opset)
     return helper.make_model(
-        graph,
+        proto,
         producer_name="nalu_export",
         opset_imports=[opset],
         ir_version=helper.find_min_ir_version_for([opset]),
     )
 
 
-def _lower_leaves(proto: onnx.ModelProto, parts: list[tuple[str, nn.Module]], options: EmitOptions) -> None:
+def _lower_leaves(proto: onnx.ModelProto, subgraphs: list[Subgraph], options: EmitOptions) -> None:
     """Replace every opaque leaf by its lowered graph."""
     ranks = {
         value.name: len(value.type.tensor_type.shape.dim) for value in (*proto.graph.value_info, *proto.graph.input)
@@ -165,51 +158,48 @@ def _lower_leaves(proto: onnx.ModelProto, parts: list[tuple[str, nn.Module]], op
     initializers = {tensor.name: tensor for tensor in proto.graph.initializer}
     nodes: list[onnx.NodeProto] = []
     calls: dict[int, int] = {}
+    edges: list[tuple[str, str]] = []
     for node in proto.graph.node:
         if node.domain != LEAVES:
             nodes.append(node)
             continue
-        (index,) = [helper.get_attribute_value(attribute) for attribute in node.attribute]
-        path, part = parts[index]
-        calls[index] = calls.get(index, 0) + 1
-        build = Builder(f"{path}.", options.opset)
-        form = well_conditioned(inference_form(part, options.weights, options.compute))
-        result = lower(form, Value(node.input[0], _FLOAT32, ranks[node.input[0]]), build)
-        _rename(build.nodes, result.name, node.output[0])
-        if calls[index] > 1:
-            # A part that is called again: its weights stay in the file once, its values need names of their own.
-            _suffix(build.nodes, f"#{calls[index]}", keep={*initializers, *node.input, *node.output})
+        index, subgraph = _leaf(node, subgraphs)
+        name = subgraph.called(calls.setdefault(index, 0))
+        calls[index] += 1
+        build = Builder(f"{name}.", options.opset, subgraph.parameter, initializers)
+        form = well_conditioned(inference_form(subgraph.module, options.weights, options.compute))
+        results = lower(form, [Value(given, _FLOAT32, ranks[given]) for given in node.input], build)
+        for result, given in zip(results, node.output, strict=True):
+            _rename(build.nodes, result.name, given)
+        edges += _edges(name, node)
         initializers |= build.initializers
         nodes += build.nodes
-    _name_edges(proto, parts, nodes)
+    fixed = {value.name for value in (*proto.graph.input, *proto.graph.output)} | initializers.keys()
+    for old, new in edges:
+        if old not in fixed and new not in fixed:
+            fixed |= {old, new}
+            _rename(nodes, old, new)
     del proto.graph.node[:], proto.graph.initializer[:]
     proto.graph.node.extend(nodes)
     proto.graph.initializer.extend(initializers.values())
 
 
-def _name_edges(proto: onnx.ModelProto, parts: list[tuple[str, nn.Module]], nodes: list[onnx.NodeProto]) -> None:
-    """``head.x`` and ``head.y`` for what goes into and comes out of the part ``head``, unless it is the model's own."""
-    fixed = {value.name for value in (*proto.graph.input, *proto.graph.output)}
-    for leaf in (node for node in proto.graph.node if node.domain == LEAVES):
-        (index,) = [helper.get_attribute_value(attribute) for attribute in leaf.attribute]
-        for name, edge in ((leaf.input[0], "x"), (leaf.output[0], "y")):
-            new = f"{parts[index][0]}.{edge}"
-            if name not in fixed and new not in fixed:
-                fixed |= {name, new}
-                _rename(nodes, name, new)
+def _leaf(node: onnx.NodeProto, subgraphs: list[Subgraph]) -> tuple[int, Subgraph]:
+    (index,) = [helper.get_attribute_value(attribute) for attribute in node.attribute]
+    return index, subgraphs[index]
+
+
+def _edges(name: str, leaf: onnx.NodeProto) -> Iterator[tuple[str, str]]:
+    """``head.x`` and ``head.y`` for what goes into and comes out of the subgraph ``head``, unless it is the model's own."""
+    for letter, values in (("x", leaf.input), ("y", leaf.output)):
+        for place, value in enumerate(values):
+            yield value, f"{name}.{letter}" + (f"_{place + 1}" if place else "")
 
 
 def _rename(nodes: list[onnx.NodeProto], old: str, new: str) -> None:
     for node in nodes:
         for names in (node.input, node.output):
             names[:] = [new if name == old else name for name in names]
-
-
-def _suffix(nodes: list[onnx.NodeProto], suffix: str, keep: set[str]) -> None:
-    for node in nodes:
-        node.name += suffix
-        for names in (node.input, node.output):
-            names[:] = [name if name in keep else name + suffix for name in names]
 
 
 def _name_axes(graph: onnx.GraphProto) -> None:

@@ -1,6 +1,5 @@
 """TorchScript: the inference form, traced, inside the scripted model; loads without this package."""
 
-import copy
 import functools
 import io
 import json
@@ -12,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from nalu_export import _jit
 from nalu_export.errors import InputError, first_line
 from nalu_export.formats._torchscript_archive import reproducible
+from nalu_export.formats._surroundings import replace_module, surroundings
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
-from nalu_export.nn.parts import arithmetic_parts, replace_parts
+from nalu_export.graph import ModelGraph, Subgraph
 from nalu_export.text import plain
 from nalu_export.weights import inference_form
 
@@ -48,28 +47,24 @@ class TorchScriptFormat(Format):
     suffix = ".torchscript.pt"
     runtime = "torchscript"
 
-    def emit(self, model: nn.Module, options: EmitOptions) -> Draft:
+    def emit(self, graph: ModelGraph, options: EmitOptions) -> Draft:
         """See :meth:`Format.emit`; the batch and, where torch can script the model, the image size are free."""
-        example = torch.zeros(2, *options.sample_shape)
-        parts = arithmetic_parts(model)
-        forms = {path: inference_form(part, options.weights, options.compute) for path, part in parts.items()}
-        notes: tuple[str, ...] = ()
-        if "" in forms:
-            module = _jit.trace(forms[""], example)
+        forms = {
+            name: inference_form(subgraph.module, options.weights, options.compute)
+            for name, subgraph in graph.subgraphs.items()
+        }
+        if graph.whole is not None:
+            module = _jit.trace(forms[""], graph.example)
         else:
-            outer = copy.deepcopy(model).eval()
-            inputs = _inputs_of(outer, list(parts), example)
-            traced: dict[str, nn.Module] = {path: _jit.trace(form, inputs[path]) for path, form in forms.items()}
-            module, scripted = _jit.script_or_trace(replace_parts(outer, traced), example)
-            if not scripted:
-                notes = ("torch cannot script this model; it was traced, so that branches in its code are fixed",)
-        with torch.no_grad():
-            outputs = module(example).shape[1:]
+            outer = surroundings(graph)
+            for name, subgraph in graph.subgraphs.items():
+                examples = tuple(torch.zeros(shape) for shape in subgraph.input_shapes)
+                replace_module(outer, name, _jit.trace(forms[name], examples))
+            module, _ = _jit.script_or_trace(outer, graph.example)
         return TorchScriptDraft(
-            (TensorSpec("input", "float32", _free_axes(options)),),
-            (TensorSpec("output", "float32", ("batch", *outputs)),),
+            (TensorSpec("input", "float32", _free_axes(graph, options)),),
+            (TensorSpec("output", "float32", ("batch", *graph.result.shape[1:])),),
             module,
-            notes=notes,
         )
 
     def recognises(self, data: bytes) -> bool:
@@ -77,11 +72,13 @@ class TorchScriptFormat(Format):
         names = _member_names(data)
         return any(name.endswith("/constants.pkl") for name in names) and any("/code/" in name for name in names)
 
-    def part(self, data: bytes, path: str) -> bytes | None:
+    def part(self, data: bytes, subgraph: Subgraph, call: int) -> bytes | None:
         """See :meth:`Format.part`: the submodule, which was traced as a whole; loading runs what is in the archive."""
+        if call:  # it is one submodule, however often it is called
+            return None
         try:
             # Not get_submodule, which a ScriptModule has not.
-            return _jit.save(functools.reduce(getattr, path.split("."), _jit.load(data)), {})
+            return _jit.save(functools.reduce(getattr, subgraph.name.split("."), _jit.load(data)), {})
         except (RuntimeError, AttributeError):
             return None
 
@@ -119,31 +116,11 @@ class TorchScriptFormat(Format):
 FORMAT = TorchScriptFormat()
 
 
-def _free_axes(options: EmitOptions) -> tuple[int | str, ...]:
-    if len(options.sample_shape) == 3 and options.free_size:
-        return ("batch", options.sample_shape[0], "height", "width")
-    return ("batch", *options.sample_shape)
-
-
-def _inputs_of(model: nn.Module, paths: list[str], example: torch.Tensor) -> dict[str, torch.Tensor]:
-    """What each part receives when the model runs on ``example``."""
-    seen: dict[str, torch.Tensor] = {}
-    hooks = [
-        model.get_submodule(path).register_forward_hook(
-            lambda _module, inputs, _output, path=path: seen.__setitem__(path, inputs[0])
-        )
-        for path in paths
-    ]
-    try:
-        with torch.no_grad():
-            model(example)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    for path in paths:
-        if path not in seen:
-            raise InputError(f"the model never calls its arithmetic layer {path}")
-    return seen
+def _free_axes(graph: ModelGraph, options: EmitOptions) -> tuple[int | str, ...]:
+    shape = graph.example.shape[1:]
+    if len(shape) == 3 and options.free_size:
+        return ("batch", shape[0], "height", "width")
+    return ("batch", *shape)
 
 
 def _member_names(data: bytes) -> list[str]:

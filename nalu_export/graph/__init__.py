@@ -1,23 +1,23 @@
-"""The traced arithmetic graph: one node for each primitive, read by every format and by the error analysis."""
+"""The captured graph of a model: one node for each primitive, read by every format and by the error analysis."""
 
 from nalu_export.graph.around import Around, around
+from nalu_export.graph.capture import ModelGraph, capture
 from nalu_export.graph.formula import formulas
 from nalu_export.graph.naming import formula_of, label_of, part_of
 from nalu_export.graph.rewrites import well_conditioned
-from nalu_export.graph.trace import primitive_of, trace, trace_model
-from nalu_export.primitives import PRIMITIVES, Primitive
+from nalu_export.graph.spelling.canonical import primitive_of
+from nalu_export.graph.subgraphs import Subgraph
 
 __all__ = [
-    "PRIMITIVES",
     "Around",
-    "Primitive",
+    "ModelGraph",
+    "Subgraph",
     "around",
+    "capture",
     "formula_of",
     "formulas",
     "label_of",
     "part_of",
     "primitive_of",
-    "trace",
-    "trace_model",
     "well_conditioned",
 ]

@@ -1,39 +1,34 @@
-"""What stands before and after an arithmetic part of a model, in words: a file that holds the part alone says so."""
+"""What stands before and after an arithmetic subgraph of a model, in words: a file that holds the part alone says so."""
 
 from dataclasses import dataclass
 
-from torch import fx, nn
+from torch import fx
 
-from nalu_export.errors import UnsupportedLayerError
+from nalu_export.graph.capture import ModelGraph
 from nalu_export.graph.naming import part_of
-from nalu_export.graph.trace import trace_model
 
 
 @dataclass(frozen=True)
 class Around:
-    """The surroundings of a part.
+    """The surroundings of a subgraph.
 
     Attributes:
         before: what the model applies to its input to get that of the part, in order.
         after: what it applies to the part's output; both are names of modules and functions.
-        known: whether the model could be traced; otherwise both are empty.
     """
 
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
-    known: bool = True
 
 
-def around(model: nn.Module, path: str) -> Around:
-    """The surroundings of the arithmetic part at ``path``."""
-    try:
-        graph = trace_model(model).graph
-    except UnsupportedLayerError:
-        return Around(known=False)
-    inside = [node for node in graph.nodes if part_of(node) == path]
+def around(model: ModelGraph, name: str) -> Around:
+    """The surroundings of the arithmetic subgraph ``name``, in all its calls."""
+    graph, subgraph = model.flat.graph, model.subgraph(name)
+    calls = {subgraph.called(call) for call in range(subgraph.calls)}
+    inside = [node for node in graph.nodes if part_of(node) in calls]
     before, after = _closure(inside, "all_input_nodes"), _closure(inside, "users")
     outside = [node for node in graph.nodes if node.op.startswith("call_") and node not in inside]
-    names = [(node, part_of(node) or _name(node)) for node in outside]
+    names = [(node, (part_of(node) or '').partition('#')[0] or _name(node)) for node in outside]
     # Another arithmetic part is named once, and not by each of its primitives.
     return Around(
         tuple(dict.fromkeys(name for node, name in names if node in before)),

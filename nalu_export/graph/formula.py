@@ -6,7 +6,7 @@ from typing import Any
 from torch import fx
 
 from nalu_export.graph.naming import label_of
-from nalu_export.graph.trace import primitive_of
+from nalu_export.graph.spelling.canonical import primitive_of
 from nalu_export.primitives import PRIMITIVES
 
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}

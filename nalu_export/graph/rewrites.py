@@ -1,11 +1,38 @@
-"""Rewrites of the arithmetic graph that keep its function and mend how it rounds."""
+"""Rewrites of arithmetic that keep its function and mend how it rounds: each is an identity of real numbers."""
 
+from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import fx
 
-from nalu_export.graph.trace import primitive_of
+from nalu_export.graph.evaluation import constant
+from nalu_export.graph.spelling.canonical import primitive_of
 from nalu_export.primitives import PRIMITIVES
+
+Inside = Callable[[fx.Node], bool]
+# Through these a gate stays a gate.
+_VIEWS = ("unsqueeze", "squeeze", "expand", "reshape", "flatten", "transpose", "permute", "select", "slice")
+
+
+def without_cancellation(graph_module: fx.GraphModule, inside: Inside = lambda _: True) -> bool:
+    """``1 − σ(z)`` becomes ``σ(−z)``, and ``a + σ(z)·(b − a)`` becomes ``σ(−z)·a + σ(z)·b``; in place.
+
+    Once ``σ(z)`` rounds to 1 the first forms have lost the other gate, and with it a product that may be 10³⁰.
+
+    Args:
+        graph_module: a graph of primitives, as it is written.
+        inside: which nodes may be rewritten: those that a general exporter does not see.
+
+    Returns:
+        Whether anything was rewritten.
+    """
+    writer = _Writer(graph_module)
+    changed = False
+    for node in list(graph_module.graph.nodes):
+        if inside(node) and (writer.complement(node) or writer.blend(node)):
+            changed = True
+    return _finish(graph_module) if changed else False
 
 
 def well_conditioned(graph_module: fx.GraphModule) -> fx.GraphModule:
@@ -15,40 +42,149 @@ def well_conditioned(graph_module: fx.GraphModule) -> fx.GraphModule:
     gate multiplies that by numbers as large as 1e7 (ONNX Runtime issue 22557, tract issue 2618). Exp is
     accurate relative to its size, and a division rounds once where a product of a reciprocal rounds twice.
     """
-    graph = graph_module.graph
-    for node in list(graph.nodes):
+    writer = _Writer(graph_module)
+    for node in list(graph_module.graph.nodes):
         if _is(node, "sigmoid"):
-            _replace_sigmoid(graph, node)
-    graph.eliminate_dead_code()
-    graph.lint()
-    graph_module.recompile()
+            writer.quotient(node)
+    _finish(graph_module)
     return graph_module
 
 
-def _replace_sigmoid(graph: fx.Graph, sigmoid: fx.Node) -> None:
-    (z,) = sigmoid.args
-    with graph.inserting_before(sigmoid):
-        # σ(−z) needs exp(z), not exp(−(−z)).
-        power = z.args[0] if isinstance(z, fx.Node) and _is(z, "neg") else _call(graph, "neg", z)
-        denominator = _call(graph, "add", _call(graph, "exp", power), 1.0)
-    for user in list(sigmoid.users):
-        if _is(user, "mul"):
-            left, right = user.args
-            if left is right:
+def _finish(graph_module: fx.GraphModule) -> bool:
+    graph_module.graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))
+    graph_module.graph.lint()
+    graph_module.recompile()
+    return True
+
+
+class _Writer:
+    def __init__(self, graph_module: fx.GraphModule) -> None:
+        self._graph_module, self._graph = graph_module, graph_module.graph
+
+    def complement(self, node: fx.Node) -> bool:
+        """``1 − σ(z)``, ``−σ(z) + 1``, ``−(σ(z) − 1)``, also of a view of σ(z)."""
+        gate = self._complemented(node)
+        if gate is None:
+            return False
+        with self._graph.inserting_before(node):
+            node.replace_all_uses_with(self._other(gate, node))
+        return True
+
+    def blend(self, node: fx.Node) -> bool:
+        """``a + σ(z)·(b − a)`` and ``b − σ(z)·(b − a)``: what ``torch.lerp`` computes."""
+        found = self._blended(node)
+        if found is None:
+            return False
+        gate, chosen, other = found
+        with self._graph.inserting_before(node):
+            first = self._like("mul", node, gate, chosen)
+            second = self._like("mul", node, self._other(gate, node), other)
+            node.target, node.args = PRIMITIVES["add"].function, (first, second)
+        return True
+
+    def quotient(self, sigmoid: fx.Node) -> None:
+        """Write one σ as a quotient, and products with it as one division."""
+        (z,) = sigmoid.args
+        with self._graph.inserting_before(sigmoid):
+            # σ(−z) needs exp(z), not exp(−(−z)).
+            power = z.args[0] if isinstance(z, fx.Node) and _is(z, "neg") else self._call("neg", z)
+            denominator = self._call("add", self._call("exp", power), 1.0)
+        for user in list(sigmoid.users):
+            if _is(user, "mul"):
+                left, right = user.args
+                if left is right:
+                    continue
+                numerator = right if left is sigmoid else left
+                if isinstance(numerator, fx.Node):
+                    user.target, user.args = PRIMITIVES["div"].function, (numerator, denominator)
+        if sigmoid.users:
+            with self._graph.inserting_before(sigmoid):
+                reciprocal = self._call("div", 1.0, denominator)
+            sigmoid.replace_all_uses_with(reciprocal)
+
+    def _complemented(self, node: fx.Node) -> fx.Node | None:
+        """The gate, or the view of it, whose complement a node is."""
+        if _is(node, "sub") and self._is_one(node.args[0]):
+            return _gate(node.args[1])
+        if _is(node, "add"):
+            for one, other in (node.args, node.args[::-1]):
+                if self._is_one(one) and isinstance(other, fx.Node):
+                    return _gate(self._negated(other))
+        if _is(node, "neg") and _is(node.args[0], "sub") and self._is_one(node.args[0].args[1]):  # type: ignore[union-attr]
+            return _gate(node.args[0].args[0])  # type: ignore[union-attr]
+        return None
+
+    def _negated(self, node: fx.Node) -> Any:
+        """``v`` of ``−v`` and of ``−1·v``."""
+        if _is(node, "neg"):
+            return node.args[0]
+        if _is(node, "mul"):
+            for one, other in (node.args, node.args[::-1]):
+                if one == -1:
+                    return other
+        return None
+
+    def _blended(self, node: fx.Node) -> tuple[fx.Node, Any, Any] | None:
+        """``(gate, what it chooses, the other)`` of a difference that a gate scales and that is added to its end."""
+        if _is(node, "add"):
+            pairs = (node.args, node.args[::-1])
+        elif _is(node, "sub"):
+            pairs = (node.args,)
+        else:
+            return None
+        for end, scaled in pairs:
+            if not _is(scaled, "mul"):
                 continue
-            numerator = right if left is sigmoid else left
-            if isinstance(numerator, fx.Node):
-                user.target, user.args = PRIMITIVES["div"].function, (numerator, denominator)
-    if sigmoid.users:
-        with graph.inserting_before(sigmoid):
-            reciprocal = _call(graph, "div", 1.0, denominator)
-        sigmoid.replace_all_uses_with(reciprocal)
+            for gate, difference in (scaled.args, scaled.args[::-1]):  # type: ignore[union-attr]
+                if _gate(gate) is None or not _is(difference, "sub"):
+                    continue
+                to, start = difference.args  # type: ignore[union-attr]
+                # a + g·(b − a) chooses b; b − g·(b − a) chooses a.
+                if _is(node, "add") and start is end:
+                    return gate, to, start
+                if _is(node, "sub") and to is end:
+                    return gate, start, to
+        return None
+
+    def _other(self, gate: fx.Node, like: fx.Node) -> fx.Node:
+        """``σ(−z)`` for ``σ(z)``, through the views between."""
+        if _is(gate, "sigmoid"):
+            (z,) = gate.args
+            negative = z.args[0] if _is(z, "neg") else self._like("neg", like, z)  # type: ignore[union-attr]
+            return self._like("sigmoid", like, negative)
+        copied = self._graph.create_node("call_function", gate.target, gate.args, {})
+        copied.meta = {key: value for key, value in like.meta.items() if key not in ("label", "formula")}
+        copied.args = (self._other(gate.args[0], like), *gate.args[1:])  # type: ignore[arg-type]
+        # What it reads is written after it; it moves behind.
+        like.prepend(copied)
+        return copied
+
+    def _like(self, name: str, like: fx.Node, *args: Any) -> fx.Node:
+        node = self._call(name, *args)
+        node.meta = {key: value for key, value in like.meta.items() if key not in ("label", "formula")}
+        return node
+
+    def _call(self, name: str, *args: Any) -> fx.Node:
+        return self._graph.call_function(PRIMITIVES[name].function, args)
+
+    def _is_one(self, value: Any) -> bool:
+        """The number 1, or a tensor of nothing else."""
+        if isinstance(value, fx.Node):
+            if value.op != "get_attr":
+                return False
+            found = constant(self._graph_module, str(value.target))
+            return not isinstance(found, torch.nn.Parameter) and bool((found == 1).all())
+        return not isinstance(value, bool) and isinstance(value, (int, float)) and value == 1
 
 
-def _call(graph: fx.Graph, name: str, *args: Any) -> fx.Node:
-    return graph.call_function(PRIMITIVES[name].function, args)
+def _gate(value: Any) -> fx.Node | None:
+    """A σ, or views of one."""
+    node = value
+    while isinstance(node, fx.Node) and _is(node, *_VIEWS):
+        node = node.args[0]  # type: ignore[assignment]
+    return value if isinstance(node, fx.Node) and _is(node, "sigmoid") else None
 
 
-def _is(node: Any, name: str) -> bool:
+def _is(node: Any, *names: str) -> bool:
     primitive = primitive_of(node) if isinstance(node, fx.Node) else None
-    return primitive is not None and primitive.name == name
+    return primitive is not None and primitive.name in names

@@ -28,8 +28,8 @@ from typing import Any
 
 from torch import Tensor, fx
 
-from nalu_export.graph import label_of, part_of, primitive_of
-from nalu_export.graph.trace import constant
+from nalu_export.graph import part_of, primitive_of
+from nalu_export.graph.evaluation import constant
 from nalu_export.parity.opaque import OpaqueCalls
 from nalu_export.primitives.conditioned import Conditioned, rounded
 from nalu_export.primitives.operands import signs_of_zeros
@@ -37,6 +37,8 @@ from nalu_export.primitives.precision import FLOAT32, Profile
 
 # The reference is computed in float64 and so is this analysis; their own roundings are 2⁻²⁹ of float32's.
 OWN_ERROR = 2.0**-20
+# Largest error of a σ that a runtime computes itself.
+KERNEL = 2.0**-22
 
 
 class ErrorAnalysis:
@@ -46,8 +48,8 @@ class ErrorAnalysis:
         opaque: what evaluates and measures the calls that are no primitives.
 
     Args:
-        graph_module: from :func:`nalu_export.graph.trace_model`, all in float64: folded, or as it is where the
-            runtime computes the effective weights itself.
+        graph_module: a flat graph, all in float64: folded, or as it is where the runtime computes the effective weights
+            itself.
         opaque: what is known of the model's opaque calls from an analysis of another form of it.
     """
 
@@ -55,6 +57,7 @@ class ErrorAnalysis:
         self._graph_module = graph_module
         self.opaque = opaque or OpaqueCalls(graph_module)
         self._edges = {node for node in graph_module.graph.nodes if _leaves_its_part(node)}
+        self._weights = _weights(graph_module.graph)
 
     def __call__(self, x: Tensor, profile: Profile) -> Conditioned:
         """The model's output for ``x`` (float32 values held in float64), ``D`` never less than ``|y|``."""
@@ -78,20 +81,35 @@ class ErrorAnalysis:
             # What is subnormal may be read as zero.
             given = Conditioned.exact(x, x.abs().where(x.abs() < profile.outside.tiny, x.new_zeros(())))
             return replace(given, zero=signs_of_zeros(x))
-        inside = label_of(node) is not None or node.op == "get_attr"
+        inside = part_of(node) is not None or node in self._weights
         precision = profile.inside if inside else profile.outside
         if node.op == "get_attr":
             value = constant(self._graph_module, str(node.target)).detach()
+            if not value.is_floating_point():
+                return value
             return Conditioned.exact(value, precision.representation(value))
         primitive = primitive_of(node)
-        if primitive is None:
+        if primitive is None or not any(isinstance(known[argument], Conditioned) for argument in node.all_input_nodes):
             return self.opaque(node, known, precision)
         arguments: Any = fx.node.map_arg(node.args, lambda argument: known[argument])
         result = primitive.conditioned(precision, *arguments)
-        if node in self._edges and profile.compute == "float64":
+        if primitive.name == "sigmoid" and not inside:
+            # A runtime's own kernel has the last word, which is accurate absolutely only (ONNX Runtime issue 22557).
+            result = replace(result, radius=result.radius + KERNEL)
+        if node in self._edges and profile.compute == "float64" and not profile.all_double:
             # float32 at the edge of the part; the reference's own error is as large as that of a float64 evaluation.
             return rounded(result, FLOAT32, 2.0)
         return result
+
+
+def _weights(graph: fx.Graph) -> set[fx.Node]:
+    """What depends on parameters alone and is read by an arithmetic subgraph."""
+    found: set[fx.Node] = set()
+    for node in reversed(graph.nodes):
+        constant = node.op == "get_attr" or "label" in node.meta
+        if constant and part_of(node) is None and any(part_of(u) is not None or u in found for u in node.users):
+            found.add(node)
+    return found
 
 
 def _leaves_its_part(node: fx.Node) -> bool:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from nalu_export import runtimes
 from nalu_export.errors import InputError, RuntimeUnavailableError
+from nalu_export.graph import ModelGraph
 from nalu_export.parity.comparison import Tolerance
 from nalu_export.parity.inputs import FAMILIES, Array, Draw, draw
 from nalu_export.primitives.precision import Profile
@@ -97,7 +97,7 @@ class CheckOptions:
 
 
 def check_bytes(
-    model: nn.Module,
+    graph: ModelGraph,
     data: bytes,
     shapes: Sequence[tuple[int, ...]],
     compute: Compute,
@@ -111,7 +111,7 @@ def check_bytes(
     """Check the bytes of an artifact.
 
     Args:
-        model: the source, float32.
+        graph: the source, captured.
         data: the artifact.
         shapes: shapes of one sample to run, several where the image size is free.
         compute: type of the artifact's arithmetic part.
@@ -127,7 +127,7 @@ def check_bytes(
     """
     # Threads that wait for each other take longer than little work, and much longer on a busy machine.
     with torch_threads(1 if math.prod(shapes[0]) <= SMALL else None) as threads:
-        check = _Check(model, shapes, compute, options, progress or (lambda *_: None))
+        check = _Check(graph, shapes, compute, options, progress or (lambda *_: None))
         missing = check.load(data, names, RunOptions(tf32=options.tf32, threads=threads), decisive, skip=skip_missing)
         check.run()
         return check.report(missing)
@@ -139,7 +139,8 @@ def profile_of(runtime: Runtime, session: Session, compute: Compute, *, tf32: bo
     # of a live file the same way.
     own: Compute = "float32" if runtime.own_weights else compute
     own_weights = runtime.own_weights or (session.narrows and own == "float32")
-    return Profile(own, own_weights, tf32=tf32 and runtime.tf32, exp_limit=session.exp_limit)
+    written = runtime.own_weights
+    return Profile(own, own_weights, tf32=tf32 and runtime.tf32, exp_limit=session.exp_limit, as_written=written)
 
 
 class _Check:
@@ -147,16 +148,16 @@ class _Check:
 
     def __init__(
         self,
-        model: nn.Module,
+        graph: ModelGraph,
         shapes: Sequence[tuple[int, ...]],
         compute: Compute,
         options: CheckOptions,
         progress: Progress,
     ) -> None:
-        self._model, self._shapes, self._compute, self._options = model, list(shapes), compute, options
+        self._graph, self._shapes, self._compute, self._options = graph, list(shapes), compute, options
         self._progress = progress
-        self._images = len(shapes[0]) > 1
-        self._reference = Reference(model, calibration(self._shapes))
+        self._images = len(shapes[0]) == 3
+        self._reference = Reference(graph, calibration(self._shapes))
         self._watches: list[Watch] = []
 
     def load(
@@ -170,7 +171,7 @@ class _Check:
                 missing[name] = "computes float64 in float32, which the file does not allow"
                 continue
             try:
-                session = runtime.load(self._model, data, run)
+                session = runtime.load(self._graph.module, data, run)
             except RuntimeUnavailableError as error:
                 if not skip:
                     raise
@@ -223,6 +224,7 @@ class _Check:
             worst=tuple(worst for watch in self._watches if (worst := watch.worst()) is not None),
             breaks=tuple(found for watch in self._watches if (found := watch.locate(self._reference)) is not None),
             curves=tuple(watch.curve() for watch in self._watches),
+            notes=self._reference.notes,
         )
 
     def _draws(self) -> Iterator[Draw]:
@@ -239,7 +241,7 @@ class _Check:
         """A wide layer costs more for each sample, and has more outputs in each."""
         if self._images:
             return IMAGE_SAMPLES
-        widest: int = max(value.numel() for value in self._model.state_dict().values())
+        widest: int = max((value.numel() for value in self._graph.module.state_dict().values()), default=1)
         return max(WIDE_SAMPLES, min(SAMPLES, WORK // max(1, widest)))
 
     def _search(self) -> SearchOptions:

@@ -1,6 +1,5 @@
 """What is expected of an artifact: the untouched model in float64, its bounds, and PyTorch's own float32."""
 
-import copy
 import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -8,16 +7,24 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import fx, nn
+from torch import Tensor, fx
 
-from nalu_export.errors import InputError, first_line
-from nalu_export.graph import trace_model
+from nalu_export.errors import InputError, UnsupportedLayerError, first_line
+from nalu_export.graph import ModelGraph, label_of, part_of
+from nalu_export.graph.copying import copied
+from nalu_export.graph.rewrites import without_cancellation
 from nalu_export.parity.analysis import ErrorAnalysis
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
 from nalu_export.primitives.precision import Profile
 from nalu_export.weights import fold
 
 Double = NDArray[np.float64]
+# A difference from the module that is this share of a bound decides nothing.
+NEGLIGIBLE = 2.0**-16
+# Two evaluations in float64, each within its bound, and what the bound leaves out: the roundings of the analysis.
+BOTH = 4.0
+# Everything in float64, as the module itself computes in the reference.
+AS_WRITTEN = Profile("float64", own_weights=True, as_written=True, all_double=True)
 
 
 @dataclass(frozen=True)
@@ -48,26 +55,63 @@ class Expected:
 class Reference:
     """Runs a model in float64 and float32 and analyses its error; the model itself is not changed.
 
+    The chain from the user's module to a file has three links. The module in float64 is within the float64 error bound
+    of the captured graph as it is written; this is what proves the capture, on every input. The graph as it is written
+    and the well-conditioned one are the same function by identities (:mod:`nalu_export.graph.rewrites`). A file is
+    within its own bound of the latter. Where no rewrite applies and float64 does not cancel, the reference is the
+    module's own output.
+
+    Attributes:
+        notes: what had to be done otherwise, one line each.
+
     Args:
-        model: with float32 parameters, in whatever mode; it is copied and run as in ``eval()``.
+        graph: a captured model.
         calibration: inputs on which the error of what is not arithmetic is measured; a head alone draws none of them.
     """
 
-    def __init__(self, model: nn.Module, calibration: Iterable[NDArray[np.float32]] = ()) -> None:
-        self._single = copy.deepcopy(model).eval()
-        self._double = copy.deepcopy(model).double().eval()
-        # Copies: folding takes the raw parameters out of the modules that it is given.
-        self._folded = ErrorAnalysis(fold(trace_model(copy.deepcopy(self._double))))
+    def __init__(self, graph: ModelGraph, calibration: Iterable[NDArray[np.float32]] = ()) -> None:
+        self._single = copied(graph.module).eval()
+        self._double = copied(graph.module).double().eval()
+        self._written = copied(graph.flat).double()
+        conditioned = copied(self._written)
+        self._rewritten = without_cancellation(conditioned, _is_arithmetic)
+        self._conditioned = conditioned
+        # A copy: folding changes the graph that it is given.
+        self._folded = ErrorAnalysis(fold(copied(conditioned)))
+        self.notes: tuple[str, ...] = ()
+        self._runs_in_double = self._tried(graph.example)
         with torch.no_grad(), self._folded.opaque.calibrating():
             for x in calibration if self._folded.opaque.present else ():
                 self._folded(torch.from_numpy(x).double(), Profile())
 
+    def _tried(self, example: Tensor) -> bool:
+        """Whether the module runs in float64 all through; what makes float32 tensors of its own does not."""
+        try:
+            with torch.no_grad():
+                result = self._double(example.double())
+        except (RuntimeError, ValueError, TypeError):
+            result = None
+        if isinstance(result, Tensor) and result.dtype == torch.float64:
+            return True
+        self.notes += (
+            "the module does not run in float64; the reference is its captured graph in float64, which was held against "
+            "the module in float32",
+        )
+        return False
+
     @functools.cached_property
     def _live(self) -> ErrorAnalysis:
         """The same with the raw parameters, for runtimes that compute the effective weights themselves."""
-        return ErrorAnalysis(trace_model(copy.deepcopy(self._double)), self._folded.opaque)
+        return ErrorAnalysis(copied(self._conditioned), self._folded.opaque)
+
+    @functools.cached_property
+    def _as_written(self) -> ErrorAnalysis:
+        """With the source's own gates, for PyTorch itself and for the proof of the capture."""
+        return ErrorAnalysis(copied(self._written), self._folded.opaque) if self._rewritten else self._live
 
     def _analysis(self, profile: Profile) -> ErrorAnalysis:
+        if profile.as_written:
+            return self._as_written
         return self._live if profile.own_weights else self._folded
 
     def __call__(
@@ -83,30 +127,68 @@ class Reference:
 
         Raises:
             InputError: the model does not run on an input of this shape.
+            UnsupportedLayerError: the captured graph does not compute what the module computes.
         """
         double = torch.from_numpy(x).double()
         try:
             with torch.no_grad():
-                reference = self._double(double)
                 own = torch.cat([self._single(torch.from_numpy(batch)) for batch in batches or [x]])
                 found = {profile: self._analysis(profile)(double, profile) for profile in profiles}
+                module = self._double(double) if self._runs_in_double else None
         except (RuntimeError, ValueError) as error:
             raise InputError(
                 f"the model does not run on inputs of shape {tuple(x.shape)}: {first_line(error)}"
             ) from error
         return {
-            profile: Expected(
-                reference=reference.numpy(),
-                bound=torch.where(conditioned.lost > 0, torch.inf, conditioned.radius).expand(reference.shape).numpy(),
-                unit=(ROUNDOFF * conditioned.error).expand(reference.shape).numpy(),
-                overflow=conditioned.overflow.expand(reference.shape).numpy(),
-                zero=conditioned.zero.expand(reference.shape).numpy(),
-                torch=own.numpy(),
-            )
-            for profile, conditioned in found.items()
+            profile: self._expected(double, conditioned, module, own) for profile, conditioned in found.items()
         }
+
+    def _expected(self, x: Tensor, conditioned: Conditioned, module: Tensor | None, own: Tensor) -> Expected:
+        value = conditioned.value.expand(own.shape)
+        bound = torch.where(conditioned.lost > 0, torch.inf, conditioned.radius).expand(own.shape)
+        reference = value if module is None else self._linked(x, module, value, bound)
+        return Expected(
+            reference=reference.numpy(),
+            bound=bound.numpy(),
+            unit=(ROUNDOFF * conditioned.error).expand(own.shape).numpy(),
+            overflow=conditioned.overflow.expand(own.shape).numpy(),
+            zero=conditioned.zero.expand(own.shape).numpy(),
+            torch=own.numpy(),
+        )
+
+    def _linked(self, x: Tensor, module: Tensor, value: Tensor, bound: Tensor) -> Tensor:
+        """The module's own output; that of the well-conditioned graph where float64 cancels in the module.
+
+        Raises:
+            UnsupportedLayerError: the module is not within the float64 bound of the graph.
+        """
+        far = ~((module - value).abs() <= NEGLIGIBLE * bound) & ~_equal(module, value) & bound.isfinite()
+        rows = far.reshape(len(far), -1).any(dim=1)
+        if not bool(rows.any()):
+            return module
+        with torch.no_grad():
+            written = self._as_written(x[rows], AS_WRITTEN)
+        expected, radius = written.value.expand(module[rows].shape), written.radius.expand(module[rows].shape)
+        beyond = ~((module[rows] - expected).abs() <= BOTH * radius) & ~_equal(module[rows], expected)
+        beyond &= far[rows] & (written.lost == 0).expand(far[rows].shape)
+        if bool(beyond.any()):
+            place = tuple(int(index) for index in beyond.nonzero()[0])
+            raise UnsupportedLayerError(
+                f"the captured graph gives {float(expected[place]):.9g} where the module gives "
+                f"{float(module[rows][place]):.9g} in float64; please report this module"
+            )
+        return torch.where(far, value, module)
 
     def values(self, x: NDArray[np.float32], profile: Profile) -> list[tuple[fx.Node, Conditioned]]:
         """Every tensor on the way to the output, in the order of computation; the last one is the output."""
         with torch.no_grad():
             return list(self._analysis(profile).walk(torch.from_numpy(x).double(), profile))
+
+
+def _is_arithmetic(node: fx.Node) -> bool:
+    """Whether a node is lowered by us; what is outside is left as it is written."""
+    return part_of(node) is not None or label_of(node) is not None
+
+
+def _equal(a: Tensor, b: Tensor) -> Tensor:
+    return (a == b) | (a.isnan() & b.isnan())

@@ -161,6 +161,7 @@ class Report:
         weights: effective weights of each layer, for the heatmaps: ``{"layers.0": {"W": …}}``.
         subject: what was checked: model, artifact, their hashes, weights and compute mode, layers.
         environment: versions of what took part.
+        notes: what the check could not do, or had to do otherwise, one line each.
     """
 
     rows: tuple[Row, ...]
@@ -174,6 +175,7 @@ class Report:
     weights: dict[str, dict[str, NDArray[np.float32]]] = field(default_factory=dict)
     subject: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def decisive(self) -> tuple[Row, ...]:
@@ -203,6 +205,7 @@ class Report:
                 "seed": self.seed,
                 "subject": self.subject,
                 "environment": self.environment,
+                "notes": list(self.notes),
                 "runtimes": [asdict(runtime) for runtime in self.runtimes],
                 "missing": self.missing,
                 "rows": [asdict(row) for row in self.rows],

@@ -84,16 +84,22 @@ class Profile:
             float64 and rounded once.
         tf32: whether matrix products and convolutions in float32 may use TF32.
         exp_limit: the largest argument that the runtime's exp takes.
+        as_written: whether gates are computed as the source spells them, ``1 − σ(z)`` with its cancellation.
+        all_double: whether what is not an arithmetic layer is float64 too.
     """
 
     compute: Compute = "float32"
     own_weights: bool = False
     tf32: bool = False
     exp_limit: float = math.inf
+    as_written: bool = False
+    all_double: bool = False
 
     @property
     def outside(self) -> Precision:
         """Of what is not an arithmetic layer."""
+        if self.all_double:
+            return FLOAT64
         return replace(TF32 if self.tf32 else FLOAT32, exp_limit=self.exp_limit)
 
     @property

@@ -1,0 +1,23 @@
+"""What is around the arithmetic subgraphs of a model, with its own weights computed."""
+
+from torch import fx, nn
+
+from nalu_export.graph import ModelGraph
+from nalu_export.graph.copying import copied
+from nalu_export.weights import fold
+
+
+def surroundings(graph: ModelGraph) -> fx.GraphModule:
+    """A copy of the host: float32, with one module at the path of each subgraph.
+
+    What depends on parameters alone (a weight that is normalised in each forward) is computed in float64 and rounded
+    once, as in the subgraphs.
+    """
+    assert graph.host is not None
+    return fold(copied(graph.host).double()).float().eval().requires_grad_(False)
+
+
+def replace_module(root: nn.Module, path: str, module: nn.Module) -> None:
+    """Put a module at a path."""
+    owner, _, name = path.rpartition(".")
+    setattr(root.get_submodule(owner), name, module)

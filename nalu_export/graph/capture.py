@@ -1,0 +1,198 @@
+"""Captures a model once: its flat graph in primitives, the arithmetic subgraphs in it, and what is around them."""
+
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, fx, nn
+
+from nalu_export.errors import InputError, UnsupportedLayerError, first_line
+from nalu_export.graph.copying import copied
+from nalu_export.graph.evaluation import Values, result_of, run
+from nalu_export.graph.exported import exported
+from nalu_export.graph.hosting import host_of
+from nalu_export.graph.regions import Finder, Target
+from nalu_export.graph.sharing import share_constants
+from nalu_export.graph.spelling import canonicalise
+from nalu_export.graph.subgraphs import Part, Subgraph, extracted
+from nalu_export.graph.tracing import traced
+from nalu_export.text import plain
+
+How = Literal["torch.fx", "torch.export"]
+# A captured graph and its module differ by roundings in float64; a wrong graph by more than this share.
+SAME = 1e-6
+
+
+@dataclass(frozen=True)
+class ModelGraph:
+    """A model, captured.
+
+    Attributes:
+        module: the model itself, float32 and untouched: what it computes is what every file is held to.
+        flat: all of it as one graph, float32, as it is written: primitives where it is made of them, opaque calls
+            elsewhere. Nodes of arithmetic subgraphs have a label and the name of the subgraph.
+        host: the same with one module in place of each subgraph; ``None`` where the model is one subgraph.
+        subgraphs: the arithmetic subgraphs by name, in the order of computation; ``""`` is the whole model.
+        how: what captured it.
+        example: a batch that it ran on.
+        result: what it gave for that.
+    """
+
+    module: nn.Module
+    flat: fx.GraphModule
+    host: fx.GraphModule | None
+    subgraphs: Mapping[str, Subgraph]
+    how: How
+    example: Tensor
+    result: Tensor
+
+    @property
+    def whole(self) -> Subgraph | None:
+        """The subgraph that is the whole model, if one is."""
+        return self.subgraphs.get("")
+
+    def subgraph(self, name: str) -> Subgraph:
+        """The arithmetic subgraph of that name.
+
+        Raises:
+            InputError: there is none; the text lists those there are.
+        """
+        if name not in self.subgraphs:
+            there = ", ".join(map(ascii, self.subgraphs)) if self.whole is None else "none but the model itself"
+            raise InputError(f"part is {name!a}, which is no arithmetic subgraph of the model; there is: {there}")
+        return self.subgraphs[name]
+
+    def isolated(self, name: str) -> "ModelGraph":
+        """A subgraph as a model of its own: the module that it is, or its graph where it is part of a forward.
+
+        Raises:
+            InputError: there is none of that name, or it takes or gives several tensors.
+        """
+        subgraph = self.subgraph(name)
+        if not name:
+            return self
+        if len(subgraph.input_shapes) != 1 or len(subgraph.output_shapes) != 1:
+            raise InputError(
+                f"{plain(name)} takes {len(subgraph.input_shapes)} tensors and gives {len(subgraph.output_shapes)}, "
+                "and cannot stand alone"
+            )
+        flat = copied(subgraph.module)
+        for node in flat.graph.nodes:
+            if node.op == "call_function":
+                node.meta["part"] = ""
+        module = subgraph.module if subgraph.path is None else self.module.get_submodule(subgraph.path)
+        example = torch.rand(subgraph.input_shapes[0], generator=torch.Generator().manual_seed(0))
+        alone = replace(subgraph, name="", namespace="", calls=1, foreign=frozenset())
+        return ModelGraph(module, flat, None, {"": alone}, self.how, example, result_of(flat, example))
+
+
+def capture(model: nn.Module, example: Tensor, arithmetic: Sequence[Target] = ()) -> ModelGraph:
+    """Capture a model by ``torch.fx``, or by ``torch.export`` where fx cannot follow its code.
+
+    Args:
+        model: float32, in ``eval()`` mode; it is not changed.
+        example: a batch of its one input, of at least two samples.
+        arithmetic: modules that are to be the arithmetic subgraphs, by class or path; by default they are found.
+
+    Raises:
+        UnsupportedLayerError: neither can capture it, or it is not a function from one tensor to one tensor; the text
+            names the user's line.
+        InputError: ``arithmetic`` names no module that is made of primitives.
+    """
+    failures: list[Exception] = []
+    for how in _WAYS:
+        try:
+            flat, values = _primitives(model, example, how)
+        except UnsupportedLayerError:
+            raise
+        except Exception as error:
+            # forward is user code: whatever it raises on a symbolic input means that this way does not capture it.
+            failures.append(error)
+            continue
+        return _found(model, flat, values, how, example, arithmetic)
+    raise UnsupportedLayerError(_failure(model, failures[-1]))
+
+
+_WAYS: tuple[How, ...] = ("torch.fx", "torch.export")
+
+
+def _primitives(model: nn.Module, example: Tensor, how: How) -> tuple[fx.GraphModule, Values]:
+    work = copied(model)
+    flat = traced(work) if how == "torch.fx" else exported(work, example)
+    values = run(flat, example)
+    _refuse_results(model, flat, values)
+    canonicalise(flat, values)
+    share_constants(flat)
+    for node in values.keys() - set(flat.graph.nodes):
+        del values[node]
+    _prove(model, flat, example)
+    return flat, values
+
+
+def _refuse_results(model: nn.Module, flat: fx.GraphModule, values: Values) -> None:
+    inputs = [node for node in flat.graph.nodes if node.op == "placeholder"]
+    result = values[flat.graph.output_node()]
+    if len(inputs) != 1 or not isinstance(result, Tensor):
+        given = f"a {type(result).__name__}" + (f" of {len(result)}" if isinstance(result, (tuple, list, dict)) else "")
+        raise UnsupportedLayerError(
+            f"{type(model).__name__} takes {len(inputs)} inputs and returns {'one tensor' if isinstance(result, Tensor) else given}; "
+            "a model that takes one tensor and returns one tensor can be exported"
+        )
+
+
+def _prove(model: nn.Module, flat: fx.GraphModule, example: Tensor) -> None:
+    """Hold the graph against the module in float64: fx follows code that asks for the type of its input wrongly.
+
+    Raises:
+        ValueError: they differ by more than roundings.
+    """
+    probe = _probe(example)
+    try:
+        with torch.no_grad():
+            expected = copied(model).double()(probe.double())
+        found = result_of(copied(flat).double(), probe.double())
+    except RuntimeError:  # it makes float32 tensors of its own
+        with torch.no_grad():
+            expected = model(probe)
+        found = result_of(flat, probe)
+    scale = expected.abs() + SAME * expected.abs().amax() if expected.numel() else expected
+    far = (found - expected).abs() > SAME * scale
+    if found.shape != expected.shape or bool((far & expected.isfinite()).any()):
+        raise ValueError("the captured graph does not compute what the module computes")
+
+
+def _probe(example: Tensor) -> Tensor:
+    """Inputs at which formulas differ: of both signs, some small, some not."""
+    rng = torch.Generator().manual_seed(0)
+    x = torch.rand(example.shape, generator=rng) * 0.9 + 0.1
+    signs = torch.randint(0, 2, example.shape, generator=rng) * 2 - 1
+    scale = torch.arange(len(example)).reshape(-1, *[1] * (example.ndim - 1)) % 3
+    return torch.where(scale == 0, x, x * signs * (1.0 + 3.0 * scale))
+
+
+def _found(
+    model: nn.Module, flat: fx.GraphModule, values: Values, how: How, example: Tensor, arithmetic: Sequence[Target]
+) -> ModelGraph:
+    finder = Finder(flat, values)
+    regions = finder.chosen(arithmetic) if arithmetic else finder.find()
+    parts = extracted(flat, regions, values)
+    subgraphs = {part.subgraph.name: part.subgraph for part in parts}
+    host = None if "" in subgraphs or not parts else host_of(flat, parts)
+    return ModelGraph(model, flat, host, subgraphs, how, example, values[flat.graph.output_node()])
+
+
+def _failure(model: nn.Module, error: Exception) -> str:
+    """The user's file, line and call where a capture ended."""
+    text = f"{type(model).__name__} cannot be captured: {first_line(error)}"
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
+    if not own:
+        return text
+    frame = own[-1]
+    return f"{text}; at {PurePath(frame.filename).name}, line {frame.lineno}, in {frame.name}: {(frame.line or '').strip()}"
+
+
+def _is_users(file: str) -> bool:
+    return "/torch/" not in file and "/nalu_export/" not in file and not file.startswith("<")

@@ -1,0 +1,64 @@
+"""Runs a graph node by node, so that every value on the way can be looked at."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+Values = dict[fx.Node, Any]
+
+
+def attribute(graph_module: fx.GraphModule, target: str) -> Any:
+    """The tensor or module at a path of ``graph_module``."""
+    path, _, name = target.rpartition(".")
+    return getattr(graph_module.get_submodule(path), name)
+
+
+def constant(graph_module: fx.GraphModule, target: str) -> Tensor:
+    """The tensor that a ``get_attr`` node of ``graph_module`` reads."""
+    value = attribute(graph_module, target)
+    assert isinstance(value, Tensor)
+    return value
+
+
+def evaluated(node: fx.Node, graph_module: fx.GraphModule, values: Values) -> Any:
+    """What a node gives, computed from the values of its arguments.
+
+    Args:
+        node: anything but a placeholder or an output.
+        graph_module: holds the modules and tensors that nodes read.
+        values: of the nodes before it.
+    """
+    if node.op == "get_attr":
+        return attribute(graph_module, str(node.target))
+    args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
+    if node.op == "call_module":
+        return graph_module.get_submodule(str(node.target))(*args, **kwargs)
+    if node.op == "call_method":
+        return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+    assert callable(node.target)
+    return node.target(*args, **kwargs)
+
+
+def run(graph_module: fx.GraphModule, *inputs: Tensor) -> Values:
+    """Every value of a graph, by node; that of the output node is what the graph gives.
+
+    Raises:
+        Exception: whatever an operation raises.
+    """
+    values: Values = {}
+    waiting = list(inputs)
+    with torch.no_grad():
+        for node in graph_module.graph.nodes:
+            if node.op == "placeholder":
+                values[node] = waiting.pop(0) if waiting else node.args[0]
+            elif node.op == "output":
+                values[node] = fx.node.map_arg(node.args[0], values.__getitem__)
+            else:
+                values[node] = evaluated(node, graph_module, values)
+    return values
+
+
+def result_of(graph_module: fx.GraphModule, *inputs: Tensor) -> Any:
+    """What a graph gives."""
+    return run(graph_module, *inputs)[graph_module.graph.output_node()]

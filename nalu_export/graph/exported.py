@@ -1,0 +1,94 @@
+"""From a module to a flat graph by ``torch.export``: a second, and code that fx cannot follow is known too."""
+
+import inspect
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from nalu_export.graph.places import Call, note, place_in
+
+_FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\w+)')
+_TORCH = inspect.getfile(torch).removesuffix("__init__.py")
+# What a program asserts of its input, which holds in one type and for one device only.
+_CHECKS = ("_guards_fn", "_assert_tensor_metadata", "_assert_scalar", "_assert_async", "sym_constrain")
+
+
+def exported(model: nn.Module, example: Tensor) -> fx.GraphModule:
+    """The graph of ``model`` in calls of ATen, of any batch and, for images, of any height and width if these may vary.
+
+    Args:
+        model: in ``eval()`` mode; it is not changed.
+        example: a batch of at least two samples.
+
+    Raises:
+        Exception: whatever ``torch.export`` raises for code that it cannot follow.
+    """
+    free: dict[int, Any] = {0: torch.export.Dim.DYNAMIC}
+    if example.ndim == 4:
+        free |= {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    with quiet(), torch.no_grad():
+        program = torch.export.export(model, (example,), dynamic_shapes=(free,), strict=False)
+        return _flat(program.module(check_guards=False), model)
+
+
+def _flat(module: fx.GraphModule, model: nn.Module) -> fx.GraphModule:
+    """A plain graph module: one node for each call, with its place, and one result."""
+    types = {path: type(part) for path, part in model.named_modules()}
+    graph = fx.Graph()
+    known: dict[fx.Node, fx.Node] = {}
+    for node in module.graph.nodes:
+        if any(str(node.target).rpartition("aten.")[2].startswith(check) for check in _CHECKS):
+            continue
+        if node.op == "output":
+            results = node.args[0]
+            single = results[0] if isinstance(results, (tuple, list)) and len(results) == 1 else results
+            graph.output(fx.node.map_arg(single, known.__getitem__))
+            continue
+        known[node] = graph.node_copy(node, known.__getitem__)
+        known[node].meta = {}
+        note(known[node], _stack(node, types), _place(node))
+    return fx.GraphModule(module, graph, type(model).__name__)
+
+
+def _stack(node: fx.Node, types: dict[str, type[nn.Module]]) -> tuple[Call, ...]:
+    """From ``{"L__self___cell@1": ("cell", "net.Cell")}``; what is outside of all calls is in the model's own."""
+    calls = []
+    for key, (path, _) in node.meta.get("nn_module_stack", {}).items():
+        if path in types:
+            count = key.rpartition("@")[2]
+            calls.append(Call(path, int(count) if count.isdigit() and "@" in key else 0, types[path]))
+    if not calls or calls[0].path:
+        calls.insert(0, Call("", 0, types[""]))
+    return tuple(calls)
+
+
+def _place(node: fx.Node) -> Any:
+    """The innermost line of a ``forward`` that is not torch's."""
+    frames = _FRAME.findall(node.meta.get("stack_trace") or "")
+    own = [(file, int(line)) for file, line, name in frames if name == "forward" and not file.startswith(_TORCH)]
+    if not own:
+        return None
+    file, line = own[-1]
+    return place_in(file, line, 0)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep torch's log lines and warnings about what it exports from the user."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch._export", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

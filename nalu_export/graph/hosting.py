@@ -1,0 +1,74 @@
+"""The model with one module in place of each arithmetic subgraph: what a general exporter is given."""
+
+import heapq
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from torch import fx
+
+from nalu_export.graph.evaluation import attribute
+from nalu_export.graph.subgraphs import Part, graph_module_of, inputs_of, outputs_of
+
+
+def host_of(graph_module: fx.GraphModule, parts: Sequence[Part]) -> fx.GraphModule:
+    """A graph that computes what ``graph_module`` does, whose modules and tensors it shares.
+
+    Args:
+        graph_module: flat.
+        parts: its arithmetic subgraphs; none of them is the whole.
+    """
+    graph = fx.Graph()
+    known: dict[fx.Node, Any] = {}
+    attributes: dict[str, Any] = {part.subgraph.name: part.subgraph.module for part in parts}
+    # A module of this path is a subgraph now; what else reads a parameter in it needs another name.
+    covered = tuple(f"{name}." for name in attributes)
+    for unit in _ordered(graph_module, parts):
+        if isinstance(unit, Part):
+            _call(graph, unit, known)
+            continue
+        known[unit] = graph.node_copy(unit, known.__getitem__)
+        if unit.op in ("get_attr", "call_module"):
+            target = str(unit.target)
+            name = "shared_" + target.replace(".", "_") if target.startswith(covered) else target
+            known[unit].target = name
+            attributes[name] = attribute(graph_module, target)
+    graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))
+    used = {str(node.target) for node in graph.nodes if node.op in ("get_attr", "call_module")}
+    return graph_module_of({name: value for name, value in attributes.items() if name in used}, graph, "Host")
+
+
+def _ordered(graph_module: fx.GraphModule, parts: Sequence[Part]) -> list[fx.Node | Part]:
+    """Nodes and subgraphs in an order in which each comes after what it reads, near that of the model."""
+    nodes = list(graph_module.graph.nodes)
+    place = {node: number for number, node in enumerate(nodes)}
+    owner: dict[fx.Node, fx.Node] = {node: part.region.nodes[-1] for part in parts for node in part.region.nodes}
+    ends = {part.region.nodes[-1]: part for part in parts}
+    waits: dict[fx.Node, set[fx.Node]] = {}
+    follows: dict[fx.Node, set[fx.Node]] = {}
+    for node in nodes:
+        unit = owner.get(node, node)
+        before = {owner.get(argument, argument) for argument in node.all_input_nodes} - {unit}
+        waits.setdefault(unit, set()).update(before)
+        for earlier in before:
+            follows.setdefault(earlier, set()).add(unit)
+    ready = [place[unit] for unit, before in waits.items() if not before]
+    heapq.heapify(ready)
+    ordered: list[fx.Node | Part] = []
+    while ready:
+        unit = nodes[heapq.heappop(ready)]
+        ordered.append(ends.get(unit, unit))
+        for later in follows.get(unit, ()):
+            waits[later].discard(unit)
+            if not waits[later]:
+                heapq.heappush(ready, place[later])
+    assert len(ordered) == len(waits), "a region that is not convex"
+    return ordered
+
+
+def _call(graph: fx.Graph, part: Part, known: dict[fx.Node, Any]) -> None:
+    call = graph.call_module(part.subgraph.name, tuple(known[node] for node in inputs_of(part.region)))
+    results = outputs_of(part.region)
+    for place, node in enumerate(results):
+        known[node] = graph.call_function(operator.getitem, (call, place)) if len(results) > 1 else call
+

@@ -1,0 +1,97 @@
+"""Where in the user's source each node of a graph comes from: module call, file, line, assigned variable."""
+
+import ast
+import functools
+import linecache
+from types import FrameType
+from typing import NamedTuple
+
+from torch import fx, nn
+
+# Where forward hands its result back.
+RESULT = "y"
+
+
+class Call(NamedTuple):
+    """One call of a module.
+
+    Attributes:
+        path: of the module in the model, ``""`` for the model itself.
+        count: how many calls of it came before.
+        type: class of the module.
+    """
+
+    path: str
+    count: int
+    type: type[nn.Module]
+
+
+class Place(NamedTuple):
+    """A statement that was running.
+
+    Attributes:
+        file: name of the source file.
+        line: in it, from 1.
+        run: tells one run of a function from another.
+        first: line at which the statement starts.
+        variable: name that it assigns, ``"y"`` for a return, else empty.
+    """
+
+    file: str
+    line: int
+    run: int
+    first: int
+    variable: str
+
+
+def note(node: fx.Node, stack: tuple[Call, ...], place: Place | None) -> None:
+    """Remember where a node comes from."""
+    node.meta["stack"] = stack
+    if place is not None:
+        node.meta["place"] = place
+
+
+def stack_of(node: fx.Node) -> tuple[Call, ...]:
+    """The calls of modules that the node is computed in, the model itself first."""
+    stack: tuple[Call, ...] = node.meta.get("stack", ())
+    return stack
+
+
+def place_of(node: fx.Node) -> Place | None:
+    """The statement that computes the node."""
+    place: Place | None = node.meta.get("place")
+    return place
+
+
+def place_of_frame(frame: FrameType) -> Place:
+    """Where a frame is now."""
+    return place_in(frame.f_code.co_filename, frame.f_lineno, id(frame))
+
+
+def place_in(file: str, line: int, run: int) -> Place:
+    """The statement at a line of a file."""
+    first, variable = _statements(file).get(line, (line, ""))
+    return Place(file, line, run, first, variable)
+
+
+@functools.cache
+def _statements(file: str) -> dict[int, tuple[int, str]]:
+    """For each line of a file the first line of its statement and the name that the statement assigns."""
+    try:
+        # linecache knows the cells of a notebook too.
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except (SyntaxError, ValueError):
+        return {}
+    found: dict[int, tuple[int, str]] = {}
+    for statement in ast.walk(tree):
+        if isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return)):
+            for line in range(statement.lineno, (statement.end_lineno or statement.lineno) + 1):
+                found[line] = (statement.lineno, _assigned(statement))
+    return found
+
+
+def _assigned(statement: ast.stmt) -> str:
+    if isinstance(statement, ast.Return):
+        return RESULT
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]  # type: ignore[attr-defined]
+    return targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else ""

@@ -1,0 +1,238 @@
+"""Finds the arithmetic subgraphs of a flat graph: what is lowered by us and never handed to a general optimizer."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, fx, nn
+from torch.fx.passes.infra.partitioner import CapabilityBasedPartitioner
+from torch.fx.passes.operator_support import OperatorSupportBase
+
+from nalu_export.errors import InputError, UnsupportedLayerError
+from nalu_export.graph.evaluation import Values
+from nalu_export.graph.places import Call, stack_of
+from nalu_export.graph.spelling.canonical import primitive_of
+from nalu_export.graph.spelling.describe import spelling_of
+from nalu_export.nn import ArithmeticLayer
+from nalu_export.primitives import PRIMITIVES
+
+# Operations whose rounding, range or ε a general optimizer or kernel gets wrong, where they act on data.
+DELICATE = ("log", "log1p", "exp", "expm1", "pow", "prod", "sqrt", "sinh", "asinh")
+# What shapes a weight: tanh(Ŵ)·σ(M̂), clamp(W, 0, 1), sign(W) …
+SHAPING = ("tanh", "sigmoid", "clamp", "exp", "sign", "abs", "maximum", "minimum", "sin", "cos")
+# A general exporter is right with these at the edge of a region.
+_REDUCTIONS = ("sum", "mean", "amax", "amin")
+
+Target = str | type[nn.Module]
+
+
+@dataclass(frozen=True)
+class Region:
+    """One arithmetic subgraph, as often as it is run.
+
+    Attributes:
+        nodes: its nodes that depend on the input, in order.
+        call: the call of the module that it is, or is in.
+        whole: whether it is all of the module's forward.
+        why: what makes it arithmetic, in words.
+    """
+
+    nodes: tuple[fx.Node, ...]
+    call: Call
+    whole: bool
+    why: str
+
+
+class Finder:
+    """Looks for regions in one graph.
+
+    Args:
+        graph_module: flat, in primitives.
+        values: of its nodes in one run.
+    """
+
+    def __init__(self, graph_module: fx.GraphModule, values: Values) -> None:
+        self._graph_module = graph_module
+        nodes = list(graph_module.graph.nodes)
+        self._order = {node: place for place, node in enumerate(nodes)}
+        self._data: set[fx.Node] = set()
+        for node in nodes:
+            if node.op == "placeholder" or any(argument in self._data for argument in node.all_input_nodes):
+                self._data.add(node)
+        self._computing = [node for node in nodes if node in self._data and node.op.startswith("call_")]
+        self._arithmetic = {
+            node for node in self._computing if primitive_of(node) is not None and isinstance(values.get(node), Tensor)
+        }
+        self._calls: dict[tuple[str, int], list[fx.Node]] = {}
+        for node in self._computing:
+            for call in stack_of(node):
+                self._calls.setdefault((call.path, call.count), []).append(node)
+
+    def find(self) -> list[Region]:
+        """Whole modules first, the largest whose forward is nothing but primitives; then regions of a larger forward.
+
+        Raises:
+            UnsupportedLayerError: a layer of ours, or one derived from it, computes something that is no primitive.
+        """
+        regions: list[Region] = []
+        taken: set[fx.Node] = set()
+        seeds = {node: why for node in self._computing if (why := self._seed(node))}
+        for node, why in seeds.items():
+            if node in taken:
+                continue
+            call = self._largest(node)
+            if call is not None:
+                layer = next((held for held in stack_of(node) if issubclass(held.type, ArithmeticLayer)), None)
+                why = why if layer is None else f"{layer.type.__name__} is a layer of nalu_export.nn"
+                regions.append(self._whole(call, why))
+                taken.update(regions[-1].nodes)
+        left = {node: why for node, why in seeds.items() if node not in taken}
+        regions += self._inline(left, taken)
+        return sorted(regions, key=lambda region: self._order[region.nodes[0]])
+
+    def chosen(self, targets: Sequence[Target]) -> list[Region]:
+        """The regions that the user names: classes, or paths of modules.
+
+        Raises:
+            InputError: a name is none of a module that runs, or its forward is more than primitives.
+        """
+        regions: list[Region] = []
+        for target in targets:
+            found = self._of_target(target)
+            if not found:
+                name = target if isinstance(target, str) else target.__name__
+                raise InputError(f"arithmetic is {name!a}, which is no module that this model runs; there are: {self._paths()}")
+            regions += [self._whole(call, "named by the user") for call in found]
+        kept: list[Region] = []
+        for region in sorted(regions, key=lambda region: (self._order[region.nodes[0]], -len(region.nodes))):
+            if not any(set(region.nodes) <= set(other.nodes) for other in kept):
+                kept.append(region)
+        return kept
+
+    def _of_target(self, target: Target) -> list[Call]:
+        found: dict[tuple[str, int], Call] = {}
+        for node in self._computing:
+            for call in stack_of(node):
+                if call.path == target or (isinstance(target, type) and issubclass(call.type, target)):
+                    found.setdefault((call.path, call.count), call)
+        return list(found.values())
+
+    def _paths(self) -> str:
+        paths = dict.fromkeys(path for path, _ in self._calls if path)
+        return ", ".join(map(ascii, paths)) or "none but the model itself, ''"
+
+    def _whole(self, call: Call, why: str) -> Region:
+        nodes = self._calls[call.path, call.count]
+        alien = next((node for node in nodes if node not in self._arithmetic), None)
+        if alien is not None:
+            name = call.type.__name__
+            raise UnsupportedLayerError(
+                f"{name} calls {spelling_of(alien)}, which is not a primitive of the arithmetic graph; "
+                f"write it with: {', '.join(name for name in PRIMITIVES if name != 'cast')}"
+            )
+        return Region(tuple(nodes), call, True, why)
+
+    def _seed(self, node: fx.Node) -> str:
+        """Why a node makes what it is in arithmetic, empty where it does not."""
+        layer = next((call for call in stack_of(node) if issubclass(call.type, ArithmeticLayer)), None)
+        if layer is not None:
+            return f"{layer.type.__name__} is a layer of nalu_export.nn"
+        # Of a composition (an ELU, a softplus) the parts are delicate to nobody else.
+        if node not in self._arithmetic or node.meta.get("spelled") in _ACTIVATIONS:
+            return ""
+        primitive = primitive_of(node)
+        assert primitive is not None
+        if primitive.name in DELICATE:
+            return f"it computes {primitive.name} of data"
+        if primitive.name == "div" and node.args[1] in self._data:
+            return "it divides by data"
+        if primitive.name in ("linear", "mul", "matmul"):
+            weight = next((argument for argument in node.all_input_nodes if self._is_shaped(argument)), None)
+            return "" if weight is None else f"its weights are computed by {self._shaping(weight)}"
+        return ""
+
+    def _is_shaped(self, node: fx.Node) -> bool:
+        return node not in self._data and bool(self._shaping(node))
+
+    def _shaping(self, node: fx.Node) -> str:
+        """``"tanh and sigmoid"``: what is applied to parameters on the way to a weight."""
+        found: dict[str, None] = {}
+        waiting, seen = [node], set[fx.Node]()
+        while waiting:
+            current = waiting.pop()
+            primitive = primitive_of(current)
+            if primitive is not None and primitive.name in SHAPING:
+                found[primitive.name] = None
+            waiting += [argument for argument in current.all_input_nodes if argument not in seen]
+            seen.update(current.all_input_nodes)
+        return " and ".join(sorted(found, reverse=True))
+
+    def _largest(self, node: fx.Node) -> Call | None:
+        """The outermost call around a node that is nothing but primitives; a layer of ours has to be one."""
+        for call in stack_of(node):
+            if all(other in self._arithmetic for other in self._calls[call.path, call.count]):
+                return call
+            if issubclass(call.type, ArithmeticLayer):
+                self._whole(call, "")  # says which call it is that is none
+        return None
+
+    def _inline(self, seeds: dict[fx.Node, str], taken: set[fx.Node]) -> list[Region]:
+        """Convex regions of a larger forward, around each seed."""
+        if not seeds:
+            return []
+        support = _Support(self._arithmetic - taken)
+        partitioner = CapabilityBasedPartitioner(self._graph_module, support, allows_single_node_partition=True)
+        regions = []
+        for partition in partitioner.propose_partitions():
+            nodes = self._trimmed(set(partition.nodes), seeds)
+            whys = dict.fromkeys(why for node, why in seeds.items() if node in nodes)
+            if whys:
+                ordered = tuple(sorted(nodes, key=self._order.__getitem__))
+                regions.append(Region(ordered, _common(ordered), False, ", ".join(whys)))
+        return regions
+
+    def _trimmed(self, nodes: set[fx.Node], seeds: dict[fx.Node, str]) -> set[fx.Node]:
+        """Without what only leads to the region or away from it: views, reductions, activations."""
+        found = set(nodes)
+        while True:
+            first = {n for n in found if _is_edge(n, reductions=True) and not found & set(n.all_input_nodes)}
+            last = {n for n in found if _is_edge(n, reductions=False) and not found & set(n.users)}
+            gone = (first | last) - seeds.keys()
+            if not gone:
+                return found
+            found -= gone
+
+
+class _Support(OperatorSupportBase):
+    def __init__(self, nodes: set[fx.Node]) -> None:
+        self._nodes = nodes
+
+    def is_node_supported(self, submodules: object, node: fx.Node) -> bool:
+        del submodules
+        return node in self._nodes
+
+
+# Compositions that are activations of a network, wherever they stand.
+_ACTIVATIONS = (
+    *("softplus", "logsigmoid", "log_sigmoid", "elu", "silu", "gelu", "mish", "selu", "celu", "softsign"),
+    *("hardsigmoid", "hardswish", "tanhshrink", "softmax", "_softmax", "leaky_relu", "relu", "relu6", "hardtanh"),
+)
+
+
+def _is_edge(node: fx.Node, *, reductions: bool) -> bool:
+    primitive = primitive_of(node)
+    assert primitive is not None
+    if primitive.kind in ("shape", "cast"):
+        return True
+    if not reductions:
+        return False
+    # max(x, 0); a lower bound that is not 0 may be the ε of a logarithm.
+    relu = primitive.name == "clamp" and node.args[1] == 0 and node.args[2] is None
+    return relu or primitive.name in _REDUCTIONS
+
+
+def _common(nodes: Iterable[fx.Node]) -> Call:
+    """The innermost call that all nodes are in."""
+    stacks = [stack_of(node) for node in nodes]
+    shared = [calls[0] for calls in zip(*stacks, strict=False) if len({call[:2] for call in calls}) == 1]
+    return shared[-1]
+

@@ -1,0 +1,26 @@
+"""Computes once what depends on parameters alone, however often it is written."""
+
+from torch import fx
+
+
+def share_constants(graph_module: fx.GraphModule) -> None:
+    """Merge nodes that read or compute the same of the parameters; in place.
+
+    A cell that is called twice computes its weights twice, and both are the same numbers.
+    """
+    graph = graph_module.graph
+    constant: set[fx.Node] = set()
+    seen: dict[tuple[object, ...], fx.Node] = {}
+    for node in list(graph.nodes):
+        if node.op in ("placeholder", "output", "call_module"):
+            continue
+        if node.op != "get_attr" and not (node.all_input_nodes and all(a in constant for a in node.all_input_nodes)):
+            continue
+        key = (node.op, node.target, repr(node.args), repr(node.kwargs))
+        first = seen.setdefault(key, node)
+        if first is node:
+            constant.add(node)
+        else:
+            node.replace_all_uses_with(first)
+            graph.erase_node(node)
+    graph_module.recompile()

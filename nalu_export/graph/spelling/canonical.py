@@ -1,0 +1,109 @@
+"""Brings the calls of a flat graph to primitives, in place."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from nalu_export.graph.evaluation import Values, evaluated
+from nalu_export.graph.spelling.names import is_in_place, name_of
+from nalu_export.graph.spelling.special import SPECIAL
+from nalu_export.graph.spelling.writer import Writer
+from nalu_export.primitives import BY_NAME, PRIMITIVES, Primitive
+from nalu_export.primitives.compositions import COMPOSITIONS
+
+
+def canonicalise(graph_module: fx.GraphModule, values: Values) -> None:
+    """Replace every call that is a primitive, or is made of primitives, by nodes of primitives; the rest stays.
+
+    A node of a primitive calls its ``function`` with positional arguments in the order of its ``parameters``.
+
+    Args:
+        graph_module: a flat graph; it is changed.
+        values: of all its nodes in one run, from which shapes are read; those of new nodes are added.
+    """
+    writer = Writer(graph_module, values)
+    for node in list(graph_module.graph.nodes):
+        _bring(node, writer)
+    graph_module.graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))
+    graph_module.graph.lint()
+    graph_module.recompile()
+
+
+def _bring(node: fx.Node, writer: Writer) -> None:
+    """One node, and those that it becomes."""
+    name = name_of(node)
+    if name is None or node.op not in ("call_function", "call_method"):
+        return
+    if is_in_place(node) and not _is_last_use(node):
+        # What reads the argument later sees the change; such a graph fails its proof and is captured otherwise.
+        return
+    writer.at(node)
+    if name in SPECIAL:
+        result = SPECIAL[name](writer, node)
+        if result is not NotImplemented:
+            writer.replace(node, result)
+            return
+    if not isinstance(writer.values.get(node), Tensor):
+        return
+    if name in COMPOSITIONS:
+        composition = COMPOSITIONS[name]
+        bound = composition.bind(node.args, dict(node.kwargs))
+        if bound is not None and _expand(node, name, composition.function, bound, writer):
+            return
+    primitive = BY_NAME.get(name)
+    bound = primitive.bind(node.args, dict(node.kwargs)) if primitive is not None else None
+    if primitive is not None and bound is not None:
+        _become(node, primitive, bound)
+
+
+def _become(node: fx.Node, primitive: Primitive, bound: tuple[Any, ...]) -> None:
+    node.op, node.target = "call_function", primitive.function
+    node.args, node.kwargs = bound, {}
+
+
+def _expand(node: fx.Node, name: str, function: Any, bound: tuple[Any, ...], writer: Writer) -> bool:
+    """Write a composition's calls before the node and let them take its place."""
+    graph = node.graph
+    tracer = fx.proxy.GraphAppendingTracer(graph)
+    before = set(graph.nodes)
+    with graph.inserting_before(node):
+        result = function(*fx.node.map_arg(bound, lambda argument: fx.Proxy(argument, tracer)))
+    new = [made for made in graph.nodes if made not in before]
+    if result is NotImplemented:
+        for made in reversed(new):
+            graph.erase_node(made)
+        return False
+    for made in new:
+        made.meta = {key: value for key, value in node.meta.items()} | {"spelled": node.meta.get("spelled", name)}
+        with torch.no_grad():
+            writer.values[made] = evaluated(made, writer.graph_module, writer.values)
+    for made in new:
+        _bring(made, writer)
+    writer.replace(node, result.node)
+    return True
+
+
+def _is_last_use(node: fx.Node) -> bool:
+    """Whether nothing after an operation in place reads what it changes."""
+    changed = node.args[0] if node.args else None
+    if not isinstance(changed, fx.Node) or changed.op == "get_attr":
+        return False
+    after = False
+    for other in node.graph.nodes:
+        if after and changed in other.all_input_nodes:
+            return False
+        after = after or other is node
+    return True
+
+
+def primitive_of(node: fx.Node) -> Primitive | None:
+    """The primitive that a node of a graph stands for, ``None`` for anything else."""
+    if node.op != "call_function":
+        return None
+    primitive = _BY_FUNCTION.get(node.target)  # type: ignore[arg-type]
+    # A call that was not brought to it keeps its keywords; a primitive that returns no tensor is an opaque one.
+    return primitive if primitive is not None and not node.kwargs else None
+
+
+_BY_FUNCTION = {primitive.function: primitive for primitive in PRIMITIVES.values()}

@@ -1,0 +1,31 @@
+"""Calls as a person wrote them, for errors."""
+
+from pathlib import PurePath
+from typing import Any
+
+import torch
+from torch import fx
+
+from nalu_export.graph.places import place_of
+
+
+def spelling_of(node: fx.Node) -> str:
+    """``torch.cumsum``, ``Tensor.cumsum`` or ``the module backbone.conv``, with its keyword arguments."""
+    if node.op == "call_method":
+        return f"Tensor.{node.target}"
+    if node.op == "call_module":
+        return f"the module {node.target}"
+    target: Any = node.target
+    if isinstance(target, torch._ops.OpOverload):
+        return f"torch.{target._schema.name.rpartition('::')[2]}"
+    arguments = ", ".join(sorted(node.kwargs))
+    name = getattr(target, "__name__", str(target))
+    module = getattr(target, "__module__", None) or "torch"
+    module = "torch" if module.startswith(("torch._C", "_operator")) else module
+    return f"{module}.{name}" + (f" with {arguments}" if arguments else "")
+
+
+def source_of(node: fx.Node) -> str:
+    """``" (net.py, line 12)"``, empty where it is not known."""
+    place = place_of(node)
+    return "" if place is None else f" ({PurePath(place.file).name}, line {place.line})"

@@ -1,0 +1,40 @@
+"""What a node's operation is called in torch, whichever way it was written."""
+
+import torch
+from torch import fx
+
+# Modules whose functions go by one set of names: torch.mul, operator.mul, Tensor.mul and aten.mul are one operation.
+_HOMES = ("torch", "_operator", "operator", "math", "builtins")
+_IN_PLACE = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "div", "ipow": "pow", "imatmul": "matmul"}
+
+
+def name_of(node: fx.Node) -> str | None:
+    """``"mul"`` for ``a * b``, ``torch.mul(a, b)``, ``a.mul(b)`` and ``aten.mul.Tensor``; ``None`` for other code."""
+    name = _spelled(node)
+    if name is None:
+        return None
+    if name in _IN_PLACE:
+        return _IN_PLACE[name]
+    if name.endswith("_") and not name.startswith("_"):
+        return name[:-1]
+    return name
+
+
+def is_in_place(node: fx.Node) -> bool:
+    """Whether the operation changes its first argument."""
+    name = _spelled(node) or ""
+    return name in _IN_PLACE or (name.endswith("_") and not name.startswith("_"))
+
+
+def _spelled(node: fx.Node) -> str | None:
+    if node.op == "call_method":
+        return str(node.target)
+    if node.op != "call_function":
+        return None
+    target = node.target
+    if isinstance(target, torch._ops.OpOverload):
+        space, _, name = target._schema.name.partition("::")
+        return name if space == "aten" else None
+    home = getattr(target, "__module__", None) or "torch"
+    name = getattr(target, "__name__", None)
+    return name if name is not None and home.split(".")[0] in _HOMES else None

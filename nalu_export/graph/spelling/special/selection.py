@@ -1,0 +1,51 @@
+"""Choices between values: masks, the larger of two, the two shares of a softmax over two."""
+
+from typing import Any
+
+from torch import fx
+
+from nalu_export.graph.spelling.special.arguments import are_numbers, arguments
+from nalu_export.graph.spelling.writer import Writer
+
+
+def _masked_fill(writer: Writer, node: fx.Node) -> Any:
+    found = arguments(node, "input", "mask", "value")
+    if found is None or writer.tensor(found["mask"]) is None:
+        return NotImplemented
+    return writer.emit("where", found["mask"], found["value"], found["input"])
+
+
+def _larger(name: str) -> Any:
+    def special(writer: Writer, node: fx.Node) -> Any:
+        """Of two tensors; with an axis it gives places too, and stays."""
+        found = arguments(node, "input", "other")
+        if found is None or writer.tensor(found["other"]) is None or writer.tensor(node) is None:
+            return NotImplemented
+        return writer.emit(name, found["input"], found["other"])
+
+    return special
+
+
+def _softmax(writer: Writer, node: fx.Node) -> Any:
+    """Over two: ``σ(a − b)`` and ``σ(b − a)``, neither of which cancels."""
+    found = arguments(node, "input", "dim", _stacklevel=3, dtype=None) or arguments(
+        node, "input", dim=None, half_to_float=False
+    )
+    value = writer.tensor(found["input"]) if found is not None else None
+    if found is None or value is None or not are_numbers([found["dim"]]):
+        return NotImplemented
+    dim = found["dim"] % value.ndim
+    if value.shape[dim] != 2 or dim == 0:
+        return NotImplemented
+    first, second = (writer.emit("select", found["input"], dim, place) for place in (0, 1))
+    shares = [writer.emit("sigmoid", writer.emit("sub", *pair)) for pair in ((first, second), (second, first))]
+    return writer.emit("stack", shares, dim)
+
+
+SPECIAL = {
+    "masked_fill": _masked_fill,
+    "max": _larger("maximum"),
+    "min": _larger("minimum"),
+    "softmax": _softmax,
+    "_softmax": _softmax,
+}

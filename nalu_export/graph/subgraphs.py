@@ -1,0 +1,221 @@
+"""Arithmetic subgraphs as graphs of their own, and the model with each of them as one module."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from nalu_export.graph.evaluation import Values, constant
+from nalu_export.graph.naming import join, label
+from nalu_export.graph.places import Call
+from nalu_export.graph.regions import Region
+
+
+@dataclass(frozen=True)
+class Subgraph:
+    """An arithmetic subgraph.
+
+    Attributes:
+        name: path of the module that it is, ``"head"``, or ``"arithmetic"`` after the path of the module that it is in;
+            ``""`` where it is the whole model.
+        namespace: what stands before the names of its parameters in the model: ``"head."`` or empty.
+        module: its graph of primitives as the source has it; parameters by their names after the namespace, or in full
+            where they are of another module; nodes have labels after the subgraph's name.
+        calls: how often the model runs it.
+        why: what makes it arithmetic.
+        path: of the module that it is, ``None`` for a region of a larger forward.
+        foreign: names of the parameters that are of another module.
+        type: class of the module that it is, or is in.
+        input_shapes: of what it took in the run that captured it, samples first.
+        output_shapes: of what it gave.
+    """
+
+    name: str
+    namespace: str
+    module: fx.GraphModule
+    calls: int
+    why: str
+    path: str | None
+    foreign: frozenset[str]
+    type: str
+    input_shapes: tuple[tuple[int, ...], ...]
+    output_shapes: tuple[tuple[int, ...], ...]
+
+    def parameter(self, target: str) -> str:
+        """What a parameter of ``module`` is called in the model."""
+        return target if target in self.foreign else self.namespace + target
+
+    def called(self, call: int) -> str:
+        """``"cell"``, or ``"cell#2"`` for the second of several calls, counted from 0."""
+        return self.name if self.calls == 1 else f"{self.name}#{call + 1}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A region with its place among the calls of its subgraph."""
+
+    region: Region
+    subgraph: Subgraph
+    call: int
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """A region as a graph.
+
+    Attributes:
+        graph: with what it needs of the parameters included.
+        tensors: that it reads, by name in the model.
+        nodes: of the model, and what became of them.
+    """
+
+    graph: fx.Graph
+    tensors: dict[str, Any]
+    nodes: dict[fx.Node, fx.Node]
+
+
+def extracted(graph_module: fx.GraphModule, regions: Sequence[Region], values: Values) -> list[Part]:
+    """Each region with its subgraph: calls of a module that run the same graph share one.
+
+    The nodes of the model get the names of their values, and that of the subgraph that computes them.
+    """
+    parts: list[Part] = []
+    taken: set[str] = {name for name, _ in graph_module.named_modules()}
+    for group in _groups(regions):
+        copies = [_copied(graph_module, region) for region in group]
+        if len({_signature(copy.graph) for copy in copies}) == 1:
+            parts += _parts(group, copies, taken, values)
+        else:  # a module that does something else when it is called again
+            for region, copy in zip(group, copies, strict=True):
+                parts += _parts([region], [copy], taken, values)
+    return parts
+
+
+def _groups(regions: Sequence[Region]) -> Iterator[list[Region]]:
+    """Regions that may be calls of one subgraph: of one module, and the same one in each of its calls."""
+    groups: dict[tuple[str, bool, int], list[Region]] = {}
+    counts: dict[tuple[Call, bool], int] = {}
+    for region in regions:
+        place = counts[region.call, region.whole] = counts.get((region.call, region.whole), -1) + 1
+        groups.setdefault((region.call.path, region.whole, place), []).append(region)
+    yield from groups.values()
+
+
+def _parts(group: Sequence[Region], copies: Sequence[_Copy], taken: set[str], values: Values) -> list[Part]:
+    first, copy = group[0], copies[0]
+    path = first.call.path
+    name = _free(path if first.whole else join(path, "arithmetic"), taken - ({path} if first.whole else set()))
+    taken.add(name)
+    namespace = f"{path}." if path else ""
+    for made in copies:
+        for node in made.graph.nodes:
+            if node.op == "get_attr":
+                node.target = str(node.target).removeprefix(namespace)
+        label(made.graph, path)
+    subgraph = Subgraph(
+        name,
+        namespace,
+        graph_module_of({target.removeprefix(namespace): value for target, value in copy.tensors.items()}, copy.graph),
+        len(group),
+        first.why,
+        path if first.whole and name == path else None,
+        frozenset(target for target in copy.tensors if not target.startswith(namespace)),
+        first.call.type.__name__,
+        tuple(tuple(values[node].shape) for node in inputs_of(first)),
+        tuple(tuple(values[node].shape) for node in outputs_of(first)),
+    )
+    for call, (region, made) in enumerate(zip(group, copies, strict=True)):
+        for node, twin in made.nodes.items():
+            if "label" in twin.meta and "label" not in node.meta:
+                node.meta["label"] = join(subgraph.called(call), twin.meta["label"])
+                node.meta["formula"] = twin.meta["formula"]
+        for node in region.nodes:
+            node.meta["part"] = subgraph.called(call)
+    return [Part(region, subgraph, call) for call, region in enumerate(group)]
+
+
+def _free(name: str, taken: set[str]) -> str:
+    if name not in taken:
+        return name
+    return next(f"{name}_{k}" for k in range(2, len(taken) + 3) if f"{name}_{k}" not in taken)
+
+
+def inputs_of(region: Region) -> list[fx.Node]:
+    """What a region reads of data that it does not compute, in the order of the model."""
+    inside = set(region.nodes)
+    wanted: dict[fx.Node, None] = {}
+    for node in region.nodes:
+        for argument in node.all_input_nodes:
+            if argument not in inside and not _is_constant(argument):
+                wanted[argument] = None
+    return list(wanted)
+
+
+def outputs_of(region: Region) -> list[fx.Node]:
+    """What of a region something else reads, in order."""
+    inside = set(region.nodes)
+    return [node for node in region.nodes if any(user not in inside for user in node.users)]
+
+
+def _is_constant(node: fx.Node) -> bool:
+    if node.op == "placeholder":
+        return False
+    if "constant" not in node.meta:
+        node.meta["constant"] = all(map(_is_constant, node.all_input_nodes))
+    found: bool = node.meta["constant"]
+    return found
+
+
+def _copied(graph_module: fx.GraphModule, region: Region) -> _Copy:
+    graph = fx.Graph()
+    known: dict[fx.Node, fx.Node] = {}
+    tensors: dict[str, Any] = {}
+    for place, node in enumerate(inputs_of(region)):
+        known[node] = graph.placeholder("x" if place == 0 else f"x_{place + 1}")
+        known[node].meta = {}
+
+    def copy(node: fx.Node) -> fx.Node:
+        if node not in known:
+            for argument in node.all_input_nodes:
+                copy(argument)
+            if node.op == "get_attr":
+                tensors[str(node.target)] = constant(graph_module, str(node.target))
+            known[node] = graph.node_copy(node, known.__getitem__)
+        return known[node]
+
+    for node in region.nodes:
+        copy(node)
+    results = [known[node] for node in outputs_of(region)]
+    graph.output(results[0] if len(results) == 1 else tuple(results))
+    return _Copy(graph, tensors, known)
+
+
+def _signature(graph: fx.Graph) -> str:
+    """The same for graphs that compute the same."""
+    places = {node: f"%{place}" for place, node in enumerate(graph.nodes)}
+    rows = [
+        (node.op, "" if node.op == "placeholder" else str(node.target), fx.node.map_arg(node.args, places.__getitem__))
+        for node in graph.nodes
+    ]
+    return repr(rows)
+
+
+def graph_module_of(attributes: Mapping[str, Any], graph: fx.Graph, name: str = "Arithmetic") -> fx.GraphModule:
+    """A graph module that holds these tensors and modules under these paths."""
+    root = nn.Module()
+    for target, value in attributes.items():
+        *path, leaf = target.split(".")
+        owner = root
+        for step in path:
+            if not hasattr(owner, step):
+                owner.add_module(step, nn.Module())
+            owner = getattr(owner, step)
+        if isinstance(value, nn.Parameter):
+            owner.register_parameter(leaf, value)
+        elif isinstance(value, torch.Tensor):
+            owner.register_buffer(leaf, value)
+        else:
+            owner.add_module(leaf, value)
+    return fx.GraphModule(root, graph, name)

@@ -1,0 +1,117 @@
+"""From a module to a flat graph by ``torch.fx``: milliseconds, and names and source lines are still known."""
+
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.nn.utils import parametrize
+
+from nalu_export.graph.places import Call, Place, note, place_of_frame
+
+# Layers of torch whose forward is a few primitives: the graph goes into them.
+TRANSPARENT: tuple[type[nn.Module], ...] = (
+    nn.Linear,
+    nn.Identity,
+    nn.Flatten,
+    nn.Unflatten,
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.Sigmoid,
+    nn.LogSigmoid,
+    nn.Tanh,
+    nn.Tanhshrink,
+    nn.ReLU,
+    nn.ReLU6,
+    nn.LeakyReLU,
+    nn.ELU,
+    nn.SiLU,
+    nn.Hardtanh,
+    nn.Hardsigmoid,
+    nn.Softplus,
+    nn.Softsign,
+)
+# fx replaces methods of nn.Module while it traces, for the whole process.
+_TRACING = threading.Lock()
+
+
+def traced(model: nn.Module) -> fx.GraphModule:
+    """The graph of ``model``: user modules are entered, layers of torch stay one call each.
+
+    Args:
+        model: a copy that nothing else runs; it is not changed but for attributes that hooks of torch set.
+
+    Raises:
+        Exception: whatever ``forward`` raises on a symbolic input.
+    """
+    with _TRACING:
+        tracer = _Tracer(model)
+        graph = tracer.trace(model)
+    return fx.GraphModule(tracer.root, graph, type(model).__name__)
+
+
+def is_parametrised(module: nn.Module) -> bool:
+    """Whether a weight of the module is computed in each forward: ``torch.nn.utils.parametrize`` or an older hook."""
+    return parametrize.is_parametrized(module) or any(hasattr(hook, "compute_weight") for hook in _hooks(module))
+
+
+def _hooks(module: nn.Module) -> list[Any]:
+    return list(module._forward_pre_hooks.values())
+
+
+class _Tracer(fx.Tracer):
+    """Enters whatever is not a layer of torch, and notes where each node comes from."""
+
+    # Buffers are parameters as far as the arithmetic goes: an ε may be one.
+    proxy_buffer_attributes = True
+
+    def __init__(self, root: nn.Module) -> None:
+        super().__init__()
+        self._own = {id(module) for module in root.modules()}
+        self._counts: dict[str, int] = {}
+        self._stack: list[Call] = [Call("", 0, type(root))]
+        self._frames: dict[int, FrameType] = {}
+        self._top = root
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        if is_parametrised(m) or type(m) in TRANSPARENT:
+            return False
+        return isinstance(m, torch.jit.ScriptModule) or super().is_leaf_module(m, module_qualified_name)
+
+    def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        # Another thread runs its own module while this one traces.
+        if id(m) not in self._own:
+            return forward(*args, **kwargs)
+        path = self.path_of_module(m)
+        count = self._counts[path] = self._counts.get(path, 0) + 1
+        self._stack.append(Call(path, count - 1, type(m)))
+        try:
+            return super().call_module(m, forward, args, kwargs)
+        finally:
+            self._stack.pop()
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(*args, **kwargs)
+        note(node, tuple(self._stack), self._place())
+        return node
+
+    def _place(self) -> Place | None:
+        """Of the innermost ``forward`` of a user's module, or of a layer of ours, that is running now."""
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None:
+            owner = frame.f_locals.get("self") if frame.f_code.co_name == "forward" else None
+            if isinstance(owner, nn.Module) and id(owner) in self._own and not _is_torch(owner):
+                # Held on to, so that no later call gets the identity of one that has ended.
+                self._frames[id(frame)] = frame
+                return place_of_frame(frame)
+            frame = frame.f_back
+        return None
+
+
+def _is_torch(module: nn.Module) -> bool:
+    return type(module).__module__.startswith("torch.")
