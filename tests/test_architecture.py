@@ -41,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "doctor": {"nn", "checkpoints", "statistics", "files", "text"},
     "inspecting": {"checkpoints", "formats", "artifact", "statistics", "doctor"},
     "converting": {"checkpoints", "files"},
+    "source": {"checkpoints", "text"},
     "_golden_codec": {"weights", "text"},
     "golden": {
         "nn", "primitives", "files", "checkpoints", "weights", "parity", "inputs", "exporting", "text", "_golden_codec",

@@ -1,0 +1,124 @@
+"""A copy of a module that can be traced, cast and run without changing the one that it is from."""
+
+import contextlib
+import copy
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from nalu_export.errors import InputError, first_line
+from nalu_export.source._refusals import place_of, refuse_non_finite, refuse_what_holds_no_numbers, tensors_of
+from nalu_export.source._wrappers import unwrapped
+from nalu_export.text import plain, printable
+
+# They say nothing about values, and with one of the old kind torch looks for a tensor in a traced output for ever.
+_BACKWARD_HOOKS = ("_backward_hooks", "_backward_pre_hooks")
+
+
+def copied(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
+    """A deep copy: ``eval()``, on the CPU, float32, without gradients and backward hooks; and what that changed.
+
+    The model stays as it is: its mode, gradients and hooks too. Wrappers around parts of it are left out of the copy.
+
+    Raises:
+        InputError: it holds what is no dense tensor of numbers, or values that are not finite; the text names where.
+    """
+    refuse_what_holds_no_numbers(model)
+    kinds = {value.dtype for _, value in tensors_of(model) if value.is_floating_point()} - {torch.float32}
+    subject, notes = _deep_copy(model, kinds)
+    for module in subject.modules():
+        for name in _BACKWARD_HOOKS:
+            module.__dict__[name] = OrderedDict()
+    _evaluating(subject)
+    # One by one: who overrides one of these may forget to return the module.
+    subject.requires_grad_(False)
+    subject.cpu()
+    refuse_non_finite(subject)
+    subject.float()
+    if kinds:
+        names = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))
+        notes = (*notes, f"weights in {names} were converted to float32")
+    return subject, notes
+
+
+def _evaluating(subject: nn.Module) -> None:
+    try:
+        subject.eval()
+    except Exception:  # noqa: BLE001
+        # What torch.export gives refuses it, and a user's method of the name `train` may do anything.
+        for module in subject.modules():
+            module.training = False
+
+
+class _Detaching(TorchFunctionMode):
+    """While it is entered, deepcopy takes tensors that are part of a graph, and converts those that no module knows.
+
+    It refuses the former otherwise; the old weight_norm and spectral_norm keep such a tensor as an attribute. The
+    latter stay behind when a module is moved or cast.
+    """
+
+    def __init__(self, kinds: set[torch.dtype]) -> None:
+        super().__init__()
+        self._kinds = kinds
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func is Tensor.__deepcopy__:
+            tensor, memo = args
+            cast, moved = tensor.dtype in self._kinds, tensor.device.type not in ("cpu", "meta")
+            if cast or moved or tensor.requires_grad:
+                found = tensor.detach().to("cpu", torch.float32 if cast else tensor.dtype, copy=True)
+                memo[id(tensor)] = found
+                return found
+        return func(*args, **(kwargs or {}))
+
+
+def _deep_copy(model: nn.Module, kinds: set[torch.dtype]) -> tuple[nn.Module, tuple[str, ...]]:
+    with contextlib.suppress(Exception):
+        return _copy_with(model, kinds, {})
+    # Locks, files, generators and whatever else a module may keep beside its weights.
+    kept = _cannot_be_copied(model)
+    try:
+        found, notes = _copy_with(model, kinds, {id(value): value for value in kept.values()})
+    except Exception as error:
+        what = printable(f"{type(error).__name__}: {first_line(error)[:200]}")
+        raise InputError(f"{type(model).__name__} cannot be copied: {what}; give a module that can") from error
+    more = (f"{path} ({type(value).__name__}) cannot be copied; the copy shares it" for path, value in kept.items())
+    return found, (*notes, *more)
+
+
+def _copy_with(model: nn.Module, kinds: set[torch.dtype], memo: dict[int, Any]) -> tuple[nn.Module, tuple[str, ...]]:
+    """A deep copy in which a part inside a wrapper stands in the place of the wrapper."""
+    notes = []
+    with _Detaching(kinds):
+        # The inner ones first, so that the outer ones are made with their copies.
+        for path, module in reversed(list(model.named_modules())):
+            inner, found = unwrapped(module)
+            if found:
+                memo[id(module)] = copy.deepcopy(inner, memo)
+                notes.append(f"{plain(path)}: {found[0]}" if path else found[0])
+            if getattr(module, "_compiled_call_impl", None) is not None:
+                notes.append(f"{place_of(path, module)}: torch.compile was left out")
+        return copy.deepcopy(model, memo), tuple(reversed(notes))
+
+
+def _cannot_be_copied(model: nn.Module) -> dict[str, Any]:
+    """Attributes that deepcopy refuses, by their paths."""
+    found = {}
+    for path, module in model.named_modules():
+        for name, value in vars(module).items():
+            if name in ("_parameters", "_buffers", "_modules"):
+                continue
+            # What holds a part of the model, as a bound method does, is not to blame for that part.
+            parts = {id(part): part for part in model.modules()}
+            try:
+                with _Detaching(set()):
+                    copy.deepcopy(value, parts)
+            except Exception:  # noqa: BLE001  a user's class may raise anything
+                found[plain(f"{path}.{name}".lstrip("."))] = value
+    return found
