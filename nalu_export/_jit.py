@@ -12,10 +12,12 @@ from torch.jit._trace import TracerWarning
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide the DeprecationWarning that every ``torch.jit`` call gives, and the tracer's advice; nothing else."""
+    """Hide the DeprecationWarning that every ``torch.jit`` call gives, and the compiler's and the tracer's advice; nothing else."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`?torch\.jit", DeprecationWarning)
         warnings.filterwarnings("ignore", category=TracerWarning)
+        # About the annotations of torch's own modules, when it scripts what contains them.
+        warnings.filterwarnings("ignore", "The TorchScript type system doesn't support instance-level", UserWarning)
         yield
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from torch import nn
@@ -11,13 +11,13 @@ from torch import nn
 from nalu_export import formats
 from nalu_export import runtimes as all_runtimes
 from nalu_export.artifact import Artifact, read_artifact
-from nalu_export.checkpoints import READ_OPTIONS, read_options
 from nalu_export.environment import environment
 from nalu_export.errors import InputError
-from nalu_export.exporting import prepare_from, source_of
+from nalu_export.graph import ModelGraph
 from nalu_export.inputs import fitting, free_sizes, sample_shape, sweep
 from nalu_export.parity import CheckOptions, Report
 from nalu_export.parity.check import Progress
+from nalu_export.preparing import SourceOptions, prepared
 from nalu_export.statistics import layer_table, weight_matrices
 from nalu_export.text import plain
 from nalu_export.verifying import verify
@@ -57,20 +57,23 @@ def check(
         InputError: a file or an option cannot be used.
         RuntimeUnavailableError: a runtime is not there, or with ``"all"`` none of them is.
     """
-    reading = read_options(**{name: options.pop(name) for name in READ_OPTIONS if name in options})
+    reading = SourceOptions(
+        **{option.name: options.pop(option.name) for option in fields(SourceOptions) if option.name in options},
+        input_size=input_size,
+    )
     try:
         settings = CheckOptions(**options)
     except TypeError as error:
         raise InputError(f"check takes no such option: {error}") from error
     found = artifact if isinstance(artifact, Artifact) else read_artifact(artifact)
     names, every = _names(runtimes, found)
-    checkpoint = source_of(source, reading)
-    subject, _ = prepare_from(source, checkpoint)
-    subject = _part(subject, found)
-    compute, shapes = _compute(found), _shapes(subject, found, input_size)
-    settings = replace(settings, inputs={name: fitting(subject, name, x) for name, x in settings.inputs.items()})
+    ready = prepared(source, reading)
+    graph = _part(ready.graph, found)
+    model = graph.module
+    compute, shapes = _compute(found), _shapes(model, found, input_size)
+    settings = replace(settings, inputs={name: fitting(model, name, x) for name, x in settings.inputs.items()})
     report = verify(
-        subject,
+        graph,
         found.data,
         found.format,
         shapes,
@@ -82,19 +85,19 @@ def check(
     )
     facts = {
         "model": type(source).__name__ if isinstance(source, nn.Module) else str(source),
-        "model_sha256": "" if isinstance(source, nn.Module) else checkpoint.sha256,
+        "model_sha256": "" if isinstance(source, nn.Module) else ready.checkpoint.sha256,
         "artifact": str(found.path),
         "artifact_sha256": hashlib.sha256(found.data).hexdigest(),
         "format": found.format,
         "weights": str(found.metadata.get("weights", "unknown")),
         "compute": compute,
         "input_shapes": [list(shape) for shape in shapes],
-        "layers": layer_table(subject),
+        "layers": layer_table(model),
     }
-    return replace(report, subject=facts, environment=environment(), weights=weight_matrices(subject))
+    return replace(report, subject=facts, environment=environment(), weights=weight_matrices(model))
 
 
-def _part(model: nn.Module, artifact: Artifact) -> nn.Module:
+def _part(graph: ModelGraph, artifact: Artifact) -> ModelGraph:
     """What an artifact holds of the model, as its metadata says.
 
     Raises:
@@ -102,14 +105,14 @@ def _part(model: nn.Module, artifact: Artifact) -> nn.Module:
     """
     said = artifact.metadata.get("part", {"path": ""})["path"]
     try:
-        path = formats.get(artifact.format).scope(model, said if artifact.metadata else None)
+        path = formats.get(artifact.format).scope(graph, said if artifact.metadata else None)
     except InputError as error:
         raise InputError(f"{artifact.path}: does not fit the model: {error}") from error
     if artifact.metadata and said != path:
         raise InputError(
             f"{artifact.path}: its metadata says that it holds {plain(said)} alone; {artifact.format} does not"
         )
-    return model.get_submodule(path)
+    return graph.isolated(path)
 
 
 def _names(runtimes: Sequence[str] | str | None, artifact: Artifact) -> tuple[list[str], bool]:

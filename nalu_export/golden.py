@@ -11,17 +11,16 @@ import numpy as np
 from torch import nn
 
 from nalu_export._golden_codec import Golden, from_arrays, from_bin, to_bin, to_npz
-from nalu_export.checkpoints import ReadOptions
 from nalu_export.errors import InputError
-from nalu_export.exporting import prepare_from, source_of
 from nalu_export.files import check_target, read_bytes, write_atomically
-from nalu_export.inputs import read_inputs, sample_shape
+from nalu_export.graph import ModelGraph
+from nalu_export.inputs import read_inputs
 from nalu_export.nn.init import choose
-from nalu_export.nn.parts import arithmetic_part
 from nalu_export.parity.check import MAX_SEED, calibration, torch_threads
 from nalu_export.parity.comparison import acceptance
 from nalu_export.parity.inputs import FAMILIES, draw
 from nalu_export.parity.reference import Reference
+from nalu_export.preparing import SourceOptions, prepared
 from nalu_export.primitives.precision import Profile
 from nalu_export.weights import COMPUTE, Compute
 
@@ -39,22 +38,20 @@ _READ: dict[str, Callable[[Path], Golden]] = {
 
 
 @dataclass(frozen=True)
-class GoldenOptions(ReadOptions):
-    """How to read the source, see :class:`ReadOptions`, and what of it to write down.
+class GoldenOptions(SourceOptions):
+    """How to read the source, see :class:`SourceOptions`, and what of it to write down.
 
     Attributes:
         part: path of the arithmetic part that is meant alone, ``"head"``; by default the whole model.
         compute: type of the arithmetic part that the bounds are for.
         samples: of each input family; by default 32, for images 4.
         seed: of the inputs.
-        input_size: (H, W), for a model that takes images.
     """
 
     part: str | None = None
     compute: Compute = "float32"
     samples: int | None = None
     seed: int = 0
-    input_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         choose("compute", self.compute, COMPUTE)
@@ -107,18 +104,16 @@ def write_golden(
     target = Path(path)
     write = _WRITE[_form(target)]
     check_target(target, None if isinstance(source, nn.Module) else Path(source))
-    checkpoint = source_of(source, settings)
-    model, cast_notes = prepare_from(source, checkpoint)
-    if settings.part is not None:
-        model = arithmetic_part(model, settings.part)
-    golden = _computed(model, checkpoint.sha256, settings)
+    ready = prepared(source, settings)
+    graph = ready.graph if settings.part is None else ready.graph.isolated(settings.part)
+    golden = _computed(graph, ready.checkpoint.sha256, settings)
     undetermined = int(np.isinf(golden.bound).sum())
     if undetermined == golden.bound.size:
         raise InputError(
             f"{settings.compute} determines none of the {undetermined} outputs for these inputs, so that any program "
             "would pass; give another input_size, the part alone, or compute='float64'"
         )
-    notes = (*checkpoint.notes, *cast_notes)
+    notes = ready.notes
     if undetermined:
         notes += (f"{settings.compute} does not determine {undetermined} of the {golden.bound.size} outputs",)
     write_atomically(target, write(golden))
@@ -147,8 +142,8 @@ def _form(path: Path) -> str:
     return path.suffix
 
 
-def _computed(model: nn.Module, digest: str, settings: GoldenOptions) -> Golden:
-    shape = sample_shape(model, settings.input_size)
+def _computed(graph: ModelGraph, digest: str, settings: GoldenOptions) -> Golden:
+    shape = tuple(graph.example.shape[1:])
     samples = settings.samples or (SAMPLES if len(shape) == 1 else IMAGE_SAMPLES)
     numbers = samples * len(FAMILIES) * math.prod(shape)
     if numbers > MAX_NUMBERS:
@@ -158,7 +153,7 @@ def _computed(model: nn.Module, digest: str, settings: GoldenOptions) -> Golden:
     profile = Profile(settings.compute)
     # One thread: how many there are may decide how PyTorch's own float32 is rounded.
     with torch_threads(1):
-        reference = Reference(model, calibration([shape]))
+        reference = Reference(graph, calibration([shape]))
         inputs = [drawn.x for drawn in draw([shape], samples, settings.seed)]
         expected = [reference(x, [profile])[profile] for x in inputs]
     accepted = [acceptance(found, settings.compute) for found in expected]

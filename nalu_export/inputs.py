@@ -1,8 +1,10 @@
 """What a model takes: the shape of one sample, the image sizes on which it runs, and inputs from files."""
 
+import inspect
 import io
 import math
 import os
+import re
 import warnings
 import zipfile
 from collections.abc import Callable, Sequence
@@ -18,10 +20,13 @@ from nalu_export.errors import InputError, first_line
 from nalu_export.files import read_bytes
 from nalu_export.nn import BackboneHead
 from nalu_export.nn.init import positive_int
-from nalu_export.nn.parts import arithmetic_parts
 from nalu_export.text import MAX_TEXT, plain
 
 DEFAULT_SIZE = (32, 32)
+# Steps of a sequence that a model is captured with.
+LENGTH = 16
+# Shapes that are tried.
+MAX_SHAPES = 32
 MAX_PIXELS = 2**24
 # What the arrays of an input file may hold together, unpacked.
 MAX_INPUTS = 2**30
@@ -33,57 +38,122 @@ _HEADERS: dict[tuple[int, int], Callable[[Any], tuple[tuple[int, ...], bool, np.
 
 
 def sample_shape(model: nn.Module, size: Sequence[int] | None) -> tuple[int, ...]:
-    """Shape of one input sample, read from the first layer that has a number of inputs.
+    """Shape of one input sample: the first that the layers and parameters of a model suggest and that it runs on.
 
     Args:
-        model: any module.
+        model: any module of one input.
         size: (H, W) for a model that takes images; 32×32 where the model takes any size.
 
     Raises:
-        InputError: ``size`` is not two positive sizes, is missing or does not fit the model.
+        InputError: ``size`` is not two positive sizes, is missing or does not fit the model, or no shape is found.
     """
-    if size is not None:
-        if not isinstance(size, (list, tuple)) or len(size) != 2:
-            raise InputError(f"input_size is {size!r}; it must be height and width")
-        size = (positive_int("input_size[0]", size[0]), positive_int("input_size[1]", size[1]))
-        if size[0] * size[1] > MAX_PIXELS:
-            raise InputError(f"input_size is {size[0]}×{size[1]}; at most {MAX_PIXELS} pixels are allowed")
+    size = _checked_size(size)
+    _refuse_other_inputs(model)
+    shapes = _suggested(model, size)
+    failures = []
+    for shape in shapes:
+        failure = _failure(model, shape)
+        if failure is None:
+            return shape
+        failures.append(failure)
+    raise InputError(_misfit(model, shapes, failures, size))
+
+
+def _checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    if not isinstance(size, (list, tuple)) or len(size) != 2:
+        raise InputError(f"input_size is {size!r}; it must be height and width")
+    height, width = positive_int("input_size[0]", size[0]), positive_int("input_size[1]", size[1])
+    if height * width > MAX_PIXELS:
+        raise InputError(f"input_size is {height}×{width}; at most {MAX_PIXELS} pixels are allowed")
+    return height, width
+
+
+def _refuse_other_inputs(model: nn.Module) -> None:
+    """A model of several inputs, where its signature tells."""
+    try:
+        parameters = list(inspect.signature(model.forward).parameters.values())
+    except (TypeError, ValueError):
+        return
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if len(needed) > 1:
+        names = ", ".join(needed)
+        raise InputError(f"{type(model).__name__} takes {len(needed)} inputs ({names}); a model of one input can be exported")
+
+
+def _suggested(model: nn.Module, size: tuple[int, int] | None) -> list[tuple[int, ...]]:
+    """Shapes by the layers in their order, then by the parameters: a layer of the user's own may not say its sizes."""
+    found: list[tuple[int, ...]] = []
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
-            return _image_shape(model, module.in_channels, size)
-        features = getattr(module, "in_features", None)
-        if isinstance(features, int):
-            if size is not None:
-                raise InputError(f"input_size is given, but the model takes {features} features, not images")
-            return _feature_shape(model, features)
-    # An arithmetic layer of the user's own may not say how many inputs it has; its widest parameter does.
-    for part in arithmetic_parts(model).values():
-        for parameter in part.parameters():
-            if parameter.ndim:
-                return _feature_shape(model, parameter.shape[-1])
-    raise InputError(f"{type(model).__name__} has no layer that tells the number of its inputs")
+            found.append((module.in_channels, *(size or DEFAULT_SIZE)))
+        elif isinstance(module, nn.Conv1d):
+            found.append((module.in_channels, LENGTH))
+        elif isinstance(module, nn.RNNBase):
+            found.append((LENGTH, module.input_size))
+        elif isinstance(features := getattr(module, "in_features", None), int):
+            found.append((features,))
+    for parameter in (*model.parameters(), *model.buffers()):
+        if parameter.is_floating_point() and parameter.ndim:
+            found += [(parameter.shape[-1],), (parameter.shape[0],)]
+    return list(dict.fromkeys(found))[:MAX_SHAPES]
 
 
-def _feature_shape(model: nn.Module, features: int) -> tuple[int, ...]:
-    failure = _failure(model, (features,))
-    if failure is not None:
-        raise InputError(f"the model does not run on {features} features: {failure}")
-    return (features,)
-
-
-def _image_shape(model: nn.Module, channels: int, size: Sequence[int] | None) -> tuple[int, ...]:
-    height, width = size or DEFAULT_SIZE
-    failure = _failure(model, (channels, height, width))
-    if failure is None:
-        return channels, height, width
-    if size is None and isinstance(model, BackboneHead) and model.feature_size is not None:
-        raise InputError(
-            f"the model flattens a feature map of {model.feature_size[0]}×{model.feature_size[1]}; say which image "
-            "size gives it with --input-size H W"
+def _misfit(model: nn.Module, shapes: list[tuple[int, ...]], failures: list[str], size: tuple[int, int] | None) -> str:
+    """Why no shape is known, and which option tells."""
+    name = type(model).__name__
+    tell = "say what it takes with --input x=batch,… (example_inputs= in Python)"
+    if not shapes:
+        return f"{name} has no layer that tells the number of its inputs; {tell}"
+    if any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in model.modules()):
+        return f"{name} looks its input up in an embedding; models of integer inputs cannot be exported yet"
+    first, failure = shapes[0], failures[0]
+    if len(first) == 3:
+        if size is None and isinstance(model, BackboneHead) and model.feature_size is not None:
+            return (
+                f"the model flattens a feature map of {model.feature_size[0]}×{model.feature_size[1]}; say which image "
+                "size gives it with --input-size H W"
+            )
+        return (
+            f"the model does not run on {'×'.join(map(str, first))} images ({failure}); give another --input-size H W"
         )
-    raise InputError(
-        f"the model does not run on {channels}×{height}×{width} images ({failure}); give another --input-size H W"
-    )
+    if size is not None:
+        return f"input_size is given, but the model takes {first[0]} features, not images"
+    return f"{name} does not run on {first[0]} features ({failure}); {tell}"
+
+
+def shape_of_example(example: Any) -> tuple[int, ...]:
+    """Shape of one sample of a batch that the user gives: a tensor, or a tuple or dict of one.
+
+    Raises:
+        InputError: it is not one float tensor with an axis of samples.
+    """
+    values = list(example.values()) if isinstance(example, dict) else example
+    values = list(values) if isinstance(values, (tuple, list)) else [values]
+    if len(values) != 1:
+        raise InputError(f"example_inputs holds {len(values)} inputs; a model of one input can be exported")
+    x = torch.as_tensor(values[0]) if isinstance(values[0], np.ndarray) else values[0]
+    if not isinstance(x, torch.Tensor):
+        raise InputError(f"example_inputs is a {type(x).__name__}; expected a tensor (samples, …)")
+    if not x.is_floating_point() or x.ndim == 0 or 0 in x.shape[1:]:
+        kind = str(x.dtype).removeprefix("torch.")
+        raise InputError(f"example_inputs is {kind} of shape {tuple(x.shape)}; expected floats of shape (samples, …)")
+    return tuple(x.shape[1:])
+
+
+def read_input_option(text: str) -> tuple[int, ...]:
+    """Shape of one sample from ``NAME=batch,7,3`` or ``NAME=batch,7,3:float32``.
+
+    Raises:
+        InputError: it is something else, or of a type that cannot be exported.
+    """
+    match = re.fullmatch(r"([^=:,]+)=batch((?:,\d+)*)(?::(\w+))?", text)
+    if match is None:
+        raise InputError(f"input is {plain(text)!a}; expected NAME=batch,SIZE,… such as x=batch,16")
+    if match[3] not in (None, "float32"):
+        raise InputError(f"input {plain(match[1])} is {plain(match[3])}; only float32 inputs can be exported yet")
+    return tuple(positive_int("input", int(size)) for size in match[2].split(",")[1:])
 
 
 def runs(model: nn.Module, shape: tuple[int, ...]) -> bool:

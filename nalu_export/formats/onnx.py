@@ -1,6 +1,6 @@
 """ONNX: the arithmetic parts lowered from their traced graphs, the rest through ``torch.onnx.export``."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -158,7 +158,9 @@ def _lower_leaves(proto: onnx.ModelProto, subgraphs: list[Subgraph], options: Em
     initializers = {tensor.name: tensor for tensor in proto.graph.initializer}
     nodes: list[onnx.NodeProto] = []
     calls: dict[int, int] = {}
-    edges: list[tuple[str, str]] = []
+    # Values that have a name at the edge of a subgraph already, and those that keep the one that they have.
+    edges: dict[str, str] = {}
+    fixed = {value.name for value in (*proto.graph.input, *proto.graph.output)} | initializers.keys()
     for node in proto.graph.node:
         if node.domain != LEAVES:
             nodes.append(node)
@@ -168,32 +170,43 @@ def _lower_leaves(proto: onnx.ModelProto, subgraphs: list[Subgraph], options: Em
         calls[index] += 1
         build = Builder(f"{name}.", options.opset, subgraph.parameter, initializers)
         form = well_conditioned(inference_form(subgraph.module, options.weights, options.compute))
-        results = lower(form, [Value(given, _FLOAT32, ranks[given]) for given in node.input], build)
-        for result, given in zip(results, node.output, strict=True):
-            _rename(build.nodes, result.name, given)
-        edges += _edges(name, node)
+        given = [_entering(value, f"{name}.x{_number(k)}", edges, fixed, nodes) for k, value in enumerate(node.input)]
+        inputs = [Value(new, _FLOAT32, ranks[old]) for new, old in zip(given, node.input, strict=True)]
+        for place, result in enumerate(lower(form, inputs, build)):
+            _rename(build.nodes, result.name, node.output[place])
+            if node.output[place] not in fixed:
+                edges[node.output[place]] = f"{name}.y{_number(place)}"
         initializers |= build.initializers
         nodes += build.nodes
-    fixed = {value.name for value in (*proto.graph.input, *proto.graph.output)} | initializers.keys()
-    for old, new in edges:
-        if old not in fixed and new not in fixed:
-            fixed |= {old, new}
-            _rename(nodes, old, new)
+    for old, new in edges.items():
+        _rename(nodes, old, new)
     del proto.graph.node[:], proto.graph.initializer[:]
     proto.graph.node.extend(nodes)
     proto.graph.initializer.extend(initializers.values())
 
 
+def _entering(value: str, name: str, edges: dict[str, str], fixed: set[str], nodes: list[onnx.NodeProto]) -> str:
+    """A value that a subgraph reads, which is to be called ``head.x``, unless it is the model's own input.
+
+    One value cannot have two names: what leaves another subgraph, or enters one, passes through an Identity, which
+    runtimes remove.
+    """
+    if value in fixed:
+        return value
+    if value not in edges:
+        edges[value] = name
+        return value
+    nodes.append(helper.make_node("Identity", [value], [name], f"{name}_node"))
+    return name
+
+
+def _number(place: int) -> str:
+    return f"_{place + 1}" if place else ""
+
+
 def _leaf(node: onnx.NodeProto, subgraphs: list[Subgraph]) -> tuple[int, Subgraph]:
     (index,) = [helper.get_attribute_value(attribute) for attribute in node.attribute]
     return index, subgraphs[index]
-
-
-def _edges(name: str, leaf: onnx.NodeProto) -> Iterator[tuple[str, str]]:
-    """``head.x`` and ``head.y`` for what goes into and comes out of the subgraph ``head``, unless it is the model's own."""
-    for letter, values in (("x", leaf.input), ("y", leaf.output)):
-        for place, value in enumerate(values):
-            yield value, f"{name}.{letter}" + (f"_{place + 1}" if place else "")
 
 
 def _rename(nodes: list[onnx.NodeProto], old: str, new: str) -> None:

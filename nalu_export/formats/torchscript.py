@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from nalu_export import _jit
 from nalu_export.errors import InputError, first_line
-from nalu_export.formats._torchscript_archive import reproducible
 from nalu_export.formats._surroundings import replace_module, surroundings
+from nalu_export.formats._torchscript_archive import reproducible
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.graph import ModelGraph, Subgraph
 from nalu_export.text import plain

@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, fx, nn
@@ -17,7 +17,7 @@ from nalu_export.graph.hosting import host_of
 from nalu_export.graph.regions import Finder, Target
 from nalu_export.graph.sharing import share_constants
 from nalu_export.graph.spelling import canonicalise
-from nalu_export.graph.subgraphs import Part, Subgraph, extracted
+from nalu_export.graph.subgraphs import Subgraph, extracted
 from nalu_export.graph.tracing import traced
 from nalu_export.text import plain
 
@@ -71,9 +71,9 @@ class ModelGraph:
         Raises:
             InputError: there is none of that name, or it takes or gives several tensors.
         """
-        subgraph = self.subgraph(name)
         if not name:
             return self
+        subgraph = self.subgraph(name)
         if len(subgraph.input_shapes) != 1 or len(subgraph.output_shapes) != 1:
             raise InputError(
                 f"{plain(name)} takes {len(subgraph.input_shapes)} tensors and gives {len(subgraph.output_shapes)}, "

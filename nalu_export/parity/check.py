@@ -14,11 +14,11 @@ from nalu_export.errors import InputError, RuntimeUnavailableError
 from nalu_export.graph import ModelGraph
 from nalu_export.parity.comparison import Tolerance
 from nalu_export.parity.inputs import FAMILIES, Array, Draw, draw
-from nalu_export.primitives.precision import Profile
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Report
 from nalu_export.parity.search import SearchOptions, climb
 from nalu_export.parity.watch import Watch
+from nalu_export.primitives.precision import Profile
 from nalu_export.runtimes.base import RunOptions, Runtime, Session
 from nalu_export.weights import Compute
 

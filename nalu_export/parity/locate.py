@@ -10,11 +10,11 @@ from torch import fx
 
 from nalu_export.graph import formula_of, label_of, part_of
 from nalu_export.parity.analysis import OWN_ERROR
-from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.parity.inputs import Array
-from nalu_export.primitives.precision import SINGLE, Profile
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Break
+from nalu_export.primitives.conditioned import Conditioned
+from nalu_export.primitives.precision import SINGLE, Profile
 from nalu_export.runtimes.base import Session
 
 OUTPUT = "output"
@@ -106,7 +106,9 @@ def _name(node: fx.Node) -> str:
         return label
     if node.op == "get_attr":
         return str(node.target)
-    entered = next((part_of(user) for user in node.users if part_of(user)), None) if node.op != "placeholder" else None
+    if node.op == "placeholder" or part_of(node) is not None:
+        return ""
+    entered = next((part_of(user) for user in node.users if part_of(user)), None)
     return f"{entered}.x" if entered else ""
 
 

@@ -10,10 +10,10 @@ from nalu_export.parity.comparison import Comparison, Samples, Tolerance, compar
 from nalu_export.parity.curves import CurveBuilder
 from nalu_export.parity.inputs import Array, Draw
 from nalu_export.parity.locate import Inside, look_inside, of_output
-from nalu_export.primitives.precision import Profile
 from nalu_export.parity.reference import Expected, Reference
 from nalu_export.parity.report import Break, Curve, Row, RuntimeInfo, Worst, merge
 from nalu_export.parity.search import PARENTS
+from nalu_export.primitives.precision import Profile
 from nalu_export.runtimes.base import Session
 
 # The row of what a runtime shows of its weights and intermediate values.
