@@ -17,7 +17,7 @@ from nalu_export.formats.base import EmitOptions
 from nalu_export.inputs import sweep
 from nalu_export.nn.nac import NACCell
 from nalu_export.parity import CheckOptions, Report, Row
-from nalu_export.parity.watch import INSIDE
+from nalu_export.parity.report import INTERMEDIATE
 from nalu_export.runtimes import get as get_runtime
 from nalu_export.verifying import verify
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
@@ -73,7 +73,7 @@ class Outcome:
 
         Values inside count where they fail: else each weight is near its bound, because it is rounded once.
         """
-        return max(self.rows, key=lambda row: (not row.passed, row.family != INSIDE, row.max_ratio))
+        return max(self.rows, key=lambda row: (row.failed, row.family != INTERMEDIATE, row.max_ratio))
 
     def max_e(self, families: Sequence[str] = ()) -> float:
         """Largest E, of some families or all."""
@@ -234,8 +234,8 @@ def files_section(found: Found, setup: Setup, *, quick: bool) -> Section:
         method=(
             f"The check of docs/parity.md: every family of inputs, {SAMPLES[quick]} samples of each (images: 48, of "
             f"five sizes), batches of 1, 2 and the rest, {SEARCH[quick]} generations of search; TF32 off. Weights and "
-            "values inside must hold too and are named where they do not. A cell gives the verdict, the largest error "
-            "as share of its bound with the family where it is, and the largest E of all families. "
+            "intermediate values must hold too and are named where they do not. A cell gives the verdict, the largest "
+            "error as share of its bound with the family where it is, and the largest E of all families. "
             f"{setup.eager} runs the model and not the file, so it stands in the first row of each model."
         ),
         header=("model", "weights", "compute", *setup.names),

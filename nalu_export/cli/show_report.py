@@ -10,16 +10,23 @@ from rich.markup import escape
 from rich.table import Table
 
 from nalu_export.cli.show import say
-from nalu_export.parity.watch import INSIDE
+from nalu_export.parity.report import INTERMEDIATE, inputs
+from nalu_export.parity.verdict import Status
+from nalu_export.parity.wording import NOTHING, left_out_of
 from nalu_export.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from nalu_export.parity import Report, Row
 
-# With more runtimes than this, each has one line for all its families.
+# With more runtimes than this, each has one line for all its input distributions.
 DETAILED = 3
+# Input distributions that a line names; the table above it has all of them.
+NAMED = 3
+STYLES = {Status.PASSED: "green", Status.FAILED: "red", Status.NOTHING: "yellow"}
 
 
 def show_report(out: Console, report: Report) -> None:
@@ -30,39 +37,52 @@ def show_report(out: Console, report: Report) -> None:
         say(out, (runtime.name, "bold"), f" ({runtime.where}{role})")
         for remark in runtime.remarks:
             say(out, f"  {remark}")
+        rows = [row for row in report.rows if row.runtime == runtime.name]
         if detailed:
-            out.print(_families(report, runtime.name))
+            out.print(_distributions(rows))
+            _show_notes(out, rows)
             out.print()
     if not detailed:
         out.print()
         out.print(_overview(report))
+        for runtime in report.runtimes:
+            rows = [row for row in report.rows if row.runtime == runtime.name]
+            _show_notes(out, rows, f"{runtime.name}, ")
         out.print()
     _show_missing(out, report)
     for line in _legend(report, detailed=detailed):
         say(out, line, style="dim")
 
 
-def _families(report: Report, runtime: str) -> Table:
-    """A line for each input family of one runtime."""
-    table = _table("inputs", "samples", "of bound", "max E", "max ULP", "to PyTorch")
-    for row in report.rows:
-        if row.runtime == runtime:
-            figures = ("", "", "") if row.family == INSIDE else _figures(row)
-            table.add_row(_name(row.family), str(row.samples), _share(row.max_ratio), *figures, _verdict(row))
+def show_verdict(out: Console, report: Report) -> None:
+    """The verdict of the whole check, with what is worst, in one line."""
+    summary = report.summary().removeprefix(f"{NOTHING} of ") if report.status is Status.NOTHING else report.summary()
+    say(out, (_word(report.status), STYLES[report.status]), f": {summary}")
+
+
+def _distributions(rows: Sequence[Row]) -> Table:
+    """A line for each input distribution of one runtime."""
+    table = _table("inputs", "compared", "error/bound", "max E", "max ULP", "to PyTorch")
+    for row in rows:
+        table.add_row(_name(row.family), _compared(row), *_figures(row), _verdict(row))
     return table
 
 
 def _overview(report: Report) -> Table:
     """A line for each runtime, with the inputs that were worst for it."""
-    table = _table("runtime", "worst inputs", "of bound", "max E", "to PyTorch")
+    table = _table("runtime", "worst inputs", "error/bound", "max E", "to PyTorch")
     for runtime in report.runtimes:
         rows = [row for row in report.rows if row.runtime == runtime.name]
-        # Outputs say more than the values inside, unless only those are wrong.
-        worst = max(rows, key=lambda row: (not row.passed, bool(row.problem), row.family != INSIDE, row.max_ratio))
-        figures = ("", "", "") if worst.family == INSIDE else _figures(worst)
-        cells = (_name(runtime.name), _name(worst.family), _share(worst.max_ratio), figures[0], figures[2])
-        table.add_row(*cells, _verdict(worst))
+        if rows:
+            worst = max(rows, key=_weight)
+            ratio, e, _, to_pytorch = _figures(worst)
+            table.add_row(_name(runtime.name), _name(worst.family), ratio, e, to_pytorch, _verdict(worst))
     return table
+
+
+def _weight(row: Row) -> tuple[bool, bool, bool, bool, float]:
+    """Outputs say more than intermediate values, unless only those are wrong."""
+    return row.failed, bool(row.problem), row.passed, row.family != INTERMEDIATE, row.max_ratio
 
 
 def _table(*titles: str) -> Table:
@@ -73,12 +93,32 @@ def _table(*titles: str) -> Table:
             table.add_column(title, overflow="fold")
         else:
             table.add_column(title, justify="right", no_wrap=True, min_width=7)
-    table.add_column("verdict", min_width=7)
+    table.add_column("verdict", min_width=8, max_width=11)
     return table
 
 
 def _name(text: str) -> str:
     return escape(printable(text))
+
+
+def _show_notes(out: Console, rows: Sequence[Row], prefix: str = "") -> None:
+    """What no column has room for, each text once: what is wrong besides numbers, and why outputs were left out."""
+    problems = dict.fromkeys(row.problem for row in rows if row.problem)
+    for problem in problems:
+        say(out, f"  {prefix}{_inputs([row for row in rows if row.problem == problem])}: {problem}")
+    for reason, found in left_out_of(rows).items():
+        count = _count(sum(row.undetermined for row in found))
+        said = f": {reason}" if reason else ""
+        say(out, f"  {prefix}{_inputs(found)}: {count} outputs left out{said}")
+
+
+def _inputs(rows: Sequence[Row]) -> str:
+    names = [row.family for row in rows]
+    if len(names) == 1:
+        return inputs(names[0])
+    if len(names) <= NAMED:
+        return f"inputs {', '.join(names)}"
+    return f"inputs {', '.join(names[: NAMED - 1])} and {len(names) - NAMED + 1} more"
 
 
 def _show_missing(out: Console, report: Report) -> None:
@@ -94,34 +134,38 @@ def _show_missing(out: Console, report: Report) -> None:
 
 def _legend(report: Report, *, detailed: bool) -> list[str]:
     lines = [
-        "of bound: error against float64, over what a correct evaluation may err by.",
+        "error/bound: error against float64, over what a correct evaluation may err by.",
         "E: that error in float32 roundoffs of the terms added. ULP: float32 steps.",
     ]
     if not detailed:
         lines = [lines[0], "E: that error in float32 roundoffs of the terms added. to PyTorch: in ULP."]
     if report.verdict != "bound":
         lines.append(f"Decided by nearness to PyTorch's float32 output: {report.verdict}.")
-    undetermined = max((row.undetermined for row in report.rows), default=0)
-    if undetermined:
-        lines.append(f"Up to {undetermined} outputs of a family overflow float32 on the way and are left out.")
     return lines
 
 
-def _figures(row: Row) -> tuple[str, str, str]:
-    """E and the distances in float32 steps; PyTorch has none to itself."""
-    return _figure(row.max_e), _count(row.max_ulp), "" if row.runtime == "torch" else _count(row.max_ulp_torch)
+def _compared(row: Row) -> str:
+    """How many numbers were compared, and of how many where some were left out."""
+    counts = (row.outputs - row.undetermined, row.outputs) if row.undetermined else (row.outputs,)
+    return "/".join(str(count) if count < 10**6 else f"{count:.1e}" for count in counts)
 
 
-def _share(ratio: float) -> str:
-    if not math.isfinite(ratio):
-        return "∞"
-    if ratio < 10:
-        return f"{100 * ratio:.0f}%" if ratio >= 0.0995 or ratio == 0 else f"{100 * ratio:.1f}%"
-    return f"{_figure(ratio)}×"
+def _figures(row: Row) -> tuple[str, str, str, str]:
+    """Error over bound, E, and the distances in float32 steps; PyTorch has none to itself."""
+    if row.status == Status.NOTHING or (row.problem and not row.outputs):
+        return "–", "–", "–", "–"
+    if row.family == INTERMEDIATE:
+        return _figure(row.max_ratio), "", "", ""
+    to_pytorch = "" if row.runtime == "torch" else _count(row.max_ulp_torch)
+    return _figure(row.max_ratio), _figure(row.max_e), _count(row.max_ulp), to_pytorch
 
 
 def _figure(value: float) -> str:
-    return f"{value:.2f}" if value < 1000 else f"{value:.1e}" if math.isfinite(value) else "∞"
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "∞"
+    if 0 < value < 0.001:
+        return f"{value:.0e}"
+    return f"{value:.3f}" if 0 < value < 0.1 else f"{value:.2f}" if value < 1000 else f"{value:.1e}"
 
 
 def _count(value: int) -> str:
@@ -129,11 +173,13 @@ def _count(value: int) -> str:
 
 
 def _verdict(row: Row) -> str:
-    if row.passed:
-        return "[green]passed[/green]"
-    wrong = row.problem
-    if not wrong and row.nonfinite_mismatches:
-        wrong = f"{row.nonfinite_mismatches} NaN or ∞"
-    elif not wrong and row.wrong_zeros:
-        wrong = f"{row.wrong_zeros} wrong ±0"
-    return "[red]FAILED[/red]" + (f" {escape(printable(wrong))}" if wrong else "")
+    wrong = ""
+    if row.failed and not row.problem and row.nonfinite_mismatches:
+        wrong = f" {row.nonfinite_mismatches} NaN or ∞"
+    elif row.failed and not row.problem and row.wrong_zeros:
+        wrong = f" {row.wrong_zeros} wrong ±0"
+    return f"[{STYLES[Status(row.status)]}]{_word(row.status)}[/]{wrong}"
+
+
+def _word(status: str) -> str:
+    return "FAILED" if status == Status.FAILED else str(status)

@@ -61,6 +61,7 @@ class CheckOptions:
         ranges: more families, uniform from low to high.
         inputs: more families by name, each ``(samples, …)`` float32.
         only_inputs: run ``inputs`` alone, without families and search, to replay what an earlier check found.
+        allow_empty: accept a check in which no output could be compared. Its verdict stays ``nothing compared``.
     """
 
     samples: int | None = None
@@ -73,6 +74,7 @@ class CheckOptions:
     ranges: Sequence[tuple[float, float]] = ()
     inputs: Mapping[str, Array] = field(default_factory=dict)
     only_inputs: bool = False
+    allow_empty: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (("rtol", self.rtol), ("atol", self.atol)):
@@ -210,8 +212,9 @@ class _Check:
             climb(score, start, search, self._options.seed)
         for watch in self._watches:
             if watch.decisive:
-                self._progress(f"looking inside {watch.name}", steps, steps)
+                self._progress(f"comparing the intermediate values of {watch.name}", steps, steps)
                 watch.look_inside(self._reference, watch.shape or self._shapes[0])
+            watch.explain(self._reference)
 
     def report(self, missing: dict[str, str]) -> Report:
         """What was found; where a runtime failed, also where its values leave their bounds."""
@@ -225,6 +228,7 @@ class _Check:
             breaks=tuple(found for watch in self._watches if (found := watch.locate(self._reference)) is not None),
             curves=tuple(watch.curve() for watch in self._watches),
             notes=self._reference.notes,
+            allow_empty=self._options.allow_empty,
         )
 
     def _draws(self) -> Iterator[Draw]:

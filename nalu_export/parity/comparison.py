@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nalu_export.parity.reference import Expected
+from nalu_export.parity.verdict import Status
 from nalu_export.primitives.conditioned import LARGEST
 from nalu_export.weights import Compute
 
@@ -80,18 +81,20 @@ class Samples:
         error: ``|out − reference|``.
         bound: what it may be.
         unit: ``u·D``: error over unit is E.
+        left_out: whether any output of the sample was left out of the comparison.
     """
 
     ratio: Double
     error: Double
     bound: Double
     unit: Double
+    left_out: Mask
 
     @staticmethod
     def none(count: int) -> "Samples":
         """Of a runtime that gave nothing to compare."""
         nan = np.full(count, np.nan)
-        return Samples(np.full(count, np.inf), nan, nan, nan)
+        return Samples(np.full(count, np.inf), nan, nan, nan, np.zeros(count, np.bool_))
 
 
 @dataclass(frozen=True)
@@ -99,17 +102,17 @@ class Comparison:
     """What one comparison found.
 
     Attributes:
-        samples: how many samples were compared; never 0 in a pass.
-        outputs: how many numbers that were.
+        samples: how many samples the runtime was given.
+        outputs: how many numbers it gave.
         max_ratio: largest error over its bound.
         max_e: largest ``|out − ref|/(u·D)`` over the finite outputs.
         max_ulp: largest distance from the reference rounded to float32, in float32 steps.
         max_ulp_torch: the same from PyTorch's float32 output.
         nonfinite_mismatches: outputs that are NaN or infinite where they should not be, or the other way round.
         wrong_zeros: outputs that are −0 where they are surely +0, or the other way round.
-        undetermined: outputs of which float32 determines no digit, because something on the way to them overflows;
-            they are left out.
-        passed: the verdict.
+        undetermined: outputs that are left out: their bound is infinite, or they are not finite after an overflow on
+            the way to them, where no digit of a correct result is known.
+        status: the verdict.
         each: sample by sample.
         problem: what is wrong when it is not the numbers (a shape, a type), else empty.
     """
@@ -123,14 +126,19 @@ class Comparison:
     nonfinite_mismatches: int
     wrong_zeros: int
     undetermined: int
-    passed: bool
+    status: Status
     each: Samples
     problem: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether at least one output was compared and none is wrong."""
+        return self.status is Status.PASSED
 
 
 def failed(samples: int, problem: str) -> Comparison:
     """The comparison of a runtime that gave nothing to compare."""
-    return Comparison(samples, 0, math.inf, math.inf, 0, 0, 0, 0, 0, False, Samples.none(samples), problem)
+    return Comparison(samples, 0, math.inf, math.inf, 0, 0, 0, 0, 0, Status.FAILED, Samples.none(samples), problem)
 
 
 def acceptance(expected: Expected, compute: Compute) -> Acceptance:
@@ -162,14 +170,18 @@ def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) 
     reference = _rounded(expected.reference)
     error = _error(single, expected.reference)
     undetermined: Mask = ~np.isfinite(expected.bound)
-    passes = acceptance(expected, tolerance.compute).of(single, error)
+    accepted = acceptance(expected, tolerance.compute)
+    passes = accepted.of(single, error)
     mismatch: Mask = ~passes & ~(np.isfinite(single) & np.isfinite(reference))
     wrong_zero: Mask = (expected.zero != 0) & (single == 0) & (np.signbit(single) != (expected.zero < 0))
     finite = np.isfinite(single) & np.isfinite(expected.reference) & ~undetermined
     ratio = _ratio(error, expected.bound, finite)
     e = _ratio(error, expected.unit, finite)
     ratio[mismatch | wrong_zero] = np.inf
-    wrong = _beyond_torch(single, expected, tolerance) if tolerance.against_torch else ~(ratio <= 1.0)
+    if tolerance.against_torch:
+        wrong, left_out = _beyond_torch(single, expected, tolerance), np.zeros(ratio.shape, np.bool_)
+    else:
+        wrong, left_out = ~(ratio <= 1.0), undetermined | _excused(single, reference, accepted)
     return Comparison(
         samples=len(out),
         outputs=out.size,
@@ -179,13 +191,25 @@ def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) 
         max_ulp_torch=_max_ulp(single, expected.torch),
         nonfinite_mismatches=int(mismatch.sum()),
         wrong_zeros=int(wrong_zero.sum()),
-        undetermined=int(undetermined.sum()),
-        passed=len(out) > 0 and out.size > 0 and not bool(wrong.any()),
-        each=_each(ratio, error, expected),
+        undetermined=int((left_out & ~wrong).sum()),
+        status=_status(wrong, left_out),
+        each=_each(ratio, error, expected, left_out),
     )
 
 
-def _each(ratio: Double, error: Double, expected: Expected) -> Samples:
+def _status(wrong: Mask, left_out: Mask) -> Status:
+    if bool(wrong.any()):
+        return Status.FAILED
+    return Status.NOTHING if bool(left_out.all()) else Status.PASSED
+
+
+def _excused(out: Array, reference: Array, accepted: Acceptance) -> Mask:
+    """Outputs that pass although they are not finite and not of the reference's kind: nothing was asked of them."""
+    excused: Mask = (accepted.kind == ANY) & ~np.isfinite(out) & (_kind(out) != _kind(reference))
+    return excused
+
+
+def _each(ratio: Double, error: Double, expected: Expected, left_out: Mask) -> Samples:
     if ratio.size == 0:
         return Samples.none(0)
     flat = ratio.reshape(len(ratio), -1)
@@ -195,7 +219,8 @@ def _each(ratio: Double, error: Double, expected: Expected) -> Samples:
         found: Double = values.reshape(len(flat), -1)[rows, picks]
         return found
 
-    return Samples(picked(ratio), picked(error), picked(expected.bound), picked(expected.unit))
+    some = left_out.reshape(len(flat), -1).any(axis=1)
+    return Samples(picked(ratio), picked(error), picked(expected.bound), picked(expected.unit), some)
 
 
 def _borderline(expected: Expected) -> Mask:

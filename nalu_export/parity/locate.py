@@ -50,25 +50,25 @@ def look_inside(reference: Reference, session: Session, x: Array, profile: Profi
         name: of the runtime.
     """
     steps = reference.values(x, profile)[:-1]
-    named = {value: (node, step) for node, step in steps if (value := _name(node))}
+    named = {value: (node, step) for node, step in steps if (value := name_of(node))}
     found = session.values(x, list(named))
-    activations = _activations(node for node, _ in steps)
+    batched = activations(node for node, _ in steps)
     first, largest, numbers = None, 0.0, 0
     for value, (node, step) in named.items():
         if value not in found:
             continue
         numbers += found[value].size
-        ratio, broken = _compared(found[value], step, profile, batched=node in activations)
+        ratio, broken = _compared(found[value], step, profile, batched=node in batched)
         largest = max(largest, ratio)
         if broken is not None and first is None:
-            first = Break(name, value, _formula(node), *broken)
+            first = Break(name, value, described(node), *broken)
     return Inside(sum(value in found for value in named), numbers, largest, first)
 
 
 def of_output(
     reference: Reference, x: Array, out: NDArray[np.generic], profile: Profile, name: str, *, looked: bool
 ) -> Break:
-    """The break of an output itself, where every value inside holds or none could be seen.
+    """The break of an output itself, where every intermediate value holds or none could be seen.
 
     Args:
         reference: the model.
@@ -76,7 +76,7 @@ def of_output(
         out: what the runtime gave for it.
         profile: the precision in which it computes.
         name: of the runtime.
-        looked: whether the values inside were seen.
+        looked: whether the intermediate values were seen.
     """
     *_, (node, step) = reference.values(x, profile)
     _, broken = _compared(np.asarray(out), step, profile, batched=True)
@@ -85,8 +85,8 @@ def of_output(
     if broken is None:
         return Break(name, reason="the worst input holds its bound when it is run alone")
     last = node.args[0]
-    reason = "" if looked else "the values inside cannot be read or have other names"
-    return Break(name, OUTPUT, _formula(last) if isinstance(last, fx.Node) else "", *broken, reason=reason)
+    reason = "" if looked else "the intermediate values cannot be read or have other names"
+    return Break(name, OUTPUT, described(last) if isinstance(last, fx.Node) else "", *broken, reason=reason)
 
 
 def _wrong_zero(out: NDArray[np.generic], step: Conditioned) -> _Place | None:
@@ -99,7 +99,7 @@ def _wrong_zero(out: NDArray[np.generic], step: Conditioned) -> _Place | None:
     return index[1:], float(values[index]), 0.0 * float(zero[index]), 0.0
 
 
-def _name(node: fx.Node) -> str:
+def name_of(node: fx.Node) -> str:
     """``layers.0.m`` for a primitive, ``layers.0.W`` for a weight, ``head.x`` for what an arithmetic part is given."""
     label = label_of(node)
     if label is not None:
@@ -112,7 +112,8 @@ def _name(node: fx.Node) -> str:
     return f"{entered}.x" if entered else ""
 
 
-def _formula(node: fx.Node) -> str:
+def described(node: fx.Node) -> str:
+    """``exp(linear)`` for a primitive, ``weight``, or the name of the module or function that is called."""
     if label_of(node) is not None:
         return formula_of(node)
     if node.op == "get_attr":
@@ -120,7 +121,7 @@ def _formula(node: fx.Node) -> str:
     return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
 
 
-def _activations(nodes: Iterable[fx.Node]) -> set[fx.Node]:
+def activations(nodes: Iterable[fx.Node]) -> set[fx.Node]:
     """The nodes that depend on the input; the others are weights and have no batch axis."""
     found: set[fx.Node] = set()
     for node in nodes:

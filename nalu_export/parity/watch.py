@@ -1,23 +1,28 @@
 """One runtime under a check: it is run, compared, and what was worst about it is kept."""
 
 import heapq
+import re
+from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nalu_export.errors import InputError
+from nalu_export.parity.causes import causes
 from nalu_export.parity.comparison import Comparison, Samples, Tolerance, compare, failed
 from nalu_export.parity.curves import CurveBuilder
 from nalu_export.parity.inputs import Array, Draw
 from nalu_export.parity.locate import Inside, look_inside, of_output
 from nalu_export.parity.reference import Expected, Reference
-from nalu_export.parity.report import Break, Curve, Row, RuntimeInfo, Worst, merge
+from nalu_export.parity.report import EVERY_INPUT, INTERMEDIATE, Break, Curve, Row, RuntimeInfo, Worst, merge
 from nalu_export.parity.search import PARENTS
+from nalu_export.parity.verdict import Status
 from nalu_export.primitives.precision import Profile
 from nalu_export.runtimes.base import Session
 
-# The row of what a runtime shows of its weights and intermediate values.
-INSIDE = "values inside"
+# Samples of each input distribution of which it is found out why outputs were left out.
+EXPLAINED = 4
+FIXED = "the batch axis is fixed at 1"
 
 
 class Watch:
@@ -48,6 +53,8 @@ class Watch:
         self._inside: Inside | None = None
         self._looked_at: Array = np.zeros((0,), np.float32)
         self._remarks: tuple[str, ...] = ()
+        self._left_out: dict[str, list[Array]] = {}
+        self._reasons: dict[str, Counter[str]] = {}
 
     @property
     def shape(self) -> tuple[int, ...] | None:
@@ -64,6 +71,9 @@ class Watch:
         out, problem = self._run(drawn)
         found = failed(len(drawn.x), problem) if out is None else compare(out, expected, self.tolerance)
         self._found.setdefault(drawn.family, []).append(found)
+        if found.undetermined:
+            kept = self._left_out.setdefault(drawn.family, [])
+            kept += list(drawn.x[found.each.left_out][: EXPLAINED - len(kept)])
         if out is not None and not found.problem:
             self._curve.add(drawn.x, found.each)
             self._remember(drawn, out, expected, found.each)
@@ -75,14 +85,20 @@ class Watch:
         return np.stack(found) if found else np.zeros((0, *shape), np.float32)
 
     def rows(self) -> list[Row]:
-        """One for each family, in the order in which they ran."""
-        rows = [merge(self.name, family, parts) for family, parts in self._found.items()]
+        """One for each input distribution, in the order in which they ran; what is wrong in the same way is one row."""
+        groups: dict[str, list[Row]] = {}
+        for family, parts in self._found.items():
+            reasons = [reason for reason, _ in self._reasons.get(family, Counter()).most_common()]
+            row = merge(self.name, family, parts, reasons)
+            groups.setdefault(_fault(row) or f"inputs {family}", []).append(row)
+        rows = [_one(group, len(self._found)) for group in groups.values()]
         inside = self._inside
         if inside is not None and inside.values:
             # Where nearness to PyTorch's output decides, they are shown and do not.
-            passed = inside.ratio <= 1.0 or self.tolerance.against_torch
+            holds = inside.ratio <= 1.0 or self.tolerance.against_torch
+            status = (Status.PASSED if holds else Status.FAILED) if inside.numbers else Status.NOTHING
             count = len(self._looked_at)
-            rows.append(Row(self.name, INSIDE, count, inside.numbers, inside.ratio, 0.0, 0, 0, 0, 0, 0, passed))
+            rows.append(Row(self.name, INTERMEDIATE, count, inside.numbers, inside.ratio, 0.0, 0, 0, 0, 0, 0, status))
         return rows
 
     def info(self) -> RuntimeInfo:
@@ -99,6 +115,15 @@ class Watch:
         """The input with the largest error over its bound."""
         return self._worst
 
+    def explain(self, reference: Reference) -> None:
+        """Find out why outputs were left out, on a few samples of each input distribution."""
+        kept = [(family, x) for family, samples in self._left_out.items() for x in samples]
+        for shape in dict.fromkeys(x.shape for _, x in kept):
+            chosen = [(family, x) for family, x in kept if x.shape == shape]
+            found = causes(reference, np.stack([x for _, x in chosen]), self.profile)
+            for (family, _), cause in zip(chosen, found, strict=True):
+                self._reasons.setdefault(family, Counter())[cause] += 1
+
     def look_inside(self, reference: Reference, shape: tuple[int, ...]) -> None:
         """Hold what the runtime shows of its weights and intermediate values, on its worst inputs, against bounds."""
         self._looked_at = self.worst_inputs(shape)
@@ -107,7 +132,7 @@ class Watch:
                 self._inside = look_inside(reference, self._session, self._looked_at, self.profile, self.name)
             except InputError as error:
                 # It is judged by its outputs alone then, and the report says so.
-                self._remarks += (f"cannot be looked into: {error}",)
+                self._remarks += (f"its intermediate values cannot be read: {error}",)
 
     def locate(self, reference: Reference) -> Break | None:
         """Where it goes wrong; ``None`` where it does not."""
@@ -127,13 +152,29 @@ class Watch:
             try:
                 out = self._session.run(x)
             except InputError as error:
-                return None, f"batch of {len(x)}: {error}"
+                fixed = self._runs_one_by_one(x)
+                return None, f"{FIXED}: batch of {len(x)}: {error}" if fixed else f"batch of {len(x)}: {error}"
             if out.shape[:1] != (len(x),):
-                return None, f"a batch of {len(x)} gave an output of shape {out.shape}"
+                given = f"a batch of {len(x)} gave an output of shape {out.shape}"
+                return None, f"{FIXED}: {given}" if out.shape[:1] == (1,) and self._runs_one_by_one(x) else given
             outputs.append(out)
         if len({out.shape[1:] for out in outputs}) > 1:
             return None, "the output's shape depends on the batch size"
         return np.concatenate(outputs), ""
+
+    def _runs_one_by_one(self, x: Array) -> bool:
+        """Whether each of two samples runs alone, and the two together do not."""
+        if len(x) < 2:
+            return False
+        try:
+            if any(self._session.run(x[row : row + 1]).shape[:1] != (1,) for row in (0, 1)):
+                return False
+        except InputError:
+            return False
+        try:
+            return self._session.run(x[:2]).shape[:1] != (2,)
+        except InputError:
+            return True
 
     def _remember(self, drawn: Draw, out: NDArray[np.generic], expected: Expected, each: Samples) -> None:
         """Keep the worst few inputs as starts for a search, and everything about the worst one."""
@@ -156,3 +197,16 @@ class Watch:
                     expected.bound[index],
                     expected.torch[index],
                 )
+
+
+def _fault(row: Row) -> str:
+    """What tells a fault by which a runtime gave nothing at all; its numbers may differ from input to input."""
+    return re.sub(r"\d+", "#", row.problem) if not row.outputs else ""
+
+
+def _one(rows: list[Row], distributions: int) -> Row:
+    """Rows with the same fault as one."""
+    if len(rows) == 1:
+        return rows[0]
+    family = EVERY_INPUT if len(rows) == distributions else f"{rows[0].family} and {len(rows) - 1} more"
+    return merge(rows[0].runtime, family, rows)

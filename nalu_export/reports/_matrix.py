@@ -1,4 +1,4 @@
-"""The results as a matrix of runtimes and input families, and the rows behind it."""
+"""The results as a matrix of runtimes and input distributions, and the rows behind it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cell:
-    """One runtime on one family.
+    """One runtime on one input distribution.
 
     Attributes:
         text: error over bound, or what kind of failure it is.
-        look: ``good``, ``bad``, ``beyond`` (wrong, but does not decide) or ``none``.
+        look: ``good``, ``bad``, ``beyond`` (wrong, but does not decide), ``nothing`` (nothing compared) or ``none``.
         share: how strong its colour is, 0 to 1.
         title: in words.
     """
@@ -36,8 +36,9 @@ class Line:
         reason: why it did not run, else empty.
         failed: how many of its rows failed.
         summary: its largest numbers, in words.
-        cells: one for each family.
+        cells: one for each input distribution.
         rows: as they are in the report.
+        notes: why outputs were left out, each text once.
     """
 
     runtime: str
@@ -47,6 +48,7 @@ class Line:
     summary: str
     cells: tuple[Cell, ...]
     rows: "tuple[Row, ...]"
+    notes: tuple[str, ...] = ()
 
 
 def families(report: "Report") -> list[str]:
@@ -66,17 +68,22 @@ def lines(report: "Report") -> list[Line]:
 def _line(name: str, rows: "list[Row]", report: "Report", decisive: bool) -> Line:
     by_family = {row.family: row for row in rows}
     cells = tuple(_cell(by_family.get(family), decisive) for family in families(report))
-    failed = sum(not row.passed for row in rows)
-    return Line(name, decisive, "", failed, _summary(rows, failed, decisive), cells, tuple(rows))
+    failed = sum(row.failed for row in rows)
+    notes = dict.fromkeys(reason for row in rows for reason in row.reasons)
+    return Line(name, decisive, "", failed, _summary(rows, failed, decisive), cells, tuple(rows), tuple(notes))
 
 
 def _cell(row: "Row | None", decisive: bool) -> Cell:
     if row is None:
         return Cell("–", "none", 0.0, "not compared")
+    if not row.failed and not row.passed:
+        return Cell("∅", "nothing", 0.0, ": ".join(filter(None, (str(row.status), row.left_out()))))
     look = "good" if row.passed else "bad" if decisive else "beyond"
     # ≤ 1 and not isfinite first: a ratio may be NaN.
     share = row.max_ratio if row.max_ratio <= 1 else 1.0
-    title = row.problem or f"error / bound {figure(row.max_ratio)}, E {figure(row.max_e)}, {row.max_ulp} ULP"
+    title = f"error / bound {figure(row.max_ratio)}, E {figure(row.max_e)}, {row.max_ulp} ULP"
+    if row.problem or (row.passed and row.undetermined):
+        title = row.problem or f"{title}; {row.left_out()}"
     return Cell(_cell_text(row), look, round(share, 3), title)
 
 
@@ -93,9 +100,12 @@ def _cell_text(row: "Row") -> str:
 def _summary(rows: "list[Row]", failed: int, decisive: bool) -> str:
     if not rows:
         return "nothing was compared"
-    verdict = f"{count(len(rows), 'family', 'families')} passed"
+    empty = sum(not row.failed and not row.passed for row in rows)
+    verdict = f"{count(len(rows) - failed - empty, 'row')} passed"
     if failed:
         verdict = f"{failed} of {len(rows)} {'failed' if decisive else 'beyond'}"
+    if empty:
+        verdict += f", {empty} compared nothing"
     ratio, e = max(row.max_ratio for row in rows), max(row.max_e for row in rows)
     role = "" if decisive else "for comparison; "
     return f"{role}{verdict}; error / bound up to {figure(ratio)}, E up to {figure(e)}"

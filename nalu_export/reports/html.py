@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 LONGEST_HEAD = 80  # characters of a name where it heads something; in full it stands under Runtimes
 WORST = "REPORT.worst.npz"  # where the reader puts the file beside the report
 Table = tuple[list[str], list[list[str]]]
+# The word of a verdict, the class of its banner and the path of its mark.
+_VERDICTS = {
+    "passed": ("passed", "pass", "M4 13L9.5 18.5L20 6.5"),
+    "failed": ("FAILED", "fail", "M6 6L18 18M18 6L6 18"),
+    "nothing compared": ("nothing compared", "nothing", "M5 12H19"),
+}
 
 
 class HtmlReporter(Reporter):
@@ -32,6 +38,7 @@ class HtmlReporter(Reporter):
         page = template.render(
             report=report,
             headline=_headline(report),
+            verdict=_VERDICTS[report.status],
             breaks=_breaks(report),
             subject=_facts(report.subject),
             tables=_tables(report.subject),
@@ -74,15 +81,21 @@ def _headline(report: "Report") -> str:
     rows = report.decisive
     if not rows:
         ran = count(len(report.runtimes), "runtime")
-        return f"Comparing nothing is not a pass: {ran} ran, {len(report.missing)} could not."
-    good = sum(row.passed for row in rows)
+        return f"A check that compared no output is not a pass: {ran} ran, {len(report.missing)} could not."
+    good, empty = sum(row.passed for row in rows), sum(not row.passed and not row.failed for row in rows)
     runtimes = len({row.runtime for row in rows})
-    parts = [f"{good} of {len(rows)} results passed", f"{count(runtimes, 'runtime')} decided"]
+    parts = [f"{good} of {len(rows)} rows passed"]
+    if empty:
+        parts.append(f"{empty} compared nothing")
+    parts.append(f"{count(runtimes, 'runtime')} decided")
     if len(report.runtimes) > runtimes:
         parts.append(f"{len(report.runtimes) - runtimes} for comparison")
     if report.missing:
         parts.append(f"{len(report.missing)} could not run")
-    parts.append(f"{sum(row.outputs for row in rows):,} numbers compared")
+    left_out = sum(row.undetermined for row in rows)
+    parts.append(f"{sum(row.outputs for row in rows) - left_out:,} numbers compared")
+    if left_out:
+        parts.append(f"{left_out:,} left out")
     nothing = "".join(f" Nothing could be compared of {name}." for name in report.uncompared)
     return ", ".join(parts) + "." + nothing
 
@@ -91,7 +104,7 @@ def _breaks(report: "Report") -> list[tuple[str, str]]:
     return [
         (
             found.runtime,
-            "; ".join(filter(None, dict.fromkeys((str(found), found.reason)))) or "every value inside holds",
+            "; ".join(filter(None, dict.fromkeys((str(found), found.reason)))) or "every intermediate value holds",
         )
         for found in report.breaks
     ]

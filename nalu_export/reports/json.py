@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class JsonReporter(Reporter):
-    """Schema ``nalu_export.report/1``, see ``report.schema.json`` beside this file."""
+    """Schema ``nalu_export.report/2``, see ``report.schema.json`` beside this file."""
 
     name = "json"
     suffix = ".json"

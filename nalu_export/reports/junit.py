@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
-from nalu_export.reports._text import clipped, count, figure
+from nalu_export.reports._text import clipped, figure
 from nalu_export.reports.base import Reporter
 from nalu_export.text import printable
 
@@ -15,10 +15,11 @@ Properties = dict[str, str]
 
 
 class JunitReporter(Reporter):
-    """A test suite for each runtime, a test case for each input family.
+    """A test suite for each runtime, a test case for each input distribution.
 
-    A file holds a failure if and only if the report did not pass: what a runtime that does not decide gets wrong is
-    shown as skipped, and a check that compared nothing is a failure of its own.
+    A file holds a failure if and only if the report is not accepted: what a runtime that does not decide gets wrong,
+    and a row that compared nothing, are shown as skipped; a runtime that compared nothing at all is a failure of its
+    own, unless that is allowed.
     """
 
     name = "junit"
@@ -28,12 +29,12 @@ class JunitReporter(Reporter):
         """Indented UTF-8 with a final line feed; times are 0, because some readers need the attribute."""
         root = ET.Element("testsuites", name=PREFIX)
         if not any(runtime.decisive for runtime in report.runtimes):
-            _add_suite(root, "check", [_nothing("check")], {})
+            _add_suite(root, "check", [_nothing("check", report)], {})
         for runtime in report.runtimes:
             rows = [row for row in report.rows if row.runtime == runtime.name]
             cases = [_case(row, runtime, report) for row in rows]
             if runtime.name in report.uncompared:
-                cases.append(_nothing(runtime.name))
+                cases.append(_nothing(runtime.name, report))
             _add_suite(root, runtime.name, cases, _properties(report, runtime))
         for name, reason in report.missing.items():
             _add_suite(root, name, [_skipped(name, "not run", reason)], _properties(report, None))
@@ -76,8 +77,11 @@ def _failed(runtime: str, name: str, message: str, detail: str) -> ET.Element:
     return case
 
 
-def _nothing(runtime: str) -> ET.Element:
-    return _failed(runtime, "compared", "nothing was compared", "A check that compared no output is not a pass.")
+def _nothing(runtime: str, report: "Report") -> ET.Element:
+    said = report.nothing_compared()
+    if report.allow_empty:
+        return _skipped(runtime, "compared", said)
+    return _failed(runtime, "compared", said, "A check that compared no output is not a pass.")
 
 
 def _skipped(runtime: str, name: str, reason: str) -> ET.Element:
@@ -91,25 +95,16 @@ def _case(row: "Row", runtime: "RuntimeInfo", report: "Report") -> ET.Element:
         case = _bare(row.runtime, row.family)
         ET.SubElement(case, "system-out").text = "\n".join(_numbers(row))
         return case
+    if not row.failed:
+        return _skipped(row.runtime, row.family, ": ".join(filter(None, (str(row.status), row.left_out()))))
+    message = row.wrong(report.verdict)
     if not runtime.decisive:
-        return _skipped(row.runtime, row.family, f"for comparison, does not decide: {_message(row, report)}")
-    return _failed(row.runtime, row.family, _message(row, report), "\n".join(_detail(row, report)))
-
-
-def _message(row: "Row", report: "Report") -> str:
-    if row.problem:
-        return row.problem
-    if row.nonfinite_mismatches:
-        return f"NaN or infinity where it should not be, or the reverse: {count(row.nonfinite_mismatches, 'output')}"
-    if row.wrong_zeros:
-        return f"{count(row.wrong_zeros, 'zero')} of the wrong sign"
-    if report.verdict != "bound":
-        return f"{count(row.max_ulp_torch, 'float32 step')} from PyTorch; allowed: {report.verdict}"
-    return f"the error is {figure(row.max_ratio)} times its bound, E {figure(row.max_e)}"
+        return _skipped(row.runtime, row.family, f"for comparison, does not decide: {message}")
+    return _failed(row.runtime, row.family, message, "\n".join(_detail(row, report)))
 
 
 def _detail(row: "Row", report: "Report") -> list[str]:
-    lines = [_text(_message(row, report)), "", *_numbers(row)]
+    lines = [_text(row.wrong(report.verdict)), "", *_numbers(row)]
     found = [_text(found) for found in report.breaks if found.runtime == row.runtime and str(found)]
     return lines + (["", *found] if found else [])
 
@@ -124,7 +119,8 @@ def _numbers(row: "Row") -> list[str]:
         f"float32 steps from PyTorch: {row.max_ulp_torch}",
         f"NaN or infinity mismatches: {row.nonfinite_mismatches}",
         f"zeros of the wrong sign: {row.wrong_zeros}",
-        f"undetermined, left out: {row.undetermined}",
+        f"left out: {row.undetermined}",
+        *(f"left out because: {_text(reason)}" for reason in row.reasons),
     ]
 
 

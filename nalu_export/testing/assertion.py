@@ -63,14 +63,16 @@ def assert_parity(
         skip_missing: skip the test where a runtime that ``runtimes`` names is not there, instead of raising. The
             others are checked first, and a failure of theirs is a failure.
         **options: of :func:`nalu_export.check`: ``samples``, ``seed``, ``search``, ``rtol``, ``atol``, ``max_ulp``,
-            ``tf32``, ``ranges``, ``inputs``, ``input_size``, and how to read the model's file (``model``, ``layout``
-            …); without an artifact also ``weights``, ``compute`` and ``opset`` of :func:`nalu_export.export`.
+            ``tf32``, ``ranges``, ``inputs``, ``allow_empty``, ``input_size``, and how to read the model's file
+            (``model``, ``layout`` …); without an artifact also ``weights``, ``compute`` and ``opset`` of
+            :func:`nalu_export.export`.
 
     Returns:
         The report; ``report.missing`` lists what ``"all"`` could not run.
 
     Raises:
-        ParityAssertionError: the file is wrong; an :class:`AssertionError` that says what broke where.
+        ParityAssertionError: the file is wrong, or no output could be compared and ``allow_empty`` is not given; an
+            :class:`AssertionError` that says what is wrong where.
         RuntimeUnavailableError: a runtime is not there, or with ``"all"`` none of them is. What could not be checked
             never passes.
         unittest.SkipTest: the same with ``skip_missing``, in pytest its own ``Skipped``.
@@ -83,7 +85,7 @@ def assert_parity(
         # Its text says all there is to know; the frames below are this package's.
         raise error.with_traceback(None) from None
     report = outcome.report
-    if report is not None and not report.passed:
+    if report is not None and not report.accepted:
         raise ParityAssertionError(message(report, files), report)
     if outcome.missing or report is None:
         _skip(_not_run(outcome))
@@ -108,7 +110,7 @@ def _run(
         options |= {"inputs": read_inputs(replay), "only_inputs": True}
     found = _exported(model, format_name, options) if artifact is None else _read(artifact, options)
     outcome = _check(model, found, runtimes, options, skip_missing=skip_missing)
-    if outcome.report is None or outcome.report.passed:
+    if outcome.report is None or outcome.report.accepted:
         return outcome, Files(None, None, None)
     return outcome, _save(outcome.report, model, found, folder, exported=artifact is None)
 

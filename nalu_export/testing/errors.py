@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 class ParityAssertionError(AssertionError):
-    """An artifact does not compute what its model computes.
+    """An artifact does not compute what its model computes, or nothing could be compared.
 
     Attributes:
         report: the whole check.

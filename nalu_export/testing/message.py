@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nalu_export.parity import Report
-from nalu_export.parity.report import Row, Worst
+from nalu_export.parity.report import INTERMEDIATE, Row, Worst, inputs
 from nalu_export.text import printable
 
 # More says nothing new; the whole table is in the section "parity" and in the reports of `nalu-export check`.
@@ -34,11 +34,11 @@ class Files:
 
 
 def message(report: Report, files: Files) -> str:
-    """The runtimes that failed, each with its worst families, its first wrong value and its worst input."""
+    """The runtimes that failed, each with its worst inputs and the first value that is wrong."""
     subject = report.subject
     failed = [runtime.name for runtime in report.runtimes if _failed(report, runtime.name)]
     lines = [
-        f"{', '.join(failed)}: does not compute what the model computes" if failed else "nothing was compared",
+        f"{', '.join(failed)}: does not compute what the model computes" if failed else report.nothing_compared(),
         f"  model {subject['model']}, file {subject['artifact']}",
         f"  {subject['format']}, {subject['weights']} weights, {subject['compute']}; seed {report.seed}; allowed: "
         + ("the bound of a correct evaluation" if report.verdict == "bound" else report.verdict),
@@ -50,10 +50,10 @@ def message(report: Report, files: Files) -> str:
 
 
 def _failed(report: Report, runtime: str) -> list[Row]:
-    """Rows of one runtime that failed, worst first, outputs before what was seen inside."""
-    rows = [row for row in report.decisive if row.runtime == runtime and not row.passed]
+    """Rows of one runtime that failed, worst first, outputs before intermediate values."""
+    rows = [row for row in report.decisive if row.runtime == runtime and row.failed]
     by_bound = report.verdict == "bound"
-    return sorted(rows, key=lambda row: (not row.problem, by_bound and row.max_e == 0, -_badness(row, by_bound)))
+    return sorted(rows, key=lambda row: (not row.problem, row.family == INTERMEDIATE, -_badness(row, by_bound)))
 
 
 def _badness(row: Row, by_bound: bool) -> float:
@@ -63,8 +63,8 @@ def _badness(row: Row, by_bound: bool) -> float:
 def _runtime(report: Report, name: str) -> list[str]:
     rows = _failed(report, name)
     count = sum(row.runtime == name for row in report.rows)
-    lines = ["", f"{name}: wrong on {len(rows)} of {count} input families"]
-    lines += [f"  inputs {row.family}: {_what(row, report)}" for row in rows[:FAMILIES]]
+    lines = ["", f"{name}: {len(rows)} of {count} rows failed"]
+    lines += [f"  {inputs(row.family)}: {_what(row, report)}" for row in rows[:FAMILIES]]
     if len(rows) > FAMILIES:
         lines.append(f"  and {', '.join(row.family for row in rows[FAMILIES:])}")
     lines += [f"  {found}" for found in report.breaks if found.runtime == name and str(found)]
@@ -75,19 +75,8 @@ def _runtime(report: Report, name: str) -> list[str]:
 
 
 def _what(row: Row, report: Report) -> str:
-    if row.problem:
-        return row.problem
-    if row.nonfinite_mismatches:
-        wrong = f"{row.nonfinite_mismatches} of {row.outputs} outputs"
-        return f"{wrong} are NaN or infinite where they should not be, or the reverse"
-    if row.wrong_zeros:
-        return f"{row.wrong_zeros} of {row.outputs} outputs are zeros of the wrong sign"
-    if report.verdict != "bound":
-        return f"{row.max_ulp_torch} ULP from PyTorch, {row.max_ulp} from float64"
-    parts = [f"error is {row.max_ratio:.3g} × its bound"]
-    if row.max_e:
-        parts += [f"E {row.max_e:.3g}", f"{row.max_ulp} ULP"]
-    return ", ".join(parts)
+    steps = report.verdict == "bound" and row.max_e and not (row.problem or row.nonfinite_mismatches or row.wrong_zeros)
+    return row.wrong(report.verdict) + (f", {row.max_ulp} ULP" if steps else "")
 
 
 def _worst(worst: Worst) -> list[str]:

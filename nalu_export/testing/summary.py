@@ -21,7 +21,7 @@ def markdown(report: dict[str, Any]) -> str:
         report: as ``--json`` writes it; whatever names in it hold is shown as text.
     """
     lines = [
-        f"### Parity: {'passed' if report['passed'] else 'FAILED'}",
+        f"### Parity: {'FAILED' if report['status'] == 'failed' else report['status']}",
         "",
         f"{_text(report['subject'].get('artifact', ''))} against {_text(report['subject'].get('model', ''))}: "
         f"{_text(report['summary'], 1000)}",
@@ -39,12 +39,22 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def _line(runtime: dict[str, Any], rows: Iterable[dict[str, Any]]) -> str:
-    worst = max(rows, key=lambda row: (not row["passed"], bool(row["problem"]), row["max_e"] != 0, _number(row)))
-    verdict = "passed" if worst["passed"] else f"**FAILED** {_text(worst['problem'])}".strip()
+    worst = max(rows, key=_weight)
+    verdict = _text(worst["status"])
+    if worst["status"] == "failed":
+        verdict = f"**FAILED** {_text(worst['problem'])}".strip()
     if not runtime["decisive"]:
         verdict += ", for comparison"
-    ratio, error = float(worst["max_ratio"]), float(worst["max_e"])
-    return f"| {_text(runtime['name'])} | {_text(worst['family'])} | {ratio:.3g} | {error:.3g} | {verdict} |"
+    figures = " | ".join(f"{float(worst[name]):.3g}" for name in ("max_ratio", "max_e"))
+    if worst["status"] == "nothing compared":
+        figures = "– | –"
+    return f"| {_text(runtime['name'])} | {_text(worst['family'])} | {figures} | {verdict} |"
+
+
+def _weight(row: dict[str, Any]) -> tuple[bool, bool, bool, bool, float]:
+    """What is wrong comes first; a row that compared nothing stands for a runtime only where all did so."""
+    failed, passed = row["status"] == "failed", row["status"] == "passed"
+    return failed, bool(row["problem"]), passed, row["max_e"] != 0, _number(row)
 
 
 def _number(row: dict[str, Any]) -> float:

@@ -25,6 +25,8 @@ from benchmarks.timing import Timing
 from nalu_export import NALU, runtimes
 from nalu_export.errors import InputError, RuntimeUnavailableError
 from nalu_export.parity import CheckOptions, Row
+from nalu_export.parity.report import INTERMEDIATE
+from nalu_export.parity.verdict import Status
 from nalu_export.runtimes.base import RunOptions, Session
 
 TINY = Subject("tiny", lambda: NALU(2, 1), (2,))
@@ -43,7 +45,7 @@ def late(setup: Setup) -> Setup:
 
 
 def _row(runtime: str, family: str, ratio: float, e: float, *, passed: bool = True) -> Row:
-    return Row(runtime, family, 8, 8, ratio, e, 1, 1, 0, 0, 0, passed)
+    return Row(runtime, family, 8, 8, ratio, e, 1, 1, 0, 0, 0, Status.PASSED if passed else Status.FAILED)
 
 
 def _outcome(*rows: Row) -> Outcome:
@@ -189,11 +191,11 @@ def test_out_of_time(late: Setup) -> None:
 
 
 def test_parity_tables(setup: Setup) -> None:
-    good = _outcome(_row("r", "1..10", 0.45, 2.0), _row("r", "search", 0.3, 6.0), _row("r", "values inside", 0.99, 0))
-    bad = _outcome(_row("r", "1..10", 0.45, 2.0), _row("r", "values inside", 1.5, 0, passed=False))
+    good = _outcome(_row("r", "1..10", 0.45, 2.0), _row("r", "search", 0.3, 6.0), _row("r", INTERMEDIATE, 0.99, 0))
+    bad = _outcome(_row("r", "1..10", 0.45, 2.0), _row("r", INTERMEDIATE, 1.5, 0, passed=False))
     infinite = _outcome(_row("r", "zeros", np.inf, 2.0, passed=False))
     assert str(good) == "pass: 45% in 1..10, E 6.0"
-    assert str(bad) == "FAIL: 1.5 × bound in values inside, E 2.0"
+    assert str(bad) == "FAIL: 1.5 × bound in intermediate values, E 2.0"
     assert str(infinite) == "FAIL: NaN, ∞ or no output in zeros"
     found = Found({}, {"torch": {"device": "Some GPU", "options": ""}})
     name = "saturated cell, 2 inputs"

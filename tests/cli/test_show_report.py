@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from nalu_export.cli.show_report import show_report
+from nalu_export.cli.show_report import show_report, show_verdict
 from nalu_export.parity import Report, Row
-from nalu_export.parity.report import RuntimeInfo
+from nalu_export.parity.report import EVERY_INPUT, INTERMEDIATE, RuntimeInfo
 from nalu_export.runtimes import names
 
 
@@ -23,7 +23,7 @@ def row(runtime: str = "onnxruntime-cuda", family: str = "mixed 1e±7", **change
         "nonfinite_mismatches": 0,
         "wrong_zeros": 0,
         "undetermined": 0,
-        "passed": True,
+        "status": "passed",
     }
     return Row(runtime, family, **(values | changes))
 
@@ -41,7 +41,8 @@ def report(*rows: Row, verdict: str = "bound", missing: dict[str, str] | None = 
 
 
 WIDE: dict[str, Any] = {
-    "max_ratio": 1.5e13, "max_e": 1.7e14, "max_ulp": 2**31, "max_ulp_torch": 2**31, "samples": 10**6, "passed": False,
+    "max_ratio": 1.5e13, "max_e": 1.7e14, "max_ulp": 2**31, "max_ulp_torch": 2**31, "outputs": 10**6,
+    "status": "failed",
 }  # fmt: skip
 
 
@@ -64,32 +65,37 @@ def test_everything_fits_into_80_columns(family: str) -> None:
         ({"max_e": 999.994}, " 999.99 "),
         ({"max_e": 1234.5}, " 1.2e+03 "),
         ({"max_e": math.inf}, " ∞ "),
-        ({}, " 25% "),
-        ({"max_ratio": 0.0}, " 0% "),
-        ({"max_ratio": 0.0123}, " 1.2% "),
-        ({"max_ratio": 0.0996}, " 10% "),
-        ({"max_ratio": 1.004}, " 100% "),
-        ({"max_ratio": 12.5}, " 12.50× "),
-        ({"max_ratio": 1e7}, " 1.0e+07× "),
+        ({}, " 0.25 "),
+        ({"max_ratio": 0.0}, " 0.00 "),
+        ({"max_ratio": 0.0123}, " 0.012 "),
+        ({"max_ratio": 1.2e-5}, " 1e-05 "),
+        ({"max_ratio": 1.004}, " 1.00 "),
+        ({"max_ratio": 12.5}, " 12.50 "),
+        ({"max_ratio": 1e7}, " 1.0e+07 "),
         ({"max_ratio": math.inf}, " ∞ "),
+        ({"max_ratio": math.nan}, " NaN "),
         ({"max_ulp": 999_999}, " 999,999 "),
         ({"max_ulp": 2**31}, " 2.1e+09 "),
         ({}, " passed"),
-        ({"passed": False}, " FAILED"),
-        ({"passed": False, "nonfinite_mismatches": 7}, "FAILED 7 NaN or ∞"),
-        ({"passed": False, "wrong_zeros": 7}, "FAILED 7 wrong ±0"),
-        ({"passed": False, "problem": "batch of [/1]: no"}, "FAILED batch of [/1]: no"),
+        ({"status": "failed"}, " FAILED"),
+        ({"status": "failed", "nonfinite_mismatches": 7}, " FAILED 7 NaN or ∞ "),
+        ({"status": "failed", "wrong_zeros": 7}, " FAILED 7 wrong ±0 "),
+        ({}, " 2048 "),
+        ({"undetermined": 1}, " 2047/2048 "),
+        ({"outputs": 3 * 10**6, "undetermined": 10**6}, " 2.0e+06/3.0e+06 "),
     ],
 )
 def test_a_row(changes: dict[str, Any], text: str) -> None:
-    lines = shown(report(row(**changes)), width=120).splitlines()
-    assert any(text in line for line in lines if "mixed" in line)
+    found = shown(report(row(**changes)), width=120)
+    # A cell that takes two lines is joined.
+    joined = f" {' '.join(found.split())} "
+    assert any(text in line for line in (*found.splitlines(), joined) if "mixed" in line)
 
 
-def test_values_inside_have_neither_e_nor_steps() -> None:
-    inside = row(family="values inside", max_e=0.0, max_ulp=0, max_ulp_torch=0)
-    (line,) = [line for line in shown(report(row(), inside)).splitlines() if line.startswith("values inside")]
-    assert line.split() == ["values", "inside", "1024", "25%", "passed"]
+def test_intermediate_values_have_neither_e_nor_steps() -> None:
+    inside = row(family=INTERMEDIATE, max_e=0.0, max_ulp=0, max_ulp_torch=0)
+    (line,) = [line for line in shown(report(row(), inside), 120).splitlines() if line.startswith(INTERMEDIATE)]
+    assert line.split() == ["intermediate", "values", "2048", "0.25", "passed"]
 
 
 def test_pytorch_is_not_compared_with_itself() -> None:
@@ -117,20 +123,20 @@ MANY = ("onnx-reference", "onnxruntime-cpu", "openvino", "tract")
 
 def test_many_runtimes_have_a_line_each_for_their_worst_inputs() -> None:
     rows = [row(name, family, max_ratio=ratio) for name in MANY for family, ratio in (("zeros", 0.5), ("ones", 0.1))]
-    rows += [row(name, "values inside", max_ratio=0.9) for name in MANY]
+    rows += [row(name, INTERMEDIATE, max_ratio=0.9) for name in MANY]
     text = shown(report(*rows))
     for name in MANY:
         (line,) = [line for line in text.splitlines() if line.startswith(f"{name} ") and "(" not in line]
-        assert line.split() == [name, "zeros", "50%", "1.25", "3", "passed"]
+        assert line.split() == [name, "zeros", "0.50", "1.25", "3", "passed"]
 
 
 def test_what_failed_comes_before_what_is_near_its_bound() -> None:
     rows = [row(name, "zeros", max_ratio=0.9) for name in MANY]
-    rows += [row(MANY[0], "ones", max_ratio=0.1, passed=False, problem="no")]
-    rows += [row(MANY[1], "values inside", max_ratio=2.0, passed=False)]
+    rows += [row(MANY[0], "ones", max_ratio=0.1, status="failed", problem="no")]
+    rows += [row(MANY[1], INTERMEDIATE, max_ratio=2.0, status="failed")]
     lines = shown(report(*rows)).splitlines()
-    assert any(line.split() == [MANY[0], "ones", "10%", "1.25", "3", "FAILED", "no"] for line in lines)
-    assert any(line.split() == [MANY[1], "values", "inside", "200%", "FAILED"] for line in lines)
+    assert any(line.split() == [MANY[0], "ones", "0.10", "1.25", "3", "FAILED"] for line in lines)
+    assert any(line.split() == [MANY[1], "intermediate", "values", "2.00", "FAILED"] for line in lines)
 
 
 def test_runtimes_missing_for_one_reason_share_a_line() -> None:
@@ -148,6 +154,48 @@ def test_what_decided() -> None:
     assert line in shown(report(row(), verdict="rtol 0.001, atol 0")).splitlines()
 
 
-def test_outputs_that_are_left_out_are_counted() -> None:
-    assert "overflow" not in shown(report(row()))
-    assert "Up to 7 outputs of a family overflow" in shown(report(row(), row(undetermined=7)))
+EMPTY: dict[str, Any] = {"undetermined": 2048, "status": "nothing compared", "max_ratio": 0.0}
+
+
+def test_a_row_that_compared_nothing_has_no_figures() -> None:
+    (line,) = [line for line in shown(report(row(**EMPTY)), 120).splitlines() if line.startswith("mixed")]
+    assert line.split() == ["mixed", "1e±7", "0/2048", "–", "–", "–", "–", "nothing"]
+    rows = [row(name, "zeros", max_ratio=0.0) for name in MANY] + [row(name, "ones", **EMPTY) for name in MANY[1:]]
+    text = shown(report(*rows, row("empty", "ones", **EMPTY)), 120)
+    assert [line.split()[-1] for line in text.splitlines() if line.startswith(MANY[1])][-1] == "passed"
+    assert [line.split()[-1] for line in text.splitlines() if line.startswith("empty ")][-1] == "nothing"
+
+
+@pytest.mark.parametrize("names", [("onnxruntime-cpu",), MANY])
+def test_why_outputs_are_left_out_is_said_once(names: tuple[str, ...]) -> None:
+    families = ("a", "b", "c", "d")
+    rows = [row(name, family, undetermined=7, reasons=("y may be 0", "z")) for name in names for family in families]
+    lines = shown(report(*rows, row(names[0], "e", undetermined=5)), 120).splitlines()
+    prefix = "" if names != MANY else f"{names[0]}, "
+    assert f"  {prefix}inputs a, b and 2 more: 28 outputs left out: y may be 0" in lines
+    assert f"  {prefix}inputs e: 5 outputs left out" in lines
+    assert sum("y may be 0" in line for line in lines) == len(names)
+    assert "left out" not in shown(report(row()))
+
+
+def test_a_problem_stands_below_the_table_once() -> None:
+    bad = {"status": "failed", "problem": "batch of [/1]: no", "outputs": 0}
+    text = shown(report(row(family="a", **bad), row(family="b", **bad), row(family="c")))
+    assert text.count("batch of [/1]: no") == 1
+    assert "  inputs a, b: batch of [/1]: no" in text.splitlines()
+    assert "  every input: batch of [/1]: no" in shown(report(row(family=EVERY_INPUT, **bad))).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ((row(),), "passed: largest error is 25% of its bound"),
+        ((row(status="failed"),), "FAILED: onnxruntime-cuda on inputs mixed 1e±7: the error is 0.25 times its bound"),
+        ((row(**EMPTY),), "nothing compared: onnxruntime-cuda: all 2,048 outputs were left out"),
+        ((), "nothing compared: nothing was compared"),
+    ],
+)
+def test_the_verdict(rows: tuple[Row, ...], text: str) -> None:
+    stream = io.StringIO()
+    show_verdict(Console(file=stream, width=200), report(*rows))
+    assert stream.getvalue().startswith(text)

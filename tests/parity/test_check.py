@@ -19,7 +19,7 @@ from nalu_export.formats.base import EmitOptions
 from nalu_export.parity import CheckOptions, Report, check_bytes
 from nalu_export.parity.check import IMAGE_SAMPLES, IMAGE_SEARCH, SAMPLES, SEARCH, SEARCHED, Progress
 from nalu_export.parity.inputs import FAMILIES
-from nalu_export.parity.watch import INSIDE
+from nalu_export.parity.report import INTERMEDIATE
 from nalu_export.weights import COMPUTE, Compute, Weights
 from tests.conftest import saturated
 
@@ -56,7 +56,7 @@ def test_a_right_file_passes_in_every_family(nalu: NALU, name: str, weights: Wei
     assert report.passed, report.summary()
     assert report.verdict == "bound"
     wanted = [*FAMILIES, SEARCHED]
-    assert [row.family for row in report.rows] == [*wanted, INSIDE, *wanted]
+    assert [row.family for row in report.rows] == [*wanted, INTERMEDIATE, *wanted]
     assert {row.samples for row in report.rows if row.family in FAMILIES} == {200}
     assert [row.samples for row in report.rows if row.family == SEARCHED] == [4 * SEARCH.width] * 2
     assert all(0 < row.max_ratio <= 1 for row in report.rows if row.family in ("1..10", "mixed 1e±7"))
@@ -127,7 +127,7 @@ def test_an_artifact_of_other_weights_fails(nac: NAC) -> None:
 def test_a_weight_that_is_off_by_a_few_roundoffs_is_found_inside(nalu: NALU) -> None:
     report = _check(nalu, _cut(_emitted(nalu), "layers.0.W", 1 + 2.0**-21), FAST)
     assert not report.passed
-    assert not {row.family: row.passed for row in report.rows}[INSIDE]
+    assert not {row.family: row.passed for row in report.rows}[INTERMEDIATE]
     assert report.breaks[0].value == "layers.0.W"
 
 
@@ -177,14 +177,14 @@ def test_a_replay_of_the_worst_input_gives_its_ratio_again(nalu: NALU, wrong: bo
     assert again.ratio == pytest.approx(worst.ratio, rel=0.05)  # a batch of one may sum in another order
     np.testing.assert_array_equal(again.x, worst.x)
     np.testing.assert_allclose(again.bound, worst.bound, rtol=1e-12)
-    assert [row.family for row in report.rows] == [worst.family, INSIDE]
+    assert [row.family for row in report.rows] == [worst.family, INTERMEDIATE]
 
 
 def test_inputs_of_the_user_s_own_come_after_the_families(nac: NAC) -> None:
     own = {"mine": np.ones((3, 4), np.float32), "more": np.zeros((2, 4), np.float32)}
     report = _check(nac, _emitted(nac), CheckOptions(samples=4, search=0, inputs=own, ranges=[(2.0, 3.0)]))
     rows = {row.family: row.samples for row in report.rows}
-    assert list(rows) == [*FAMILIES, "2..3", "mine", "more", INSIDE]
+    assert list(rows) == [*FAMILIES, "2..3", "mine", "more", INTERMEDIATE]
     assert (rows["mine"], rows["more"], rows["2..3"]) == (3, 2, 4)
 
 
@@ -229,14 +229,14 @@ def test_progress_counts_up_to_its_total(nac: NAC) -> None:
     assert done == sorted(done)
     # A head's families are run together.
     assert done == [0, *range(len(FAMILIES), len(FAMILIES) + 4 + 1)]
-    texts = [text for text, _, _ in seen]
+    texts, last = [text for text, _, _ in seen], "comparing the intermediate values of onnxruntime-cpu"
     assert texts[0] == "checking inputs 0.1..1"
-    assert texts[-2:] == ["searching for the largest error of onnxruntime-cpu", "looking inside onnxruntime-cpu"]
+    assert texts[-2:] == ["searching for the largest error of onnxruntime-cpu", last]
 
 
 def test_only_what_decides_is_searched_and_looked_into(nac: NAC) -> None:
     report = _check(nac, _emitted(nac), OPTIONS, "onnxruntime-cpu", "torch", decisive=["onnxruntime-cpu"])
-    assert {row.runtime for row in report.rows if row.family in (SEARCHED, INSIDE)} == {"onnxruntime-cpu"}
+    assert {row.runtime for row in report.rows if row.family in (SEARCHED, INTERMEDIATE)} == {"onnxruntime-cpu"}
     assert [info.decisive for info in report.runtimes] == [True, False]
     torch.manual_seed(1)
     other = _check(NAC(4, 3, 2), _emitted(nac), FAST, "onnxruntime-cpu", "torch", decisive=["torch"])

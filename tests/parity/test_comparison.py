@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nalu_export.parity.comparison import ANY, Samples, Tolerance, acceptance, compare, failed
 from nalu_export.parity.reference import Expected
+from nalu_export.parity.verdict import Status
 
 Array = NDArray[np.float32]
 BOUND = Tolerance()
@@ -95,8 +96,12 @@ def test_at_the_largest_float32_rounding_decides() -> None:
 
 def test_after_an_overflow_on_the_way_pytorch_is_the_excuse() -> None:
     overflowed = _expected([3.0], overflow=1, torch=[np.nan])
-    assert compare(_out([np.inf]), overflowed, BOUND).passed
+    excused = compare(_out([np.inf]), overflowed, BOUND)
+    assert (excused.status, excused.undetermined) == (Status.NOTHING, 1)
     assert compare(_out([3.0]), overflowed, BOUND).passed
+    both = _expected([3.0, 1.0], overflow=1, torch=[np.nan, 1.0])
+    assert compare(_out([np.nan, 1.0]), both, BOUND).passed
+    assert compare(_out([np.nan, 2.0]), both, BOUND).status is Status.FAILED
     assert not compare(_out([4.0]), overflowed, BOUND).passed
     # PyTorch manages, and so must the runtime.
     assert not compare(_out([np.inf]), _expected([3.0], overflow=1), BOUND).passed
@@ -107,7 +112,8 @@ def test_after_an_overflow_on_the_way_pytorch_is_the_excuse() -> None:
 def test_float64_is_not_excused_by_an_overflow_of_float32() -> None:
     overflowed = _expected([3.0], overflow=1, torch=[np.nan])
     assert not compare(_out([np.nan]), overflowed, Tolerance("float64")).passed
-    assert compare(_out([np.nan]), _expected([3.0], overflow=2, torch=[np.nan]), Tolerance("float64")).passed
+    excused = compare(_out([np.nan]), _expected([3.0], overflow=2, torch=[np.nan]), Tolerance("float64"))
+    assert excused.status is Status.NOTHING
 
 
 @pytest.mark.parametrize(
@@ -191,7 +197,18 @@ def test_comparing_nothing_is_not_a_pass(shape: tuple[int, int]) -> None:
     nothing, none = np.ones(shape), np.zeros(shape, np.int8)
     expected = Expected(nothing, nothing, nothing, none, none, nothing.astype(np.float32))
     for tolerance in (BOUND, Tolerance(rtol=1.0)):
-        assert not compare(np.ones(shape, np.float32), expected, tolerance).passed
+        assert compare(np.ones(shape, np.float32), expected, tolerance).status is Status.NOTHING
+
+
+def test_outputs_without_a_bound_alone_are_nothing_compared() -> None:
+    expected = _expected([1.0, 2.0], bound=math.inf)
+    found = compare(_out([1.0, 7.0]), expected, BOUND)
+    assert (found.status, found.undetermined, found.passed) == (Status.NOTHING, 2, False)
+    assert found.each.left_out.tolist() == [True]
+    # Nearness to PyTorch's output needs no bound.
+    found = compare(_out([1.0, 7.0]), expected, Tolerance(rtol=1.0))
+    assert (found.status, found.undetermined) == (Status.FAILED, 0)
+    assert compare(_out([1.0, 2.0]), expected, Tolerance(rtol=1.0)).passed
 
 
 def test_minus_zero_is_zero_steps_from_zero() -> None:

@@ -1,6 +1,7 @@
 """nalu_export.parity.curves: for each size of the input, the output with the largest error over its bound."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from nalu_export.parity.report import Curve
 
 def _each(ratio: list[float], bound: float = 1.0) -> Samples:
     ratios = np.array(ratio, np.float64)
-    return Samples(ratios, ratios * bound, np.full(len(ratio), bound), np.full(len(ratio), bound / 8))
+    bounds, none = np.full(len(ratio), bound), np.zeros(len(ratio), np.bool_)
+    return Samples(ratios, ratios * bound, bounds, bounds / 8, none)
 
 
 def _x(*rows: list[float]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -49,7 +51,7 @@ def test_zeros_have_a_place_of_their_own() -> None:
 
 def test_a_mismatch_is_an_infinite_error() -> None:
     builder = CurveBuilder()
-    builder.add(_x([1.0], [1.1]), Samples(np.array([0.5, np.inf]), *(np.array([0.5, 0.5]) for _ in range(3))))
+    builder.add(_x([1.0], [1.1]), replace(_each([0.5, 0.5]), ratio=np.array([0.5, np.inf])))
     assert math.isinf(builder.build("r").error[0])
 
 

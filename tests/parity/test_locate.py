@@ -257,7 +257,7 @@ def test_an_output_that_is_off_is_named() -> None:
 def test_where_nothing_was_seen_inside_the_reason_is_told() -> None:
     found = _output(lambda out: out * 2, looked=False)
     assert found.value == OUTPUT
-    assert found.reason == "the values inside cannot be read or have other names"
+    assert found.reason == "the intermediate values cannot be read or have other names"
 
 
 def test_a_worst_input_that_holds_alone_is_said_to() -> None:

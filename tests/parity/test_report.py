@@ -3,21 +3,41 @@
 import json
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from nalu_export.parity.comparison import Comparison, Samples
-from nalu_export.parity.report import SCHEMA, Break, Curve, Report, Row, RuntimeInfo, Worst, merge
+from nalu_export.parity.report import (
+    EVERY_INPUT,
+    INTERMEDIATE,
+    SCHEMA,
+    Break,
+    Curve,
+    Report,
+    Row,
+    RuntimeInfo,
+    Worst,
+    inputs,
+    merge,
+)
+from nalu_export.parity.verdict import Status
+
+PASSED, FAILED, NOTHING = Status.PASSED, Status.FAILED, Status.NOTHING
 
 
-def _row(runtime: str = "r", family: str = "zeros", *, passed: bool = True, **more: Any) -> Row:
+def _row(runtime: str = "r", family: str = "zeros", **more: Any) -> Row:
     found: dict[str, Any] = {
         "samples": 3, "outputs": 6, "max_ratio": 0.25, "max_e": 1.25, "max_ulp": 1, "max_ulp_torch": 2,
-        "nonfinite_mismatches": 0, "wrong_zeros": 0, "undetermined": 0,
+        "nonfinite_mismatches": 0, "wrong_zeros": 0, "undetermined": 0, "status": Status.PASSED,
     }  # fmt: skip
-    return Row(runtime, family, passed=passed, **found | more)
+    return Row(runtime, family, **found | more)
+
+
+def _empty(runtime: str = "r", family: str = "empty", **more: Any) -> Row:
+    return _row(runtime, family, status=NOTHING, **{"undetermined": 6, "reasons": ("y may be 0",)} | more)
 
 
 def _info(name: str = "r", *, decisive: bool = True) -> RuntimeInfo:
@@ -32,26 +52,30 @@ OTHER = _info("other", decisive=False)
 
 
 @pytest.mark.parametrize(
-    ("report", "passed"),
+    ("report", "status"),
     [
-        (_report(_row()), True),
-        (_report(_row(), _row(passed=False)), False),
-        (_report(_row(), _row("other", passed=False), runtimes=(_info(), OTHER)), True),
-        (_report(), False),
-        (_report(runtimes=()), False),
-        (_report(_row("other"), runtimes=(OTHER,)), False),
-        (_report(_row("other"), runtimes=(_info(), OTHER)), False),
-        # Every runtime that decides has to have compared something.
-        (_report(_row(), runtimes=(_info(), _info("second"))), False),
-        (_report(_row(), _row("second"), runtimes=(_info(), _info("second"))), True),
-        (_report(_row(undetermined=6)), False),
-        (_report(_row(undetermined=5)), True),
-        (_report(_row(undetermined=6), _row(family="ones")), True),
-        (_report(_row(outputs=0)), False),
+        (_report(_row()), PASSED),
+        (_report(_row(), _row(status="failed")), FAILED),
+        (_report(_row(), _row("other", status="failed"), runtimes=(_info(), OTHER)), PASSED),
+        (_report(), NOTHING),
+        (_report(runtimes=()), NOTHING),
+        (_report(_row("other"), runtimes=(OTHER,)), NOTHING),
+        (_report(_row("other"), runtimes=(_info(), OTHER)), NOTHING),
+        # Of every runtime that decides an output has to have been compared.
+        (_report(_row(), runtimes=(_info(), _info("second"))), NOTHING),
+        (_report(_row(), _row("second"), runtimes=(_info(), _info("second"))), PASSED),
+        (_report(_empty()), NOTHING),
+        (_report(_empty(), _row(family="ones")), PASSED),
+        (_report(_empty(), _row(family=INTERMEDIATE)), NOTHING),
+        (_report(_empty(), _row(family=INTERMEDIATE, status="failed")), FAILED),
+        (_report(_empty(), _row(status="failed")), FAILED),
     ],
 )
-def test_only_decisive_rows_decide_and_nothing_compared_is_no_pass(report: Report, passed: bool) -> None:
-    assert report.passed is passed
+def test_only_decisive_rows_decide_and_nothing_compared_is_no_pass(report: Report, status: Status) -> None:
+    assert report.status is status
+    assert report.passed is report.accepted is (status is PASSED)
+    assert replace(report, allow_empty=True).passed is (status is PASSED)
+    assert replace(report, allow_empty=True).accepted is (status is not FAILED)
 
 
 def test_the_decisive_rows_are_those_of_decisive_runtimes() -> None:
@@ -67,28 +91,38 @@ BREAK = Break("r", "layers.0.m", "exp(linear)", (0, 2), 1.5, 1.25, 1e-7)
     [
         (_report(_row()), r"largest error is 25% of its bound, E 1.2 \(r, inputs zeros\)"),
         (_report(_row(), _row(family="ones", max_ratio=0.5)), r"largest error is 50% of its bound, .*, inputs ones\)"),
-        (_report(_row(), _row(family="values inside", max_ratio=0.9, max_e=0.0)), "largest error is 25% of .*"),
-        (_report(_row(undetermined=6)), "nothing was compared"),
+        (_report(_row(), _row(family=INTERMEDIATE, max_ratio=0.9, max_e=0.0)), "largest error is 25% of .*"),
         (_report(), "nothing was compared"),
-        (_report(_row(passed=False, max_ratio=8.0, max_e=9.5)), "r on inputs zeros: .* is 8 times its bound, E 9.5"),
-        (_report(_row(passed=False, max_ratio=math.inf)), "r on inputs zeros: .* is inf times its bound, E 1.25"),
+        (_report(_empty()), "nothing was compared of r: all 6 outputs were left out; y may be 0"),
         (
-            _report(_row(passed=False, nonfinite_mismatches=7, wrong_zeros=2)),
-            "r on inputs zeros: NaN or infinity, or a number where one should be, in 7 outputs",
+            _report(_empty(), _empty(undetermined=7, reasons=("z overflows",)), _empty(reasons=())),
+            "nothing was compared of r: all 19 outputs were left out; z overflows",
         ),
-        (_report(_row(passed=False, wrong_zeros=2)), "r on inputs zeros: a zero of the wrong sign in 2 outputs"),
+        (_report(_row(), runtimes=(_info(), _info("second"))), "nothing was compared of second"),
+        (_report(_row(), _empty()), r"largest error is 25% of .*; 1 of 2 rows compared nothing \(y may be 0\)"),
+        (_report(_row(), _empty(reasons=())), "largest error is 25% of .*; 1 of 2 rows compared nothing"),
+        (_report(_row(undetermined=5)), r"largest error is 25% of its bound, E 1.2 \(r, inputs zeros\)"),
+        (_report(_row(status="failed", max_ratio=8.0, max_e=9.5)), "r on inputs zeros: .* is 8 times its bound, E 9.5"),
+        (_report(_row(status="failed", max_ratio=math.inf)), "r on inputs zeros: .* is ∞ times its bound, E 1.25"),
+        (_report(_row(family=INTERMEDIATE, status="failed", max_e=0.0)), "r on intermediate values: the error is .*"),
+        (_report(_row(family=EVERY_INPUT, status="failed", problem="it broke")), "r on every input: it broke"),
         (
-            _report(_row(passed=False), verdict="rtol 0.1, atol 0 from PyTorch"),
+            _report(_row(status="failed", nonfinite_mismatches=7, wrong_zeros=2)),
+            "r on inputs zeros: 7 of 6 outputs are NaN or infinite where they should not be, or the reverse",
+        ),
+        (_report(_row(status="failed", wrong_zeros=2)), "r on inputs zeros: 2 of 6 outputs are zeros of the .* sign"),
+        (
+            _report(_row(status="failed"), verdict="rtol 0.1, atol 0 from PyTorch"),
             "r on inputs zeros: 2 ULP from PyTorch, 1 from float64; allowed: rtol 0.1, atol 0 from PyTorch",
         ),
-        (_report(_row(passed=False, problem="it broke", nonfinite_mismatches=7)), "r on inputs zeros: it broke"),
+        (_report(_row(status="failed", problem="it broke", nonfinite_mismatches=7)), "r on inputs zeros: it broke"),
         (
-            _report(_row(passed=False, max_ratio=8.0), breaks=(Break("other", "a"), BREAK)),
+            _report(_row(status="failed", max_ratio=8.0), breaks=(Break("other", "a"), BREAK)),
             r"r on inputs zeros: the error is 8 times its bound, E 1.25; first wrong value: layers.0.m\[0, 2\] = "
             r"exp\(linear\) is 1.5, expected 1.25 ± 1e-07",
         ),
         (
-            _report(_row(passed=False, max_ratio=8.0), breaks=(Break("r", reason="cannot be read"),)),
+            _report(_row(status="failed", max_ratio=8.0), breaks=(Break("r", reason="cannot be read"),)),
             "r on inputs zeros: the error is 8 times its bound, E 1.25",
         ),
     ],
@@ -100,10 +134,10 @@ def test_the_summary_says_what_is_worst(report: Report, text: str) -> None:
 
 def test_a_problem_is_worse_than_nan_which_is_worse_than_a_zero_and_an_error() -> None:
     rows = [
-        _row(family="error", passed=False, max_ratio=1e9),
-        _row(family="zero", passed=False, wrong_zeros=1, max_ratio=math.inf),
-        _row(family="nan", passed=False, nonfinite_mismatches=1, max_ratio=math.inf),
-        _row(family="problem", passed=False, problem="shape", max_ratio=math.inf),
+        _row(family="error", status="failed", max_ratio=1e9),
+        _row(family="zero", status="failed", wrong_zeros=1, max_ratio=math.inf),
+        _row(family="nan", status="failed", nonfinite_mismatches=1, max_ratio=math.inf),
+        _row(family="problem", status="failed", problem="shape", max_ratio=math.inf),
     ]
     for count, family in ((1, "error"), (2, "zero"), (3, "nan"), (4, "problem")):
         assert _report(*rows[:count]).summary().startswith(f"r on inputs {family}: ")
@@ -121,7 +155,7 @@ def test_json_knows_no_infinity() -> None:
         np.array([np.inf]), np.array([2.0], np.float32),
     )  # fmt: skip
     report = _report(
-        _row(passed=False, max_ratio=math.inf),
+        _row(status="failed", max_ratio=math.inf),
         missing={"tract": "not installed"},
         worst=(worst,),
         breaks=(Break("r", "layers.0.m", "exp(linear)", (1,), math.nan, 1.0, math.inf),),
@@ -132,6 +166,7 @@ def test_json_knows_no_infinity() -> None:
     )
     found = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert (found["schema"], found["passed"], found["summary"]) == (SCHEMA, False, report.summary())
+    assert (found["status"], found["allow_empty"], found["rows"][0]["status"]) == ("failed", False, "failed")
     assert (found["verdict"], found["seed"], found["missing"]) == ("bound", 0, {"tract": "not installed"})
     assert found["rows"][0]["max_ratio"] == "inf"
     assert found["worst"][0] == {
@@ -147,11 +182,30 @@ def test_json_knows_no_infinity() -> None:
     assert (found["subject"], found["environment"]) == ({"model": "m.pt"}, {"torch": "2"})
 
 
-def _part(samples: int, ratio: float, *, passed: bool = True, problem: str = "") -> Comparison:
-    return Comparison(samples, samples * 2, ratio, ratio * 4, 5 - samples, samples, 1, 2, 3, passed, Samples.none(samples), problem)  # fmt: skip  # noqa: E501
+def _part(samples: int, ratio: float, *, status: Status = PASSED, problem: str = "") -> Comparison:
+    return Comparison(samples, samples * 2, ratio, ratio * 4, 5 - samples, samples, 1, 2, 3, status, Samples.none(samples), problem)  # fmt: skip  # noqa: E501
 
 
 def test_a_row_is_the_worst_of_its_batches() -> None:
-    row = merge("r", "zeros", [_part(2, 0.5), _part(3, 0.25, passed=False, problem="oops"), _part(1, 0.1)])
-    assert row == Row("r", "zeros", 6, 12, 0.5, 2.0, 4, 3, 3, 6, 9, False, "oops")
+    row = merge("r", "zeros", [_part(2, 0.5), _part(3, 0.25, status="failed", problem="oops"), _part(1, 0.1)])
+    assert row == Row("r", "zeros", 6, 12, 0.5, 2.0, 4, 3, 3, 6, 9, FAILED, "oops")
     assert merge("r", "ones", [_part(2, 0.5)]).passed
+
+
+def test_the_status_of_a_row_is_that_of_its_parts() -> None:
+    for parts, status in (((PASSED, NOTHING), PASSED), ((NOTHING, NOTHING), NOTHING), ((NOTHING, FAILED), FAILED)):
+        row = merge("r", "ones", [_part(2, 0.5, status=part) for part in parts])
+        assert row.status is status
+        assert (row.passed, row.failed) == (status is PASSED, status is FAILED)
+
+
+def test_a_row_made_of_rows_keeps_their_reasons() -> None:
+    parts = [_empty(reasons=("a", "b")), _empty(reasons=("b", "c"))]
+    assert merge("r", "head alone", parts).reasons == ("a", "b", "c")
+    assert merge("r", "ones", [_part(1, 0.5)], ["why"]).reasons == ("why",)
+
+
+def test_what_is_no_input_distribution_is_not_called_one() -> None:
+    assert [inputs(name) for name in ("zeros", INTERMEDIATE, EVERY_INPUT)] == [
+        "inputs zeros", "intermediate values", "every input",
+    ]  # fmt: skip

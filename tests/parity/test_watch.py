@@ -12,8 +12,10 @@ from nalu_export import NAC, InputError, NACCell
 from nalu_export.parity.comparison import Tolerance
 from nalu_export.parity.inputs import Draw
 from nalu_export.parity.reference import Reference
+from nalu_export.parity.report import EVERY_INPUT, INTERMEDIATE
 from nalu_export.parity.search import PARENTS
-from nalu_export.parity.watch import INTERMEDIATE, Watch
+from nalu_export.parity.verdict import Status
+from nalu_export.parity.watch import EXPLAINED, FIXED, Watch
 from nalu_export.primitives.precision import Profile
 from nalu_export.runtimes.base import Session
 
@@ -23,7 +25,7 @@ PROFILE = Profile()
 
 
 class _Session(Session):
-    """What a function does, with values inside where they are given."""
+    """What a function does, with intermediate values where they are given."""
 
     where = "here"
     details = {"library": "l 1"}  # noqa: RUF012
@@ -104,7 +106,7 @@ def test_a_runtime_that_cannot_be_looked_into_says_so() -> None:
     watch, _ = _watch(_right, refused)
     _compare(watch, _x())
     watch.look_inside(REFERENCE, (3,))
-    assert watch.info().remarks == ("a remark", "cannot be looked into: no such value")
+    assert watch.info().remarks == ("a remark", "its intermediate values cannot be read: no such value")
     assert all(row.passed for row in watch.rows())
 
 
@@ -177,6 +179,82 @@ def test_a_batch_that_is_refused_fails_the_check() -> None:
     assert not watch.rows()[0].passed
 
 
+def _fixed(x: Array) -> Array:
+    if len(x) != 1:
+        raise InputError(f"index 0 got {len(x)}, expected 1")
+    return _right(x)
+
+
+def _repeats_the_first(x: Array) -> Array:
+    return _right(x)[:1]
+
+
+@pytest.mark.parametrize(
+    ("run", "problem"),
+    [
+        (_fixed, f"{FIXED}: batch of 2: index 0 got 2, expected 1"),
+        (_repeats_the_first, f"{FIXED}: a batch of 2 gave an output of shape (1, 2)"),
+    ],
+)
+def test_one_fault_is_one_row_that_says_where_the_batch_is_fixed(run: Run, problem: str) -> None:
+    watch, _ = _watch(run)
+    for family in ("a", "b", "c"):
+        _compare(watch, _x(20), family)
+    (row,) = watch.rows()
+    assert (row.family, row.samples, row.outputs, row.status, row.problem) == (EVERY_INPUT, 60, 0, "failed", problem)
+
+
+def test_the_batch_is_not_called_fixed_where_another_batch_runs() -> None:
+    def run(x: Array) -> Array:
+        if len(x) > 2:
+            raise InputError("too many")
+        return _right(x)
+
+    def never(x: Array) -> Array:
+        raise InputError("out of order")
+
+    for runs, problem in ((run, "batch of 17: too many"), (never, "batch of 1: out of order")):
+        watch, _ = _watch(runs)
+        _compare(watch, _x())
+        assert watch.rows()[0].problem == problem
+
+
+def test_faults_of_some_inputs_are_one_row_beside_the_others() -> None:
+    def run(x: Array) -> Array:
+        if (x < 2).any():
+            raise InputError(f"{x.size} values, some small")
+        return _right(x)
+
+    watch, _ = _watch(run)
+    for family, count, offset in (("a", 20, 0), ("b", 20, 2), ("c", 30, 0), ("d", 20, 2)):
+        _compare(watch, _x(count) + np.float32(offset), family)
+    assert [(row.family, row.samples, row.status) for row in watch.rows()] == [
+        ("a and 1 more", 50, "failed"),
+        ("b", 20, "passed"),
+        ("d", 20, "passed"),
+    ]
+
+
+def test_a_row_says_why_outputs_are_left_out() -> None:
+    model = _model()
+    with torch.no_grad():
+        model.layers[0].W_hat.copy_(torch.tensor([[9.0, -9.0, 9.0], [-9.0, 9.0, -9.0]]))
+        model.layers[0].M_hat.fill_(9.0)
+    reference = Reference(model)
+    watch, _ = _watch(lambda x: np.ones((len(x), 2), np.float32))
+    x = _x(40)
+    x[:30] = 3e38
+    for family, given in (("some", x), ("all", x[:8]), ("none", _x())):
+        watch.compare(Draw(family, given), reference(given, [PROFILE])[PROFILE])
+    assert [(row.status, row.undetermined) for row in watch.rows()] == [
+        (Status.FAILED, 60), (Status.NOTHING, 16), (Status.FAILED, 0),
+    ]  # fmt: skip
+    watch.explain(reference)
+    reason = "layers.0.y = linear(x, W) may leave the range of float32"
+    assert [row.reasons for row in watch.rows()] == [(reason,), (reason,), ()]
+    assert [len(kept) for kept in watch._left_out.values()] == [EXPLAINED, EXPLAINED]
+
+
 def test_an_infinite_ratio_is_lost() -> None:
     watch, _ = _watch(_off_at(3, float("nan")))
     _compare(watch, _x())
@@ -184,7 +262,7 @@ def test_an_infinite_ratio_is_lost() -> None:
     found = watch.locate(REFERENCE)
     assert found is not None
     assert (found.value, found.index) == ("output", (1,))
-    assert found.reason == "the values inside cannot be read or have other names"
+    assert found.reason == "the intermediate values cannot be read or have other names"
 
 
 def _inside(factor: float) -> Callable[[Array, Sequence[str]], dict[str, NDArray[Any]]]:
@@ -199,7 +277,7 @@ def _inside(factor: float) -> Callable[[Array, Sequence[str]], dict[str, NDArray
     return values
 
 
-def test_values_inside_are_a_row_of_their_own() -> None:
+def test_intermediate_values_are_a_row_of_their_own() -> None:
     watch, _ = _watch(_right, _inside(1.0))
     _compare(watch, _x())
     assert len(watch.rows()) == 1
@@ -210,7 +288,7 @@ def test_values_inside_are_a_row_of_their_own() -> None:
     assert 0 <= row.max_ratio <= 1
 
 
-def test_a_wrong_value_inside_fails_although_the_outputs_hold() -> None:
+def test_a_wrong_intermediate_value_fails_although_the_outputs_hold() -> None:
     watch, _ = _watch(_right, _inside(1.01))
     _compare(watch, _x())
     watch.look_inside(REFERENCE, (3,))
@@ -220,7 +298,7 @@ def test_a_wrong_value_inside_fails_although_the_outputs_hold() -> None:
     assert (found.value, found.formula) == ("layers.0.W", "weight")
 
 
-def test_nearness_to_pytorch_lets_the_values_inside_pass() -> None:
+def test_nearness_to_pytorch_lets_the_intermediate_values_pass() -> None:
     watch, _ = _watch(_right, _inside(1.01), rtol=1e-3)
     _compare(watch, _x())
     watch.look_inside(REFERENCE, (3,))

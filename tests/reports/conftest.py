@@ -14,7 +14,7 @@ LONG = "verylongname" * 200
 
 def row(runtime: str = "onnxruntime-cpu", family: str = "zeros", **other: Any) -> Row:
     numbers = {"max_ratio": 0.421, "max_e": 3.87, "max_ulp": 57, "max_ulp_torch": 68, "samples": 1024, "outputs": 2048}
-    rest = {"nonfinite_mismatches": 0, "wrong_zeros": 0, "undetermined": 0, "passed": True}
+    rest = {"nonfinite_mismatches": 0, "wrong_zeros": 0, "undetermined": 0, "status": "passed"}
     return Row(runtime, family, **cast("Any", numbers | rest | other))
 
 
@@ -54,14 +54,14 @@ def passing() -> Report:
 
 @pytest.fixture
 def failing() -> Report:
-    bad: dict[str, Any] = {"passed": False, "max_ratio": math.inf, "max_e": math.inf}
+    bad: dict[str, Any] = {"status": "failed", "max_ratio": math.inf, "max_e": math.inf}
     return Report(
         rows=(
-            row(family="1..10", passed=False, max_ratio=108.7, max_e=1001.0, max_ulp=8321),
+            row(family="1..10", status="failed", max_ratio=108.7, max_e=1001.0, max_ulp=8321),
             row(family="zeros", nonfinite_mismatches=768, **bad),
             row("tract", "ones", problem="batch refused:\x1b[31m no\nsuch shape", **bad),
-            row("tract", "zeros", passed=False, max_ratio=math.nan, max_e=math.nan),
-            row("torch", "zeros", passed=False, max_ratio=28.5),
+            row("tract", "zeros", status="failed", max_ratio=math.nan, max_e=math.nan),
+            row("torch", "zeros", status="failed", max_ratio=28.5),
         ),
         runtimes=(runtime(), runtime("tract"), runtime("torch", decisive=False)),
         verdict="bound",
@@ -85,7 +85,7 @@ def empty() -> Report:
 def hostile() -> Report:
     names = (EVIL, LONG)
     return Report(
-        rows=tuple(row(name, name, passed=False, problem=name) for name in names),
+        rows=tuple(row(name, name, status="failed", problem=name) for name in names),
         runtimes=tuple(RuntimeInfo(name, name, {name: name}, True, (name,)) for name in names),
         verdict=EVIL,
         seed=0,

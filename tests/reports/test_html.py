@@ -89,7 +89,7 @@ def test_hostile_text_is_shown_as_text(hostile: Report) -> None:
 def test_the_verdict_stands_first(name: str, request: pytest.FixtureRequest) -> None:
     report: Report = request.getfixturevalue(name)
     page = _page(report)
-    verdict = "passed" if report.passed else "FAILED"
+    verdict = {"passing": "passed", "failing": "FAILED", "empty": "nothing compared"}[name]
     assert f"<title>{verdict}: parity report of nalu_export</title>" in page
     text = _Page(page).text
     assert re.search(rf"nalu_export parity report(: \S+ against runs/my model.pt)? {verdict} ", text)
@@ -99,7 +99,7 @@ def test_the_verdict_stands_first(name: str, request: pytest.FixtureRequest) -> 
 def test_every_number_of_the_rows_is_shown(passing: Report, failing: Report) -> None:
     for report in (passing, failing):
         lines = re.findall(
-            r'<tr(?: class="wrong")?><th scope="row">([^<]*)</th>((?:<td[^>]*>[^<]*</td>){9})', _page(report)
+            r'<tr(?: class="wrong")?><th scope="row">([^<]*)</th>((?:<td[^>]*>[^<]*</td>){10})', _page(report)
         )
         shown = [(family, re.findall(r">([^<]*)</td>", cells)) for family, cells in lines]
         decisive = {found.name: found.decisive for found in report.runtimes}
@@ -110,7 +110,7 @@ def test_every_number_of_the_rows_is_shown(passing: Report, failing: Report) -> 
                     figure(found.max_ratio),
                     figure(found.max_e),
                     *map(str, (found.max_ulp, found.max_ulp_torch, found.nonfinite_mismatches)),
-                    *map(str, (found.wrong_zeros, found.undetermined, found.samples)),
+                    *map(str, (found.wrong_zeros, found.undetermined, found.outputs, found.samples)),
                     "passed" if found.passed else "FAILED" if decisive[found.runtime] else "beyond",
                 ],
             )
@@ -131,12 +131,24 @@ def test_the_matrix_says_more_than_colour(failing: Report) -> None:
 def test_what_could_not_run_is_shown_with_its_reason(passing: Report, empty: Report) -> None:
     assert "onnxruntime-cuda could not run no CUDA device" in _Page(_page(passing)).text
     assert "onnxruntime-cpu could not run No module named 'onnxruntime'" in _Page(_page(empty)).text
-    assert "Comparing nothing is not a pass: 0 runtimes ran, 1 could not." in _Page(_page(empty)).text
+    assert "A check that compared no output is not a pass: 0 runtimes ran, 1 could not." in _Page(_page(empty)).text
 
 
 def test_a_runtime_that_compared_nothing_is_named() -> None:
-    report = Report((row(outputs=8, undetermined=8),), (runtime(),), "bound", 0)
-    assert "Nothing could be compared of onnxruntime-cpu." in _Page(_page(report)).text
+    empty = row(outputs=8, undetermined=8, status="nothing compared", reasons=("y may be 0",))
+    report = Report((empty,), (runtime(),), "bound", 0)
+    page = _page(report)
+    text = _Page(page).text
+    assert "Nothing could be compared of onnxruntime-cpu." in text
+    assert "0 of 1 rows passed, 1 compared nothing, 1 runtime decided, 0 numbers compared, 8 left out." in text
+    assert "zeros – – – – 0 0 8 8 1024 nothing compared left out: y may be 0" in text
+    assert (
+        'class="nothing" style="--share:0" title="nothing compared: 8 of 8 outputs left out: y may be 0">∅<'
+        in _page(report)
+    )
+    partly = _page(dataclasses.replace(report, rows=(row(outputs=8, undetermined=3),)))
+    assert "3 of 8 outputs left out" in partly
+    assert "passed, 3" not in partly
 
 
 def test_remarks_and_empty_details_are_shown(passing: Report) -> None:
@@ -146,7 +158,7 @@ def test_remarks_and_empty_details_are_shown(passing: Report) -> None:
 
 
 def test_zeros_of_the_wrong_sign_are_told() -> None:
-    report = Report((row(passed=False, wrong_zeros=2),), (runtime(),), "bound", 0)
+    report = Report((row(status="failed", wrong_zeros=2),), (runtime(),), "bound", 0)
     assert re.search(r'<td class="bad"[^>]*>±0</td>', _page(report))
 
 

@@ -74,7 +74,7 @@ class TestRunning:
     def test_a_right_file_passes(self, model: NALU, compute: Compute) -> None:
         report = check(model, header(model, compute=compute), compute)
         assert report.passed, report.summary()
-        assert "values inside" in {row.family for row in report.rows}
+        assert "intermediate values" in {row.family for row in report.rows}
 
     def test_it_shows_the_weights_that_are_in_the_file(self, model: NALU) -> None:
         session = load(header(model))

@@ -19,7 +19,7 @@ from nalu_export.formats.base import EmitOptions
 from nalu_export.inputs import sweep
 from nalu_export.nn.nac import NACCell
 from nalu_export.parity import CheckOptions, Report, check_bytes
-from nalu_export.parity.watch import INSIDE
+from nalu_export.parity.report import INTERMEDIATE
 from nalu_export.runtimes.base import RunOptions, Session
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 
@@ -164,7 +164,7 @@ def test_it_can_be_looked_into(name: str) -> None:
 @pytest.mark.parametrize(("weights", "compute"), list(itertools.product(WEIGHTS, COMPUTE)))
 def test_values_inside_are_compared(name: str, weights: Weights, compute: Compute) -> None:
     report = _check(name, NALU(4, 5, 2), EmitOptions((4,), weights, compute))
-    inside = [row for row in report.rows if row.family == INSIDE]
+    inside = [row for row in report.rows if row.family == INTERMEDIATE]
     assert len(inside) == 1
     assert inside[0].outputs > 0
     assert inside[0].max_ratio <= 1

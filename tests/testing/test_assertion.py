@@ -14,7 +14,7 @@ import torch
 import nalu_export
 from nalu_export import NALU, BackboneHead, InputError, RuntimeUnavailableError, export, runtimes, save
 from nalu_export.parity.check import REPLAYED
-from nalu_export.parity.watch import INSIDE
+from nalu_export.parity.report import INTERMEDIATE
 from nalu_export.testing import ParityAssertionError, assert_parity
 
 FEW: dict[str, Any] = {"samples": 8, "search": 0}
@@ -91,13 +91,13 @@ def test_the_message(wrong: tuple[Path, Path], tmp_path: Path) -> None:
         "  onnx, folded weights, float32; seed 0; allowed: the bound of a correct evaluation",
         "",
     ]
-    assert re.fullmatch(r"onnxruntime-cpu: wrong on 1\d of 1\d input families", lines[4])
-    assert re.fullmatch(r"  inputs [^:]+: error is \S+ × its bound, E \S+, \d+ ULP", lines[5])
-    assert re.fullmatch(r"  and .*values inside", lines[8])
+    assert re.fullmatch(r"onnxruntime-cpu: 1\d of 1\d rows failed", lines[4])
+    assert re.fullmatch(r"  inputs [^:]+: the error is \S+ times its bound, E \S+, \d+ ULP", lines[5])
+    assert re.fullmatch(r"  and .*intermediate values", lines[8])
     assert re.fullmatch(r"  first wrong value: layers\.0\.\S+\[\d, \d\] = .* is .*, expected .* ± .*", lines[9])
     assert re.fullmatch(r"  worst input \([^)]+\): \[[^]]*\]", lines[10])
     assert re.fullmatch(r"    output\[\d\] is \S+, expected \S+ ± \S+; PyTorch gives \S+", lines[11])
-    assert lines[13].startswith("onnx-reference: wrong on ")
+    assert lines[13].startswith("onnx-reference: 1")
     assert lines[-1] == (
         f"replay: nalu-export check {wrong[0]} {wrong[1]} --runtime onnxruntime-cpu --runtime onnx-reference "
         f"--replay {tmp_path / 'wrong.worst.npz'}"
@@ -142,7 +142,7 @@ def test_replay(wrong: tuple[Path, Path], tmp_path: Path) -> None:
         assert_parity(*wrong, save_to=tmp_path, **FEW)
     with pytest.raises(ParityAssertionError) as caught:
         assert_parity(*wrong, replay=tmp_path / "wrong.worst.npz")
-    assert {row.samples for row in caught.value.report.rows if row.family != INSIDE} == {REPLAYED}
+    assert {row.samples for row in caught.value.report.rows if row.family != INTERMEDIATE} == {REPLAYED}
     with pytest.raises(InputError, match="inputs and replay are both given; replay runs the inputs of one file alone"):
         assert_parity(*wrong, replay=tmp_path / "wrong.worst.npz", inputs={"x": np.ones((1, 4), np.float32)})
 

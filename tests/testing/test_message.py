@@ -16,7 +16,7 @@ NOWHERE = Files(None, None, None)
 def report(verdict: str = "bound", out: float = 2.0, *, decisive: bool = True, **numbers: Any) -> Report:
     values: dict[str, Any] = {
         "max_ratio": 3.5, "max_e": 40.0, "max_ulp": 9, "max_ulp_torch": 7, "nonfinite_mismatches": 0, "wrong_zeros": 0,
-        "undetermined": 0, "passed": False,
+        "undetermined": 0, "status": "failed",
     }  # fmt: skip
     row = Row("runtime", "zeros", 4, 8, **(values | numbers))
     one = np.ones(1, np.float32)
@@ -30,15 +30,18 @@ def report(verdict: str = "bound", out: float = 2.0, *, decisive: bool = True, *
 @pytest.mark.parametrize(
     ("numbers", "text"),
     [
-        ({}, "inputs zeros: error is 3.5 × its bound, E 40, 9 ULP"),
-        ({"max_e": 0.0}, "inputs zeros: error is 3.5 × its bound"),
+        ({}, "inputs zeros: the error is 3.5 times its bound, E 40, 9 ULP"),
+        ({"max_e": 0.0}, "inputs zeros: the error is 3.5 times its bound"),
         (
             {"nonfinite_mismatches": 2},
             "inputs zeros: 2 of 8 outputs are NaN or infinite where they should not be, or the reverse",
         ),
         ({"wrong_zeros": 3}, "inputs zeros: 3 of 8 outputs are zeros of the wrong sign"),
         ({"problem": "batch of 1: no"}, "inputs zeros: batch of 1: no"),
-        ({"verdict": "rtol 0.1, atol 0"}, "inputs zeros: 7 ULP from PyTorch, 9 from float64"),
+        (
+            {"verdict": "rtol 0.1, atol 0"},
+            "inputs zeros: 7 ULP from PyTorch, 9 from float64; allowed: rtol 0.1, atol 0",
+        ),
     ],
 )
 def test_what_is_wrong(numbers: dict[str, Any], text: str) -> None:
@@ -61,7 +64,9 @@ def test_no_escape_sequence() -> None:
 
 
 def test_nothing_was_compared() -> None:
-    assert message(report(passed=True), NOWHERE).startswith("nothing was compared\n")
+    empty = report(status="nothing compared", undetermined=8, reasons=("y may be 0",))
+    said = "nothing was compared of runtime: all 8 outputs were left out; y may be 0\n"
+    assert message(empty, NOWHERE).startswith(said)
 
 
 @pytest.mark.parametrize(

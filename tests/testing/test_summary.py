@@ -10,14 +10,14 @@ from nalu_export.testing.summary import main, markdown
 
 
 def row(family: str = "zeros", runtime: str = "r", **other: Any) -> dict[str, Any]:
-    numbers = {"max_ratio": 0.25, "max_e": 1.5, "passed": True, "problem": ""}
+    numbers = {"max_ratio": 0.25, "max_e": 1.5, "status": "passed", "problem": ""}
     return {"runtime": runtime, "family": family} | numbers | other
 
 
-def report(*rows: dict[str, Any], passed: bool = True, decisive: bool = True, **missing: str) -> dict[str, Any]:
+def report(*rows: dict[str, Any], status: str = "passed", decisive: bool = True, **missing: str) -> dict[str, Any]:
     names = dict.fromkeys(row["runtime"] for row in rows)
     return {
-        "passed": passed,
+        "status": status,
         "summary": "so it is",
         "subject": {"model": "m.pt", "artifact": "a.onnx"},
         "runtimes": [{"name": name, "decisive": decisive} for name in names],
@@ -45,9 +45,17 @@ def test_a_pass() -> None:
     ],
 )
 def test_a_failure_comes_before_what_is_near_its_bound(changes: dict[str, Any], line: str) -> None:
-    found = markdown(report(row(max_ratio=0.9), row("bad", passed=False, **changes), passed=False)).splitlines()
+    found = markdown(report(row(max_ratio=0.9), row("bad", status="failed", **changes), status="failed")).splitlines()
     assert found[0] == "### Parity: FAILED"
     assert found[-1] == line
+
+
+def test_what_compared_nothing_is_not_a_pass() -> None:
+    nothing = {"status": "nothing compared", "max_ratio": 0.0, "max_e": 0.0}
+    found = markdown(report(row(**nothing), status="nothing compared")).splitlines()
+    assert (found[0], found[-1]) == ("### Parity: nothing compared", "| r | zeros | – | – | nothing compared |")
+    found = markdown(report(row(), row("empty", **nothing))).splitlines()
+    assert (found[0], found[-1]) == ("### Parity: passed", "| r | zeros | 0.25 | 1.5 | passed |")
 
 
 def test_what_does_not_decide_says_so() -> None:

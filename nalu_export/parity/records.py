@@ -1,0 +1,202 @@
+"""The records of a report: rows, runtimes, worst inputs, first divergences, curves."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nalu_export.parity import wording
+from nalu_export.parity.comparison import Comparison
+from nalu_export.parity.verdict import Status, overall
+
+# Rows that are not of an input distribution: what a runtime shows of its weights and intermediate values, and a fault
+# that is the same for all inputs.
+INTERMEDIATE = "intermediate values"
+EVERY_INPUT = "every input"
+
+
+def inputs(family: str) -> str:
+    """``inputs zeros``; what is not an input distribution stands for itself."""
+    return family if family in (INTERMEDIATE, EVERY_INPUT) else f"inputs {family}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One runtime on one input distribution.
+
+    Attributes:
+        runtime: name of the runtime.
+        family: name of the input distribution.
+        samples: samples run.
+        outputs: numbers that came of them.
+        max_ratio: largest error over its bound; at most 1 in a pass by the bound.
+        max_e: largest E, see :mod:`nalu_export.parity.analysis`.
+        max_ulp: largest distance from the reference, in float32 steps.
+        max_ulp_torch: largest distance from PyTorch's float32 output, in float32 steps.
+        nonfinite_mismatches: outputs that are NaN or infinite where they should not be, or the other way round.
+        wrong_zeros: outputs that are −0 where they are surely +0, or the other way round.
+        undetermined: outputs that were left out of the comparison.
+        status: the verdict.
+        problem: what is wrong when it is not the numbers, else empty.
+        reasons: why outputs were left out, the most frequent reason first.
+    """
+
+    runtime: str
+    family: str
+    samples: int
+    outputs: int
+    max_ratio: float
+    max_e: float
+    max_ulp: int
+    max_ulp_torch: int
+    nonfinite_mismatches: int
+    wrong_zeros: int
+    undetermined: int
+    status: Status
+    problem: str = ""
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether at least one number was compared and none is wrong."""
+        return self.status == Status.PASSED
+
+    @property
+    def failed(self) -> bool:
+        """Whether something is wrong; a row that compared nothing has neither passed nor failed."""
+        return self.status == Status.FAILED
+
+    def wrong(self, verdict: str) -> str:
+        """What is wrong with a failed row, in one line; ``verdict`` is that of its report."""
+        return wording.wrong(self, verdict)
+
+    def left_out(self) -> str:
+        """How many outputs were left out and why, in one line; empty where none was."""
+        return wording.left_out(self)
+
+
+@dataclass(frozen=True)
+class RuntimeInfo:
+    """A runtime that ran.
+
+    Attributes:
+        name: as the command line spells it.
+        where: device and library, one line.
+        details: the same for machines: library, device, driver, provider, options.
+        decisive: whether its rows decide; others are shown for comparison.
+        remarks: what it does otherwise than the file says, with the reason.
+    """
+
+    name: str
+    where: str
+    details: dict[str, str]
+    decisive: bool
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The input with the largest error over its bound, of one runtime.
+
+    Attributes:
+        runtime: name of the runtime.
+        family: where the input comes from.
+        ratio: error over bound, infinite for a mismatch of NaN or infinity.
+        x: the sample, without the batch axis.
+        out: what the runtime gave.
+        reference: what it should give, in float64.
+        bound: how far off a correct evaluation may be, for each output.
+        torch: PyTorch's float32 output.
+    """
+
+    runtime: str
+    family: str
+    ratio: float
+    x: NDArray[np.float32]
+    out: NDArray[np.float32]
+    reference: NDArray[np.float64]
+    bound: NDArray[np.float64]
+    torch: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Break:
+    """The first value of the arithmetic graph that leaves its bound, for the worst input of one runtime.
+
+    Attributes:
+        runtime: name of the runtime.
+        value: dotted name of the value, ``layers.0.m``; empty where every intermediate value holds.
+        formula: how the value is computed, ``exp(linear)``.
+        index: which element of it, without the batch axis.
+        got: what the runtime has there.
+        expected: what the reference has there.
+        bound: how far off a correct evaluation may be.
+        reason: why no value can be named, else empty.
+    """
+
+    runtime: str
+    value: str = ""
+    formula: str = ""
+    index: tuple[int, ...] = ()
+    got: float = math.nan
+    expected: float = math.nan
+    bound: float = math.nan
+    reason: str = ""
+
+    def __str__(self) -> str:
+        if not self.value:
+            return self.reason
+        place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
+        return (
+            f"first wrong value: {self.value}{place} = {self.formula} is {self.got:.9g}, "
+            f"expected {self.expected:.9g} ± {self.bound:.2g}"
+        )
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Error against the size of the input: for each bin, the output with the largest error over its bound.
+
+    Attributes:
+        runtime: name of the runtime.
+        magnitude: largest ``|x|`` of the sample, ascending; 0 for a sample of nothing but zeros.
+        error: ``|out − reference|``, infinite for a mismatch of NaN or infinity.
+        bound: what it may be.
+        unit: ``u·D`` of that output: ``error / unit`` is E.
+    """
+
+    runtime: str
+    magnitude: tuple[float, ...]
+    error: tuple[float, ...]
+    bound: tuple[float, ...]
+    unit: tuple[float, ...]
+
+
+def merge(runtime: str, family: str, parts: Sequence[Comparison | Row], reasons: Sequence[str] = ()) -> Row:
+    """One row from the batches of an input distribution, or from the rows of several.
+
+    Args:
+        runtime: name of the runtime.
+        family: name of the row.
+        parts: at least one.
+        reasons: why outputs were left out, besides what the parts say.
+    """
+    said = [reason for part in parts if isinstance(part, Row) for reason in part.reasons]
+    return Row(
+        runtime=runtime,
+        family=family,
+        samples=sum(part.samples for part in parts),
+        outputs=sum(part.outputs for part in parts),
+        max_ratio=max(part.max_ratio for part in parts),
+        max_e=max(part.max_e for part in parts),
+        max_ulp=max(part.max_ulp for part in parts),
+        max_ulp_torch=max(part.max_ulp_torch for part in parts),
+        nonfinite_mismatches=sum(part.nonfinite_mismatches for part in parts),
+        wrong_zeros=sum(part.wrong_zeros for part in parts),
+        undetermined=sum(part.undetermined for part in parts),
+        status=overall(part.status for part in parts),
+        problem=next((part.problem for part in parts if part.problem), ""),
+        reasons=tuple(dict.fromkeys((*reasons, *said))),
+    )
