@@ -65,8 +65,9 @@ def fold(graph_module: fx.GraphModule, nodes: Sequence[fx.Node] | None = None) -
     with torch.no_grad():
         for node in _parameter_nodes(graph) if nodes is None else nodes:
             value = evaluated(node, graph_module, values)
-            if node.op == "get_attr":
-                sources[node] = str(node.target)
+            if not node.all_input_nodes:
+                # What torch.nn.utils.parametrize computes is called as if it were the parameter.
+                sources[node] = str(node.target).replace("parametrizations.", "")
                 value = value.double() if value.is_floating_point() else value
             else:
                 sources[node] = sources[node.all_input_nodes[0]]
@@ -95,8 +96,8 @@ def _parameter_nodes(graph: fx.Graph) -> list[fx.Node]:
     found: dict[fx.Node, None] = {}
     for node in graph.nodes:
         arguments = node.all_input_nodes
-        computed = node.op in ("call_function", "call_method") and arguments and all(a in found for a in arguments)
-        if node.op == "get_attr" or computed:
+        computed = node.op.startswith("call_") and arguments and all(a in found for a in arguments)
+        if node.op == "get_attr" or computed or is_parametrisation(node):
             found[node] = None
     return list(found)
 
@@ -110,6 +111,11 @@ def _behind_opaque(graph: fx.Graph) -> list[fx.Node]:
         if opaque or any(user in found for user in node.users):
             found.add(node)
     return [node for node in constants if node in found]
+
+
+def is_parametrisation(node: fx.Node) -> bool:
+    """Whether a node calls a module that computes a weight from parameters of its own."""
+    return node.op == "call_module" and not node.args and not node.kwargs
 
 
 def _frontier(parameter_nodes: Values | list[fx.Node]) -> list[fx.Node]:

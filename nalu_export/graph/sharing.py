@@ -12,9 +12,9 @@ def share_constants(graph_module: fx.GraphModule) -> None:
     constant: set[fx.Node] = set()
     seen: dict[tuple[object, ...], fx.Node] = {}
     for node in list(graph.nodes):
-        if node.op in ("placeholder", "output", "call_module"):
-            continue
-        if node.op != "get_attr" and not (node.all_input_nodes and all(a in constant for a in node.all_input_nodes)):
+        inputs = node.all_input_nodes
+        own = node.op == "get_attr" or (node.op == "call_module" and not node.args and not node.kwargs)
+        if node.op in ("placeholder", "output") or not (own or (inputs and all(a in constant for a in inputs))):
             continue
         key = (node.op, node.target, repr(node.args), repr(node.kwargs))
         first = seen.setdefault(key, node)

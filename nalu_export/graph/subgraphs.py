@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from nalu_export.graph.evaluation import Values, constant
+from nalu_export.graph.evaluation import Values, attribute
 from nalu_export.graph.naming import join, label
 from nalu_export.graph.places import Call
 from nalu_export.graph.regions import Region
@@ -67,7 +67,7 @@ class _Copy:
 
     Attributes:
         graph: with what it needs of the parameters included.
-        tensors: that it reads, by name in the model.
+        tensors: that it reads, and modules that compute such, by name in the model.
         nodes: of the model, and what became of them.
     """
 
@@ -111,7 +111,7 @@ def _parts(group: Sequence[Region], copies: Sequence[_Copy], taken: set[str], va
     namespace = f"{path}." if path else ""
     for made in copies:
         for node in made.graph.nodes:
-            if node.op == "get_attr":
+            if node.op in ("get_attr", "call_module"):
                 node.target = str(node.target).removeprefix(namespace)
         label(made.graph, path)
     subgraph = Subgraph(
@@ -180,8 +180,8 @@ def _copied(graph_module: fx.GraphModule, region: Region) -> _Copy:
         if node not in known:
             for argument in node.all_input_nodes:
                 copy(argument)
-            if node.op == "get_attr":
-                tensors[str(node.target)] = constant(graph_module, str(node.target))
+            if node.op in ("get_attr", "call_module"):  # a module of this kind computes a weight
+                tensors[str(node.target)] = attribute(graph_module, str(node.target))
             known[node] = graph.node_copy(node, known.__getitem__)
         return known[node]
 

@@ -33,10 +33,13 @@ from nalu_export.graph.evaluation import constant
 from nalu_export.parity.opaque import OpaqueCalls
 from nalu_export.primitives.conditioned import Conditioned, rounded
 from nalu_export.primitives.operands import signs_of_zeros
-from nalu_export.primitives.precision import FLOAT32, Profile
+from nalu_export.primitives.precision import FLOAT32, Precision, Profile
+from nalu_export.weights import is_parametrisation
 
 # The reference is computed in float64 and so is this analysis; their own roundings are 2⁻²⁹ of float32's.
 OWN_ERROR = 2.0**-20
+# Roundings of a weight that torch normalises by itself: a sum over its rows, a root and a quotient.
+WEIGHT = 32.0
 # Largest error of a σ that a runtime computes itself.
 KERNEL = 2.0**-22
 
@@ -76,6 +79,12 @@ class ErrorAnalysis:
                 yield node, known[node]
         raise AssertionError("a graph without an output")
 
+    def _computed(self, node: fx.Node, result: Any, precision: Precision) -> Any:
+        """What torch computes of parameters alone is a weight that is off by some roundings."""
+        if node in self._weights and isinstance(result, Tensor) and result.is_floating_point():
+            return Conditioned.exact(result.double(), WEIGHT * precision.roundoff * result.double().abs())
+        return result
+
     def _evaluate(self, node: fx.Node, known: dict[fx.Node, Any], x: Tensor, profile: Profile) -> Any:
         if node.op == "placeholder":
             # What is subnormal may be read as zero.
@@ -90,7 +99,7 @@ class ErrorAnalysis:
             return Conditioned.exact(value, precision.representation(value))
         primitive = primitive_of(node)
         if primitive is None or not any(isinstance(known[argument], Conditioned) for argument in node.all_input_nodes):
-            return self.opaque(node, known, precision)
+            return self._computed(node, self.opaque(node, known, precision), precision)
         arguments: Any = fx.node.map_arg(node.args, lambda argument: known[argument])
         result = primitive.conditioned(precision, *arguments)
         if primitive.name == "sigmoid" and not inside:
@@ -104,10 +113,14 @@ class ErrorAnalysis:
 
 def _weights(graph: fx.Graph) -> set[fx.Node]:
     """What depends on parameters alone and is read by an arithmetic subgraph."""
+    constant: set[fx.Node] = set()
+    for node in graph.nodes:
+        own = node.op == "get_attr" or is_parametrisation(node)
+        if own or (node.op.startswith("call_") and node.all_input_nodes and constant.issuperset(node.all_input_nodes)):
+            constant.add(node)
     found: set[fx.Node] = set()
     for node in reversed(graph.nodes):
-        constant = node.op == "get_attr" or "label" in node.meta
-        if constant and part_of(node) is None and any(part_of(u) is not None or u in found for u in node.users):
+        if node in constant and any(part_of(user) is not None or user in found for user in node.users):
             found.add(node)
     return found
 
