@@ -60,7 +60,8 @@ class ErrorAnalysis:
         self._graph_module = graph_module
         self.opaque = opaque or OpaqueCalls(graph_module)
         self._edges = {node for node in graph_module.graph.nodes if _leaves_its_part(node)}
-        self._weights = _weights(graph_module.graph)
+        self._constants = _constants(graph_module.graph)
+        self._weights = _weights(graph_module.graph, self._constants)
 
     def __call__(self, x: Tensor, profile: Profile) -> Conditioned:
         """The model's output for ``x`` (float32 values held in float64), ``D`` never less than ``|y|``."""
@@ -81,7 +82,7 @@ class ErrorAnalysis:
 
     def _computed(self, node: fx.Node, result: Any, precision: Precision) -> Any:
         """What torch computes of parameters alone is a weight that is off by some roundings."""
-        if node in self._weights and isinstance(result, Tensor) and result.is_floating_point():
+        if node in self._constants and isinstance(result, Tensor) and result.is_floating_point():
             return Conditioned.exact(result.double(), WEIGHT * precision.roundoff * result.double().abs())
         return result
 
@@ -111,16 +112,21 @@ class ErrorAnalysis:
         return result
 
 
-def _weights(graph: fx.Graph) -> set[fx.Node]:
-    """What depends on parameters alone and is read by an arithmetic subgraph."""
-    constant: set[fx.Node] = set()
+def _constants(graph: fx.Graph) -> set[fx.Node]:
+    """What depends on parameters alone."""
+    found: set[fx.Node] = set()
     for node in graph.nodes:
         own = node.op == "get_attr" or is_parametrisation(node)
-        if own or (node.op.startswith("call_") and node.all_input_nodes and constant.issuperset(node.all_input_nodes)):
-            constant.add(node)
+        if own or (node.op.startswith("call_") and node.all_input_nodes and found.issuperset(node.all_input_nodes)):
+            found.add(node)
+    return found
+
+
+def _weights(graph: fx.Graph, constants: set[fx.Node]) -> set[fx.Node]:
+    """Those of the constants that an arithmetic subgraph reads."""
     found: set[fx.Node] = set()
     for node in reversed(graph.nodes):
-        if node in constant and any(part_of(user) is not None or user in found for user in node.users):
+        if node in constants and any(part_of(user) is not None or user in found for user in node.users):
             found.add(node)
     return found
 

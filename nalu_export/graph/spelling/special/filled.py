@@ -1,0 +1,46 @@
+"""Tensors of one number, made in ``forward``: where they are added to or compared with others they are that number."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from nalu_export.graph.spelling.names import name_of
+from nalu_export.graph.spelling.writer import Writer
+
+# Elementwise operations in which a number may stand for a tensor that is full of it.
+_ELEMENTWISE = (
+    *("add", "sub", "rsub", "mul", "div", "pow", "maximum", "minimum", "where", "multiply", "subtract", "truediv"),
+    *("gt", "lt", "ge", "le", "eq", "ne", "divide", "true_divide"),
+)
+_MADE = (
+    *("zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"),
+    *("scalar_tensor", "tensor"),
+)
+
+
+def _filled(writer: Writer, node: fx.Node) -> Any:
+    """Put the number into every call that can take it; what is left reads the tensor."""
+    value = writer.tensor(node)
+    if value is None or not value.is_floating_point() or not value.numel() or not bool((value == value.flatten()[0]).all()):
+        return NotImplemented
+    number = float(value.flatten()[0])
+    for user in list(node.users):
+        if _takes_number(writer, user, node):
+            user.args = tuple(number if argument is node else argument for argument in user.args)
+    return NotImplemented
+
+
+def _takes_number(writer: Writer, user: fx.Node, node: fx.Node) -> bool:
+    """Whether a call gives the same when it is given the number: another argument has the shape of its result."""
+    if name_of(user) not in _ELEMENTWISE or node in user.kwargs.values():
+        return False
+    result = writer.tensor(user)
+    others = [writer.tensor(argument) for argument in user.args if argument is not node]
+    # The condition of a choice says nothing of the type of its result.
+    others = others[1:] if name_of(user) == "where" else others
+    same = [other for other in others if isinstance(other, Tensor) and result is not None and other.shape == result.shape]
+    return any(other.is_floating_point() and other.dtype == torch.float32 for other in same)
+
+
+SPECIAL = dict.fromkeys(_MADE, _filled)
