@@ -1,8 +1,7 @@
 """Files that run code when they are loaded, for those who trust where they are from."""
 
 import io
-import os
-import sys
+import re
 import warnings
 import zipfile
 from typing import Any
@@ -12,11 +11,16 @@ from torch import Tensor, nn
 
 from nalu_export import _jit
 from nalu_export.checkpoints._inert import Inert, of_type
+from nalu_export.checkpoints._user_file import importing_from
+from nalu_export.checkpoints.factory import UserCode
+from nalu_export.checkpoints.whole import modules_in
 from nalu_export.errors import InputError, first_line
 from nalu_export.text import printable, short
 
 # A file that is trusted may still be odd: what is nested deeper is not looked into.
 _MAX_DEPTH = 50
+# How pickle says that the script that saved a file is not the program that reads it.
+_NOT_IN_MAIN = re.compile(r"Can't get attribute '([^']+)' on <module '(?:[\w.]+\.)?__(?:mp_)?main__'")
 
 
 def torchscript(data: bytes) -> Any:
@@ -38,24 +42,36 @@ def torchscript(data: bytes) -> Any:
     raise InputError(f"is damaged: the checksum of {short(broken)} does not match")
 
 
-def pickled(data: bytes) -> tuple[Any, nn.Module | None]:
-    """What a file of ``torch.save`` holds, modules as their state_dicts; and the module, where it is one.
+def pickled(data: bytes, code: UserCode | None = None) -> tuple[Any, dict[str, nn.Module]]:
+    """What a file of ``torch.save`` holds, modules as their state_dicts; and the modules by the keys to them.
+
+    Args:
+        data: all of the file.
+        code: the file of the user's, if any, whose names the script that saved the pickle had.
 
     Raises:
         InputError: torch cannot load it, because a class is not there for example.
     """
-    sys.path.insert(0, os.getcwd())  # a console script does not have the working directory on its path
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the source of a class has changed since, for example
-            loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
-            return _plain(loaded), loaded if isinstance(loaded, nn.Module) else None
-    except Exception as error:
-        # Whatever the code in the file raises, and what importing its classes raises.
+    with importing_from() if code is None else code.lent():
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that the source of a class has changed since, for example
+                loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
+                return _plain(loaded), modules_in(loaded)
+        except Exception as error:
+            # Whatever the code in the file raises, and what importing its classes raises.
+            raise InputError(f"cannot be loaded: {_reason(error, code)}") from error
+
+
+def _reason(error: Exception, code: UserCode | None) -> str:
+    lost = _NOT_IN_MAIN.match(first_line(error))
+    if lost is None:
         what = printable(f"{type(error).__name__}: {first_line(error)[:200]}")
-        raise InputError(f"cannot be loaded: {what}; run this where the classes in it can be imported") from error
-    finally:
-        sys.path.pop(0)
+        return f"{what}; run this where the classes in it can be imported"
+    name = printable(lost[1][:200])
+    if code is None or code.file is None:
+        return f"it needs {name} of the script that saved it; give that file with --model FILE.py"
+    return f"it needs {name} of the script that saved it, and {code.file} has no {name}"
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

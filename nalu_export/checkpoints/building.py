@@ -124,7 +124,7 @@ def _with_backbone(
     if around.backbone is None:
         raise InputError(
             f"is a CNN with a head ({fit.name}), and no file holds the code of its {fit.unit.around.backbone}*; "
-            "give --backbone package.module:factory"
+            "give --backbone FILE.py:NAME"
         )
     outputs = fit.dims[-1]
     if around.task is None and outputs == 1:

@@ -11,6 +11,7 @@ from nalu_export.checkpoints._inert import Inert
 from nalu_export.checkpoints._nesting import check_nesting
 from nalu_export.checkpoints._refusals import SAVE_INSTEAD, CodeError
 from nalu_export.checkpoints._zip import names, open_archive
+from nalu_export.checkpoints.factory import UserCode
 from nalu_export.errors import InputError
 
 __all__ = ["Contents", "Inert", "unpack"]
@@ -34,45 +35,46 @@ class Contents:
             scalars are :class:`Inert` too. No more than 500 deep, and without cycles.
         metadata: texts beside the tensors, in safetensors files.
         notes: what the user should know, each to be put behind the name of the file.
-        module: what a file that was trusted holds, where that is one; its ``payload`` is its state_dict.
+        modules: those in a file that was trusted, by the keys that lead to them; in ``payload`` they are state_dicts.
     """
 
     kind: str
     payload: Any
     metadata: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    module: nn.Module | None = None
+    modules: Mapping[str, nn.Module] = field(default_factory=dict)
 
 
-def unpack(data: bytes, *, trust: bool = False) -> Contents:
+def unpack(data: bytes, *, trust: bool = False, code: UserCode | None = None) -> Contents:
     """Read the content of a model file; its memory is bounded by 64 times the size of the file and 64 MiB.
 
     Args:
         data: all of the file.
         trust: whether a file that cannot be read otherwise may run the code that is in it.
+        code: the user's own, which may have the classes of such a file.
 
     Raises:
         InputError: no model file, a damaged one, or one that needs code; what to do is in the text.
     """
     try:
-        return _unpack(data, trust)
+        return _unpack(data, trust, code)
     except MemoryError as error:
         raise InputError("claims tensors larger than the memory") from error
 
 
-def _unpack(data: bytes, trust: bool) -> Contents:
+def _unpack(data: bytes, trust: bool, code: UserCode | None) -> Contents:
     # First, because a safetensors file begins with a number, which may look like the beginning of any other.
     if _safetensors.recognises(data):
         payload, metadata = _safetensors.read(data)
         return Contents("safetensors", payload, metadata)
     if data.startswith(b"PK"):
-        return _archive(data, trust)
+        return _archive(data, trust, code)
     if data.startswith(_PICKLES):
-        return _pickle(data, trust, "legacy torch", lambda: _torch_legacy.read(data))
+        return _pickle(data, trust, code, "legacy torch", lambda: _torch_legacy.read(data))
     raise InputError(_foreign.refusal(data))
 
 
-def _archive(data: bytes, trust: bool) -> Contents:
+def _archive(data: bytes, trust: bool, code: UserCode | None) -> Contents:
     # A TorchScript archive is told by its names alone, for torch compresses the code in it.
     if any(name.endswith("/constants.pkl") for name in names(data)):
         if not trust:
@@ -85,18 +87,25 @@ def _archive(data: bytes, trust: bool) -> Contents:
     notes = () if archive.summed else (_UNSUMMED,)
     if _pt2.recognises(archive):
         return Contents("torch.export", _checked(_pt2.read(archive)), notes=notes)
-    return _pickle(data, trust, "torch", lambda: _torch_zip.read(archive), notes)
+    return _pickle(data, trust, code, "torch", lambda: _torch_zip.read(archive), notes)
 
 
-def _pickle(data: bytes, trust: bool, kind: str, read: Callable[[], Any], notes: tuple[str, ...] = ()) -> Contents:
+def _pickle(
+    data: bytes,
+    trust: bool,
+    code: UserCode | None,
+    kind: str,
+    read: Callable[[], Any],
+    notes: tuple[str, ...] = (),
+) -> Contents:
     try:
         return Contents(kind, _checked(read()), notes=notes)
     except CodeError:
         # Only what needs code is loaded with it, whatever the user allows.
         if not trust:
             raise
-    payload, module = _trusted.pickled(data)
-    return Contents("pickled module", payload, notes=(*notes, _TRUSTED), module=module)
+    payload, modules = _trusted.pickled(data, code)
+    return Contents("pickled module", payload, notes=(*notes, _TRUSTED), modules=modules)
 
 
 def _checked(payload: Any) -> Any:

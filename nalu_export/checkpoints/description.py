@@ -144,7 +144,7 @@ class _Builder:
         if kind not in _types():
             raise InputError(
                 f"its model description names the layer {short(kind)}, which is not known here; "
-                "give --model package.module:factory to build the model"
+                "give --model FILE.py:NAME to build the model"
             )
         arguments = description.get("args", {})
         if not isinstance(arguments, dict):

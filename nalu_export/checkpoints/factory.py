@@ -1,51 +1,196 @@
 """A module that the user's own code builds: a model for the weights of a file, or the CNN before a head."""
 
+import contextlib
 import importlib
+import inspect
 import os
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from torch import nn
 
+from nalu_export.checkpoints._user_file import importing_from, lent_to_main, run_file
+from nalu_export.checkpoints.fitting import some
 from nalu_export.errors import InputError, first_line
+from nalu_export.text import printable
 
-Factory = nn.Module | Callable[[], nn.Module] | str
+Factory = nn.Module | Callable[[], nn.Module] | str | os.PathLike[str]
+EXPECTED = "expected FILE.py:NAME or package.module:NAME"
+_MAX_SIGNATURE = 200
 
 
 def from_factory(factory: Factory, option: str = "--model") -> nn.Module:
-    """The module of a factory: itself, what a function gives, or what ``"package.module:function"`` gives.
+    """The module of a factory: itself, or what a class or function gives, which may be named.
 
     Args:
-        factory: which.
+        factory: a module, a class or function that needs no argument, or the name of one of these: ``"net.py:build"``,
+            ``"package.module:build"``, or ``"net.py"`` for the only class of modules in it.
         option: that it was given with, for the text of an error.
 
     Raises:
-        InputError: the text is not ``package.module:function``, the import fails, or it gives something else.
+        InputError: there is no such file or name, the code raises something, or it gives something else.
     """
-    made: Any = factory
-    name = factory if isinstance(factory, str) else getattr(factory, "__name__", type(factory).__name__)
-    try:
-        if isinstance(factory, str):
-            made = _imported(factory, option)
+    return UserCode(factory, option).build()
+
+
+class UserCode:
+    """What a factory stands for; a file is run once, when it is needed first.
+
+    Attributes:
+        file: its path, where the factory names one.
+        name: what it names in the file or module, ``""`` where it names the file alone.
+    """
+
+    def __init__(self, factory: Factory, option: str) -> None:
+        self._option = option
+        self._made = None if isinstance(factory, (str, os.PathLike)) else factory
+        self._text = os.fspath(factory) if isinstance(factory, (str, os.PathLike)) else _name_of(factory)
+        self.file: Path | None = None
+        self.name = self._place = ""
+        if self._made is None:
+            self._parse()
+
+    def _parse(self) -> None:
+        place, _, name = self._text.rpartition(":")
+        if self._text.endswith((".py", ".ipynb")) or not place:
+            place, name = self._text, ""
+        # A drive or a folder may have a colon in its name, a module has no separator.
+        if place.endswith((".py", ".ipynb")) or os.sep in place:
+            self.file = Path(place).expanduser()
+        if not place or not (name or self.file):
+            raise InputError(f"{self._option} is {self._text!r}; {EXPECTED}")
+        if place.endswith(".ipynb"):
+            raise self._error("is a notebook; save its code as a .py file first")
+        if self.file is not None and not self.file.exists():
+            raise self._error("there is no such file" + ("" if self.file.is_absolute() else f" in {os.getcwd()}"))
+        self._place, self.name = place, name
+
+    @property
+    def is_file_alone(self) -> bool:
+        """Whether it names a file and nothing in it."""
+        return self.file is not None and not self.name
+
+    def build(self) -> nn.Module:
+        """The module; see :func:`from_factory`."""
+        with self._told():
+            made: Any = self._found() if self._made is None else self._made
+            if not isinstance(made, nn.Module):
+                self._refuse_arguments(made)
+                made = made()
         if not isinstance(made, nn.Module):
-            made = made()
-    except InputError:
-        raise
-    except Exception as error:
-        # The user's code may raise anything; what it raised is what they need to see.
-        raise InputError(f"{option} {name}: {type(error).__name__}: {first_line(error)}") from error
-    if not isinstance(made, nn.Module):
-        raise InputError(f"{option} {name}: gives a {type(made).__name__}, not a torch.nn.Module")
-    return made
+            raise self._error(f"gives a {type(made).__name__}, not a torch.nn.Module")
+        return made
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[None]:
+        """While this is entered, a pickle finds the names of the file as those of the script that saved it."""
+        with self._told():
+            module = None if self.file is None else self._module
+        with self._importing(), contextlib.nullcontext() if module is None else lent_to_main(module):
+            yield
+
+    @cached_property
+    def _module(self) -> ModuleType:
+        with self._importing():
+            return importlib.import_module(self._place) if self.file is None else run_file(self.file)
+
+    def _importing(self) -> contextlib.AbstractContextManager[None]:
+        return importing_from(None if self.file is None else str(self.file.absolute().parent))
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """What the user's code raises, as one line; it may be anything, and it is what they need to see."""
+        try:
+            with self._importing():
+                yield
+        except _OwnError:
+            raise
+        except InputError as error:
+            raise self._error(str(error)) from error
+        except SystemExit as error:
+            why = f"ends the program (SystemExit: {error.code}); put what trains under if __name__ == '__main__'"
+            raise self._error(why) from error
+        except Exception as error:
+            why = printable(f"{type(error).__name__}: {first_line(error)[:200]}")
+            raise self._error(f"{why}{self._line(error)}{_hint(error)}") from error
+
+    def _line(self, error: BaseException) -> str:
+        """Where in the file it was raised; a SyntaxError says so itself."""
+        trace, line = error.__traceback__, 0
+        here = None if self.file is None else str(self.file.absolute())
+        while trace is not None:
+            line = trace.tb_lineno if trace.tb_frame.f_code.co_filename == here else line
+            trace = trace.tb_next
+        return f" ({self.file}, line {line})" if line else ""
+
+    def _found(self) -> Any:
+        found: Any = self._module
+        if not self.name:
+            return self._only()
+        for part in self.name.split("."):
+            if not hasattr(found, part):
+                raise self._error(f"{self._place} has no {self.name!r}{self._there()}")
+            found = getattr(found, part)
+        return found
+
+    def _only(self) -> Any:
+        """The only module, or class of modules, of a file."""
+        modules = [name for name in _names(self._module) if _is_module(vars(self._module)[name])]
+        if len(modules) == 1:
+            self.name = modules[0]
+            return vars(self._module)[self.name]
+        if modules:
+            raise self._error(f"has {some(modules)}; say which: {self._text}:{modules[-1]}")
+        raise self._error(f"has no class of modules; name what builds one, {self._text}:NAME{self._there()}")
+
+    def _there(self) -> str:
+        names = _names(self._module)
+        return f"; it has {some(names)}" if names else ""
+
+    def _refuse_arguments(self, made: Any) -> None:
+        if not callable(made):
+            raise self._error(f"is a value of type {type(made).__name__}, neither a module nor what builds one")
+        try:
+            signature = inspect.signature(made)
+        except (TypeError, ValueError):
+            return  # of some functions in C; what they want shows when they are called
+        free = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        needed = [item for item in signature.parameters.values() if item.kind not in free]
+        if any(item.default is inspect.Parameter.empty for item in needed):
+            text = printable(f"{_name_of(made)}{signature}"[:_MAX_SIGNATURE])
+            raise self._error(f"needs arguments: {text}; give a function that needs none")
+
+    def _error(self, why: str) -> InputError:
+        return _OwnError(f"{self._option} {self._text}: {why}")
 
 
-def _imported(factory: str, option: str) -> Any:
-    module, _, attribute = factory.partition(":")
-    if not module or not attribute:
-        raise InputError(f"{option} is {factory!r}; expected package.module:factory")
-    sys.path.insert(0, os.getcwd())  # a console script does not have the working directory on its path
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    finally:
-        sys.path.pop(0)
+class _OwnError(InputError):
+    """Says already what was named."""
+
+
+def _name_of(made: Any) -> str:
+    return str(getattr(made, "__name__", type(made).__name__))
+
+
+def _is_module(value: Any) -> bool:
+    return isinstance(value, nn.Module) or (isinstance(value, type) and issubclass(value, nn.Module))
+
+
+def _names(module: ModuleType) -> list[str]:
+    """What a module itself defines and may be meant: modules, their classes, and functions."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and (isinstance(value, nn.Module) or getattr(value, "__module__", None) == module.__name__)
+        and (_is_module(value) or inspect.isfunction(value))
+    ]
+
+
+def _hint(error: BaseException) -> str:
+    if isinstance(error, ImportError) and "no known parent package" in str(error):
+        return "; name it package.module:NAME from the folder above the package"
+    return ""

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from nalu_export.checkpoints.building import Surroundings, build_layout, disagreeing_twins
 from nalu_export.checkpoints.container import Contents, unpack
-from nalu_export.checkpoints.factory import Factory, from_factory
+from nalu_export.checkpoints.factory import Factory, UserCode, from_factory
 from nalu_export.checkpoints.fitting import Fit, some
 from nalu_export.checkpoints.native import native_payload, read_native
 from nalu_export.checkpoints.recognise import Recognised, UnknownLayoutError, recognise
 from nalu_export.checkpoints.unwrapping import State, prefixes, state_of, under, without_wrappers
+from nalu_export.checkpoints.whole import chosen, evaluating
 from nalu_export.errors import InputError
 from nalu_export.files import read_bytes
 from nalu_export.nn.parts import arithmetic_layers
@@ -80,6 +81,7 @@ class Opened:
         notes: what had to be assumed, one line each.
         module: built by the user's code or from the description in a file of ours; ``None`` for a public layout.
         recognised: the public layout; ``None`` for the others.
+        whole: whether the module was pickled as it is, so that its tensors are in it already.
     """
 
     sha256: str
@@ -87,6 +89,7 @@ class Opened:
     notes: tuple[str, ...]
     module: nn.Module | None = None
     recognised: Recognised | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,9 @@ def load(path: str | os.PathLike[str], model: Factory | None = None, **options: 
     Args:
         path: a file of :func:`nalu_export.save`, or the weights of a public implementation of NAC or NALU in any
             container that torch or safetensors write; docs/checkpoints.md lists both.
-        model: for a model with layers of your own: a module, a function that gives one, or
-            ``"package.module:function"``; the weights go into it.
+        model: for a model with layers of your own: a module, a class or function that gives one, or the name of one,
+            ``"net.py:build"`` or ``"package.module:build"``; the weights go into it. With ``trust`` and a pickled
+            module ``"net.py"`` alone: the file that has its classes.
         **options: the other attributes of :class:`ReadOptions`: ``layout``, ``eps``, ``prefix``, ``backbone``,
             ``task``, ``trust``, ``strict``.
 
@@ -166,12 +170,16 @@ def open_checkpoint(path: str | os.PathLike[str], options: ReadOptions) -> Opene
     """
     data = read_bytes(Path(path))
     try:
-        return _understood(unpack(data, trust=options.trust), options, data)
+        code = None if options.model is None else UserCode(options.model, "--model")
+        return _understood(unpack(data, trust=options.trust, code=code), options, code, data)
     except InputError as error:
         raise InputError(f"{os.fspath(path)}: {error}") from error
 
 
-def _understood(contents: Contents, options: ReadOptions, data: bytes) -> Opened:
+def _understood(contents: Contents, options: ReadOptions, code: UserCode | None, data: bytes) -> Opened:
+    whole = chosen(contents.modules, contents.payload, options.prefix)
+    if whole is not None:
+        return _as_it_is(contents, *whole, options, code, data)
     native = native_payload(contents)
     own = native is not None and options.model is None and options.prefix is None
     module, weights = None, contents.payload
@@ -179,7 +187,7 @@ def _understood(contents: Contents, options: ReadOptions, data: bytes) -> Opened
         _refuse_options(options, LAYOUT_OPTIONS, "is in the nalu_export format, which holds all of that")
         module, weights = read_native(native)
         if module is None:
-            raise InputError("does not describe its model; give --model package.module:factory to build it")
+            raise InputError("does not describe its model; give --model FILE.py:NAME to build it")
     elif native is not None:
         weights = native.get("state_dict")
     state, notes = state_of(weights)
@@ -188,15 +196,15 @@ def _understood(contents: Contents, options: ReadOptions, data: bytes) -> Opened
         state = _under(state, options.prefix)
     taken: tuple[str, ...] = ()
     recognised = None
-    if options.model is not None:
+    if code is not None:
         _refuse_options(options, LAYOUT_OPTIONS, "is read into the model of --model, which knows all of that")
-        module = from_factory(options.model)
+        alone = code.is_file_alone
+        module = code.build()
+        taken = (f"the model is {code.name} of {code.file}",) if alone else ()
         if module.state_dict().keys() != state.keys():
             bare, without = without_wrappers(state)
             if module.state_dict().keys() & bare.keys():
-                state, taken = bare, without
-    elif not own and _is_ours(contents, options):
-        module, state = contents.module, dict(contents.module.state_dict())  # type: ignore[union-attr]
+                state, taken = bare, (*taken, *without)
     elif not own:
         state, taken = without_wrappers(state)
         recognised = _recognised(state, options)
@@ -204,10 +212,22 @@ def _understood(contents: Contents, options: ReadOptions, data: bytes) -> Opened
     return Opened(hashlib.sha256(data).hexdigest(), state, notes, module, recognised)
 
 
-def _is_ours(contents: Contents, options: ReadOptions) -> bool:
-    """Whether it is a module of ours that was trusted: it holds more than its weights, ε for example."""
-    chosen = options.prefix is not None or any(getattr(options, name) is not None for name in LAYOUT_OPTIONS)
-    return contents.module is not None and bool(arithmetic_layers(contents.module)) and not chosen
+def _as_it_is(
+    contents: Contents,
+    module: nn.Module,
+    notes: tuple[str, ...],
+    options: ReadOptions,
+    code: UserCode | None,
+    data: bytes,
+) -> Opened:
+    """A module that was pickled: it holds more than its weights, ε and its own forward for example."""
+    why = "holds a module, which is used as it is"
+    _refuse_options(options, LAYOUT_OPTIONS, why)
+    if code is not None and not code.is_file_alone:
+        alone = "" if code.file is None else f", or give the file alone: --model {code.file}"
+        raise InputError(f"{why}, not what --model builds; leave --model out{alone}")
+    state = {name: value.detach() for name, value in module.state_dict().items() if isinstance(value, Tensor)}
+    return Opened(hashlib.sha256(data).hexdigest(), state, (*contents.notes, *notes), module, whole=True)
 
 
 def _refuse_options(options: ReadOptions, names: tuple[str, ...], why: str) -> None:
@@ -266,7 +286,8 @@ def build(opened: Opened, options: ReadOptions) -> Checkpoint:
         backbone = None if options.backbone is None else from_factory(options.backbone, "--backbone")
         module, state = build_layout(fit, opened.state, options.eps, Surroundings(backbone, options.task))
         notes, layout = (*opened.notes, *layout_notes(opened.recognised, options)), fit.name
-    _assign(module, state)
+    if not opened.whole:
+        _assign(module, state)
     faux = [path for path, layer in arithmetic_layers(module).items() if getattr(layer, "stored", False)]
     if faux and options.strict:
         where = short(faux[0]) if faux[0] else "its layer"
@@ -274,7 +295,8 @@ def build(opened: Opened, options: ReadOptions) -> Checkpoint:
             f"is a faux NAC: {where} computes with a stored W, not with tanh(W_hat)·σ(M_hat); "
             "without --strict it is exported as the linear layer that it is"
         )
-    return Checkpoint(module.eval(), opened.sha256, notes, layout)
+    evaluating(module)
+    return Checkpoint(module, opened.sha256, notes, layout)
 
 
 def layout_notes(recognised: Recognised, options: ReadOptions) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from nalu_export.text import MAX_TEXT
 OURS = "nalu-export"
 # The largest public CNNs have 2,000. Each unit of each layout looks at all of them.
 MAX_TENSORS = 5000
-OTHERWISE = "for any other model give --model package.module:factory"
+OTHERWISE = "for any other model give --model FILE.py:NAME"
 
 
 class UnknownLayoutError(InputError):

@@ -27,8 +27,9 @@ _READING = (
     click.option(
         "--model",
         "factory",
-        metavar="PACKAGE.MODULE:FACTORY",
-        help="Function that builds the module, for a model with layers of your own. This runs your code.",
+        metavar="FILE.py:NAME",
+        help="Class or function that builds the module, for a model with layers of your own: net.py:build or "
+        "package.module:build. With --trust net.py alone, for its classes. This runs your code.",
     ),
     click.option(
         "--layout",
@@ -39,8 +40,9 @@ _READING = (
     click.option("--prefix", metavar="PREFIX", help="Read what stands under it in a larger file, such as head."),
     click.option(
         "--backbone",
-        metavar="PACKAGE.MODULE:FACTORY",
-        help="Function that builds the CNN before a head, which no file of weights holds. This runs your code.",
+        metavar="FILE.py:NAME",
+        help="What builds the CNN before a head, which no file of weights holds; named as in --model. This runs your "
+        "code.",
     ),
     click.option(
         "--task",
@@ -48,7 +50,9 @@ _READING = (
         help="Of a CNN with one output, where MODEL does not tell.",
     ),
     click.option(
-        "--trust", is_flag=True, help="Load a pickled module or a TorchScript archive too. This runs what is in it."
+        "--trust",
+        is_flag=True,
+        help="Load a pickled module, as it is, or the weights of a TorchScript archive too. This runs what is in it.",
     ),
     click.option("--strict", is_flag=True, help="Refuse a faux NAC, whose weights are stored instead of computed."),
 )

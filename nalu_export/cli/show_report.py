@@ -82,7 +82,7 @@ def _overview(report: Report) -> Table:
 
 def _weight(row: Row) -> tuple[bool, bool, bool, bool, float]:
     """Outputs say more than intermediate values, unless only those are wrong."""
-    return row.failed, bool(row.problem), row.passed, row.family != INTERMEDIATE, row.max_ratio
+    return row.failed, bool(row.problem), row.family != INTERMEDIATE, row.passed, row.max_ratio
 
 
 def _table(*titles: str) -> Table:

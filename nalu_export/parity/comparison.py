@@ -187,8 +187,8 @@ def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) 
         outputs=out.size,
         max_ratio=float(ratio.max(initial=0.0)),
         max_e=float(e.max(initial=0.0)),
-        max_ulp=_max_ulp(single, reference),
-        max_ulp_torch=_max_ulp(single, expected.torch),
+        max_ulp=_max_ulp(single, reference, ~left_out),
+        max_ulp_torch=_max_ulp(single, expected.torch, ~left_out),
         nonfinite_mismatches=int(mismatch.sum()),
         wrong_zeros=int(wrong_zero.sum()),
         undetermined=int((left_out & ~wrong).sum()),
@@ -219,7 +219,7 @@ def _each(ratio: Double, error: Double, expected: Expected, left_out: Mask) -> S
         found: Double = values.reshape(len(flat), -1)[rows, picks]
         return found
 
-    some = left_out.reshape(len(flat), -1).any(axis=1)
+    some: Mask = np.asarray(left_out.reshape(len(flat), -1).any(axis=1))
     return Samples(picked(ratio), picked(error), picked(expected.bound), picked(expected.unit), some)
 
 
@@ -270,8 +270,8 @@ def _beyond_torch(out: Array, expected: Expected, tolerance: Tolerance) -> Mask:
     return beyond
 
 
-def _max_ulp(a: Array, b: Array) -> int:
-    both = np.isfinite(a) & np.isfinite(b)
+def _max_ulp(a: Array, b: Array, where: Mask) -> int:
+    both = where & np.isfinite(a) & np.isfinite(b)
     return int(_steps(a[both], b[both]).max(initial=0))
 
 

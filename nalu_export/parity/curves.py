@@ -24,7 +24,7 @@ class CurveBuilder:
         magnitudes = np.abs(x.reshape(len(x), -1).astype(np.float64)).max(axis=1, initial=0.0)
         entries = zip(magnitudes, each.ratio, each.error, each.bound, each.unit, strict=True)
         for magnitude, ratio, error, bound, unit in (tuple(map(float, entry)) for entry in entries):
-            if math.isnan(bound) or not math.isfinite(magnitude):
+            if not math.isfinite(bound) or not math.isfinite(magnitude):
                 continue
             key = math.floor(BINS_PER_DECADE * math.log10(magnitude)) if magnitude else None
             if key not in self._bins or ratio > self._bins[key][1]:

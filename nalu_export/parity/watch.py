@@ -152,11 +152,12 @@ class Watch:
             try:
                 out = self._session.run(x)
             except InputError as error:
-                fixed = self._runs_one_by_one(x)
-                return None, f"{FIXED}: batch of {len(x)}: {error}" if fixed else f"batch of {len(x)}: {error}"
+                if self._runs_one_by_one(x):
+                    return None, f"{FIXED}; a batch of {len(x)} is refused: {error}"
+                return None, f"batch of {len(x)}: {error}"
             if out.shape[:1] != (len(x),):
                 given = f"a batch of {len(x)} gave an output of shape {out.shape}"
-                return None, f"{FIXED}: {given}" if out.shape[:1] == (1,) and self._runs_one_by_one(x) else given
+                return None, f"{FIXED}; {given}" if out.shape[:1] == (1,) and self._runs_one_by_one(x) else given
             outputs.append(out)
         if len({out.shape[1:] for out in outputs}) > 1:
             return None, "the output's shape depends on the batch size"

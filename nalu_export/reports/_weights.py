@@ -1,5 +1,6 @@
-"""Effective weights as pictures: small ones as numbers, larger ones as heatmaps."""
+"""Effective weights and gates as pictures: small ones as numbers, larger ones as heatmaps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ class Weight:
     def description(self) -> str:
         """For those who do not see the picture."""
         parts = ", ".join(f"{number} {what}" for what, number, _ in self.counts)
-        return f"{self.rows} × {self.columns} weights: {parts}"
+        return ": ".join(filter(None, (f"{self.rows} × {self.columns} weights", parts)))
 
 
 def weights(report: "Report") -> list[Weight]:
@@ -98,7 +99,13 @@ def _weight(layer: str, name: str, values: NDArray[np.float64]) -> Weight:
         cell = min(CELL, SIDE / max(shown.shape))
         height, width = (max(CELL, round(size * cell)) for size in shown.shape)
     numbers = tuple(tuple(_cell(value) for value in row) for row in matrix.tolist()) if small else ()
-    return Weight(layer, name, rows, columns, numbers, picture, width, height, _counts(matrix), tuple(notes))
+    counts = _counts(matrix, () if _is_gate(name) else ("-1", "0", "1"))
+    return Weight(layer, name, rows, columns, numbers, picture, width, height, counts, tuple(notes))
+
+
+def _is_gate(name: str) -> bool:
+    """Whether the matrix makes a gate: its entries are free, while an effective weight is meant to be −1, 0 or 1."""
+    return name.rpartition(".")[2] == "G" or "gate" in name.lower()
 
 
 def _largest(matrix: NDArray[np.float64]) -> str:
@@ -106,10 +113,11 @@ def _largest(matrix: NDArray[np.float64]) -> str:
     return figure(float(finite[np.abs(finite).argmax()]))
 
 
-def _counts(matrix: NDArray[np.float64]) -> tuple[tuple[str, int, str], ...]:
-    found = [(f"at {target}", int((np.abs(matrix - int(target)) <= NEAR).sum())) for target in ("-1", "0", "1")]
+def _counts(matrix: NDArray[np.float64], targets: Sequence[str]) -> tuple[tuple[str, int, str], ...]:
+    found = [(f"at {target}", int((np.abs(matrix - int(target)) <= NEAR).sum())) for target in targets]
     broken = int((~np.isfinite(matrix)).sum())
-    found.append(("elsewhere", matrix.size - broken - sum(number for _, number in found)))
+    if targets:
+        found.append(("elsewhere", matrix.size - broken - sum(number for _, number in found)))
     if broken:
         found.append(("NaN or infinite", broken))
     return tuple((what.replace("-", "−"), number, _percent(number, matrix.size)) for what, number in found)

@@ -96,7 +96,9 @@ def _headline(report: "Report") -> str:
     parts.append(f"{sum(row.outputs for row in rows) - left_out:,} numbers compared")
     if left_out:
         parts.append(f"{left_out:,} left out")
-    nothing = "".join(f" Nothing could be compared of {name}." for name in report.uncompared)
+    # Where that is the verdict, the summary says it.
+    names = report.uncompared if report.status == "failed" else ()
+    nothing = "".join(f" Nothing could be compared of {name}." for name in names)
     return ", ".join(parts) + "." + nothing
 
 

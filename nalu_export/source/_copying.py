@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from nalu_export.checkpoints.whole import evaluating
 from nalu_export.errors import InputError, first_line
 from nalu_export.source._refusals import place_of, refuse_non_finite, refuse_what_holds_no_numbers, tensors_of
 from nalu_export.source._wrappers import unwrapped
@@ -33,7 +34,7 @@ def copied(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
     for module in subject.modules():
         for name in _BACKWARD_HOOKS:
             module.__dict__[name] = OrderedDict()
-    _evaluating(subject)
+    evaluating(subject)
     # One by one: who overrides one of these may forget to return the module.
     subject.requires_grad_(False)
     subject.cpu()
@@ -43,15 +44,6 @@ def copied(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
         names = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))
         notes = (*notes, f"weights in {names} were converted to float32")
     return subject, notes
-
-
-def _evaluating(subject: nn.Module) -> None:
-    try:
-        subject.eval()
-    except Exception:  # noqa: BLE001
-        # What torch.export gives refuses it, and a user's method of the name `train` may do anything.
-        for module in subject.modules():
-            module.training = False
 
 
 class _Detaching(TorchFunctionMode):

@@ -9,6 +9,8 @@ from typing import Any
 from nalu_export.text import printable
 
 LONGEST = 200
+# As in nalu_export.parity.records, which imports torch.
+INTERMEDIATE = "intermediate values"
 ESCAPED = str.maketrans(
     {character: f"\\{character}" for character in r"\`*_{}[]()#+!|~$@"} | {"<": "&lt;", "&": "&amp;"}
 )
@@ -52,9 +54,9 @@ def _line(runtime: dict[str, Any], rows: Iterable[dict[str, Any]]) -> str:
 
 
 def _weight(row: dict[str, Any]) -> tuple[bool, bool, bool, bool, float]:
-    """What is wrong comes first; a row that compared nothing stands for a runtime only where all did so."""
+    """What is wrong comes first, then outputs; one that compared nothing stands for a runtime only where all did so."""
     failed, passed = row["status"] == "failed", row["status"] == "passed"
-    return failed, bool(row["problem"]), passed, row["max_e"] != 0, _number(row)
+    return failed, bool(row["problem"]), row["family"] != INTERMEDIATE, passed, _number(row)
 
 
 def _number(row: dict[str, Any]) -> float:

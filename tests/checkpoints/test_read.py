@@ -155,7 +155,7 @@ def test_no_state_dict(refusal: Refusal) -> None:
     [
         (
             files.native(None),
-            "does not describe its model; give --model package.module:factory to build it",
+            "does not describe its model; give --model FILE.py:NAME to build it",
         ),
         (
             files.native(DESCRIPTION, version=99),

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from nalu_export import NAC, NALU, InputError, _jit
-from nalu_export.checkpoints import read_checkpoint
+from nalu_export import NAC, InputError, _jit
 from nalu_export.checkpoints.container import Inert, unpack
 from tests.checkpoints import files
 from tests.checkpoints.programs import refused
@@ -55,6 +54,7 @@ def test_pickled_module(legacy: bool) -> None:
     assert refused(data) == f"is a pickled module ({name}), which runs code when loaded; {INSTEAD}, {TRUST}"
     found = unpack(data, trust=True)
     assert (found.kind, found.notes) == ("pickled module", (NOTE,))
+    assert list(found.modules) == [""]
     assert list(found.payload) == list(model.state_dict())
     assert all(torch.equal(found.payload[name], value) for name, value in model.state_dict().items())
     assert not any(value.requires_grad for value in found.payload.values())
@@ -67,7 +67,9 @@ def test_modules_and_objects_beside_each_other() -> None:
         "path": Path("x"),
         "weight": nn.Parameter(torch.ones(1)),
     }
-    found = unpack(files.torch_bytes(payload), trust=True).payload
+    contents = unpack(files.torch_bytes(payload), trust=True)
+    assert list(contents.modules) == ["model", "loss.1.0"]
+    found = contents.payload
     assert list(found["model"]) == ["weight", "bias"]
     assert found["loss"] == [0.5, ({},)]
     assert found["path"] == Inert("a value of type pathlib.PosixPath")
@@ -123,21 +125,3 @@ def test_no_warning_of_torch_gets_through(recwarn: pytest.WarningsRecorder) -> N
     unpack(files.torchscript(), trust=True)
     unpack(files.torch_bytes(nn.Linear(1, 1), legacy=True), trust=True)
     assert [str(warning.message) for warning in recwarn] == []
-
-
-@pytest.mark.parametrize("legacy", [False, True])
-def test_a_pickled_module_of_ours_keeps_what_its_weights_do_not_tell(legacy: bool, tmp_path: Path) -> None:
-    model = nn.Sequential(nn.Linear(4, 2), NALU(2, 3, eps=1e-3, gate="row"))
-    torch.save(model, tmp_path / "model.pt", _use_new_zipfile_serialization=not legacy)
-    found = read_checkpoint(tmp_path / "model.pt", trust=True)
-    assert (found.notes, found.layout) == ((NOTE,), None)
-    assert repr(found.model) == repr(model)
-    x = torch.rand(3, 4)
-    assert torch.equal(found.model(x), model(x))
-
-
-def test_its_weights_alone_are_read_where_the_layout_is_given(tmp_path: Path) -> None:
-    torch.save(NALU(2, 3, eps=1e-3), tmp_path / "model.pt")
-    found = read_checkpoint(tmp_path / "model.pt", trust=True, eps=1e-5)
-    assert found.layout == "nalu-export:NALU"
-    assert "eps=1e-05" in repr(found.model)

@@ -197,7 +197,10 @@ def test_a_foreign_onnx_file_is_checked(source: Path, run: Run) -> None:
             ["model.pt", "model.onnx", "--input-size", "8", "8"],
             "input_size is given, but the model takes 2 features, not images",
         ),
-        (["model.pt", "model.onnx", "--model", "x"], "model.pt: --model is 'x'; expected package.module:factory"),
+        (
+            ["model.pt", "model.onnx", "--model", "x"],
+            "model.pt: --model is 'x'; expected FILE.py:NAME or package.module:NAME",
+        ),
     ],
 )
 def test_user_errors(arguments: list[str], text: str, source: Path, artifact: Path, run: Run) -> None:

@@ -284,13 +284,17 @@ USER_ERRORS = [
     (write_text, [], "model.pt: is not a file of torch.save; expected a model.pt"),
     (write_nan, [], "model.pt: layers.0.W_hat has 2 values that are NaN or infinite; train or repair it first"),
     (write_no_layer, [], "model.pt: Linear holds no layer of nalu_export.nn; "),
-    (write_custom, [], "model.pt: does not describe its model; give --model package.module:factory to build it"),
+    (write_custom, [], "model.pt: does not describe its model; give --model FILE.py:NAME to build it"),
     (
         write_custom,
         ["--model", "no_such_module:factory"],
         "model.pt: --model no_such_module:factory: ModuleNotFoundError: ",
     ),
-    (write_custom, ["--model", "nothing"], "model.pt: --model is 'nothing'; expected package.module:factory"),
+    (
+        write_custom,
+        ["--model", "nothing"],
+        "model.pt: --model is 'nothing'; expected FILE.py:NAME or package.module:NAME",
+    ),
     (
         write_mismatch,
         [],

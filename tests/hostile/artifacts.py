@@ -207,7 +207,7 @@ ARTIFACTS: Table = {
     "ONNX, an unknown layer": Case(
         said("layers", '[{"path": "layers.0", "type": "os.system"}]'),
         "its model description names the layer 'os.system', which is not known here; give "
-        "--model package.module:factory to build the model",
+        "--model FILE.py:NAME to build the model",
         INSPECT,
         "artifact",
     ),

@@ -36,26 +36,24 @@ DESCRIPTIONS: Table = {
         lambda: native(None, version="1; import os"),
         "is in version '1; import os' of the nalu_export format; this release reads 1",
     ),
-    "no description": Case(
-        lambda: native(None), "does not describe its model; give --model package.module:factory to build it"
-    ),
+    "no description": Case(lambda: native(None), "does not describe its model; give --model FILE.py:NAME to build it"),
     "a description of text": Case(
         lambda: native("NAC(2, 1)"), "its model description has 'NAC(2, 1)' where a layer should be"
     ),
     "an unknown layer": Case(
         lambda: args("os.system", command="touch executed"),
         "its model description names the layer 'os.system', which is not known here; give "
-        "--model package.module:factory to build the model",
+        "--model FILE.py:NAME to build the model",
     ),
     "a layer that breaks out": Case(
         lambda: args('NAC"); import os; os.system("x")  #'),
         'its model description names the layer \'NAC"); import os; os.system("x")  #\', which is '
-        "not known here; give --model package.module:factory to build the model",
+        "not known here; give --model FILE.py:NAME to build the model",
     ),
     "a layer of Python's": Case(
         lambda: args("__class__"),
         "its model description names the layer '__class__', which is not known here; give "
-        "--model package.module:factory to build the model",
+        "--model FILE.py:NAME to build the model",
     ),
     "an argument that there is none of": Case(
         lambda: args("NAC", dims=[2, 1], __class__=1),

@@ -219,12 +219,12 @@ TENSORS: Table = {
     "a key too few": Case(
         lambda: state(M_hat=None),
         "lacks 'layers.0.M_hat'; nalu-export:NAC has W_hat, M_hat in each layer; for any other "
-        "model give --model package.module:factory",
+        "model give --model FILE.py:NAME",
     ),
     "a key too many": Case(
         lambda: state(V_hat=torch.zeros(1, 2)),
         "has 'layers.0.V_hat', which nalu-export:NAC has not; nalu-export:NAC has W_hat, M_hat "
-        "in each layer; for any other model give --model package.module:factory",
+        "in each layer; for any other model give --model FILE.py:NAME",
     ),
     "two shapes": Case(
         lambda: state(M_hat=torch.zeros(2, 2)),
@@ -314,12 +314,11 @@ TENSORS: Table = {
     ),
     "names of escape sequences": Case(
         lambda: files.torch_bytes({'\x1b[2J"\n; import os': torch.zeros(1)}),
-        "has keys of no known layout: '\\x1b[2J\"\\n; import os'; for any other model give --model "
-        "package.module:factory",
+        "has keys of no known layout: '\\x1b[2J\"\\n; import os'; for any other model give --model FILE.py:NAME",
     ),
     "names that run backwards": Case(
         lambda: files.torch_bytes({"\u202eW_hat": torch.zeros(1)}),
-        "has keys of no known layout: '\\u202eW_hat'; for any other model give --model package.module:factory",
+        "has keys of no known layout: '\\u202eW_hat'; for any other model give --model FILE.py:NAME",
     ),
     "no tensor": Case(lambda: files.torch_bytes({}), "holds no tensor; expected a state_dict"),
     "a list": Case(
@@ -338,7 +337,6 @@ TENSORS: Table = {
     ),
     "more tensors than a layout has": Case(
         lambda: files.torch_bytes({f"layers.{number}.W_hat": torch.zeros(()) for number in range(5001)}),
-        "holds 5,001 tensors, and a known layout at most 5,000; for any other model give --model "
-        "package.module:factory",
+        "holds 5,001 tensors, and a known layout at most 5,000; for any other model give --model FILE.py:NAME",
     ),
 }

@@ -59,6 +59,7 @@ def test_what_was_not_compared_is_left_out() -> None:
     builder = CurveBuilder()
     builder.add(_x([1.0], [2.0]), Samples.none(2))
     builder.add(_x([np.inf]), _each([0.5]))
+    builder.add(_x([1.0]), _each([0.5], bound=np.inf))
     builder.add(_x([1.0], [2.0]), _each([]))
     builder.add(np.zeros((0, 2), np.float32), _each([]))
     assert builder.build("r").magnitude == ()

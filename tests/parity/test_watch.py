@@ -192,8 +192,8 @@ def _repeats_the_first(x: Array) -> Array:
 @pytest.mark.parametrize(
     ("run", "problem"),
     [
-        (_fixed, f"{FIXED}: batch of 2: index 0 got 2, expected 1"),
-        (_repeats_the_first, f"{FIXED}: a batch of 2 gave an output of shape (1, 2)"),
+        (_fixed, f"{FIXED}; a batch of 2 is refused: index 0 got 2, expected 1"),
+        (_repeats_the_first, f"{FIXED}; a batch of 2 gave an output of shape (1, 2)"),
     ],
 )
 def test_one_fault_is_one_row_that_says_where_the_batch_is_fixed(run: Run, problem: str) -> None:

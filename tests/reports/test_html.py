@@ -139,13 +139,18 @@ def test_a_runtime_that_compared_nothing_is_named() -> None:
     report = Report((empty,), (runtime(),), "bound", 0)
     page = _page(report)
     text = _Page(page).text
-    assert "Nothing could be compared of onnxruntime-cpu." in text
+    assert "nothing was compared of onnxruntime-cpu: all 8 outputs were left out; y may be 0" in text
+    assert "Nothing could be compared" not in text
     assert "0 of 1 rows passed, 1 compared nothing, 1 runtime decided, 0 numbers compared, 8 left out." in text
     assert "zeros – – – – 0 0 8 8 1024 nothing compared left out: y may be 0" in text
     assert (
         'class="nothing" style="--share:0" title="nothing compared: 8 of 8 outputs left out: y may be 0">∅<'
         in _page(report)
     )
+    failed = dataclasses.replace(
+        report, rows=(empty, row("tract", status="failed")), runtimes=(runtime(), runtime("tract"))
+    )
+    assert "Nothing could be compared of onnxruntime-cpu." in _Page(_page(failed)).text
     partly = _page(dataclasses.replace(report, rows=(row(outputs=8, undetermined=3),)))
     assert "3 of 8 outputs left out" in partly
     assert "passed, 3" not in partly

@@ -30,6 +30,17 @@ def test_a_small_weight_is_numbers() -> None:
     assert found.description == "2 × 2 weights: 0 at −1, 2 at 0, 1 at 1, 1 elsewhere"
 
 
+def test_a_gate_has_no_targets() -> None:
+    weights = {name: np.array([[1.0, 0.0], [np.inf, 3.0]], np.float32) for name in ("W", "G", "gate.weight")}
+    found = _weights.weights(Report((), (), "bound", 0, weights={"cell": weights}))
+    assert [[what for what, _, _ in each.counts] for each in found] == [
+        ["at −1", "at 0", "at 1", "elsewhere", "NaN or infinite"],
+        ["NaN or infinite"],
+        ["NaN or infinite"],
+    ]
+    assert found[1].description == "2 × 2 weights: 1 NaN or infinite"
+
+
 def test_a_larger_one_is_a_picture() -> None:
     found = _weight(np.zeros((4, 32)))
     assert found.numbers == ()

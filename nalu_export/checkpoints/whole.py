@@ -1,0 +1,94 @@
+"""Modules that were pickled as they are: one is taken and used as it is, never read again from its keys."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nalu_export.checkpoints.fitting import some
+from nalu_export.checkpoints.unwrapping import MAX_WRAPPERS, WRAPPERS
+from nalu_export.errors import InputError
+from nalu_export.text import short
+
+
+def modules_in(loaded: Any, path: str = "", depth: int = 0) -> dict[str, nn.Module]:
+    """The modules in what was unpickled, by the keys that lead to them; the path of a module itself is ``""``."""
+    if isinstance(loaded, nn.Module):
+        return {path: loaded}
+    if depth == MAX_WRAPPERS or not isinstance(loaded, (dict, list, tuple)):
+        return {}
+    found: dict[str, nn.Module] = {}
+    for key, value in loaded.items() if isinstance(loaded, dict) else enumerate(loaded):
+        if isinstance(key, (str, int)):
+            found |= modules_in(value, f"{path}.{key}" if path else str(key), depth + 1)
+    return found
+
+
+def chosen(
+    modules: Mapping[str, nn.Module], payload: Any, prefix: str | None
+) -> tuple[nn.Module, tuple[str, ...]] | None:
+    """The module that a file is about, and what had to be said; ``None`` where it is about tensors beside it.
+
+    Args:
+        modules: what the file holds, see :func:`modules_in`.
+        payload: all that it holds, modules as their state_dicts.
+        prefix: of the module or of a part of it, where the user gave one.
+
+    Raises:
+        InputError: there are several, or nothing under the prefix.
+    """
+    if prefix is not None:
+        return _under(modules, prefix.strip("."))
+    # A loss function is a module as well; what has no tensors is not what a file is about.
+    full = {path: module for path, module in modules.items() if path == "" or module.state_dict()}
+    states = [name for name in WRAPPERS if _is_state(payload, name, full)]
+    if not full and states:
+        return None
+    candidates = full or dict(modules)
+    if not candidates:
+        return None
+    (path, module), *others = candidates.items()
+    beside = [name for name in states if not _is_its_own(module, payload[name])]
+    if beside or any(other is not module for _, other in others):
+        also = f" and weights under {some(beside)}" if beside else ""
+        raise InputError(f"holds modules under {some(list(candidates))}{also}; say which module with --prefix {path}")
+    return module, (f"the model is the module under {short(path)}",) if path else ()
+
+
+def _is_state(payload: Any, name: str, modules: Mapping[str, nn.Module]) -> bool:
+    held = payload.get(name) if isinstance(payload, dict) and name not in modules else None
+    return isinstance(held, dict) and bool(held) and all(isinstance(value, Tensor) for value in held.values())
+
+
+def _is_its_own(module: nn.Module, state: Mapping[str, Tensor]) -> bool:
+    """Whether a state_dict beside a module is that of the module."""
+    own = module.state_dict()
+    return own.keys() == state.keys() and all(
+        isinstance(value, Tensor) and torch.equal(value, state[name]) for name, value in own.items()
+    )
+
+
+def _under(modules: Mapping[str, nn.Module], prefix: str) -> tuple[nn.Module, tuple[str, ...]] | None:
+    """A module by its key, or a part of one; a prefix without a key means the only module."""
+    for path in sorted(modules, key=len, reverse=True):
+        keyed = prefix == path or prefix.startswith(f"{path}.")
+        if path and not keyed and len(modules) > 1:
+            continue
+        rest = prefix[len(path) :].strip(".") if path and keyed else prefix
+        try:
+            return modules[path].get_submodule(rest), (f"the model is the module under {short(prefix)}",)
+        except AttributeError as error:
+            there = [name for name, _ in modules[path].named_children()]
+            raise InputError(f"has no module under {short(prefix)}; it has {some(there)}") from error
+    return None
+
+
+def evaluating(module: nn.Module) -> None:
+    """Put a module into ``eval()`` mode, whatever its class makes of that."""
+    try:
+        module.eval()
+    except Exception:  # noqa: BLE001
+        # What torch.export gives refuses it, and a user's method of the name `train` may do anything.
+        for part in module.modules():
+            part.training = False
