@@ -76,10 +76,14 @@ def _refuse_other_inputs(model: nn.Module) -> None:
         parameters = list(inspect.signature(model.forward).parameters.values())
     except (TypeError, ValueError):
         return
-    needed = [p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = [
+        p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
     if len(needed) > 1:
         names = ", ".join(needed)
-        raise InputError(f"{type(model).__name__} takes {len(needed)} inputs ({names}); a model of one input can be exported")
+        raise InputError(
+            f"{type(model).__name__} takes {len(needed)} inputs ({names}); a model of one input can be exported"
+        )
 
 
 def _suggested(model: nn.Module, size: tuple[int, int] | None) -> list[tuple[int, ...]]:
@@ -142,8 +146,8 @@ def shape_of_example(example: Any) -> tuple[int, ...]:
     return tuple(x.shape[1:])
 
 
-def read_input_option(text: str) -> tuple[int, ...]:
-    """Shape of one sample from ``NAME=batch,7,3`` or ``NAME=batch,7,3:float32``.
+def example_like(text: str) -> torch.Tensor:
+    """A batch as ``NAME=batch,7,3`` or ``NAME=batch,7,3:float32`` describes it.
 
     Raises:
         InputError: it is something else, or of a type that cannot be exported.
@@ -153,7 +157,12 @@ def read_input_option(text: str) -> tuple[int, ...]:
         raise InputError(f"input is {plain(text)!a}; expected NAME=batch,SIZE,… such as x=batch,16")
     if match[3] not in (None, "float32"):
         raise InputError(f"input {plain(match[1])} is {plain(match[3])}; only float32 inputs can be exported yet")
-    return tuple(positive_int("input", int(size)) for size in match[2].split(",")[1:])
+    sizes = [positive_int(f"a size of input {plain(match[1])}", int(size)) for size in match[2].split(",")[1:]]
+    if math.prod(sizes) > MAX_PIXELS:
+        raise InputError(
+            f"input {plain(match[1])} has {math.prod(sizes):,} numbers; at most {MAX_PIXELS:,} are allowed"
+        )
+    return torch.zeros(1, *sizes)
 
 
 def runs(model: nn.Module, shape: tuple[int, ...]) -> bool:

@@ -7,7 +7,7 @@ import click
 
 from nalu_export import reports, runtimes
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import FILE, FILE_OR_DASH, read_options, reading, seed_option, size_option
+from nalu_export.cli.options import FILE, FILE_OR_DASH, capture_options, read_options, reading, seed_option
 from nalu_export.errors import EXIT_PARITY_FAILED, InputError
 from nalu_export.files import check_target, write_atomically
 from nalu_export.text import printable
@@ -64,7 +64,7 @@ REPORTS = ("json", "junit", "html")
     help="Generations of the search for the largest error over its bound; by default 16, for images 6; 0 for none.",
 )
 @seed_option
-@size_option
+@capture_options
 @read_options
 @click.option("--tf32", is_flag=True, help="Let a CUDA runtime use TF32, and widen its bound accordingly.")
 @click.option(

@@ -9,7 +9,7 @@ import click
 
 from nalu_export import formats
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import FILE, read_options, reading, seed_option, size_option
+from nalu_export.cli.options import FILE, capture_options, read_options, reading, seed_option
 from nalu_export.errors import ParityError
 from nalu_export.text import to_json
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @click.option("--namespace", metavar="NAME", help="Namespace of a C++ header.  [default: nalu]")
 @click.option("--struct", metavar="NAME", help="Struct of a C++ header.  [default: Model]")
 @click.option("--extern-c", is_flag=True, help="Give a C++ header functions for C as well.")
-@size_option
+@capture_options
 @read_options
 @click.option("--check/--no-check", default=True, help="Check the file before it appears.  [default: check]")
 @seed_option

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import FILE, read_options, reading, seed_option, size_option
+from nalu_export.cli.options import FILE, capture_options, read_options, reading, seed_option
 from nalu_export.text import to_json
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     "--samples", type=click.IntRange(1, 4096), help="Samples of each input family; by default 32, for images 4."
 )
 @seed_option
-@size_option
+@capture_options
 @read_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")

@@ -12,12 +12,26 @@ Command = Callable[..., Any]
 FILE = click.Path(path_type=Path, readable=False)
 FILE_OR_DASH = click.Path(path_type=Path, readable=False, allow_dash=True)
 
-size_option = click.option(
-    "--input-size",
-    type=click.IntRange(min=1),
-    nargs=2,
-    metavar="H W",
-    help="Height and width of the images to start from; 32 32 where the model takes any size.",
+_CAPTURING = (
+    click.option(
+        "--input-size",
+        type=click.IntRange(min=1),
+        nargs=2,
+        metavar="H W",
+        help="Height and width of the images to start from; 32 32 where the model takes any size.",
+    ),
+    click.option(
+        "--input",
+        "input_shape",
+        metavar="NAME=SHAPE",
+        help="What the model takes, where its layers do not tell: x=batch,7,3.",
+    ),
+    click.option(
+        "--arithmetic",
+        metavar="PATH",
+        multiple=True,
+        help="Module to take for an arithmetic subgraph, in place of those that are found; may be given several times.",
+    ),
 )
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the check's inputs."
@@ -58,6 +72,13 @@ _READING = (
 )
 
 
+def capture_options(command: Command) -> Command:
+    """What MODEL is fed with and what of it is arithmetic; :func:`reading` makes arguments of them."""
+    for option in reversed(_CAPTURING):
+        command = option(command)
+    return command
+
+
 def read_options(command: Command) -> Command:
     """How MODEL is to be read, as ``factory``, ``layout``, ``eps`` …; :func:`reading` makes arguments of them."""
     for option in reversed(_READING):
@@ -66,5 +87,17 @@ def read_options(command: Command) -> Command:
 
 
 def reading(options: dict[str, Any]) -> dict[str, Any]:
-    """The options of :func:`read_options` under the names that the Python functions take; the others as they are."""
-    return {("model" if name == "factory" else name): value for name, value in options.items()}
+    """The options of this file under the names that the Python functions take; the others as they are."""
+    found = {_NAMES.get(name, name): value for name, value in options.items()}
+    text = found.pop("input_shape", None)
+    if text is not None:
+        # Late, because the command line's help must not import torch.
+        from nalu_export.inputs import example_like
+
+        found["example_inputs"] = example_like(text)
+    if "arithmetic" in found:
+        found["arithmetic"] = list(found["arithmetic"]) or None
+    return found
+
+
+_NAMES = {"factory": "model"}

@@ -6,6 +6,7 @@ from torch import fx
 
 from nalu_export.graph.capture import ModelGraph
 from nalu_export.graph.naming import part_of
+from nalu_export.graph.spelling.canonical import primitive_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,9 @@ def around(model: ModelGraph, name: str) -> Around:
     calls = {subgraph.called(call) for call in range(subgraph.calls)}
     inside = [node for node in graph.nodes if part_of(node) in calls]
     before, after = _closure(inside, "all_input_nodes"), _closure(inside, "users")
-    outside = [node for node in graph.nodes if node.op.startswith("call_") and node not in inside]
+    # What is computed of parameters alone feeds nobody.
+    data = _closure([node for node in graph.nodes if node.op == "placeholder"], "users")
+    outside = [node for node in graph.nodes if node in data and node.op.startswith("call_") and node not in inside]
     names = [(node, (part_of(node) or '').partition('#')[0] or _name(node)) for node in outside]
     # Another arithmetic part is named once, and not by each of its primitives.
     return Around(
@@ -53,8 +56,15 @@ def _name(node: fx.Node) -> str:
     if node.op == "call_module":
         return str(node.target)
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
-    arguments = [repr(value) for value in node.args if _is_plain(value)]
-    arguments += [f"{key}={value!r}" for key, value in node.kwargs.items() if _is_plain(value) and key[0] != "_"]
+    positional, keywords = list(node.args), dict(node.kwargs)
+    primitive = primitive_of(node)
+    if primitive is not None:
+        # It holds every argument, also those that nobody gave.
+        name, given = primitive.name, dict(zip(primitive.parameters, node.args, strict=True))
+        positional = [value for key, value in given.items() if key not in primitive.defaults]
+        keywords = {key: value for key, value in given.items() if value != primitive.defaults.get(key, value)}
+    arguments = [repr(value) for value in positional if _is_plain(value)]
+    arguments += [f"{key}={value!r}" for key, value in keywords.items() if _is_plain(value) and key[0] != "_"]
     return f"{name}({', '.join(arguments)})" if arguments else name
 
 
