@@ -18,6 +18,7 @@ from nalu_export.inputs import fitting, free_sizes, sample_shape, sweep
 from nalu_export.parity import CheckOptions, Report
 from nalu_export.parity.check import Progress
 from nalu_export.preparing import SourceOptions, prepared
+from nalu_export.promises import with_metadata
 from nalu_export.statistics import layer_table, weight_matrices
 from nalu_export.text import plain
 from nalu_export.verifying import verify
@@ -83,6 +84,7 @@ def check(
         skip_missing=every,
         progress=progress,
     )
+    report = with_metadata(report, found.format, found.data, found.metadata)
     facts = {
         "model": type(source).__name__ if isinstance(source, nn.Module) else str(source),
         "model_sha256": "" if isinstance(source, nn.Module) else ready.checkpoint.sha256,

@@ -17,7 +17,7 @@ from nalu_export.errors import InputError, ParityError, RuntimeUnavailableError
 from nalu_export.files import check_target, write_atomically
 from nalu_export.formats.base import Draft, EmitOptions, Format
 from nalu_export.graph import ModelGraph, around
-from nalu_export.inputs import free_sizes, sweep
+from nalu_export.inputs import free_sizes, steps, sweep
 from nalu_export.nn.init import choose
 from nalu_export.parity import CheckOptions, Report, check_bytes
 from nalu_export.parity.check import Progress
@@ -191,10 +191,26 @@ def _emit(
     shapes = sweep(graph.module, shape)
     problem = _size_problem(graph, draft, shapes, kind, settings)
     if problem is None:
-        return draft, shapes, ()
+        return draft, shapes, _constraint(graph, shape)
     height, width = shape[1:]
     fixed = kind.emit(graph, replace(options, free_size=False))
     return fixed, [shape], (f"the image size is fixed at {height}×{width}: {problem}",)
+
+
+def _constraint(graph: ModelGraph, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """What the sizes of images have to be, where the model does not take all."""
+    tall, wide = steps(graph.module, shape)
+    if (tall, wide) == (1, 1):
+        return ()
+    height, width = shape[1:]
+    sizes = [_sizes("height", height, tall), _sizes("width", width, wide)]
+    return (f"the model does not run on images of every size, and the file neither: {' and '.join(sizes)}",)
+
+
+def _sizes(name: str, size: int, step: int) -> str:
+    if step <= 1:
+        return f"any {name}" if step else f"{name} {size}"
+    return f"{name} a multiple of {step}" if size % step == 0 else f"{name} {size} plus a multiple of {step}"
 
 
 def _size_problem(

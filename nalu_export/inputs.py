@@ -25,6 +25,8 @@ from nalu_export.text import MAX_TEXT, plain
 DEFAULT_SIZE = (32, 32)
 # Steps of a sequence that a model is captured with.
 LENGTH = 16
+# Rows and columns by which an image is made larger to find out which sizes a model takes.
+MAX_STEP = 32
 # Shapes that are tried.
 MAX_SHAPES = 32
 MAX_PIXELS = 2**24
@@ -188,15 +190,29 @@ def free_sizes(shape: tuple[int | str, ...]) -> bool:
 def sweep(model: nn.Module, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     """The base size first, then smaller, larger, odd and oblong ones on which the model itself runs."""
     channels, height, width = shape
+    down, right = steps(model, shape)
     sizes = [
         (height, width),
         (height + 1, width + 3),
+        (height + down, width + 3 * right),
         (2 * height, width),
         (height, 2 * width + 1),
+        (height, 2 * width + right),
         (max(1, height // 2), max(1, (2 * width) // 3)),
     ]
     shapes = [(channels, *size) for size in dict.fromkeys(sizes)]
     return [shapes[0], *(candidate for candidate in shapes[1:] if runs(model, candidate))]
+
+
+def steps(model: nn.Module, shape: tuple[int, ...]) -> tuple[int, int]:
+    """By how many rows and columns an image that the model takes may be larger: 1 for any, 8 for multiples of 8.
+
+    0 where no larger one up to :data:`MAX_STEP` is taken.
+    """
+    channels, height, width = shape
+    tall = next((step for step in range(1, MAX_STEP + 1) if runs(model, (channels, height + step, width))), 0)
+    wide = next((step for step in range(1, MAX_STEP + 1) if runs(model, (channels, height, width + step))), 0)
+    return tall, wide
 
 
 def read_inputs(path: str | os.PathLike[str]) -> dict[str, NDArray[np.generic]]:

@@ -127,6 +127,11 @@ class Format(ABC):
             InputError: the file is damaged.
         """
 
+    def signature(self, data: bytes) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]] | None:
+        """What a file itself takes and gives; ``None`` where that cannot be told without running it."""
+        del data
+        return None
+
     @abstractmethod
     def read_weights(self, data: bytes, *, trust: bool) -> dict[str, NDArray[np.generic]] | None:
         """Tensors of the file by name; ``None`` where reading them runs code from the file and ``trust`` is false."""

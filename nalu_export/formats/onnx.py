@@ -96,6 +96,13 @@ class OnnxFormat(Format):
             raise InputError(_outside(outside))
         return {entry.key: entry.value for entry in proto.metadata_props}
 
+    def signature(self, data: bytes) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        """See :meth:`Format.signature`; initializers that are listed as inputs are none."""
+        graph = _parse(data).graph
+        weights = {tensor.name for tensor in graph.initializer}
+        given = (value for value in graph.input if value.name not in weights)
+        return tuple(map(_spec, given)), tuple(map(_spec, graph.output))
+
     def read_weights(self, data: bytes, *, trust: bool) -> dict[str, NDArray[np.generic]]:
         """The initializers; an ONNX file holds no code."""
         del trust
