@@ -8,11 +8,9 @@ from typing import Any
 from nalu_export import formats
 from nalu_export.formats.base import TensorSpec
 from nalu_export.parity import Report, Row
+from nalu_export.parity.records import METADATA
 from nalu_export.parity.verdict import Status
 from nalu_export.text import short
-
-METADATA = "metadata"
-
 
 def with_metadata(report: Report, format_name: str, data: bytes, metadata: Mapping[str, Any]) -> Report:
     """The report with a failed row for each runtime that decides, where a file is not what its metadata says.

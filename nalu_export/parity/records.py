@@ -15,11 +15,13 @@ from nalu_export.parity.verdict import Status, overall
 # that is the same for all inputs.
 INTERMEDIATE = "intermediate values"
 EVERY_INPUT = "every input"
+# A file that is not what its own metadata says.
+METADATA = "metadata"
 
 
 def inputs(family: str) -> str:
     """``inputs zeros``; what is not an input distribution stands for itself."""
-    return family if family in (INTERMEDIATE, EVERY_INPUT) else f"inputs {family}"
+    return family if family in (INTERMEDIATE, EVERY_INPUT, METADATA) else f"inputs {family}"
 
 
 @dataclass(frozen=True)
