@@ -12,7 +12,7 @@ from torch.jit._trace import TracerWarning
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide the DeprecationWarning that every ``torch.jit`` call gives, and the compiler's and the tracer's advice; nothing else."""
+    """Hide the DeprecationWarning of every ``torch.jit`` call, and the compiler's and the tracer's advice; nothing else."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`?torch\.jit", DeprecationWarning)
         warnings.filterwarnings("ignore", category=TracerWarning)

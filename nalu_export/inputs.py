@@ -113,7 +113,7 @@ def _misfit(model: nn.Module, shapes: list[tuple[int, ...]], failures: list[str]
     if not shapes:
         return f"{name} has no layer that tells the number of its inputs; {tell}"
     if any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in model.modules()):
-        return f"{name} looks its input up in an embedding; models of integer inputs cannot be exported yet"
+        return f"{name} looks its input up in an embedding; models of integer inputs (int64) cannot be exported yet"
     first, failure = shapes[0], failures[0]
     if len(first) == 3:
         if size is None and isinstance(model, BackboneHead) and model.feature_size is not None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nalu_export.checkpoints import Checkpoint, ReadOptions
 from nalu_export.errors import InputError, NaluExportError
-from nalu_export.graph import ModelGraph, capture, refuse_impure
+from nalu_export.graph import ModelGraph, capture, refuse_mixing
 from nalu_export.graph.regions import Target
 from nalu_export.inputs import sample_shape, shape_of_example
 from nalu_export.source import prepare, source_of
@@ -80,11 +80,11 @@ def captured(model: nn.Module, options: SourceOptions) -> ModelGraph:
     else:
         shape = sample_shape(model, options.input_size)
     graph = capture(model, example_of(shape), options.arithmetic or ())
-    refuse_impure(graph)
+    refuse_mixing(graph)
     if not graph.subgraphs:
         raise InputError(
-            f"{type(model).__name__} holds no arithmetic: there is no log, exp, power, product or quotient of data in its "
-            "forward, and no weight that tanh, sigmoid or clamp computes; name the module that is meant with "
+            f"{type(model).__name__} holds no arithmetic: there is no log, exp, power, product or quotient of data in "
+            "its forward, and no weight that tanh, sigmoid or clamp computes; name the module that is meant with "
             "--arithmetic PATH, or use torch.onnx.export"
         )
     return graph

@@ -12,6 +12,7 @@ from nalu_export.parity.records import METADATA
 from nalu_export.parity.verdict import Status
 from nalu_export.text import short
 
+
 def with_metadata(report: Report, format_name: str, data: bytes, metadata: Mapping[str, Any]) -> Report:
     """The report with a failed row for each runtime that decides, where a file is not what its metadata says.
 

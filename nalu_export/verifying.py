@@ -84,9 +84,7 @@ def _with_isolated(
         merge(name, f"{called} isolated", [_named(row) for row in found.rows if row.runtime == name]) for name in ran
     )
     known = {at.runtime for at in report.breaks}
-    breaks = [
-        replace(at, value=f"{called}.{at.value}") for at in found.breaks if at.value and at.runtime not in known
-    ]
+    breaks = [replace(at, value=f"{called}.{at.value}") for at in found.breaks if at.value and at.runtime not in known]
     return replace(report, rows=(*report.rows, *rows), breaks=(*report.breaks, *breaks))
 
 

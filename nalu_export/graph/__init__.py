@@ -4,7 +4,7 @@ from nalu_export.graph.around import Around, around
 from nalu_export.graph.capture import ModelGraph, capture
 from nalu_export.graph.formula import formulas
 from nalu_export.graph.naming import formula_of, label_of, part_of
-from nalu_export.graph.purity import refuse_impure
+from nalu_export.graph.purity import refuse_mixing
 from nalu_export.graph.rewrites import well_conditioned
 from nalu_export.graph.spelling.canonical import primitive_of
 from nalu_export.graph.subgraphs import Subgraph
@@ -20,6 +20,6 @@ __all__ = [
     "label_of",
     "part_of",
     "primitive_of",
-    "refuse_impure",
+    "refuse_mixing",
     "well_conditioned",
 ]

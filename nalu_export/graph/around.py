@@ -1,4 +1,4 @@
-"""What stands before and after an arithmetic subgraph of a model, in words: a file that holds the part alone says so."""
+"""What stands before and after an arithmetic subgraph, in words: a file that holds it alone says so."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ def around(model: ModelGraph, name: str) -> Around:
     # What is computed of parameters alone feeds nobody.
     data = _closure([node for node in graph.nodes if node.op == "placeholder"], "users")
     outside = [node for node in graph.nodes if node in data and node.op.startswith("call_") and node not in inside]
-    names = [(node, (part_of(node) or '').partition('#')[0] or _name(node)) for node in outside]
+    names = [(node, (part_of(node) or "").partition("#")[0] or _name(node)) for node in outside]
     # Another arithmetic part is named once, and not by each of its primitives.
     return Around(
         tuple(dict.fromkeys(name for node, name in names if node in before)),

@@ -14,6 +14,7 @@ from nalu_export.graph.copying import copied
 from nalu_export.graph.evaluation import Values, result_of, run
 from nalu_export.graph.exported import exported
 from nalu_export.graph.hosting import host_of
+from nalu_export.graph.randomness import refuse_random
 from nalu_export.graph.regions import Finder, Target
 from nalu_export.graph.sharing import share_constants
 from nalu_export.graph.spelling import canonicalise
@@ -100,15 +101,17 @@ def capture(model: nn.Module, example: Tensor, arithmetic: Sequence[Target] = ()
     Raises:
         UnsupportedLayerError: neither can capture it, or it is not a function from one tensor to one tensor; the text
             names the user's line.
-        InputError: ``arithmetic`` names no module that is made of primitives.
+        InputError: it gives other outputs when it runs again, or ``arithmetic`` names no module that is made of
+            primitives.
     """
+    refuse_random(model, example)
     failures: list[Exception] = []
     for how in _WAYS:
         try:
             flat, values = _primitives(model, example, how)
         except UnsupportedLayerError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # forward is user code: whatever it raises on a symbolic input means that this way does not capture it.
             failures.append(error)
             continue
@@ -133,14 +136,15 @@ def _primitives(model: nn.Module, example: Tensor, how: How) -> tuple[fx.GraphMo
 
 
 def _refuse_results(model: nn.Module, flat: fx.GraphModule, values: Values) -> None:
-    inputs = [node for node in flat.graph.nodes if node.op == "placeholder"]
     result = values[flat.graph.output_node()]
-    if len(inputs) != 1 or not isinstance(result, Tensor):
-        given = f"a {type(result).__name__}" + (f" of {len(result)}" if isinstance(result, (tuple, list, dict)) else "")
-        raise UnsupportedLayerError(
-            f"{type(model).__name__} takes {len(inputs)} inputs and returns {'one tensor' if isinstance(result, Tensor) else given}; "
-            "a model that takes one tensor and returns one tensor can be exported"
-        )
+    if isinstance(result, Tensor):
+        return
+    several = isinstance(result, (tuple, list, dict))
+    kind = "dict" if isinstance(result, dict) else type(result).__name__.removeprefix("immutable_")
+    given = f"a {kind} of {len(result)} outputs" if several else f"a {kind}"
+    raise UnsupportedLayerError(
+        f"{type(model).__name__} returns {given}; a model that returns one tensor can be exported"
+    )
 
 
 def _prove(model: nn.Module, flat: fx.GraphModule, example: Tensor) -> None:
@@ -191,7 +195,8 @@ def _failure(model: nn.Module, error: Exception) -> str:
     if not own:
         return text
     frame = own[-1]
-    return f"{text}; at {PurePath(frame.filename).name}, line {frame.lineno}, in {frame.name}: {(frame.line or '').strip()}"
+    where = f"{PurePath(frame.filename).name}, line {frame.lineno}, in {frame.name}"
+    return f"{text}; at {where}: {(frame.line or '').strip()}"
 
 
 def _is_users(file: str) -> bool:

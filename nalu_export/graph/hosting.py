@@ -71,4 +71,3 @@ def _call(graph: fx.Graph, part: Part, known: dict[fx.Node, Any]) -> None:
     results = outputs_of(part.region)
     for place, node in enumerate(results):
         known[node] = graph.call_function(operator.getitem, (call, place)) if len(results) > 1 else call
-

@@ -100,7 +100,9 @@ class Finder:
             found = self._of_target(target)
             if not found:
                 name = target if isinstance(target, str) else target.__name__
-                raise InputError(f"arithmetic is {name!a}, which is no module that this model runs; there are: {self._paths()}")
+                raise InputError(
+                    f"arithmetic is {name!a}, which is no module that this model runs; there are: {self._paths()}"
+                )
             regions += [self._whole(call, "named by the user") for call in found]
         kept: list[Region] = []
         for region in sorted(regions, key=lambda region: (self._order[region.nodes[0]], -len(region.nodes))):
@@ -235,4 +237,3 @@ def _common(nodes: Iterable[fx.Node]) -> Call:
     stacks = [stack_of(node) for node in nodes]
     shared = [calls[0] for calls in zip(*stacks, strict=False) if len({call[:2] for call in calls}) == 1]
     return shared[-1]
-

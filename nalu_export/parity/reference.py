@@ -94,8 +94,8 @@ class Reference:
         if isinstance(result, Tensor) and result.dtype == torch.float64:
             return True
         self.notes += (
-            "the module does not run in float64; the reference is its captured graph in float64, which was held against "
-            "the module in float32",
+            "the module does not run in float64; the reference is its captured graph in float64, which was held "
+            "against the module in float32",
         )
         return False
 
@@ -139,9 +139,7 @@ class Reference:
             raise InputError(
                 f"the model does not run on inputs of shape {tuple(x.shape)}: {first_line(error)}"
             ) from error
-        return {
-            profile: self._expected(double, conditioned, module, own) for profile, conditioned in found.items()
-        }
+        return {profile: self._expected(double, conditioned, module, own) for profile, conditioned in found.items()}
 
     def _expected(self, x: Tensor, conditioned: Conditioned, module: Tensor | None, own: Tensor) -> Expected:
         value = conditioned.value.expand(own.shape)

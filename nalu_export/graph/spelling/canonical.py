@@ -10,6 +10,7 @@ from nalu_export.graph.spelling.names import is_in_place, name_of
 from nalu_export.graph.spelling.special import SPECIAL
 from nalu_export.graph.spelling.writer import Writer
 from nalu_export.primitives import BY_NAME, PRIMITIVES, Primitive
+
 try:
     from nalu_export.primitives.compositions import COMPOSITIONS
 except ModuleNotFoundError:  # until it lands
@@ -78,7 +79,7 @@ def _expand(node: fx.Node, name: str, function: Any, bound: tuple[Any, ...], wri
             graph.erase_node(made)
         return False
     for made in new:
-        made.meta = {key: value for key, value in node.meta.items()} | {"spelled": node.meta.get("spelled", name)}
+        made.meta = dict(node.meta) | {"spelled": node.meta.get("spelled", name)}
         with torch.no_grad():
             writer.values[made] = evaluated(made, writer.graph_module, writer.values)
     for made in new:

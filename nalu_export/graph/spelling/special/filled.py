@@ -22,7 +22,12 @@ _MADE = (
 def _filled(writer: Writer, node: fx.Node) -> Any:
     """Put the number into every call that can take it; what is left reads the tensor."""
     value = writer.tensor(node)
-    if value is None or not value.is_floating_point() or not value.numel() or not bool((value == value.flatten()[0]).all()):
+    if (
+        value is None
+        or not value.is_floating_point()
+        or not value.numel()
+        or not bool((value == value.flatten()[0]).all())
+    ):
         return NotImplemented
     number = float(value.flatten()[0])
     for user in list(node.users):
@@ -39,7 +44,9 @@ def _takes_number(writer: Writer, user: fx.Node, node: fx.Node) -> bool:
     others = [writer.tensor(argument) for argument in user.args if argument is not node]
     # The condition of a choice says nothing of the type of its result.
     others = others[1:] if name_of(user) == "where" else others
-    same = [other for other in others if isinstance(other, Tensor) and result is not None and other.shape == result.shape]
+    same = [
+        other for other in others if isinstance(other, Tensor) and result is not None and other.shape == result.shape
+    ]
     return any(other.is_floating_point() and other.dtype == torch.float32 for other in same)
 
 

@@ -43,7 +43,7 @@ def _is_plain(step: Any) -> bool:
 
 
 def _slice(writer: Writer, node: fx.Node) -> Any:
-    """aten's spelling: a dimension that is taken whole stays."""
+    """Aten's spelling: a dimension that is taken whole stays."""
     found = arguments(node, "input", dim=0, start=None, end=None, step=1)
     if found is None or not all(end is None or are_numbers([end]) for end in (found["start"], found["end"])):
         return NotImplemented
@@ -80,16 +80,16 @@ def _unbind(writer: Writer, node: fx.Node) -> Any:
 def _split(writer: Writer, node: fx.Node) -> Any:
     """``chunk``, ``split``, ``tensor_split`` and the like: the sizes are those of the run."""
     found = arguments(node, "input", "sizes", dim=0) or arguments(node, "input", "split_size", dim=0)
-    found = found or arguments(node, "input", "split_size_or_sections", dim=0) or arguments(node, "input", "chunks", dim=0)
+    found = (
+        found or arguments(node, "input", "split_size_or_sections", dim=0) or arguments(node, "input", "chunks", dim=0)
+    )
     parts = writer.values.get(node)
     if found is None or not isinstance(parts, (tuple, list)) or not _splits(writer, found["input"], found["dim"]):
         return NotImplemented
     dim = found["dim"]
     ends = list(itertools.accumulate(part.shape[dim] for part in parts))
     starts = [0, *ends[:-1]]
-    return [
-        writer.emit("slice", found["input"], dim, start, end, 1) for start, end in zip(starts, ends, strict=True)
-    ]
+    return [writer.emit("slice", found["input"], dim, start, end, 1) for start, end in zip(starts, ends, strict=True)]
 
 
 def _splits(writer: Writer, value: Any, dim: Any) -> bool:

@@ -1,0 +1,63 @@
+"""Whether a model gives the same when it runs again: no file can hold one that draws numbers in ``eval()``."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from nalu_export.errors import InputError
+from nalu_export.graph.copying import copied
+from nalu_export.graph.evaluation import run
+from nalu_export.graph.exported import exported
+from nalu_export.graph.spelling.describe import source_of, spelling_of
+from nalu_export.graph.tracing import traced
+
+
+def refuse_random(model: nn.Module, example: Tensor) -> None:
+    """Run the model twice.
+
+    Raises:
+        InputError: the results differ; the text names the call and the user's line.
+        Exception: whatever the model raises on the example.
+    """
+    work = copied(model)
+    with torch.no_grad():
+        first, second = work(example), work(example)
+    if alike(first, second):
+        return
+    where = _drawn(model, example)
+    raise InputError(
+        f"{type(model).__name__} gives other outputs when it runs again: {where} draws random numbers; it has to be deterministic in eval()"
+    )
+
+
+def _drawn(model: nn.Module, example: Tensor) -> str:
+    """The first call that gives something else the second time."""
+    for way in (lambda: traced(copied(model)), lambda: exported(copied(model), example)):
+        try:
+            flat = way()
+            first, second = run(flat, example), run(flat, example)
+        except Exception:  # noqa: BLE001  forward is user code, and that it is random is known already
+            continue
+        for node, value in first.items():
+            if not alike(value, second[node]):
+                return called(flat, node)
+    return "something in its forward"
+
+
+def called(flat: fx.GraphModule, node: fx.Node) -> str:
+    """``torch.nn.functional.dropout (net.py, line 12)`` or ``BatchNorm1d features.1``."""
+    if node.op == "call_module":
+        return f"{type(flat.get_submodule(str(node.target))).__name__} {node.target}{source_of(node)}"
+    return f"{spelling_of(node)}{source_of(node)}"
+
+
+def alike(first: Any, second: Any) -> bool:
+    """Whether two results are the same to the bit, NaN for NaN."""
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        return first.shape == second.shape and bool(((first == second) | ((first != first) & (second != second))).all())
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(alike(first[key], second[key]) for key in first)
+    if isinstance(first, (tuple, list)) and isinstance(second, (tuple, list)):
+        return len(first) == len(second) and all(map(alike, first, second))
+    return True
