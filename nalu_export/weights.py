@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import fx
 
-from nalu_export.graph import label_of, primitive_of
+from nalu_export.graph.constants import behind_opaque, folded_names, frontier, parameter_nodes
 from nalu_export.graph.evaluation import Values, attribute, evaluated
 from nalu_export.graph.rewrites import without_cancellation
 from nalu_export.graph.subgraphs import graph_module_of
@@ -38,7 +38,7 @@ def inference_form(module: fx.GraphModule, weights: Weights, compute: Compute) -
         form = fold(form).to(dtype)
     else:
         # What torch computes of parameters in a way that is no primitive is a constant here too.
-        form = fold(form, _behind_opaque(form.graph)).float()
+        form = fold(form, behind_opaque(form.graph)).float()
         _widen_parameters(form, dtype)
     if compute == "float64":
         _cast_edges(form.graph)
@@ -50,34 +50,24 @@ def inference_form(module: fx.GraphModule, weights: Weights, compute: Compute) -
 def fold(graph_module: fx.GraphModule, nodes: Sequence[fx.Node] | None = None) -> fx.GraphModule:
     """A graph in which one float64 constant stands for whatever depends on parameters alone.
 
-    Each constant is named after the first parameter that goes into it, without ``_hat``: ``layers.0.W`` from
-    ``layers.0.W_hat`` and ``layers.0.M_hat``; where another value or parameter has that name, as it is called in the
-    source. Parameters that nothing else reads are not in it.
+    Each constant has the name that :func:`nalu_export.graph.constants.folded_names` gives it. Parameters that nothing
+    else reads are not in it.
 
     Args:
         graph_module: any; its graph is changed, its modules are shared with the result.
         nodes: what is to be folded, in order; by default everything that depends on parameters alone.
     """
     graph = graph_module.graph
-    taken = {str(node.target) if node.op == "get_attr" else label_of(node): node for node in graph.nodes}
+    names = folded_names(graph, nodes)
     values: Values = {}
-    sources: dict[fx.Node, str] = {}
     with torch.no_grad():
-        for node in _parameter_nodes(graph) if nodes is None else nodes:
+        for node in parameter_nodes(graph) if nodes is None else nodes:
             value = evaluated(node, graph_module, values)
-            if not node.all_input_nodes:
-                # What torch.nn.utils.parametrize computes is called as if it were the parameter.
-                sources[node] = str(node.target).replace("parametrizations.", "")
-                value = value.double() if value.is_floating_point() else value
-            else:
-                sources[node] = sources[node.all_input_nodes[0]]
+            if not node.all_input_nodes and value.is_floating_point():
+                value = value.double()
             values[node] = value
     folded: dict[str, Any] = {}
-    for node in _frontier(values):
-        name = sources[node].replace("_hat", "")
-        if taken.get(name, node) is not node:
-            name = label_of(node) or sources[node]
-        name = _free_name(name, folded)
+    for node, name in names.items():
         folded[name] = values[node].detach()
         with graph.inserting_before(node):
             replacement = graph.create_node("get_attr", name)
@@ -91,49 +81,11 @@ def fold(graph_module: fx.GraphModule, nodes: Sequence[fx.Node] | None = None) -
     return graph_module_of(held | folded, graph, type(graph_module).__name__)
 
 
-def _parameter_nodes(graph: fx.Graph) -> list[fx.Node]:
-    """The nodes that depend on parameters alone, in order."""
-    found: dict[fx.Node, None] = {}
-    for node in graph.nodes:
-        arguments = node.all_input_nodes
-        computed = node.op.startswith("call_") and arguments and all(a in found for a in arguments)
-        if node.op == "get_attr" or computed or is_parametrisation(node):
-            found[node] = None
-    return list(found)
-
-
-def _behind_opaque(graph: fx.Graph) -> list[fx.Node]:
-    """Those of them that are no primitive, and what these are computed from, in order."""
-    constants = _parameter_nodes(graph)
-    found: set[fx.Node] = set()
-    for node in reversed(constants):
-        opaque = node.op != "get_attr" and primitive_of(node) is None
-        if opaque or any(user in found for user in node.users):
-            found.add(node)
-    return [node for node in constants if node in found]
-
-
-def is_parametrisation(node: fx.Node) -> bool:
-    """Whether a node calls a module that computes a weight from parameters of its own."""
-    return node.op == "call_module" and not node.args and not node.kwargs
-
-
-def _frontier(parameter_nodes: Values | list[fx.Node]) -> list[fx.Node]:
-    """Those of them that something else reads."""
-    return [node for node in parameter_nodes if any(user not in parameter_nodes for user in node.users)]
-
-
-def _free_name(name: str, taken: dict[str, Any]) -> str:
-    if name not in taken:
-        return name
-    return next(f"{name}_{k}" for k in range(2, len(taken) + 3) if f"{name}_{k}" not in taken)
-
-
 def _widen_parameters(form: fx.GraphModule, dtype: torch.dtype) -> None:
     """Compute with parameters in float64 and hand the result on in ``dtype``."""
     graph = form.graph
-    nodes = _parameter_nodes(graph)
-    for node in _frontier(nodes):
+    nodes = parameter_nodes(graph)
+    for node in frontier(nodes):
         # A parameter that is used as it is (G) needs no detour through float64 when float32 computes.
         if dtype == torch.float64 or node.op != "get_attr":
             _insert_cast(graph, node, dtype, keep=nodes)

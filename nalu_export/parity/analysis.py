@@ -29,12 +29,12 @@ from typing import Any
 from torch import Tensor, fx
 
 from nalu_export.graph import part_of, primitive_of
+from nalu_export.graph.constants import is_parametrisation
 from nalu_export.graph.evaluation import constant
 from nalu_export.parity.opaque import OpaqueCalls
 from nalu_export.primitives.conditioned import Conditioned, rounded
 from nalu_export.primitives.operands import signs_of_zeros
 from nalu_export.primitives.precision import FLOAT32, Precision, Profile
-from nalu_export.weights import is_parametrisation
 
 # The reference is computed in float64 and so is this analysis; their own roundings are 2⁻²⁹ of float32's.
 OWN_ERROR = 2.0**-20

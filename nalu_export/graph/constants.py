@@ -1,0 +1,71 @@
+"""What of a graph depends on parameters alone, and what a file calls it."""
+
+from collections.abc import Collection, Sequence
+
+from torch import fx
+
+from nalu_export.graph.naming import label_of
+from nalu_export.graph.spelling.canonical import primitive_of
+
+
+def parameter_nodes(graph: fx.Graph) -> list[fx.Node]:
+    """The nodes that depend on parameters alone, in order."""
+    found: dict[fx.Node, None] = {}
+    for node in graph.nodes:
+        arguments = node.all_input_nodes
+        computed = node.op.startswith("call_") and arguments and all(a in found for a in arguments)
+        if node.op == "get_attr" or computed or is_parametrisation(node):
+            found[node] = None
+    return list(found)
+
+
+def behind_opaque(graph: fx.Graph) -> list[fx.Node]:
+    """Those of them that are no primitive, and what these are computed from, in order."""
+    constants = parameter_nodes(graph)
+    found: set[fx.Node] = set()
+    for node in reversed(constants):
+        opaque = node.op != "get_attr" and primitive_of(node) is None
+        if opaque or any(user in found for user in node.users):
+            found.add(node)
+    return [node for node in constants if node in found]
+
+
+def is_parametrisation(node: fx.Node) -> bool:
+    """Whether a node calls a module that computes a weight from parameters of its own."""
+    return node.op == "call_module" and not node.args and not node.kwargs
+
+
+def frontier(nodes: Collection[fx.Node]) -> list[fx.Node]:
+    """Those of them that something else reads."""
+    return [node for node in nodes if any(user not in nodes for user in node.users)]
+
+
+def folded_names(graph: fx.Graph, nodes: Sequence[fx.Node] | None = None) -> dict[fx.Node, str]:
+    """What each constant that something else reads is called once it is folded.
+
+    It is named after the first parameter that goes into it, without ``_hat``: ``layers.0.W`` from ``layers.0.W_hat``
+    and ``layers.0.M_hat``; where another value or parameter has that name, as it is called in the source.
+
+    Args:
+        graph: any.
+        nodes: what is folded, in order; by default everything that depends on parameters alone.
+    """
+    taken = {str(node.target) if node.op == "get_attr" else label_of(node): node for node in graph.nodes}
+    sources: dict[fx.Node, str] = {}
+    for node in parameter_nodes(graph) if nodes is None else nodes:
+        first = next(iter(node.all_input_nodes), None)
+        # What torch.nn.utils.parametrize computes is called as if it were the parameter.
+        sources[node] = str(node.target).replace("parametrizations.", "") if first is None else sources[first]
+    names: dict[fx.Node, str] = {}
+    for node in frontier(sources.keys()):
+        name = sources[node].replace("_hat", "")
+        if taken.get(name, node) is not node:
+            name = label_of(node) or sources[node]
+        names[node] = _free_name(name, names.values())
+    return names
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    if name not in taken:
+        return name
+    return next(f"{name}_{k}" for k in range(2, len(taken) + 3) if f"{name}_{k}" not in taken)
