@@ -12,7 +12,7 @@ from torch.jit._trace import TracerWarning
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide the DeprecationWarning of every ``torch.jit`` call, and the compiler's and the tracer's advice; nothing else."""
+    """Hide the DeprecationWarning of every ``torch.jit`` call and the advice of compiler and tracer; nothing else."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`?torch\.jit", DeprecationWarning)
         warnings.filterwarnings("ignore", category=TracerWarning)
@@ -21,7 +21,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def trace(module: nn.Module, example: Tensor) -> torch.jit.ScriptModule:
+def trace(module: nn.Module, example: Tensor | tuple[Tensor, ...]) -> torch.jit.ScriptModule:
     """``torch.jit.trace`` without its own check: the parity check is stricter and covers other shapes."""
     with quiet(), torch.no_grad():
         return torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-any-return, no-untyped-call]

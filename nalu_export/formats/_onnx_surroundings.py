@@ -35,7 +35,7 @@ class _OpaqueLeaf(nn.Module):
         else:
             results = self._module(*inputs)
             shapes = [list(result.shape) for result in (results if isinstance(results, tuple) else (results,))]
-        name, attributes = f"{LEAVES}::Leaf", {"index": self._index}
+        name, attributes = f"{LEAVES}::Leaf", dict[str, Any](index=self._index)
         if len(shapes) == 1:
             return torch.onnx.ops.symbolic(name, inputs, attributes, dtype=x.dtype, shape=shapes[0])
         dtypes = [x.dtype] * len(shapes)

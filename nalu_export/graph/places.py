@@ -17,12 +17,12 @@ class Call(NamedTuple):
 
     Attributes:
         path: of the module in the model, ``""`` for the model itself.
-        count: how many calls of it came before.
+        number: how many calls of it came before.
         type: class of the module.
     """
 
     path: str
-    count: int
+    number: int
     type: type[nn.Module]
 
 

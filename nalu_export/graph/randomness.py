@@ -27,15 +27,16 @@ def refuse_random(model: nn.Module, example: Tensor) -> None:
         return
     where = _drawn(model, example)
     raise InputError(
-        f"{type(model).__name__} gives other outputs when it runs again: {where} draws random numbers; it has to be deterministic in eval()"
+        f"{type(model).__name__} gives other outputs when it runs again: {where} draws random numbers; it has to be "
+        "deterministic in eval()"
     )
 
 
 def _drawn(model: nn.Module, example: Tensor) -> str:
     """The first call that gives something else the second time."""
-    for way in (lambda: traced(copied(model)), lambda: exported(copied(model), example)):
+    for how in ("fx", "export"):
         try:
-            flat = way()
+            flat = traced(copied(model)) if how == "fx" else exported(copied(model), example)
             first, second = run(flat, example), run(flat, example)
         except Exception:  # noqa: BLE001  forward is user code, and that it is random is known already
             continue

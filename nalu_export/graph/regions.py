@@ -65,7 +65,7 @@ class Finder:
         self._calls: dict[tuple[str, int], list[fx.Node]] = {}
         for node in self._computing:
             for call in stack_of(node):
-                self._calls.setdefault((call.path, call.count), []).append(node)
+                self._calls.setdefault((call.path, call.number), []).append(node)
 
     def find(self) -> list[Region]:
         """Whole modules first, the largest whose forward is nothing but primitives; then regions of a larger forward.
@@ -115,7 +115,7 @@ class Finder:
         for node in self._computing:
             for call in stack_of(node):
                 if call.path == target or (isinstance(target, type) and issubclass(call.type, target)):
-                    found.setdefault((call.path, call.count), call)
+                    found.setdefault((call.path, call.number), call)
         return list(found.values())
 
     def _paths(self) -> str:
@@ -123,7 +123,7 @@ class Finder:
         return ", ".join(map(ascii, paths)) or "none but the model itself, ''"
 
     def _whole(self, call: Call, why: str) -> Region:
-        nodes = self._calls[call.path, call.count]
+        nodes = self._calls[call.path, call.number]
         alien = next((node for node in nodes if node not in self._arithmetic), None)
         if alien is not None:
             name = call.type.__name__
@@ -171,7 +171,7 @@ class Finder:
     def _largest(self, node: fx.Node) -> Call | None:
         """The outermost call around a node that is nothing but primitives; a layer of ours has to be one."""
         for call in stack_of(node):
-            if all(other in self._arithmetic for other in self._calls[call.path, call.count]):
+            if all(other in self._arithmetic for other in self._calls[call.path, call.number]):
                 return call
             if issubclass(call.type, ArithmeticLayer):
                 self._whole(call, "")  # says which call it is that is none
@@ -236,4 +236,5 @@ def _common(nodes: Iterable[fx.Node]) -> Call:
     """The innermost call that all nodes are in."""
     stacks = [stack_of(node) for node in nodes]
     shared = [calls[0] for calls in zip(*stacks, strict=False) if len({call[:2] for call in calls}) == 1]
-    return shared[-1]
+    call: Call = shared[-1]
+    return call

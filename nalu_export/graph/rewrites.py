@@ -126,19 +126,14 @@ class _Writer:
 
     def _blended(self, node: fx.Node) -> tuple[fx.Node, Any, Any] | None:
         """``(gate, what it chooses, the other)`` of a difference that a gate scales and that is added to its end."""
-        if _is(node, "add"):
-            pairs = (node.args, node.args[::-1])
-        elif _is(node, "sub"):
-            pairs = (node.args,)
-        else:
+        if not _is(node, "add", "sub"):
             return None
+        pairs = (node.args, node.args[::-1]) if _is(node, "add") else (node.args,)
         for end, scaled in pairs:
-            if not _is(scaled, "mul"):
-                continue
-            for gate, difference in (scaled.args, scaled.args[::-1]):  # type: ignore[union-attr]
+            for gate, difference in _either_way(scaled, "mul"):
                 if _gate(gate) is None or not _is(difference, "sub"):
                     continue
-                to, start = difference.args  # type: ignore[union-attr]
+                to, start = difference.args
                 # a + g·(b − a) chooses b; b − g·(b − a) chooses a.
                 if _is(node, "add") and start is end:
                     return gate, to, start
@@ -177,11 +172,19 @@ class _Writer:
         return not isinstance(value, bool) and isinstance(value, (int, float)) and value == 1
 
 
+def _either_way(value: Any, name: str) -> tuple[tuple[Any, Any], ...]:
+    """Both orders of the arguments of a commutative primitive; none of anything else."""
+    if not _is(value, name):
+        return ()
+    left, right = value.args
+    return (left, right), (right, left)
+
+
 def _gate(value: Any) -> fx.Node | None:
     """A σ, or views of one."""
     node = value
     while isinstance(node, fx.Node) and _is(node, *_VIEWS):
-        node = node.args[0]  # type: ignore[assignment]
+        node = node.args[0]
     return value if isinstance(node, fx.Node) and _is(node, "sigmoid") else None
 
 

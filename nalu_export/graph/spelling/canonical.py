@@ -72,7 +72,8 @@ def _expand(node: fx.Node, name: str, function: Any, bound: tuple[Any, ...], wri
     tracer = fx.proxy.GraphAppendingTracer(graph)
     before = set(graph.nodes)
     with graph.inserting_before(node):
-        result = function(*fx.node.map_arg(bound, lambda argument: fx.Proxy(argument, tracer)))
+        proxies: Any = fx.node.map_arg(bound, lambda argument: fx.Proxy(argument, tracer))  # type: ignore[arg-type,return-value]
+        result = function(*proxies)
     new = [made for made in graph.nodes if made not in before]
     if result is NotImplemented:
         for made in reversed(new):

@@ -36,5 +36,5 @@ def _spelled(node: fx.Node) -> str | None:
         space, _, name = target._schema.name.partition("::")
         return name if space == "aten" else None
     home = getattr(target, "__module__", None) or "torch"
-    name = getattr(target, "__name__", None)
-    return name if name is not None and home.split(".")[0] in _HOMES else None
+    called: str | None = getattr(target, "__name__", None)
+    return called if called is not None and home.split(".")[0] in _HOMES else None

@@ -50,7 +50,7 @@ def _contracted(writer: Writer, operands: list[Any], terms: list[str], result: s
         (x, w), (given, stored) = (w, x), (stored, given)
     shared = [axis for axis in given if axis in stored and axis not in result]
     if len(stored) == 2 and len(shared) == 1 and given[-1] == shared[0]:
-        (kept,) = stored.replace(shared[0], "")
+        kept = stored.replace(shared[0], "")
         if kept not in given and result == given[:-1] + kept and writer.is_constant(w):
             matrix = w if stored == shared[0] + kept else writer.emit("transpose", w, 0, 1)
             return product(writer, x, matrix)

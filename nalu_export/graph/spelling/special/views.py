@@ -114,7 +114,7 @@ def _movedim(writer: Writer, node: fx.Node) -> Any:
 
 def _attribute(writer: Writer, node: fx.Node) -> Any:
     """``x.T``, ``x.mT`` and ``x.data``; ``x.shape`` stays."""
-    value, name = node.args[:2]
+    value, name = node.args[0], str(node.args[1])
     if writer.tensor(value) is None:
         return NotImplemented
     if name == "data":
