@@ -19,7 +19,9 @@ FACTORS = 3
 _Draw = Callable[[Generator, tuple[int, int]], Array]
 
 
-def _between(low: float, high: float, zeros: float = 0.0) -> _Draw:
+def between(low: float, high: float, zeros: float = 0.0) -> _Draw:
+    """What draws uniform inputs, a share of them exactly zero."""
+
     def draw(rng: Generator, shape: tuple[int, int]) -> Array:
         x = rng.uniform(low, high, shape)
         if zeros:
@@ -30,11 +32,11 @@ def _between(low: float, high: float, zeros: float = 0.0) -> _Draw:
 
 
 RANGES: dict[str, _Draw] = {
-    "0.1..1": _between(0.1, 1.0),
-    "1..10": _between(1.0, 10.0),
-    "1e3..1e4": _between(1e3, 1e4),
-    "−10..10": _between(-10.0, 10.0),
-    "0..10, 30 % zeros": _between(0.0, 10.0, zeros=0.3),
+    "0.1..1": between(0.1, 1.0),
+    "1..10": between(1.0, 10.0),
+    "1e3..1e4": between(1e3, 1e4),
+    "−10..10": between(-10.0, 10.0),
+    "0..10, 30 % zeros": between(0.0, 10.0, zeros=0.3),
 }
 
 

@@ -88,13 +88,14 @@ def benchmarks_of(part: str) -> Iterator[tuple[str, Callable[..., Section]]]:
 
         yield "faults", faults_table.benchmark
     else:
-        from benchmarks import epsilon, every_runtime, fidelity, long_sums, zero_inputs
+        from benchmarks import epsilon, every_runtime, fidelity, long_sums, yardstick, zero_inputs
 
         yield "fidelity by range", fidelity.benchmark
         yield "fidelity by runtime", every_runtime.benchmark
         yield "fidelity by size", long_sums.benchmark
         yield "exact zeros", zero_inputs.benchmark
         yield "epsilon", epsilon.benchmark
+        yield "modules written by hand", yardstick.benchmark
 
 
 def preface(*, quick: bool) -> str:

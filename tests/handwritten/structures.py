@@ -185,13 +185,12 @@ class Slices(Cell):
 
 
 class Columns(Cell):
-    """Columns by number, each with its exponent: ``Σ_i`` and ``Π_i`` written out."""
+    """Columns by number: two are added, the third gets its exponent with ``**``."""
 
     def forward(self, x: Tensor) -> Tensor:
         W = effective(self.W_hat, self.M_hat)
-        a = x[:, 0:1] * W[:, 0] + x[:, 1:2] * W[:, 1] + x[:, 2:3] * W[:, 2]
-        m = (x[:, 0:1].abs() + EPS) ** W[:, 0] * (x[:, 1:2].abs() + EPS) ** W[:, 1]
-        return a + m
+        a = x[:, 0:1] * W[:, 0] + x[:, 1:2] * W[:, 1]
+        return a + (x[:, 2:3].abs() + EPS) ** W[:, 2]
 
 
 class ColumnVectors(Cell):

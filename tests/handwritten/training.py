@@ -17,7 +17,7 @@ def trained(module: _Module, *, direct: bool = False) -> _Module:
     """Fill every parameter in place, by its name, and switch the module to ``eval()``.
 
     Names that begin with ``w`` are raw weights (``±6`` or near 0, plus spread), with ``m`` their masks, with ``g`` or
-    ``gate`` anywhere gates (normal, variance 1), everything else biases (normal, variance 0.09). A wide and a tall
+    ``gate`` anywhere gates (normal, variance 4), everything else biases (normal, variance 0.09). A wide and a tall
     matrix of the same sizes get transposed values, so that one formula in two orientations is one function.
 
     Args:
@@ -99,4 +99,4 @@ def _values(role: str, pattern: Tensor, generator: Generator, direct: bool) -> T
         return pattern + 0.02 * noise if direct else LARGE * pattern + SPREAD * noise
     if role == "mask":
         return LARGE * (2.0 * pattern.abs() - 1.0) + SPREAD * noise
-    return noise if role == "gate" else 0.3 * noise
+    return 2.0 * noise if role == "gate" else 0.3 * noise

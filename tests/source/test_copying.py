@@ -95,6 +95,16 @@ def test_other_types_become_float32_and_that_is_said() -> None:
     assert notes == ("weights in float16, float64 were converted to float32",)
 
 
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_module_on_a_device_is_copied_to_the_cpu_with_its_attributes() -> None:
+    with torch.device("cuda"):
+        model = Attributes()
+    found, _ = copied(model)
+    assert torch.equal(found(X), model(X.cuda()).cpu())
+    assert model.twice.is_cuda
+
+
 def test_hooks_that_change_values_are_kept_and_backward_hooks_are_not() -> None:
     model = nn.Linear(3, 2)
     model.register_forward_hook(lambda _module, _inputs, output: 2 * output)
