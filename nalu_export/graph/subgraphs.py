@@ -30,6 +30,7 @@ class Subgraph:
         type: class of the module that it is, or is in.
         input_shapes: of what it took in the run that captured it, samples first.
         output_shapes: of what it gave.
+        outer: what stands before the paths of its modules where it was taken out of a larger model.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Subgraph:
     type: str
     input_shapes: tuple[tuple[int, ...], ...]
     output_shapes: tuple[tuple[int, ...], ...]
+    outer: str = ""
 
     def parameter(self, target: str) -> str:
         """What a parameter of ``module`` is called in the model."""

@@ -1,0 +1,207 @@
+"""Computes a line such as ``tanh(W_hat)·sigmoid(M_hat)`` from tensors by name; the line may come from anyone."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nalu_export.errors import first_line
+from nalu_export.graph.reading.recipes import LONGEST
+from nalu_export.primitives import PRIMITIVES
+
+# Numbers that are made, and products that are added, in all.
+MAX_WORK = 2**32
+MAX_NUMBERS = 2**26
+MAX_DEPTH = 40
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w.]))|(?P<name>[A-Za-z_]\w*(?:\.\w+)*)"
+    r'|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<sign>[-+·/(),\[\]]))'
+)
+_WORDS = {"None": None, "True": True, "False": False, "inf": math.inf, "nan": math.nan}
+_INFIX = {"+": "add", "-": "sub", "·": "mul", "/": "div"}
+# They do not compute with numbers, or change the type that all is computed in.
+_REFUSED = ("cast",)
+
+
+class RecipeError(ValueError):
+    """A line that is none, or that the tensors do not fit."""
+
+
+def compute(line: str, tensors: Callable[[str], Tensor | None]) -> Tensor:
+    """What a line gives.
+
+    Args:
+        line: as :func:`nalu_export.graph.reading.recipes.recipe` writes it.
+        tensors: the tensor of a name, ``None`` where there is none.
+
+    Raises:
+        RecipeError: it is no such line, names a tensor that is not there, does not fit the tensors, or would make more
+            numbers than any effective weight has; one line without the name of the file.
+    """
+    if len(line) > LONGEST:
+        raise RecipeError("a formula is too long")
+    found = _Reader(line, tensors).all()
+    if not isinstance(found, Tensor):
+        raise RecipeError("a formula gives no tensor")
+    return found
+
+
+class _Reader:
+    """Reads and computes at once, by recursive descent."""
+
+    def __init__(self, line: str, tensors: Callable[[str], Tensor | None]) -> None:
+        self._tokens = _tokens(line)
+        self._place, self._depth, self._work = 0, 0, 0
+        self._tensors = tensors
+
+    def all(self) -> Any:
+        """The value of the whole line."""
+        value = self._sum()
+        if self._next() != ("", ""):
+            raise RecipeError("a formula does not end where it should")
+        return value
+
+    def _next(self) -> tuple[str, str]:
+        return self._tokens[self._place] if self._place < len(self._tokens) else ("", "")
+
+    def _taken(self, *signs: str) -> str:
+        """The next sign, where it is one of these; else nothing."""
+        kind, text = self._next()
+        if kind != "sign" or text not in signs:
+            return ""
+        self._place += 1
+        return text
+
+    def _sum(self) -> Any:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise RecipeError("a formula is nested too deep")
+        value = self._product()
+        while sign := self._taken("+", "-"):
+            value = self._apply(_INFIX[sign], [value, self._product()])
+        self._depth -= 1
+        return value
+
+    def _product(self) -> Any:
+        value = self._signed()
+        while sign := self._taken("·", "/"):
+            value = self._apply(_INFIX[sign], [value, self._signed()])
+        return value
+
+    def _signed(self) -> Any:
+        negative = False
+        while self._taken("-"):
+            negative = not negative
+        value = self._atom()
+        if not negative:
+            return value
+        return self._apply("neg", [value]) if isinstance(value, Tensor) else _negative(value)
+
+    def _atom(self) -> Any:
+        kind, text = self._next()
+        if self._taken("("):
+            value = self._sum()
+            self._closed(")")
+            return value
+        if self._taken("["):
+            return self._list("]")
+        self._place += 1
+        if kind == "number":
+            return float(text) if set(text) & set(".e") else int(text)
+        if kind == "quoted":
+            return self._tensor(_unquoted(text))
+        if kind != "name":
+            raise RecipeError("a formula lacks a value")
+        if self._taken("("):
+            return self._apply(text, self._list(")"))
+        return _WORDS[text] if text in _WORDS else self._tensor(text)
+
+    def _list(self, end: str) -> list[Any]:
+        values: list[Any] = []
+        if self._taken(end):
+            return values
+        while True:
+            values.append(self._sum())
+            if not self._taken(","):
+                self._closed(end)
+                return values
+
+    def _closed(self, end: str) -> None:
+        if not self._taken(end):
+            raise RecipeError(f"a formula lacks a {end}")
+
+    def _tensor(self, name: str) -> Tensor:
+        found = self._tensors(name)
+        if found is None:
+            raise RecipeError(f"the file has no tensor {ascii(name[:60])}")
+        return found
+
+    def _apply(self, name: str, arguments: list[Any]) -> Any:
+        primitive = PRIMITIVES.get(name)
+        if primitive is None or name in _REFUSED:
+            raise RecipeError(f"a formula calls {ascii(name[:60])}, which is no primitive")
+        given = arguments + [primitive.defaults.get(left) for left in primitive.parameters[len(arguments) :]]
+        try:
+            # Shapes first: they may ask for terabytes.
+            sketch = primitive.function(*_map(given, lambda value: value.to("meta")))
+            self._spend(sketch, given if primitive.kind == "linear" else [])
+            return primitive.function(*given)
+        except RecipeError:
+            raise
+        except Exception as error:
+            # Whatever torch says of arguments that do not fit each other.
+            raise RecipeError(f"{name}: {first_line(error)[:200]}") from error
+
+    def _spend(self, result: Any, arguments: list[Any]) -> None:
+        if not isinstance(result, Tensor):
+            return
+        inner = [value.shape[-1] for value in arguments if isinstance(value, Tensor) and value.ndim]
+        self._work += result.numel() * max(inner, default=1)
+        if result.numel() > MAX_NUMBERS or self._work > MAX_WORK:
+            raise RecipeError("a formula asks for too many numbers")
+
+
+def _tokens(line: str) -> list[tuple[str, str]]:
+    found, place = [], 0
+    line = line.rstrip()
+    while place < len(line):
+        match = _TOKEN.match(line, place)
+        if match is None:
+            raise RecipeError(f"a formula has {ascii(line[place : place + 1])} where a value or a sign should be")
+        kind = match.lastgroup or ""
+        found.append((kind, match[kind]))
+        place = match.end()
+    return found
+
+
+def _unquoted(text: str) -> str:
+    try:
+        return str(json.loads(text))
+    except ValueError as error:
+        raise RecipeError("a formula quotes a name badly") from error
+
+
+def _negative(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise RecipeError("a formula negates what is no number")
+    return -value
+
+
+def _map(arguments: list[Any], change: Callable[[Tensor], Tensor]) -> list[Any]:
+    return [
+        change(value)
+        if isinstance(value, Tensor)
+        else _map(value, change)
+        if isinstance(value, list)
+        else value
+        for value in arguments
+    ]
+
+
+def by_name(tensors: Mapping[str, Tensor], prefix: str = "") -> Callable[[str], Tensor | None]:
+    """Tensors of a mapping, those under a prefix first."""
+    return lambda name: tensors.get(f"{prefix}{name}", tensors.get(name))

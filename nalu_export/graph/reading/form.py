@@ -1,0 +1,173 @@
+"""A subgraph in the form that a file has, with the values and the names of what depends on parameters alone."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from nalu_export.graph.constants import behind_opaque, folded_names, parameter_nodes
+from nalu_export.graph.evaluation import Values, attribute, evaluated
+from nalu_export.graph.reading._nodes import is_
+from nalu_export.graph.rewrites import without_cancellation
+from nalu_export.graph.subgraphs import Subgraph
+
+
+class Form:
+    """A graph of primitives with its constants.
+
+    Attributes:
+        module: the graph, without cancellation: ``σ(−z)`` in place of ``1 − σ(z)``; its tensors are those of the model.
+        names: what a folded file calls each constant that is read by data, by node.
+        shapes: of what goes in, samples first.
+
+    Args:
+        module: a graph of primitives; it is not changed.
+        parameter: what a parameter of it is called in the model.
+        shapes: see above.
+    """
+
+    def __init__(
+        self,
+        module: fx.GraphModule,
+        parameter: Callable[[str], str] = str,
+        shapes: tuple[tuple[int, ...], ...] = (),
+    ) -> None:
+        self.module = _copy(module)
+        without_cancellation(self.module)
+        self.shapes = shapes
+        self._parameter = parameter
+        graph = self.module.graph
+        self._constants = dict.fromkeys(parameter_nodes(graph))
+        self.names = {node: parameter(name) for node, name in folded_names(graph).items()}
+        opaque = behind_opaque(graph)
+        # Where torch computes a weight in a way that is no primitive, a live file holds the result.
+        self._opaque = {node: parameter(name) for node, name in folded_names(graph, opaque).items()} if opaque else {}
+        self._values: Values = {}
+        self._sketches: Values = {}
+
+    @staticmethod
+    def of(subgraph: Subgraph) -> "Form":
+        """That of an arithmetic subgraph."""
+        return Form(subgraph.module, subgraph.parameter, subgraph.input_shapes)
+
+    @property
+    def graph(self) -> fx.Graph:
+        """The graph itself."""
+        return self.module.graph
+
+    def is_constant(self, node: object) -> bool:
+        """Whether a node depends on parameters alone."""
+        return node in self._constants
+
+    def data(self, node: fx.Node) -> list[fx.Node]:
+        """The arguments of a node that depend on the input."""
+        return [argument for argument in node.all_input_nodes if argument not in self._constants]
+
+    def parameter(self, node: fx.Node) -> str | None:
+        """What a live file calls a constant that it stores, ``None`` for one that it computes."""
+        if node.op == "get_attr":
+            return self._parameter(str(node.target))
+        return self._opaque.get(node)
+
+    def parameters(self, node: fx.Node) -> list[str]:
+        """Names in the model of all parameters that a constant is computed from."""
+        found: dict[str, None] = {}
+        for constant in self._behind(node):
+            if constant.op == "get_attr":
+                found[self._parameter(str(constant.target))] = None
+            elif constant.op == "call_module":
+                path = str(constant.target)
+                held = self.module.get_submodule(path).named_parameters()
+                found |= dict.fromkeys(self._parameter(f"{path}.{name}") for name, _ in held)
+        return list(found)
+
+    def uses(self, node: fx.Node, *names: str) -> bool:
+        """Whether one of these primitives is on the way from parameters to a constant."""
+        return any(is_(constant, *names) for constant in self._behind(node))
+
+    def _behind(self, node: fx.Node) -> list[fx.Node]:
+        found: dict[fx.Node, None] = {}
+        waiting = [node]
+        while waiting:
+            current = waiting.pop()
+            if current not in found:
+                found[current] = None
+                waiting += current.all_input_nodes[::-1]
+        return list(found)
+
+    def is_learned(self, node: fx.Node) -> bool:
+        """Whether a node reads a parameter, not a buffer."""
+        return node.op == "get_attr" and isinstance(attribute(self.module, str(node.target)), torch.nn.Parameter)
+
+    def value(self, node: fx.Node) -> Tensor:
+        """A constant in float64."""
+        if node not in self._values:
+            for argument in node.all_input_nodes:
+                self.value(argument)
+            self._values[node] = _evaluated(node, self.module, self._values)
+        value: Tensor = self._values[node]
+        return value
+
+    def shape(self, node: fx.Node) -> tuple[int, ...]:
+        """Shape of a constant, which is not computed for that."""
+        return tuple(self._sketch(node).shape)
+
+    def _sketch(self, node: fx.Node) -> Tensor:
+        if node not in self._sketches:
+            for argument in node.all_input_nodes:
+                self._sketch(argument)
+            if node.op == "get_attr":
+                self._sketches[node] = torch.empty_like(attribute(self.module, str(node.target)), device="meta")
+            elif node.op == "call_module":
+                self._sketches[node] = torch.empty_like(self.value(node), device="meta")
+            else:
+                self._sketches[node] = evaluated(node, self.module, self._sketches)
+        sketch: Tensor = self._sketches[node]
+        return sketch
+
+    def run(self, *inputs: Tensor, instead: Mapping[fx.Node, Tensor] | None = None) -> Values:
+        """Every value of the graph in float64.
+
+        Args:
+            *inputs: float64.
+            instead: values that are to stand in place of what some nodes compute.
+        """
+        waiting = list(inputs)
+        return self.resume(
+            {node: waiting.pop(0) for node in self.graph.nodes if node.op == "placeholder" and waiting},
+            list(self.graph.nodes),
+            instead or {},
+        )
+
+    def resume(self, known: Values, nodes: list[fx.Node], instead: Mapping[fx.Node, Tensor]) -> Values:
+        """The values of some nodes, in order, from those that are known; what is known already is not computed again."""
+        values: Values = {**known, **instead}
+        with torch.no_grad():
+            for node in nodes:
+                if node in values or node.op == "placeholder":
+                    continue
+                if node.op == "output":
+                    values[node] = fx.node.map_arg(node.args[0], values.__getitem__)
+                elif node in self._constants and not instead:
+                    values[node] = self.value(node)
+                else:
+                    values[node] = _evaluated(node, self.module, values)
+        return values
+
+
+def _evaluated(node: fx.Node, module: fx.GraphModule, values: Values) -> Any:
+    with torch.no_grad():
+        value = evaluated(node, module, values)
+    # Parameters are widened, and nothing is narrowed by the way.
+    own = not node.all_input_nodes or is_(node, "cast")
+    return value.detach().double() if own and isinstance(value, Tensor) and value.is_floating_point() else value
+
+
+def _copy(module: fx.GraphModule) -> fx.GraphModule:
+    """The same tensors under another graph."""
+    graph = fx.Graph()
+    known: dict[fx.Node, fx.Node] = {}
+    result = graph.graph_copy(module.graph, known)
+    graph.output(result)
+    return fx.GraphModule(module, graph, type(module).__name__)

@@ -1,0 +1,137 @@
+"""Where data is multiplied by what depends on parameters alone: matrix products, scalings, powers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import fx
+
+from nalu_export.graph.reading._nodes import PIECES, SUMS, VIEWS, is_, without_views
+from nalu_export.graph.reading.form import Form
+
+
+@dataclass(frozen=True)
+class Product:
+    """One place where a constant multiplies data.
+
+    Attributes:
+        node: what computes it, or takes these rows of it out of a larger product.
+        data: what is multiplied.
+        constant: by what, as it is read.
+        read: the constant that a file holds: that one, or a larger one of which it is some rows.
+        rows: which, ``None`` for all.
+        turned: whether the constant is (in, out) there.
+        bias: what is added by the same primitive.
+    """
+
+    node: fx.Node
+    data: fx.Node
+    constant: fx.Node
+    read: fx.Node
+    rows: tuple[int, int] | None = None
+    turned: bool = False
+    bias: fx.Node | None = None
+
+
+def products(form: Form) -> Iterator[Product]:
+    """Every place, in order of computation."""
+    for node in form.graph.nodes:
+        if not form.is_constant(node):
+            yield from products_of(form, node)
+
+
+def products_of(form: Form, node: fx.Node) -> list[Product]:
+    """Those that a node computes."""
+    if is_(node, "linear"):
+        data, weight, bias = node.args
+        if form.is_constant(weight) and isinstance(data, fx.Node) and not form.is_constant(data):
+            whole = Product(node, data, weight, weight, bias=bias if isinstance(bias, fx.Node) else None)  # type: ignore[arg-type]
+            return _apart(form, whole) or [whole]
+    elif is_(node, "matmul", "mul"):
+        left, right = node.args
+        for data, weight, after in ((left, right, True), (right, left, False)):
+            if isinstance(data, fx.Node) and not form.is_constant(data) and form.is_constant(weight):
+                return [Product(node, data, weight, weight, turned=after and is_(node, "matmul"))]  # type: ignore[arg-type]
+    elif is_(node, "pow"):
+        data, exponent = node.args
+        if isinstance(data, fx.Node) and not form.is_constant(data) and form.is_constant(exponent):
+            return [Product(node, data, exponent, exponent)]  # type: ignore[arg-type]
+    return []
+
+
+def _apart(form: Form, whole: Product) -> list[Product]:
+    """Of ``x @ cat([W, G]).T`` that is cut in two again, each piece by itself; empty for anything else."""
+    joined = whole.constant
+    if not is_(joined, "cat") or joined.args[1] != 0 or whole.bias is not None:
+        return []
+    pieces, start = {}, 0
+    for piece in joined.args[0]:  # type: ignore[union-attr]
+        stop = start + form.shape(piece)[0]  # type: ignore[arg-type]
+        pieces[start, stop] = piece
+        start = stop
+    found = []
+    for user in whole.node.users:
+        if not is_(user, "slice"):
+            return []
+        _, dim, first, last, step = user.args
+        rows = (first or 0, start if last is None else min(last, start))  # type: ignore[type-var]
+        if dim not in (-1, len(form.shapes[0]) - 1 if form.shapes else -1) or step != 1 or rows not in pieces:
+            return []
+        found.append(Product(user, whole.data, pieces[rows], joined, rows))  # type: ignore[arg-type]
+    return found
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an affine function of data is made of.
+
+    Attributes:
+        data: what it is a function of, without views.
+        products: the products in it.
+    """
+
+    data: tuple[fx.Node, ...]
+    products: tuple[Product, ...]
+
+
+# What an affine function may be computed by, beside products with constants.
+_AFFINE = (*VIEWS, *PIECES, *SUMS, "neg", "sum", "mean", "div")
+
+
+def source_of(form: Form, node: fx.Node) -> Source:
+    """Go back from a value through sums and scalings to the first products, and to what they multiply.
+
+    Args:
+        form: what it is part of.
+        node: depends on data.
+    """
+    data: dict[fx.Node, None] = {}
+    found: dict[fx.Node, Product] = {}
+    waiting, seen = [node], set[fx.Node]()
+    while waiting:
+        current = waiting.pop(0)
+        if current in seen:
+            continue
+        seen.add(current)
+        multiplied = next(iter(_products_at(form, current)), None)
+        if multiplied is not None:
+            found[multiplied.constant] = multiplied
+            data[without_views(multiplied.data)] = None
+        elif is_(current, *_AFFINE) or _is_scaling(form, current) or is_(current, "clamp"):
+            waiting += form.data(current)
+        else:
+            data[current] = None
+    return Source(tuple(data), tuple(found.values()))
+
+
+def _products_at(form: Form, node: fx.Node) -> list[Product]:
+    """Products that end in a node; a slice may be that of some rows of a larger one."""
+    if is_(node, "slice") and isinstance(node.args[0], fx.Node):
+        inner = products_of(form, node.args[0])
+        return [product for product in inner if product.node is node]
+    return [product for product in products_of(form, node) if product.node is node and not is_(node, "pow")]
+
+
+def _is_scaling(form: Form, node: fx.Node) -> bool:
+    """``4·z``: by a number."""
+    return is_(node, "mul") and len(form.data(node)) == 1 and not products_of(form, node)
+

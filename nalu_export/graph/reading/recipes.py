@@ -1,0 +1,95 @@
+"""How a value is computed, as one line: ``tanh(W_hat)·sigmoid(M_hat)``.
+
+The line is for people, and :mod:`nalu_export.graph.reading.computing` computes it from the tensors of a file. Functions
+are primitives with their arguments in order, ``linear(x, W)`` is ``x Wᵀ``, a name that is no identifier is quoted.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from torch import fx
+
+from nalu_export.graph.reading._nodes import name_of
+
+# Whatever is longer is no line for people.
+LONGEST = 2000
+_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
+_INFIX = {"add": "+", "sub": "-", "mul": "·", "div": "/"}
+_SUM, _PRODUCT, _SIGN, _ATOM = range(4)
+_LEVELS = {"add": _SUM, "sub": _SUM, "mul": _PRODUCT, "div": _PRODUCT}
+
+Leaf = Callable[[fx.Node], str | None]
+
+
+class _TooLongError(Exception):
+    pass
+
+
+def recipe(node: fx.Node, leaf: Leaf) -> str | None:
+    """How a node is computed; ``None`` where that is no line of primitives.
+
+    Args:
+        node: of a graph of primitives.
+        leaf: the name of a node that is not to be written out, ``None`` for one that is.
+    """
+    try:
+        return _Writer(leaf).text(node)[0]
+    except _TooLongError:
+        return None
+
+
+def quoted(name: str) -> str:
+    """A name as it stands in a line."""
+    return name if _NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+
+
+class _Writer:
+    def __init__(self, leaf: Leaf) -> None:
+        self._leaf = leaf
+        self._known: dict[fx.Node, tuple[str, int]] = {}
+
+    def text(self, node: fx.Node) -> tuple[str, int]:
+        """A node, and how tightly its last operation binds."""
+        if node not in self._known:
+            found = self._written(node)
+            if len(found[0]) > LONGEST:
+                raise _TooLongError
+            self._known[node] = found
+        return self._known[node]
+
+    def _written(self, node: fx.Node) -> tuple[str, int]:
+        name = self._leaf(node)
+        if name is not None:
+            return quoted(name), _ATOM
+        operation = name_of(node)
+        if not operation:
+            raise _TooLongError
+        if operation == "cast":
+            return self._argument(node.args[0], _SUM)
+        if operation in _INFIX:
+            level = _LEVELS[operation]
+            left, _ = self._argument(node.args[0], level)
+            # a - (b + c), a / (b · c)
+            right, _ = self._argument(node.args[1], level + (operation in ("sub", "div")))
+            sign = _INFIX[operation]
+            return (f"{left} {sign} {right}" if level == _SUM or sign == "/" else f"{left}{sign}{right}"), level
+        if operation == "neg":
+            return f"-{self._argument(node.args[0], _SIGN)[0]}", _SIGN
+        arguments = list(node.args)
+        while arguments and arguments[-1] is None:
+            arguments.pop()
+        return f"{operation}({', '.join(self._argument(argument, _SUM)[0] for argument in arguments)})", _ATOM
+
+    def _argument(self, argument: Any, level: int) -> tuple[str, int]:
+        """An argument, in parentheses where it binds less tightly than that."""
+        if isinstance(argument, fx.Node):
+            text, own = self.text(argument)
+            return (text, own) if own >= level else (f"({text})", _ATOM)
+        if isinstance(argument, (list, tuple)):
+            return f"[{', '.join(self._argument(item, _SUM)[0] for item in argument)}]", _ATOM
+        if argument is None or isinstance(argument, (bool, int, float)):
+            text = repr(argument)
+            return (f"({text})", _ATOM) if text.startswith("-") and level > _SUM else (text, _ATOM)
+        raise _TooLongError

@@ -1,0 +1,173 @@
+"""Finds effective weights: what depends on parameters alone and multiplies data, as a NAC's ``tanh(Ŵ)·σ(M̂)`` does."""
+
+from collections.abc import Container
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx
+
+from nalu_export.graph.places import Call, stack_of
+from nalu_export.graph.reading._nodes import (
+    EXPONENTIALS,
+    PIECES,
+    SQUASHING,
+    SUMS,
+    VIEWS,
+    is_,
+    is_activation,
+    is_torchs,
+    layer_of,
+    without_views,
+)
+from nalu_export.graph.reading.form import Form
+from nalu_export.graph.reading.products import Product, products
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One effective weight.
+
+    Attributes:
+        call: the layer that multiplies by it.
+        node: that computes it, without the views through which it is read.
+        product: where it is read first.
+        sides: ``"sum"`` for a sum of data, ``"product"`` for an exponent or a factor of a product.
+        is_computed: whether anything but a view is between it and its parameters.
+    """
+
+    call: Call
+    node: fx.Node
+    product: Product
+    sides: frozenset[str]
+    is_computed: bool
+
+    def value(self, form: Form) -> Tensor:
+        """In float64, (out, in) where a matrix product reads it."""
+        value = form.value(self.product.constant)
+        while self.product.turned and value.ndim > 2 and value.shape[0] == 1:
+            value = value[0]
+        return value.mT if self.product.turned and value.ndim == 2 else value
+
+    def shape(self, form: Form) -> tuple[int, ...]:
+        """Shape of the value, which is not computed for that."""
+        shape = form.shape(self.product.constant)
+        while self.product.turned and len(shape) > 2 and shape[0] == 1:
+            shape = shape[1:]
+        return shape[::-1] if self.product.turned and len(shape) == 2 else shape
+
+    def raw(self, form: Form) -> tuple[str, str] | None:
+        """Names of Ŵ and M̂ where it is ``tanh(Ŵ)·σ(M̂)`` of two parameters."""
+        if not is_(self.node, "mul"):
+            return None
+        names: dict[str, str | None] = {}
+        for argument in self.node.args:
+            if is_(argument, "tanh", "sigmoid"):
+                inner = without_views(argument.args[0])  # type: ignore[union-attr, arg-type]
+                names["tanh" if is_(argument, "tanh") else "sigmoid"] = form.parameter(inner)
+        W_hat, M_hat = names.get("tanh"), names.get("sigmoid")
+        return (W_hat, M_hat) if W_hat is not None and M_hat is not None else None
+
+
+def weights(form: Form, gates: Container[fx.Node]) -> list[Weight]:
+    """All effective weights, each once, in order of computation.
+
+    The weight of an ``nn.Linear`` is none, nor is that of a layer with a learned bias, before an activation or of a
+    gate, unless it is kept in a range on the way from its parameters.
+
+    Args:
+        form: what to look at.
+        gates: constants of gates.
+    """
+    found: dict[tuple[fx.Node, tuple[int, int] | None], Weight] = {}
+    for product in products(form):
+        if product.constant in gates:
+            continue
+        weight = Weight(
+            layer_of(product.node),
+            without_views(product.constant),
+            product,
+            frozenset(_sides(form, product.node)),
+            not _is_stored(product.constant),
+        )
+        if not _counts(form, weight):
+            continue
+        key = (weight.node, product.rows)
+        first = found.setdefault(key, weight)
+        if first is not weight:
+            sides = first.sides | weight.sides
+            found[key] = Weight(first.call, first.node, first.product, sides, first.is_computed)
+    return list(found.values())
+
+
+def _is_stored(constant: fx.Node) -> bool:
+    """Whether a constant is a parameter, or a part or view of one."""
+    node = constant
+    while is_(node, *VIEWS, "select", "slice"):
+        node = node.args[0]  # type: ignore[assignment]
+    return node.op == "get_attr"
+
+
+def _counts(form: Form, weight: Weight) -> bool:
+    product = weight.product
+    if form.uses(weight.node, *SQUASHING):
+        return True
+    if is_torchs(stack_of(product.node)[-1]):
+        return False
+    if weight.is_computed:
+        return True
+    one = torch.Size(form.shape(product.constant)).numel() == 1
+    if (one or not form.is_learned(_stored(product.constant))) and not is_(product.node, "linear", "matmul"):
+        return False
+    return not _has_bias(form, product) and not _is_before_activation(product)
+
+
+def _stored(constant: fx.Node) -> fx.Node:
+    while constant.op != "get_attr":
+        constant = constant.args[0]  # type: ignore[assignment]
+    return constant
+
+
+def _has_bias(form: Form, product: Product) -> bool:
+    """Whether a parameter of its own is added to what it multiplies."""
+    if product.bias is not None and _is_own_parameter(form, product, product.bias):
+        return True
+    return any(
+        is_(user, *SUMS) and any(_is_own_parameter(form, product, other) for other in user.args)
+        for user in product.node.users
+    )
+
+
+def _is_own_parameter(form: Form, product: Product, other: object) -> bool:
+    if not isinstance(other, fx.Node) or not form.is_constant(other):
+        return False
+    inner = without_views(other)
+    return form.is_learned(inner) and inner is not without_views(product.constant)
+
+
+def _is_before_activation(product: Product) -> bool:
+    """Whether all that reads the result is an activation: a hidden layer of a network."""
+    users = list(product.node.users)
+    return bool(users) and all(is_activation(user) for user in users)
+
+
+# Through these a sum of logarithms stays one, and a factor a factor.
+_ON = (*VIEWS, *PIECES, *SUMS, "mul", "div", "neg", "clamp", "sum")
+
+
+def _sides(form: Form, node: fx.Node) -> set[str]:
+    """What the product at a node goes on to be part of."""
+    if is_(node, "pow"):
+        return {"product"}
+    found: set[str] = set()
+    waiting, seen = [node], set[fx.Node]()
+    while waiting:
+        current = waiting.pop()
+        seen.add(current)
+        for user in current.users:
+            if is_(user, *EXPONENTIALS, "prod") or (is_(user, "pow") and user.args[1] is current):
+                found.add("product")
+            elif is_(user, *_ON) and len(form.data(user)) == 1 + is_(user, *SUMS, "stack", "cat") and user not in seen:
+                waiting.append(user)
+            elif not is_(user, "cos", "sin"):
+                found.add("sum")
+    return found or {"sum"}
