@@ -11,14 +11,18 @@ from nalu_export.graph.spelling.canonical import primitive_of
 from nalu_export.primitives import PRIMITIVES
 
 Inside = Callable[[fx.Node], bool]
+_COMPARISONS = ("gt", "lt", "ge", "le")
 # Through these a gate stays a gate.
 _VIEWS = ("unsqueeze", "squeeze", "expand", "reshape", "flatten", "transpose", "permute", "select", "slice")
 
 
 def without_cancellation(graph_module: fx.GraphModule, inside: Inside = lambda _: True) -> bool:
-    """``1 − σ(z)`` becomes ``σ(−z)``, and ``a + σ(z)·(b − a)`` becomes ``σ(−z)·a + σ(z)·b``; in place.
+    """Write what cancels as what does not; in place.
 
-    Once ``σ(z)`` rounds to 1 the first forms have lost the other gate, and with it a product that may be 10³⁰.
+    * ``1 − σ(z)`` becomes ``σ(−z)``, and ``a + σ(z)·(b − a)`` becomes ``σ(−z)·a + σ(z)·b``: once ``σ(z)`` rounds to 1
+      the first forms have lost the other gate, and with it a product that may be 10³⁰.
+    * ``σ(z) > ½`` becomes ``z > 0``: σ of a small z rounds to ½.
+    * ``(x·W + 1) − W`` becomes ``x·W + (1 − W)``: what depends on parameters alone is computed once, in float64.
 
     Args:
         graph_module: a graph of primitives, as it is written.
@@ -30,7 +34,7 @@ def without_cancellation(graph_module: fx.GraphModule, inside: Inside = lambda _
     writer = _Writer(graph_module)
     changed = False
     for node in list(graph_module.graph.nodes):
-        if inside(node) and (writer.complement(node) or writer.blend(node)):
+        if inside(node) and any(rewrite(node) for rewrite in writer.rewrites):
             changed = True
     return _finish(graph_module) if changed else False
 
@@ -60,6 +64,8 @@ def _finish(graph_module: fx.GraphModule) -> bool:
 class _Writer:
     def __init__(self, graph_module: fx.GraphModule) -> None:
         self._graph_module, self._graph = graph_module, graph_module.graph
+        self._constant: dict[fx.Node, bool] = {}
+        self.rewrites = (self.complement, self.blend, self.threshold, self.associate)
 
     def complement(self, node: fx.Node) -> bool:
         """``1 − σ(z)``, ``−σ(z) + 1``, ``−(σ(z) − 1)``, also of a view of σ(z)."""
@@ -80,6 +86,39 @@ class _Writer:
             first = self._like("mul", node, gate, chosen)
             second = self._like("mul", node, self._other(gate, node), other)
             node.target, node.args = PRIMITIVES["add"].function, (first, second)
+        return True
+
+    def threshold(self, node: fx.Node) -> bool:
+        """``σ(z) > ½`` and the other comparisons with a half, from either side."""
+        if not _is(node, *_COMPARISONS):
+            return False
+        for place, other in ((0, 1), (1, 0)):
+            gate, half = node.args[place], node.args[other]
+            if _is(gate, "sigmoid") and isinstance(half, float) and half == 0.5:
+                z = gate.args[0]  # type: ignore[union-attr]
+                node.args = (z, 0.0) if place == 0 else (0.0, z)
+                return True
+        return False
+
+    def associate(self, node: fx.Node) -> bool:
+        """``(v ± c) ± d`` with constants ``c`` and ``d`` of which one is computed: ``v ± (c ± d)``."""
+        if not _is(node, "add", "sub") or not self._is_constant(node.args[1]) or self._is_constant(node.args[0]):
+            return False
+        inner, last = node.args
+        if not _is(inner, "add", "sub") or len(inner.users) > 1 or not isinstance(inner, fx.Node):
+            return False
+        left, right = inner.args
+        if self._is_constant(left) and _is(inner, "add"):
+            left, right = right, left
+        if self._is_constant(left) or not self._is_constant(right):
+            return False
+        if not isinstance(right, fx.Node) and not isinstance(last, fx.Node):
+            return False
+        # ±c ± d, as ±(c ± d): the sign of c goes before the whole.
+        same = _is(inner, "add") == _is(node, "add")
+        with self._graph.inserting_before(node):
+            both = self._like("add" if same else "sub", node, right, last)
+        node.target, node.args = inner.target, (left, both)
         return True
 
     def quotient(self, sigmoid: fx.Node) -> None:
@@ -161,6 +200,16 @@ class _Writer:
 
     def _call(self, name: str, *args: Any) -> fx.Node:
         return self._graph.call_function(PRIMITIVES[name].function, args)
+
+    def _is_constant(self, value: Any) -> bool:
+        """Whether a value depends on parameters alone; a number does."""
+        if not isinstance(value, fx.Node):
+            return True
+        if value not in self._constant:
+            alone = value.op == "get_attr" or (value.op == "call_module" and not value.args)
+            inputs = value.all_input_nodes
+            self._constant[value] = alone or (bool(inputs) and all(map(self._is_constant, inputs)))
+        return self._constant[value]
 
     def _is_one(self, value: Any) -> bool:
         """The number 1, or a tensor of nothing else."""
