@@ -96,7 +96,7 @@ class OpaqueCalls:
             carry = self._carry(node, run, result, PASSED_ON if factor else 1.0)
             carried = carry(lambda c: c.radius, conditioned)
             error = own / ROUNDOFF + carry(lambda c: ROUNDOFF * c.error, conditioned) / ROUNDOFF
-        return settle(result, result.abs(), error + result.abs(), own + carried, conditioned, elementwise=False)
+        return settle(result, result.abs(), error + result.abs(), own + carried, conditioned)
 
     def _rounding(self, node: fx.Node, run: "_Call", result: Tensor, precision: Precision) -> Tensor:
         """``n`` products and additions in whatever order, for a convolution or a linear layer; infinite for others."""

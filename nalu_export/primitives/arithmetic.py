@@ -1,12 +1,13 @@
 """Sums, products, quotients and what changes a sign alone."""
 
+import math
 import operator
 
 import torch
 from torch import Tensor
 
 from nalu_export.primitives.conditioned import Conditioned
-from nalu_export.primitives.operands import Operand, Pair, ball, exact, sign
+from nalu_export.primitives.operands import Operand, Pair, ball, exact, least_of, sign, zero_at_least, zero_if_positive
 from nalu_export.primitives.precision import Precision
 from nalu_export.primitives.record import Primitive
 
@@ -55,6 +56,8 @@ def _div_unit(value: Tensor, left: Operand, right: Operand) -> Pair:
 def _div_radius(p: Precision, value: Tensor, left: Operand, right: Operand) -> Tensor:
     a, b = ball(p, left), ball(p, right)
     smallest = b.value.abs() - b.radius
+    if b.least > 0.0:
+        smallest = smallest.clamp(min=b.least)
     radius = torch.where(smallest > 0, (a.radius + value.abs() * b.radius) / smallest, torch.inf)
     return p.rounded(value, radius)
 
@@ -71,13 +74,43 @@ def unchanged_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
     return x.radius
 
 
+def _add_least(p: Precision, left: Operand, right: Operand) -> float:
+    """A rounded sum is not below one of its terms where the other is not negative."""
+    return p.below(least_of(p, left) + least_of(p, right))
+
+
+def _mul_least(p: Precision, left: Operand, right: Operand) -> float:
+    if left is right:
+        return 0.0
+    a, b = least_of(p, left), least_of(p, right)
+    return p.below(a * b) if min(a, b) >= 0.0 else -math.inf
+
+
 UNARY = ("input",)
 BINARY = ("input", "other")
 
 PRIMITIVES = (
     # The operators, not torch.add and so on: those refuse a number as their first argument (`1 - W`).
-    Primitive("add", operator.add, BINARY, names=("add",), unit=sum_unit, radius=sum_radius, zero=_add_zero),
-    Primitive("sub", operator.sub, BINARY, names=("sub", "subtract"), unit=sum_unit, radius=sum_radius),
+    Primitive(
+        "add",
+        operator.add,
+        BINARY,
+        names=("add",),
+        unit=sum_unit,
+        radius=sum_radius,
+        zero=_add_zero,
+        least=_add_least,
+        neutral={"alpha": 1},
+    ),
+    Primitive(
+        "sub",
+        operator.sub,
+        BINARY,
+        names=("sub", "subtract"),
+        unit=sum_unit,
+        radius=sum_radius,
+        neutral={"alpha": 1},
+    ),
     Primitive(
         "mul",
         operator.mul,
@@ -86,6 +119,7 @@ PRIMITIVES = (
         unit=_mul_unit,
         radius=_mul_radius,
         zero=lambda left, right: sign(left) * sign(right),
+        least=_mul_least,
     ),
     Primitive(
         "div",
@@ -94,6 +128,8 @@ PRIMITIVES = (
         names=("div", "divide", "truediv", "true_divide"),
         unit=_div_unit,
         radius=_div_radius,
+        least=zero_if_positive,
+        neutral={"rounding_mode": None},
     ),
     Primitive(
         "neg",
@@ -112,5 +148,6 @@ PRIMITIVES = (
         unit=unchanged_unit,
         radius=unchanged_radius,
         zero=lambda x: torch.ones_like(x.value),
+        least=zero_at_least,
     ),
 )

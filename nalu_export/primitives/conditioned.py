@@ -1,7 +1,7 @@
 """A value of the reference together with how far off an evaluation of it may be."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,13 +16,15 @@ LARGEST_DOUBLE = torch.finfo(torch.float64).max
 # Whatever falls under the smallest normal float32 may be flushed to zero, so no D is smaller than that.
 FLUSH = torch.finfo(torch.float32).tiny / ROUNDOFF
 
+Flag = Callable[["Conditioned"], Tensor]
+
 
 @dataclass(frozen=True)
 class Conditioned:
     """A value with its size, its ``D``, its radius and where a float32 evaluation may leave float32's range.
 
     Attributes:
-        value: in float64.
+        value: in float64; of a truth value 0 or 1.
         size: of the terms whose sum the value is; same shape.
         error: ``D``, in units of :data:`ROUNDOFF`; same shape.
         radius: largest distance of a correct evaluation from the value, in its unit; same shape.
@@ -31,6 +33,7 @@ class Conditioned:
         lost: whether nothing is known of an evaluation, or of one that this value depends on; same shape.
         zero: 1 where the value is exactly ``+0``, −1 where it is exactly ``−0``, 0 where it is no exact zero or its
             sign is not determined; same shape.
+        least: no correct evaluation of any element is below it, whatever the radius.
     """
 
     value: Tensor
@@ -40,17 +43,27 @@ class Conditioned:
     overflow: Tensor
     lost: Tensor
     zero: Tensor
+    least: float = -math.inf
 
     @staticmethod
     def exact(value: Tensor, radius: Tensor | None = None) -> "Conditioned":
         """A value that was not computed: an input, a constant; ``radius`` where it had to be rounded."""
         zero, none = torch.zeros_like(value), torch.zeros_like(value, dtype=torch.int8)
-        return Conditioned(value, value.abs(), zero, zero if radius is None else radius, none, none, none)
+        radius = zero if radius is None else radius
+        # One number, an ε perhaps, keeps what it is added to away from 0.
+        least = float(value) - 1.001 * float(radius) if value.numel() == 1 else -math.inf
+        return Conditioned(value, value.abs(), zero, radius, none, none, none, least)
 
     @property
     def read(self) -> Tensor:
         """``max(D, |v|)``: the error with which a function reads this value, one rounding at least."""
         return torch.maximum(self.error, self.value.abs())
+
+    @property
+    def lowest(self) -> Tensor:
+        """The smallest value that a correct evaluation may give."""
+        lowest = self.value - self.radius
+        return lowest if self.least == -math.inf else lowest.clamp(min=self.least)
 
 
 def settle(
@@ -60,8 +73,9 @@ def settle(
     radius: Tensor,
     arguments: Iterable[Any],
     *,
-    elementwise: bool,
+    spread: Callable[[Flag], Tensor] | None = None,
     zero: Tensor | None = None,
+    least: float = -math.inf,
 ) -> Conditioned:
     """The result of one node: flush to zero and overflow are the same for every rule, so they live here.
 
@@ -71,20 +85,22 @@ def settle(
         error: of the result by its rule.
         radius: of the result by its rule.
         arguments: what the result was computed from; those that are not :class:`Conditioned` do not matter.
-        elementwise: whether each element depends on the same element of the arguments only.
+        spread: which elements of the result depend on a flagged element of the arguments, from the flag that it is to
+            read; without it all elements of the same sample do.
         zero: signs of exact zeros, where they are known.
+        least: see :class:`Conditioned`.
     """
     error = torch.where(torch.isnan(error), math.inf, error) + FLUSH
     radius = torch.where(torch.isnan(radius), math.inf, radius)
-    overflow = _beyond(value.abs() + radius)
-    lost = torch.isinf(radius).to(torch.int8)
-    for argument in arguments:
-        if isinstance(argument, Conditioned) and bool(argument.overflow.any()):
-            overflow = torch.maximum(overflow, _spread(argument.overflow, value, elementwise=elementwise))
-        if isinstance(argument, Conditioned) and bool(argument.lost.any()):
-            lost = torch.maximum(lost, _spread(argument.lost, value, elementwise=elementwise))
+    overflow, lost = _beyond(value.abs() + radius), torch.isinf(radius).to(torch.int8)
+    given = [argument for argument in arguments if isinstance(argument, Conditioned)]
+    spread = spread or (lambda flag: _over_samples(flag, value, given))
+    if any(bool(argument.overflow.any()) for argument in given):
+        overflow = torch.maximum(overflow, spread(lambda argument: argument.overflow))
+    if any(bool(argument.lost.any()) for argument in given):
+        lost = torch.maximum(lost, spread(lambda argument: argument.lost))
     zero = torch.zeros_like(overflow) if zero is None else zero
-    return Conditioned(value, size, error, radius, overflow, lost, zero)
+    return Conditioned(value, size, error, radius, overflow, lost, zero, least)
 
 
 def rounded(x: Conditioned, precision: Precision, widening: float = 1.0) -> Conditioned:
@@ -97,7 +113,7 @@ def rounded(x: Conditioned, precision: Precision, widening: float = 1.0) -> Cond
     """
     radius = precision.rounded(x.value, widening * x.radius)
     overflow = torch.maximum(x.overflow, _beyond(x.value.abs() + radius))
-    return replace(x, radius=radius, overflow=overflow, zero=x.zero * (radius == 0))
+    return replace(x, radius=radius, overflow=overflow, zero=x.zero * (radius == 0), least=precision.below(x.least))
 
 
 def _beyond(magnitude: Tensor) -> Tensor:
@@ -105,9 +121,13 @@ def _beyond(magnitude: Tensor) -> Tensor:
     return (~(magnitude <= LARGEST)).to(torch.int8) + ~(magnitude <= LARGEST_DOUBLE)
 
 
-def _spread(overflow: Tensor, like: Tensor, *, elementwise: bool) -> Tensor:
-    """``overflow`` in the shape of ``like``: element by element, or over the whole sample where elements mix."""
-    if elementwise and overflow.shape == like.shape:
-        return overflow
-    samples = overflow.reshape(overflow.shape[0], -1).amax(dim=1)
-    return samples.reshape(-1, *[1] * (like.ndim - 1)).expand(like.shape)
+def _over_samples(flag: Flag, like: Tensor, arguments: Iterable[Conditioned]) -> Tensor:
+    found = torch.zeros_like(like, dtype=torch.int8)
+    for argument in arguments:
+        own = flag(argument)
+        if bool(own.any()) and own.ndim and like.ndim and own.shape[0] == like.shape[0]:
+            own = own.flatten(1).amax(dim=1) if own.ndim > 1 else own
+            found = torch.maximum(found, own.reshape(-1, *[1] * (like.ndim - 1)))
+        elif bool(own.any()):
+            found = torch.maximum(found, own.max())
+    return found

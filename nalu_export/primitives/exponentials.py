@@ -1,29 +1,14 @@
 """exp, log and the functions that are made of them."""
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
-from nalu_export.primitives.operands import Pair
-from nalu_export.primitives.precision import ASINH, EXP, LOG, SINH, TANH, Precision
+from nalu_export.primitives.conditioned import Conditioned
+from nalu_export.primitives.operands import Pair, change, zero_at_least
+from nalu_export.primitives.precision import ASINH, EXP, EXPM1, LOG, LOG1P, SINH, TANH, Precision
 from nalu_export.primitives.record import Primitive
-
-# The E that is expected of a correct float32 evaluation; beyond first order D has to know it.
-LARGEST_E = 5.0
-
-
-def _change(function: Callable[[Tensor], Tensor], value: Tensor, x: Conditioned) -> Tensor:
-    """How far ``function`` moves when its argument is off by the largest allowed ``E·u·D``, over ``E·u``.
-
-    It is ``|f′|·D`` to first order, and stays true where first order does not hold: 1e7 times a gate weight is
-    known to about 1 only, and an exponent that is off by 3 is a factor of 20, not of 3.
-    """
-    unit = LARGEST_E * ROUNDOFF
-    step = unit * x.read
-    return torch.maximum(function(x.value + step) - value, value - function(x.value - step)) / unit
 
 
 def _log_unit(value: Tensor, x: Conditioned) -> Pair:
@@ -31,12 +16,17 @@ def _log_unit(value: Tensor, x: Conditioned) -> Pair:
 
 
 def _log_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
-    share = x.radius / x.value
-    return p.rounded(value, torch.where(share < 1, -torch.log1p(-share), torch.inf), LOG)
+    return p.rounded(value, _log_spread(x.value, x.value - x.lowest, x.radius), LOG)
+
+
+def _log_spread(x: Tensor, down: Tensor, up: Tensor) -> Tensor:
+    """How far ``log`` moves, the more of ``log(x) − log(x − down)`` and ``log(x + up) − log(x)``."""
+    share = down / x
+    return torch.where(share < 1, torch.maximum(-torch.log1p(-share), torch.log1p(up / x)), torch.inf)
 
 
 def _exp_unit(value: Tensor, x: Conditioned) -> Pair:
-    return value, value + _change(torch.exp, value, x)
+    return value, value + change(torch.exp, value, x, x.read)
 
 
 def _exp_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
@@ -44,8 +34,25 @@ def _exp_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
     return radius if p.exp_limit == math.inf else torch.where(x.value + x.radius > p.exp_limit, torch.inf, radius)
 
 
+def _log1p_unit(value: Tensor, x: Conditioned) -> Pair:
+    return value.abs(), x.read / (1.0 + x.value)
+
+
+def _log1p_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+    return p.rounded(value, _log_spread(1.0 + x.value, x.value - x.lowest, x.radius), LOG1P)
+
+
+def _expm1_unit(value: Tensor, x: Conditioned) -> Pair:
+    return value.abs(), value.abs() + change(torch.expm1, value, x, x.read)
+
+
+def _expm1_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+    radius = p.rounded(value, torch.exp(x.value) * torch.expm1(x.radius), EXPM1)
+    return radius if p.exp_limit == math.inf else torch.where(x.value + x.radius > p.exp_limit, torch.inf, radius)
+
+
 def _tanh_unit(value: Tensor, x: Conditioned) -> Pair:
-    return value.abs(), _change(torch.tanh, value, x)
+    return value.abs(), change(torch.tanh, value, x, x.read)
 
 
 def _tanh_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
@@ -54,7 +61,7 @@ def _tanh_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
 
 
 def _sigmoid_unit(value: Tensor, x: Conditioned) -> Pair:
-    return value, _change(torch.sigmoid, value, x)
+    return value, change(torch.sigmoid, value, x, x.read)
 
 
 def _sigmoid_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
@@ -64,7 +71,7 @@ def _sigmoid_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
 
 
 def _sinh_unit(value: Tensor, x: Conditioned) -> Pair:
-    return value.abs(), value.abs() + _change(torch.sinh, value, x)
+    return value.abs(), value.abs() + change(torch.sinh, value, x, x.read)
 
 
 def _sinh_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
@@ -88,7 +95,9 @@ _UNARY = ("input",)
 
 PRIMITIVES = (
     Primitive("log", torch.log, _UNARY, names=("log",), unit=_log_unit, radius=_log_radius),
-    Primitive("exp", torch.exp, _UNARY, names=("exp",), unit=_exp_unit, radius=_exp_radius),
+    Primitive("exp", torch.exp, _UNARY, names=("exp",), unit=_exp_unit, radius=_exp_radius, least=zero_at_least),
+    Primitive("log1p", torch.log1p, _UNARY, names=("log1p", "special_log1p"), unit=_log1p_unit, radius=_log1p_radius),
+    Primitive("expm1", torch.expm1, _UNARY, names=("expm1", "special_expm1"), unit=_expm1_unit, radius=_expm1_radius),
     Primitive("tanh", torch.tanh, _UNARY, names=("tanh",), unit=_tanh_unit, radius=_tanh_radius),
     Primitive("sigmoid", torch.sigmoid, _UNARY, names=("sigmoid", "expit"), unit=_sigmoid_unit, radius=_sigmoid_radius),
     Primitive("sinh", torch.sinh, _UNARY, names=("sinh",), unit=_sinh_unit, radius=_sinh_radius),

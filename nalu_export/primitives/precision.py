@@ -12,9 +12,13 @@ COMPUTE: tuple[Compute, ...] = ("float32", "float64")
 SINGLE = 2.0**-24
 DOUBLE = 2.0**-53
 # Kernels of elementary functions are correct when they are as accurate as the OpenCL C specification asks of a device
-# (ULP values, embedded profile: exp, log, cos, sinh and asinh 4 ulp, tanh 5); one ulp is at most two roundoffs.
-# docs/parity.md has what runtimes were measured to do.
-EXP, LOG, COS, SINH, ASINH, TANH = 8.0, 8.0, 8.0, 8.0, 8.0, 10.0
+# (ULP values, embedded profile: exp, log, sqrt, sin, cos, sinh and asinh 4 ulp, tanh 5, erf and pow 16); one ulp is at
+# most two roundoffs. docs/parity.md has what runtimes were measured to do. torch's own float32 sqrt is off by 1.5
+# roundoffs on CPUs where it goes through MKL.
+EXP, LOG, SQRT, SIN, COS, SINH, ASINH, TANH, ERF, POW = 8.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0, 10.0, 32.0, 32.0
+# A target without them computes x·log(w)/(w − 1) with w = 1 + x: a logarithm and five roundings, and near 0 2t/(1 − t)
+# with t = tanh(x/2), |x| < 3/4: there (1 + t/(1 − t)) tanhs and three roundings.
+LOG1P, EXPM1 = LOG + 6.0, 20.0
 # TF32 keeps ten bits of a factor; hardware may cut the others off instead of rounding, and so may its adders.
 TF32_FACTOR = 2.0**-10
 
@@ -52,6 +56,11 @@ class Precision:
         """Largest relative error of one addition in a matrix product."""
         return 2.0 * self.roundoff if self.tf32 else self.roundoff
 
+    def below(self, bound: float) -> float:
+        """A lower bound of numbers, after they have been rounded or flushed to zero."""
+        lower = bound - 2.0 * self.roundoff * abs(bound)
+        return min(lower, 0.0) if abs(lower) < self.tiny else lower
+
     def rounded(self, value: Tensor, radius: Tensor, roundoffs: float = 1.0) -> Tensor:
         """The radius after an operation whose result is off by ``roundoffs``; an exact zero stays one."""
         magnitude = value.abs() + radius
@@ -72,6 +81,15 @@ class Precision:
 FLOAT32 = Precision(SINGLE, torch.finfo(torch.float32).tiny, False, torch.float32)
 TF32 = Precision(SINGLE, torch.finfo(torch.float32).tiny, True, torch.float32)
 FLOAT64 = Precision(DOUBLE, torch.finfo(torch.float64).tiny, False, torch.float64)
+
+
+def own_rounding(precision: Precision, terms: Tensor | float, size: Tensor) -> Tensor | float:
+    """How far the analysis's own float64 sum of ``terms`` may be off, where that may be more than a float32 bound.
+
+    It is, where one term is 2⁵³ times all others: these cost float32 no more than they are. In float64 the caller takes
+    every radius twice.
+    """
+    return 0.0 if precision.dtype == torch.float64 else DOUBLE * terms * size
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
-"""Sums of products: linear maps."""
+"""Sums of products: linear maps, and matrix products of which both sides are data."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.functional import linear
 
-from nalu_export.primitives.conditioned import Conditioned
+from nalu_export.primitives.conditioned import Conditioned, Flag
 from nalu_export.primitives.operands import Pair, sign
-from nalu_export.primitives.precision import Precision
+from nalu_export.primitives.precision import Precision, own_rounding
 from nalu_export.primitives.record import Primitive
 
 # Terms of a sum are heavy or light by the size of their weight beside the largest of the same output.
@@ -42,6 +42,7 @@ def _linear_radius(
     if bias is not None:
         radius = radius + bias.radius
     radius = radius + _additions(p, size, inputs, weight, start)
+    radius = radius + own_rounding(p, weights.shape[-1] + 1.0, size if start is None else size + start)
     # Each of the roundings above acts on values that the others have moved.
     radius = radius * (1.0 + p.addition * (weights.shape[-1] + 2))
     return radius if not bool((size > p.largest).any()) else torch.where(_chaotic(p, x, weight), torch.inf, radius)
@@ -98,6 +99,51 @@ def _linear_zero(x: Conditioned, weight: Conditioned, bias: Conditioned | None) 
     return (positive > 0).double()
 
 
+def _linear_spread(flag: Flag, value: Tensor, x: Conditioned, weight: Conditioned, bias: Conditioned | None) -> Tensor:
+    found = torch.maximum(flag(x).amax(dim=-1, keepdim=True), flag(weight).amax(dim=-1))
+    return (found if bias is None else torch.maximum(found, flag(bias))).expand(value.shape)
+
+
+# Matrix products ----------------------------------------------------------------------------------------------------
+
+
+def _matmul_unit(value: Tensor, left: Conditioned, right: Conditioned) -> Pair:
+    del value
+    a, b = left.value.abs(), right.value.abs()
+    return torch.matmul(a, b), torch.matmul(left.error + a, b) + torch.matmul(a, right.error)
+
+
+def _matmul_radius(p: Precision, value: Tensor, left: Conditioned, right: Conditioned) -> Tensor:
+    """As of a linear map, of which every term is heavy."""
+    del value
+    a, b = left.value.abs() + left.radius, right.value.abs() + right.radius
+    size = torch.matmul(a, b)
+    count = torch.matmul((a > 0).double(), (b > 0).double())
+    radius = (p.product + p.addition * (count - 1.0).clamp(min=0.0)) * size + p.tiny * count
+    radius = radius + torch.matmul(left.value.abs(), right.radius) + torch.matmul(left.radius, b)
+    radius = radius * (1.0 + p.addition * (count + 2.0))
+    plus, minus = left.value.clamp(min=0.0), (-left.value).clamp(min=0.0)
+    up, down = right.value.clamp(min=0.0), (-right.value).clamp(min=0.0)
+    positive = torch.matmul(plus, up) + torch.matmul(minus, down)
+    negative = torch.matmul(plus, down) + torch.matmul(minus, up)
+    either = torch.maximum(positive, negative) > p.largest / 2
+    chaotic = (size > p.largest) & either & (torch.minimum(positive, negative) > 0)
+    return torch.where(chaotic, torch.inf, radius)
+
+
+def _matmul_zero(left: Conditioned, right: Conditioned) -> Tensor:
+    a, b = sign(left), sign(right)
+    positive = torch.matmul((a > 0).double(), (b > 0).double()) + torch.matmul((a < 0).double(), (b < 0).double())
+    return (positive > 0).double()
+
+
+def _matmul_spread(flag: Flag, value: Tensor, left: Conditioned, right: Conditioned) -> Tensor:
+    rows, columns = flag(left).amax(dim=-1), flag(right).amax(dim=-2 if right.value.ndim > 1 else -1)
+    if left.value.ndim > 1 and right.value.ndim > 1:
+        rows, columns = rows.unsqueeze(-1), columns.unsqueeze(-2)
+    return torch.maximum(rows, columns).expand(value.shape)
+
+
 PRIMITIVES = (
     Primitive(
         "linear",
@@ -109,5 +155,17 @@ PRIMITIVES = (
         radius=_linear_radius,
         zero=_linear_zero,
         kind="linear",
+        spread=_linear_spread,
+    ),
+    Primitive(
+        "matmul",
+        torch.matmul,
+        ("input", "other"),
+        names=("matmul",),
+        unit=_matmul_unit,
+        radius=_matmul_radius,
+        zero=_matmul_zero,
+        kind="linear",
+        spread=_matmul_spread,
     ),
 )

@@ -14,6 +14,7 @@ The rules of a record take the arguments of the primitive as :class:`Conditioned
 sure, 0.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -21,21 +22,23 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from nalu_export.primitives.binding import bound
 from nalu_export.primitives.conditioned import Conditioned, settle
-from nalu_export.primitives.operands import Pair
+from nalu_export.primitives.operands import Pair, attribute, known, least_of, same_element
 from nalu_export.primitives.precision import Precision
 
 Kind = Literal["elementwise", "reduction", "linear", "shape", "cast"]
 Unit = Callable[..., Pair]
-Radius = Callable[..., Tensor]
-Zero = Callable[..., Tensor]
+Rule = Callable[..., Tensor]
+
+_FIELDS = ("value", "size", "error", "radius", "overflow", "lost", "zero")
 
 
 @dataclass(frozen=True)
 class Primitive:
     """One primitive: a torch function with positional arguments only.
 
-    Tracing turns ``a * b``, ``torch.mul(a, b)`` and ``a.mul(b)`` into the same node, so that a format needs one emitter
+    Capture turns ``a * b``, ``torch.mul(a, b)`` and ``a.mul(b)`` into the same node, so that a format needs one emitter
     for each primitive.
 
     Attributes:
@@ -44,11 +47,15 @@ class Primitive:
         parameters: names of its arguments, in the order in which a node holds them.
         defaults: values of the trailing arguments that may be left out.
         names: its names in ``torch``, ``torch.nn.functional``, ``operator``, ``Tensor`` and ``torch.ops.aten``.
-        unit: size and ``D`` of the result, from its value and the arguments.
-        radius: of the result, from the precision, its value and the arguments.
-        zero: sign of each result that is exactly zero, from the arguments; ``None`` where it is never known.
+        unit: ``(value, *arguments)`` → size and ``D`` of the result.
+        radius: ``(precision, value, *arguments)`` → radius of the result.
+        zero: ``(*arguments)`` → sign of each result that is exactly zero; ``None`` where it is never known.
         kind: ``"elementwise"``, ``"reduction"``, ``"linear"`` (sums of products), ``"shape"`` (moves numbers without
             computing) or ``"cast"`` (keeps them, in another type).
+        spread: ``(flag, value, *arguments)`` → flag of each element of the result, from those of the arguments.
+        least: ``(precision, *arguments)`` → a number that no evaluation of the result is below; ``None``: not known.
+        neutral: keyword arguments that torch takes and the primitive has not, with the value that changes nothing.
+        evaluate: the value in float64, where it is not ``function`` of the values (truth values are 0 and 1 there).
     """
 
     name: str
@@ -57,48 +64,62 @@ class Primitive:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     unit: Unit | None = None
-    radius: Radius | None = None
-    zero: Zero | None = None
+    radius: Rule | None = None
+    zero: Rule | None = None
     kind: Kind = "elementwise"
+    spread: Rule = same_element
+    least: Callable[..., float] | None = None
+    neutral: Mapping[str, Any] = field(default_factory=dict)
+    evaluate: Callable[..., Any] | None = None
 
-    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...] | None:
         """The arguments in the order of ``parameters``, or ``None`` where the call has one that is not known."""
-        if "self" in kwargs and "self" not in self.parameters:
-            kwargs = {"input" if name == "self" else name: value for name, value in kwargs.items()}
-        if len(args) > len(self.parameters) or not set(kwargs) <= set(self.parameters):
-            return None
-        bound = dict(self.defaults) | dict(zip(self.parameters, args, strict=False)) | kwargs
-        if set(bound) != set(self.parameters):
-            return None
-        return tuple(bound[name] for name in self.parameters)
+        return bound(self.parameters, self.defaults, self.neutral, args, kwargs)
 
     def conditioned(self, precision: Precision, *arguments: Any) -> Conditioned:
         """The result of one node with its ``D``, radius and signs of zeros.
 
         Args:
             precision: the arithmetic of the evaluation.
-            arguments: in the order of ``parameters``.
+            arguments: in the order of ``parameters``: :class:`Conditioned` values, numbers, exact tensors, and lists of
+                them; shapes: those of the function.
         """
+        given = [known(precision, argument) for argument in arguments]
         if self.kind == "cast":
             # The analysis stays in float64; where a file converts is known from its mode.
-            given: Conditioned = arguments[0]
-            return given
+            result: Conditioned = given[0]
+            return result
         if self.kind == "shape":
-            return Conditioned(*(self._of_field(name, arguments) for name in Conditioned.__dataclass_fields__))
+            moved = {name: self.function(*(attribute(name, x) for x in given)) for name in _FIELDS}
+            return Conditioned(**moved, least=_least_of_all(precision, given[0]))
         assert self.unit is not None
         assert self.radius is not None
-        value: Tensor = self._of_field("value", arguments)
-        size, error = self.unit(value, *arguments)
-        radius = self.radius(precision, value, *arguments)
-        zero = self._signs(value, radius, arguments)
-        return settle(value, size, error, radius, arguments, elementwise=self.kind == "elementwise", zero=zero)
+        value = self._value(given)
+        size, error = self.unit(value, *given)
+        radius = self.radius(precision, value, *given)
+        return settle(
+            value,
+            size,
+            error,
+            radius,
+            given,
+            spread=lambda flag: self.spread(flag, value, *given),
+            zero=self._signs(value, radius, given),
+            least=-math.inf if self.least is None else self.least(precision, *given),
+        )
 
-    def _of_field(self, name: str, arguments: tuple[Any, ...]) -> Any:
-        """The function of one attribute of every argument."""
-        return self.function(*(getattr(x, name) if isinstance(x, Conditioned) else x for x in arguments))
+    def _value(self, given: list[Any]) -> Tensor:
+        found = (self.evaluate or self.function)(*(attribute("value", x) for x in given))
+        assert isinstance(found, Tensor)
+        return found.double() if found.dtype == torch.bool else found
 
-    def _signs(self, value: Tensor, radius: Tensor, arguments: tuple[Any, ...]) -> Tensor:
+    def _signs(self, value: Tensor, radius: Tensor, given: list[Any]) -> Tensor:
         exact = (value == 0) & (radius == 0)
         if self.zero is None or not bool(exact.any()):
             return torch.zeros_like(value, dtype=torch.int8)
-        return torch.where(exact, self.zero(*arguments), 0).to(torch.int8)
+        return torch.where(exact, self.zero(*given), 0).to(torch.int8)
+
+
+def _least_of_all(precision: Precision, argument: Any) -> float:
+    parts = argument if isinstance(argument, list) else [argument]
+    return min((least_of(precision, part) for part in parts), default=-math.inf)

@@ -1,23 +1,17 @@
-"""What chooses among values: signs and clamps."""
+"""What chooses the larger or the smaller of two numbers."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
-from nalu_export.primitives.operands import Pair, ball
+from nalu_export.primitives.operands import Operand, Pair, ball, exact, least_of
 from nalu_export.primitives.precision import Precision
 from nalu_export.primitives.record import Primitive
 
-
-def _sign_unit(value: Tensor, x: Conditioned) -> Pair:
-    jump = torch.where(x.value.abs() <= ROUNDOFF * x.error, 2.0 / ROUNDOFF, 0.0).to(value.dtype)
-    return value.abs(), jump
-
-
-def _sign_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
-    del p
-    exact = (x.radius == 0) | (x.value.abs() > x.radius)
-    return torch.where(exact, 0.0, 2.0).to(value.dtype)
+# A comparison of two bounds in float64 may be off by this share of them.
+OWN_ROUNDING = 2.0**-50
 
 
 def _clamp_unit(value: Tensor, x: Conditioned, low: float | None, high: float | None) -> Pair:
@@ -31,8 +25,34 @@ def _clamp_radius(p: Precision, value: Tensor, x: Conditioned, low: float | None
     return torch.stack([x.radius, *(end.expand(x.radius.shape) for end in ends)]).amax(dim=0)
 
 
+def _clamp_least(p: Precision, x: Conditioned, low: float | None, high: float | None) -> float:
+    least = x.least if low is None else max(x.least, least_of(p, low))
+    return least if high is None else min(least, least_of(p, high))
+
+
+def _extreme(name: str, function: Callable[[Tensor, Tensor], Tensor]) -> Primitive:
+    """The larger (or smaller) of two: as far off as the more uncertain of those that it may be."""
+    up = 1.0 if name == "maximum" else -1.0
+
+    def unit(value: Tensor, left: Operand, right: Operand) -> Pair:
+        errors = [x.error - up * (value - x.value) / ROUNDOFF for x in (exact(left), exact(right))]
+        return value.abs(), torch.maximum(*errors).clamp(min=0.0)
+
+    def radius(p: Precision, value: Tensor, left: Operand, right: Operand) -> Tensor:
+        a, b = ball(p, left), ball(p, right)
+        # Surely the largest is at least this large, and what stays below it has no say.
+        surely = torch.maximum(up * a.value - a.radius, up * b.value - b.radius)
+        surely = surely - OWN_ROUNDING * surely.abs()
+        radii = [torch.where(up * x.value + x.radius < surely, 0.0, x.radius) for x in (a, b)]
+        return torch.maximum(*radii) + torch.zeros_like(value)
+
+    def least(p: Precision, left: Operand, right: Operand) -> float:
+        return (max if up > 0 else min)(least_of(p, left), least_of(p, right))
+
+    return Primitive(name, function, ("input", "other"), names=(name,), unit=unit, radius=radius, least=least)
+
+
 PRIMITIVES = (
-    Primitive("sign", torch.sign, ("input",), names=("sign",), unit=_sign_unit, radius=_sign_radius),
     Primitive(
         "clamp",
         torch.clamp,
@@ -41,5 +61,8 @@ PRIMITIVES = (
         names=("clamp", "clip"),
         unit=_clamp_unit,
         radius=_clamp_radius,
+        least=_clamp_least,
     ),
+    _extreme("maximum", torch.maximum),
+    _extreme("minimum", torch.minimum),
 )

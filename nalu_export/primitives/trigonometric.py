@@ -1,24 +1,53 @@
-"""The cosine."""
+"""The sine and the cosine."""
 
 import torch
 from torch import Tensor
 
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
 from nalu_export.primitives.operands import Pair
-from nalu_export.primitives.precision import COS, Precision
+from nalu_export.primitives.precision import COS, SIN, Precision
 from nalu_export.primitives.record import Primitive
 
+# Below it no argument is reduced, and a sine is accurate relative to its size.
+UNREDUCED = 0.75
 
-def _cos_unit(value: Tensor, x: Conditioned) -> Pair:
+
+def _wave_unit(value: Tensor, x: Conditioned, slope: Tensor) -> Pair:
     read = x.read
-    change = torch.sin(x.value).abs() * read + ROUNDOFF / 2 * read * read
-    return value.abs(), change.clamp(max=2.0 / ROUNDOFF)
+    return value.abs(), (slope.abs() * read + ROUNDOFF / 2 * read * read).clamp(max=2.0 / ROUNDOFF)
+
+
+def _wave_spread(x: Conditioned, slope: Tensor) -> Tensor:
+    """``|f′|·r + r²/2``, and no more than the way from −1 to 1."""
+    return (slope.abs() * x.radius + x.radius**2 / 2).clamp(max=2.0)
+
+
+def _sin_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+    spread = _wave_spread(x, torch.cos(x.value))
+    # Absolute elsewhere: near a zero of the sine no float32 argument reduction is accurate in relative terms.
+    near = x.value.abs() + x.radius < UNREDUCED
+    return torch.where(near, p.rounded(value, spread, SIN), spread + SIN * p.roundoff)
 
 
 def _cos_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
-    radius = (torch.sin(x.value).abs() * x.radius + x.radius**2 / 2).clamp(max=2.0)
-    # Absolute: near a zero of the cosine no float32 argument reduction is accurate in relative terms.
-    return radius + COS * p.roundoff + torch.zeros_like(value)
+    return _wave_spread(x, torch.sin(x.value)) + COS * p.roundoff + torch.zeros_like(value)
 
 
-PRIMITIVES = (Primitive("cos", torch.cos, ("input",), names=("cos",), unit=_cos_unit, radius=_cos_radius),)
+PRIMITIVES = (
+    Primitive(
+        "sin",
+        torch.sin,
+        ("input",),
+        names=("sin",),
+        unit=lambda value, x: _wave_unit(value, x, torch.cos(x.value)),
+        radius=_sin_radius,
+    ),
+    Primitive(
+        "cos",
+        torch.cos,
+        ("input",),
+        names=("cos",),
+        unit=lambda value, x: _wave_unit(value, x, torch.sin(x.value)),
+        radius=_cos_radius,
+    ),
+)

@@ -61,12 +61,10 @@ class _Detaching(TorchFunctionMode):
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         if func is Tensor.__deepcopy__:
-            tensor, memo = args
+            tensor = args[0]
             cast, moved = tensor.dtype in self._kinds, tensor.device.type not in ("cpu", "meta")
             if cast or moved or tensor.requires_grad:
-                found = tensor.detach().to("cpu", torch.float32 if cast else tensor.dtype, copy=True)
-                memo[id(tensor)] = found
-                return found
+                return tensor.detach().to("cpu", torch.float32 if cast else tensor.dtype, copy=True)
         return func(*args, **(kwargs or {}))
 
 

@@ -1,0 +1,68 @@
+"""Functions that jump from one whole number to the next, and the sign."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
+from nalu_export.primitives.operands import Pair, zero_if_positive
+from nalu_export.primitives.precision import Precision
+from nalu_export.primitives.record import Primitive
+
+
+def _sign_unit(value: Tensor, x: Conditioned) -> Pair:
+    jump = torch.where(x.value.abs() <= ROUNDOFF * x.error, 2.0 / ROUNDOFF, 0.0).to(value.dtype)
+    return value.abs(), jump
+
+
+def _sign_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+    del p
+    exact = (x.radius == 0) | (x.value.abs() > x.radius)
+    return torch.where(exact, 0.0, 2.0).to(value.dtype)
+
+
+def _steps(name: str, function: Callable[[Tensor], Tensor]) -> Primitive:
+    """``floor`` and its kin: monotone, so that the ends of the ball enclose it."""
+
+    def unit(value: Tensor, x: Conditioned) -> Pair:
+        moved = ROUNDOFF * x.error
+        jump = torch.maximum(function(x.value + moved) - value, value - function(x.value - moved))
+        return value.abs(), jump / ROUNDOFF
+
+    def radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+        del p
+        low, high = (
+            torch.nextafter(x.lowest, -x.radius - torch.inf),
+            torch.nextafter(x.value + x.radius, x.radius + torch.inf),
+        )
+        spread = torch.maximum(function(high) - value, value - function(low))
+        return torch.where(x.radius == 0, 0.0, spread)
+
+    return Primitive(
+        name,
+        function,
+        ("input",),
+        names=(name,),
+        unit=unit,
+        radius=radius,
+        least=zero_if_positive,
+        neutral={"decimals": 0},
+    )
+
+
+PRIMITIVES = (
+    Primitive(
+        "sign",
+        torch.sign,
+        ("input",),
+        names=("sign", "sgn"),
+        unit=_sign_unit,
+        radius=_sign_radius,
+        least=zero_if_positive,
+    ),
+    _steps("floor", torch.floor),
+    _steps("ceil", torch.ceil),
+    _steps("round", torch.round),
+    _steps("trunc", torch.trunc),
+)
