@@ -56,17 +56,6 @@ class EveryPrimitive(ArithmeticLayer):
         return e - q * g + torch.sinh(torch.clamp(p, max=4.0))
 
 
-class Same(ArithmeticLayer):
-    """No stage at all."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.in_features = self.out_features = features
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x
-
-
 class MultipliesThenAdds(ArithmeticLayer):
     """Products to which something is added in a later stage, where a compiler could still fuse the two."""
 
@@ -125,7 +114,6 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "every": lambda: EveryPrimitive(FEATURES, 2),
     "later": lambda: MultipliesThenAdds(FEATURES, 2),
     "repeats": lambda: Repeats(FEATURES, 2),
-    "same": lambda: Same(FEATURES),
     "wide": lambda: NACCell(FEATURES_OF_WIDE, 31),
 }
 

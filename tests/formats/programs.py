@@ -19,6 +19,7 @@ from torch import nn
 from nalu_export.formats.base import EmitOptions
 from nalu_export.formats.cpp import FORMAT
 from nalu_export.weights import Compute
+from tests.captured import graph_of
 from tests.formats.families import MODELS, features_of
 
 Array = NDArray[np.float32]
@@ -89,8 +90,8 @@ def header(
     struct: str = "Model",
 ) -> bytes:
     """A header with one line of metadata."""
-    options = EmitOptions((features,), compute=compute, namespace=namespace, struct=struct, extern_c=extern_c)
-    return FORMAT.emit(model, options).to_bytes({"nalu_export.tool": "test"})
+    options = EmitOptions(compute=compute, namespace=namespace, struct=struct, extern_c=extern_c)
+    return FORMAT.emit(graph_of(model, (features,)), options).to_bytes({"nalu_export.tool": "test"})
 
 
 def compile_(build: Build, arguments: Sequence[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:

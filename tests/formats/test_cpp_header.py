@@ -15,9 +15,9 @@ from nalu_export.formats._cpp_names import CppNames
 from nalu_export.formats._cpp_plan import plan
 from nalu_export.formats.cpp import FORMAT, CppDraft
 from nalu_export.graph import well_conditioned
-from nalu_export.graph.trace import constant
+from nalu_export.graph.evaluation import constant
 from nalu_export.nn import NACCell
-from nalu_export.weights import inference_form
+from tests.captured import form_of
 from tests.formats.programs import COMPILERS, WARNINGS, Build, C, compile_, header, skip_unless
 
 LONG = "long_" * 2000
@@ -48,7 +48,7 @@ def _hostile(number: int) -> tuple[dict[str, Tensor], bytes]:
     They are given to the graph: torch.fx, which writes Python code with the names of a module, takes none of them.
     """
     name = NAMES[number]
-    form = well_conditioned(inference_form(Plain(), "folded", "float32"))
+    form = well_conditioned(form_of(Plain()))
     held = {}
     for node in form.graph.nodes:
         if node.op == "get_attr":

@@ -9,6 +9,7 @@ import torch
 from nalu_export.formats.base import EmitOptions
 from nalu_export.formats.cpp import FORMAT
 from nalu_export.nn import NACCell, NALUCell
+from tests.captured import graph_of
 from tests.formats.families import FEATURES, MODELS, features_of
 from tests.formats.programs import (
     COMPILERS,
@@ -160,8 +161,8 @@ int main() {
 
 
 def test_what_a_program_can_ask_while_it_is_compiled(tmp_path: Path, compiler: str) -> None:
-    options = EmitOptions((3,), compute="float64", namespace="heads::deep", struct="Adder")
-    data = FORMAT.emit(NACCell(3, 5), options).to_bytes(
+    options = EmitOptions(compute="float64", namespace="heads::deep", struct="Adder")
+    data = FORMAT.emit(graph_of(NACCell(3, 5)), options).to_bytes(
         {
             "nalu_export.tool": 'a "quoted" \\ tool\nä',
             "nalu_export.source_sha256": "0123abc",

@@ -7,19 +7,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from nalu_export import NAC, NALU, ArithmeticLayer, UnsupportedLayerError
 from nalu_export.formats._cpp_plan import LINE, Plan, Shape, Value, name_of, plan, reads
 from nalu_export.graph import well_conditioned
 from nalu_export.nn import NACCell
-from nalu_export.weights import Compute, inference_form
+from nalu_export.weights import Compute
+from tests.captured import form_of
 from tests.formats.families import MODELS, features_of
 
 
 def _plan(model: nn.Module, features: int, compute: Compute = "float32") -> Plan:
-    return plan(well_conditioned(inference_form(model, "folded", compute)), (features,))
+    return plan(well_conditioned(form_of(model, "folded", compute, (features,))), (features,))
 
 
 class _Formula(ArithmeticLayer):
@@ -151,12 +152,17 @@ def test_random_graphs(steps: list[tuple[str, int, int, int]]) -> None:
         (NALU(*[8] * 5), 5),
         (NAC(3, 4, 2), 2),
         (NACCell(3, 2), 1),
-        (MODELS["same"](), 0),
     ],
 )
 def test_number_of_stages(model: nn.Module, stages: int) -> None:
     """A gate, both of its paths and the logarithm for the next cell are one pass over the features."""
     assert len(_plan(model, model.in_features if hasattr(model, "in_features") else model.dims[0]).stages) == stages  # type: ignore[arg-type, index]
+
+
+def test_no_stage_where_nothing_is_computed() -> None:
+    found = plan(fx.symbolic_trace(nn.Identity()), (3,))
+    assert (found.stages, found.output) == ([], found.input)
+    check_places(found)
 
 
 def test_a_deep_stack() -> None:

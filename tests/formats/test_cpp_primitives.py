@@ -13,8 +13,10 @@ from nalu_export.formats._cpp_plan import plan
 from nalu_export.formats._cpp_primitives import EXPRESSIONS
 from nalu_export.formats._cpp_stages import functions
 from nalu_export.formats._cpp_text import Parameters
-from nalu_export.graph import PRIMITIVES, well_conditioned
-from nalu_export.weights import Compute, inference_form
+from nalu_export.graph import well_conditioned
+from nalu_export.primitives import PRIMITIVES
+from nalu_export.weights import Compute
+from tests.captured import form_of
 
 Forward = Callable[..., Tensor]
 
@@ -35,7 +37,7 @@ class _Formula(ArithmeticLayer):
 
 def _lines(forward: Forward, compute: Compute, **constants: Tensor) -> list[str]:
     """The statements of the loops over the vectors of a tile, of all stages."""
-    form = well_conditioned(inference_form(_Formula(forward, **constants), "folded", compute))
+    form = well_conditioned(form_of(_Formula(forward, **constants), "folded", compute, (3,)))
     text = functions(plan(form, (3,)), Parameters(np.dtype(compute)))
     return [line.strip() for line in text.splitlines() if line.strip().startswith("const auto ")]
 
@@ -88,7 +90,7 @@ def test_constants() -> None:
     assert _expression(lambda x, c: x + c, c=vector.reshape(1, 3)) == f"{X} + R::constant(p_c + o, k);"
     assert _expression(lambda x, c: x + c, c=number) == f"{X} + M::splat(0x1p-2f);"
     assert _expression(lambda x, c: torch.clamp(x, c, c), c=vector) == (
-        f"M::at_most(M::at_least({X}, R::constant(p_c + o, k)), R::constant(p_c_2 + o, k));"
+        f"M::at_most(M::at_least({X}, R::constant(p_c + o, k)), R::constant(p_c + o, k));"
     )
     infinite = torch.tensor([float("inf")])
     assert _expression(lambda x, c: x - c, c=infinite) == f"{X} - M::splat(std::numeric_limits<float>::infinity());"

@@ -15,6 +15,7 @@ from nalu_export import formats, runtimes
 from nalu_export.formats.base import EmitOptions
 from nalu_export.runtimes.base import RunOptions, Session
 from nalu_export.weights import Compute
+from tests.captured import graph_of
 
 Load = Callable[..., Session]
 
@@ -27,7 +28,7 @@ def load() -> Load:
         runtime = runtimes.get(name)
         data = b""
         if runtime.format:
-            data = formats.get(runtime.format).emit(model, EmitOptions(shape, compute=compute)).to_bytes({})
+            data = formats.get(runtime.format).emit(graph_of(model, shape), EmitOptions(compute=compute)).to_bytes({})
         return runtime.load(model, data, RunOptions(threads=1))
 
     return load
