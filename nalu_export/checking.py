@@ -94,9 +94,9 @@ def check(
         "weights": str(found.metadata.get("weights", "unknown")),
         "compute": compute,
         "input_shapes": [list(shape) for shape in shapes],
-        "layers": layer_table(model),
+        "layers": layer_table(graph),
     }
-    return replace(report, subject=facts, environment=environment(), weights=weight_matrices(model))
+    return replace(report, subject=facts, environment=environment(), weights=weight_matrices(graph))
 
 
 def _part(graph: ModelGraph, artifact: Artifact) -> ModelGraph:

@@ -252,7 +252,7 @@ def _metadata(
         **({} if checkpoint.layout is None else {"source_layout": checkpoint.layout}),
         "weights": settings.weights,
         "compute": settings.compute,
-        "layers": layer_table(graph.module),
+        "layers": layer_table(graph),
         "inputs": [{"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape)} for spec in draft.inputs],
         "outputs": [{"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape)} for spec in draft.outputs],
         "parity": parity,

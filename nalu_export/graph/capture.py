@@ -86,9 +86,7 @@ class ModelGraph:
                 node.meta["part"] = ""
         module = subgraph.module if subgraph.path is None else self.module.get_submodule(subgraph.path)
         example = torch.rand(subgraph.input_shapes[0], generator=torch.Generator().manual_seed(0))
-        alone = replace(
-            subgraph, name="", namespace="", calls=1, foreign=frozenset(), outer=subgraph.namespace
-        )
+        alone = replace(subgraph, name="", namespace="", calls=1, foreign=frozenset(), outer=subgraph.namespace)
         return ModelGraph(module, flat, None, {"": alone}, self.how, example, result_of(flat, example))
 
 

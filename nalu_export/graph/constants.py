@@ -44,25 +44,40 @@ def folded_names(graph: fx.Graph, nodes: Sequence[fx.Node] | None = None) -> dic
     """What each constant that something else reads is called once it is folded.
 
     It is named after the first parameter that goes into it, without ``_hat``: ``layers.0.W`` from ``layers.0.W_hat``
-    and ``layers.0.M_hat``; where another value or parameter has that name, as it is called in the source.
+    and ``layers.0.M_hat``, and a matrix that is read the other way round like the matrix; where another value or
+    parameter has that name, as it is called in the source.
 
     Args:
         graph: any.
         nodes: what is folded, in order; by default everything that depends on parameters alone.
     """
-    taken = {str(node.target) if node.op == "get_attr" else label_of(node): node for node in graph.nodes}
+    folded = dict.fromkeys(parameter_nodes(graph) if nodes is None else nodes)
+    kept = frontier(folded)
+    # What is folded away leaves its name to what it is folded into.
+    gone = folded.keys() - set(kept)
+    taken = {label_of(node): node for node in graph.nodes if node not in gone}
+    taken |= {str(node.target): node for node in graph.nodes if node.op == "get_attr"}
     sources: dict[fx.Node, str] = {}
-    for node in parameter_nodes(graph) if nodes is None else nodes:
+    for node in folded:
         first = next(iter(node.all_input_nodes), None)
         # What torch.nn.utils.parametrize computes is called as if it were the parameter.
         sources[node] = str(node.target).replace("parametrizations.", "") if first is None else sources[first]
     names: dict[fx.Node, str] = {}
-    for node in frontier(sources.keys()):
+    for node in kept:
         name = sources[node].replace("_hat", "")
-        if taken.get(name, node) is not node:
+        if taken.get(name, node) not in (node, _turned(node)):
             name = label_of(node) or sources[node]
         names[node] = _free_name(name, names.values())
     return names
+
+
+def _turned(node: fx.Node) -> fx.Node:
+    """The parameter that a node is the transpose of: it is called like that one, unless both are read."""
+    primitive = primitive_of(node)
+    while primitive is not None and primitive.name in ("transpose", "permute"):
+        node = node.args[0]  # type: ignore[assignment]
+        primitive = primitive_of(node)
+    return node
 
 
 def _free_name(name: str, taken: Collection[str]) -> str:

@@ -30,7 +30,7 @@ from torch import Tensor, fx
 
 from nalu_export.graph import part_of, primitive_of
 from nalu_export.graph.constants import is_parametrisation
-from nalu_export.graph.evaluation import constant
+from nalu_export.graph.evaluation import constant, evaluated
 from nalu_export.parity.opaque import OpaqueCalls
 from nalu_export.primitives.conditioned import Conditioned, rounded
 from nalu_export.primitives.operands import signs_of_zeros
@@ -80,11 +80,13 @@ class ErrorAnalysis:
                 yield node, known[node]
         raise AssertionError("a graph without an output")
 
-    def _computed(self, node: fx.Node, result: Any, precision: Precision) -> Any:
-        """What torch computes of parameters alone is a weight that is off by some roundings."""
-        if node in self._constants and isinstance(result, Tensor) and result.is_floating_point():
-            return Conditioned.exact(result.double(), WEIGHT * precision.roundoff * result.double().abs())
-        return result
+    def _weight(self, node: fx.Node, known: dict[fx.Node, Any], precision: Precision) -> Any:
+        """What torch computes of parameters alone, in a way that is no primitive, is off by some roundings."""
+        values = {a: x.value if isinstance(x := known[a], Conditioned) else x for a in node.all_input_nodes}
+        result = evaluated(node, self._graph_module, values)
+        if not isinstance(result, Tensor) or not result.is_floating_point():
+            return result
+        return Conditioned.exact(result.double(), WEIGHT * precision.roundoff * result.double().abs())
 
     def _evaluate(self, node: fx.Node, known: dict[fx.Node, Any], x: Tensor, profile: Profile) -> Any:
         if node.op == "placeholder":
@@ -99,8 +101,10 @@ class ErrorAnalysis:
                 return value
             return Conditioned.exact(value, precision.representation(value))
         primitive = primitive_of(node)
+        if primitive is None and node in self._constants:
+            return self._weight(node, known, precision)
         if primitive is None or not any(isinstance(known[argument], Conditioned) for argument in node.all_input_nodes):
-            return self._computed(node, self.opaque(node, known, precision), precision)
+            return self.opaque(node, known, precision)
         arguments: Any = fx.node.map_arg(node.args, lambda argument: known[argument])
         result = primitive.conditioned(precision, *arguments)
         if primitive.name == "sigmoid" and not inside:

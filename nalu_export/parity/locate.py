@@ -151,9 +151,10 @@ def _compared(
         with np.errstate(over="ignore"):
             values = got.astype(np.float32).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        off = np.abs(values - expected)
+        # A number of no axes is an array too, so that elements of it can be set.
+        off = np.array(np.abs(values - expected))
         off[values == expected] = 0.0
-        ratio = np.where(off > 0, off / radius, 0.0)
+        ratio = np.array(np.where(off > 0, off / radius, 0.0))
     ratio[np.isnan(off)] = np.inf
     ratio[(overflow >= limit) | (step.lost.expand(step.value.shape).numpy() > 0)] = 0.0
     index = tuple(int(i) for i in np.unravel_index(int(ratio.argmax()), ratio.shape))

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nalu_export.errors import first_line
 from nalu_export.graph.reading.recipes import LONGEST
-from nalu_export.primitives import PRIMITIVES
+from nalu_export.primitives import PRIMITIVES, Primitive
 
 # Numbers that are made, and products that are added, in all.
 MAX_WORK = 2**32
@@ -146,9 +146,7 @@ class _Reader:
             raise RecipeError(f"a formula calls {ascii(name[:60])}, which is no primitive")
         given = arguments + [primitive.defaults.get(left) for left in primitive.parameters[len(arguments) :]]
         try:
-            # Shapes first: they may ask for terabytes.
-            sketch = primitive.function(*_map(given, lambda value: value.to("meta")))
-            self._spend(sketch, given if primitive.kind == "linear" else [])
+            self._spend(primitive, given)
             return primitive.function(*given)
         except RecipeError:
             raise
@@ -156,13 +154,33 @@ class _Reader:
             # Whatever torch says of arguments that do not fit each other.
             raise RecipeError(f"{name}: {first_line(error)[:200]}") from error
 
-    def _spend(self, result: Any, arguments: list[Any]) -> None:
-        if not isinstance(result, Tensor):
-            return
-        inner = [value.shape[-1] for value in arguments if isinstance(value, Tensor) and value.ndim]
-        self._work += result.numel() * max(inner, default=1)
-        if result.numel() > MAX_NUMBERS or self._work > MAX_WORK:
+    def _spend(self, primitive: Primitive, arguments: list[Any]) -> None:
+        """Count what a call is going to make before it makes it."""
+        made, work = _numbers(primitive, arguments)
+        self._work += work
+        if made > MAX_NUMBERS or self._work > MAX_WORK:
             raise RecipeError("a formula asks for too many numbers")
+
+
+def _numbers(primitive: Primitive, arguments: list[Any]) -> tuple[int, int]:
+    """At most so many numbers are in the result of a call, and so many operations are needed for it."""
+    tensors = [value for value in _flat(arguments) if isinstance(value, Tensor)]
+    total = sum(value.numel() for value in tensors)
+    if primitive.kind == "elementwise":
+        made = torch.broadcast_shapes(*(value.shape for value in tensors)).numel()
+        return made, made
+    if primitive.kind == "linear":
+        inner = max(value.shape[-1] if value.ndim else 1 for value in tensors)
+        made = math.prod(max(value.numel() // max(inner, 1), 1) for value in tensors[:2])
+        return made, made * inner
+    if primitive.name == "expand":
+        made = math.prod(max(abs(size), 1) for size in _flat(arguments[1:])) * total
+        return made, made
+    return total, total
+
+
+def _flat(arguments: list[Any]) -> list[Any]:
+    return [item for value in arguments for item in (_flat(value) if isinstance(value, list) else [value])]
 
 
 def _tokens(line: str) -> list[tuple[str, str]]:
@@ -189,19 +207,3 @@ def _negative(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise RecipeError("a formula negates what is no number")
     return -value
-
-
-def _map(arguments: list[Any], change: Callable[[Tensor], Tensor]) -> list[Any]:
-    return [
-        change(value)
-        if isinstance(value, Tensor)
-        else _map(value, change)
-        if isinstance(value, list)
-        else value
-        for value in arguments
-    ]
-
-
-def by_name(tensors: Mapping[str, Tensor], prefix: str = "") -> Callable[[str], Tensor | None]:
-    """Tensors of a mapping, those under a prefix first."""
-    return lambda name: tensors.get(f"{prefix}{name}", tensors.get(name))

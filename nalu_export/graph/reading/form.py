@@ -44,7 +44,7 @@ class Form:
         # Where torch computes a weight in a way that is no primitive, a live file holds the result.
         self._opaque = {node: parameter(name) for node, name in folded_names(graph, opaque).items()} if opaque else {}
         self._values: Values = {}
-        self._sketches: Values = {}
+        self._example: Values = {}
 
     @staticmethod
     def of(subgraph: Subgraph) -> "Form":
@@ -110,21 +110,8 @@ class Form:
         return value
 
     def shape(self, node: fx.Node) -> tuple[int, ...]:
-        """Shape of a constant, which is not computed for that."""
-        return tuple(self._sketch(node).shape)
-
-    def _sketch(self, node: fx.Node) -> Tensor:
-        if node not in self._sketches:
-            for argument in node.all_input_nodes:
-                self._sketch(argument)
-            if node.op == "get_attr":
-                self._sketches[node] = torch.empty_like(attribute(self.module, str(node.target)), device="meta")
-            elif node.op == "call_module":
-                self._sketches[node] = torch.empty_like(self.value(node), device="meta")
-            else:
-                self._sketches[node] = evaluated(node, self.module, self._sketches)
-        sketch: Tensor = self._sketches[node]
-        return sketch
+        """Shape of a constant."""
+        return tuple(self.value(node).shape)
 
     def run(self, *inputs: Tensor, instead: Mapping[fx.Node, Tensor] | None = None) -> Values:
         """Every value of the graph in float64.
@@ -139,6 +126,14 @@ class Form:
             list(self.graph.nodes),
             instead or {},
         )
+
+    def example(self) -> Values:
+        """Every value for three seeded samples, from which shapes are read."""
+        if not self._example:
+            rng = torch.Generator().manual_seed(0)
+            inputs = [0.1 + 0.9 * torch.rand(shape, generator=rng, dtype=torch.float64) for shape in self.shapes]
+            self._example = self.run(*inputs)
+        return self._example
 
     def resume(self, known: Values, nodes: list[fx.Node], instead: Mapping[fx.Node, Tensor]) -> Values:
         """The values of some nodes, in order, from those that are known; what is known already is not computed again."""

@@ -18,7 +18,7 @@ from nalu_export.graph.reading._nodes import (
     spelled,
 )
 from nalu_export.graph.reading.form import Form
-from nalu_export.graph.reading.products import products_of, source_of
+from nalu_export.graph.reading.products import Source, products_of, source_of
 
 _COMPARISONS = ("gt", "ge", "lt", "le")
 # x·σ(x) is no gate.
@@ -53,8 +53,7 @@ class Gate:
         sum: its share of the sum, ``None`` where it weighs none or it is not told.
         product: its share of the product, of what goes through exp, prod or a power.
         others: the shares of what is neither, or is not told.
-        data: what it is a function of; empty for one that depends on parameters alone.
-        constants: what multiplies that, and is added to it.
+        source: what it is a function of; ``None`` for one that depends on parameters alone.
         two: whether the product has a gate of its own.
         hard: whether it chooses one of both and nothing between.
     """
@@ -63,8 +62,7 @@ class Gate:
     sum: Share | None
     product: Share | None
     others: tuple[Share, ...] = ()
-    data: tuple[fx.Node, ...] = ()
-    constants: tuple[fx.Node, ...] = ()
+    source: Source | None = None
     two: bool = False
     hard: bool = False
 
@@ -72,6 +70,13 @@ class Gate:
     def shares(self) -> tuple[Share, ...]:
         """All of them."""
         return tuple(share for share in (self.sum, self.product, *self.others) if share is not None)
+
+    @property
+    def own(self) -> set[fx.Node]:
+        """Constants that are of the gate and of nothing else."""
+        if self.source is None:
+            return {share.node for share in self.shares}
+        return {product.constant for product in self.source.products}
 
 
 @dataclass
@@ -223,8 +228,7 @@ def _gate(form: Form, entry: _Weighed) -> Gate:
         next(iter(by_path["sum"]), None),
         next(iter(by_path["product"]), None),
         tuple(others),
-        () if source is None else source.data,
-        () if source is None else tuple(product.constant for product in source.products),
+        source,
         hard=entry.hard,
     )
 
@@ -232,7 +236,9 @@ def _gate(form: Form, entry: _Weighed) -> Gate:
 def _argument(form: Form, node: fx.Node) -> fx.Node:
     """What a share is a function of: ``z``."""
     if is_(node, *_COMPARISONS):
-        inner = next(argument for argument in node.args if isinstance(argument, fx.Node) and not form.is_constant(argument))
+        inner = next(
+            argument for argument in node.args if isinstance(argument, fx.Node) and not form.is_constant(argument)
+        )
         return _argument(form, inner) if _logistic(form, inner) is not None else inner
     logistic = _logistic(form, node)
     assert logistic is not None
@@ -257,12 +263,19 @@ def _paired(found: list[Gate]) -> Iterator[Gate]:
             gate,
             sum=gate.sum or partner.sum,
             product=gate.product or partner.product,
-            data=tuple(dict.fromkeys((*gate.data, *partner.data))),
-            constants=tuple(dict.fromkeys((*gate.constants, *partner.constants))),
+            source=_both(gate.source, partner.source),
             two=True,
         )
 
 
+def _both(one: Source | None, other: Source | None) -> Source | None:
+    if one is None or other is None:
+        return one or other
+    return Source(tuple(dict.fromkeys((*one.data, *other.data))), (*one.products, *other.products))
+
+
 def _completes(gate: Gate, other: Gate) -> bool:
     same = gate.call[:2] == other.call[:2] and not other.others and not (gate.hard or other.hard)
-    return same and (gate.sum is None) == (other.sum is not None) and (gate.product is None) == (other.product is not None)
+    return (
+        same and (gate.sum is None) == (other.sum is not None) and (gate.product is None) == (other.product is not None)
+    )

@@ -75,7 +75,7 @@ def reading_of(name: str, form: Form, outer: str = "") -> Reading:
         outer: what stands before the paths of its modules that is not in the names of its parameters.
     """
     found_gates = gates(form)
-    found_weights = weights(form, {constant for gate in found_gates for constant in gate.constants})
+    found_weights = weights(form, {node for gate in found_gates for node in gate.own})
     found_epsilons = epsilons(form)
     calls: dict[str, Call] = {}
     for node in form.graph.nodes:

@@ -50,12 +50,21 @@ def products_of(form: Form, node: fx.Node) -> list[Product]:
         left, right = node.args
         for data, weight, after in ((left, right, True), (right, left, False)):
             if isinstance(data, fx.Node) and not form.is_constant(data) and form.is_constant(weight):
-                return [Product(node, data, weight, weight, turned=after and is_(node, "matmul"))]  # type: ignore[arg-type]
+                turned = after if is_(node, "matmul") else _is_turned(form, data, weight)  # type: ignore[arg-type]
+                return [Product(node, data, weight, weight, turned=turned)]  # type: ignore[arg-type]
     elif is_(node, "pow"):
         data, exponent = node.args
         if isinstance(data, fx.Node) and not form.is_constant(data) and form.is_constant(exponent):
-            return [Product(node, data, exponent, exponent)]  # type: ignore[arg-type]
+            return [Product(node, data, exponent, exponent, turned=_is_turned(form, data, exponent))]  # type: ignore[arg-type]
     return []
+
+
+def _is_turned(form: Form, data: fx.Node, constant: fx.Node) -> bool:
+    """Whether a matrix is (in, out): the data has its axis of outputs, of size 1, at the end."""
+    shape = form.shape(constant)
+    if len(shape) != 2 or not is_(data, "unsqueeze", "reshape") or 1 in shape:
+        return False
+    return tuple(form.example()[data].shape[-2:]) == (shape[0], 1)
 
 
 def _apart(form: Form, whole: Product) -> list[Product]:
@@ -134,4 +143,3 @@ def _products_at(form: Form, node: fx.Node) -> list[Product]:
 def _is_scaling(form: Form, node: fx.Node) -> bool:
     """``4·z``: by a number."""
     return is_(node, "mul") and len(form.data(node)) == 1 and not products_of(form, node)
-

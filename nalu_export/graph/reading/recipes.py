@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import fx
 
-from nalu_export.graph.reading._nodes import name_of
+from nalu_export.graph.reading._nodes import is_, name_of, seen_through
+from nalu_export.graph.spelling.canonical import primitive_of
 
 # Whatever is longer is no line for people.
 LONGEST = 2000
@@ -45,6 +46,43 @@ def quoted(name: str) -> str:
     return name if _NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
 
 
+def _straight(node: fx.Node) -> fx.Node:
+    """A node without what undoes itself: a matrix that is turned twice, one of several that were put together."""
+    while True:
+        inner = seen_through(node) if is_(node, "select") else _turned_back(node)
+        if inner is node:
+            return node
+        node = inner
+
+
+def _turned_back(node: fx.Node) -> fx.Node:
+    once = _turned(node)
+    twice = None if once is None else _turned(once)
+    return node if twice is None else twice
+
+
+def _turned(node: fx.Node) -> fx.Node | None:
+    """The matrix that a node is the transpose of."""
+    inner, *dims = node.args or (None,)
+    two = is_(node, "transpose") and sorted(dims) in ([0, 1], [-2, -1])  # type: ignore[type-var]
+    if two or (is_(node, "permute") and list(dims[0]) == [1, 0]):  # type: ignore[call-overload]
+        return inner  # type: ignore[return-value]
+    return None
+
+
+def _given(node: fx.Node) -> list[Any]:
+    """The arguments of a node, without those at the end that are what they are by default."""
+    primitive = primitive_of(node)
+    assert primitive is not None
+    arguments = list(node.args)
+    for name in reversed(primitive.parameters):
+        default = primitive.defaults.get(name, "")
+        if not arguments or isinstance(arguments[-1], fx.Node) or arguments[-1] != default:
+            break
+        arguments.pop()
+    return arguments
+
+
 class _Writer:
     def __init__(self, leaf: Leaf) -> None:
         self._leaf = leaf
@@ -63,6 +101,9 @@ class _Writer:
         name = self._leaf(node)
         if name is not None:
             return quoted(name), _ATOM
+        straight = _straight(node)
+        if straight is not node:
+            return self.text(straight)
         operation = name_of(node)
         if not operation:
             raise _TooLongError
@@ -77,9 +118,7 @@ class _Writer:
             return (f"{left} {sign} {right}" if level == _SUM or sign == "/" else f"{left}{sign}{right}"), level
         if operation == "neg":
             return f"-{self._argument(node.args[0], _SIGN)[0]}", _SIGN
-        arguments = list(node.args)
-        while arguments and arguments[-1] is None:
-            arguments.pop()
+        arguments = _given(node)
         return f"{operation}({', '.join(self._argument(argument, _SUM)[0] for argument in arguments)})", _ATOM
 
     def _argument(self, argument: Any, level: int) -> tuple[str, int]:

@@ -49,11 +49,8 @@ class Weight:
         return value.mT if self.product.turned and value.ndim == 2 else value
 
     def shape(self, form: Form) -> tuple[int, ...]:
-        """Shape of the value, which is not computed for that."""
-        shape = form.shape(self.product.constant)
-        while self.product.turned and len(shape) > 2 and shape[0] == 1:
-            shape = shape[1:]
-        return shape[::-1] if self.product.turned and len(shape) == 2 else shape
+        """Shape of the value."""
+        return tuple(self.value(form).shape)
 
     def raw(self, form: Form) -> tuple[str, str] | None:
         """Names of Ŵ and M̂ where it is ``tanh(Ŵ)·σ(M̂)`` of two parameters."""
@@ -76,11 +73,11 @@ def weights(form: Form, gates: Container[fx.Node]) -> list[Weight]:
 
     Args:
         form: what to look at.
-        gates: constants of gates.
+        gates: gates that see no data, and what multiplies that of others.
     """
     found: dict[tuple[fx.Node, tuple[int, int] | None], Weight] = {}
     for product in products(form):
-        if product.constant in gates:
+        if product.constant in gates or without_views(product.constant) in gates:
             continue
         weight = Weight(
             layer_of(product.node),
@@ -118,7 +115,7 @@ def _counts(form: Form, weight: Weight) -> bool:
     one = torch.Size(form.shape(product.constant)).numel() == 1
     if (one or not form.is_learned(_stored(product.constant))) and not is_(product.node, "linear", "matmul"):
         return False
-    return not _has_bias(form, product) and not _is_before_activation(product)
+    return not _has_bias(form, product) and not _is_before_activation(product.node)
 
 
 def _stored(constant: fx.Node) -> fx.Node:
@@ -144,14 +141,18 @@ def _is_own_parameter(form: Form, product: Product, other: object) -> bool:
     return form.is_learned(inner) and inner is not without_views(product.constant)
 
 
-def _is_before_activation(product: Product) -> bool:
+def _is_before_activation(node: fx.Node) -> bool:
     """Whether all that reads the result is an activation: a hidden layer of a network."""
-    users = list(product.node.users)
-    return bool(users) and all(is_activation(user) for user in users)
+    users = list(node.users)
+    return bool(users) and all(
+        is_activation(user) or (is_(user, *VIEWS, "neg") and _is_before_activation(user)) for user in users
+    )
 
 
 # Through these a sum of logarithms stays one, and a factor a factor.
-_ON = (*VIEWS, *PIECES, *SUMS, "mul", "div", "neg", "clamp", "sum")
+_ON = (*VIEWS, *PIECES, "mul", "div", "neg", "clamp", "sum")
+_LOGARITHMS = ("log", "log1p", "asinh")
+_TERMS = (*SUMS, "stack", "cat")
 
 
 def _sides(form: Form, node: fx.Node) -> set[str]:
@@ -164,10 +165,10 @@ def _sides(form: Form, node: fx.Node) -> set[str]:
         current = waiting.pop()
         seen.add(current)
         for user in current.users:
-            if is_(user, *EXPONENTIALS, "prod") or (is_(user, "pow") and user.args[1] is current):
+            if is_(user, *EXPONENTIALS, *_LOGARITHMS, "prod") or (is_(user, "pow") and user.args[1] is current):
                 found.add("product")
-            elif is_(user, *_ON) and len(form.data(user)) == 1 + is_(user, *SUMS, "stack", "cat") and user not in seen:
-                waiting.append(user)
+            elif is_(user, *_TERMS) or (is_(user, *_ON) and len(form.data(user)) == 1):
+                waiting += [user] if user not in seen else []
             elif not is_(user, "cos", "sin"):
                 found.add("sum")
-    return found or {"sum"}
+    return found

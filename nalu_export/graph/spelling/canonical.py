@@ -10,11 +10,7 @@ from nalu_export.graph.spelling.names import is_in_place, name_of
 from nalu_export.graph.spelling.special import SPECIAL
 from nalu_export.graph.spelling.writer import Writer
 from nalu_export.primitives import BY_NAME, PRIMITIVES, Primitive
-
-try:
-    from nalu_export.primitives.compositions import COMPOSITIONS
-except ModuleNotFoundError:  # until it lands
-    COMPOSITIONS = {}
+from nalu_export.primitives.compositions import COMPOSITIONS
 
 
 def canonicalise(graph_module: fx.GraphModule, values: Values) -> None:

@@ -1,0 +1,80 @@
+"""How near weights are to −1, 0 and 1, and how often a gate has chosen."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# A weight this near to −1, 0 or 1 has settled; a gate this near to 0 or 1 has chosen one path.
+NEAR = 0.01
+GATE_SAMPLES = 1024
+# Numbers in the inputs or outputs of a gate at once: wide gates are judged on fewer samples.
+GATE_NUMBERS = 2**22
+
+
+def nearest(weight: Tensor) -> Tensor:
+    """The nearest of −1, 0 and 1 to each weight; NaN stays NaN."""
+    return weight.round().clamp(-1.0, 1.0)
+
+
+def uniform_inputs(features: int, samples: int, low: float = 0.1, high: float = 1.0) -> Tensor:
+    """Seeded inputs like those of training, float64 ``(samples, features)``."""
+    return uniform((samples, features), low, high)
+
+
+def uniform(shape: Sequence[int], low: float = 0.1, high: float = 1.0, seed: int = 0) -> Tensor:
+    """The same of any shape."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(tuple(shape), generator=generator, dtype=torch.float64) * (high - low) + low
+
+
+def inputs_of_gate(shapes: Mapping[str, Sequence[int]], units: int) -> dict[str, Tensor]:
+    """What a gate is judged on: inputs uniform in 0.1..1, by their names in its formula.
+
+    Args:
+        shapes: of one sample of each.
+        units: how many gates there are at once.
+    """
+    numbers = max(units, 1, *(torch.Size(shape).numel() for shape in shapes.values()))
+    samples = max(1, min(GATE_SAMPLES, GATE_NUMBERS // numbers))
+    return {name: uniform((samples, *shape), seed=place) for place, (name, shape) in enumerate(shapes.items())}
+
+
+def nearness(weight: Tensor) -> dict[str, float]:
+    """The share of weights within 0.01 of −1, 0 and 1, of each, and the largest distance from them."""
+    values = weight.detach().double()
+    distance = (values - nearest(values)).abs()
+    return {
+        "settled": _share(distance <= NEAR),
+        **{f"at_{target}": _share((values - target).abs() <= NEAR) for target in (-1, 0, 1)},
+        "farthest": float(distance.max()),
+    }
+
+
+def saturation(shares: Mapping[str, Tensor]) -> dict[str, float]:
+    """How often a gate has chosen.
+
+    Args:
+        shares: what it lets through of the ``"sum"`` and the ``"product"``; where it weighs something else, or one of
+            them alone, any.
+    """
+    if {"sum", "product"} <= shares.keys():
+        g, h = torch.broadcast_tensors(shares["sum"], shares["product"])
+        return {
+            "add": _share((g >= 1 - NEAR) & (h <= NEAR)),
+            "multiply": _share((h >= 1 - NEAR) & (g <= NEAR)),
+        }
+    share = next(iter(shares.values()))
+    return {"open": _share(share >= 1 - NEAR), "shut": _share(share <= NEAR)}
+
+
+def free_key(name: str, taken: Mapping[str, Any]) -> str:
+    """``"gate"``, or ``"gate_2"`` where that is taken."""
+    if name not in taken:
+        return name
+    return next(f"{name}_{k}" for k in range(2, len(taken) + 3) if f"{name}_{k}" not in taken)
+
+
+def _share(mask: Tensor) -> float:
+    return float(mask.double().mean())

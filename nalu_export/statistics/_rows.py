@@ -1,0 +1,102 @@
+"""What a layer table says of one layer: also all that is needed to find its weights and gates in an exported file."""
+
+from typing import Any
+
+import numpy as np
+from torch import fx
+
+from nalu_export.graph.reading import Epsilon, Gate, Layer, Reading, Share, recipe
+
+
+def row_of(reading: Reading, layer: Layer, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The row of a layer.
+
+    Args:
+        reading: that it is part of.
+        layer: which.
+        arguments: of its constructor, where these are known.
+    """
+    return {
+        "path": layer.path,
+        "type": layer.type.__name__,
+        **_sizes(reading, layer),
+        **arguments,
+        **_epsilon(layer.epsilons),
+        "weights": {
+            layer.within(reading.tensor(weight)): _recipe(reading, layer, weight.product.constant)
+            for weight in layer.weights
+        },
+        **({"gates": [_gate(reading, layer, gate) for gate in layer.gates]} if layer.gates else {}),
+    }
+
+
+def _sizes(reading: Reading, layer: Layer) -> dict[str, int]:
+    """Sizes of the first weight that is a matrix, or of the gate where there is none."""
+    shapes = [weight.shape(reading.form) for weight in layer.weights]
+    for gate in layer.gates:
+        shapes += [reading.form.shape(product.constant) for product in (gate.source.products if gate.source else ())]
+    matrix = next((shape for shape in shapes if len(shape) == 2), None)
+    return {} if matrix is None else {"in_features": matrix[1], "out_features": matrix[0]}
+
+
+def _epsilon(epsilons: tuple[Epsilon, ...]) -> dict[str, Any]:
+    if not epsilons:
+        return {}
+    (first, *_) = epsilons
+    value = first.added or first.floor
+    return {"eps": short_of(value), "eps_is": said(first)} if said(first) != "added to |x|" else {"eps": short_of(value)}
+
+
+def said(epsilon: Epsilon) -> str:
+    """Where ε stands, in words."""
+    of = "x²" if epsilon.square else "|x|"
+    if not epsilon.added:
+        return f"the lower bound of {of}"
+    return f"added to max({of}, {short_of(epsilon.floor):g})" if epsilon.floor else f"added to {of}"
+
+
+def short_of(value: float) -> float:
+    """1e-10 for the float32 that is nearest to it."""
+    single = np.float32(value)
+    return float(str(single)) if float(single) == value else value
+
+
+def _recipe(reading: Reading, layer: Layer, node: fx.Node) -> str | None:
+    """How a constant is computed from parameters, after the path of the layer."""
+
+    def leaf(constant: fx.Node) -> str | None:
+        name = reading.form.parameter(constant)
+        return None if name is None else layer.within(name)
+
+    return recipe(node, leaf)
+
+
+def _gate(reading: Reading, layer: Layer, gate: Gate) -> dict[str, Any]:
+    """Formulas of its shares from the constants of a folded file, and what these are computed from where that differs."""
+    form = reading.form
+    data = {} if gate.source is None else {node: _numbered("x", place) for place, node in enumerate(gate.source.data)}
+    read: dict[fx.Node, str] = {}
+
+    def leaf(node: fx.Node) -> str | None:
+        if node in data:
+            return data[node]
+        if node not in form.names:
+            return None
+        return read.setdefault(node, layer.within(form.names[node]))
+
+    named: dict[str, Share | None] = {"sum": gate.sum, "product": gate.product}
+    named |= {_numbered("other", place): share for place, share in enumerate(gate.others)}
+    found: dict[str, Any] = {}
+    for name, share in named.items():
+        if share is not None:
+            text = recipe(share.node, leaf)
+            found[name] = f"logical_not({text})" if share.rest and text is not None else text
+    constants = {name: _recipe(reading, layer, node) for node, name in read.items()}
+    different = {name: text for name, text in constants.items() if text != name}
+    if data:
+        found["inputs"] = {name: list(form.example()[node].shape[1:]) for node, name in data.items()}
+    return found | ({"constants": different} if different else {})
+
+
+def _numbered(name: str, place: int) -> str:
+    return name if place == 0 else f"{name}_{place + 1}"
