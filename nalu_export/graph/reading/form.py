@@ -1,7 +1,7 @@
 """A subgraph in the form that a file has, with the values and the names of what depends on parameters alone."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx
@@ -159,10 +159,19 @@ def _evaluated(node: fx.Node, module: fx.GraphModule, values: Values) -> Any:
     return value.detach().double() if own and isinstance(value, Tensor) and value.is_floating_point() else value
 
 
+class _Held:
+    """A graph beside the module that has its tensors: a ``GraphModule`` would write code that nobody runs."""
+
+    def __init__(self, owner: fx.GraphModule, graph: fx.Graph) -> None:
+        self.graph = graph
+        self.get_submodule = owner.get_submodule
+
+    def recompile(self) -> None:
+        """There is no code."""
+
+
 def _copy(module: fx.GraphModule) -> fx.GraphModule:
     """The same tensors under another graph."""
     graph = fx.Graph()
-    known: dict[fx.Node, fx.Node] = {}
-    result = graph.graph_copy(module.graph, known)
-    graph.output(result)
-    return fx.GraphModule(module, graph, type(module).__name__)
+    graph.output(graph.graph_copy(module.graph, {}))
+    return cast("fx.GraphModule", _Held(module, graph))
