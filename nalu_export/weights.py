@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-from torch import fx
+from torch import fx, nn
 
 from nalu_export.graph.constants import behind_opaque, folded_names, frontier, parameter_nodes
+from nalu_export.graph.copying import copied
 from nalu_export.graph.evaluation import Values, attribute, evaluated
 from nalu_export.graph.rewrites import without_cancellation
 from nalu_export.graph.subgraphs import graph_module_of
@@ -62,7 +63,9 @@ def fold(graph_module: fx.GraphModule, nodes: Sequence[fx.Node] | None = None) -
     values: Values = {}
     with torch.no_grad():
         for node in parameter_nodes(graph) if nodes is None else nodes:
-            value = evaluated(node, graph_module, values)
+            value = (
+                _in_double(graph_module, node)() if is_parametrisation(node) else evaluated(node, graph_module, values)
+            )
             if not node.all_input_nodes and value.is_floating_point():
                 value = value.double()
             values[node] = value

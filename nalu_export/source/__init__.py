@@ -42,14 +42,14 @@ def prepare_from(
         raise InputError(f"{os.fspath(source)}: {error}") from error
 
 
-def prepare(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
+def prepare(model: nn.Module, *, finite: bool = True) -> tuple[nn.Module, tuple[str, ...]]:
     """A copy to export, see :func:`copied`, of what is inside the wrappers of a model; and what that changed.
 
     Raises:
         InputError: see :func:`copied`.
     """
     module, notes = unwrapped(model)
-    subject, more = copied(module)
+    subject, more = copied(module, finite=finite)
     return subject, (*notes, *more)
 
 

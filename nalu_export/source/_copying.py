@@ -20,10 +20,14 @@ from nalu_export.text import plain, printable
 _BACKWARD_HOOKS = ("_backward_hooks", "_backward_pre_hooks")
 
 
-def copied(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
+def copied(model: nn.Module, *, finite: bool = True) -> tuple[nn.Module, tuple[str, ...]]:
     """A deep copy: ``eval()``, on the CPU, float32, without gradients and backward hooks; and what that changed.
 
     The model stays as it is: its mode, gradients and hooks too. Wrappers around parts of it are left out of the copy.
+
+    Args:
+        model: any.
+        finite: whether its values have to be numbers; what only looks at them takes others too.
 
     Raises:
         InputError: it holds what is no dense tensor of numbers, or values that are not finite; the text names where.
@@ -38,7 +42,8 @@ def copied(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
     # One by one: who overrides one of these may forget to return the module.
     subject.requires_grad_(False)
     subject.cpu()
-    refuse_non_finite(subject)
+    if finite:
+        refuse_non_finite(subject)
     subject.float()
     if kinds:
         names = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))
