@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import fx, nn
 
-from nalu_export.graph.constants import behind_opaque, folded_names, frontier, parameter_nodes
+from nalu_export.graph.constants import behind_opaque, folded_names, frontier, is_parametrisation, parameter_nodes
 from nalu_export.graph.copying import copied
 from nalu_export.graph.evaluation import Values, attribute, evaluated
 from nalu_export.graph.rewrites import without_cancellation

@@ -29,7 +29,7 @@ from typing import Any
 from torch import Tensor, fx
 
 from nalu_export.graph import part_of, primitive_of
-from nalu_export.graph.constants import is_parametrisation
+from nalu_export.graph.constants import parameter_nodes
 from nalu_export.graph.evaluation import constant, evaluated
 from nalu_export.parity.opaque import OpaqueCalls
 from nalu_export.primitives.conditioned import Conditioned, rounded
@@ -60,7 +60,7 @@ class ErrorAnalysis:
         self._graph_module = graph_module
         self.opaque = opaque or OpaqueCalls(graph_module)
         self._edges = {node for node in graph_module.graph.nodes if _leaves_its_part(node)}
-        self._constants = _constants(graph_module.graph)
+        self._constants = set(parameter_nodes(graph_module.graph))
         self._weights = _weights(graph_module.graph, self._constants)
 
     def __call__(self, x: Tensor, profile: Profile) -> Conditioned:
@@ -114,16 +114,6 @@ class ErrorAnalysis:
             # float32 at the edge of the part; the reference's own error is as large as that of a float64 evaluation.
             return rounded(result, FLOAT32, 2.0)
         return result
-
-
-def _constants(graph: fx.Graph) -> set[fx.Node]:
-    """What depends on parameters alone."""
-    found: set[fx.Node] = set()
-    for node in graph.nodes:
-        own = node.op == "get_attr" or is_parametrisation(node)
-        if own or (node.op.startswith("call_") and node.all_input_nodes and found.issuperset(node.all_input_nodes)):
-            found.add(node)
-    return found
 
 
 def _weights(graph: fx.Graph, constants: set[fx.Node]) -> set[fx.Node]:
