@@ -84,6 +84,11 @@ def fold(graph_module: fx.GraphModule, nodes: Sequence[fx.Node] | None = None) -
     return graph_module_of(held | folded, graph, type(graph_module).__name__)
 
 
+def _in_double(graph_module: fx.GraphModule, node: fx.Node) -> nn.Module:
+    """A module that computes a weight, from the same parameters in float64."""
+    return copied(graph_module.get_submodule(str(node.target))).double()
+
+
 def _widen_parameters(form: fx.GraphModule, dtype: torch.dtype) -> None:
     """Compute with parameters in float64 and hand the result on in ``dtype``."""
     graph = form.graph
