@@ -3,37 +3,32 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import fx
 
-from nalu_export.formats import _onnx_functions, _onnx_shapes
+from nalu_export.formats import _onnx_conditions as conditions
+from nalu_export.formats import _onnx_functions as functions
+from nalu_export.formats import _onnx_reductions as reductions
+from nalu_export.formats import _onnx_shapes as shapes
 from nalu_export.formats._onnx_builder import Builder, Value
-from nalu_export.formats._onnx_functions import cast
+from nalu_export.formats._onnx_operands import FLOAT32, FLOAT64, DType, Operand, alike, cast
 from nalu_export.graph import label_of, primitive_of
 from nalu_export.graph.evaluation import constant
 
 Emitter = Callable[..., Value]
 
-_DTYPES: dict[torch.dtype, np.dtype[Any]] = {
-    torch.float32: np.dtype(np.float32),
-    torch.float64: np.dtype(np.float64),
-}
+_DTYPES: dict[torch.dtype, DType] = {torch.float32: FLOAT32, torch.float64: FLOAT64}
 
 
-def _linear(build: Builder, x: Value, weight: Value, bias: Value | None) -> Value:
-    if x.rank == 2:
-        # Gemm takes W as torch stores it, (out, in); MatMul would need a transposed copy under another name. Its bias
-        # is added apart in float64: tract 0.23 reads it as float32 there ("Tensor datum type error").
-        if bias is None or x.dtype == np.float32:
-            return build.op("Gemm", *[value for value in (x, weight, bias) if value is not None], transB=1)
-        return build.op("Add", build.op("Gemm", x, weight, transB=1), bias)
-    product = build.op("MatMul", x, build.op("Transpose", weight, perm=[1, 0]))
-    return product if bias is None else build.op("Add", product, bias)
+def _unary(op_type: str) -> Emitter:
+    return lambda build, x: build.op(op_type, x)
 
 
-def _matmul(build: Builder, left: Value, right: Value) -> Value:
-    return build.op("MatMul", left, right)
+def _binary(op_type: str) -> Emitter:
+    def emit(build: Builder, left: Operand, right: Operand) -> Value:
+        return build.op(op_type, *alike(build, left, right))
+
+    return emit
 
 
 def _cast(build: Builder, x: Value, dtype: torch.dtype) -> Value:
@@ -41,10 +36,61 @@ def _cast(build: Builder, x: Value, dtype: torch.dtype) -> Value:
 
 
 EMITTERS: dict[str, Emitter] = {
-    **_onnx_functions.EMITTERS,
-    **_onnx_shapes.EMITTERS,
-    "linear": _linear,
-    "matmul": _matmul,
+    "linear": reductions.linear,
+    "matmul": reductions.matmul,
+    "add": _binary("Add"),
+    "sub": _binary("Sub"),
+    "mul": _binary("Mul"),
+    "div": _binary("Div"),
+    "neg": _unary("Neg"),
+    "abs": _unary("Abs"),
+    "log": _unary("Log"),
+    "log1p": functions.log1p,
+    "exp": _unary("Exp"),
+    "expm1": functions.expm1,
+    "tanh": _unary("Tanh"),
+    # No "sigmoid": the well-conditioned form has none, and a runtime's own is not accurate enough.
+    "sinh": functions.sinh,
+    "asinh": functions.asinh,
+    "erf": functions.erf,
+    "sqrt": _unary("Sqrt"),
+    "pow": _binary("Pow"),
+    "sin": _unary("Sin"),
+    "cos": _unary("Cos"),
+    "sign": functions.sign,
+    "floor": _unary("Floor"),
+    "ceil": _unary("Ceil"),
+    "round": _unary("Round"),
+    "trunc": functions.trunc,
+    "clamp": conditions.clamp,
+    "maximum": _binary("Max"),
+    "minimum": _binary("Min"),
+    "gt": conditions.comparison("Greater"),
+    "lt": conditions.comparison("Less"),
+    "ge": conditions.comparison("GreaterOrEqual"),
+    "le": conditions.comparison("LessOrEqual"),
+    "eq": conditions.comparison("Equal"),
+    "ne": conditions.unequal,
+    "logical_and": conditions.logic("And"),
+    "logical_or": conditions.logic("Or"),
+    "logical_not": conditions.logic("Not"),
+    "where": conditions.where,
+    "sum": reductions.reduction("ReduceSum"),
+    "mean": reductions.reduction("ReduceMean"),
+    "amax": reductions.reduction("ReduceMax"),
+    "amin": reductions.reduction("ReduceMin"),
+    "prod": reductions.reduction("ReduceProd"),
+    "reshape": shapes.reshape,
+    "flatten": shapes.flatten,
+    "transpose": shapes.transpose,
+    "permute": shapes.permute,
+    "squeeze": shapes.squeeze,
+    "unsqueeze": shapes.unsqueeze,
+    "expand": shapes.expand,
+    "cat": shapes.cat,
+    "stack": shapes.stack,
+    "slice": shapes.slice_,
+    "select": shapes.select,
     "cast": _cast,
 }
 

@@ -1,98 +1,88 @@
-"""Primitives that move numbers or reduce axes, in ONNX."""
+"""What moves numbers, in ONNX; axes and sizes are as torch has them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from nalu_export.formats._onnx_builder import Builder, Value
+from nalu_export.formats._onnx_operands import BOOL, INT64, alike
 
-Emitter = Callable[..., Value]
-
-INT64 = np.dtype(np.int64)
-_LAST = 2**63 - 1
-# From here on reductions other than ReduceSum take their axes as an input.
-_AXES_AS_INPUT = 18
+# The end of an axis, however long it is.
+_END = int(np.iinfo(np.int64).max)
 
 
-def _reduction(op_type: str, since: int = _AXES_AS_INPUT) -> Emitter:
-    def emit(build: Builder, x: Value, dim: int | Sequence[int] | None, keepdim: bool) -> Value:
-        dims = [dim] if isinstance(dim, int) else list(dim) if dim else list(range(x.rank))
-        rank = x.rank if keepdim else x.rank - len(dims)
-        if build.opset >= since:
-            return build.op(op_type, x, build.literal(dims, INT64), rank=rank, keepdims=int(keepdim))
-        return build.op(op_type, x, rank=rank, axes=dims, keepdims=int(keepdim))
-
-    return emit
+def reshape(build: Builder, x: Value, shape: Sequence[int]) -> Value:
+    """−1 is what is left."""
+    # In ONNX 0 would copy the size that x has there.
+    wanted = build.literal(list(shape), INT64)
+    if 0 in shape:
+        return build.op("Reshape", x, wanted, rank=len(shape), allowzero=1)
+    return build.op("Reshape", x, wanted, rank=len(shape))
 
 
-def _reshape(build: Builder, x: Value, shape: Sequence[int]) -> Value:
-    return build.op("Reshape", x, build.literal(list(shape), INT64), rank=len(shape))
+def flatten(build: Builder, x: Value, start: int, end: int) -> Value:
+    """The axes from ``start`` to ``end``, both included, as one."""
+    if x.rank == 0:
+        return reshape(build, x, [1])
+    start, end = start % x.rank, end % x.rank
+    if start == end:
+        return x
+    if (start, end) == (1, x.rank - 1):
+        # Not Reshape, which cannot tell what −1 is in an empty batch.
+        return build.op("Flatten", x, rank=2, axis=1)
+    before = [build.op("Shape", x, dtype=INT64, rank=1, end=start)] if start else []
+    after = [build.op("Shape", x, dtype=INT64, rank=1, start=end + 1)] if end < x.rank - 1 else []
+    shape = build.op("Concat", *before, build.literal([-1], INT64), *after, axis=0)
+    return build.op("Reshape", x, shape, rank=x.rank - (end - start))
 
 
-def _flatten(build: Builder, x: Value, start: int, end: int) -> Value:
-    """The last axes become one; the axes before them keep their sizes, which 0 says."""
-    first = start % x.rank
-    assert end % x.rank == x.rank - 1
-    return build.op("Reshape", x, build.literal([*[0] * first, -1], INT64), rank=first + 1)
-
-
-def _transpose(build: Builder, x: Value, first: int, second: int) -> Value:
+def transpose(build: Builder, x: Value, dim0: int, dim1: int) -> Value:
+    """Two axes, exchanged."""
     order = list(range(x.rank))
-    order[first], order[second] = order[second], order[first]
-    return build.op("Transpose", x, perm=order)
+    if order:
+        order[dim0], order[dim1] = order[dim1], order[dim0]
+    return permute(build, x, order)
 
 
-def _permute(build: Builder, x: Value, dims: Sequence[int]) -> Value:
+def permute(build: Builder, x: Value, dims: Sequence[int]) -> Value:
+    """All axes, in another order."""
     return build.op("Transpose", x, perm=[dim % x.rank for dim in dims])
 
 
-def _squeeze(build: Builder, x: Value, dim: int) -> Value:
+def squeeze(build: Builder, x: Value, dim: int) -> Value:
+    """Without an axis of size 1."""
     return build.op("Squeeze", x, build.literal([dim], INT64), rank=x.rank - 1)
 
 
-def _unsqueeze(build: Builder, x: Value, dim: int) -> Value:
+def unsqueeze(build: Builder, x: Value, dim: int) -> Value:
+    """With one more axis of size 1."""
     return build.op("Unsqueeze", x, build.literal([dim], INT64), rank=x.rank + 1)
 
 
-def _expand(build: Builder, x: Value, sizes: Sequence[int]) -> Value:
-    """Where torch says −1 for a size that stays, ONNX says 1."""
-    return build.op("Expand", x, build.literal([1 if size == -1 else size for size in sizes], INT64), rank=len(sizes))
+def expand(build: Builder, x: Value, size: Sequence[int]) -> Value:
+    """Repeated along axes of size 1; where torch says −1 ONNX says 1, which changes nothing."""
+    shape = [1 if axis == -1 else axis for axis in size]
+    return build.op("Expand", x, build.literal(shape, INT64), rank=len(shape))
 
 
-def _cat(build: Builder, tensors: Sequence[Value], dim: int) -> Value:
-    return build.op("Concat", *tensors, axis=dim)
+def cat(build: Builder, tensors: Sequence[Value], dim: int) -> Value:
+    """One behind the other."""
+    parts = list(tensors) if all(part.dtype == BOOL for part in tensors) else alike(build, *tensors)
+    return build.op("Concat", *parts, axis=dim)
 
 
-def _stack(build: Builder, tensors: Sequence[Value], dim: int) -> Value:
+def stack(build: Builder, tensors: Sequence[Value], dim: int) -> Value:
+    """One behind the other along a new axis."""
     axis = dim % (tensors[0].rank + 1)
-    return build.op("Concat", *(_unsqueeze(build, x, axis) for x in tensors), axis=axis)
+    return cat(build, [unsqueeze(build, part, axis) for part in tensors], axis)
 
 
-def _slice(build: Builder, x: Value, dim: int, start: int | None, end: int | None, step: int) -> Value:
-    ends = (start or 0, _LAST if end is None else end, dim, step)
-    starts, stops, axes, steps = (build.literal([number], INT64) for number in ends)
-    return build.op("Slice", x, starts, stops, axes, steps)
+def slice_(build: Builder, x: Value, dim: int, start: int | None, end: int | None, step: int) -> Value:
+    """Part of one axis."""
+    given = (start or 0, _END if end is None else end, dim, step)
+    return build.op("Slice", x, *(build.literal([number], INT64) for number in given), rank=x.rank)
 
 
-def _select(build: Builder, x: Value, dim: int, index: int) -> Value:
+def select(build: Builder, x: Value, dim: int, index: int) -> Value:
+    """One place of an axis, which is gone then."""
     return build.op("Gather", x, build.literal(index, INT64), rank=x.rank - 1, axis=dim)
-
-
-EMITTERS: dict[str, Emitter] = {
-    "sum": _reduction("ReduceSum", 13),
-    "mean": _reduction("ReduceMean"),
-    "amax": _reduction("ReduceMax"),
-    "amin": _reduction("ReduceMin"),
-    "prod": _reduction("ReduceProd"),
-    "reshape": _reshape,
-    "flatten": _flatten,
-    "transpose": _transpose,
-    "permute": _permute,
-    "squeeze": _squeeze,
-    "unsqueeze": _unsqueeze,
-    "expand": _expand,
-    "cat": _cat,
-    "stack": _stack,
-    "slice": _slice,
-    "select": _select,
-}

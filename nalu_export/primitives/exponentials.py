@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.operands import Pair, change, zero_at_least
-from nalu_export.primitives.precision import ASINH, EXP, EXPM1, LOG, LOG1P, SINH, TANH, Precision
+from nalu_export.primitives.precision import ASINH, ERF, EXP, EXPM1, LOG, LOG1P, SINH, TANH, Precision
 from nalu_export.primitives.record import Primitive
 
 
@@ -91,6 +91,16 @@ def _asinh_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
     return p.rounded(value, x.radius / torch.sqrt(nearest * nearest + 1.0), ASINH)
 
 
+def _erf_unit(value: Tensor, x: Conditioned) -> Pair:
+    return value.abs(), change(torch.erf, value, x, x.read)
+
+
+def _erf_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+    nearest = (x.value.abs() - x.radius).clamp(min=0.0)
+    slope = 2.0 / math.sqrt(math.pi) * torch.exp(-nearest * nearest)
+    return p.rounded(value, (x.radius * slope).clamp(max=2.0), ERF)
+
+
 _UNARY = ("input",)
 
 PRIMITIVES = (
@@ -101,5 +111,6 @@ PRIMITIVES = (
     Primitive("tanh", torch.tanh, _UNARY, names=("tanh",), unit=_tanh_unit, radius=_tanh_radius),
     Primitive("sigmoid", torch.sigmoid, _UNARY, names=("sigmoid", "expit"), unit=_sigmoid_unit, radius=_sigmoid_radius),
     Primitive("sinh", torch.sinh, _UNARY, names=("sinh",), unit=_sinh_unit, radius=_sinh_radius),
+    Primitive("erf", torch.erf, _UNARY, names=("erf", "special_erf"), unit=_erf_unit, radius=_erf_radius),
     Primitive("asinh", torch.asinh, _UNARY, names=("asinh", "arcsinh"), unit=_asinh_unit, radius=_asinh_radius),
 )

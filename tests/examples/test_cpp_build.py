@@ -36,12 +36,19 @@ def script() -> ModuleType:
     return module
 
 
+needs_cmake = pytest.mark.skipif(
+    not all(map(shutil.which, ("cmake", "make"))) or not any(map(shutil.which, ("c++", "g++", "clang++"))),
+    reason="there is no cmake, make or C++ compiler here",
+)
+
+
 def with_tools(folder: Path, *names: str) -> dict[str, str]:
     """An environment in which only these commands are found."""
     folder.mkdir()
     for name in names:
         found = shutil.which(name)
-        assert found is not None
+        if found is None:
+            pytest.skip(f"there is no {name} here")
         (folder / name).symlink_to(found)
     return {"PATH": str(folder)}
 
@@ -159,6 +166,7 @@ def test_the_missing_link_is_made_and_providers_stand_beside_it(script: ModuleTy
         assert sorted(path.name for path in lib.iterdir()) == names
 
 
+@needs_cmake
 def test_a_build_that_fails_shows_its_log(script: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "m.hpp").write_text("#error the header says no\n")
     with pytest.raises(script.FailedError) as error:
@@ -169,6 +177,7 @@ def test_a_build_that_fails_shows_its_log(script: ModuleType, tmp_path: Path) ->
     assert lines[-1] == f"build.py: cmake --build failed; all it said is in {tmp_path / 'build.log'}"
 
 
+@needs_cmake
 def test_other_libraries_than_last_time_are_used(script: ModuleType, tmp_path: Path) -> None:
     for name in ("a", "b"):
         library = tmp_path / name / "lib" / "libc10.so"

@@ -213,7 +213,9 @@ struct Model {
 
 def compiled(folder: Path, *, spoiled: bool) -> Path:
     """header_infer with a header whose outputs are its inputs, so that a golden file chooses them."""
-    compiler = shutil.which("c++") or shutil.which("g++") or "clang++"
+    compiler = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+    if compiler is None:
+        pytest.skip("there is no C++ compiler here")
     header, program = folder / "identity.hpp", folder / "header_infer"
     header.write_text(IDENTITY.replace("SHA", "0" * 64).replace("SPOILED", str(spoiled).lower()))
     flags = ["-std=c++17", "-O0", f'-DNALU_HEADER="{header}"']

@@ -22,7 +22,7 @@ _POSITIVE, _SMALL = _X.abs(), _X / 30
 UNARY: dict[str, tuple[Callable[..., Tensor], tuple[object, ...], Tensor]] = {
     "linear": (lambda x: F.linear(x, _WEIGHT), (Conditioned.exact(_WEIGHT), None), _X),
     **{name: (getattr(torch, name), (), _X) for name in ("neg", "abs", "sign", "exp", "tanh", "sigmoid", "asinh")},
-    **{name: (getattr(torch, name), (), _X) for name in ("sin", "cos", "expm1", "logical_not")},
+    **{name: (getattr(torch, name), (), _X) for name in ("sin", "cos", "expm1", "erf", "logical_not")},
     **{name: (getattr(torch, name), (), _X + 0.01) for name in ("floor", "ceil", "round", "trunc")},
     **{name: (getattr(torch, name), (), _POSITIVE) for name in ("log", "log1p", "sqrt")},
     "sinh": (torch.sinh, (), _SMALL),
