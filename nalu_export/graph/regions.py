@@ -76,6 +76,8 @@ class Finder:
         regions: list[Region] = []
         taken: set[fx.Node] = set()
         seeds = {node: why for node in self._computing if (why := self._seed(node))}
+        # A faux NAC is a matrix product and nothing else; beside other arithmetic such a one is a layer like any other.
+        seeds = seeds or {node: why for node in self._computing if (why := self._own_product(node))}
         for node, why in seeds.items():
             if node in taken:
                 continue
@@ -151,6 +153,13 @@ class Finder:
             weight = next((argument for argument in node.all_input_nodes if self._is_shaped(argument)), None)
             return "" if weight is None else f"its weights are computed by {self._shaping(weight)}"
         return ""
+
+    def _own_product(self, node: fx.Node) -> str:
+        """Whether it is a matrix product that the user wrote, and no layer of torch."""
+        primitive = primitive_of(node) if node in self._arithmetic else None
+        if primitive is None or primitive.name != "linear" or stack_of(node)[-1].type.__module__.startswith("torch."):
+            return ""
+        return "" if node.args[1] in self._data else "it multiplies by a matrix of its own"
 
     def _is_shaped(self, node: fx.Node) -> bool:
         return node not in self._data and bool(self._shaping(node))
