@@ -109,7 +109,9 @@ PRIMITIVES = (
     Primitive("log1p", torch.log1p, _UNARY, names=("log1p", "special_log1p"), unit=_log1p_unit, radius=_log1p_radius),
     Primitive("expm1", torch.expm1, _UNARY, names=("expm1", "special_expm1"), unit=_expm1_unit, radius=_expm1_radius),
     Primitive("tanh", torch.tanh, _UNARY, names=("tanh",), unit=_tanh_unit, radius=_tanh_radius),
-    Primitive("sigmoid", torch.sigmoid, _UNARY, names=("sigmoid", "expit"), unit=_sigmoid_unit, radius=_sigmoid_radius),
+    Primitive(
+        "sigmoid", torch.sigmoid, _UNARY, names=("sigmoid", "special_expit"), unit=_sigmoid_unit, radius=_sigmoid_radius
+    ),
     Primitive("sinh", torch.sinh, _UNARY, names=("sinh",), unit=_sinh_unit, radius=_sinh_radius),
     Primitive("erf", torch.erf, _UNARY, names=("erf", "special_erf"), unit=_erf_unit, radius=_erf_radius),
     Primitive("asinh", torch.asinh, _UNARY, names=("asinh", "arcsinh"), unit=_asinh_unit, radius=_asinh_radius),

@@ -22,7 +22,7 @@ def _sign_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
     return torch.where(exact, 0.0, 2.0).to(value.dtype)
 
 
-def _steps(name: str, function: Callable[[Tensor], Tensor]) -> Primitive:
+def _steps(name: str, function: Callable[[Tensor], Tensor], *names: str) -> Primitive:
     """``floor`` and its kin: monotone, so that the ends of the ball enclose it."""
 
     def unit(value: Tensor, x: Conditioned) -> Pair:
@@ -43,7 +43,7 @@ def _steps(name: str, function: Callable[[Tensor], Tensor]) -> Primitive:
         name,
         function,
         ("input",),
-        names=(name,),
+        names=(name, *names),
         unit=unit,
         radius=radius,
         least=zero_if_positive,
@@ -64,5 +64,5 @@ PRIMITIVES = (
     _steps("floor", torch.floor),
     _steps("ceil", torch.ceil),
     _steps("round", torch.round),
-    _steps("trunc", torch.trunc),
+    _steps("trunc", torch.trunc, "fix"),
 )

@@ -23,8 +23,12 @@ def canonicalise(graph_module: fx.GraphModule, values: Values) -> None:
         values: of all its nodes in one run, from which shapes are read; those of new nodes are added.
     """
     writer = Writer(graph_module, values)
+    # What reads the argument of another one later sees the change: such a graph fails its proof and is captured
+    # otherwise. Told before copies that are changed in place are gone.
+    kept = {node for node in graph_module.graph.nodes if is_in_place(node) and not _is_last_use(node)}
     for node in list(graph_module.graph.nodes):
-        _bring(node, writer)
+        if node not in kept:
+            _bring(node, writer)
     graph_module.graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))
     graph_module.graph.lint()
     graph_module.recompile()
@@ -35,15 +39,12 @@ def _bring(node: fx.Node, writer: Writer) -> None:
     name = name_of(node)
     if name is None or node.op not in ("call_function", "call_method"):
         return
-    if is_in_place(node) and not _is_last_use(node):
-        # What reads the argument later sees the change; such a graph fails its proof and is captured otherwise.
-        return
     writer.at(node)
     if name in SPECIAL:
         result = SPECIAL[name](writer, node)
         if result is not NotImplemented:
             writer.replace(node, result)
-            return
+        return
     if not isinstance(writer.values.get(node), Tensor):
         return
     if name in COMPOSITIONS:

@@ -5,6 +5,8 @@ from torch import fx
 
 # Modules whose functions go by one set of names: torch.mul, operator.mul, Tensor.mul and aten.mul are one operation.
 _HOMES = ("torch", "_operator", "operator", "math", "builtins")
+# Their last character says nothing: `and` is a word of Python.
+_WORDS = {"and_": "and_", "or_": "or_", "not_": "not_", "__and__": "and_", "__or__": "or_"}
 _IN_PLACE = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "div", "ipow": "pow", "imatmul": "matmul"}
 
 
@@ -15,15 +17,13 @@ def name_of(node: fx.Node) -> str | None:
         return None
     if name in _IN_PLACE:
         return _IN_PLACE[name]
-    if name.endswith("_") and not name.startswith("_"):
-        return name[:-1]
-    return name
+    return name[:-1] if is_in_place(node) else name
 
 
 def is_in_place(node: fx.Node) -> bool:
     """Whether the operation changes its first argument."""
     name = _spelled(node) or ""
-    return name in _IN_PLACE or (name.endswith("_") and not name.startswith("_"))
+    return name in _IN_PLACE or (name.endswith("_") and not name.startswith("_") and name not in _WORDS)
 
 
 def _spelled(node: fx.Node) -> str | None:
@@ -32,9 +32,10 @@ def _spelled(node: fx.Node) -> str | None:
     if node.op != "call_function":
         return None
     target = node.target
-    if isinstance(target, torch._ops.OpOverload):
-        space, _, name = target._schema.name.partition("::")
-        return name if space == "aten" else None
+    if isinstance(target, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
+        full = target._schema.name if isinstance(target, torch._ops.OpOverload) else target._qualified_op_name
+        space, _, name = full.partition("::")
+        return _WORDS.get(name, name) if space == "aten" else None
     home = getattr(target, "__module__", None) or "torch"
     called: str | None = getattr(target, "__name__", None)
     return called if called is not None and home.split(".")[0] in _HOMES else None

@@ -13,6 +13,7 @@ _ELEMENTWISE = (
     *("add", "sub", "rsub", "mul", "div", "pow", "maximum", "minimum", "where", "multiply", "subtract", "truediv"),
     *("gt", "lt", "ge", "le", "eq", "ne", "divide", "true_divide"),
 )
+_BOUNDS = {"maximum": "min", "minimum": "max"}
 _MADE = (
     *("zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"),
     *("scalar_tensor", "tensor"),
@@ -31,8 +32,15 @@ def _filled(writer: Writer, node: fx.Node) -> Any:
         return NotImplemented
     number = float(value.flatten()[0])
     for user in list(node.users):
-        if _takes_number(writer, user, node):
+        if not _takes_number(writer, user, node):
+            continue
+        bound = _BOUNDS.get(name_of(user) or "")
+        if bound is None:
             user.args = tuple(number if argument is node else argument for argument in user.args)
+        elif user.args.count(node) == 1:
+            # They take no number, and a clamp does.
+            (other,) = (argument for argument in user.args if argument is not node)
+            user.op, user.target, user.args, user.kwargs = "call_function", torch.clamp, (other,), {bound: number}
     return NotImplemented
 
 

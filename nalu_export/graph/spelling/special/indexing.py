@@ -72,7 +72,7 @@ def _unbind(writer: Writer, node: fx.Node) -> Any:
     if found is None:
         return NotImplemented
     parts = writer.values.get(node)
-    if not isinstance(parts, tuple) or not _splits(writer, found["input"], found["dim"]):
+    if not isinstance(parts, (tuple, list)) or not _splits(writer, found["input"], found["dim"]):
         return NotImplemented
     return [writer.emit("select", found["input"], found["dim"], place) for place in range(len(parts))]
 

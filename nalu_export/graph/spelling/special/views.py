@@ -79,6 +79,23 @@ def _expand(writer: Writer, node: fx.Node) -> Any:
     return writer.emit("expand", value, wanted)
 
 
+def _expand_as(writer: Writer, node: fx.Node) -> Any:
+    """To the shape of another value, where the sizes that change are no size of a batch or an image."""
+    found = arguments(node, "input", "other")
+    value = writer.tensor(found["input"]) if found is not None else None
+    other = writer.tensor(found["other"]) if found is not None else None
+    if found is None or value is None or other is None:
+        return NotImplemented
+    missing = other.ndim - value.ndim
+    wanted = [
+        -1 if at >= missing and value.shape[at - missing] == size else size for at, size in enumerate(other.shape)
+    ]
+    free = wanted if other.ndim == 4 and not writer.is_constant(found["other"]) else wanted[:1]
+    if any(size != -1 for size in free) and not writer.is_constant(found["other"]):
+        return NotImplemented
+    return writer.emit("expand", found["input"], wanted)
+
+
 def _transpose(writer: Writer, node: fx.Node) -> Any:
     found = arguments(node, "input", "dim0", "dim1") or arguments(node, "input", "axis0", "axis1")
     if found is None:
@@ -92,6 +109,11 @@ def _t(writer: Writer, node: fx.Node) -> Any:
     if rank > 2 or writer.tensor(node.args[0]) is None:
         return NotImplemented
     return writer.emit("transpose", node.args[0], 0, 1) if rank == 2 else node.args[0]
+
+
+def _turned(writer: Writer, node: fx.Node) -> Any:
+    """Aten has calls for the attributes: ``x.mT`` is ``aten.mT``."""
+    return writer.emit("transpose", node.args[0], -2, -1) if writer.rank(node.args[0]) > 1 else NotImplemented
 
 
 def _permute(writer: Writer, node: fx.Node) -> Any:
@@ -131,8 +153,10 @@ SPECIAL = {
     "flatten": _flatten,
     "squeeze": _squeeze,
     "expand": _expand,
+    "expand_as": _expand_as,
     **dict.fromkeys(("transpose", "swapaxes", "swapdims"), _transpose),
-    **dict.fromkeys(("t", "numpy_T"), _t),
+    **dict.fromkeys(("t", "numpy_T", "matrix_H"), _t),
+    **dict.fromkeys(("mT", "mH", "adjoint"), _turned),
     "permute": _permute,
     **dict.fromkeys(("movedim", "moveaxis"), _movedim),
     "getattr": _attribute,
