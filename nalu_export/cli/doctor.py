@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import FILE, read_options, reading
+from nalu_export.cli.options import FILE, capture_options, read_options, reading
 from nalu_export.text import to_json
 
 EXIT_FOUND = 1
@@ -31,6 +31,7 @@ EXIT_FOUND = 1
     help="Inputs like those of training; weights and gates are judged on them and on 1000 times as large ones.",
 )
 @read_options
+@capture_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 @click.pass_context

@@ -6,21 +6,24 @@ from typing import Any
 import click
 
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import FILE, read_options
+from nalu_export.cli.options import FILE, capture_options, read_options, reading
 from nalu_export.text import to_json
 
 
 @click.command()
 @click.argument("file", type=FILE)
 @read_options
+@capture_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect(file: Path, as_json: bool, **options: Any) -> None:
-    """Show what FILE, a model.pt or an exported file, holds: layers, weights, gates, eps and metadata."""
+    """Show what FILE, a model.pt or an exported file, holds: layers, weights, gates, eps, formulas and metadata."""
     with lean_imports():
-        from nalu_export.cli.show import console, show_inspection
+        from nalu_export.cli.show import console
+        from nalu_export.cli.show_inspection import show_inspection
         from nalu_export.inspecting import inspect as run
 
-    found = run(file, **options)
+    given = reading(options)
+    found = run(file, given.pop("model"), **given)
     if as_json:
         click.echo(to_json(found))
     else:

@@ -5,12 +5,13 @@ from typing import Any
 
 from torch import nn
 
-from nalu_export.checkpoints.read import read_options
 from nalu_export.doctor import damage, epsilon, gates, initial, stored, weights
 from nalu_export.doctor.findings import Diagnosis, Finding, counted, in_order, summary
 from nalu_export.doctor.running import run_head
 from nalu_export.doctor.settings import Settings
 from nalu_export.doctor.subject import Subject, from_file, from_module
+from nalu_export.errors import InputError
+from nalu_export.preparing import SourceOptions
 
 __all__ = ["Diagnosis", "Finding", "Settings", "counted", "diagnose", "examine", "summary"]
 
@@ -30,7 +31,8 @@ def diagnose(
         compute: type of the arithmetic that is to run it: ``"float32"``, ``"float64"`` or ``"float16"``.
         inputs: range of inputs like those of training; weights and gates are judged on it and on its thousandfold.
         strict: take a faux NAC for an error, whatever its weights are.
-        **options: how to read a file, see :func:`nalu_export.load`.
+        **options: how to read a file, see :func:`nalu_export.load`; and what the model is fed with where its layers do
+            not tell, ``input_size`` or ``example_inputs``, and which modules are its arithmetic, ``arithmetic``.
 
     Returns:
         The findings; a file that an export refuses because two names of one parameter disagree is examined too.
@@ -39,10 +41,13 @@ def diagnose(
         InputError: the file cannot be read, or an argument is none of those listed.
     """
     settings = Settings(compute, inputs, strict)
-    read = read_options(**options)
+    try:
+        read = SourceOptions(**options)
+    except TypeError as error:
+        raise InputError(f"a model is examined with no such option: {error}") from error
     if isinstance(source, nn.Module):
         read.refuse_for_a_module()
-        subject = from_module(source)
+        subject = from_module(source, read)
     else:
         subject = from_file(source, read)
     return examine(subject, settings)

@@ -53,7 +53,7 @@ def _twins(subject: Subject) -> set[str]:
 def _lost(subject: Subject, runs: list[Runs | None], key: str, settings: Settings) -> str:
     """How many outputs of the head that reads it are no numbers, on inputs like those of training."""
     for head, run in zip(subject.heads, runs, strict=True):
-        if run is not None and any(key in cell.keys.values() for cell in head.cells):
+        if run is not None and key in head.parameters:
             lost, total = int((~run.near.result.isfinite()).all(dim=0).sum()), run.near.result.shape[-1]
             if lost:
                 return f"{lost} of {total} outputs {'is' if lost == 1 else 'are'} NaN or infinite for every input."

@@ -1,6 +1,6 @@
 """What the gates choose, on inputs like those of training and on the thousandfold of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,8 @@ from nalu_export.doctor.findings import Finding
 from nalu_export.doctor.running import BEYOND, Runs, span
 from nalu_export.doctor.settings import Settings
 from nalu_export.doctor.subject import Cell, Head
-from nalu_export.nn.gated import _GatedCell as GatedCell
+from nalu_export.graph.evaluation import Values
+from nalu_export.graph.reading import Gate
 from nalu_export.statistics import NEAR, nearest
 
 # Below the roundoff of float32, what a gate learns is lost: |z| is 16.6 and more.
@@ -44,37 +45,53 @@ def find(head: Head, runs: Runs | None, settings: Settings) -> Iterator[Finding]
     """What the gates of each layer choose; a warning where that will not hold."""
     if runs is None:
         return
-    for number, cell in enumerate(head.cells):
-        layer, near, far = cell.layer, runs.near.calls[number], runs.far.calls[number]
-        if isinstance(layer, GatedCell) and near is not None and far is not None:
-            gates = judge(layer, near.x, far.x)
-            if gates is not None:
-                yield from _findings(cell, layer, gates, settings)
+    for cell in head.cells:
+        told = [gate for gate in cell.layer.gates if gate.sum is not None and gate.product is not None]
+        for number, gate in enumerate(told):
+            judged = judge(gate, runs.near.values, runs.far.values)
+            if judged is not None:
+                settled = _settled(head, cell)
+                yield from _findings(_place(cell, told, number), judged, settings, settled=settled)
 
 
-def judge(layer: GatedCell, near: Tensor, far: Tensor) -> Gates | None:
-    """What the gates of a layer do on the inputs that reach it; ``None`` where that is no number."""
-    with torch.no_grad():
-        g, h = _gates(layer, near)
-        wide = _gates(layer, far)
+def _place(cell: Cell, gates: Sequence[Gate], number: int) -> str:
+    """The layer, and which of several gates of it."""
+    return cell.where if len(gates) == 1 else f"{cell.where}, gate {number + 1}"
+
+
+def judge(gate: Gate, near: Values, far: Values) -> Gates | None:
+    """What a gate does on the inputs that reach it; ``None`` where that is no number.
+
+    Args:
+        gate: of a sum and a product.
+        near: values of its graph on inputs like those of training.
+        far: on the thousandfold.
+    """
+    g, h = _shares(gate, near)
+    wide = _shares(gate, far)
     if not bool((g.isfinite() & h.isfinite()).all()):
         return None
     # σ′(z) = σ(z)·σ(−z); h is σ(−z), or that of a gate of its own, which is another product of its own.
-    slopes = [gate * (1 - gate) if layer.two_gates else g * h for gate in (g, h)]
+    slopes = [share * (1 - share) if gate.two else g * h for share in (g, h)]
+    dead = torch.stack([(slope < DEAD).all(dim=0) for slope in slopes]).all(dim=0)
     return Gates(
         (sides := _sides(g, h)),
         [beyond if beyond is not None else side for beyond, side in zip(_finite_sides(*wide), sides, strict=True)],
-        torch.stack([(slope < DEAD).all(dim=0) for slope in slopes]).all(dim=0).tolist(),
+        # A condition has no slope, and is not meant to have one.
+        dead.tolist() if not gate.hard else [False] * len(sides),
         g.amin(dim=0).tolist(),
         g.amax(dim=0).tolist(),
     )
 
 
-def _gates(layer: GatedCell, x: Tensor) -> tuple[Tensor, Tensor]:
+def _shares(gate: Gate, values: Values) -> tuple[Tensor, Tensor]:
     """Shares of the sum and of the product, ``(samples, gates)``: one gate where all outputs share it."""
-    z = layer.gate_input(x)
-    z = z.expand(len(x), z.shape[-1])  # a constant one is the same for each
-    return torch.sigmoid(z), torch.sigmoid(layer.product_gate_input(x) if layer.two_gates else -z)
+    assert gate.sum is not None
+    assert gate.product is not None
+    shares = [share.of(values[share.node]) for share in (gate.sum, gate.product)]
+    # A constant gate is the same for each sample, and may be a single number.
+    g, h = torch.broadcast_tensors(*(torch.atleast_2d(share) for share in shares))
+    return g.reshape(-1, g.shape[-1]), h.reshape(-1, h.shape[-1])
 
 
 def _masks(g: Tensor, h: Tensor) -> Tensor:
@@ -103,7 +120,7 @@ def _finite_sides(g: Tensor, h: Tensor) -> list[int | None]:
     ]
 
 
-def _findings(cell: Cell, layer: GatedCell, gates: Gates, settings: Settings) -> Iterator[Finding]:
+def _findings(where: str, gates: Gates, settings: Settings, *, settled: bool) -> Iterator[Finding]:
     near, far = span(settings.inputs), span(settings.inputs, BEYOND)
     undecided = [unit for unit, side in enumerate(gates.near) if side == _UNDECIDED]
     closed = [unit for unit, side in enumerate(gates.near) if side == _NEITHER]
@@ -115,14 +132,14 @@ def _findings(cell: Cell, layer: GatedCell, gates: Gates, settings: Settings) ->
     dead = [unit for unit, is_dead in enumerate(gates.dead) if is_dead]
     total = len(gates.near)
     if undecided:
-        yield _undecided(cell, gates, undecided, settings)
+        yield _undecided(where, gates, undecided, settings)
     if flipped:
         moves = dict.fromkeys((gates.near[unit], gates.far[unit]) for unit in flipped)
         told = " or ".join(f"{_SIDES[before]} on {near} and {_SIDES[after]} on {far}" for before, after in moves)
         yield Finding(
             "warning",
             "gate-flips",
-            cell.where,
+            where,
             f"{_some(flipped, total)} {_verb(flipped, 'chooses', 'choose')} {told}.",
             "Outside the training range the layer computes another operation.",
             "Train with inputs of both sizes, or with a gate that does not see the size of its input.",
@@ -131,33 +148,33 @@ def _findings(cell: Cell, layer: GatedCell, gates: Gates, settings: Settings) ->
         yield Finding(
             "warning",
             "gate-closed",
-            cell.where,
+            where,
             f"{_some(closed, total)} {_verb(closed, 'is', 'are')} shut for the sum and for the product, on inputs of "
             f"{near}.",
             "The output is near 0 whatever the inputs are.",
             "Train from another seed, or with one gate in place of two.",
         )
-    if dead and not _settled(layer):
+    if dead and not settled:
         yield Finding(
             "warning",
             "gate-dead",
-            cell.where,
+            where,
             f"{_some(dead, total)} {_verb(dead, 'is', 'are')} saturated on all inputs of {near}, with a slope below "
             "2⁻²⁴, while weights are still far from −1, 0 and 1.",
             "Training on cannot change which path is taken, right or wrong; only the weights still move.",
             "If the loss does not fall, set the gate's parameters back to small values and train again.",
         )
     elif not (undecided or flipped or closed):
-        yield _chosen(cell, gates, dead, settings)
+        yield _chosen(where, gates, dead, settings)
 
 
-def _undecided(cell: Cell, gates: Gates, units: list[int], settings: Settings) -> Finding:
+def _undecided(where: str, gates: Gates, units: list[int], settings: Settings) -> Finding:
     near, far = span(settings.inputs), span(settings.inputs, BEYOND)
     low, high = min(gates.low[unit] for unit in units), max(gates.high[unit] for unit in units)
     return Finding(
         "warning",
         "gate-undecided",
-        cell.where,
+        where,
         f"{_some(units, len(gates.near))} {_verb(units, 'has', 'have')} not chosen sum or product on inputs of {near} "
         f"(σ is {low:.2g} to {high:.2g}). On {far} {_tally([gates.far[unit] for unit in units])}.",
         "The output mixes sum and product, and in other shares outside the training range.",
@@ -165,7 +182,7 @@ def _undecided(cell: Cell, gates: Gates, units: list[int], settings: Settings) -
     )
 
 
-def _chosen(cell: Cell, gates: Gates, dead: list[int], settings: Settings) -> Finding:
+def _chosen(where: str, gates: Gates, dead: list[int], settings: Settings) -> Finding:
     hard = (
         f" {_some(dead, len(gates.near))} {_verb(dead, 'has', 'have')} a slope below 2⁻²⁴ on all inputs."
         if dead
@@ -174,17 +191,19 @@ def _chosen(cell: Cell, gates: Gates, dead: list[int], settings: Settings) -> Fi
     return Finding(
         "info",
         "gate-chosen",
-        cell.where,
+        where,
         f"On inputs of {span(settings.inputs)} and of {span(settings.inputs, BEYOND)} {_tally(gates.near)}.{hard}",
         "This is how a trained gate looks" + ("; training on will not change it." if dead else "."),
         "Nothing to do, if that is the operation of the task.",
     )
 
 
-def _settled(layer: GatedCell) -> bool:
-    with torch.no_grad():
-        weights = layer.effective_weights().values()
-        return all(bool(((weight - nearest(weight)).abs() <= NEAR).all()) for weight in weights)
+def _settled(head: Head, cell: Cell) -> bool:
+    """Whether the weights of a layer, and of those in it, are at −1, 0 and 1."""
+    within = f"{cell.layer.path}." if cell.layer.path else ""
+    cells = [other for other in head.cells if other is cell or other.layer.path.startswith(within)]
+    values = [weight.value(other.form) for other in cells for weight in other.layer.weights]
+    return all(bool(((value - nearest(value)).abs() <= NEAR).all()) for value in values)
 
 
 def _some(units: list[int], total: int) -> str:

@@ -24,6 +24,7 @@ def find(subject: Subject) -> Iterator[Finding]:
     for head in subject.heads:
         for cell in head.cells:
             pairs = _pairs(cell)
+            pairs = [pair for pair in pairs if all(key in subject.state for key in pair)]
             names = [as_initialised(*(subject.state[key] for key in pair)) for pair in pairs]
             if pairs and all(names):
                 common = [name for name in names[0] if all(name in others for others in names)]
@@ -53,11 +54,8 @@ def as_initialised(W_hat: Tensor, M_hat: Tensor) -> list[str]:
 
 def _pairs(cell: Cell) -> list[tuple[str, str]]:
     """Keys in the file of Ŵ and M̂ of each of its weights."""
-    return [
-        (key, cell.keys[partner])
-        for own, key in cell.keys.items()
-        if own.startswith("W_hat") and (partner := own.replace("W_hat", "M_hat", 1)) in cell.keys
-    ]
+    found = [weight.raw(cell.form) for weight in cell.layer.weights]
+    return [(cell.key(raw[0]), cell.key(raw[1])) for raw in found if raw is not None]
 
 
 def _finding(cell: Cell, pairs: list[tuple[str, str]], names: list[str]) -> Finding:

@@ -1,97 +1,102 @@
-"""Heads in float64 on inputs like those of training, and on the thousandfold of them."""
+"""Arithmetic subgraphs in float64 on inputs like those of training, and on the thousandfold of them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx
 
 from nalu_export.doctor.subject import Head
-from nalu_export.statistics import uniform_inputs
+from nalu_export.graph.evaluation import Values
+from nalu_export.graph.places import Call
+from nalu_export.graph.reading import is_inside, results_of
+from nalu_export.statistics import uniform
 
 SAMPLES = 256
+# Numbers that go in at once: an image of features is judged on fewer samples.
+NUMBERS = 2**20
 BEYOND = 1000.0
-
-
-class Call(NamedTuple):
-    """What one layer was given, ``(samples, features)``, and what it gave."""
-
-    x: Tensor
-    y: Tensor
 
 
 @dataclass(frozen=True)
 class Run:
-    """What went through a head.
+    """What went through a subgraph.
 
     Attributes:
-        calls: of each cell; ``None`` for one that was not called.
-        result: of the head.
+        values: of every node.
+        result: what it gave, ``(samples, features)``; of several results side by side.
     """
 
-    calls: tuple[Call | None, ...]
+    values: Values
     result: Tensor
 
 
 @dataclass(frozen=True)
 class Runs:
-    """A head on inputs like those of training and on the thousandfold of them.
+    """A subgraph on inputs like those of training and on the thousandfold of them.
 
     Attributes:
         near: on the former.
         far: on the latter.
-        x: the former themselves.
     """
 
     near: Run
     far: Run
-    x: Tensor
 
 
 def run_head(head: Head, inputs: tuple[float, float]) -> Runs | None:
-    """The head on seeded inputs uniform in a range; ``None`` where it does not run on them."""
-    features = _features(head)
-    if features is None:
-        return None
-    x = uniform_inputs(features, SAMPLES, *inputs)
+    """The subgraph on seeded inputs uniform in a range; ``None`` where it does not run on them."""
+    numbers = sum(torch.Size(shape[1:]).numel() for shape in head.form.shapes)
+    samples = max(1, min(SAMPLES, NUMBERS // max(numbers, 1)))
+    given = [uniform((samples, *shape[1:]), *inputs, seed=place) for place, shape in enumerate(head.form.shapes)]
     try:
-        return Runs(_run(head, x), _run(head, BEYOND * x), x)
-    except Exception:  # noqa: BLE001  a layer of the user's own may raise anything, and the other findings still hold
+        return Runs(_run(head, given), _run(head, [BEYOND * x for x in given]))
+    except RuntimeError:  # it makes float32 tensors of its own, or takes the batch that it was captured with alone
         return None
 
 
-def _features(head: Head) -> int | None:
-    """Inputs of its first cell; a layer of the user's own may not say, its widest parameter does."""
-    layer = head.cells[0].layer
-    features = getattr(layer, "in_features", None)
-    if isinstance(features, int):
-        return features
-    sizes = [parameter.shape[-1] for parameter in layer.parameters() if parameter.ndim]
-    return sizes[0] if sizes else None
+def _run(head: Head, given: list[Tensor]) -> Run:
+    values = head.form.run(*given)
+    return Run(values, flattened(values[head.form.graph.output_node()]))
 
 
-def _run(head: Head, x: Tensor) -> Run:
-    seen: dict[int, Call] = {}
-    with torch.no_grad(), _watched(head, seen):
-        result = head.module(x)
-    return Run(tuple(seen.get(number) for number in range(len(head.cells))), result)
+def flattened(result: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """Results side by side, one row for each place that is not of the last axis."""
+    results = result if isinstance(result, (tuple, list)) else (result,)
+    rows = [value.reshape(-1, value.shape[-1]) if value.ndim else value.reshape(1, 1) for value in results]
+    if len({len(value) for value in rows}) == 1:
+        return torch.cat(rows, dim=1)
+    return torch.cat([value.reshape(1, -1) for value in rows], dim=1)
 
 
-@contextmanager
-def _watched(head: Head, seen: dict[int, Call]) -> Iterator[None]:
-    hooks = [cell.layer.register_forward_hook(partial(_keep, seen, number)) for number, cell in enumerate(head.cells)]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
+def rerun(head: Head, run: Run, instead: Values, call: Call | None = None) -> Tensor:
+    """What a layer, or all of the subgraph, gives with other values in place of some constants.
+
+    Args:
+        head: the subgraph.
+        run: where inputs are taken from.
+        instead: other values, by node.
+        call: the layer, ``None`` for all.
+    """
+    form, nodes = head.form, list(head.form.graph.nodes)
+    changed = {node for node in nodes if node.op != "placeholder" and (call is None or is_inside(node, call))}
+    known = {node: run.values[node] for node in nodes if node not in changed and not form.is_constant(node)}
+    wanted = _results(head, call)
+    values = form.resume(known, nodes, instead)
+    return flattened(tuple(values[node] for node in wanted))
 
 
-def _keep(seen: dict[int, Call], number: int, _: nn.Module, x: tuple[Any, ...], y: Any) -> None:
-    seen[number] = Call(x[0], y)
+def _results(head: Head, call: Call | None) -> list[fx.Node]:
+    """What of a layer something outside of it reads; of the whole subgraph its results."""
+    graph = head.form.graph
+    if call is None:
+        (given,) = graph.output_node().args
+        return list(given) if isinstance(given, (tuple, list)) else [given]  # type: ignore[list-item]
+    return [node for node in results_of(graph, call) if not head.form.is_constant(node)]
+
+
+def given_by(head: Head, run: Run, call: Call) -> Tensor:
+    """What a layer gave."""
+    return flattened(tuple(run.values[node] for node in _results(head, call)))
 
 
 def span(inputs: tuple[float, float], factor: float = 1.0) -> str:

@@ -1,18 +1,13 @@
 """What putting weights to the nearest of −1, 0 and 1 changes."""
 
-import copy
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
-from nalu_export.doctor.running import BEYOND, Runs
+from nalu_export.doctor.running import Runs, given_by, rerun
 from nalu_export.doctor.subject import Cell, Head
-from nalu_export.nn import ArithmeticLayer
 from nalu_export.statistics import nearest
-
-# tanh and σ of it are 1 in float64.
-_SATURATED = 40.0
 
 
 class Change(NamedTuple):
@@ -27,48 +22,36 @@ class Change(NamedTuple):
     far: float
 
 
-def layer_change(cell: Cell, number: int, runs: Runs) -> Change | None:
-    """How far the layer's output moves on the inputs that reach it, near and far; ``None`` where it cannot be put."""
-    snapped = copy.deepcopy(cell.layer)
-    if not snap(snapped):
-        return None
-    near, far = runs.near.calls[number], runs.far.calls[number]
-    if near is None or far is None:
-        return None
-    with torch.no_grad():
-        return Change(difference(near.y, snapped(near.x)), difference(far.y, snapped(far.x)))
+def layer_change(head: Head, cell: Cell, runs: Runs) -> Change:
+    """How far the layer's output moves on the inputs that reach it, near and far."""
+    call, instead = cell.layer.call, snapped([cell])
+    return Change(
+        *(difference(given_by(head, run, call), rerun(head, run, instead, call)) for run in (runs.near, runs.far))
+    )
 
 
-def head_change(head: Head, runs: Runs) -> Change | None:
-    """How far the output of the head moves when all of its layers are so; ``None`` where one cannot be put."""
-    snapped = copy.deepcopy(head.module)
-    if not all(snap(layer) for layer in snapped.modules() if isinstance(layer, ArithmeticLayer)):
-        return None
-    with torch.no_grad():
-        return Change(
-            difference(runs.near.result, snapped(runs.x)), difference(runs.far.result, snapped(BEYOND * runs.x))
-        )
+def head_change(head: Head, runs: Runs) -> Change:
+    """How far the output of the subgraph moves when all of its layers are so."""
+    instead = snapped(head.cells)
+    return Change(*(difference(run.result, rerun(head, run, instead)) for run in (runs.near, runs.far)))
 
 
-def snap(layer: ArithmeticLayer) -> bool:
-    """Put a layer's weights to the nearest of −1, 0 and 1, in place; whether they are there then.
+def snapped(cells: tuple[Cell, ...] | list[Cell]) -> dict[fx.Node, Tensor]:
+    """Weights at the nearest of −1, 0 and 1, by node; what is computed from another weight follows that one."""
+    nodes = {weight.node: cell for cell in cells for weight in cell.layer.weights}
+    return {node: nearest(cell.form.value(node)) for node, cell in nodes.items() if not _before(node) & nodes.keys()}
 
-    A stored weight is set itself; of a computed one the raw parameters, by their usual names. A layer of the user's own
-    may have others.
-    """
-    with torch.no_grad():
-        wanted = {name: nearest(weight) for name, weight in layer.effective_weights().items()}
-        for name, weight in wanted.items():
-            suffix = name.removeprefix("W")
-            for parameter, value in (
-                (name, weight),
-                (f"W_hat{suffix}", _SATURATED * weight),
-                (f"M_hat{suffix}", torch.full_like(weight, _SATURATED)),
-            ):
-                held = getattr(layer, parameter, None)
-                if isinstance(held, torch.nn.Parameter):
-                    held.copy_(value)
-        return all(torch.equal(weight, wanted[name]) for name, weight in layer.effective_weights().items())
+
+def _before(node: fx.Node) -> set[fx.Node]:
+    """All that a constant is computed from."""
+    found: set[fx.Node] = set()
+    waiting = list(node.all_input_nodes)
+    while waiting:
+        current = waiting.pop()
+        if current not in found:
+            found.add(current)
+            waiting += current.all_input_nodes
+    return found
 
 
 def difference(before: Tensor, after: Tensor) -> float:

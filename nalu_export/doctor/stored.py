@@ -37,8 +37,6 @@ def find(subject: Subject, settings: Settings) -> Iterator[Finding]:
     level = "error" if settings.strict else "warning"
     for head in subject.heads:
         for cell in head.cells:
-            if not getattr(cell.layer, "stored", False):
-                continue
             weights = _weights(subject, cell)
             alone = [weight.key for weight in weights if len(weight.raw) != 2]
             if alone:
@@ -50,20 +48,41 @@ def find(subject: Subject, settings: Settings) -> Iterator[Finding]:
 
 
 def _weights(subject: Subject, cell: Cell) -> list[Weight]:
-    keys = [key for own, key in cell.keys.items() if own.startswith("W")]
-    stale = set(stale_keys(subject))
-    # Beside it is: under the same name but for the last part. A gate or the other path's weight is no raw parameter.
-    return [
-        Weight(key, tuple(raw for raw in subject.state if raw in stale and raw.rpartition(".")[0] == _before(key)))
-        for key in keys
+    """The stored weights of a layer that its owner may take for those of a NAC."""
+    found: dict[str, Weight] = {}
+    for weight in cell.layer.weights:
+        if weight.is_computed:
+            continue
+        key = cell.key(cell.form.parameters(weight.node)[0])
+        if key not in subject.state:
+            continue
+        raw = _beside(subject, key)
+        # Exponents of a layer without a sum are stored by design: those of a neural power unit.
+        if raw or "sum" in weight.sides or cell.layer.gates:
+            found[key] = Weight(key, raw)
+    return list(found.values())
+
+
+def _beside(subject: Subject, key: str) -> tuple[str, ...]:
+    """Parameters that nothing reads under the same name but for the last part, Ŵ first.
+
+    A gate or the other path's weight is no raw parameter.
+    """
+    shape = subject.state[key].shape
+    found = [
+        raw
+        for raw in stale_keys(subject)
+        if _before(raw) == _before(key) and subject.state[raw].shape in (shape, shape[::-1])
     ]
+    masks_first = len(found) == 2 and _leaf(found[0]).lower().startswith("m")
+    return tuple(reversed(found)) if masks_first else tuple(found)
 
 
 def stale_keys(subject: Subject) -> list[str]:
-    """Keys of the raw parameters that nothing reads, Ŵ before M̂ in each pair."""
-    if subject.fit is None:
-        return []
-    return [own + leaf for own in subject.fit.prefixes for leaf, key in subject.fit.unit.keys.items() if key.unread]
+    """Keys of the parameters that nothing reads, Ŵ before M̂ in each pair of a public layout."""
+    if subject.fit is not None:
+        return [own + leaf for own in subject.fit.prefixes for leaf, key in subject.fit.unit.keys.items() if key.unread]
+    return [] if subject.read is None else [key for key in subject.state if key not in subject.read]
 
 
 def _before(key: str) -> str:
@@ -92,9 +111,9 @@ def _faux(subject: Subject, weight: Weight, level: str) -> Finding:
             level,
             "faux-in-sync",
             weight.key,
-            f"W is stored and is what computes; it is {names}, to rounding.",
-            "A faux NAC, saved before its first step of training, or with W computed once more after it; training on "
-            "moves W alone.",
+            f"{_leaf(weight.key)} is stored and is what computes; it is {names}, to rounding.",
+            f"A faux NAC, saved before its first step of training, or with {_leaf(weight.key)} computed once more after "
+            f"it; training on moves {_leaf(weight.key)} alone.",
             _LINEAR,
         )
     unread = " and ".join(map(_leaf, weight.raw))
@@ -102,10 +121,10 @@ def _faux(subject: Subject, weight: Weight, level: str) -> Finding:
         "error",
         "faux-weights",
         weight.key,
-        f"W is stored and is what computes; {names} is another matrix{_difference(stored, formula)}."
+        f"{_leaf(weight.key)} is stored and is what computes; {names} is another matrix{_difference(stored, formula)}."
         f"{_start(subject, weight)}",
-        f"A faux NAC: {unread} are read by nothing and cannot have trained; whoever computes W from them gets other "
-        "numbers.",
+        f"A faux NAC: {unread} are read by nothing and cannot have trained; computing "
+        f"{_leaf(weight.key)} from them gives different results.",
         _LINEAR,
     )
 

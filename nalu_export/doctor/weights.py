@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-import torch
-
 from nalu_export.doctor.findings import Finding
 from nalu_export.doctor.places import place_of
 from nalu_export.doctor.running import BEYOND, Runs, span
@@ -18,26 +16,26 @@ HARMLESS = 0.01
 
 def find(head: Head, runs: Runs | None, settings: Settings) -> Iterator[Finding]:
     """One finding for each layer with a weight farther than 0.01 from −1, 0 and 1."""
-    far = [(number, cell, told) for number, cell in enumerate(head.cells) if (told := _told(cell))]
-    for number, cell, told in far:
-        change = None if runs is None else layer_change(cell, number, runs)
+    far = [(cell, told) for cell in head.cells if (told := _told(cell))]
+    weighted = sum(bool(cell.layer.weights) for cell in head.cells)
+    for cell, told in far:
+        change = None if runs is None else layer_change(head, cell, runs)
         # Once is enough: what all layers together do is the same whichever is spoken of.
-        last = len(head.cells) > 1 and number == far[-1][0]
+        last = weighted > 1 and cell is far[-1][0]
         yield _finding(cell, told, change, head_change(head, runs) if last and runs is not None else None, settings)
 
 
 def _told(cell: Cell) -> str:
     """Which weights are far, in words; empty where none is, or where one is no number."""
     parts = []
-    with torch.no_grad():
-        weights = dict(cell.layer.effective_weights())
-    for name, weight in weights.items():
-        distance = (weight - nearest(weight)).abs()
+    for weight in cell.layer.weights:
+        value = weight.value(cell.form)
+        distance = (value - nearest(value)).abs()
         far = int((distance > NEAR).sum())
-        if far and bool(weight.isfinite().all()):
+        if far and bool(value.isfinite().all()):
             place = place_of(distance)
-            own = cell.keys.get(name, name).removeprefix(f"{cell.where}.")
-            parts.append(f"{far} of {weight.numel()} in {own}, the farthest {float(weight[place]):.3g} {_at(place)}")
+            told = f"{far} of {value.numel()} in {cell.called(weight)}, the farthest {float(value[place]):.3g}"
+            parts.append(f"{told} {_at(place)}")
     return f"Weights farther than {NEAR} from −1, 0 and 1: {'; '.join(parts)}." if parts else ""
 
 

@@ -65,11 +65,25 @@ def _expression(node: fx.Node) -> str:
     if primitive.name == "neg":
         operand = _operand(node.args[0])
         return f"-({operand})" if _is_sum(node.args[0]) else f"-{operand}"
-    arguments = [argument for argument in node.args if argument is not None]
-    return f"{primitive.name}({', '.join(map(_operand, arguments))})"
+    return f"{primitive.name}({', '.join(map(_operand, given_arguments(node)))})"
+
+
+def given_arguments(node: fx.Node) -> list[Any]:
+    """The arguments of a primitive, without those at the end that are what they are by default."""
+    primitive = primitive_of(node)
+    assert primitive is not None, node
+    arguments = list(node.args)
+    for name in reversed(primitive.parameters[: len(arguments)]):
+        last, default = arguments[-1], primitive.defaults.get(name, "")
+        if isinstance(last, fx.Node) or isinstance(last, (list, tuple)) or (last is not default and last != default):
+            break
+        arguments.pop()
+    return arguments
 
 
 def _operand(argument: Any) -> str:
+    if isinstance(argument, (list, tuple)):
+        return f"[{', '.join(map(_operand, argument))}]"
     if not isinstance(argument, fx.Node):
         return f"{argument:g}" if isinstance(argument, float) else str(argument)
     if argument.op == "placeholder":

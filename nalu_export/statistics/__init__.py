@@ -9,13 +9,14 @@ from nalu_export.statistics._model import (
     weight_statistics,
 )
 from nalu_export.statistics._numbers import GATE_NUMBERS, GATE_SAMPLES, NEAR, nearest, uniform, uniform_inputs
-from nalu_export.statistics._rows import said, short_of
+from nalu_export.statistics._rows import USUAL, said, short_of
 
 __all__ = [
     "GATE_NUMBERS",
     "GATE_SAMPLES",
     "MAX_LAYERS",
     "NEAR",
+    "USUAL",
     "artifact_statistics",
     "gate_shares",
     "layer_table",

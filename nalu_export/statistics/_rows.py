@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 from torch import fx
 
-from nalu_export.graph.reading import Epsilon, Gate, Layer, Reading, Share, recipe
+from nalu_export.graph.reading import Epsilon, Gate, Layer, Reading, Share, recipe, results_of
+
+USUAL = "added to |x|"
 
 
 def row_of(reading: Reading, layer: Layer, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -31,20 +33,24 @@ def row_of(reading: Reading, layer: Layer, arguments: dict[str, Any]) -> dict[st
 
 
 def _sizes(reading: Reading, layer: Layer) -> dict[str, int]:
-    """Sizes of the first weight that is a matrix, or of the gate where there is none."""
-    shapes = [weight.shape(reading.form) for weight in layer.weights]
-    for gate in layer.gates:
-        shapes += [reading.form.shape(product.constant) for product in (gate.source.products if gate.source else ())]
-    matrix = next((shape for shape in shapes if len(shape) == 2), None)
-    return {} if matrix is None else {"in_features": matrix[1], "out_features": matrix[0]}
+    """Sizes of the first weight that is a matrix; where there is none, of what a gate sees and the layer gives."""
+    form = reading.form
+    matrix = next((shape for weight in layer.weights if len(shape := weight.shape(form)) == 2), None)
+    if matrix is not None:
+        return {"in_features": matrix[1], "out_features": matrix[0]}
+    seen = next((gate.source.data[0] for gate in layer.gates if gate.source and gate.source.data), None)
+    given = next((node for node in results_of(form.graph, layer.call) if not form.is_constant(node)), None)
+    if seen is None or given is None or min(form.example()[node].ndim for node in (seen, given)) < 1:
+        return {}
+    return {"in_features": form.example()[seen].shape[-1], "out_features": form.example()[given].shape[-1]}
 
 
 def _epsilon(epsilons: tuple[Epsilon, ...]) -> dict[str, Any]:
     if not epsilons:
         return {}
-    (first, *_) = epsilons
-    value = first.added or first.floor
-    return {"eps": short_of(value), "eps_is": said(first)} if said(first) != "added to |x|" else {"eps": short_of(value)}
+    first = epsilons[0]
+    found: dict[str, Any] = {"eps": short_of(first.added or first.floor)}
+    return found if said(first) == USUAL else found | {"eps_is": said(first)}
 
 
 def said(epsilon: Epsilon) -> str:

@@ -137,13 +137,13 @@ class _Reader:
     def _tensor(self, name: str) -> Tensor:
         found = self._tensors(name)
         if found is None:
-            raise RecipeError(f"the file has no tensor {ascii(name[:60])}")
+            raise RecipeError(f"the file has no tensor {name[:60]!a}")
         return found
 
     def _apply(self, name: str, arguments: list[Any]) -> Any:
         primitive = PRIMITIVES.get(name)
         if primitive is None or name in _REFUSED:
-            raise RecipeError(f"a formula calls {ascii(name[:60])}, which is no primitive")
+            raise RecipeError(f"a formula calls {name[:60]!a}, which is no primitive")
         given = arguments + [primitive.defaults.get(left) for left in primitive.parameters[len(arguments) :]]
         try:
             self._spend(primitive, given)
@@ -189,7 +189,7 @@ def _tokens(line: str) -> list[tuple[str, str]]:
     while place < len(line):
         match = _TOKEN.match(line, place)
         if match is None:
-            raise RecipeError(f"a formula has {ascii(line[place : place + 1])} where a value or a sign should be")
+            raise RecipeError(f"a formula has {line[place : place + 1]!a} where a value or a sign should be")
         kind = match.lastgroup or ""
         found.append((kind, match[kind]))
         place = match.end()

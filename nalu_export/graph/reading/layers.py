@@ -23,17 +23,22 @@ class Layer:
 
     Attributes:
         path: of the module in the model.
-        type: its class.
+        call: of it, the first of several.
         weights: by which it multiplies data.
         gates: that it computes.
         epsilons: inside of its logarithms and powers.
     """
 
     path: str
-    type: type[nn.Module]
+    call: Call
     weights: tuple[Weight, ...] = ()
     gates: tuple[Gate, ...] = ()
     epsilons: tuple[Epsilon, ...] = ()
+
+    @property
+    def type(self) -> type[nn.Module]:
+        """Its class."""
+        return self.call.type
 
     def within(self, name: str) -> str:
         """A name after the path of the layer, or in full where it is of another module."""
@@ -88,7 +93,7 @@ def reading_of(name: str, form: Form, outer: str = "") -> Reading:
         tuple(
             Layer(
                 _inner(call.path, outer),
-                call.type,
+                call,
                 tuple(_of(call, found_weights)),
                 tuple(_of(call, found_gates)),
                 tuple(_of(call, found_epsilons)),

@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import fx
 
+from nalu_export.graph.formula import given_arguments
 from nalu_export.graph.reading._nodes import is_, name_of, seen_through
-from nalu_export.graph.spelling.canonical import primitive_of
 
 # Whatever is longer is no line for people.
 LONGEST = 2000
@@ -70,19 +70,6 @@ def _turned(node: fx.Node) -> fx.Node | None:
     return None
 
 
-def _given(node: fx.Node) -> list[Any]:
-    """The arguments of a node, without those at the end that are what they are by default."""
-    primitive = primitive_of(node)
-    assert primitive is not None
-    arguments = list(node.args)
-    for name in reversed(primitive.parameters):
-        default = primitive.defaults.get(name, "")
-        if not arguments or isinstance(arguments[-1], fx.Node) or arguments[-1] != default:
-            break
-        arguments.pop()
-    return arguments
-
-
 class _Writer:
     def __init__(self, leaf: Leaf) -> None:
         self._leaf = leaf
@@ -118,7 +105,7 @@ class _Writer:
             return (f"{left} {sign} {right}" if level == _SUM or sign == "/" else f"{left}{sign}{right}"), level
         if operation == "neg":
             return f"-{self._argument(node.args[0], _SIGN)[0]}", _SIGN
-        arguments = _given(node)
+        arguments = given_arguments(node)
         return f"{operation}({', '.join(self._argument(argument, _SUM)[0] for argument in arguments)})", _ATOM
 
     def _argument(self, argument: Any, level: int) -> tuple[str, int]:
