@@ -34,12 +34,13 @@ def inference_form(module: fx.GraphModule, weights: Weights, compute: Compute) -
     """
     form = copy.deepcopy(module)
     without_cancellation(form)
+    _convert_masks(form.graph, compute)
     dtype = torch.float64 if compute == "float64" else torch.float32
     if weights == "folded":
         form = fold(form).to(dtype)
     else:
         # What torch computes of parameters in a way that is no primitive is a constant here too.
-        form = fold(form, behind_opaque(form.graph)).float()
+        form = _narrowed_constants(fold(form, behind_opaque(form.graph)), dtype)
         _widen_parameters(form, dtype)
     if compute == "float64":
         _cast_edges(form.graph)
@@ -82,6 +83,23 @@ def fold(graph_module: fx.GraphModule, nodes: Sequence[fx.Node] | None = None) -
     kept = [str(node.target) for node in graph.nodes if node.op in ("call_module", "get_attr")]
     held = {target: attribute(graph_module, target) for target in kept if target not in folded}
     return graph_module_of(held | folded, graph, type(graph_module).__name__)
+
+
+def _convert_masks(graph: fx.Graph, compute: Compute) -> None:
+    """A mask that is counted with is 0 and 1 in the type that computes."""
+    if compute == "float64":
+        for node in graph.nodes:
+            if node.target is PRIMITIVES["cast"].function and node.args[1] == torch.float32:
+                node.args = (node.args[0], torch.float64)
+
+
+def _narrowed_constants(form: fx.GraphModule, dtype: torch.dtype) -> fx.GraphModule:
+    """What was folded, in the type that computes; raw parameters are float32 as they are."""
+    for module in form.modules():
+        for name, value in module._buffers.items():
+            if value is not None and value.dtype == torch.float64:
+                module._buffers[name] = value.to(dtype)
+    return form
 
 
 def _in_double(graph_module: fx.GraphModule, node: fx.Node) -> nn.Module:

@@ -1,11 +1,16 @@
 """What of a graph depends on parameters alone, and what a file calls it."""
 
+import re
 from collections.abc import Collection, Sequence
 
 from torch import fx
 
 from nalu_export.graph.naming import label_of
 from nalu_export.graph.spelling.canonical import primitive_of
+
+
+# The old hooks of torch compute ``weight`` from ``weight_v`` and ``weight_g``, or from ``weight_orig``.
+_PIECES = re.compile(r"_(g|v|orig)$")
 
 
 def parameter_nodes(graph: fx.Graph) -> list[fx.Node]:
@@ -62,6 +67,8 @@ def folded_names(graph: fx.Graph, nodes: Sequence[fx.Node] | None = None) -> dic
         first = next(iter(node.all_input_nodes), None)
         # What torch.nn.utils.parametrize computes is called as if it were the parameter.
         sources[node] = str(node.target).replace("parametrizations.", "") if first is None else sources[first]
+        if first is not None and primitive_of(node) is None:
+            sources[node] = _PIECES.sub("", sources[node])
     names: dict[fx.Node, str] = {}
     for node in kept:
         name = sources[node].replace("_hat", "")

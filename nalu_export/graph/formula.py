@@ -26,8 +26,10 @@ def formulas(form: fx.GraphModule) -> list[str]:
     for node in form.graph.nodes:
         if _is_named(node):
             lines.append(f"{_name(node)} = {_expression(node)}")
-        elif node.op == "output" and not _is_named(_past_casts(node.args[0])):
-            lines.append(f"y = {_operand(node.args[0])}")
+        elif node.op == "output":
+            results = node.args[0] if isinstance(node.args[0], (tuple, list)) else (node.args[0],)
+            unnamed = [result for result in results if not _is_named(_past_casts(result))]
+            lines += [f"y{f'_{k}' if k > 1 else ''} = {_operand(result)}" for k, result in enumerate(unnamed, 1)]
     return lines
 
 
@@ -52,7 +54,8 @@ def _name(node: fx.Node) -> str:
 
 def _expression(node: fx.Node) -> str:
     primitive = primitive_of(node)
-    assert primitive is not None, node
+    if primitive is None:
+        return _opaque(node)
     if primitive.name == "cast":
         return _operand(node.args[0])
     if primitive.name in _INFIX:
@@ -66,6 +69,14 @@ def _expression(node: fx.Node) -> str:
         operand = _operand(node.args[0])
         return f"-({operand})" if _is_sum(node.args[0]) else f"-{operand}"
     return f"{primitive.name}({', '.join(map(_operand, given_arguments(node)))})"
+
+
+def _opaque(node: fx.Node) -> str:
+    """A weight that torch computes in a way of its own."""
+    if node.op == "call_module":
+        return str(node.target).replace("parametrizations.", "")
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
+    return f"{name}({', '.join(map(_operand, node.args))})"
 
 
 def given_arguments(node: fx.Node) -> list[Any]:

@@ -178,17 +178,19 @@ def _copied(graph_module: fx.GraphModule, region: Region) -> _Copy:
         known[node] = graph.placeholder("x" if place == 0 else f"x_{place + 1}")
         known[node].meta = {}
 
-    def copy(node: fx.Node) -> fx.Node:
-        if node not in known:
-            for argument in node.all_input_nodes:
-                copy(argument)
-            if node.op in ("get_attr", "call_module"):  # a module of this kind computes a weight
-                tensors[str(node.target)] = attribute(graph_module, str(node.target))
-            known[node] = graph.node_copy(node, known.__getitem__)
-        return known[node]
-
-    for node in region.nodes:
-        copy(node)
+    needed, waiting = set[fx.Node](), list(region.nodes)
+    while waiting:
+        node = waiting.pop()
+        if node not in needed and node not in known:
+            needed.add(node)
+            waiting += node.all_input_nodes
+    # In the order of the source: a statement's nodes stay together.
+    for node in graph_module.graph.nodes:
+        if node not in needed:
+            continue
+        if node.op in ("get_attr", "call_module"):  # a module of this kind computes a weight
+            tensors[str(node.target)] = attribute(graph_module, str(node.target))
+        known[node] = graph.node_copy(node, known.__getitem__)
     results = [known[node] for node in outputs_of(region)]
     graph.output(results[0] if len(results) == 1 else tuple(results))
     return _Copy(graph, tensors, known)

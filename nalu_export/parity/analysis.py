@@ -34,7 +34,7 @@ from nalu_export.graph.evaluation import constant, evaluated
 from nalu_export.parity.opaque import OpaqueCalls
 from nalu_export.primitives.conditioned import Conditioned, rounded
 from nalu_export.primitives.operands import signs_of_zeros
-from nalu_export.primitives.precision import FLOAT32, Precision, Profile
+from nalu_export.primitives.precision import FLOAT32, FLOAT64, Precision, Profile
 
 # The reference is computed in float64 and so is this analysis; their own roundings are 2⁻²⁹ of float32's.
 OWN_ERROR = 2.0**-20
@@ -48,6 +48,7 @@ class ErrorAnalysis:
     """Runs a graph in float64 and carries ``D`` and the radius along.
 
     Attributes:
+        graph_module: that is analysed.
         opaque: what evaluates and measures the calls that are no primitives.
 
     Args:
@@ -57,7 +58,7 @@ class ErrorAnalysis:
     """
 
     def __init__(self, graph_module: fx.GraphModule, opaque: OpaqueCalls | None = None) -> None:
-        self._graph_module = graph_module
+        self.graph_module = graph_module
         self.opaque = opaque or OpaqueCalls(graph_module)
         self._edges = {node for node in graph_module.graph.nodes if _leaves_its_part(node)}
         self._constants = set(parameter_nodes(graph_module.graph))
@@ -71,7 +72,7 @@ class ErrorAnalysis:
     def walk(self, x: Tensor, profile: Profile) -> Iterator[tuple[fx.Node, Conditioned]]:
         """Every tensor of the graph in the order of computation; the last one is the output."""
         known: dict[fx.Node, Any] = {}
-        for node in self._graph_module.graph.nodes:
+        for node in self.graph_module.graph.nodes:
             if node.op == "output":
                 yield node, known[node.args[0]]
                 return
@@ -80,10 +81,16 @@ class ErrorAnalysis:
                 yield node, known[node]
         raise AssertionError("a graph without an output")
 
+    def _used(self, node: fx.Node, weight: Conditioned, profile: Profile) -> Conditioned:
+        """A weight as data meet it: rounded to the type that computes."""
+        if all(user in self._constants for user in node.users):
+            return weight
+        return replace(weight, radius=weight.radius + profile.inside.representation(weight.value))
+
     def _weight(self, node: fx.Node, known: dict[fx.Node, Any], precision: Precision) -> Any:
         """What torch computes of parameters alone, in a way that is no primitive, is off by some roundings."""
         values = {a: x.value if isinstance(x := known[a], Conditioned) else x for a in node.all_input_nodes}
-        result = evaluated(node, self._graph_module, values)
+        result = evaluated(node, self.graph_module, values)
         if not isinstance(result, Tensor) or not result.is_floating_point():
             return result
         return Conditioned.exact(result.double(), WEIGHT * precision.roundoff * result.double().abs())
@@ -95,11 +102,15 @@ class ErrorAnalysis:
             return replace(given, zero=signs_of_zeros(x))
         inside = part_of(node) is not None or node in self._weights
         precision = profile.inside if inside else profile.outside
+        # Weights are computed in float64 and rounded once, unless a runtime computes them itself.
+        wide = profile.live and node in self._constants
+        precision = FLOAT64 if wide else precision
         if node.op == "get_attr":
-            value = constant(self._graph_module, str(node.target)).detach()
+            value = constant(self.graph_module, str(node.target)).detach()
             if not value.is_floating_point():
                 return value
-            return Conditioned.exact(value, precision.representation(value))
+            given = Conditioned.exact(value, precision.representation(value))
+            return self._used(node, given, profile) if wide else given
         primitive = primitive_of(node)
         if primitive is None and node in self._constants:
             return self._weight(node, known, precision)
@@ -107,6 +118,8 @@ class ErrorAnalysis:
             return self.opaque(node, known, precision)
         arguments: Any = fx.node.map_arg(node.args, lambda argument: known[argument])
         result = primitive.conditioned(precision, *arguments)
+        if wide:
+            return self._used(node, result, profile)
         if primitive.name == "sigmoid" and not inside:
             # A runtime's own kernel has the last word, which is accurate absolutely only (ONNX Runtime issue 22557).
             result = replace(result, radius=result.radius + KERNEL)

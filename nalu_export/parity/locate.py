@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,8 @@ def look_inside(reference: Reference, session: Session, x: Array, profile: Profi
         profile: the precision in which it computes.
         name: of the runtime.
     """
-    steps = reference.values(x, profile)[:-1]
+    live = bool(raw := list(reference.raw_parameters)) and reference.is_live(session.values(x, raw))
+    steps = reference.values(x, replace(profile, live=live))[:-1]
     named = {value: (node, step) for node, step in steps if (value := name_of(node))}
     found = session.values(x, list(named))
     batched = activations(node for node, _ in steps)

@@ -1,7 +1,7 @@
 """What is expected of an artifact: the untouched model in float64, its bounds, and PyTorch's own float32."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor, fx
 from nalu_export.errors import InputError, UnsupportedLayerError, first_line
 from nalu_export.graph import ModelGraph, label_of, part_of
 from nalu_export.graph.copying import copied
+from nalu_export.graph.evaluation import constant
 from nalu_export.graph.rewrites import without_cancellation
 from nalu_export.parity.analysis import ErrorAnalysis
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
@@ -112,7 +113,7 @@ class Reference:
     def _analysis(self, profile: Profile) -> ErrorAnalysis:
         if profile.as_written:
             return self._as_written
-        return self._live if profile.own_weights else self._folded
+        return self._live if profile.own_weights or profile.live else self._folded
 
     def __call__(
         self, x: NDArray[np.float32], profiles: Sequence[Profile], batches: Sequence[NDArray[np.float32]] = ()
@@ -177,6 +178,19 @@ class Reference:
             )
         return torch.where(far, value, module)
 
+    @functools.cached_property
+    def raw_parameters(self) -> dict[str, Tensor]:
+        """Parameters that weights are computed from, by name: a live file has them as they are, a folded one has not."""
+        raw = _tensors(self._conditioned)
+        folded = _tensors(self._folded.graph_module)
+        return {name: value for name, value in raw.items() if name not in folded or not _same(value, folded[name])}
+
+    def is_live(self, found: Mapping[str, NDArray[np.generic]]) -> bool:
+        """Whether values of a file, by name, are the raw parameters."""
+        raw = self.raw_parameters
+        shared = found.keys() & raw.keys()
+        return any(_same(raw[name], torch.from_numpy(np.array(found[name]))) for name in shared)
+
     def values(self, x: NDArray[np.float32], profile: Profile) -> list[tuple[fx.Node, Conditioned]]:
         """Every tensor on the way to the output, in the order of computation; the last one is the output."""
         with torch.no_grad():
@@ -190,3 +204,13 @@ def _is_arithmetic(node: fx.Node) -> bool:
 
 def _equal(a: Tensor, b: Tensor) -> Tensor:
     return (a == b) | (a.isnan() & b.isnan())
+
+
+def _tensors(graph_module: fx.GraphModule) -> dict[str, Tensor]:
+    """What the nodes of a graph read, by name."""
+    targets = {str(node.target) for node in graph_module.graph.nodes if node.op == "get_attr"}
+    return {target: constant(graph_module, target).detach() for target in sorted(targets)}
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and bool((a.double() == b.double()).all())

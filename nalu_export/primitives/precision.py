@@ -104,6 +104,7 @@ class Profile:
         exp_limit: the largest argument that the runtime's exp takes.
         as_written: whether gates are computed as the source spells them, ``1 − σ(z)`` with its cancellation.
         all_double: whether what is not an arithmetic layer is float64 too.
+        live: whether the file has the raw parameters, and values on the way from them to the weights.
     """
 
     compute: Compute = "float32"
@@ -112,6 +113,7 @@ class Profile:
     exp_limit: float = math.inf
     as_written: bool = False
     all_double: bool = False
+    live: bool = False
 
     @property
     def outside(self) -> Precision:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -95,9 +95,9 @@ class _Layer:
     def _refuse_other_sizes(self, name: str, value: Tensor | None) -> None:
         """The first weight of a layer has the sizes that its row says."""
         sizes = (self._row.get("out_features"), self._row.get("in_features"))
-        if value is not None and value.ndim == 2 and all(type(size) is int for size in sizes):
-            if tuple(value.shape) not in (sizes, sizes[::-1]):
-                raise RecipeError(f"{short(name)} has shape {tuple(value.shape)}, not {sizes}")
+        known = value is not None and value.ndim == 2 and all(type(size) is int for size in sizes)
+        if value is not None and known and tuple(value.shape) not in (sizes, sizes[::-1]):
+            raise RecipeError(f"{short(name)} has shape {tuple(value.shape)}, not {sizes}")
 
     def _constant(self, name: str, recipe: Any) -> Tensor | None:
         if not self._folded and isinstance(recipe, str):
@@ -134,7 +134,7 @@ class _Layer:
 
     def _tensor(self, name: str) -> Tensor | None:
         """The tensor of a name after the path of the layer, or in full."""
-        found = self._tensors.get(f"{self._prefix}{name}", self._tensors.get(name))
+        found = next((self._tensors[full] for full in self._names(name) if full in self._tensors), None)
         if found is None:
             return None
         try:
@@ -144,6 +144,15 @@ class _Layer:
         if not value.is_floating_point():
             raise RecipeError(f"{short(name)} holds {found.dtype.name}, no floating point numbers")
         return value.double()
+
+    def _names(self, name: str) -> Iterator[str]:
+        """What it may be called in the file."""
+        yield f"{self._prefix}{name}"
+        yield name
+        region = self._row.get("region")
+        if isinstance(region, str):
+            within = region.rpartition(".")[0]
+            yield f"{region}.{f'{self._prefix}{name}'.removeprefix(f'{within}.' if within else '')}"
 
 
 def _is_table(inputs: Any) -> bool:

@@ -31,10 +31,10 @@ def upgraded(row: dict[str, Any], tensors: Mapping[Any, Any]) -> dict[str, Any]:
         if f"W_hat{suffix}" in own or f"W{suffix}" in own:
             stored = f"W_hat{suffix}" not in own
             weights[f"W{suffix}"] = f"W{suffix}" if stored else f"tanh(W_hat{suffix})·sigmoid(M_hat{suffix})"
-    return row | {"weights": weights, "gates": _gates(row, own, prefix, tensors)}
+    return row | {"weights": weights, "gates": _gates(own, prefix, tensors)}
 
 
-def _gates(row: dict[str, Any], own: set[str], prefix: str, tensors: Mapping[Any, Any]) -> list[dict[str, Any]]:
+def _gates(own: set[str], prefix: str, tensors: Mapping[Any, Any]) -> list[dict[str, Any]]:
     if "G" not in own:
         return []
     z = _argument("G", own, prefix, tensors)

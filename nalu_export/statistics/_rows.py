@@ -20,6 +20,8 @@ def row_of(reading: Reading, layer: Layer, arguments: dict[str, Any]) -> dict[st
     """
     return {
         "path": layer.path,
+        # A file may have a module where the model has none.
+        **({"region": reading.name} if reading.is_region else {}),
         "type": layer.type.__name__,
         **_sizes(reading, layer),
         **arguments,
@@ -78,7 +80,7 @@ def _recipe(reading: Reading, layer: Layer, node: fx.Node) -> str | None:
 
 
 def _gate(reading: Reading, layer: Layer, gate: Gate) -> dict[str, Any]:
-    """Formulas of its shares from the constants of a folded file, and what these are computed from where that differs."""
+    """Formulas of its shares from the constants of a folded file, and how these are computed where that differs."""
     form = reading.form
     data = {} if gate.source is None else {node: _numbered("x", place) for place, node in enumerate(gate.source.data)}
     read: dict[fx.Node, str] = {}

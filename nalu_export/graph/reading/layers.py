@@ -1,7 +1,7 @@
 """Everything that is read off a graph, by the module that computes it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from torch import nn
@@ -53,11 +53,13 @@ class Reading:
         name: of the subgraph.
         form: the graph that the nodes below are of.
         layers: in order of computation.
+        is_region: whether it is part of a forward, and no module of its own.
     """
 
     name: str
     form: Form
     layers: tuple[Layer, ...]
+    is_region: bool = False
 
     def tensor(self, weight: Weight) -> str:
         """What a folded file calls a weight; ``"W[0:2]"`` for rows of a larger one."""
@@ -68,7 +70,10 @@ class Reading:
 
 def read(graph: ModelGraph) -> list[Reading]:
     """Effective weights, gates and ε of each arithmetic subgraph of a model."""
-    return [reading_of(name, Form.of(subgraph), subgraph.outer) for name, subgraph in graph.subgraphs.items()]
+    return [
+        replace(reading_of(name, Form.of(subgraph), subgraph.outer), is_region=bool(name) and subgraph.path is None)
+        for name, subgraph in graph.subgraphs.items()
+    ]
 
 
 def reading_of(name: str, form: Form, outer: str = "") -> Reading:
