@@ -8,7 +8,6 @@ from torch import fx
 from nalu_export.graph.naming import label_of
 from nalu_export.graph.spelling.canonical import primitive_of
 
-
 # The old hooks of torch compute ``weight`` from ``weight_v`` and ``weight_g``, or from ``weight_orig``.
 _PIECES = re.compile(r"_(g|v|orig)$")
 

@@ -180,7 +180,7 @@ class Reference:
 
     @functools.cached_property
     def raw_parameters(self) -> dict[str, Tensor]:
-        """Parameters that weights are computed from, by name: a live file has them as they are, a folded one has not."""
+        """Parameters that weights are computed from, by name: a live file has them, a folded one has not."""
         raw = _tensors(self._conditioned)
         folded = _tensors(self._folded.graph_module)
         return {name: value for name, value in raw.items() if name not in folded or not _same(value, folded[name])}
