@@ -1,46 +1,62 @@
-"""graph.around: what stands before and after an arithmetic part."""
+"""graph.around: what stands before and after an arithmetic subgraph."""
 
 import torch
 from torch import Tensor, nn
 
 from nalu_export import NAC, NALU, build_head
 from nalu_export.graph import Around, around
+from tests.captured import graph_of
 
 
 def test_a_head_behind_a_backbone() -> None:
     model = build_head(nn.Sequential(nn.Conv2d(1, 4, 3)), 4, [8], "classification", 3, pool="sum")
-    assert around(model, "head") == Around(
-        ("backbone", "reduce", "sum(dim=(2, 3))", "flatten(1)"), ("log_softmax(dim=1)",)
+    assert around(graph_of(model), "head") == Around(
+        ("backbone.0", "reduce", "sum(dim=(2, 3))"), ("log_softmax(dim=1)",)
     )
 
 
 def test_nothing_is_around_the_whole() -> None:
-    assert around(NALU(2, 3, 1), "") == Around()
+    assert around(graph_of(NALU(2, 3, 1)), "") == Around()
 
 
-def test_another_part_is_named_once_and_a_side_branch_not_at_all() -> None:
-    class Branches(nn.Module):
+class _Branches(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.other = NALU(3, 2), NAC(2, 1), nn.BatchNorm1d(3)
+        self.norm = nn.BatchNorm1d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = torch.lgamma(self.second(self.norm(self.first(self.other(x)))))
+        return torch.cat([y, torch.cumsum(x, 1)], 1)
+
+
+def test_another_subgraph_is_named_once_and_a_side_branch_not_at_all() -> None:
+    graph = graph_of(_Branches().eval(), (3,))
+    assert around(graph, "second") == Around(("other", "first", "norm"), ("lgamma", "cat(dim=1)"))
+    assert around(graph, "first") == Around(("other",), ("norm", "second", "lgamma", "cat(dim=1)"))
+
+
+def test_all_calls_of_a_subgraph_are_one() -> None:
+    class Twice(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.first, self.second, self.other = NALU(3, 2), NAC(2, 1), nn.Linear(3, 1)
+            self.cell, self.norm = NALU(3, 3), nn.BatchNorm1d(3)
 
         def forward(self, x: Tensor) -> Tensor:
-            y: Tensor = self.second(self.first(x * 2.0)).relu()
-            return torch.cat([y, self.other(x)], 1)
+            y: Tensor = self.cell(self.norm(self.cell(x)))
+            return torch.cumsum(y, 1)
 
-    found = around(Branches(), "second")
-    assert found == Around(("mul(2.0)", "first"), ("relu", "cat(1)"))
-    assert around(Branches(), "first") == Around(("mul(2.0)",), ("second", "relu", "cat(1)"))
+    assert around(graph_of(Twice().eval()), "cell") == Around(("norm",), ("norm", "cumsum(1)"))
 
 
-def test_what_cannot_be_traced_is_not_known() -> None:
-    class Branching(nn.Module):
+def test_what_is_computed_of_parameters_alone_feeds_nobody() -> None:
+    class Own(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.head = NAC(2, 1)
+            self.W, self.b = nn.Parameter(torch.rand(3, 3)), nn.Parameter(torch.rand(3))
+            self.norm = nn.BatchNorm1d(3)
 
         def forward(self, x: Tensor) -> Tensor:
-            y: Tensor = self.head(x if x.sum() > 0 else -x)
-            return y
+            return torch.exp(self.norm(x) @ torch.tanh(self.W) + torch.lgamma(self.b))
 
-    assert around(Branching(), "head") == Around(known=False)
+    assert around(graph_of(Own().eval(), (3,)), "arithmetic") == Around(("norm",))

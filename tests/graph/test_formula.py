@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from nalu_export import NAC, NALU, ArithmeticLayer, NALUCell
-from nalu_export.graph import formulas, trace, well_conditioned
-from nalu_export.weights import inference_form
+from nalu_export.graph import formulas, well_conditioned
+from tests.captured import form_of, graph_of, primitives_of
 
 
 def test_a_nalu() -> None:
-    assert formulas(trace(NALUCell(3, 2))) == [
+    assert formulas(primitives_of(NALUCell(3, 2))) == [
         "W = tanh(W_hat) * sigmoid(M_hat)",
         "a = linear(x, W)",
         "m = exp(linear(log(abs(x) + 1e-10), W))",
@@ -23,7 +23,7 @@ def test_a_nalu() -> None:
 
 
 def test_as_a_file_computes_it() -> None:
-    form = well_conditioned(inference_form(NALU(3, 2), "folded", "float64"))
+    form = well_conditioned(form_of(NALU(3, 2), "folded", "float64"))
     assert formulas(form) == [
         "layers.0.a = linear(x, layers.0.W)",
         "layers.0.m = exp(linear(log(abs(x) + 1e-10), layers.0.W))",
@@ -47,7 +47,7 @@ class _Brackets(ArithmeticLayer):
 
 def test_brackets_stand_where_they_are_needed() -> None:
     layer = _Brackets()
-    lines = formulas(trace(layer))
+    lines = formulas(primitives_of(layer))
     assert lines == [
         "p = (x - (w + 1)) * (x + 0.5)",
         "q = x / (w * 2)",
@@ -64,14 +64,31 @@ def test_brackets_stand_where_they_are_needed() -> None:
 
 
 def test_a_result_without_a_name_of_its_own() -> None:
-    assert formulas(trace(nn.Sequential(NAC(2, 1))))[-1] == "0.layers.0.y = linear(x, 0.layers.0.W)"
+    assert formulas(primitives_of(nn.Sequential(NAC(2, 1))))[-1] == "0.layers.0.y = linear(x, 0.layers.0.W)"
     # Built from text, a layer has no source to take names from.
     scope: dict[str, type[ArithmeticLayer]] = {"ArithmeticLayer": ArithmeticLayer}
     exec("class Bare(ArithmeticLayer):\n    def forward(self, x):\n        return abs(x) * 2.0\n", scope)
-    assert formulas(trace(scope["Bare"]())) == ["y = abs(x) * 2"]
+    assert formulas(primitives_of(scope["Bare"](), (2,))) == ["y = abs(x) * 2"]
+
+
+def test_several_results() -> None:
+    """A region of a larger forward may have more than one."""
+
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv1d(2, 2, 1), nn.Conv1d(2, 2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            size = torch.log(torch.abs(x) + 1.0)
+            left, right = torch.exp(size), size * 2.0
+            return self.first(left) + self.second(right)
+
+    subgraph = graph_of(Two().eval(), (2, 3)).subgraphs["arithmetic"]
+    assert formulas(subgraph.module) == ["size = log(abs(x) + 1)", "y = exp(size)", "y_2 = size * 2"]
 
 
 @pytest.mark.parametrize("value", [1e-10, 0.1, 3.0])
 def test_a_number_keeps_what_matters_of_it(value: float) -> None:
-    (line,) = [line for line in formulas(trace(NALUCell(1, 1, eps=min(value, 1.0)))) if "log" in line]
+    (line,) = [line for line in formulas(primitives_of(NALUCell(1, 1, eps=min(value, 1.0)))) if "log" in line]
     assert f"+ {min(value, 1.0):g}" in line

@@ -11,9 +11,10 @@ from torch.nn import functional as F
 
 from nalu_export import NAC, NALU, ArithmeticLayer, BackboneHead, NACCell, NALUCell, formats
 from nalu_export.formats.base import EmitOptions
-from nalu_export.graph import formula_of, label_of, part_of, trace, trace_model
+from nalu_export.graph import formula_of, label_of, part_of, well_conditioned
 from nalu_export.parity import CheckOptions, check_bytes
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights, fold
+from tests.captured import graph_of, primitives_of
 
 # Every format with each of the modes that it holds.
 FORMS = [(name, weights) for name in formats.names() for weights in formats.get(name).weights]
@@ -31,18 +32,18 @@ CELL = ["tanh", "sigmoid", "W", "a", "abs", "add", "log", "linear", "m", "z", "g
 
 
 def test_a_cell_is_called_as_in_its_source() -> None:
-    assert _labels(trace(NALUCell(3, 2))) == CELL
+    assert _labels(primitives_of(NALUCell(3, 2))) == CELL
 
 
 def test_a_stack_puts_the_path_of_the_layer_before_it(nalu: NALU) -> None:
-    assert _labels(trace(nalu)) == [f"layers.{layer}.{name}" for layer in (0, 1) for name in CELL]
-    assert _labels(trace(NAC(2, 2, 1))) == [
+    assert _labels(primitives_of(nalu)) == [f"layers.{layer}.{name}" for layer in (0, 1) for name in CELL]
+    assert _labels(primitives_of(NAC(2, 2, 1))) == [
         f"layers.{layer}.{name}" for layer in (0, 1) for name in ("tanh", "sigmoid", "W", "y")
     ]
 
 
 def test_a_helper_counts_to_the_statement_that_calls_it() -> None:
-    found = _formulas(trace(NALUCell(3, 2, tied=False)))
+    found = _formulas(primitives_of(NALUCell(3, 2, tied=False)))
     assert {name: found[name] for name in ("W", "W_mul", "m", "h", "y")} == {
         "W": "mul(tanh, sigmoid)",
         "W_mul": "mul(tanh_2, sigmoid_2)",
@@ -56,24 +57,28 @@ def test_a_helper_counts_to_the_statement_that_calls_it() -> None:
 
 
 def test_names_are_the_same_alone_and_in_a_model(image_model: BackboneHead) -> None:
-    alone, whole = _labels(trace(image_model.head)), _labels(trace_model(image_model))
-    assert whole == [f"head.{name}" for name in alone]
-    for node in trace_model(image_model).graph.nodes:
-        assert part_of(node) == ("head" if label_of(node) or str(node.target).startswith("head.") else None)
+    graph = graph_of(image_model, (1, 8, 8))
+    alone = _labels(primitives_of(image_model.head))
+    assert _labels(graph.flat) == [f"head.{name}" for name in alone]
+    assert _labels(graph.subgraphs["head"].module) == alone
+    computing = [node for node in graph.flat.graph.nodes if part_of(node) is not None]
+    assert {part_of(node) for node in computing} == {"head"}
+    # What depends on parameters alone is named after the subgraph that reads it, and is in none.
+    assert {label_of(node) for node in computing} == {f"head.{name}" for name in alone} - {
+        f"head.layers.0.{name}" for name in ("tanh", "sigmoid", "W")
+    }
 
 
 def test_nodes_are_named_after_their_labels(nalu: NALU, nac: NAC) -> None:
     for model in (nalu, nac, NALUCell(3, 2), NACCell(2, 2), _Everything()):
-        for node in trace(model).graph.nodes:
+        for node in primitives_of(model).graph.nodes:
             if (name := label_of(node)) is not None and name != "abs":  # which is a function of Python
                 assert node.name == name.replace(".", "_")
 
 
 def test_a_rewrite_has_no_label_and_keeps_the_others(nalu: NALU) -> None:
-    from nalu_export.graph import well_conditioned
-
-    kept = _labels(well_conditioned(trace(nalu)))
-    assert set(kept) < set(_labels(trace(nalu)))
+    kept = _labels(well_conditioned(primitives_of(nalu)))
+    assert set(kept) < set(_labels(primitives_of(nalu)))
     assert {"layers.0.a", "layers.0.m", "layers.0.y", "layers.1.z"} <= set(kept)
     assert "layers.0.g" not in kept
 
@@ -106,7 +111,7 @@ class _Everything(ArithmeticLayer):
 
 def test_statements_of_every_kind() -> None:
     layer = _Everything().eval()
-    found = _formulas(trace(layer))
+    found = _formulas(primitives_of(layer))
     assert found == {
         "tanh": "tanh(x)",
         "mul": "mul(tanh, w)",
@@ -119,7 +124,7 @@ def test_statements_of_every_kind() -> None:
         "cos": "cos(long_2)",
         "y": "add(cos, tanh_2)",
     }
-    assert "long_3" in _formulas(trace(layer.train()))
+    assert "long_3" in _formulas(primitives_of(layer.train(), (3,)))
 
 
 def test_a_loop_numbers_what_it_repeats() -> None:
@@ -130,7 +135,7 @@ def test_a_loop_numbers_what_it_repeats() -> None:
                 total = total * x
             return total
 
-    assert _labels(trace(Powers())) == ["mul", "mul_2", "total"]
+    assert _labels(primitives_of(Powers(), (3,))) == ["mul", "mul_2", "total"]
 
 
 def test_a_layer_that_is_called_twice_has_two_sets_of_names() -> None:
@@ -144,7 +149,7 @@ def test_a_layer_that_is_called_twice_has_two_sets_of_names() -> None:
             second: Tensor = self.cell(first)
             return second
 
-    labels = _labels(trace(Twice()))
+    labels = _labels(primitives_of(Twice()))
     assert [name for name in labels if ".y" in name] == ["cell.y", "cell.y_2"]
     assert len(set(labels)) == len(labels)
 
@@ -172,7 +177,7 @@ class Layer(ArithmeticLayer):
 def test_a_layer_without_source_still_traces_and_is_named_by_primitives() -> None:
     linecache.clearcache()
     layer = _executed(SOURCE)
-    assert _labels(trace(layer)) == ["abs", "neg", "exp", "mul", "neg_2", "exp_2", "neg_3", "exp_3", "add"]
+    assert _labels(primitives_of(layer)) == ["abs", "neg", "exp", "mul", "neg_2", "exp_2", "neg_3", "exp_3", "add"]
     for name, weights in FORMS:
         _passes(layer, (3,), name, weights, "float32")
 
@@ -205,7 +210,7 @@ class _Shadows(ArithmeticLayer):
 class _Behind(nn.Module):
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
-        self.first = nn.Linear(3, 3)
+        self.first = nn.BatchNorm1d(3)
         self.head = head
 
     def forward(self, x: Tensor) -> Tensor:
@@ -216,10 +221,11 @@ class _Behind(nn.Module):
 def _passes(model: nn.Module, shape: tuple[int, ...], name: str, weights: Weights, compute: Compute) -> bytes:
     """Where two values had one name, the check would compare them with each other."""
     kind = formats.get(name)
-    model = model.get_submodule(kind.scope(model, None))
-    data = kind.emit(model, EmitOptions(shape, weights, compute)).to_bytes({})
+    graph = graph_of(model, shape)
+    graph = graph.isolated(kind.scope(graph, None))
+    data = kind.emit(graph, EmitOptions(weights, compute)).to_bytes({})
     names = [kind.runtime, "torch"]
-    report = check_bytes(model, data, [shape], compute, names, CheckOptions(samples=16, search=0))
+    report = check_bytes(graph, data, [shape], compute, names, CheckOptions(samples=16, search=0))
     assert report.passed, report.summary()
     assert "intermediate values" in {row.family for row in report.rows}
     return data
@@ -229,7 +235,7 @@ def _passes(model: nn.Module, shape: tuple[int, ...], name: str, weights: Weight
 @pytest.mark.parametrize("compute", COMPUTE)
 @pytest.mark.parametrize("behind", [False, True])
 def test_names_that_meet_are_told_apart(name: str, weights: Weights, compute: Compute, behind: bool) -> None:
-    model = _Behind(_Shadows()) if behind else _Shadows()
+    model = (_Behind(_Shadows()) if behind else _Shadows()).eval()
     data = _passes(model, (3,), name, weights, compute)
     if name == "onnx":
         graph = onnx.load_from_string(data).graph
@@ -240,11 +246,11 @@ def test_names_that_meet_are_told_apart(name: str, weights: Weights, compute: Co
 
 
 def test_a_folded_constant_never_has_the_name_of_something_else() -> None:
-    graph = fold(trace(_Shadows().double()))
+    graph = fold(primitives_of(_Shadows()).double())
     constants = {str(node.target) for node in graph.graph.nodes if node.op == "get_attr"}
     assert constants == {"W_3", "v", "G_hat"}
     assert not constants & set(_labels(graph))
-    names = fold(trace(NALU(2, 2, 1, tied=False).double())).graph.nodes
+    names = fold(primitives_of(NALU(2, 2, 1, tied=False)).double()).graph.nodes
     assert {str(node.target) for node in names if node.op == "get_attr"} == {
         f"layers.{layer}.{name}" for layer in (0, 1) for name in ("W", "W_mul", "G")
     }
@@ -255,7 +261,7 @@ def test_a_folded_constant_never_has_the_name_of_something_else() -> None:
 def test_the_edges_of_a_head_have_names_in_the_file(
     image_model: BackboneHead, weights: Weights, compute: Compute
 ) -> None:
-    data = formats.get("onnx").emit(image_model, EmitOptions((1, 8, 8), weights, compute)).to_bytes({})
+    data = formats.get("onnx").emit(graph_of(image_model, (1, 8, 8)), EmitOptions(weights, compute)).to_bytes({})
     graph = onnx.load_from_string(data).graph
     given = [value for node in graph.node for value in node.output]
     assert len(set(given)) == len(given)
