@@ -39,8 +39,8 @@ def test_a_report_says_what_was_checked(pair: tuple[Path, Path]) -> None:
     assert [layer["path"] for layer in subject["layers"]] == ["layers.0", "layers.1"]
     assert report.environment["torch"] == torch.__version__
     assert {name: sorted(matrices) for name, matrices in report.weights.items()} == {
-        "layers.0": ["G", "W"],
-        "layers.1": ["G", "W"],
+        "layers.0": ["W", "gate G"],
+        "layers.1": ["W", "gate G"],
     }
     assert report.weights["layers.0"]["W"].shape == (5, 4)
     json.dumps(report.to_dict(), allow_nan=False)

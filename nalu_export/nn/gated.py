@@ -1,6 +1,5 @@
 """What every gated unit shares: a sum and a product of the inputs, their weights, and the gate between them."""
 
-from collections.abc import Mapping
 from typing import Final
 
 import torch
@@ -115,16 +114,6 @@ class _GatedCell(ArithmeticLayer):
     def product(self, x: Tensor, W: Tensor) -> Tensor:
         """The multiplicative path with the weights W, ``(..., in_features)`` → ``(..., out_features)``."""
         raise NotImplementedError
-
-    @torch.jit.ignore  # type: ignore[untyped-decorator]
-    def effective_weights(self) -> Mapping[str, Tensor]:
-        """``{"W": …}``, and ``"W_mul"`` where the product path has weights of its own."""
-        return {
-            f"W{suffix}": getattr(self, f"W{suffix}")
-            if self.stored
-            else effective_weight(getattr(self, f"W_hat{suffix}"), getattr(self, f"M_hat{suffix}"))
-            for suffix in (("",) if self.tied else ("", "_mul"))
-        }
 
     @torch.jit.ignore  # type: ignore[untyped-decorator]
     def extra_repr(self) -> str:

@@ -1,10 +1,9 @@
 """The base class that marks a module as arithmetic, so that it is traced and never handed to an optimizer."""
 
 import inspect
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 
 class ArithmeticLayer(nn.Module):
@@ -24,10 +23,6 @@ class ArithmeticLayer(nn.Module):
         # A user's class of the same name must not become what a file means by, say, NALUCell.
         if held is None or not held.__module__.startswith("nalu_export."):
             ArithmeticLayer.registry[cls.__name__] = cls
-
-    def effective_weights(self) -> Mapping[str, Tensor]:
-        """The weights that should end near −1, 0 or 1, by name; empty where the idea does not apply."""
-        return {}
 
 
 def constructor_arguments(module: nn.Module) -> dict[str, Any]:

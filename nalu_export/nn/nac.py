@@ -1,6 +1,5 @@
 """The neural accumulator: a linear layer whose weights are driven towards −1, 0 and 1."""
 
-from collections.abc import Mapping
 from typing import Final
 
 import torch
@@ -53,11 +52,6 @@ class NACCell(ArithmeticLayer):
         """``(..., in_features)`` → ``(..., out_features)``."""
         W = self.W if self.stored else effective_weight(self.W_hat, self.M_hat)
         return F.linear(x, W)
-
-    @torch.jit.ignore  # type: ignore[untyped-decorator]
-    def effective_weights(self) -> Mapping[str, Tensor]:
-        """``{"W": tanh(W_hat)·σ(M_hat)}``, or the stored one."""
-        return {"W": self.W if self.stored else effective_weight(self.W_hat, self.M_hat)}
 
     @torch.jit.ignore  # type: ignore[untyped-decorator]
     def extra_repr(self) -> str:

@@ -117,6 +117,8 @@ class _Layer:
         constants = constants if isinstance(constants, dict) else {}
         if not self._folded and not all(isinstance(text, str) for text in constants.values()):
             return {}
+        if "inputs" not in gate and all(self._tensor(name) is None for name in constants) and self._folded:
+            return {}  # a C++ header has single numbers as literals
         data = inputs_of_gate(self._inputs(gate), 1)
 
         def tensor(name: str) -> Tensor | None:

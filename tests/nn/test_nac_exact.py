@@ -23,7 +23,3 @@ def test_it_does_not_cancel_where_the_gate_is_half() -> None:
         cell.W.fill_(1.0)
         cell.G.fill_(1e-9)
     assert abs(cell(torch.tensor([[2.0]])).item() / (-2e-9) - 1.0) < 1e-6
-
-
-def test_its_weights_are_not_meant_to_settle() -> None:
-    assert NACExactCell(2, 3).effective_weights() == {}

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from nalu_export import InputError, NALUCell
+from nalu_export.nn.functional import effective_weight
 from nalu_export.nn.nalu import checked_eps
 from tests.nn.formulas import nalu_cell, weights_of
 
@@ -92,7 +93,7 @@ def test_eps_changes_the_result_at_zero() -> None:
     for eps in (1e-10, 1e-3):
         torch.manual_seed(1)
         cell = NALUCell(2, 1, eps=eps)
-        W = cell.effective_weights()["W"].detach().double()
+        W = effective_weight(cell.W_hat, cell.M_hat).detach().double()
         expected = 0.5 * eps ** float(W.sum())
         results.append(cell(torch.zeros(1, 2)).item())
         assert results[-1] == pytest.approx(expected, rel=1e-4)
@@ -108,16 +109,6 @@ def test_the_product_survives_a_saturated_gate() -> None:
         cell.M_hat_mul.fill_(100.0)
         cell.G.fill_(20.0 / 1e7)
     assert cell(torch.tensor([[1e7]])).item() == pytest.approx(1e7 * np.exp(-20.0), rel=1e-4)
-
-
-@pytest.mark.parametrize("tied", [True, False])
-def test_effective_weights(tied: bool) -> None:
-    cell = NALUCell(3, 5, tied=tied)
-    weights = cell.effective_weights()
-    assert list(weights) == (["W"] if tied else ["W", "W_mul"])
-    for name, suffix in zip(weights, ("", "_mul"), strict=False):
-        W_hat, M_hat = (getattr(cell, f"{raw}{suffix}") for raw in ("W_hat", "M_hat"))
-        torch.testing.assert_close(weights[name], torch.tanh(W_hat) * torch.sigmoid(M_hat))
 
 
 @pytest.mark.parametrize(("eps", "expected"), [(1e-30, 1e-30), (1.0, 1.0), (1, 1.0), (1e-10, 1e-10)])
@@ -176,6 +167,4 @@ def test_names_of_every_variant() -> None:
         "G_bias": (5,),
         "G_bias_mul": (5,),
     }
-    assert set(cell.effective_weights()) == {"W", "W_mul"}
-    assert cell.effective_weights()["W_mul"] is cell.W_mul
     assert "stored=True, gate_bias=True, two_gates=True" in repr(cell)

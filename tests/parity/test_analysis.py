@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nalu_export import NAC, NALU, BackboneHead, NACCell, NALUCell
 from nalu_export.graph import label_of, trace_model
+from nalu_export.nn.functional import effective_weight
 from nalu_export.parity.analysis import OWN_ERROR, ErrorAnalysis
 from nalu_export.parity.inputs import FAMILIES, draw
 from nalu_export.primitives.conditioned import FLUSH, Conditioned
@@ -178,7 +179,7 @@ def test_the_radius_is_no_more_than_the_roundings_of_a_small_cell() -> None:
     """Two exact products and their sum: at most three roundings of the terms, and the weight's own."""
     x = torch.rand(100, 2) + 0.5
     cell = NACCell(2, 3)
-    found, weight = _of(cell, x), cell.effective_weights()["W"].detach().double()
+    found, weight = _of(cell, x), effective_weight(cell.W_hat, cell.M_hat).detach().double()
     size = x.double() @ weight.abs().T
     assert bool((found.radius <= 3.01 * U * size).all())
     assert bool((found.radius >= U * size).all())

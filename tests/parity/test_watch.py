@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from nalu_export import NAC, InputError, NACCell
+from nalu_export.nn.functional import effective_weight
 from nalu_export.parity.comparison import Tolerance
 from nalu_export.parity.inputs import Draw
 from nalu_export.parity.reference import Reference
@@ -268,7 +269,7 @@ def test_an_infinite_ratio_is_lost() -> None:
 def _inside(factor: float) -> Callable[[Array, Sequence[str]], dict[str, NDArray[Any]]]:
     cell = _model().double().layers[0]
     assert isinstance(cell, NACCell)
-    weight = cell.effective_weights()["W"].detach().float().numpy()
+    weight = effective_weight(cell.W_hat, cell.M_hat).detach().float().numpy()
 
     def values(x: Array, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         assert "layers.0.W" in names

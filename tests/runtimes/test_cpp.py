@@ -12,6 +12,7 @@ import torch
 
 from nalu_export import NAC, NALU, InputError, RuntimeUnavailableError, formats, runtimes
 from nalu_export.formats.base import EmitOptions
+from nalu_export.nn.functional import effective_weight
 from nalu_export.parity import CheckOptions, Report, check_bytes
 from nalu_export.runtimes.base import RunOptions
 from nalu_export.runtimes.cpp import CppSession, find_compiler
@@ -78,7 +79,7 @@ class TestRunning:
 
     def test_it_shows_the_weights_that_are_in_the_file(self, model: NALU) -> None:
         session = load(header(model))
-        weight = dict(model.layers[0].effective_weights())["W"].detach()  # type: ignore[operator]
+        weight = effective_weight(*(model.get_parameter(f"layers.0.{name}") for name in ("W_hat", "M_hat"))).detach()
         found = session.values(BATCH, ["layers.0.W", "layers.0.a"])
         assert list(found) == ["layers.0.W"]
         np.testing.assert_allclose(found["layers.0.W"].astype(np.float64), weight, rtol=1e-6)
