@@ -14,8 +14,9 @@ from nalu_export.reports._text import count, figure
 if TYPE_CHECKING:
     from nalu_export.parity.report import Report
 
-# As nalu_export.statistics has it; a test holds the two together.
+# As nalu_export.statistics has them; a test holds the two together.
 NEAR = 0.01
+GATE = "gate "  # so begin the names of matrices that make gates
 NUMBERS_UP_TO = 8  # rows and columns
 LARGEST = 64  # cells of a heatmap along one axis
 SIDE = 320  # pixels of its longer side on screen
@@ -105,7 +106,7 @@ def _weight(layer: str, name: str, values: NDArray[np.float64]) -> Weight:
 
 def _is_gate(name: str) -> bool:
     """Whether the matrix makes a gate: its entries are free, while an effective weight is meant to be −1, 0 or 1."""
-    return name.rpartition(".")[2] == "G" or "gate" in name.lower()
+    return name.startswith(GATE)
 
 
 def _largest(matrix: NDArray[np.float64]) -> str:

@@ -142,8 +142,10 @@ def _plain(value: object) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_plain(item)}" for key, item in value.items()) or "none"
     if isinstance(value, (list, tuple)):
-        nested = any(isinstance(item, (list, tuple)) for item in value)
+        nested = any(isinstance(item, (list, tuple, Mapping)) for item in value)
         return (", " if nested else " × ").join(_plain(item) for item in value)
     return figure(value, 6) if isinstance(value, float) else str(value)
 

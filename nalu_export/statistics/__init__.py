@@ -2,6 +2,7 @@
 
 from nalu_export.statistics._artifact import MAX_LAYERS, artifact_statistics
 from nalu_export.statistics._model import (
+    GATE,
     gate_shares,
     layer_table,
     layers_of,
@@ -12,6 +13,7 @@ from nalu_export.statistics._numbers import GATE_NUMBERS, GATE_SAMPLES, NEAR, ne
 from nalu_export.statistics._rows import USUAL, said, short_of
 
 __all__ = [
+    "GATE",
     "GATE_NUMBERS",
     "GATE_SAMPLES",
     "MAX_LAYERS",

@@ -15,6 +15,9 @@ from nalu_export.nn.layer import constructor_arguments
 from nalu_export.statistics._numbers import free_key, inputs_of_gate, nearness, saturation
 from nalu_export.statistics._rows import row_of
 
+# So begin the names of matrices that make gates, which are not meant to be −1, 0 and 1.
+GATE = "gate "
+
 
 def layer_table(graph: ModelGraph) -> list[dict[str, Any]]:
     """One plain dict for each module that computes arithmetic: path, type, sizes, ε, weights and gates.
@@ -115,7 +118,7 @@ def weight_matrices(graph: ModelGraph) -> dict[str, dict[str, NDArray[np.float32
         for gate in layer.gates:
             for product in () if gate.source is None else gate.source.products:
                 name = layer.within(reading.form.names[product.read])
-                matrices[f"gate {name}"] = reading.form.value(product.constant)
+                matrices[f"{GATE}{name}"] = reading.form.value(product.constant)
         found = {name: value.detach().float().numpy() for name, value in matrices.items() if value.ndim == 2}
         table[layer.path] = table.get(layer.path, {}) | found
     return table

@@ -17,8 +17,8 @@ def _weight(values: Any) -> Weight:
     return found
 
 
-def test_near_is_what_the_statistics_call_near() -> None:
-    assert _weights.NEAR == statistics.NEAR
+def test_near_and_gates_are_what_the_statistics_call_so() -> None:
+    assert (_weights.NEAR, _weights.GATE) == (statistics.NEAR, statistics.GATE)
 
 
 def test_a_small_weight_is_numbers() -> None:
@@ -31,14 +31,14 @@ def test_a_small_weight_is_numbers() -> None:
 
 
 def test_a_gate_has_no_targets() -> None:
-    weights = {name: np.array([[1.0, 0.0], [np.inf, 3.0]], np.float32) for name in ("W", "G", "gate.weight")}
+    weights = {name: np.array([[1.0, 0.0], [np.inf, 3.0]], np.float32) for name in ("W", "gate.W", "gate G")}
     found = _weights.weights(Report((), (), "bound", 0, weights={"cell": weights}))
     assert [[what for what, _, _ in each.counts] for each in found] == [
         ["at −1", "at 0", "at 1", "elsewhere", "NaN or infinite"],
-        ["NaN or infinite"],
+        ["at −1", "at 0", "at 1", "elsewhere", "NaN or infinite"],
         ["NaN or infinite"],
     ]
-    assert found[1].description == "2 × 2 weights: 1 NaN or infinite"
+    assert found[2].description == "2 × 2 weights: 1 NaN or infinite"
 
 
 def test_a_larger_one_is_a_picture() -> None:
