@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.operands import Pair, change, zero_at_least
-from nalu_export.primitives.precision import ASINH, ERF, EXP, EXPM1, LOG, LOG1P, SINH, TANH, Precision
+from nalu_export.primitives.precision import ASINH, ERF, EXP, EXPM1, LOG, LOG1P, QUOTIENT, SINH, TANH, Precision
 from nalu_export.primitives.record import Primitive
 
 
@@ -67,7 +67,7 @@ def _sigmoid_unit(value: Tensor, x: Conditioned) -> Pair:
 def _sigmoid_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
     """Also of ``1/(1 + exp(−z))``: the exponential, an addition and a quotient."""
     spread = torch.maximum(torch.sigmoid(x.value + x.radius) - value, value - torch.sigmoid(x.value - x.radius))
-    return p.rounded(value, spread, EXP + 2.0)
+    return p.rounded(value, spread, EXP + 1.0 + QUOTIENT)
 
 
 def _sinh_unit(value: Tensor, x: Conditioned) -> Pair:
