@@ -78,8 +78,9 @@ def _sinh_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
     # sinh(|x| + r) − sinh(|x|), without the cancellation.
     spread = 2.0 * torch.cosh(x.value.abs() + x.radius / 2) * torch.sinh(x.radius / 2)
     radius = p.rounded(value, spread, SINH)
-    # Kernels go by exp, of which some are infinite early.
-    return radius if p.exp_limit == math.inf else torch.where(x.value.abs() + x.radius > p.exp_limit, torch.inf, radius)
+    # Kernels go by exp, which is infinite before its half is: torch's own is in float32.
+    limit = min(p.exp_limit, math.log(p.largest))
+    return torch.where(x.value.abs() + x.radius > limit, torch.inf, radius)
 
 
 def _asinh_unit(value: Tensor, x: Conditioned) -> Pair:

@@ -1,17 +1,21 @@
 """nalu_export.primitives: every record is whole, and what is common to all of them."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
+from nalu_export import _jit
 from nalu_export.formats._onnx_primitives import EMITTERS
 from nalu_export.primitives import BY_NAME, COMPOSITIONS, PRIMITIVES, Conditioned, Primitive
 from nalu_export.primitives.precision import FLOAT32, FLOAT64
 from tests.primitives.balls import ball
+from tests.primitives.cases import CASES
 
 MOVING = ("shape", "cast")
 
@@ -48,6 +52,24 @@ def test_a_name_means_one_primitive() -> None:
 def test_every_name_is_one_of_torch(name: str) -> None:
     places: list[Any] = [torch, torch.nn.functional, __import__("operator"), Tensor, torch.ops.aten]
     assert any(hasattr(place, name) for place in places)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_graph_of_it_runs_in_plain_torch(name: str) -> None:
+    """And in TorchScript, which formats trace such a graph into."""
+    case = CASES[name]
+    arrays = [torch.from_numpy(array[:20]) for array in case.drawn(np.float32, 0)]
+    given = [array != 0 if place in case.masks else array for place, array in enumerate(arrays)]
+    graph = fx.Graph()
+    inputs = [graph.placeholder(f"x{place}") for place in range(len(given))]
+    graph.output(graph.call_function(PRIMITIVES[name].function, (*inputs, *case.rest)))
+    module = fx.GraphModule(torch.nn.Module(), graph)
+    wanted = PRIMITIVES[name].function(*given, *case.rest)
+    torch.testing.assert_close(module(*given), wanted, rtol=0, atol=0, equal_nan=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        traced = _jit.trace(module, tuple(given))  # type: ignore[arg-type]
+        torch.testing.assert_close(traced(*given), wanted, rtol=1e-6, atol=0, equal_nan=True)
 
 
 # Shapes -------------------------------------------------------------------------------------------------------------
