@@ -1,7 +1,7 @@
 """Random formulas of primitives: what float32 gives stays within what their balls say, link after link."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -38,8 +38,7 @@ def inputs(seed: int) -> Tensor:
 def _given(x: Tensor) -> Conditioned:
     value = x.double()
     radius = torch.where(value.abs() < FLOAT32.tiny, value.abs(), 0.0)
-    known = Conditioned.exact(value, radius)
-    return Conditioned(*list(vars(known).values())[:6], signs_of_zeros(x))
+    return replace(Conditioned.exact(value, radius), zero=signs_of_zeros(x))
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def in_float32(steps: list[Step], x: Tensor) -> list[Tensor]:
     for step in steps:
         given = [values[operand] for operand in step.operands]
         if step.name == "larger":
-            values.append(torch.where(given[0] > given[1], *given))
+            values.append(torch.where(given[0] > given[1], given[0], given[1]))
         else:
             values.append(PRIMITIVES[step.name].function(*given, *step.rest))
     return values
