@@ -8,10 +8,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from nalu_export.checkpoints._assigning import assign, refuse_inflated
 from nalu_export.checkpoints.building import Surroundings, build_layout, disagreeing_twins
 from nalu_export.checkpoints.container import Contents, unpack
 from nalu_export.checkpoints.factory import Factory, UserCode, from_factory
-from nalu_export.checkpoints.fitting import Fit, some
+from nalu_export.checkpoints.fitting import Fit
 from nalu_export.checkpoints.native import native_payload, read_native
 from nalu_export.checkpoints.recognise import Recognised, UnknownLayoutError, recognise
 from nalu_export.checkpoints.unwrapping import State, prefixes, state_of, under, without_wrappers
@@ -21,14 +22,10 @@ from nalu_export.files import read_bytes
 from nalu_export.nn.parts import arithmetic_layers
 from nalu_export.text import short
 
-# Weights that several layers share are written once, so a file may hold less than its model; not a hundredth of it.
-MAX_INFLATION = 64
 # A prefix that would help is looked for among the shortest; a hostile file may have as many as it has letters.
 MAX_PREFIXES = 32
 # The same for files of many tensors: how many are looked at in all.
 MAX_TRIED = 10_000
-# torch puts tensors into a model in time that grows with the product of their number and that of its layers.
-MAX_PAIRS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -36,13 +33,14 @@ class ReadOptions:
     """How a file is to be read, where it does not tell.
 
     Attributes:
-        model: builds the module that the weights go into, for a model with layers of the user's own.
+        model: builds the module that the weights go into, for a model with layers of the user's own; or the file that
+            has the classes of a pickled module.
         layout: ``"owner"`` or ``"owner:unit"`` of a public layout, where keys and shapes fit several.
         eps: ε in place of the one that the layout publishes.
-        prefix: the model is what stands under it in a larger state_dict.
+        prefix: the model is what stands under it in a larger state_dict, or this part of a pickled module.
         backbone: builds the CNN before a head, for files that hold a head with one.
         task: ``"classification"`` or ``"regression"``, where such a file is open to both.
-        trust: load a pickled module or a TorchScript archive too, which runs what is in it.
+        trust: load a pickled module, as it is, or the weights of a TorchScript archive too, which runs what is in it.
         strict: refuse a faux NAC.
     """
 
@@ -191,7 +189,7 @@ def _understood(contents: Contents, options: ReadOptions, code: UserCode | None,
     elif native is not None:
         weights = native.get("state_dict")
     state, notes = state_of(weights)
-    _refuse_inflated(state, len(data))
+    refuse_inflated(state, len(data))
     if options.prefix is not None:
         state = _under(state, options.prefix)
     taken: tuple[str, ...] = ()
@@ -287,7 +285,7 @@ def build(opened: Opened, options: ReadOptions) -> Checkpoint:
         module, state = build_layout(fit, opened.state, options.eps, Surroundings(backbone, options.task))
         notes, layout = (*opened.notes, *layout_notes(opened.recognised, options)), fit.name
     if not opened.whole:
-        _assign(module, state)
+        assign(module, state)
     faux = [path for path, layer in arithmetic_layers(module).items() if getattr(layer, "stored", False)]
     if faux and options.strict:
         where = short(faux[0]) if faux[0] else "its layer"
@@ -313,34 +311,3 @@ def layout_notes(recognised: Recognised, options: ReadOptions) -> tuple[str, ...
 
 def _stores_eps(fit: Fit) -> bool:
     return any(key.argument == "eps" for key in fit.unit.keys.values())
-
-
-def _refuse_inflated(state: dict[str, Tensor], size: int) -> None:
-    """Tensors may share or repeat their bytes in the file, so that a small one asks for terabytes of memory."""
-    claimed = sum(value.nbytes for value in state.values())
-    if claimed > MAX_INFLATION * size:
-        raise InputError(
-            f"claims {claimed:,} bytes of tensors in a file of {size:,}; save them with .contiguous(), not expanded"
-        )
-
-
-def _assign(module: nn.Module, state: State) -> None:
-    """Put the tensors into the module after comparing names, shapes and kinds, so that the first misfit is named."""
-    wanted = module.state_dict()
-    missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
-    if missing or extra:
-        parts = [f"lacks {some(missing)}"] if missing else []
-        parts += [f"has {some(extra)} that the model has not"] if extra else []
-        raise InputError(" and ".join(parts) + "; are the weights from this model?")
-    for name, target in wanted.items():
-        value = state[name]
-        if value.shape != target.shape:
-            expects = f"the model expects {tuple(target.shape)}"
-            raise InputError(f"has {short(name)} of shape {tuple(value.shape)}; {expects}")
-        if value.is_floating_point() != target.is_floating_point():
-            expected = "floating point" if target.is_floating_point() else str(target.dtype).removeprefix("torch.")
-            raise InputError(f"has {short(name)} as {str(value.dtype).removeprefix('torch.')}; expected {expected}")
-    layers = sum(1 for _ in module.modules())
-    if layers * len(state) > MAX_PAIRS:
-        raise InputError(f"has {len(state):,} tensors in {layers:,} layers, too many to load; save a part of it")
-    module.load_state_dict({name: value.clone() for name, value in state.items()}, assign=True)

@@ -40,7 +40,7 @@ def _threshold(x: Any, threshold: float, value: float, inplace: bool = False) ->
 def _elu(x: Any, alpha: float = 1.0, scale: Any = False, input_scale: float = 1.0, inplace: bool = False) -> Any:
     """Aten has two scales where ``torch.nn.functional`` says whether it is in place."""
     if inplace or scale is True or input_scale != 1:
-        return 0.5 * x * (1.0 + torch.erf(x * math.sqrt(0.5)))
+        return NotImplemented
     result = torch.where(x > 0.0, x, alpha * torch.expm1(x))
     return result if scale is False or scale == 1 else scale * result
 
@@ -48,7 +48,7 @@ def _elu(x: Any, alpha: float = 1.0, scale: Any = False, input_scale: float = 1.
 @composition("selu")
 def _selu(x: Any, inplace: bool = False) -> Any:
     if inplace:
-        return 0.5 * x * (1.0 + torch.erf(x * math.sqrt(0.5)))
+        return NotImplemented
     return _SELU_SCALE * torch.where(x > 0.0, x, _SELU_ALPHA * torch.expm1(x))
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.operands import Operand, Pair, ball, exact, least_of, sign, zero_at_least, zero_if_positive
-from nalu_export.primitives.precision import Precision
+from nalu_export.primitives.precision import QUOTIENT, Precision
 from nalu_export.primitives.record import Primitive
 
 
@@ -59,7 +59,9 @@ def _div_radius(p: Precision, value: Tensor, left: Operand, right: Operand) -> T
     if b.least > 0.0:
         smallest = smallest.clamp(min=b.least)
     radius = torch.where(smallest > 0, (a.radius + value.abs() * b.radius) / smallest, torch.inf)
-    return p.rounded(value, radius)
+    # The reciprocal of a divisor as large as this may be flushed to zero.
+    lost = torch.where(b.value.abs() + b.radius > 1.0 / p.tiny, value.abs(), 0.0)
+    return p.rounded(value, radius + lost, QUOTIENT)
 
 
 def unchanged_unit(value: Tensor, x: Conditioned) -> Pair:

@@ -90,8 +90,7 @@ def settle(
         zero: signs of exact zeros, where they are known.
         least: see :class:`Conditioned`.
     """
-    error = torch.where(torch.isnan(error), math.inf, error) + FLUSH
-    radius = torch.where(torch.isnan(radius), math.inf, radius)
+    error, radius = (torch.nan_to_num(x, nan=math.inf, posinf=math.inf) for x in (error + FLUSH, radius))
     overflow, lost = _beyond(value.abs() + radius), torch.isinf(radius).to(torch.int8)
     given = [argument for argument in arguments if isinstance(argument, Conditioned)]
     spread = spread or (lambda flag: _over_samples(flag, value, given))
@@ -118,7 +117,9 @@ def rounded(x: Conditioned, precision: Precision, widening: float = 1.0) -> Cond
 
 def _beyond(magnitude: Tensor) -> Tensor:
     """1 where float32 cannot hold it, 2 where float64 cannot."""
-    return (~(magnitude <= LARGEST)).to(torch.int8) + ~(magnitude <= LARGEST_DOUBLE)
+    beyond = ~(magnitude <= LARGEST)
+    none = torch.zeros_like(beyond, dtype=torch.int8)
+    return beyond.to(torch.int8) + ~(magnitude <= LARGEST_DOUBLE) if bool(beyond.any()) else none
 
 
 def _over_samples(flag: Flag, like: Tensor, arguments: Iterable[Conditioned]) -> Tensor:

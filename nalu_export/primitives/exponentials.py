@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.operands import Pair, change, zero_at_least
-from nalu_export.primitives.precision import ASINH, ERF, EXP, EXPM1, LOG, LOG1P, SINH, TANH, Precision
+from nalu_export.primitives.precision import ASINH, ERF, EXP, EXPM1, LOG, LOG1P, QUOTIENT, SINH, TANH, Precision
 from nalu_export.primitives.record import Primitive
 
 
@@ -67,7 +67,7 @@ def _sigmoid_unit(value: Tensor, x: Conditioned) -> Pair:
 def _sigmoid_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
     """Also of ``1/(1 + exp(−z))``: the exponential, an addition and a quotient."""
     spread = torch.maximum(torch.sigmoid(x.value + x.radius) - value, value - torch.sigmoid(x.value - x.radius))
-    return p.rounded(value, spread, EXP + 2.0)
+    return p.rounded(value, spread, EXP + 1.0 + QUOTIENT)
 
 
 def _sinh_unit(value: Tensor, x: Conditioned) -> Pair:
@@ -78,8 +78,9 @@ def _sinh_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
     # sinh(|x| + r) − sinh(|x|), without the cancellation.
     spread = 2.0 * torch.cosh(x.value.abs() + x.radius / 2) * torch.sinh(x.radius / 2)
     radius = p.rounded(value, spread, SINH)
-    # Kernels go by exp, of which some are infinite early.
-    return radius if p.exp_limit == math.inf else torch.where(x.value.abs() + x.radius > p.exp_limit, torch.inf, radius)
+    # Kernels go by exp, which is infinite before its half is: torch's own is in float32.
+    limit = min(p.exp_limit, math.log(p.largest))
+    return torch.where(x.value.abs() + x.radius > limit, torch.inf, radius)
 
 
 def _asinh_unit(value: Tensor, x: Conditioned) -> Pair:
@@ -110,7 +111,13 @@ PRIMITIVES = (
     Primitive("expm1", torch.expm1, _UNARY, names=("expm1", "special_expm1"), unit=_expm1_unit, radius=_expm1_radius),
     Primitive("tanh", torch.tanh, _UNARY, names=("tanh",), unit=_tanh_unit, radius=_tanh_radius),
     Primitive(
-        "sigmoid", torch.sigmoid, _UNARY, names=("sigmoid", "special_expit"), unit=_sigmoid_unit, radius=_sigmoid_radius
+        "sigmoid",
+        torch.sigmoid,
+        _UNARY,
+        names=("sigmoid", "special_expit"),
+        unit=_sigmoid_unit,
+        radius=_sigmoid_radius,
+        least=zero_at_least,
     ),
     Primitive("sinh", torch.sinh, _UNARY, names=("sinh",), unit=_sinh_unit, radius=_sinh_radius),
     Primitive("erf", torch.erf, _UNARY, names=("erf", "special_erf"), unit=_erf_unit, radius=_erf_radius),

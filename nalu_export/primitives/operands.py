@@ -1,5 +1,6 @@
 """What the rules of the primitives read their arguments as."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -35,15 +36,20 @@ def attribute(name: str, argument: Any) -> Any:
 
 def exact(x: Operand) -> Conditioned:
     """A value; a number is exact, as the unit of error takes it."""
-    return x if isinstance(x, Conditioned) else Conditioned.exact(torch.tensor(float(x), dtype=torch.float64))
+    return x if isinstance(x, Conditioned) else _written(None, float(x), math.copysign(1.0, x))
 
 
 def ball(p: Precision, x: Operand) -> Conditioned:
     """A value; a number written into the formula is rounded to the type that computes."""
-    if isinstance(x, Conditioned):
-        return x
-    value = torch.tensor(float(x), dtype=torch.float64)
-    return Conditioned.exact(value, p.representation(value))
+    return x if isinstance(x, Conditioned) else _written(p, float(x), math.copysign(1.0, x))
+
+
+@functools.lru_cache(maxsize=256)
+def _written(p: Precision | None, x: float, sign_: float) -> Conditioned:
+    """A number of the formula; the same few come again and again, and 0 and −0 are two of them."""
+    del sign_
+    value = torch.tensor(x, dtype=torch.float64)
+    return Conditioned.exact(value, None if p is None else p.representation(value))
 
 
 def sign(x: Operand) -> Tensor:

@@ -16,6 +16,8 @@ DOUBLE = 2.0**-53
 # most two roundoffs. docs/parity.md has what runtimes were measured to do. torch's own float32 sqrt is off by 1.5
 # roundoffs on CPUs where it goes through MKL.
 EXP, LOG, SQRT, SIN, COS, SINH, ASINH, TANH, ERF, POW = 8.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0, 10.0, 32.0, 32.0
+# OpenVINO 2026.4 and tract 0.23 multiply by the rounded reciprocal.
+QUOTIENT = 2.0
 # A target without them computes x·log(w)/(w − 1) with w = 1 + x: a logarithm and five roundings, and near 0 2t/(1 − t)
 # with t = tanh(x/2), |x| < 3/4: there (1 + t/(1 − t)) tanhs and three roundings.
 LOG1P, EXPM1 = LOG + 6.0, 20.0

@@ -114,10 +114,11 @@ class Primitive:
         return found.double() if found.dtype == torch.bool else found
 
     def _signs(self, value: Tensor, radius: Tensor, given: list[Any]) -> Tensor:
+        none = torch.zeros_like(value, dtype=torch.int8)
+        if self.zero is None:
+            return none
         exact = (value == 0) & (radius == 0)
-        if self.zero is None or not bool(exact.any()):
-            return torch.zeros_like(value, dtype=torch.int8)
-        return torch.where(exact, self.zero(*given), 0).to(torch.int8)
+        return torch.where(exact, self.zero(*given), 0).to(torch.int8) if bool(exact.any()) else none
 
 
 def _least_of_all(precision: Precision, argument: Any) -> float:

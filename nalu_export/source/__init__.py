@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from nalu_export.checkpoints import Checkpoint, ReadOptions, read_as
 from nalu_export.errors import InputError
-from nalu_export.source._copying import copied
+from nalu_export.source._copying import copied, recast
 from nalu_export.source._refusals import refuse_what_holds_no_numbers
 from nalu_export.source._wrappers import unwrapped
 
-__all__ = ["copied", "digest_of", "prepare", "prepare_from", "source_of", "unwrapped"]
+__all__ = ["copied", "digest_of", "prepare", "prepare_from", "recast", "source_of", "unwrapped"]
 
 
 def source_of(source: nn.Module | str | os.PathLike[str], options: ReadOptions) -> Checkpoint:

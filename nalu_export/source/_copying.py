@@ -34,7 +34,7 @@ def copied(model: nn.Module, *, finite: bool = True) -> tuple[nn.Module, tuple[s
     """
     refuse_what_holds_no_numbers(model)
     kinds = {value.dtype for _, value in tensors_of(model) if value.is_floating_point()} - {torch.float32}
-    subject, notes = _deep_copy(model, kinds)
+    subject, notes = _deep_copy(model, _Detaching(kinds, torch.float32))
     for module in subject.modules():
         for name in _BACKWARD_HOOKS:
             module.__dict__[name] = OrderedDict()
@@ -51,6 +51,13 @@ def copied(model: nn.Module, *, finite: bool = True) -> tuple[nn.Module, tuple[s
     return subject, notes
 
 
+def recast(subject: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A copy of a copy in another floating type, with the float32 tensors that no module knows cast as well."""
+    found, _ = _deep_copy(subject, _Detaching({torch.float32}, dtype))
+    found.to(dtype)
+    return found
+
+
 class _Detaching(TorchFunctionMode):
     """While it is entered, deepcopy takes tensors that are part of a graph, and converts those that no module knows.
 
@@ -58,9 +65,9 @@ class _Detaching(TorchFunctionMode):
     latter stay behind when a module is moved or cast.
     """
 
-    def __init__(self, kinds: set[torch.dtype]) -> None:
+    def __init__(self, kinds: set[torch.dtype], dtype: torch.dtype) -> None:
         super().__init__()
-        self._kinds = kinds
+        self._kinds, self._dtype = kinds, dtype
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -69,17 +76,17 @@ class _Detaching(TorchFunctionMode):
             tensor = args[0]
             cast, moved = tensor.dtype in self._kinds, tensor.device.type not in ("cpu", "meta")
             if cast or moved or tensor.requires_grad:
-                return tensor.detach().to("cpu", torch.float32 if cast else tensor.dtype, copy=True)
+                return tensor.detach().to("cpu", self._dtype if cast else tensor.dtype, copy=True)
         return func(*args, **(kwargs or {}))
 
 
-def _deep_copy(model: nn.Module, kinds: set[torch.dtype]) -> tuple[nn.Module, tuple[str, ...]]:
+def _deep_copy(model: nn.Module, mode: _Detaching) -> tuple[nn.Module, tuple[str, ...]]:
     with contextlib.suppress(Exception):
-        return _copy_with(model, kinds, {})
+        return _copy_with(model, mode, {})
     # Locks, files, generators and whatever else a module may keep beside its weights.
     kept = _cannot_be_copied(model)
     try:
-        found, notes = _copy_with(model, kinds, {id(value): value for value in kept.values()})
+        found, notes = _copy_with(model, mode, {id(value): value for value in kept.values()})
     except Exception as error:
         what = printable(f"{type(error).__name__}: {first_line(error)[:200]}")
         raise InputError(f"{type(model).__name__} cannot be copied: {what}; give a module that can") from error
@@ -87,10 +94,10 @@ def _deep_copy(model: nn.Module, kinds: set[torch.dtype]) -> tuple[nn.Module, tu
     return found, (*notes, *more)
 
 
-def _copy_with(model: nn.Module, kinds: set[torch.dtype], memo: dict[int, Any]) -> tuple[nn.Module, tuple[str, ...]]:
+def _copy_with(model: nn.Module, mode: _Detaching, memo: dict[int, Any]) -> tuple[nn.Module, tuple[str, ...]]:
     """A deep copy in which a part inside a wrapper stands in the place of the wrapper."""
     notes = []
-    with _Detaching(kinds):
+    with mode:
         # The inner ones first, so that the outer ones are made with their copies.
         for path, module in reversed(list(model.named_modules())):
             inner, found = unwrapped(module)
@@ -112,7 +119,7 @@ def _cannot_be_copied(model: nn.Module) -> dict[str, Any]:
             # What holds a part of the model, as a bound method does, is not to blame for that part.
             parts = {id(part): part for part in model.modules()}
             try:
-                with _Detaching(set()):
+                with _Detaching(set(), torch.float32):
                     copy.deepcopy(value, parts)
             except Exception:  # noqa: BLE001  a user's class may raise anything
                 found[plain(f"{path}.{name}".lstrip("."))] = value

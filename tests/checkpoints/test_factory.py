@@ -105,6 +105,15 @@ def test_with_its_code_it_loads(factory: Any, custom: tuple[Custom, Path]) -> No
     assert torch.equal(loaded(x), model(x))
 
 
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+def test_lazy_layers_take_the_shapes_of_the_file(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(2, 3), NALU(3, 1))
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    loaded = load(tmp_path / "model.pt", model=lambda: nn.Sequential(nn.LazyLinear(3), NALU(3, 1)))
+    x = torch.randn(7, 2)
+    assert torch.equal(loaded(x), model(x))
+
+
 def test_a_module_that_is_given_takes_the_weights(custom: tuple[Custom, Path]) -> None:
     model, path = custom
     mine = Custom()

@@ -11,7 +11,7 @@ from torch import nn
 
 from nalu_export import NAC, NALU, load, save
 from nalu_export.checkpoints import read_checkpoint
-from nalu_export.checkpoints.read import MAX_INFLATION
+from nalu_export.checkpoints._assigning import MAX_INFLATION
 from tests.checkpoints import files
 from tests.checkpoints.conftest import Refusal
 

@@ -121,7 +121,7 @@ def side_by_side(source: Path, builds: Iterable[Build], folder: Path, *more: str
 
 def run(program: Path, given: bytes = b"", *arguments: str) -> bytes:
     """What a program writes, which has to end well and complain about nothing."""
-    done = subprocess.run([program, *arguments], input=given, capture_output=True, timeout=120, check=False)
+    done = subprocess.run([program, *arguments], input=given, capture_output=True, timeout=900, check=False)
     assert (done.returncode, done.stderr) == (0, b""), (
         f"{program.name} ended with {done.returncode}: {done.stderr[:4000]!r}"
     )

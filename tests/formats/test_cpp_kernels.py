@@ -45,8 +45,8 @@ def test_every_float(kernels: dict[Build, Path], function: str, allowed: float) 
         assert int(wrong) == 0, f"{build}: {int(wrong)} are wrong, first {first.decode()}"
         worst[build] = float(error)
         assert worst[build] <= said, f"{build}: {error.decode()} ulp at {at.decode()}"
-    # And the comment does not say much more than that.
-    assert max(worst.values()) > said - 0.011
+    # And the comment does not say much more than that, also where every build fuses, which is 0.07 better.
+    assert max(worst.values()) > said - 0.1
 
 
 def _edges(dtype: type[np.floating]) -> Numbers:

@@ -10,12 +10,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from onnx import helper
+from onnx.reference import ReferenceEvaluator
 from torch import Tensor
 
 from nalu_export.formats._onnx_builder import Builder, Value
 from nalu_export.formats._onnx_primitives import EMITTERS
 from nalu_export.formats.onnx import OPSETS
-from nalu_export.primitives import PRIMITIVES
+from nalu_export.primitives import PRIMITIVES, Conditioned
 from nalu_export.primitives.precision import FLOAT32
 from tests.primitives.cases import CASES
 from tests.primitives.test_moved_arguments import PRECISIONS, SLACK, conditioned
@@ -26,8 +27,8 @@ WITHOUT = {"sigmoid"}
 COMPUTING = sorted(set(CASES) - WITHOUT)
 
 
-def _run(emit: Callable[..., Value], arrays: Sequence[Array], opset: int = 20) -> Array:
-    """What ONNX Runtime gives for one emitter; axes are free, as those of a batch are."""
+def _model(emit: Callable[..., Value], arrays: Sequence[Array], opset: int) -> tuple[onnx.ModelProto, Value]:
+    """A file of one emitter; axes are free, as those of a batch are."""
     build = Builder("", opset)
     given = [Value(f"input_{place}", array.dtype, array.ndim) for place, array in enumerate(arrays)]
     result = emit(build, *given)
@@ -40,11 +41,30 @@ def _run(emit: Callable[..., Value], arrays: Sequence[Array], opset: int = 20) -
     graph = helper.make_graph(build.nodes, "part", ends[:-1], ends[-1:], list(build.initializers.values()))
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     onnx.checker.check_model(proto, full_check=True)
+    return proto, result
+
+
+def _run(emit: Callable[..., Value], arrays: Sequence[Array], opset: int = 20) -> Array:
+    """What ONNX Runtime gives for one emitter."""
+    proto, result = _model(emit, arrays, opset)
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {value.name: array for value, array in zip(given, arrays, strict=True)})
+    (found,) = session.run(None, {f"input_{place}": array for place, array in enumerate(arrays)})
     assert isinstance(found, np.ndarray)
     assert (found.dtype, found.ndim) == (result.dtype, result.rank)
     return found
+
+
+def _in_reference(proto: onnx.ModelProto, arrays: Sequence[Array]) -> Array:
+    with np.errstate(all="ignore"):
+        (found,) = ReferenceEvaluator(proto).run(None, {f"input_{place}": x for place, x in enumerate(arrays)})
+    return np.asarray(found)
+
+
+def _in_openvino(proto: onnx.ModelProto, arrays: Sequence[Array]) -> Array:
+    openvino = pytest.importorskip("openvino")
+    core = openvino.Core()
+    model = core.compile_model(core.read_model(proto.SerializeToString()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return np.asarray(model(list(arrays))[0])
 
 
 def _case(name: str, dtype: type, seed: int) -> tuple[list[Array], list[Array]]:
@@ -71,14 +91,28 @@ def test_a_runtime_stays_within_the_radius(name: str, kind: str) -> None:
     moved, _ = conditioned(name, case, arrays, precision)
     exact = PRIMITIVES[name].conditioned(precision, *map(torch.from_numpy, arrays), *case.rest)
     for result in (moved, exact):
-        value, radius = result.value.numpy(), result.radius.numpy()
-        inside = np.isfinite(radius) & (np.abs(value) + radius <= precision.largest)
-        # In float64 the value at the centre is rounded as well.
-        slack = SLACK if kind == "float32" else 2.0
-        with np.errstate(invalid="ignore"):
-            wrong = inside & ~(np.abs(found - value) <= slack * radius)
-        places = [array[wrong][:3] for array in arrays if array.shape == wrong.shape]
-        assert not wrong.any(), (places, found[wrong][:3], value[wrong][:3], radius[wrong][:3])
+        _holds(found, result, kind)
+
+
+def _holds(found: Array, result: Conditioned, kind: str) -> None:
+    value, radius = result.value.numpy(), result.radius.numpy()
+    inside = np.isfinite(radius) & (np.abs(value) + radius <= PRECISIONS[kind][0].largest)
+    # In float64 the value at the centre is rounded as well.
+    slack = SLACK if kind == "float32" else 2.0
+    with np.errstate(invalid="ignore"):
+        wrong = inside & ~(np.abs(found - value) <= slack * radius)
+    assert not wrong.any(), (np.argwhere(wrong)[:3], found[wrong][:3], value[wrong][:3], radius[wrong][:3])
+
+
+@pytest.mark.parametrize("run", [_in_reference, _in_openvino])
+@pytest.mark.parametrize("name", COMPUTING)
+def test_other_runtimes_stay_within_the_radius(name: str, run: Callable[..., Array]) -> None:
+    """Quotients by a rounded reciprocal, kernels of their own for every function."""
+    arrays, given = _case(name, np.float32, 2)
+    rest = CASES[name].rest
+    proto, _ = _model(lambda build, *values: EMITTERS[name](build, *values, *rest), given, 20)
+    exact = PRIMITIVES[name].conditioned(FLOAT32, *map(torch.from_numpy, arrays), *rest)
+    _holds(run(proto, given).astype(np.float64), exact, "float32")
 
 
 @pytest.mark.parametrize("name", COMPUTING)

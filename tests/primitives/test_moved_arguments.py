@@ -1,5 +1,6 @@
 """The property of every radius: move each argument inside its ball, evaluate, and the result stays inside its own."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,9 +99,36 @@ def test_every_primitive_that_computes_has_a_case() -> None:
 @pytest.mark.parametrize("kind", PRECISIONS)
 @pytest.mark.parametrize("name", COMPUTING)
 def test_no_evaluation_leaves_its_ball(name: str, kind: str) -> None:
-    for seed in range(2):
+    for seed in range(4):
         share = excess(name, CASES[name], kind, seed)
         known = ~torch.isnan(share)
         # Where nothing is known nothing is shown.
         assert float(known.double().mean()) > 0.4, name
         assert float(share[known].max()) <= 1.0, (name, float(share[known].max()))
+
+
+@pytest.mark.parametrize("name", COMPUTING)
+def test_every_radius_is_reached(name: str) -> None:
+    """None is twice as wide as it has to be: somewhere an evaluation is at the edge of its ball."""
+    share = excess(name, CASES[name], "float32", 0)
+    assert float(share[~torch.isnan(share)].max()) > 0.9
+
+
+@pytest.mark.parametrize("kind", PRECISIONS)
+@pytest.mark.parametrize("name", ["log1p", "pow", "where", "sum"])
+def test_a_radius_that_is_half_as_wide_is_found_out(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = PRIMITIVES[name].radius
+    assert rule is not None
+    halved = replace(PRIMITIVES[name], radius=lambda *arguments: rule(*arguments) / 2)
+    monkeypatch.setitem(PRIMITIVES, name, halved)
+    with pytest.raises(AssertionError, match=name):
+        test_no_evaluation_leaves_its_ball(name, kind)
+
+
+def test_a_radius_of_first_order_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def linearised(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
+        return p.rounded(value, torch.exp(x.value) * x.radius, 20.0)
+
+    monkeypatch.setitem(PRIMITIVES, "expm1", replace(PRIMITIVES["expm1"], radius=linearised))
+    with pytest.raises(AssertionError, match="expm1"):
+        test_no_evaluation_leaves_its_ball("expm1", "float32")

@@ -15,7 +15,7 @@ from torch import Tensor
 from nalu_export.parity.analysis import OWN_ERROR
 from nalu_export.primitives import PRIMITIVES
 from nalu_export.primitives.conditioned import Conditioned
-from nalu_export.primitives.precision import COS, EXP, FLOAT32, FLOAT64, LOG, TANH, TF32, Precision
+from nalu_export.primitives.precision import COS, EXP, FLOAT32, FLOAT64, LOG, QUOTIENT, TANH, TF32, Precision
 from tests.primitives.balls import MAX, NUMBERS, TINY, U, ball, balls, cut, cut_to, exact_sum, flushing, sums
 
 Function = Callable[[Any], Any]
@@ -142,12 +142,20 @@ def test_functions_are_enclosed_beyond_first_order() -> None:
 def test_a_settled_gate_has_no_error_but_its_rounding() -> None:
     for z in (-1e12, 1e12):
         value, radius = _radius("sigmoid", ball([z], abs(z) / 2))
-        assert float(radius) <= 10.01 * U * float(value) + TINY
+        assert float(radius) <= 11.01 * U * float(value) + TINY
 
 
 @pytest.mark.parametrize(
     ("name", "roundoffs"),
-    [("log", LOG), ("exp", EXP), ("tanh", TANH), ("sigmoid", EXP + 2), ("neg", 0.0), ("abs", 0.0), ("sign", 0.0)],
+    [
+        ("log", LOG),
+        ("exp", EXP),
+        ("tanh", TANH),
+        ("sigmoid", EXP + 1 + QUOTIENT),
+        ("neg", 0.0),
+        ("abs", 0.0),
+        ("sign", 0.0),
+    ],
 )
 def test_an_exact_argument_costs_the_rounding_of_the_function_alone(name: str, roundoffs: float) -> None:
     value, radius = _radius(name, ball([0.5, 3.0, 20.0]))

@@ -1,0 +1,46 @@
+"""Tensors of a file, put into the module that they are for."""
+
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from nalu_export.checkpoints.fitting import some
+from nalu_export.checkpoints.unwrapping import State
+from nalu_export.errors import InputError
+from nalu_export.text import short
+
+# Weights that several layers share are written once, so a file may hold less than its model; not a hundredth of it.
+MAX_INFLATION = 64
+# torch puts tensors into a model in time that grows with the product of their number and that of its layers.
+MAX_PAIRS = 10_000_000
+
+
+def refuse_inflated(state: dict[str, Tensor], size: int) -> None:
+    """Tensors may share or repeat their bytes in the file, so that a small one asks for terabytes of memory."""
+    claimed = sum(value.nbytes for value in state.values())
+    if claimed > MAX_INFLATION * size:
+        raise InputError(
+            f"claims {claimed:,} bytes of tensors in a file of {size:,}; save them with .contiguous(), not expanded"
+        )
+
+
+def assign(module: nn.Module, state: State) -> None:
+    """Put the tensors into the module after comparing names, shapes and kinds, so that the first misfit is named."""
+    wanted = module.state_dict()
+    missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
+    if missing or extra:
+        parts = [f"lacks {some(missing)}"] if missing else []
+        parts += [f"has {some(extra)} that the model has not"] if extra else []
+        raise InputError(" and ".join(parts) + "; are the weights from this model?")
+    for name, target in wanted.items():
+        value = state[name]
+        # A lazy layer takes the shape that it is given.
+        if not is_lazy(target) and value.shape != target.shape:
+            expects = f"the model expects {tuple(target.shape)}"
+            raise InputError(f"has {short(name)} of shape {tuple(value.shape)}; {expects}")
+        if value.is_floating_point() != target.is_floating_point():
+            expected = "floating point" if target.is_floating_point() else str(target.dtype).removeprefix("torch.")
+            raise InputError(f"has {short(name)} as {str(value.dtype).removeprefix('torch.')}; expected {expected}")
+    layers = sum(1 for _ in module.modules())
+    if layers * len(state) > MAX_PAIRS:
+        raise InputError(f"has {len(state):,} tensors in {layers:,} layers, too many to load; save a part of it")
+    module.load_state_dict({name: value.clone() for name, value in state.items()}, assign=True)
