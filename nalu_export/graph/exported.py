@@ -34,6 +34,9 @@ def exported(model: nn.Module, example: Tensor) -> fx.GraphModule:
         free |= {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
     with quiet(), torch.no_grad():
         program = torch.export.export(model, (example,), dynamic_shapes=(free,), strict=False)
+        if any(map(_changes_something, program.graph.nodes)):
+            # Without operations in place; every other call stays as it is.
+            program = program.run_decompositions({})
         return _flat(program.module(check_guards=False), model)
 
 
@@ -54,6 +57,10 @@ def _flat(module: fx.GraphModule, model: nn.Module) -> fx.GraphModule:
         known[node].meta = {}
         note(known[node], _stack(node, types), _place(node))
     return fx.GraphModule(module, graph, type(model).__name__)
+
+
+def _changes_something(node: fx.Node) -> bool:
+    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
 
 
 def _stack(node: fx.Node, types: dict[str, type[nn.Module]]) -> tuple[Call, ...]:

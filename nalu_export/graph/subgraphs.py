@@ -1,5 +1,6 @@
 """Arithmetic subgraphs as graphs of their own, and the model with each of them as one module."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -84,14 +85,14 @@ def extracted(graph_module: fx.GraphModule, regions: Sequence[Region], values: V
     The nodes of the model get the names of their values, and that of the subgraph that computes them.
     """
     parts: list[Part] = []
-    taken: set[str] = {name for name, _ in graph_module.named_modules()}
+    names = _Names(graph_module)
     for group in _groups(regions):
         copies = [_copied(graph_module, region) for region in group]
         if len({_signature(copy.graph) for copy in copies}) == 1:
-            parts += _parts(group, copies, taken, values)
+            parts += _parts(group, copies, names.of(group[0]), values)
         else:  # a module that does something else when it is called again
             for region, copy in zip(group, copies, strict=True):
-                parts += _parts([region], [copy], taken, values)
+                parts += _parts([region], [copy], names.of(region), values)
     return parts
 
 
@@ -105,17 +106,14 @@ def _groups(regions: Sequence[Region]) -> Iterator[list[Region]]:
     yield from groups.values()
 
 
-def _parts(group: Sequence[Region], copies: Sequence[_Copy], taken: set[str], values: Values) -> list[Part]:
+def _parts(group: Sequence[Region], copies: Sequence[_Copy], name: str, values: Values) -> list[Part]:
     first, copy = group[0], copies[0]
     path = first.call.path
-    name = _free(path if first.whole else join(path, "arithmetic"), taken - ({path} if first.whole else set()))
-    taken.add(name)
     namespace = f"{path}." if path else ""
-    for made in copies:
-        for node in made.graph.nodes:
-            if node.op in ("get_attr", "call_module"):
-                node.target = str(node.target).removeprefix(namespace)
-        label(made.graph, path)
+    for node in copy.graph.nodes:
+        if node.op in ("get_attr", "call_module"):
+            node.target = str(node.target).removeprefix(namespace)
+    label(copy.graph, path)
     subgraph = Subgraph(
         name,
         namespace,
@@ -128,8 +126,10 @@ def _parts(group: Sequence[Region], copies: Sequence[_Copy], taken: set[str], va
         tuple(tuple(values[node].shape) for node in inputs_of(first)),
         tuple(tuple(values[node].shape) for node in outputs_of(first)),
     )
-    for call, (region, made) in enumerate(zip(group, copies, strict=True)):
-        for node, twin in made.nodes.items():
+    for call, region in enumerate(group):
+        # What depends on parameters alone is computed once for all calls.
+        same = copy.nodes if call == 0 else _twins(region, first, copy)
+        for node, twin in same.items():
             if "label" in twin.meta and "label" not in node.meta:
                 node.meta["label"] = join(subgraph.called(call), twin.meta["label"])
                 node.meta["formula"] = twin.meta["formula"]
@@ -138,10 +138,26 @@ def _parts(group: Sequence[Region], copies: Sequence[_Copy], taken: set[str], va
     return [Part(region, subgraph, call) for call, region in enumerate(group)]
 
 
-def _free(name: str, taken: set[str]) -> str:
-    if name not in taken:
+def _twins(region: Region, first: Region, copy: _Copy) -> dict[fx.Node, fx.Node]:
+    """The nodes of a call that runs the same graph as the first, and what stands for them in that one's copy."""
+    return {node: copy.nodes[other] for node, other in zip(region.nodes, first.nodes, strict=True)}
+
+
+class _Names:
+    """Names of subgraphs: a module's own path for the first that it is, and otherwise one that nothing else has."""
+
+    def __init__(self, graph_module: fx.GraphModule) -> None:
+        self._taken = {name for name, _ in graph_module.named_modules()} | graph_module.state_dict().keys()
+        self._given: set[str] = set()
+
+    def of(self, region: Region) -> str:
+        path = region.call.path
+        name = path if region.whole else join(path, "arithmetic")
+        if name in self._given or (name in self._taken and not region.whole):
+            taken = self._taken | self._given
+            name = next(f"{name}_{k}" for k in range(2, len(taken) + 3) if f"{name}_{k}" not in taken)
+        self._given.add(name)
         return name
-    return next(f"{name}_{k}" for k in range(2, len(taken) + 3) if f"{name}_{k}" not in taken)
 
 
 def inputs_of(region: Region) -> list[fx.Node]:
@@ -197,13 +213,18 @@ def _copied(graph_module: fx.GraphModule, region: Region) -> _Copy:
 
 
 def _signature(graph: fx.Graph) -> str:
-    """The same for graphs that compute the same."""
-    places = {node: f"%{place}" for place, node in enumerate(graph.nodes)}
-    rows = [
-        (node.op, "" if node.op == "placeholder" else str(node.target), fx.node.map_arg(node.args, places.__getitem__))
-        for node in graph.nodes
-    ]
-    return repr(rows)
+    """The same for graphs that compute the same, wherever among the rest they read their parameters."""
+    known: dict[fx.Node, str] = {}
+    rows: list[str] = []
+    for node in graph.nodes:
+        target = "" if node.op == "placeholder" else str(node.target)
+        text = f"{node.op} {target} {fx.node.map_arg(node.args, known.__getitem__)}"
+        if node.op != "placeholder" and _is_constant(node):
+            known[node] = hashlib.sha256(text.encode()).hexdigest()
+        else:
+            known[node] = f"%{len(rows)}"
+            rows.append(text)
+    return "\n".join(rows)
 
 
 def graph_module_of(attributes: Mapping[str, Any], graph: fx.Graph, name: str = "Arithmetic") -> fx.GraphModule:

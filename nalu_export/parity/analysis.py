@@ -63,6 +63,8 @@ class ErrorAnalysis:
         self._edges = {node for node in graph_module.graph.nodes if _leaves_its_part(node)}
         self._constants = set(parameter_nodes(graph_module.graph))
         self._weights = _weights(graph_module.graph, self._constants)
+        # What depends on parameters alone is the same for all inputs.
+        self._kept: dict[Profile, dict[fx.Node, Any]] = {}
 
     def __call__(self, x: Tensor, profile: Profile) -> Conditioned:
         """The model's output for ``x`` (float32 values held in float64), ``D`` never less than ``|y|``."""
@@ -71,12 +73,16 @@ class ErrorAnalysis:
 
     def walk(self, x: Tensor, profile: Profile) -> Iterator[tuple[fx.Node, Conditioned]]:
         """Every tensor of the graph in the order of computation; the last one is the output."""
-        known: dict[fx.Node, Any] = {}
+        kept = self._kept.setdefault(profile, {})
+        known: dict[fx.Node, Any] = dict(kept)
         for node in self.graph_module.graph.nodes:
             if node.op == "output":
                 yield node, known[node.args[0]]
                 return
-            known[node] = self._evaluate(node, known, x, profile)
+            if node not in known:
+                known[node] = self._evaluate(node, known, x, profile)
+                if node in self._constants:
+                    kept[node] = known[node]
             if isinstance(known[node], Conditioned):
                 yield node, known[node]
         raise AssertionError("a graph without an output")

@@ -1,5 +1,6 @@
 """A directed search for the input with the largest error over its bound: seeded, from the worst inputs so far."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,10 +26,13 @@ class SearchOptions:
     Attributes:
         rounds: generations; 0 for no search.
         width: candidates of each.
+        patience: generations over which the pace of the climb is measured. The search ends where it would not reach the
+            bound at that pace in the generations that are left; ``None`` for a search that runs them all.
     """
 
     rounds: int
     width: int
+    patience: int | None = None
 
 
 def climb(score: Score, start: Array, options: SearchOptions, seed: int) -> None:
@@ -43,6 +47,7 @@ def climb(score: Score, start: Array, options: SearchOptions, seed: int) -> None
     rng = Generator().manual_seed(seed)
     parents = torch.from_numpy(start[:PARENTS])
     best = torch.full((len(parents),), -1.0, dtype=torch.float64)
+    heights: list[float] = []
     for generation in range(options.rounds):
         # Some set out from anywhere: a corner far from what is worst so far is not on the way uphill.
         strangers = FAMILIES["mixed, zeros"](rng, (max(1, PARENTS // 2), *parents.shape[1:])).float()
@@ -56,6 +61,18 @@ def climb(score: Score, start: Array, options: SearchOptions, seed: int) -> None
         pool, ratios = torch.cat([parents, children]), torch.cat([best, ratios.double()])
         order = ratios.argsort(descending=True, stable=True)[:PARENTS]
         parents, best = pool[order], ratios[order]
+        heights.append(float(best[0]))
+        if options.patience is not None and not _could_reach(heights, options.rounds, options.patience):
+            return
+
+
+def _could_reach(heights: list[float], rounds: int, patience: int) -> bool:
+    """Whether a climb may still come to the bound: 1 at the pace of its last generations."""
+    if len(heights) <= patience:
+        return True
+    now, before = heights[-1], heights[-1 - patience]
+    pace = now / before if before > 0 else math.inf if now > 0 else 1.0
+    return now * pace ** ((rounds - len(heights)) / patience) >= 1.0
 
 
 def _children(parents: Tensor, count: int, rng: Generator) -> Tensor:

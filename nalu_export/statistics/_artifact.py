@@ -51,16 +51,23 @@ def artifact_statistics(
         try:
             table[row["path"]] = layer.statistics()
         except RecipeError as error:
+            if not layer.found:
+                raise InputError(f"the file has no tensors of its layer {name}") from error
             raise InputError(f"the tensors of its layer {name} do not fit it: {error}") from error
     return table
 
 
 class _Layer:
-    """One row of a layer table with the tensors of the file."""
+    """One row of a layer table with the tensors of the file.
+
+    Attributes:
+        found: how many tensors of it were in the file.
+    """
 
     def __init__(self, row: dict[str, Any], tensors: Mapping[Any, NDArray[np.generic]], *, folded: bool) -> None:
         self._row, self._tensors, self._folded = row, tensors, folded
         self._prefix = f"{row['path']}." if row["path"] else ""
+        self.found = 0
 
     def statistics(self) -> dict[str, Any]:
         """Of its weights and gates."""
@@ -119,7 +126,8 @@ class _Layer:
             return {}
         if "inputs" not in gate and all(self._tensor(name) is None for name in constants) and self._folded:
             return {}  # a C++ header has single numbers as literals
-        data = inputs_of_gate(self._inputs(gate), 1)
+        units = self._row.get("out_features")
+        data = inputs_of_gate(self._inputs(gate), units if type(units) is int else 1)
 
         def tensor(name: str) -> Tensor | None:
             return data[name] if name in data else self._constant(name, constants.get(name))
@@ -139,6 +147,7 @@ class _Layer:
         found = next((self._tensors[full] for full in self._names(name) if full in self._tensors), None)
         if found is None:
             return None
+        self.found += 1
         try:
             value = torch.from_numpy(np.array(found))
         except TypeError as error:  # a type that torch does not have

@@ -13,9 +13,11 @@ from nalu_export.errors import first_line
 from nalu_export.graph.reading.recipes import LONGEST
 from nalu_export.primitives import PRIMITIVES, Primitive
 
-# Numbers that are made, and products that are added, in all.
-MAX_WORK = 2**32
-MAX_NUMBERS = 2**26
+# Multiplications in all, and numbers that an operation makes beside four times those of the largest tensor.
+MAX_WORK = 2**34
+# What a function of one number costs, in multiplications.
+FUNCTION = 32
+MAX_NUMBERS = 2**23
 MAX_DEPTH = 40
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w.]))|(?P<name>[A-Za-z_]\w*(?:\.\w+)*)"
@@ -55,7 +57,7 @@ class _Reader:
 
     def __init__(self, line: str, tensors: Callable[[str], Tensor | None]) -> None:
         self._tokens = _tokens(line)
-        self._place, self._depth, self._work = 0, 0, 0
+        self._place, self._depth, self._work, self._read = 0, 0, 0, 0
         self._tensors = tensors
 
     def all(self) -> Any:
@@ -158,7 +160,7 @@ class _Reader:
         """Count what a call is going to make before it makes it."""
         made, work = _numbers(primitive, arguments)
         self._work += work
-        if made > MAX_NUMBERS or self._work > MAX_WORK:
+        if made > MAX_NUMBERS + 4 * self._read or self._work > MAX_WORK:
             raise RecipeError("a formula asks for too many numbers")
 
 
@@ -168,15 +170,15 @@ def _numbers(primitive: Primitive, arguments: list[Any]) -> tuple[int, int]:
     total = sum(value.numel() for value in tensors)
     if primitive.kind == "elementwise":
         made = torch.broadcast_shapes(*(value.shape for value in tensors)).numel()
-        return made, made
+        return made, made * FUNCTION
     if primitive.kind == "linear":
         inner = max(value.shape[-1] if value.ndim else 1 for value in tensors)
         made = math.prod(max(value.numel() // max(inner, 1), 1) for value in tensors[:2])
         return made, made * inner
     if primitive.name == "expand":
         made = math.prod(max(abs(size), 1) for size in _flat(arguments[1:])) * total
-        return made, made
-    return total, total
+        return made, made * FUNCTION
+    return total, total * FUNCTION
 
 
 def _flat(arguments: list[Any]) -> list[Any]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, fx
 
 from nalu_export.graph.evaluation import Values, evaluated
+from nalu_export.graph.spelling.changes import redirect_changes, without_flag
 from nalu_export.graph.spelling.names import is_in_place, name_of
 from nalu_export.graph.spelling.special import SPECIAL
 from nalu_export.graph.spelling.writer import Writer
@@ -23,12 +24,10 @@ def canonicalise(graph_module: fx.GraphModule, values: Values) -> None:
         values: of all its nodes in one run, from which shapes are read; those of new nodes are added.
     """
     writer = Writer(graph_module, values)
-    # What reads the argument of another one later sees the change: such a graph fails its proof and is captured
-    # otherwise. Told before copies that are changed in place are gone.
-    kept = {node for node in graph_module.graph.nodes if is_in_place(node) and not _is_last_use(node)}
+    # Before copies that are changed in place are gone.
+    redirect_changes(graph_module.graph)
     for node in list(graph_module.graph.nodes):
-        if node not in kept:
-            _bring(node, writer)
+        _bring(node, writer)
     graph_module.graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))
     graph_module.graph.lint()
     graph_module.recompile()
@@ -37,7 +36,7 @@ def canonicalise(graph_module: fx.GraphModule, values: Values) -> None:
 def _bring(node: fx.Node, writer: Writer) -> None:
     """One node, and those that it becomes."""
     name = name_of(node)
-    if name is None or node.op not in ("call_function", "call_method"):
+    if name is None or node.op not in ("call_function", "call_method") or _changes_a_parameter(node):
         return
     writer.at(node)
     if name in SPECIAL:
@@ -50,7 +49,7 @@ def _bring(node: fx.Node, writer: Writer) -> None:
     if name in COMPOSITIONS:
         composition = COMPOSITIONS[name]
         bound = composition.bind(node.args, dict(node.kwargs))
-        if bound is not None and _expand(node, name, composition.function, bound, writer):
+        if bound is not None and _expand(node, name, composition.function, without_flag(name, bound), writer):
             return
     primitive = BY_NAME.get(name)
     bound = primitive.bind(node.args, dict(node.kwargs)) if primitive is not None else None
@@ -86,17 +85,9 @@ def _expand(node: fx.Node, name: str, function: Any, bound: tuple[Any, ...], wri
     return True
 
 
-def _is_last_use(node: fx.Node) -> bool:
-    """Whether nothing after an operation in place reads what it changes."""
-    changed = node.args[0] if node.args else None
-    if not isinstance(changed, fx.Node) or changed.op == "get_attr":
-        return False
-    after = False
-    for other in node.graph.nodes:
-        if after and changed in other.all_input_nodes:
-            return False
-        after = after or other is node
-    return True
+def _changes_a_parameter(node: fx.Node) -> bool:
+    changed = node.args[0] if node.args and is_in_place(node) else None
+    return isinstance(changed, fx.Node) and changed.op == "get_attr"
 
 
 def primitive_of(node: fx.Node) -> Primitive | None:

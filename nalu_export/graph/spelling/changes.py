@@ -1,0 +1,43 @@
+"""Operations in place: what reads a tensor after it was changed reads the result of the call that changed it."""
+
+from typing import Any
+
+from torch import fx
+
+from nalu_export.graph.spelling.names import is_in_place, name_of
+from nalu_export.primitives.compositions import COMPOSITIONS
+
+_FLAG = "inplace"
+
+
+def redirect_changes(graph: fx.Graph) -> None:
+    """Let later readers of a changed tensor read the call, which may then be any function that gives the same.
+
+    A view of the tensor that is read later changes as well, and is not looked for: the proof of a capture finds that.
+    """
+    place = {node: number for number, node in enumerate(graph.nodes)}
+    for node, number in place.items():
+        if not is_in_place(node) and not _is_told(node):
+            continue
+        changed = node.args[0] if node.args else None
+        if isinstance(changed, fx.Node) and changed.op != "get_attr":
+            for user in list(changed.users):
+                if place[user] > number:
+                    user.replace_input_with(changed, node)
+
+
+def without_flag(name: str, bound: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of a composition, not in place: nothing reads what it is given again."""
+    parameters = COMPOSITIONS[name].parameters
+    return tuple(
+        False if parameter == _FLAG else argument for parameter, argument in zip(parameters, bound, strict=True)
+    )
+
+
+def _is_told(node: fx.Node) -> bool:
+    """Whether a call is told to be in place, as in ``F.relu(x, inplace=True)``."""
+    composition = COMPOSITIONS.get(name_of(node) or "")
+    bound = composition.bind(node.args, dict(node.kwargs)) if composition is not None else None
+    if composition is None or bound is None or _FLAG not in composition.parameters:
+        return False
+    return bound[composition.parameters.index(_FLAG)] is True
