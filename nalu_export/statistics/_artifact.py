@@ -51,7 +51,7 @@ def artifact_statistics(
         try:
             table[row["path"]] = layer.statistics()
         except RecipeError as error:
-            if not layer.found:
+            if layer.lost and not layer.found:
                 raise InputError(f"the file has no tensors of its layer {name}") from error
             raise InputError(f"the tensors of its layer {name} do not fit it: {error}") from error
     return table
@@ -62,12 +62,13 @@ class _Layer:
 
     Attributes:
         found: how many tensors of it were in the file.
+        lost: how many were not.
     """
 
     def __init__(self, row: dict[str, Any], tensors: Mapping[Any, NDArray[np.generic]], *, folded: bool) -> None:
         self._row, self._tensors, self._folded = row, tensors, folded
         self._prefix = f"{row['path']}." if row["path"] else ""
-        self.found = 0
+        self.found = self.lost = 0
 
     def statistics(self) -> dict[str, Any]:
         """Of its weights and gates."""
@@ -124,8 +125,9 @@ class _Layer:
         constants = constants if isinstance(constants, dict) else {}
         if not self._folded and not all(isinstance(text, str) for text in constants.values()):
             return {}
-        if "inputs" not in gate and all(self._tensor(name) is None for name in constants) and self._folded:
-            return {}  # a C++ header has single numbers as literals
+        literal = "inputs" not in gate and constants and self._folded
+        if literal and all(self._tensor(name) is None for name in constants):
+            return {}  # a C++ header has single numbers in its formula
         units = self._row.get("out_features")
         data = inputs_of_gate(self._inputs(gate), units if type(units) is int else 1)
 
@@ -146,6 +148,7 @@ class _Layer:
         """The tensor of a name after the path of the layer, or in full."""
         found = next((self._tensors[full] for full in self._names(name) if full in self._tensors), None)
         if found is None:
+            self.lost += 1
             return None
         self.found += 1
         try:

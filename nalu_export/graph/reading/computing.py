@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nalu_export.errors import first_line
-from nalu_export.graph.reading.recipes import LONGEST
+from nalu_export.graph.reading.recipes import LONGEST, WORDS
 from nalu_export.primitives import PRIMITIVES, Primitive
 
 # Multiplications in all, and numbers that an operation makes beside four times those of the largest tensor.
@@ -23,7 +23,6 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w.]))|(?P<name>[A-Za-z_]\w*(?:\.\w+)*)"
     r'|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<sign>[-+·/(),\[\]]))'
 )
-_WORDS = {"None": None, "True": True, "False": False, "inf": math.inf, "nan": math.nan}
 _INFIX = {"+": "add", "-": "sub", "·": "mul", "/": "div"}
 # They do not compute with numbers, or change the type that all is computed in.
 _REFUSED = ("cast",)
@@ -120,7 +119,7 @@ class _Reader:
             raise RecipeError("a formula lacks a value")
         if self._taken("("):
             return self._apply(text, self._list(")"))
-        return _WORDS[text] if text in _WORDS else self._tensor(text)
+        return WORDS[text] if text in WORDS else self._tensor(text)
 
     def _list(self, end: str) -> list[Any]:
         values: list[Any] = []

@@ -5,6 +5,7 @@ are primitives with their arguments in order, ``linear(x, W)`` is ``x Wᵀ``, a 
 """
 
 import json
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,8 @@ from nalu_export.graph.reading._nodes import is_, name_of, seen_through
 # Whatever is longer is no line for people.
 LONGEST = 2000
 _NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
+# Names that are values.
+WORDS = {"None": None, "True": True, "False": False, "inf": math.inf, "nan": math.nan}
 _INFIX = {"add": "+", "sub": "-", "mul": "·", "div": "/"}
 _SUM, _PRODUCT, _SIGN, _ATOM = range(4)
 _LEVELS = {"add": _SUM, "sub": _SUM, "mul": _PRODUCT, "div": _PRODUCT}
@@ -43,7 +46,7 @@ def recipe(node: fx.Node, leaf: Leaf) -> str | None:
 
 def quoted(name: str) -> str:
     """A name as it stands in a line."""
-    return name if _NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+    return name if _NAME.fullmatch(name) and name not in WORDS else json.dumps(name, ensure_ascii=False)
 
 
 def _straight(node: fx.Node) -> fx.Node:

@@ -15,6 +15,16 @@ def _masked_fill(writer: Writer, node: fx.Node) -> Any:
     return writer.emit("where", found["mask"], found["value"], found["input"])
 
 
+def _where(writer: Writer, node: fx.Node) -> Any:
+    """``x.where(condition, y)`` has its condition in another place than ``torch.where(condition, x, y)``."""
+    if node.op != "call_method":
+        return NotImplemented
+    found = arguments(node, "input", "condition", "other")
+    if found is None or writer.tensor(found["condition"]) is None:
+        return NotImplemented
+    return writer.emit("where", found["condition"], found["input"], found["other"])
+
+
 def _larger(name: str) -> Any:
     def special(writer: Writer, node: fx.Node) -> Any:
         """Of two tensors; with an axis it gives places too, and stays."""
@@ -44,6 +54,7 @@ def _softmax(writer: Writer, node: fx.Node) -> Any:
 
 SPECIAL = {
     "masked_fill": _masked_fill,
+    "where": _where,
     "max": _larger("maximum"),
     "min": _larger("minimum"),
     "softmax": _softmax,
