@@ -58,11 +58,22 @@ def test_a_model_in_training_is_held_to_its_evaluation(image_model: BackboneHead
     np.testing.assert_array_equal(found.reference, wanted.reference)
 
 
-def test_calibration_tells_a_flatten_from_what_computes(image_model: BackboneHead) -> None:
-    """Uncalibrated, every opaque call counts as one that rounds and passes twice the error on."""
-    x = _x(3, 1, 8, 8)
-    plain = Reference(image_model)(x, PROFILES[:1])[PROFILES[0]]
-    calibrated = Reference(image_model, [_x(8, 1, 8, 8)])(x, PROFILES[:1])[PROFILES[0]]
+def test_calibration_tells_what_selects_from_what_computes() -> None:
+    """Uncalibrated, every call without a rule counts as one that rounds."""
+
+    class Sorted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = NAC(4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.head(torch.sort(x, 1)[0])
+            return found
+
+    torch.manual_seed(0)
+    model, x = Sorted(), _x(3, 4)
+    plain = Reference(model)(x, PROFILES[:1])[PROFILES[0]]
+    calibrated = Reference(model, [_x(8, 4)])(x, PROFILES[:1])[PROFILES[0]]
     assert (calibrated.bound < plain.bound).all()
     assert (np.abs(calibrated.torch - calibrated.reference) <= calibrated.bound).all()
 

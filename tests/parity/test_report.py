@@ -187,7 +187,7 @@ def _part(samples: int, ratio: float, *, status: Status = PASSED, problem: str =
 
 
 def test_a_row_is_the_worst_of_its_batches() -> None:
-    row = merge("r", "zeros", [_part(2, 0.5), _part(3, 0.25, status="failed", problem="oops"), _part(1, 0.1)])
+    row = merge("r", "zeros", [_part(2, 0.5), _part(3, 0.25, status=FAILED, problem="oops"), _part(1, 0.1)])
     assert row == Row("r", "zeros", 6, 12, 0.5, 2.0, 4, 3, 3, 6, 9, FAILED, "oops")
     assert merge("r", "ones", [_part(2, 0.5)]).passed
 

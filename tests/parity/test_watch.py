@@ -238,9 +238,10 @@ def test_faults_of_some_inputs_are_one_row_beside_the_others() -> None:
 
 def test_a_row_says_why_outputs_are_left_out() -> None:
     model = _model()
+    raw = dict(model.named_parameters())
     with torch.no_grad():
-        model.layers[0].W_hat.copy_(torch.tensor([[9.0, -9.0, 9.0], [-9.0, 9.0, -9.0]]))
-        model.layers[0].M_hat.fill_(9.0)
+        raw["layers.0.W_hat"].copy_(torch.tensor([[9.0, -9.0, 9.0], [-9.0, 9.0, -9.0]]))
+        raw["layers.0.M_hat"].fill_(9.0)
     reference = Reference(model)
     watch, _ = _watch(lambda x: np.ones((len(x), 2), np.float32))
     x = _x(40)

@@ -1,0 +1,142 @@
+"""One opaque call, to be run on values that are made from what is known of its arguments."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from nalu_export.parity.opaque.naming import bound, changes_its_input, function_name, module_name
+from nalu_export.primitives.conditioned import Conditioned
+
+Change = Callable[[Conditioned], Any]
+Error = Callable[[Conditioned], Tensor]
+
+
+class Call:
+    """An opaque node of a float64 graph.
+
+    Attributes:
+        node: of the graph.
+        name: the function of torch that it is, empty where it is none that rules know.
+        module: the module that it calls, ``None`` for a function.
+
+    Args:
+        graph_module: the graph's.
+        node: see above.
+        known: what is known of every node before it: conditioned values, and whatever is no tensor as it is.
+    """
+
+    def __init__(self, graph_module: fx.GraphModule, node: fx.Node, known: Mapping[fx.Node, Any]) -> None:
+        self.node = node
+        self.module = graph_module.get_submodule(str(node.target)) if node.op == "call_module" else None
+        self.name = function_name(node) if self.module is None else module_name(self.module)
+        self._known = known
+        self._places = bound(node, self.name) if self.module is None else {"input": 0}
+        self._in_place = changes_its_input(node) or bool(self.setting("inplace"))
+
+    @property
+    def inputs(self) -> list[Conditioned]:
+        """The conditioned values among its arguments, those within tuples too."""
+        return [found for node in self.node.all_input_nodes for found in leaves(self._known[node])]
+
+    def run(self, change: Change, module: nn.Module | None = None) -> Any:
+        """The result where each conditioned argument ``c`` is ``change(c)``, in another module where one is given."""
+        return self.run_on(lambda node: mapped(self._known[node], change), module)
+
+    def run_on(self, value: Callable[[fx.Node], Any], module: nn.Module | None = None) -> Any:
+        """The result where each argument is what ``value`` makes of its node."""
+        args, kwargs = fx.node.map_arg((self.node.args, self.node.kwargs), value)
+        return self._called(args, kwargs, module)
+
+    def argument(self, name: str, default: Any = None) -> Any:
+        """One argument of a function by its name: conditioned, or as it is; of a module the input alone."""
+        place = self._places.get(name)
+        if place is None:
+            return default
+        given = self.node.kwargs[place] if isinstance(place, str) else self.node.args[place]
+        return fx.node.map_arg(given, lambda node: self._known[node])
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        """An attribute of the module, or an argument of the function."""
+        return self.argument(name, default) if self.module is None else getattr(self.module, name, default)
+
+    def apply(self, **replaced: Any) -> Any:
+        """The result of a function where some of its arguments are other tensors, or ``None``."""
+        args, kwargs = list(self.node.args), dict(self.node.kwargs)
+        args, kwargs = fx.node.map_arg((args, kwargs), lambda node: mapped(self._known[node], lambda c: c.value))
+        args, kwargs = list(args), dict(kwargs)
+        for name, value in replaced.items():
+            place = self._places.get(name)
+            if isinstance(place, int):
+                args[place] = value
+            elif place is not None or value is not None:
+                kwargs[place or name] = value
+        return self._called(tuple(args), kwargs, None)
+
+    def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any], module: nn.Module | None) -> Any:
+        target = self.node.target
+        if self._in_place:
+            # What is known of the argument must stay.
+            args, kwargs = fx.node.map_aggregate((args, kwargs), _cloned)
+        if self.module is not None:
+            return (module or self.module)(*args, **kwargs)
+        if self.node.op == "call_method":
+            return getattr(args[0], str(target))(*args[1:], **kwargs)
+        assert callable(target)
+        return target(*args, **kwargs)
+
+
+def _cloned(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) else value
+
+
+def value_of(argument: Conditioned) -> Tensor:
+    """The value alone."""
+    return argument.value
+
+
+def mapped(value: Any, change: Change) -> Any:
+    """``change`` of each conditioned value in nested tuples and lists; whatever else there is stays."""
+    if isinstance(value, Conditioned):
+        return change(value)
+    if not leaves(value):
+        return value  # a torch.Size, say
+    changed = [mapped(part, change) for part in value]
+    return changed if isinstance(value, list) else tuple(changed)
+
+
+def leaves(value: Any) -> list[Conditioned]:
+    """The conditioned values in nested tuples and lists."""
+    if isinstance(value, Conditioned):
+        return [value]
+    return [found for part in value for found in leaves(part)] if isinstance(value, (tuple, list)) else []
+
+
+def tensors(value: Any) -> list[Tensor]:
+    """The tensors in nested tuples and lists."""
+    if isinstance(value, Tensor):
+        return [value]
+    return [found for part in value for found in tensors(part)] if isinstance(value, (tuple, list)) else []
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a tensor that an evaluation may be off in."""
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def over_tensors(values: list[Any], combine: Callable[..., Any]) -> Any:
+    """``combine`` of the tensors at the same place of nested tuples of one shape; what is no number is the first's."""
+    first = values[0]
+    if isinstance(first, (tuple, list)):
+        return tuple(over_tensors(list(parts), combine) for parts in zip(*values, strict=True))
+    return combine(*values) if is_number(first) else first
+
+
+def constant_ball(value: Any) -> Conditioned | None:
+    """A parameter as a conditioned value: exact, unless it is one already."""
+    if value is None or isinstance(value, Conditioned):
+        return value
+    assert isinstance(value, Tensor)
+    exact = value.detach().double()
+    return Conditioned.exact(exact, torch.zeros_like(exact))

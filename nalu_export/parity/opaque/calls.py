@@ -1,0 +1,188 @@
+"""The opaque calls of a graph: their values, and how far off a correct evaluation may be."""
+
+import operator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from nalu_export.graph import part_of, primitive_of
+from nalu_export.parity.opaque import activations, averages, linear_maps, norms, selections, softmaxes
+from nalu_export.parity.opaque.allowance import Allowance, Rule
+from nalu_export.parity.opaque.call import Call, is_number, leaves, mapped, over_tensors, value_of
+from nalu_export.parity.opaque.followed import PASSED_ON, Followed, Singles
+from nalu_export.parity.opaque.measured import Measurement
+from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned, settle
+from nalu_export.primitives.precision import Precision
+
+RULES: dict[str, Rule] = {
+    **activations.RULES, **averages.RULES, **linear_maps.RULES, **norms.RULES, **selections.RULES, **softmaxes.RULES,
+}  # fmt: skip
+_FLAGS = ("overflow", "lost", "zero")
+_TENSORS = [field.name for field in fields(Conditioned) if field.name != "least"]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an opaque call stands in its graph.
+
+    Attributes:
+        behind: whether an error of another opaque call reaches it, so that its inputs' errors are known as samples
+            only.
+        outside: whether it depends on no arithmetic part, so that all profiles see the same value.
+    """
+
+    behind: bool
+    outside: bool
+
+
+class OpaqueCalls:
+    """Evaluates the opaque nodes of a float64 graph, and says what they add to ``D`` and to the radius.
+
+    A call that a rule knows has an allowance of its own from a formula; any other is measured
+    (:mod:`nalu_export.parity.opaque.measured`). The errors of its inputs are passed on by a formula where they come
+    from an arithmetic part or the input, and where a formula does not grow with depth; else by following them
+    (:mod:`nalu_export.parity.opaque.followed`), whichever is less. What only moves numbers moves their errors.
+
+    Attributes:
+        present: whether the graph has any opaque node.
+
+    Args:
+        graph_module: a graph in float64.
+    """
+
+    def __init__(self, graph_module: fx.GraphModule) -> None:
+        self._graph_module = graph_module
+        self._places = _places(graph_module.graph)
+        self.present = bool(self._places)
+        self._singles = Singles()
+        self._measurement = Measurement(self._singles)
+        self._followed: Followed | None = None
+        # The same call on the same input is analysed for several profiles.
+        self._memory: dict[str, tuple[list[Tensor], Precision, Any, Any]] = {}
+
+    def calibrating(self) -> AbstractContextManager[None]:
+        """Calls meanwhile are measured in float32 too."""
+        self._memory.clear()
+        return self._measurement.calibrating()
+
+    def __call__(self, node: fx.Node, known: dict[fx.Node, Any], precision: Precision) -> Any:
+        """What is known of the result of one opaque node: conditioned, or as it is where it is no number."""
+        call = Call(self._graph_module, node, known)
+        inputs = call.inputs
+        if not inputs:
+            return call.run(value_of)
+        followed = self._walk(known, precision)
+        if node.target is operator.getitem and not isinstance(call.argument("input"), Conditioned):
+            followed.settle(node, None)
+            return call.run_on(known.__getitem__)  # one of several results
+        if selections.moves(call):
+            followed.settle(node, None)
+            return _moved(call, known)
+        result, own = self._remembered(call, followed)
+        followed.settle(node, own)
+        return result
+
+    def _walk(self, known: dict[fx.Node, Any], precision: Precision) -> Followed:
+        found = self._followed
+        if found is None or found.known is not known or found.precision != precision:
+            found = self._followed = Followed(self._graph_module, known, precision, self._singles)
+        return found
+
+    def _remembered(self, call: Call, followed: Followed) -> tuple[Any, Any]:
+        """Result and own error of a call, from memory where it depends on the same input as the last time."""
+        name, place = call.node.name, self._places[call.node.name]
+        given = [found.value for node, x in followed.known.items() if node.op == "placeholder" for found in leaves(x)]
+        if place.outside and name in self._memory:
+            before, precision, result, own = self._memory[name]
+            if precision == followed.precision and _same(before, given):
+                return result, own
+        result, own = self._evaluated(call, followed)
+        if place.outside:
+            self._memory[name] = (given, followed.precision, result, own)
+        return result, own
+
+    def _evaluated(self, call: Call, followed: Followed) -> tuple[Any, Any]:
+        value = call.run(value_of)
+        rule = RULES.get(call.name)
+        allowance = rule(call, value, followed.precision) if rule is not None and is_number(value) else None
+        if allowance is None:
+            own = self._measurement.own(call, value, followed.precision)
+            change = followed.change(call, value)
+            behind = self._places[call.node.name].behind
+            return over_tensors([value, own, change], lambda *parts: _measured(call, *parts, behind=behind)), own
+        behind = self._places[call.node.name].behind
+        return _settled(call, value, allowance, followed, behind=behind), allowance.own
+
+
+def _settled(call: Call, value: Tensor, allowance: Allowance, followed: Followed, *, behind: bool) -> Conditioned:
+    """The result of a call that a rule knows."""
+    own, carry = allowance.own, allowance.carry
+    if carry is None or (behind and allowance.follow == "always"):
+        radius = own + _passed_on(behind) * followed.change(call, value)
+        return settle(value, value.abs(), radius / ROUNDOFF + value.abs(), radius, call.inputs)
+    carried = carry(lambda c: c.radius)
+    if behind and allowance.follow == "less":
+        carried = torch.minimum(carried, followed.change(call, value))
+    error = (own + carry(lambda c: ROUNDOFF * c.error)) / ROUNDOFF
+    return settle(value, value.abs(), error + value.abs(), own + carried, call.inputs)
+
+
+def _passed_on(behind: bool) -> float:
+    return 1.0 if behind else PASSED_ON
+
+
+def _measured(call: Call, value: Tensor, own: Tensor, change: Tensor, *, behind: bool) -> Conditioned:
+    radius = own + _passed_on(behind) * change
+    return settle(value, value.abs(), radius / ROUNDOFF + value.abs(), radius, call.inputs)
+
+
+def _moved(call: Call, known: dict[fx.Node, Any]) -> Any:
+    """The result of a call that moves numbers: everything that is known of them moves with them."""
+
+    def part(name: str) -> Any:
+        return call.run_on(lambda node: _attribute(known[node], name))
+
+    return _joined([part(name) for name in _TENSORS])
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """One attribute of what an argument is; a constant among the arguments is exact."""
+    if is_number(value) and name != "value":
+        return value.abs() if name == "size" else torch.zeros_like(value)
+    # In the type of the value, because not every function takes the type of the flags.
+    return mapped(value, lambda c: getattr(c, name).to(c.value.dtype).expand(c.value.shape))
+
+
+def _joined(parts: list[Any]) -> Any:
+    if isinstance(parts[0], (tuple, list)):
+        return tuple(_joined(list(each)) for each in zip(*parts, strict=True))
+    if not is_number(parts[0]):
+        return parts[0]
+    found = dict(zip(_TENSORS, parts, strict=True))
+    return Conditioned(**found | {name: found[name].to(torch.int8) for name in _FLAGS})
+
+
+def _same(one: list[Tensor], other: list[Tensor]) -> bool:
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+
+
+def _places(graph: fx.Graph) -> dict[str, _Place]:
+    """Where each opaque call stands."""
+    tainted: set[fx.Node] = set()
+    inside: set[fx.Node] = set()  # an arithmetic part, or behind one
+    behind: dict[str, bool] = {}
+    outside: dict[str, bool] = {}
+    for node in graph.nodes:
+        opaque = node.op.startswith("call_") and primitive_of(node) is None
+        reached = any(argument in tainted for argument in node.all_input_nodes)
+        if opaque:
+            behind[node.name] = reached
+            outside[node.name] = not any(argument in inside for argument in node.all_input_nodes)
+        if part_of(node) is not None or any(argument in inside for argument in node.all_input_nodes):
+            inside.add(node)
+        if part_of(node) is None and (opaque or reached):
+            tainted.add(node)
+    return {name: _Place(behind[name], outside[name]) for name in behind}

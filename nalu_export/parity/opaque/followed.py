@@ -1,0 +1,187 @@
+"""Errors followed through a graph: evaluations in which every call is off by as much as it may be.
+
+A bound that takes ``|W|`` of every layer grows with each of them, until it says nothing of a deep network, because it
+lets all errors conspire in every layer anew. Instead the whole way from the input is evaluated again, a few times, with
+each result moved by its own allowance in directions that are chosen once for each node: all up, all down, alike in a
+channel, and at random. How far that moves a value is how far the errors of all calls together may move it.
+
+The evaluations are in float32: an allowance is several of its roundoffs, so that its own errors only add to them.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from nalu_export.graph import part_of, primitive_of
+from nalu_export.parity.opaque.call import Call, leaves, mapped, over_tensors, tensors
+from nalu_export.parity.opaque.measured import pooled
+from nalu_export.parity.opaque.parametrised import copied
+from nalu_export.primitives.conditioned import Conditioned
+from nalu_export.primitives.precision import Precision
+
+DIRECTIONS = 8
+ALIKE = 2  # of them, with one sign for a channel; before these come all up and all down
+# The directions that are tried are not the worst ones. Errors of opaque calls reach half of their allowances at most
+# and mostly a twentieth; bounds of arithmetic parts may be reached, and are passed on so many times.
+PASSED_ON = 2.0
+
+Known = Mapping[fx.Node, Any]
+
+
+class Singles:
+    """The modules of a graph in float32, copied when they are first asked for."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, nn.Module] = {}
+
+    def __call__(self, call: Call) -> nn.Module | None:
+        """That of a call, ``None`` for a function."""
+        if call.module is None:
+            return None
+        target = str(call.node.target)
+        if target not in self._found:
+            self._found[target] = copied(call.module).float()
+        return self._found[target]
+
+
+class Followed:
+    """The perturbed evaluations of one walk through a graph.
+
+    Args:
+        graph_module: the graph's.
+        known: what is known of its nodes; it fills up while the graph is walked.
+        precision: of what is evaluated.
+        singles: its modules in float32.
+    """
+
+    def __init__(self, graph_module: fx.GraphModule, known: Known, precision: Precision, singles: Singles) -> None:
+        self._graph_module, self.known, self.precision, self._singles = graph_module, known, precision, singles
+        self._runs: dict[str, list[Any]] = {}
+        self._made: set[str] = set()
+        self._carried: dict[str, list[Any]] = {}
+        self._own: dict[str, Any] = {}
+        self._numbers: dict[str, int] = {}
+
+    def settle(self, node: fx.Node, own: Any) -> None:
+        """Say how far a call itself may be off, ``None`` for not at all; its runs are made when they are asked for."""
+        self._own[node.name] = own
+
+    def change(self, call: Call, result: Any) -> Any:
+        """How far the errors of what a call is given move its result."""
+        runs = self._carried[call.node.name] = self._of_call(call)
+        if _exact(runs):
+            return over_tensors([result], torch.zeros_like)
+        return over_tensors([result, *runs], _largest_change)
+
+    def runs(self, node: fx.Node) -> list[Any]:
+        """The perturbed values of a node, one for each direction; all the same object where it is exact."""
+        if node.name not in self._runs:
+            self._runs[node.name] = self._make(node)
+            self._made.add(node.name)
+            for argument in node.all_input_nodes:
+                self._drop(argument)
+        return self._runs[node.name]
+
+    def _drop(self, node: fx.Node) -> None:
+        """The runs of a node, once those of all that reads it are made."""
+        readers = [user for user in node.users if user.op.startswith("call_") and part_of(user) is None]
+        if all(user.name in self._made for user in readers):
+            self._runs.pop(node.name, None)
+
+    def _make(self, node: fx.Node) -> list[Any]:
+        known = self.known[node]
+        if not leaves(known):
+            return [_single(known)] * DIRECTIONS
+        if node.name in self._own:
+            runs = self._carried.pop(node.name, None) or self._of_call(Call(self._graph_module, node, self.known))
+            return self._moved(node, runs, self._own[node.name])
+        if primitive_of(node) is not None and part_of(node) is None:
+            return self._of_primitive(node, known)
+        values = mapped(known, lambda c: _single(c.value))
+        return self._moved(node, [values] * DIRECTIONS, mapped(known, lambda c: c.radius))
+
+    def _of_call(self, call: Call) -> list[Any]:
+        """Results on the perturbed arguments, without the call's own error."""
+        module = self._singles(call)
+        return self._over(call.node, lambda value: call.run_on(value, module))
+
+    def _of_primitive(self, node: fx.Node, known: Conditioned) -> list[Any]:
+        primitive = primitive_of(node)
+        assert primitive is not None
+        function: Callable[..., Any] = getattr(primitive, "evaluate", None) or primitive.function
+
+        def run(value: Callable[[fx.Node], Any]) -> Any:
+            found = function(*fx.node.map_arg(node.args, value))
+            return _single(found.to(known.value.dtype) if isinstance(found, Tensor) else found)
+
+        results = self._over(node, run)
+        exact = fx.node.map_arg(node.args, lambda argument: mapped(self.known[argument], _exactly))
+        return self._moved(node, results, primitive.conditioned(self.precision, *exact).radius)
+
+    def _over(self, node: fx.Node, run: Callable[[Callable[[fx.Node], Any]], Any]) -> list[Any]:
+        """``run`` in each direction, or once where no argument is off."""
+        given = {argument: self.runs(argument) for argument in node.all_input_nodes}
+        if all(_exact(runs) for runs in given.values()):
+            return [run(lambda argument: given[argument][0])] * DIRECTIONS
+        return [run(_picked(given, k)) for k in range(DIRECTIONS)]
+
+    def _number(self, node: fx.Node) -> int:
+        """Which call outside the arithmetic parts it is: names say how modules are nested, which must not matter."""
+        if not self._numbers:
+            calls = [one for one in node.graph.nodes if one.op.startswith("call_") and part_of(one) is None]
+            self._numbers = {one.name: number for number, one in enumerate(calls, 1)}
+        return self._numbers.get(node.name, 0)
+
+    def _moved(self, node: fx.Node, values: list[Any], own: Any) -> list[Any]:
+        """Each value moved by ``own`` in its direction."""
+        if not any(bool(part.any()) for part in tensors(own)):
+            return values
+        generator, own = torch.Generator(), _single(own)
+        number = self._number(node)
+
+        def moved(k: int) -> Any:
+            generator.manual_seed(DIRECTIONS * number + k)
+
+            def move(value: Tensor, off: Tensor) -> Tensor:
+                return value + off * _signs(value, k, generator)
+
+            return over_tensors([values[k], own], move)
+
+        return [moved(k) for k in range(DIRECTIONS)]
+
+
+def _picked(given: Mapping[fx.Node, list[Any]], direction: int) -> Callable[[fx.Node], Any]:
+    return lambda node: given[node][direction]
+
+
+def _exact(runs: list[Any]) -> bool:
+    return all(run is runs[0] for run in runs)
+
+
+def _single(value: Any) -> Any:
+    return over_tensors([value], lambda tensor: tensor.float()) if tensors(value) else value
+
+
+def _exactly(argument: Conditioned) -> Conditioned:
+    return Conditioned.exact(argument.value)
+
+
+def _largest_change(result: Tensor, *runs: Tensor) -> Tensor:
+    single = result.float()
+    largest = torch.zeros_like(single)
+    for run in runs:
+        largest = torch.maximum(largest, (run - single).abs())
+    # ∞ − ∞ is no change that is known.
+    return pooled(torch.where(torch.isnan(largest), torch.inf, largest).double())
+
+
+def _signs(like: Tensor, direction: int, generator: torch.Generator) -> Tensor:
+    """±1, the same for every sample, so that no bound depends on the batch that a sample is in."""
+    if direction < 2:
+        return torch.full((), 1.0 - 2.0 * direction, dtype=like.dtype)
+    shape = like.shape[1:]
+    if direction < 2 + ALIKE and len(shape) > 1:
+        shape = torch.Size([shape[0], *[1] * (len(shape) - 1)])
+    return torch.randint(0, 2, shape, generator=generator).to(like.dtype) * 2 - 1

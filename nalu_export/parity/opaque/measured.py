@@ -1,0 +1,112 @@
+"""Calls that no rule knows (an LSTM, an attention): what one roundoff changes, and how far float32 is off."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nalu_export.parity.opaque.call import Call, is_number, over_tensors
+from nalu_export.parity.opaque.parametrised import jittered, signs
+from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
+from nalu_export.primitives.precision import TF32_FACTOR, Precision
+
+# Another correct float32 implementation sums in another order: its error is like the measured one, not equal.
+SAFETY = 8.0
+JITTERS = 4
+# A scale that is small by chance is at least this share of the sample's.
+POOLED = 0.25
+
+
+class Measurement:
+    """The own error of opaque calls, measured.
+
+    The scale ``s`` is what one roundoff in every parameter and input changes, from :data:`JITTERS` seeded
+    perturbations. While :meth:`calibrating`, a call is run in float32 as well, and ``c`` becomes the largest
+    ``|float32 − float64|/s`` seen. The error of a later call is at most ``8·c·s``; a call that never differed rounds
+    nothing (it sorts, say) and is exact.
+
+    Args:
+        singles: gives the module of a call in float32.
+    """
+
+    def __init__(self, singles: Callable[[Call], nn.Module | None]) -> None:
+        self._singles = singles
+        self._factors: dict[str, float] = {}
+        self._jittered: dict[str, list[nn.Module]] = {}
+        self._calibrating = False
+
+    @contextmanager
+    def calibrating(self) -> Iterator[None]:
+        """Calls meanwhile are measured in float32 too."""
+        self._calibrating = True
+        try:
+            yield
+        finally:
+            self._calibrating = False
+
+    def own(self, call: Call, result: Any, precision: Precision) -> Any:
+        """The error of each number of the result, which may be a tuple; zero for what is no number."""
+        scale = self._scale(call, result)
+        if self._calibrating:
+            self._calibrate(call, scale)
+        widened = TF32_FACTOR / ROUNDOFF if precision.tf32 else 1.0
+        factor = self._factors.get(call.node.name, 1.0)
+
+        def radius(scaled: Tensor) -> Tensor:
+            off = SAFETY * widened * factor * scaled
+            return off + precision.tiny * (off > 0)
+
+        return over_tensors([scale], radius)
+
+    def _scale(self, call: Call, result: Any) -> Any:
+        generator = torch.Generator().manual_seed(1)
+
+        def jitter(argument: Conditioned) -> Tensor:
+            value = argument.value
+            return value * (1.0 + ROUNDOFF * signs(value, generator)) if value.is_floating_point() else value
+
+        runs = [call.run(jitter, module) for module in self._modules(call)]
+        return over_tensors([result, *runs], _spread)
+
+    def _modules(self, call: Call) -> list[nn.Module] | list[None]:
+        """The module with other parameters, each off by one roundoff."""
+        if call.module is None:
+            return [None] * JITTERS
+        target = str(call.node.target)
+        if target not in self._jittered:
+            generator = torch.Generator().manual_seed(0)
+            self._jittered[target] = [jittered(call.module, generator) for _ in range(JITTERS)]
+        return self._jittered[target]
+
+    def _calibrate(self, call: Call, scale: Any) -> None:
+        module = self._singles(call)
+        wanted = call.run(lambda c: _single(c.value).double() if is_number(c.value) else c.value)
+        found = call.run(lambda c: _single(c.value), module)
+        over_tensors([wanted, found, scale], lambda *three: self._raise(call.node.name, *three))
+
+    def _raise(self, name: str, wanted: Tensor, found: Tensor, scale: Tensor) -> None:
+        off = (found.double() - wanted).abs()
+        ratio = torch.where(torch.isfinite(off) & (off > 0), off / scale, 0.0)
+        largest = float(ratio.max()) if ratio.numel() else 0.0
+        before = self._factors.get(name, 0.0)
+        self._factors[name] = max(before, max(1.0, largest) if largest else 0.0)
+
+
+def _single(value: Tensor) -> Tensor:
+    return value.float() if value.is_floating_point() else value
+
+
+def _spread(result: Tensor, *runs: Tensor) -> Tensor:
+    """Root mean square of the changes, never much less than that of the sample, and one rounding."""
+    scale = torch.stack([(run - result) ** 2 for run in runs]).mean(dim=0).sqrt()
+    return pooled(scale) + ROUNDOFF * result.abs()
+
+
+def pooled(scale: Tensor) -> Tensor:
+    """Each element, or a share of the root mean square of its sample where that is more."""
+    if scale.ndim < 2 or not scale.numel():
+        return scale
+    sample = scale.flatten(1).pow(2).mean(dim=1).sqrt().reshape(-1, *[1] * (scale.ndim - 1))
+    return torch.maximum(scale, POOLED * sample)

@@ -1,0 +1,81 @@
+"""Weights that a module computes from others: ``torch.nn.utils.parametrize``, and the hooks of old."""
+
+import copy
+import weakref
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nalu_export.parity.opaque.call import Call
+from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
+
+# As of a measured call: another implementation is off like the measured one, not equally.
+SAFETY = 8.0
+SEED = 3
+# A weight that one roundoff moves by this many times what float32 is off by is no continuous function of it.
+JUMP = 1024.0
+_MEASURED: "weakref.WeakKeyDictionary[nn.Module, dict[str, Conditioned]]" = weakref.WeakKeyDictionary()
+
+
+def weight_of(call: Call, name: str = "weight") -> Conditioned:
+    """A weight of a module as it multiplies: exact where it is a parameter, else with a radius that is measured.
+
+    What one roundoff in everything that it is computed from changes, and how far its float32 evaluation is off, give
+    the radius. Runtimes receive the weight itself, rounded once.
+    """
+    module = call.module
+    assert module is not None
+    if name in module._parameters:
+        value: Any = module._parameters[name]
+        return Conditioned.exact(value.detach().double(), torch.zeros(value.shape, dtype=torch.float64))
+    found = _MEASURED.setdefault(module, {})
+    if name not in found:
+        found[name] = _measured(module, call, name)
+    return found[name]
+
+
+def _measured(module: nn.Module, call: Call, name: str) -> Conditioned:
+    value, generator = _computed(module, call, name), torch.Generator().manual_seed(SEED)
+    moved = [(_computed(jittered(module, generator), call, name) - value).abs() for _ in range(2)]
+    single = (_computed(copied(module).float(), call, name, single=True) - value).abs()
+    # Some keep signs as numbers that are cut to whole ones: moved a little, they give another weight altogether.
+    jump = JUMP * (single.max() + ROUNDOFF * value.abs().max())
+    scale = torch.stack([single, *(change for change in moved if bool((change <= jump).all()))]).amax(dim=0)
+    # Each element is a sum over others: one that is right by chance says little.
+    radius = SAFETY * torch.maximum(scale, scale.mean()) + ROUNDOFF * value.abs()
+    return Conditioned.exact(value, radius)
+
+
+def _computed(module: nn.Module, call: Call, name: str, *, single: bool = False) -> Tensor:
+    """The weight that the module computes, as float64."""
+    if module._forward_pre_hooks:
+        call.run(lambda c: c.value.float() if single else c.value, module)
+    found: Tensor = getattr(module, name).detach().double()
+    return found
+
+
+def copied(module: nn.Module) -> nn.Module:
+    """A deep copy; what hooks of old have computed is no parameter, and is not copied but computed again."""
+    memo = {
+        id(value): value.detach().clone()
+        for part in module.modules()
+        for value in vars(part).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
+    return copy.deepcopy(module, memo)
+
+
+def jittered(module: nn.Module, generator: torch.Generator) -> nn.Module:
+    """A copy whose every parameter and buffer is off by one roundoff, up or down."""
+    found = copied(module)
+    with torch.no_grad():
+        for value in (*found.parameters(), *found.buffers()):
+            if value.is_floating_point():
+                value.mul_(1.0 + ROUNDOFF * signs(value, generator))
+    return found
+
+
+def signs(like: Tensor, generator: torch.Generator) -> Tensor:
+    """±1 at random, in the shape and type of another tensor."""
+    return torch.randint(0, 2, like.shape, generator=generator).to(like.dtype) * 2 - 1

@@ -1,0 +1,120 @@
+"""nalu_export.parity.opaque.calls: which rule a call has, what is measured, and what is remembered."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, fx, nn
+
+from nalu_export import NAC, BackboneHead
+from nalu_export.graph import trace_model
+from nalu_export.parity.analysis import ErrorAnalysis
+from nalu_export.parity.opaque import OpaqueCalls
+from nalu_export.parity.opaque.calls import RULES
+from nalu_export.parity.opaque.naming import _MODULES
+from nalu_export.parity.opaque.selections import MOVES
+from nalu_export.primitives.precision import Profile
+from nalu_export.weights import fold
+
+
+def test_every_module_that_is_known_has_a_rule() -> None:
+    exempt = {"dropout", "upsample"}  # they move numbers, or not, as they are set
+    assert set(_MODULES.values()) <= {*RULES, *MOVES, *exempt}
+
+
+@torch.no_grad()
+def test_the_same_input_is_run_once_for_all_profiles() -> None:
+    counted: list[int] = []
+
+    class Counting(nn.RNNCell):
+        def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:  # noqa: A002
+            counted.append(len(input))
+            return super().forward(input, hx)
+
+    model = nn.Sequential(Counting(2, 6), NAC(6, 1))
+    analysis = ErrorAnalysis(fold(trace_model(copy.deepcopy(model).double())))
+    live = ErrorAnalysis(trace_model(copy.deepcopy(model).double()), analysis.opaque)
+    counted.clear()
+    x = torch.randn(5, 2).double()
+    first = analysis(x, Profile())
+    measured = len(counted)
+    assert measured >= 1
+    for value in (analysis(x, Profile("float64")).value, live(x, Profile(own_weights=True)).value):
+        torch.testing.assert_close(value, first.value)
+    assert len(counted) == measured
+    analysis(x.clone(), Profile())
+    assert len(counted) == 2 * measured
+
+
+@torch.no_grad()
+def test_what_was_measured_before_a_calibration_is_measured_again() -> None:
+    model = nn.Sequential(nn.Softmin(1), nn.Flatten(), NAC(4, 1)).double()
+    analysis, x = ErrorAnalysis(fold(trace_model(copy.deepcopy(model)))), torch.randn(5, 4).double()
+    before = analysis(x, Profile()).radius
+    with analysis.opaque.calibrating():
+        analysis(x, Profile())
+    assert bool((analysis(x, Profile()).radius >= before).all())
+
+
+@torch.no_grad()
+def test_one_of_several_results_keeps_what_is_known_of_it() -> None:
+    class Split(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv1d(2, 4, 3), nn.Conv1d(2, 2, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            left, right = torch.chunk(self.first(x), 2, 1)
+            values, _ = torch.max(right, dim=2, keepdim=True)
+            found: Tensor = self.second(left + values)
+            return found
+
+    module, x = Split(), torch.randn(3, 2, 9)
+    analysis = ErrorAnalysis(fx.symbolic_trace(copy.deepcopy(module).double()))
+    with analysis.opaque.calibrating():
+        analysis(x.double(), Profile())
+    found = analysis(x.double(), Profile())
+    off = (module(x).double() - found.value).abs()
+    assert bool((off <= found.radius).all())
+    assert float((off / found.radius).max()) > 1e-2
+
+
+def test_what_is_not_a_tensor_passes_as_it_is() -> None:
+    class Reshaped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = NAC(4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.layer(x.reshape(x.size(0), 4))
+            return found
+
+    model, x = Reshaped().double(), torch.randn(3, 2, 2).double()
+    with torch.no_grad():
+        found = ErrorAnalysis(fold(trace_model(copy.deepcopy(model))))(x, Profile())
+        torch.testing.assert_close(found.value, model(x))
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm1d(3), nn.LayerNorm(3), nn.LogSoftmax(1), nn.Softmin(1)])
+@torch.no_grad()
+def test_errors_of_an_arithmetic_part_pass_through_what_follows_it(norm: nn.Module) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(NAC(4, 3), norm).eval()
+    analysis = ErrorAnalysis(fold(trace_model(copy.deepcopy(model).double())))
+    x = torch.randn(20, 4) * 100
+    with analysis.opaque.calibrating():
+        analysis(x.double(), Profile())
+    found = analysis(x.double(), Profile())
+    assert bool(((model(x).double() - found.value).abs() <= found.radius).all())
+
+
+@torch.no_grad()
+def test_a_whole_image_model_is_bounded(image_model: BackboneHead) -> None:
+    graph_module = fold(trace_model(copy.deepcopy(image_model).double()))
+    assert OpaqueCalls(graph_module).present
+    analysis, x = ErrorAnalysis(graph_module), torch.rand(8, 1, 12, 12)
+    with analysis.opaque.calibrating():
+        analysis(x.double(), Profile())
+    found = analysis(x.double(), Profile())
+    share = (image_model(x).double() - found.value).abs() / found.radius
+    assert 1e-3 < float(share.max()) <= 1.0
