@@ -1,6 +1,8 @@
 """From a module to a flat graph by ``torch.export``: a second, and code that fx cannot follow is known too."""
 
+import contextlib
 import inspect
+import io
 import logging
 import re
 import warnings
@@ -15,6 +17,7 @@ from nalu_export.graph.places import Call, note, place_in
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\w+)')
 _TORCH = inspect.getfile(torch).removesuffix("__init__.py")
+_LOGGERS = ("torch", "torch.onnx", "torch.export", "torch._export", "torch._subclasses", "torch.fx", "onnxscript")
 # What a program asserts of its input, which holds in one type and for one device only.
 _CHECKS = ("_guards_fn", "_assert_tensor_metadata", "_assert_scalar", "_assert_async", "sym_constrain")
 
@@ -32,7 +35,8 @@ def exported(model: nn.Module, example: Tensor) -> fx.GraphModule:
     free: dict[int, Any] = {0: torch.export.Dim.DYNAMIC}
     if example.ndim == 4:
         free |= {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
-    with quiet(), torch.no_grad():
+    # Where it fails it prints its graph.
+    with quiet(), contextlib.redirect_stderr(io.StringIO()), torch.no_grad():
         program = torch.export.export(model, (example,), dynamic_shapes=(free,), strict=False)
         if any(map(_changes_something, program.graph.nodes)):
             # Without operations in place; every other call stays as it is.
@@ -88,7 +92,7 @@ def _place(node: fx.Node) -> Any:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep torch's log lines and warnings about what it exports from the user."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch._export", "onnxscript")]
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:

@@ -1,4 +1,4 @@
-"""nalu_export.graph.capture: any module as a graph that is proved to compute what it does, or one line that says why not."""
+"""nalu_export.graph.capture: any module as a graph that is proved to be the module, or one line that says why not."""
 
 import re
 import sys
@@ -286,8 +286,7 @@ def test_two_threads_capture_at_once_while_a_third_runs_a_model() -> None:
 
     def capturing(model: nn.Module) -> None:
         try:
-            for _ in range(5):
-                found.append(list(graph_of(model, (3,)).subgraphs))
+            found.extend(list(graph_of(model, (3,)).subgraphs) for _ in range(5))
         except BaseException as error:  # noqa: BLE001  a thread's error is nobody's
             wrong.append(error)
 

@@ -1,0 +1,37 @@
+"""nalu_export.graph.copying: copies of modules that deepcopy refuses."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nalu_export.graph.copying import copied
+
+
+class _Keeping(nn.Module):
+    """Keeps what it computed, which is part of a graph."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.rand(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.last = x * self.w
+        return self.last
+
+
+def test_a_computed_tensor_is_detached_in_the_copy_alone() -> None:
+    module = nn.Sequential(_Keeping())
+    module(torch.rand(2, 3))
+    with pytest.raises(RuntimeError, match="deepcopy"):
+        copy.deepcopy(module)
+    made = copied(module)
+    assert not made[0].last.requires_grad
+    assert module[0].last.requires_grad
+    assert torch.equal(made[0].last, module[0].last)
+    made.double()
+    with torch.no_grad():
+        made[0].w.zero_()
+    assert module[0].w.dtype == torch.float32
+    assert bool((module[0].w > 0).any())
