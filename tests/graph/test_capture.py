@@ -257,7 +257,7 @@ def test_an_isolated_region_is_its_graph() -> None:
     alone = graph.isolated("arithmetic")
     assert alone.example.shape == (3, 3)
     x = torch.rand(4, 3)
-    torch.testing.assert_close(alone.module(x), torch.exp(x @ graph.module.w))
+    torch.testing.assert_close(alone.module(x), torch.exp(x @ graph.module.get_parameter("w")))
 
 
 def test_what_cannot_stand_alone(image_model: BackboneHead) -> None:

@@ -83,7 +83,7 @@ def test_nothing_is_changed_in_place() -> None:
 
     flat = exported(Changing(), torch.rand(3, 2))
     targets = [node.target for node in flat.graph.nodes if node.op == "call_function"]
-    assert not [target for target in targets if target._schema.is_mutable]  # type: ignore[union-attr]
+    assert not [target for target in targets if target._schema.is_mutable]
     x = torch.rand(4, 2)
     torch.testing.assert_close(flat(x), Changing()(x))
 

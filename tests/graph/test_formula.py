@@ -82,7 +82,8 @@ def test_several_results() -> None:
         def forward(self, x: Tensor) -> Tensor:
             size = torch.log(torch.abs(x) + 1.0)
             left, right = torch.exp(size), size * 2.0
-            return self.first(left) + self.second(right)
+            both: Tensor = self.first(left) + self.second(right)
+            return both
 
     subgraph = graph_of(Two().eval(), (2, 3)).subgraphs["arithmetic"]
     assert formulas(subgraph.module) == ["size = log(abs(x) + 1)", "y = exp(size)", "y_2 = size * 2"]

@@ -52,9 +52,10 @@ class _Crossing(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         a = torch.exp(self.norm(x))
         b = self.second(x)
-        c = self.norm(b)
+        c: Tensor = self.norm(b)
         d = a * 2.0 + a * a
-        return self.norm(self.first(d)) * c
+        e: Tensor = self.norm(self.first(d))
+        return e * c
 
 
 def test_each_comes_after_what_it_reads() -> None:

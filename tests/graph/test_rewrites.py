@@ -142,13 +142,14 @@ def test_a_comparison_with_a_half_is_one_with_zero() -> None:
 
 def test_constants_of_a_sum_are_added_first() -> None:
     """``x·W + 1 − W``: in float32 the 1 swallows what a small W leaves of it."""
-    for name, function, expected in (
+    sums: list[tuple[str, Function, Function]] = [
         ("+ 1 - W", lambda x, p: x * p.W + 1 - p.W, lambda x, W: x * W + (1 - W)),
         ("1 + x W - W", lambda x, p: 1 + x * p.W - p.W, lambda x, W: x * W + (1 - W)),
         ("- W + 1", lambda x, p: x * p.W - p.W + 1, lambda x, W: x * W - (W - 1)),
         ("- 1 - W", lambda x, p: x * p.W - 1 - p.W, lambda x, W: x * W - (1 + W)),
         ("+ W + 1", lambda x, p: x * p.W + p.W + 1, lambda x, W: x * W + (W + 1)),
-    ):
+    ]
+    for name, function, expected in sums:
         layer = _Formula(function)
         graph = primitives_of(layer, (4,))
         assert without_cancellation(graph), name

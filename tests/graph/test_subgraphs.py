@@ -91,7 +91,7 @@ def test_a_module_that_does_something_else_is_another_subgraph() -> None:
     # Both read the parameter of the one module.
     assert [found.parameter("w") for found in (first, second)] == ["cell.w", "cell.w"]
     x = torch.rand(5, 3)
-    torch.testing.assert_close(second.module(x), graph.module.cell(x, again=True))
+    torch.testing.assert_close(second.module(x), graph.module.get_submodule("cell")(x, again=True))
     assert graph.host is not None
     torch.testing.assert_close(graph.host(x), graph.module(x))
 

@@ -16,6 +16,8 @@ from nalu_export.graph.tracing import TRANSPARENT, is_parametrised, traced
 class _Block(nn.Module):
     """A user's block of layers of torch and of one of its own."""
 
+    shift: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.conv, self.norm, self.act = nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU()
@@ -23,7 +25,7 @@ class _Block(nn.Module):
         self.register_buffer("shift", torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.act(self.norm(self.conv(x)))
+        y: Tensor = self.act(self.norm(self.conv(x)))
         scaled = y * self.scale
         return scaled + self.shift
 
@@ -85,8 +87,8 @@ class _Twice(nn.Module):
         self.cell = NALUCell(3, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        first = self.cell(x)
-        return self.cell(first) * 2.0
+        first: Tensor = self.cell(self.cell(x))
+        return first * 2.0
 
 
 def test_nodes_know_the_calls_they_are_in() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 
 from nalu_export.graph.reading import RecipeError, compute, quoted, read, recipe
-from nalu_export.graph.reading.recipes import LONGEST
+from nalu_export.graph.reading.recipes import LONGEST, WORDS
 from tests.captured import graph_of
 from tests.handwritten.cells import CELL_SHAPE, CELLS
 
@@ -136,7 +136,7 @@ def test_any_line(line: str) -> None:
         assert "\n" not in str(error)
 
 
-@given(st.text(min_size=1, max_size=20).filter(lambda name: "." not in name))
+@given(st.sampled_from([*WORDS, "W", "0", "a b", '"', "\\"]) | st.text(min_size=1, max_size=20))
 def test_any_name(name: str) -> None:
     assert compute(quoted(name), {name: TENSORS["b"]}.get).tolist() == [1.0, 2.0]
 

@@ -24,6 +24,11 @@ Calls = Mapping[str, Call]
 class Table(nn.Module):
     """Every call of a table of the same input; ``p.w`` and the like are parameters."""
 
+    w: nn.Parameter
+    m: nn.Parameter
+    v: nn.Parameter
+    b: nn.Parameter
+    one: nn.Parameter
     eps: Tensor
 
     def __init__(self, calls: Calls) -> None:
@@ -70,7 +75,9 @@ def found_in(flat: fx.GraphModule, result: fx.Node) -> Found:
             needed.add(node)
             waiting += node.all_input_nodes
     reads_data: set[fx.Node] = set()
-    data, constant, opaque = [], [], []
+    data: list[str] = []
+    constant: list[str] = []
+    opaque: list[str] = []
     for node in flat.graph.nodes:
         if node not in needed:
             continue

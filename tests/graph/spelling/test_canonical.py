@@ -96,7 +96,7 @@ SPELLINGS: dict[str, Calls] = {
     "ne": {"torch": lambda x, p: torch.ne(x, p.v)},
     "sum": {
         "dim": lambda x, p: torch.sum(x, -1),
-        "axis": lambda x, p: x.sum(axis=1),
+        "keyword": lambda x, p: x.sum(dim=1),
         "keepdim": lambda x, p: x.sum(1, True),
     },
     "mean": {"dim": lambda x, p: torch.mean(x, dim=-1), "method": lambda x, p: x.mean((1,), keepdim=True)},

@@ -17,9 +17,8 @@ def _masked_fill(writer: Writer, node: fx.Node) -> Any:
 
 def _where(writer: Writer, node: fx.Node) -> Any:
     """``x.where(condition, y)`` has its condition in another place than ``torch.where(condition, x, y)``."""
-    if node.op != "call_method":
-        return NotImplemented
-    found = arguments(node, "input", "condition", "other")
+    order = ("input", "condition") if node.op == "call_method" else ("condition", "input")
+    found = arguments(node, *order, "other")
     if found is None or writer.tensor(found["condition"]) is None:
         return NotImplemented
     return writer.emit("where", found["condition"], found["input"], found["other"])

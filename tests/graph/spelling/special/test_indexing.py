@@ -22,7 +22,7 @@ RANGES: Calls = {
     "up to the last": lambda x, p: x[:, :-1],
     "narrow": lambda x, p: x.narrow(1, 1, 2),
     "torch.narrow": lambda x, p: torch.narrow(x, dim=1, start=0, length=2),
-    "split": lambda x, p: x.split(2, dim=1)[1],
+    "split": lambda x, p: torch.split(x, 2, dim=1)[1],
     "split by sizes": lambda x, p: torch.split(x, [1, 3], 1)[1],
     "chunk": lambda x, p: x.chunk(2, -1)[1],
     "tensor_split": lambda x, p: torch.tensor_split(x, 2, dim=1)[0],
@@ -67,7 +67,7 @@ def test_what_stays() -> None:
         "a mask": lambda x, p: torch.where(x > 0, x, 0.0)[:, torch.tensor([True, False, True, True])],
         "a list": lambda x, p: x[:, [0, 2]],
         "a tensor": lambda x, p: x[:, torch.tensor([1, 1])],
-        "the samples, split": lambda x, p: torch.cat(x.split(1)),
+        "the samples, split": lambda x, p: torch.cat(torch.split(x, 1)),
         "the samples, in two": lambda x, p: x.tensor_split(2)[0],
     }
     check_none(calls, (4,))

@@ -10,12 +10,16 @@ def test_masks_and_extremes() -> None:
     calls: Calls = {
         "masked_fill": lambda x, p: x.masked_fill(x < 0, 2.0),
         "torch.masked_fill": lambda x, p: torch.masked_fill(x, x < 0, value=-1.5),
+        "where": lambda x, p: torch.where(x < 0, x, 2.0),
+        "Tensor.where": lambda x, p: x.where(x < 0, p.v),
+        "where by keyword": lambda x, p: torch.where(condition=x < 0, input=p.v, other=x),
         "max of two": lambda x, p: torch.max(x, -x),
         "Tensor.max": lambda x, p: x.max(other=-x),
         "min of two": lambda x, p: torch.min(x, x * x),
     }
     found = check_all(calls, (3,))
-    assert found["masked_fill"].data == found["torch.masked_fill"].data == ("lt", "where")
+    for name in ("masked_fill", "torch.masked_fill", "where", "Tensor.where", "where by keyword"):
+        assert found[name].data == ("lt", "where"), name
     assert found["max of two"].data == found["Tensor.max"].data == ("neg", "maximum")
     assert found["min of two"].data == ("mul", "minimum")
 

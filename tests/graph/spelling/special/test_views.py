@@ -10,7 +10,7 @@ FLATTENED: Calls = {
     "view of a shape": lambda x, p: x.view(x.shape[0], 6),
     "view with −1 for the samples": lambda x, p: x.view(-1, 6),
     "a tuple": lambda x, p: x.view((x.shape[0], 6)),
-    "reshape": lambda x, p: x.reshape(len(x) if isinstance(x, list) else x.size(0), 6),
+    "reshape": lambda x, p: x.reshape(x.size(0), 6),
     "torch.reshape": lambda x, p: torch.reshape(x, (-1, 6)),
     "flatten": lambda x, p: x.flatten(1),
     "torch.flatten": lambda x, p: torch.flatten(x, start_dim=1),
