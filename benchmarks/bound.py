@@ -8,10 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from benchmarks.graphs import graph_of
 from benchmarks.report import Section, Target
 from nalu_export import NAC, NALU, formats, runtimes
 from nalu_export.errors import InputError, RuntimeUnavailableError
 from nalu_export.formats.base import EmitOptions
+from nalu_export.graph import ModelGraph
 from nalu_export.parity.check import profile_of
 from nalu_export.parity.comparison import Comparison, Tolerance, compare
 from nalu_export.parity.inputs import Draw, draw
@@ -32,15 +34,15 @@ SELDOM = ("onnx-reference", "openvino", "tract")
 class Head:
     """One random head and how it is exported."""
 
-    model: nn.Module
+    graph: ModelGraph
     inputs: int
     weights: Weights
     compute: Compute
 
     def artifact(self, name: str) -> bytes:
         """The head in a format."""
-        options = EmitOptions((self.inputs,), self.weights, self.compute)
-        return formats.get(name).emit(self.model, options).to_bytes({})
+        options = EmitOptions(self.weights, self.compute)
+        return formats.get(name).emit(self.graph, options).to_bytes({})
 
 
 @dataclass
@@ -108,7 +110,7 @@ def random_head(seed: int) -> Head:
                 parameter.copy_(torch.where(parameter.abs() < parameter.abs().median(), 0.0, parameter * 40))
     weights: Weights = WEIGHTS[int(rng.integers(2))]
     compute: Compute = COMPUTE[int(rng.random() < 0.25)]
-    return Head(model, widths[0], weights, compute)
+    return Head(graph_of(model), widths[0], weights, compute)
 
 
 def measure(heads: int) -> dict[str, Tally]:
@@ -118,7 +120,7 @@ def measure(heads: int) -> dict[str, Tally]:
         head = random_head(seed)
         names = [name for name in runtimes.names() if "cuda" not in name and (name not in SELDOM or seed % 8 == 0)]
         sessions = dict(_sessions(head, names))
-        reference = Reference(head.model)
+        reference = Reference(head.graph)
         profiles = {name: profile_of(runtimes.get(name), session, head.compute) for name, session in sessions.items()}
         parts: dict[str, list[Comparison]] = {name: [] for name in sessions}
         for drawn in draw([(head.inputs,)], SAMPLES, seed):
@@ -141,7 +143,7 @@ def _sessions(head: Head, names: list[str]) -> Iterator[tuple[str, Session]]:
         if runtime.format is not None and runtime.format not in data:
             data[runtime.format] = head.artifact(runtime.format)
         try:
-            yield name, runtime.load(head.model, data.get(runtime.format or "", b""), RunOptions(threads=1))
+            yield name, runtime.load(head.graph.module, data.get(runtime.format or "", b""), RunOptions(threads=1))
         except RuntimeUnavailableError:
             continue
 

@@ -22,6 +22,7 @@ import onnx  # noqa: E402
 from onnx import TensorProto, helper  # noqa: E402
 
 from benchmarks.cuda_setup import Setup, brief, missing  # noqa: E402
+from benchmarks.graphs import graph_of  # noqa: E402
 from benchmarks.report import Section, Target  # noqa: E402
 from nalu_export import NAC, formats, runtimes  # noqa: E402
 from nalu_export.errors import RuntimeUnavailableError  # noqa: E402
@@ -155,7 +156,7 @@ def section(found: Sequence[Refusal]) -> Section:
 
 def main(provider: str, names: Sequence[str]) -> None:
     """What becomes of the runtimes, and of a plain session, as one line of JSON."""
-    data = formats.get("onnx").emit(NAC(1, 1), EmitOptions((1,))).to_bytes({})
+    data = formats.get("onnx").emit(graph_of(NAC(1, 1)), EmitOptions()).to_bytes({})
     refusal = _plain(NO_DEVICE, lambda: plain(provider, data))
     print(json.dumps({"plain": refusal.text, "missing": missing(names)}))
 

@@ -90,7 +90,7 @@ class Bench:
     def __init__(self, setup: Setup, subject: Subject) -> None:
         self._setup = setup
         model = subject.model().requires_grad_(False)
-        self._data = formats.get("onnx").emit(model, EmitOptions(subject.shape)).to_bytes({})
+        self._data = formats.get("onnx").emit(subject.graph(), EmitOptions()).to_bytes({})
         # A model that does not get to the device leaves the other sides to be measured.
         self._module = _kept(lambda: model.to(setup.device))
         self._compiled = {name: _kept(partial(self._compile, mode)) for name, mode in COMPILED.items()}

@@ -11,9 +11,11 @@ from torch import nn
 
 from benchmarks import cells, subjects
 from benchmarks.cuda_setup import OUT_OF_TIME, Setup, brief
+from benchmarks.graphs import graph_of
 from benchmarks.report import Section, Target, figure
 from nalu_export import NAC, NALU, BackboneHead, NALUCell, build_head, formats
 from nalu_export.formats.base import EmitOptions
+from nalu_export.graph import ModelGraph
 from nalu_export.inputs import sweep
 from nalu_export.nn.nac import NACCell
 from nalu_export.parity import CheckOptions, Report, Row
@@ -54,6 +56,10 @@ class Subject:
         """The model, seeded."""
         torch.manual_seed(0)
         return self.make().eval()
+
+    def graph(self) -> ModelGraph:
+        """The same, captured."""
+        return graph_of(self.model(), (self.shape[1], self.shape[2]) if len(self.shape) == 3 else None)
 
 
 Key = tuple[str, Weights, Compute, str]
@@ -173,11 +179,11 @@ def outcomes_of(
     if len(subject.shape) > 1:
         options = replace(options, samples=None)  # for images that is few already
     try:
-        model = subject.model()
+        graph = subject.graph()
         format_name = next((wanted for name in names if (wanted := get_runtime(name).format)), "onnx")
-        data = formats.get(format_name).emit(model, EmitOptions(subject.shape, weights, compute)).to_bytes({})
-        shapes = sweep(model, subject.shape) if len(subject.shape) == 3 else [subject.shape]
-        report = verify(model, data, format_name, shapes, compute, names, options, skip_missing=True)
+        data = formats.get(format_name).emit(graph, EmitOptions(weights, compute)).to_bytes({})
+        shapes = sweep(graph.module, subject.shape) if len(subject.shape) == 3 else [subject.shape]
+        report = verify(graph, data, format_name, shapes, compute, names, options, skip_missing=True)
     except Exception as error:  # noqa: BLE001  a failing item is a line of the table
         if len(names) == 1:
             return {names[0]: Outcome(reason=brief(error))}

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from benchmarks import machine
+from benchmarks.graphs import graph_of
 from nalu_export import NAC, formats, runtimes
 from nalu_export.errors import NaluExportError, first_line
 from nalu_export.formats.base import EmitOptions
@@ -65,13 +66,13 @@ def brief(error: BaseException, length: int = 200) -> str:
 
 def missing(names: Sequence[str]) -> dict[str, str]:
     """The runtimes that do not run here, with the reason: each is asked to load the smallest file."""
-    model = NAC(1, 1)
+    graph = graph_of(NAC(1, 1))
     found: dict[str, str] = {}
     for name in names:
         runtime = runtimes.get(name)
-        data = formats.get(runtime.format).emit(model, EmitOptions((1,))).to_bytes({}) if runtime.format else b""
+        data = formats.get(runtime.format).emit(graph, EmitOptions()).to_bytes({}) if runtime.format else b""
         try:
-            runtime.load(model, data, RunOptions())
+            runtime.load(graph.module, data, RunOptions())
         except Exception as error:  # noqa: BLE001  a broken driver raises anything
             found[name] = brief(error, 400)
     return found

@@ -76,13 +76,13 @@ def try_out(subject: Subject, name: str) -> Trial:
 
 def changed(subject: Subject, name: str) -> float:
     """Share of outputs that differ, to the bit, between TF32 on (which ``forced`` sees to) and off."""
-    runtime, model = runtimes.get(name), subject.model()
+    runtime, graph = runtimes.get(name), subject.graph()
     data = b""
     if runtime.format:
-        data = formats.get(runtime.format).emit(model, EmitOptions(subject.shape)).to_bytes({})
+        data = formats.get(runtime.format).emit(graph, EmitOptions()).to_bytes({})
     x = np.random.default_rng(0).uniform(1, 10, (BATCH, *subject.shape)).astype(np.float32)
-    on = runtime.load(model, data, RunOptions()).run(x)
-    off = type(runtime).load(runtime, model, data, RunOptions(tf32=False)).run(x)
+    on = runtime.load(graph.module, data, RunOptions()).run(x)
+    off = type(runtime).load(runtime, graph.module, data, RunOptions(tf32=False)).run(x)
     return float(np.mean(on != off))
 
 

@@ -4,9 +4,11 @@ import numpy as np
 import torch
 
 from benchmarks import cells, subjects
+from benchmarks.graphs import graph_of
 from benchmarks.report import Section, Target, figure
-from nalu_export import NALUCell, formats, runtimes
+from nalu_export import formats, runtimes
 from nalu_export.formats.base import EmitOptions
+from nalu_export.graph import ModelGraph
 from nalu_export.parity import CheckOptions, Row, check_bytes
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 
@@ -19,7 +21,7 @@ def measure(sizes: tuple[int, ...], seeds: int) -> dict[tuple[str, Compute], lis
     names = [name for name in runtimes.names() if "cuda" not in name]
     for size in sizes:
         for seed in range(seeds):
-            cell = subjects.our_cell(cells.saturated(np.random.default_rng(seed), size))
+            cell = graph_of(subjects.our_cell(cells.saturated(np.random.default_rng(seed), size)))
             for weights in WEIGHTS:
                 for compute in COMPUTE:
                     _add(found, cell, size, weights, compute, names)
@@ -28,14 +30,14 @@ def measure(sizes: tuple[int, ...], seeds: int) -> dict[tuple[str, Compute], lis
 
 def _add(
     found: dict[tuple[str, Compute], list[Row]],
-    cell: NALUCell,
+    cell: ModelGraph,
     size: int,
     weights: Weights,
     compute: Compute,
     names: list[str],
 ) -> None:
     for name in (name for name in formats.names() if weights in formats.get(name).weights):
-        data = formats.get(name).emit(cell, EmitOptions((size,), weights, compute)).to_bytes({})
+        data = formats.get(name).emit(cell, EmitOptions(weights, compute)).to_bytes({})
         fitting = [runtime for runtime in names if runtimes.get(runtime).format == name]
         if name == "onnx" and compute == "float32":
             fitting.append("torch")

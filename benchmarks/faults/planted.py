@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nalu_export import InputError, runtimes
+from nalu_export.graph import ModelGraph
 from nalu_export.parity import CheckOptions, Report, check_bytes
 from nalu_export.runtimes.base import RunOptions, Session
 from nalu_export.weights import Compute
@@ -40,7 +41,7 @@ class Planted:
     """What a check is given.
 
     Attributes:
-        model: the source, never touched by a fault.
+        graph: the source, captured, never touched by a fault.
         data: the artifact.
         shapes: of one sample; several where the image size is free.
         compute: type of the artifact's arithmetic part.
@@ -49,13 +50,18 @@ class Planted:
         wrap: turns a right run into one of a runtime with a fault; ``None`` where the fault is in the file.
     """
 
-    model: nn.Module
+    graph: ModelGraph
     data: bytes
     shapes: tuple[tuple[int, ...], ...]
     compute: Compute
     runtime: str
     beside: Mapping[str, bytes] = field(default_factory=dict)
     wrap: Wrap | None = None
+
+    @property
+    def model(self) -> nn.Module:
+        """The source itself."""
+        return self.graph.module
 
     @contextmanager
     def patch(self) -> Iterator[None]:
@@ -77,7 +83,7 @@ class Planted:
         try:
             with self.patch():
                 report = check_bytes(
-                    self.model, self.data, self.shapes, self.compute, [self.runtime], options or CheckOptions()
+                    self.graph, self.data, self.shapes, self.compute, [self.runtime], options or CheckOptions()
                 )
         except InputError as error:
             return Verdict(False, str(error))

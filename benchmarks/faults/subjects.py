@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from benchmarks.faults.planted import Planted
+from benchmarks.graphs import graph_of
 from benchmarks.silence import silence
 from nalu_export import NAC, NALU, build_head, formats
 from nalu_export.formats.base import EmitOptions
+from nalu_export.graph import ModelGraph
 from nalu_export.weights import Compute, Weights
 
 # A head has one shape; the image model is checked at two sizes, one of them not square.
@@ -28,6 +30,12 @@ class Subject:
     weights: Weights = "folded"
     compute: Compute = "float32"
     format: str = "onnx"
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """Of images; what is planted into a model may hide it from its layers."""
+        shape = self.shapes[0]
+        return (shape[1], shape[2]) if len(shape) == 3 else None
 
 
 def _grown(model: nn.Module, factor: float = 3.0) -> nn.Module:
@@ -93,12 +101,17 @@ def right(name: str) -> Planted:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         model = subject.model().eval()
-    return Planted(model, emit(name, model), subject.shapes, subject.compute, formats.get(subject.format).runtime)
+    graph = graph_of(model, subject.input_size)
+    return Planted(graph, _file(subject, graph), subject.shapes, subject.compute, formats.get(subject.format).runtime)
 
 
 def emit(name: str, model: nn.Module) -> bytes:
     """``model`` as the subject's file: the subject's own, or one that was changed before the export."""
     subject = SUBJECTS[name]
-    options = EmitOptions(subject.shapes[0], subject.weights, subject.compute)
+    return _file(subject, graph_of(model, subject.input_size))
+
+
+def _file(subject: Subject, graph: ModelGraph) -> bytes:
+    options = EmitOptions(subject.weights, subject.compute)
     with silence():
-        return formats.get(subject.format).emit(model, options).to_bytes({})
+        return formats.get(subject.format).emit(graph, options).to_bytes({})

@@ -1,0 +1,17 @@
+"""A module as the package reads it: copied and captured, as its commands do."""
+
+from torch import nn
+
+from nalu_export.graph import ModelGraph
+from nalu_export.preparing import SourceOptions, captured
+from nalu_export.source import prepare
+
+
+def graph_of(model: nn.Module, input_size: tuple[int, int] | None = None) -> ModelGraph:
+    """A copy of a model, captured.
+
+    Args:
+        model: any; it is not changed.
+        input_size: (H, W) of the images that it takes, where its layers do not tell.
+    """
+    return captured(prepare(model)[0], SourceOptions(input_size=input_size))
