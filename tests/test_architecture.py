@@ -1,4 +1,4 @@
-"""Imports run one way: cli → exporting … → parity → runtimes, formats → weights, graph → primitives, nn."""
+"""Imports run one way: cli → exporting … → parity, preparing → runtimes, formats → weights, graph → primitives."""
 
 import ast
 from pathlib import Path
@@ -14,37 +14,39 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "nn": set(),
     "files": set(),
+    "text": set(),
     "_plugins": set(),
     "_jit": set(),
     "primitives": set(),
-    "graph": {"nn", "primitives"},
+    "graph": {"nn", "primitives", "text"},
     "weights": {"graph", "primitives"},
     "checkpoints": {"nn", "files", "text", "_plugins", "_jit"},
-    "formats": {"nn", "graph", "weights", "text", "_jit", "_plugins"},
+    "source": {"checkpoints", "text"},
+    "inputs": {"nn", "files", "text"},
+    "preparing": {"checkpoints", "source", "graph", "inputs"},
+    "formats": {"graph", "weights", "text", "_jit", "_plugins"},
     "runtimes": {"formats", "_jit", "_plugins", "text"},
     "parity": {"graph", "primitives", "weights", "runtimes"},
-    "text": set(),
+    "promises": {"formats", "parity", "text"},
     "reports": {"parity", "text", "_plugins"},
     "artifact": {"files", "formats"},
-    "inputs": {"nn", "files", "text"},
     "environment": {"__init__"},
-    "statistics": {"nn", "checkpoints", "text"},
-    "verifying": {"nn", "formats", "runtimes", "inputs", "parity", "weights"},
+    "statistics": {"nn", "graph", "text"},
+    "verifying": {"graph", "formats", "runtimes", "parity", "weights", "text"},
     "exporting": {
-        "nn", "files", "checkpoints", "graph", "weights", "formats", "parity", "artifact", "inputs", "statistics",
-        "verifying", "text", "__init__",
+        "nn", "files", "checkpoints", "graph", "weights", "formats", "parity", "artifact", "inputs", "preparing",
+        "statistics", "verifying", "text", "__init__",
     },
     "checking": {
-        "nn", "checkpoints", "weights", "formats", "runtimes", "parity", "artifact", "inputs", "exporting",
+        "graph", "weights", "formats", "runtimes", "parity", "artifact", "inputs", "preparing", "promises",
         "statistics", "environment", "verifying", "text",
     },
-    "doctor": {"nn", "checkpoints", "statistics", "files", "text"},
-    "inspecting": {"checkpoints", "formats", "artifact", "statistics", "doctor"},
+    "doctor": {"nn", "checkpoints", "source", "graph", "inputs", "preparing", "statistics", "text"},
+    "inspecting": {"checkpoints", "source", "graph", "preparing", "formats", "artifact", "statistics", "doctor"},
     "converting": {"checkpoints", "files"},
-    "source": {"checkpoints", "text"},
     "_golden_codec": {"weights", "text"},
     "golden": {
-        "nn", "primitives", "files", "checkpoints", "weights", "parity", "inputs", "exporting", "text", "_golden_codec",
+        "nn", "primitives", "files", "graph", "weights", "parity", "inputs", "preparing", "_golden_codec",
     },
     "cli": {
         "formats", "runtimes", "parity", "artifact", "exporting", "checking", "inspecting", "converting", "checkpoints",

@@ -1,13 +1,16 @@
+from dataclasses import fields
+
 import click
 import pytest
 from click.testing import CliRunner, Result
 
-from nalu_export.checkpoints import READ_OPTIONS
-from nalu_export.cli.options import read_options, reading, seed_option, size_option
+from nalu_export.cli.options import capture_options, read_options, reading, seed_option
+from nalu_export.errors import InputError
+from nalu_export.preparing import SourceOptions
 
 
 @click.command()
-@size_option
+@capture_options
 @read_options
 @seed_option
 def echo(**options: object) -> None:
@@ -19,13 +22,13 @@ def given(*arguments: str) -> Result:
 
 
 def test_defaults() -> None:
-    assert given().stdout == "{'seed': 0, 'strict': False, 'trust': False}\n"
+    assert given().stdout == "{'arithmetic': (), 'seed': 0, 'strict': False, 'trust': False}\n"
 
 
 def test_values() -> None:
     result = given("--input-size", "8", "24", "--model", "package.module:factory", "--seed", str(2**32 - 1))
     assert result.stdout == (
-        "{'factory': 'package.module:factory', 'input_size': (8, 24), 'seed': 4294967295, "
+        "{'arithmetic': (), 'factory': 'package.module:factory', 'input_size': (8, 24), 'seed': 4294967295, "
         "'strict': False, 'trust': False}\n"
     )
 
@@ -34,14 +37,28 @@ def test_how_a_file_is_read() -> None:
     chosen = ["--layout", "goddoe:NALU", "--eps", "1e-5", "--prefix", "head.", "--backbone", "a:b"]
     result = given(*chosen, "--task", "regression", "--trust", "--strict")
     assert result.stdout == (
-        "{'backbone': 'a:b', 'eps': 1e-05, 'layout': 'goddoe:NALU', 'prefix': 'head.', 'seed': 0, "
+        "{'arithmetic': (), 'backbone': 'a:b', 'eps': 1e-05, 'layout': 'goddoe:NALU', 'prefix': 'head.', 'seed': 0, "
         "'strict': True, 'task': 'regression', 'trust': True}\n"
     )
 
 
-def test_every_way_to_read_is_an_option() -> None:
-    names = {parameter.name for parameter in echo.params} - {"input_size", "seed"}
-    assert set(reading(dict.fromkeys(filter(None, names)))) == set(READ_OPTIONS)
+def test_every_way_to_read_and_to_capture_is_an_option() -> None:
+    names = {parameter.name for parameter in echo.params} - {"seed"}
+    given: dict[str, object] = dict.fromkeys(filter(None, names))
+    found = reading(given | {"input_shape": "x=batch,2", "arithmetic": ()})
+    assert set(found) == {field.name for field in fields(SourceOptions)}
+
+
+def test_what_the_model_takes_and_what_of_it_is_arithmetic() -> None:
+    assert "'arithmetic': ('head.0', 'tail')" in given("--arithmetic", "head.0", "--arithmetic", "tail").stdout
+    assert "'input_shape': 'x=batch,7,3'" in given("--input", "x=batch,7,3").stdout
+    found = reading({"input_shape": "x=batch,7,3", "arithmetic": ("head.0", "tail"), "seed": 1})
+    assert found["example_inputs"].shape == (1, 7, 3)
+    assert found["arithmetic"] == ["head.0", "tail"]
+    assert set(found) == {"example_inputs", "arithmetic", "seed"}
+    assert reading({"input_shape": None, "arithmetic": ()}) == {"arithmetic": None}
+    with pytest.raises(InputError, match="input is 'x=7,3'; expected NAME=batch,SIZE"):
+        reading({"input_shape": "x=7,3"})
 
 
 @pytest.mark.parametrize(
@@ -50,6 +67,8 @@ def test_every_way_to_read_is_an_option() -> None:
         (["--input-size", "8"], "requires 2 arguments"),
         (["--input-size", "8", "0"], "0 is not in the range x>=1"),
         (["--input-size", "8", "8.5"], "'8.5' is not a valid integer"),
+        (["--input"], "requires an argument"),
+        (["--arithmetic"], "requires an argument"),
         (["--seed", "-1"], "-1 is not in the range"),
         (["--seed", str(2**32)], "4294967296 is not in the range"),
         (["--model"], "requires an argument"),
