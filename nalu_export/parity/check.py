@@ -34,7 +34,7 @@ CALIBRATION = 8
 # Numbers in a sample up to which one thread runs it.
 SMALL = 2**14
 # Samples of each input distribution for a runtime that does not decide.
-SHOWN = 32
+SHOWN, SHOWN_IMAGES = 32, 2
 # Rows that a sample is replayed as: batches of 1, 2 and a power of two.
 REPLAYED = 67
 # Numbers in the inputs of one call of the reference.
@@ -193,15 +193,16 @@ class _Check:
         search = self._search()
         searching = [watch for watch in self._watches if watch.decisive] if search.rounds else []
         families = 0 if self._options.only_inputs else len(FAMILIES) + len(self._options.ranges)
-        draws = families * len(self._shapes) + len(self._options.inputs)
+        draws = families * min(len(self._shapes), 2) + len(self._options.inputs)
         steps = draws + len(searching) * search.rounds
         done = 0
         for together in _together(self._draws()):
             self._progress(f"checking inputs {together[0].family}", done, steps)
             self._compare(together, [watch for watch in self._watches if watch.decisive])
             # What is shown for comparison has a bound of its own, which costs as much as that of what decides.
-            few = [Draw(drawn.family, drawn.x[:SHOWN]) for drawn in together]
-            self._compare(few, [watch for watch in self._watches if not watch.decisive])
+            shown = SHOWN_IMAGES if self._images else SHOWN
+            few = [Draw(drawn.family, drawn.x[:shown]) for drawn in together if drawn.x.shape[1:] == self._shapes[0]]
+            self._compare(few, [watch for watch in self._watches if not watch.decisive] if few else [])
             done += len(together)
         for watch in searching:
             start = watch.worst_inputs(self._shapes[0])

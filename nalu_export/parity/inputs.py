@@ -15,6 +15,8 @@ _Draw = Callable[[Generator, _Shape], Tensor]
 
 # Batch sizes of a family before the rest: one sample, then two.
 SPLITS = (1, 3)
+# One sample in so many is of another shape than the first.
+OTHER = 4
 
 
 def between(low: float, high: float) -> _Draw:
@@ -107,10 +109,10 @@ class Draw:
 
 
 def draw(shapes: list[_Shape], samples: int, seed: int, ranges: Sequence[tuple[float, float]] = ()) -> Iterator[Draw]:
-    """Every family over every shape.
+    """Every family over the first shape, and over one of the others in turn.
 
     Args:
-        shapes: shapes of one sample, several where the image size is free; each takes its share of the samples.
+        shapes: shapes of one sample, several where the image size is free.
         samples: samples of each family.
         seed: same seed, same inputs.
         ranges: more families, uniform from the first to the second number.
@@ -118,10 +120,9 @@ def draw(shapes: list[_Shape], samples: int, seed: int, ranges: Sequence[tuple[f
     more = {f"{low:g}..{high:g}": between(low, high) for low, high in ranges}
     for index, (family, values) in enumerate((FAMILIES | more).items()):
         rng = Generator().manual_seed(seed * len(FAMILIES) + index)
-        for shape, share in zip(shapes, shares(samples, len(shapes)), strict=True):
-            yield Draw(family, values(rng, (share, *shape)).float().numpy())
-
-
-def shares(total: int, parts: int) -> list[int]:
-    """``total`` split into ``parts`` that differ by at most one, none empty."""
-    return [max(1, (total + part) // parts) for part in range(parts)]
+        others = shapes[1:]
+        # A shape that a file gets wrong shows with any family; all of them over all shapes take minutes for a CNN.
+        rest = max(1, samples // OTHER) if others else 0
+        yield Draw(family, values(rng, (max(1, samples - rest), *shapes[0])).float().numpy())
+        if others:
+            yield Draw(family, values(rng, (rest, *others[index % len(others)])).float().numpy())

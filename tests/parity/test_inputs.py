@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nalu_export.parity.inputs import FAMILIES, Array, Draw, draw, shares
+from nalu_export.parity.inputs import FAMILIES, Array, Draw, draw
 
 TINY = float(np.finfo(np.float32).tiny)
 
@@ -129,8 +129,10 @@ def test_batches_are_one_two_and_the_rest(samples: int, batches: list[int]) -> N
         np.testing.assert_array_equal(np.concatenate(drawn.batches), drawn.x)
 
 
-def test_shapes_share_the_samples() -> None:
-    sizes = [drawn.x.shape for drawn in draw([(1, 4, 4), (1, 5, 7)], 7, 0)][:2]
-    assert sizes == [(3, 1, 4, 4), (4, 1, 5, 7)]
-    assert shares(2, 5) == [1, 1, 1, 1, 1]
-    assert shares(48, 5) == [9, 9, 10, 10, 10]
+def test_every_family_has_the_first_shape_and_one_of_the_others() -> None:
+    shapes = [(1, 4, 4), (1, 5, 7), (1, 8, 4)]
+    found = [drawn.x.shape for drawn in draw(shapes, 8, 0)]
+    assert found[0::2] == [(6, *shapes[0])] * len(FAMILIES)
+    assert {shape[0] for shape in found[1::2]} == {2}
+    assert [shape[1:] for shape in found[1::2]] == [shapes[1], shapes[2]] * (len(FAMILIES) // 2)
+    assert [len(drawn.x) for drawn in draw(shapes, 1, 0)][:2] == [1, 1]
