@@ -49,6 +49,8 @@ def show_report(out: Console, report: Report) -> None:
             rows = [row for row in report.rows if row.runtime == runtime.name]
             _show_notes(out, rows, f"{runtime.name}, ")
         out.print()
+    for note in report.notes:
+        say(out, f"note: {note}")
     _show_missing(out, report)
     for line in _legend(report, detailed=detailed):
         say(out, line, style="dim")

@@ -130,6 +130,7 @@ def _properties(report: "Report", runtime: "RuntimeInfo | None") -> Properties:
         found |= {"where": runtime.where, "decides": "yes" if runtime.decisive else "no, for comparison"}
         found |= {f"runtime.{key}": value for key, value in runtime.details.items()}
         found |= {f"remark.{number}": text for number, text in enumerate(runtime.remarks, 1)}
+    found |= {f"note.{number}": text for number, text in enumerate(report.notes, 1)}
     found |= {f"environment.{key}": value for key, value in report.environment.items()}
     scalars = {key: value for key, value in report.subject.items() if isinstance(value, (str, int, float))}
     return found | {f"subject.{key}": str(value) for key, value in scalars.items()}

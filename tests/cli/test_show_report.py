@@ -1,6 +1,7 @@
 import io
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,6 +39,11 @@ def report(*rows: Row, verdict: str = "bound", missing: dict[str, str] | None = 
     ran = dict.fromkeys(row.runtime for row in rows)
     values: dict[str, Any] = {"where": "somewhere", "details": {}, "decisive": True} | info
     return Report(rows, tuple(RuntimeInfo(name, **values) for name in ran), verdict, 0, missing or {})
+
+
+def test_notes_stand_under_the_figures() -> None:
+    noted = replace(report(row()), notes=("head was not checked in isolation: \x1b[31m",))
+    assert "note: head was not checked in isolation: \\x1b[31m" in shown(noted)
 
 
 WIDE: dict[str, Any] = {

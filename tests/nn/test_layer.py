@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 import nalu_export.nn
-from nalu_export import NAC, NALU, ArithmeticLayer, NACCell, NALUCell, _jit, graph
+from nalu_export import NAC, NALU, ArithmeticLayer, NACCell, NALUCell, _jit
 from nalu_export.nn import ClampedNALUCell, NACExactCell, SinhNALUCell
 from nalu_export.nn.layer import constructor_arguments
+from tests.captured import primitives_of
 
 IN = 4
 
@@ -96,11 +97,11 @@ def test_traces_at_every_batch_size(layer: ArithmeticLayer) -> None:
         torch.testing.assert_close(traced(x), layer(x))
 
 
-def test_symbolic_trace_is_the_layer(layer: ArithmeticLayer) -> None:
-    traced = graph.trace(layer)
+def test_its_captured_graph_is_the_layer(layer: ArithmeticLayer) -> None:
+    graph = primitives_of(layer)
     x = some_inputs(6)
-    assert torch.equal(traced(x), layer(x))
-    assert {name for name, _ in traced.named_parameters()} == set(layer.state_dict())
+    assert torch.equal(graph(x), layer(x))
+    assert {name for name, _ in graph.named_parameters()} == set(layer.state_dict())
 
 
 def test_double(layer: ArithmeticLayer) -> None:

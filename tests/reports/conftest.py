@@ -96,6 +96,7 @@ def hostile() -> Report:
         weights={name: {name: np.zeros((2, 2), np.float32)} for name in names},
         subject={"model": EVIL, "artifact": LONG, EVIL: [{EVIL: EVIL}], "replay": [EVIL]},
         environment={name: name for name in names},
+        notes=names,
     )
 
 

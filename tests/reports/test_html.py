@@ -162,6 +162,11 @@ def test_remarks_and_empty_details_are_shown(passing: Report) -> None:
     assert "ONNX Runtime 1.31.1 denormals are kept provider CPUExecutionProvider options –" in text
 
 
+def test_notes_are_shown(passing: Report) -> None:
+    noted = dataclasses.replace(passing, notes=("head was <not> checked in isolation",))
+    assert "head was &lt;not&gt; checked in isolation" in _page(noted)
+
+
 def test_zeros_of_the_wrong_sign_are_told() -> None:
     report = Report((row(status="failed", wrong_zeros=2),), (runtime(),), "bound", 0)
     assert re.search(r'<td class="bad"[^>]*>±0</td>', _page(report))

@@ -142,6 +142,14 @@ def test_the_environment_is_in_the_properties(passing: Report) -> None:
     }
 
 
+def test_notes_are_properties(passing: Report) -> None:
+    noted = dataclasses.replace(passing, notes=("one", "another"))
+    suite = _parsed(noted).find("testsuite")
+    assert suite is not None
+    found = {item.get("name"): item.get("value") for item in suite.iter("property")}
+    assert (found["note.1"], found["note.2"]) == ("one", "another")
+
+
 def test_no_character_that_xml_forbids_is_left(hostile: Report) -> None:
     text = reports.get("junit").render(hostile).decode()
     assert not re.search("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text)
