@@ -8,7 +8,7 @@ from torch import nn
 
 from nalu_export import formats
 from nalu_export.artifact import Artifact, find_artifact
-from nalu_export.checkpoints.factory import Factory, from_factory
+from nalu_export.checkpoints.factory import Factory
 from nalu_export.checkpoints.read import read_both
 from nalu_export.doctor import Settings, examine, summary
 from nalu_export.doctor.capturing import Part
@@ -28,8 +28,8 @@ def inspect(
 
     Args:
         source: a module, a ``model.pt`` or an exported file.
-        factory: builds the module that the weights of a ``model.pt`` go into, see :func:`nalu_export.load`; for an
-            exported file it makes layers of your own known.
+        factory: builds the module that the weights of a ``model.pt`` go into, see :func:`nalu_export.load`; an exported
+            file needs none.
         trust: also read the weights of a TorchScript archive or a pickled module, which runs what is in it.
         **options: how else to read a ``model.pt``, see :func:`nalu_export.load`: ``layout``, ``eps``, ``prefix``,
             ``backbone``, ``task``, ``strict``; and what the model is fed with and what of it is arithmetic, see
@@ -59,8 +59,6 @@ def inspect(
         raise InputError(
             f"{os.fspath(source)}: is {artifact.format}, but not exported by nalu_export: no metadata in it"
         )
-    if factory is not None:
-        from_factory(factory)
     return {"kind": artifact.format, "bytes": len(artifact.data), **artifact.metadata} | {
         "weights_mode": artifact.metadata.get("weights"),
         "weights": _artifact_statistics(artifact, trust=trust),

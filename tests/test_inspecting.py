@@ -15,7 +15,11 @@ from nalu_export import NAC, NALU, InputError, NACCell, NALUCell, export, save
 from nalu_export.doctor import diagnose, summary
 from nalu_export.inspecting import inspect
 from nalu_export.statistics import layer_table, weight_statistics
+from tests.captured import graph_of
 from tests.checkpoints.files import evil, torchscript
+from tests.handwritten.cells import CELLS
+from tests.handwritten.nets import NETS
+from tests.handwritten.public import IMAGE, PUBLIC
 
 
 @pytest.fixture
@@ -49,9 +53,11 @@ def test_a_model(model: NALU, source: Path) -> None:
         "parameters": 3 * 4 * 2 + 3 + 4 * 2 * 2 + 4,
         "notes": [],
         "layout": None,
+        "class": "NALU",
         "doctor": summary(diagnose(source)),
-        "layers": layer_table(model),
-        "weights": weight_statistics(model),
+        "subgraphs": found["subgraphs"],
+        "layers": layer_table(graph_of(model)),
+        "weights": weight_statistics(graph_of(model)),
     }
     assert len(found["sha256"]) == 64
 
@@ -91,8 +97,8 @@ def test_an_onnx_file(mode: str, model: NALU, source: Path) -> None:
     assert found["inputs"] == [{"name": "input", "dtype": "float32", "shape": ["batch", 3]}]
     assert found["outputs"] == [{"name": "output", "dtype": "float32", "shape": ["batch", 2]}]
     assert found["parity"] == {"verdict": "unchecked"}
-    assert found["layers"] == layer_table(model)
-    assert_close(found["weights"], weight_statistics(model))
+    assert found["layers"] == layer_table(graph_of(model))
+    assert_close(found["weights"], weight_statistics(graph_of(model)))
 
 
 @pytest.mark.parametrize("mode", ["folded", "live"])
@@ -100,8 +106,8 @@ def test_a_torchscript_file_needs_trust(mode: str, model: NALU, source: Path) ->
     path = exported(source, format="torchscript", weights=mode)
     found = inspect(path)
     assert (found["kind"], found["weights"], found["weights_mode"]) == ("torchscript", None, mode)
-    assert found["layers"] == layer_table(model)
-    assert_close(inspect(path, trust=True)["weights"], weight_statistics(model))
+    assert found["layers"] == layer_table(graph_of(model))
+    assert_close(inspect(path, trust=True)["weights"], weight_statistics(graph_of(model)))
 
 
 def test_an_image_model(image_model: nn.Module, tmp_path: Path) -> None:
@@ -109,7 +115,7 @@ def test_an_image_model(image_model: nn.Module, tmp_path: Path) -> None:
     path = exported(tmp_path / "model.pt", format="torchscript", input_size=(4, 4))
     found = inspect(path, trust=True)
     assert [row["path"] for row in found["layers"]] == ["head.layers.0"]
-    assert_close(found["weights"], weight_statistics(image_model))
+    assert_close(found["weights"], weight_statistics(graph_of(image_model, (1, 4, 4))))
 
 
 def test_an_edited_live_file_shows_the_edited_weights(source: Path) -> None:
@@ -122,7 +128,8 @@ def test_an_edited_live_file_shows_the_edited_weights(source: Path) -> None:
     path.write_bytes(proto.SerializeToString())
     after = inspect(path)["weights"]
     assert before["at_1"] < 1.0
-    assert after["layers.0"]["W"] == {"settled": 1.0, "at_-1": 0.0, "at_0": 0.0, "at_1": 1.0, "farthest": 0.0}
+    expected = {"settled": 1.0, "at_-1": 0.0, "at_0": 0.0, "at_1": 1.0, "farthest": 0.0}
+    assert after["layers.0"]["W"] == pytest.approx(expected, abs=1e-12)
     assert after["layers.1"]["W"]["at_1"] < 1.0
 
 
@@ -184,7 +191,7 @@ def test_a_damaged_file_is_named(edit: Any, text: str, source: Path) -> None:
 
 
 def test_an_exported_layer_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In another process its class is not known until the user's code is imported."""
+    """In another process its class is not known, and need not be: the file says how its weights are computed."""
     from nalu_export import ArithmeticLayer
 
     (tmp_path / "own_layer.py").write_text(
@@ -198,9 +205,8 @@ def test_an_exported_layer_of_the_user(tmp_path: Path, monkeypatch: pytest.Monke
     path = export(own_layer.factory(), tmp_path / "m.onnx", check=False).path
     del ArithmeticLayer.registry["Mine"]
     monkeypatch.delitem(sys.modules, "own_layer")
-    with pytest.raises(InputError, match=r"m\.onnx: its model description names the layer 'Mine'.* give --model"):
-        inspect(path)
-    assert list(inspect(path, "own_layer:factory")["weights"]) == [""]
+    assert list(inspect(path)["weights"][""]) == ["W"]
+    assert "own_layer" not in sys.modules
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x08\x07\xff", b"PK\x03\x04"])
@@ -245,3 +251,80 @@ def test_a_cell_alone_has_the_empty_path(cell: NACCell | NALUCell, mode: str, tm
     found = inspect(exported(tmp_path / "model.pt", weights=mode))["weights"]
     assert list(found[""]) == list(expected[""])
     assert_close(found, expected)
+
+
+def test_a_subgraph_says_what_it_is_and_why(source: Path) -> None:
+    (found,) = inspect(source)["subgraphs"]
+    assert (found["path"], found["type"], found["whole"], found["calls"]) == ("", "NALU", True, 1)
+    assert (found["why"], found["captured_by"]) == ("NALU is a layer of nalu_export.nn", "torch.fx")
+    assert (found["inputs"], found["outputs"]) == ([["batch", 3]], [["batch", 2]])
+    assert "layers.0.m = exp(linear(log(abs(x) + 1e-07), layers.0.W))" in found["formula"]
+
+
+def test_a_module_in_memory_that_was_written_by_hand() -> None:
+    found = inspect(CELLS["LinearGate"]())
+    assert (found["kind"], found["class"], found["layout"], len(found["sha256"])) == ("model", "LinearGate", None, 64)
+    assert found["layers"] == layer_table(graph_of(CELLS["LinearGate"]()))
+    assert list(found["weights"][""]) == ["w", "gate"]
+    (subgraph,) = found["subgraphs"]
+    assert subgraph["why"] == "its weights are computed by tanh and sigmoid"
+    assert subgraph["formula"][0] == "g = sigmoid(linear(x, gate.weight, gate.bias))"
+
+
+def test_regions_calls_and_weights_of_torch() -> None:
+    (region,) = inspect(NETS["inline in a CNN"].build())["subgraphs"]
+    assert (region["path"], region["type"], region["whole"]) == ("arithmetic", "InlineCnn", False)
+    loop = NETS["loop from new_zeros"]
+    (cell,) = inspect(loop.build(), example_inputs=torch.rand(2, *loop.shape))["subgraphs"]
+    assert (cell["path"], cell["calls"], cell["captured_by"]) == ("cell", 5, "torch.export")
+    (normed,) = inspect(CELLS["WeightNormGate"]())["subgraphs"]
+    assert "g = sigmoid(linear(x, gate.weight, gate.bias))" in normed["formula"]
+    (normed,) = inspect(CELLS["OldWeightNormGate"]())["subgraphs"]
+    assert "_weight_norm(gate.weight_v, gate.weight_g, 0)" in normed["formula"][0]
+
+
+def test_a_public_head_in_memory_and_from_its_weights(tmp_path: Path) -> None:
+    build, shape = PUBLIC["shivamsaboo17 BuildHead, NALU"]
+    assert shape == IMAGE
+    torch.save(build().state_dict(), tmp_path / "head.pt")
+    for found in (inspect(build()), inspect(tmp_path / "head.pt", build)):
+        paths = [row["path"] for row in found["layers"]]
+        assert paths == ["head.model.0.nac", "head.model.0", "head.model.1.nac", "head.model.1"]
+        assert [row["weights"] for row in found["layers"]] == [{"W": "W"}] * 4
+        assert [path["path"] for path in found["subgraphs"]] == ["head"]
+
+
+def test_a_model_without_arithmetic_and_one_that_does_not_run() -> None:
+    found = inspect(nn.Sequential(nn.Linear(2, 3), nn.ReLU()))
+    assert (found["layers"], found["weights"], found["subgraphs"], found["notes"]) == ([], {}, [], [])
+
+    class Broken(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = NAC(2, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise OSError("not today")
+
+    found = inspect(Broken())
+    assert [row["path"] for row in found["layers"]] == list(found["weights"]) == ["head.layers.0"]
+    assert [each["path"] for each in found["subgraphs"]] == ["head"]
+    assert found["notes"][0].startswith("only head is examined in full: Broken does not run on 2 features (not today);")
+
+
+@pytest.mark.parametrize("name", ["inline in a CNN", "siamese", "several heads summed"])
+@pytest.mark.parametrize("kind", ["onnx", "torchscript"])
+@pytest.mark.parametrize("mode", ["folded", "live"])
+def test_a_file_tells_the_same_as_the_module_that_it_is_from(name: str, kind: str, mode: str, tmp_path: Path) -> None:
+    model, example = NETS[name].build(), torch.rand(3, *NETS[name].shape)
+    path = export(model, tmp_path / "f", format=kind, weights=mode, check=False, example_inputs=example).path
+    found, expected = inspect(path, trust=True), inspect(model, example_inputs=example)
+    assert found["layers"] == expected["layers"]
+    assert_close(found["weights"], expected["weights"])
+
+
+def test_options(source: Path) -> None:
+    with pytest.raises(InputError, match=r"^inspect takes no such option: .*'colour'"):
+        inspect(source, colour="red")
+    with pytest.raises(InputError, match=r"^layout is for reading a file, and the source is a module in memory$"):
+        inspect(NAC(2, 1), layout="goddoe")

@@ -8,12 +8,29 @@ import torch
 from torch import Tensor, nn
 
 from nalu_export import NAC, NALU, ArithmeticLayer, InputError, NACCell, NALUCell
-from nalu_export.statistics import GATE_SAMPLES, artifact_statistics, layer_table, weight_statistics
+from nalu_export.nn import ClampedNALUCell, NACExactCell
+from nalu_export.statistics import (
+    GATE_SAMPLES,
+    artifact_statistics,
+    layer_table,
+    uniform_inputs,
+    weight_matrices,
+    weight_statistics,
+)
+from tests.captured import graph_of
+from tests.handwritten.cells import CELL_SHAPE, CELLS
+from tests.handwritten.nets import NETS
+
+SHARES = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)
 def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ArithmeticLayer, "registry", dict(ArithmeticLayer.registry))
+
+
+def statistics_of(model: nn.Module) -> SHARES:
+    return weight_statistics(graph_of(model))
 
 
 def with_weights(cell: NACCell | NALUCell, weights: list[list[float]], suffix: str = "") -> None:
@@ -24,19 +41,73 @@ def with_weights(cell: NACCell | NALUCell, weights: list[list[float]], suffix: s
         getattr(cell, f"M_hat{suffix}").fill_(50.0)
 
 
+def gate(features: int, *, z: str = "linear(x, G)", other: str = "") -> list[dict[str, Any]]:
+    other = other or f"-{z}"
+    return [{"sum": f"sigmoid({z})", "product": f"sigmoid({other})", "inputs": {"x": [features]}}]
+
+
+COMPUTED = {"W": "tanh(W_hat)·sigmoid(M_hat)"}
+
+
 def test_layer_table() -> None:
     model = nn.Sequential(nn.Linear(5, 4), NALU(4, 3, 2, eps=1e-5, gate="row"), nn.Sequential(NACCell(2, 1)))
     cell = {"type": "NALUCell", "eps": 1e-5, "tied": True, "gate": "row", "two_gates": False}
-    cell |= {"stored": False, "gate_bias": False}
-    assert layer_table(model) == [
-        {"path": "1.layers.0", "in_features": 4, "out_features": 3} | cell,
-        {"path": "1.layers.1", "in_features": 3, "out_features": 2} | cell,
-        {"path": "2.0", "type": "NACCell", "in_features": 2, "out_features": 1, "stored": False},
+    cell |= {"stored": False, "gate_bias": False, "weights": COMPUTED}
+    nac = {"type": "NACCell", "in_features": 2, "out_features": 1, "stored": False, "weights": COMPUTED}
+    assert layer_table(graph_of(model)) == [
+        {"path": "1.layers.0", "in_features": 4, "out_features": 3, "gates": gate(4)} | cell,
+        {"path": "1.layers.1", "in_features": 3, "out_features": 2, "gates": gate(3)} | cell,
+        {"path": "2.0"} | nac,
     ]
-    assert layer_table(NACCell(2, 1)) == [
-        {"path": "", "type": "NACCell", "in_features": 2, "out_features": 1, "stored": False}
+    assert layer_table(graph_of(NACCell(2, 1))) == [{"path": ""} | nac]
+    assert layer_table(graph_of(nn.Linear(2, 1))) == []
+
+
+def test_layer_table_of_modules_written_by_hand() -> None:
+    gated = {"eps": 1e-8, "gates": gate(3)}
+    sizes = {"in_features": 3, "out_features": 2}
+    assert layer_table(graph_of(CELLS["Nested"]())) == [
+        {"path": "", "type": "Nested", "weights": {}} | gated | sizes,
+        {"path": "nac", "type": "NestedNac", "weights": COMPUTED} | sizes,
     ]
-    assert layer_table(nn.Linear(2, 1)) == []
+    (row,) = layer_table(graph_of(CELLS["Turned"]()))
+    assert row["weights"] == {"W": "transpose(tanh(W_hat)·sigmoid(M_hat), 0, 1)"}
+    assert row["gates"] == [gate(3)[0] | {"constants": {"G": "transpose(G, 0, 1)"}}]
+    (row,) = layer_table(graph_of(CELLS["HardGate"]()))
+    assert (row["gates"][0]["sum"], row["gates"][0]["product"]) == (
+        "gt(linear(x, G), 0.0)",
+        "logical_not(gt(linear(x, G), 0.0))",
+    )
+    (row,) = layer_table(graph_of(CELLS["NumberGate"]()))
+    assert row["gates"] == [
+        {"sum": "g", "product": "G", "constants": {"g": "sigmoid(G)", "G": "sigmoid(-G)"}}
+    ]  # fmt: skip
+
+
+def test_layer_table_says_what_eps_is_where_it_is_not_added_to_the_magnitude() -> None:
+    def told(model: nn.Module) -> tuple[Any, ...]:
+        (row,) = layer_table(graph_of(model, CELL_SHAPE))
+        return row.get("eps"), row.get("eps_is")
+
+    assert told(CELLS["EpsClamp"]()) == (1e-10, "the lower bound of |x|")
+    assert told(CELLS["EpsBuffer"]()) == (1e-10, None)  # as a float32 it is 1.00000001e-10
+    assert told(CELLS["EpsInside"]()) == (1e-16, "added to x²")
+    assert told(ClampedNALUCell(3, 2)) == (1e-10, "added to max(|x|, 1e-07)")
+    assert told(CELLS["SinhProduct"]()) == (None, None)
+
+
+def test_the_graph_says_what_eps_is_not_the_attribute() -> None:
+    class Other(NALUCell):
+        def product(self, x: Tensor, W: Tensor) -> Tensor:
+            return torch.exp(torch.nn.functional.linear(torch.log(torch.abs(x) + 1e-3), W))
+
+    (row,) = layer_table(graph_of(Other(2, 1, eps=1e-10)))
+    assert row["eps"] == 1e-3
+
+
+def test_a_region_of_a_larger_forward_says_which_it_is() -> None:
+    (row,) = layer_table(graph_of(NETS["inline in a CNN"].build()))
+    assert (row["path"], row["region"], row["type"]) == ("", "arithmetic", "InlineCnn")
 
 
 def test_layer_table_is_json_whatever_a_layer_of_the_user_takes() -> None:
@@ -46,23 +117,19 @@ def test_layer_table_is_json_whatever_a_layer_of_the_user_takes() -> None:
             self.base, self.activation, self.size = base, activation, size
             self.weight = nn.Parameter(torch.ones(size))
 
-    table = layer_table(Own(torch.zeros(2), nn.ReLU(), 3))
-    assert json.loads(json.dumps(table)) == [{"path": "", "type": "Own", "size": 3}]
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.weight
+
+    table = layer_table(graph_of(Own(torch.zeros(2), nn.ReLU(), 3), (3,)))
+    assert json.loads(json.dumps(table)) == [{"path": "", "type": "Own", "size": 3, "weights": {}}]
 
 
 def test_weights_near_minus_one_zero_and_one() -> None:
     cell = NACCell(4, 2)
     with_weights(cell, [[1.0, -1.0, 0.0, 0.5], [0.995, -0.995, 0.008, -0.011]])
-    (found,) = weight_statistics(cell).values()
-    assert found == {
-        "W": {
-            "settled": 6 / 8,
-            "at_-1": 2 / 8,
-            "at_0": 2 / 8,
-            "at_1": 2 / 8,
-            "farthest": pytest.approx(0.5, abs=1e-6),
-        }
-    }
+    (found,) = statistics_of(cell).values()
+    shares = {"settled": 6 / 8, "at_-1": 2 / 8, "at_0": 2 / 8, "at_1": 2 / 8}
+    assert found == {"W": shares | {"farthest": pytest.approx(0.5, abs=1e-6)}}
 
 
 @pytest.mark.parametrize(
@@ -71,14 +138,14 @@ def test_weights_near_minus_one_zero_and_one() -> None:
 def test_farthest_is_from_the_nearest_of_the_three(weight: float, farthest: float) -> None:
     cell = NACCell(1, 1)
     with_weights(cell, [[weight]])
-    assert weight_statistics(cell)[""]["W"]["farthest"] == pytest.approx(farthest, abs=1e-6)
+    assert statistics_of(cell)[""]["W"]["farthest"] == pytest.approx(farthest, abs=1e-6)
 
 
 def test_an_untied_cell_has_two_weights_and_a_gate() -> None:
     cell = NALUCell(2, 1, tied=False)
     with_weights(cell, [[1.0, 1.0]])
     with_weights(cell, [[0.0, -1.0]], "_mul")
-    found = weight_statistics(nn.Sequential(cell))["0"]
+    found = statistics_of(nn.Sequential(cell))["0"]
     assert list(found) == ["W", "W_mul", "gate"]
     assert (found["W"]["at_1"], found["W_mul"]["at_0"], found["W_mul"]["at_-1"]) == (1.0, 0.5, 0.5)
 
@@ -96,7 +163,41 @@ def test_gate(gates: list[list[float]], add: float, multiply: float) -> None:
     cell = NALUCell(2, len(gates))
     with torch.no_grad():
         cell.G.copy_(torch.tensor(gates))
-    assert weight_statistics(cell)[""]["gate"] == {"add": add, "multiply": multiply}
+    assert statistics_of(cell)[""]["gate"] == {"add": add, "multiply": multiply}
+
+
+@pytest.mark.parametrize(("bias", "add"), [(20.0, 1.0), (-20.0, 0.0), (0.0, 0.0)])
+def test_a_gate_of_nothing_but_its_bias(bias: float, add: float) -> None:
+    cells = [NALUCell(2, 1, gate_bias=True), CELLS["LinearGate"]()]
+    for cell in cells:
+        with torch.no_grad():
+            for name, parameter in cell.named_parameters():
+                if name.lower().startswith("g"):
+                    parameter.fill_(bias if "bias" in name else 0.0)
+        found = weight_statistics(graph_of(cell))[""]["gate"]
+        assert found == {"add": add, "multiply": 1.0 if bias < 0 else 0.0}
+
+
+def test_a_gate_of_a_number_one_of_a_row_and_two_of_them() -> None:
+    number, row, two = NALUCell(2, 3, gate="constant"), NALUCell(2, 3, gate="row"), NALUCell(2, 1, two_gates=True)
+    with torch.no_grad():
+        number.G.fill_(9.0)
+        row.G.fill_(-1000.0)
+        two.G.fill_(1000.0)
+        two.G_mul.fill_(1000.0)
+    assert statistics_of(number)[""]["gate"] == {"add": 1.0, "multiply": 0.0}
+    assert statistics_of(row)[""]["gate"] == {"add": 0.0, "multiply": 1.0}
+    assert statistics_of(two)[""]["gate"] == {"add": 0.0, "multiply": 0.0}  # open to both
+    with torch.no_grad():
+        two.G_mul.fill_(-1000.0)
+    assert statistics_of(two)[""]["gate"] == {"add": 1.0, "multiply": 0.0}
+
+
+def test_a_gate_of_something_else_is_open_or_shut() -> None:
+    cell = CELLS["Reciprocal"]()
+    with torch.no_grad():
+        cell.get_parameter("G").fill_(1000.0)
+    assert statistics_of(cell)[""]["gate"] == {"open": 0.0, "shut": 1.0}
 
 
 def test_gate_of_half_the_inputs() -> None:
@@ -104,73 +205,116 @@ def test_gate_of_half_the_inputs() -> None:
     cell = NALUCell(2, 1)
     with torch.no_grad():
         cell.G.copy_(torch.tensor([[1e6, -1e6]]))
-    gate = weight_statistics(cell)[""]["gate"]
-    assert gate["add"] + gate["multiply"] == pytest.approx(1.0, abs=2 / GATE_SAMPLES)
-    assert gate["add"] == pytest.approx(0.5, abs=0.06)
+    found = statistics_of(cell)[""]["gate"]
+    assert found["add"] + found["multiply"] == pytest.approx(1.0, abs=2 / GATE_SAMPLES)
+    assert found["add"] == pytest.approx(0.5, abs=0.06)
+    x = uniform_inputs(2, GATE_SAMPLES)
+    assert found["add"] == pytest.approx(float((torch.sigmoid(1e6 * (x[:, 0] - x[:, 1])) >= 0.99).double().mean()))
+
+
+def test_the_gate_of_a_deeper_layer_is_judged_on_inputs_of_its_own() -> None:
+    stack = nn.Sequential(NACCell(2, 2), NALUCell(2, 1))
+    with torch.no_grad():
+        stack[0].W_hat.zero_()  # type: ignore[union-attr]
+        stack[1].G.fill_(1000.0)  # type: ignore[union-attr]
+    assert statistics_of(stack)["1"]["gate"] == {"add": 1.0, "multiply": 0.0}
 
 
 def test_the_same_each_time_and_the_users_random_numbers_untouched() -> None:
-    model = NALU(3, 4, 2)
+    graph = graph_of(NALU(3, 4, 2))
     torch.manual_seed(1)
-    first = weight_statistics(model)
+    first = weight_statistics(graph)
     drawn = torch.rand(1)
     torch.manual_seed(1)
     assert torch.equal(drawn, torch.rand(1))
-    assert weight_statistics(model) == first
+    assert weight_statistics(graph) == first
 
 
 def test_not_a_number_is_not_settled() -> None:
     cell = NACCell(2, 1)
     with torch.no_grad():
         cell.W_hat[0, 0] = float("nan")
-    found = weight_statistics(cell)[""]["W"]
+    found = statistics_of(cell)[""]["W"]
     assert found["settled"] <= 0.5
     assert math.isnan(found["farthest"])
 
 
-def test_a_layer_of_the_user_without_weights_of_that_kind() -> None:
+def test_layers_without_weights_of_that_kind() -> None:
     class Own(ArithmeticLayer):
         def __init__(self) -> None:
             super().__init__()
-            self.G = nn.Parameter(torch.zeros(3))  # not a gate matrix
+            self.G = nn.Parameter(torch.zeros(3))  # not a gate
 
         def forward(self, x: Tensor) -> Tensor:
             return x + self.G
 
-    assert weight_statistics(Own()) == {"": {}}
+    assert statistics_of(Own()) == {"": {}}
+    assert statistics_of(NACExactCell(2, 3)) == {"": {}}
 
 
-def arrays(model: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
-    return {name: value.numpy() for name, value in model.state_dict().items()}
+def test_matrices_are_output_by_input_and_gates_say_that_they_are() -> None:
+    for name in ("A", "Turned", "TMethod"):
+        (found,) = weight_matrices(graph_of(CELLS[name](), CELL_SHAPE)).values()
+        shapes = {kind: matrix.shape for kind, matrix in found.items()}
+        gates = {kind for kind in shapes if kind.startswith("gate ")}
+        assert len(gates) == 1
+        assert {kind.lower() for kind in shapes.keys() - gates} == {"w"}
+        assert shapes[next(iter(shapes.keys() - gates))] == (2, 3), name
+        assert all(matrix.dtype == np.float32 for matrix in found.values())
 
 
-def folded(model: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
-    """Tensors as a folded file names them."""
-    found: dict[str, np.ndarray[Any, Any]] = {}
-    for path, layer in model.named_modules():
-        if isinstance(layer, (NACCell, NALUCell)):
-            prefix = f"{path}." if path else ""
-            found |= {f"{prefix}{name}": W.detach().numpy() for name, W in layer.effective_weights().items()}
-            if isinstance(layer, NALUCell):
-                found[f"{prefix}G"] = layer.G.detach().numpy()
+def tensors_of(model: nn.Module, shape: tuple[int, ...] | None, weights: Any) -> dict[str, np.ndarray[Any, Any]]:
+    """Tensors as a file names them."""
+    from nalu_export.weights import inference_form
+
+    found = {}
+    for subgraph in graph_of(model, shape).subgraphs.values():
+        state = inference_form(subgraph.module, weights, "float32").state_dict()
+        found |= {subgraph.parameter(name): value.numpy() for name, value in state.items()}
     return found
 
 
-@pytest.mark.parametrize(
-    "model",
-    [NAC(3, 4, 2), NALU(3, 4, 2), NALU(2, 1, tied=False, gate="row"), NACCell(2, 2), nn.Sequential(NALUCell(2, 1))],
-    ids=lambda model: type(model).__name__,
-)
-def test_an_artifact_tells_the_same_as_its_model(model: nn.Module) -> None:
-    expected, layers = weight_statistics(model), layer_table(model)
-    assert artifact_statistics(layers, arrays(model), folded=False) == expected
-    assert artifact_statistics(layers, folded(model), folded=True) == expected
-    foreign: dict[str, Any] = {
-        "layers": np.ones(3),
-        "layers.10.W": np.ones((1, 1)),
-        "1e-10:float32": np.array(1e-10, np.float32),
-    }
-    assert artifact_statistics(layers, foreign | folded(model), folded=True) == expected
+def assert_near(found: SHARES, expected: SHARES, name: str) -> None:
+    assert found.keys() == expected.keys(), name
+    for path, layer in expected.items():
+        assert found[path].keys() == layer.keys(), name
+        for weight, values in layer.items():
+            assert found[path][weight] == pytest.approx(values, abs=1e-5, nan_ok=True), (name, weight)
+
+
+FOREIGN: dict[Any, Any] = {
+    "layers": np.ones(3),
+    "layers.10.W": np.ones((1, 1)),
+    "1e-10:float32": np.array(1e-10, np.float32),
+    b"bytes": np.ones(1),
+}
+
+
+def test_an_artifact_tells_the_same_as_its_model() -> None:
+    """Folded and live, of our layers and of every cell that was written by hand."""
+    ours = [NAC(3, 4, 2), NALU(3, 4, 2), NALU(2, 1, tied=False, gate="row"), NACCell(2, 2), NALUCell(2, 1, stored=True)]
+    ours += [nn.Sequential(NALUCell(2, 1)), NALU(2, 2, two_gates=True, gate_bias=True), NALUCell(2, 1, gate="constant")]
+    models: list[tuple[str, nn.Module, tuple[int, ...] | None]] = [(type(each).__name__, each, None) for each in ours]
+    models += [(name, build(), CELL_SHAPE) for name, build in CELLS.items()]
+    for name, model, shape in models:
+        graph = graph_of(model, shape)
+        expected, layers = weight_statistics(graph), json.loads(json.dumps(layer_table(graph)))
+        for mode in ("folded", "live"):
+            tensors = FOREIGN | tensors_of(model, shape, mode)
+            assert_near(artifact_statistics(layers, tensors, folded=mode == "folded"), expected, f"{name} {mode}")
+
+
+def test_a_header_has_single_numbers_in_its_formula() -> None:
+    graph = graph_of(NALUCell(2, 1, gate="constant"))
+    tensors = {"W": np.ones((1, 2), np.float32)}
+    assert list(artifact_statistics(layer_table(graph), tensors, folded=True)[""]) == ["W"]
+
+
+def test_a_module_of_the_file_that_the_model_does_not_have() -> None:
+    """A TorchScript archive holds the region as a module."""
+    rows = layer_table(graph_of(NETS["inline in a CNN"].build()))
+    tensors = {f"arithmetic.{name}": np.ones((2, 4), np.float32) for name in ("W", "G")}
+    assert artifact_statistics(rows, tensors, folded=True)[""]["W"]["at_1"] == 1.0
 
 
 def test_many_layers_are_kept_apart() -> None:
@@ -180,81 +324,107 @@ def test_many_layers_are_kept_apart() -> None:
         for index, cell in enumerate(model.layers):
             assert isinstance(cell, NACCell)
             with_weights(cell, [[0.05 * index] * 2] * 2)
-    found = artifact_statistics(layer_table(model), arrays(model), folded=False)
+    tensors = {name: value.numpy() for name, value in model.state_dict().items()}
+    found = artifact_statistics(layer_table(graph_of(model)), tensors, folded=False)
     for index in range(12):
         value = 0.05 * index
         assert found[f"layers.{index}"]["W"]["farthest"] == pytest.approx(min(value, abs(1 - value)), abs=1e-6)
 
 
-LAYER = {"path": "layers.0", "type": "NACCell", "in_features": 2, "out_features": 1, "stored": False}
-STATE = {"layers.0.W_hat": np.ones((1, 2), np.float32), "layers.0.M_hat": np.ones((1, 2), np.float32)}
+EARLIER = {"path": "layers.0", "type": "NALUCell", "in_features": 2, "out_features": 1, "eps": 1e-10, "tied": True}
+
+
+@pytest.mark.parametrize("folded", [True, False])
+def test_files_of_earlier_releases(folded: bool) -> None:
+    """Their layer tables say neither weights nor gates."""
+    kinds: list[NALUCell | NACCell] = [NACCell(2, 1), NALUCell(2, 1), NALUCell(2, 1, tied=False, gate="row")]
+    kinds += [NALUCell(2, 1, stored=True), *([] if folded else [NALUCell(2, 1, gate="constant")])]
+    kinds += [NALUCell(2, 1, two_gates=True, gate_bias=True)]
+    for cell in kinds:
+        with torch.no_grad():
+            for name, parameter in cell.named_parameters():
+                parameter.fill_(3.0 if name.startswith("G") else 2.0)
+        expected = statistics_of(nn.Sequential(cell))
+        tensors = {
+            name.replace("0.", "layers.0."): value
+            for name, value in tensors_of(nn.Sequential(cell), None, "folded" if folded else "live").items()
+        }
+        found = artifact_statistics([EARLIER], tensors, folded=folded)
+        assert_near(found, {"layers.0": expected["0"]}, str(cell))
+
+
+def test_an_affine_cell_of_earlier_releases() -> None:
+    tensors = {f"layers.0.{name}": np.ones((1, 2), np.float32) for name in ("W", "G", "bias", "G_bias")}
+    assert artifact_statistics([EARLIER | {"type": "NACExactCell"}], tensors, folded=True) == {"layers.0": {}}
+
+
+LAYER = EARLIER | {"weights": COMPUTED, "gates": gate(2)}
+STATE = {f"layers.0.{name}": np.ones((1, 2), np.float32) for name in ("W_hat", "M_hat", "G")}
+FOLDED = {f"layers.0.{name}": np.ones((1, 2), np.float32) for name in ("W", "G")}
+MISFIT = r"the tensors of its layer 'layers\.0' do not fit it: "
 
 
 @pytest.mark.parametrize(
     ("layer", "tensors", "text"),
     [
         (LAYER, {}, r"the file has no tensors of its layer 'layers\.0'"),
-        (LAYER | {"path": ""}, {}, r"the file has no tensors of its layer 'NACCell'"),
-        (LAYER | {"path": ""}, STATE, r"the file has no tensors of its layer 'NACCell'"),
+        (EARLIER, {}, r"the file has no tensors of its layer 'layers\.0'"),
+        (EARLIER | {"path": ""}, {"1e-10:float32": np.ones(1)}, r"the file has no tensors of its layer 'NALUCell'"),
+        (LAYER | {"path": ""}, {}, r"the file has no tensors of its layer 'NALUCell'"),
         (LAYER | {"path": "a\nb"}, STATE, r"the file has no tensors of its layer 'a\\nb'"),
         (LAYER, {b"layers.0.W_hat": np.ones((1, 2))}, r"the file has no tensors of its layer 'layers\.0'"),
+        (LAYER, STATE | {"layers.0.W_hat": np.ones((2, 2), np.float32)}, MISFIT + r"'W' has shape \(2, 2\), not .*"),
+        (LAYER, STATE | {"layers.0.W_hat": np.array([["a", "b"]])}, MISFIT + ".+"),
+        (LAYER, STATE | {"layers.0.W_hat": np.ones((1, 2), np.int64)}, MISFIT + "'W_hat' holds int64, no floating .+"),
+        (LAYER, FOLDED | {"layers.0.W": np.ones((0, 2), np.float32)}, MISFIT + "'W' is empty"),
+        (LAYER, {"layers.0.W": FOLDED["layers.0.W"]}, MISFIT + "the file has no tensor 'G'"),
+        (LAYER, {"layers.0.W_hat": STATE["layers.0.W_hat"]}, MISFIT + "the file has no tensor 'M_hat'"),
+        (LAYER | {"weights": {"W": "W_hat()"}}, STATE, MISFIT + "a formula calls 'W_hat', which is no primitive"),
+        (LAYER | {"weights": {"W": "sum(W_hat, 7)"}}, STATE, MISFIT + "sum: .+"),
+        (LAYER | {"weights": dict.fromkeys(map(str, range(65)), "W_hat")}, STATE, MISFIT + "it lists 65 weights; .*"),
+        (LAYER | {"weights": {"M": "W"}}, FOLDED, MISFIT + "the file has no tensor 'M'|.* has no tensors of its .*"),
         (
-            LAYER,
-            STATE | {"layers.0.W_hat": np.ones((2, 2), np.float32)},
-            r"the tensors of its layer 'layers\.0' do not fit it: W_hat has shape \(2, 2\), not \(1, 2\)",
+            LAYER | {"gates": [{"sum": "x", "inputs": {"x": [2**40]}}]},
+            FOLDED,
+            MISFIT + ".* the sizes of what a gate .*",
         ),
-        (
-            LAYER,
-            STATE | {"layers.0.W_hat": np.array([["a", "b"]])},
-            r"the tensors of its layer 'layers\.0' do not fit it: .+",
-        ),
-        (
-            LAYER,
-            {"layers.0.W": np.ones((0, 2), np.float32)},
-            r"the tensors of its layer 'layers\.0' do not fit it: W has shape \(0, 2\), not \(1, 2\)",
-        ),
-        (
-            LAYER,
-            {"layers.0.W_hat": np.ones((1, 2), np.float32)},
-            r"the tensors of its layer 'layers\.0' do not fit it: .+",
-        ),
-        (LAYER | {"type": "Unknown"}, STATE, r"its model description names the layer 'Unknown', which is not known.*"),
-        (
-            {"path": "layers.0", "type": "Linear", "in_features": 2, "out_features": 1},
-            STATE,
-            r"its layer 'layers\.0' is a Linear, which is not arithmetic",
-        ),
-        (LAYER | {"in_features": 0}, STATE, r"its model description: NACCell: in_features is 0; .*"),
-        (LAYER | {"device": "cpu"}, STATE, r"its model description gives NACCell the argument 'device', .*"),
-        (
-            LAYER | {"in_features": 10**8, "out_features": 10**8},
-            STATE,
-            r"the tensors of its layer .* do not fit it: \w_hat has shape \(1, 2\), not \(100000000, 100000000\)",
-        ),
+        (LAYER | {"gates": [{"sum": "x", "inputs": {"x": [2**20, 9]}}]}, FOLDED, MISFIT + ".* sizes of what a gate .*"),
+        (LAYER | {"gates": [{"sum": "x", "inputs": {"x": "no"}}]}, FOLDED, MISFIT + ".* the sizes of what a gate sees"),
+        (LAYER | {"gates": [{"sum": "x", "inputs": [1]}]}, FOLDED, MISFIT + ".* the sizes of what a gate sees"),
+        (LAYER | {"gates": [{"sum": "log(y)", "inputs": {}}]}, FOLDED, MISFIT + "the file has no tensor 'y'"),
     ],
 )
 def test_a_file_that_does_not_fit_its_own_table(layer: dict[str, Any], tensors: dict[Any, Any], text: str) -> None:
-    with pytest.raises(InputError, match=f"^{text}$") as caught:
+    with pytest.raises(InputError, match=f"^(?:{text})$") as caught:
         artifact_statistics([layer], tensors, folded="layers.0.W" in tensors)
     assert "\n" not in str(caught.value)
 
 
-def test_a_folded_weight_with_the_name_of_a_raw_parameter_is_not_folded_again() -> None:
-    class Squashed(ArithmeticLayer):
-        def __init__(self) -> None:
-            super().__init__()
-            self.w = nn.Parameter(torch.full((1, 1), 2.0))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weights": 5, "gates": "no"},
+        {"weights": [], "gates": [5, None, {"sum": 3}, {"sum": None}, {}]},
+        {"weights": {"W": None}},
+        {"weights": {"W": 7}, "gates": {}},
+        {"weights": COMPUTED, "gates": [gate(2)[0] | {"constants": 5, "\x1b": "x"}]},
+        {"weights": {"W[0:1]": "W_hat"}, "gates": []},
+        {"weights": COMPUTED, "region": 5},
+    ],
+    ids=str,
+)
+def test_a_table_that_says_other_things_is_read_as_far_as_it_goes(changes: dict[str, Any]) -> None:
+    for tensors in (STATE, FOLDED):
+        artifact_statistics([EARLIER | changes], tensors, folded=tensors is FOLDED)
 
-        def forward(self, x: Tensor) -> Tensor:
-            return nn.functional.linear(x, torch.tanh(self.w))
 
-        def effective_weights(self) -> dict[str, Tensor]:
-            return {"w": torch.tanh(self.w)}
+def test_too_many_layers_and_one_twice() -> None:
+    with pytest.raises(InputError, match=r"^its metadata lists 1,001 layers; at most 1,000 are shown$"):
+        artifact_statistics([LAYER] * 1001, STATE, folded=False)
+    with pytest.raises(InputError, match=r"^its metadata lists the layer 'layers\.0' twice$"):
+        artifact_statistics([LAYER] * 2, STATE, folded=False)
 
-    layer = Squashed()
-    expected, layers = weight_statistics(layer), layer_table(layer)
-    raw, held = np.full((1, 1), 2.0, np.float32), np.tanh(np.full((1, 1), 2.0, np.float32))
-    assert artifact_statistics(layers, {"w": raw}, folded=False) == expected
-    assert artifact_statistics(layers, {"w": held}, folded=True)[""]["w"]["farthest"] == pytest.approx(
-        expected[""]["w"]["farthest"]
-    )
+
+def test_a_live_file_that_does_not_tell_a_weight_leaves_it_out() -> None:
+    rows = [EARLIER | {"weights": {"W": None, "V": "W_hat"}, "gates": [{"sum": None, "product": "sigmoid(x)"}]}]
+    assert list(artifact_statistics(rows, STATE, folded=False)["layers.0"]) == ["V"]

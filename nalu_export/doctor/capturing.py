@@ -91,7 +91,7 @@ def _captured(path: str, model: nn.Module, options: SourceOptions) -> Part:
 
 
 def _with_plain_products(graph: ModelGraph) -> ModelGraph:
-    """The model with modules that multiply by a stored weight and do nothing else: a faux NAC is no arithmetic to look at."""
+    """The model with modules that do nothing but multiply by a stored weight: a faux NAC looks like a linear layer."""
     layers = reading_of("", Form(graph.flat)).layers
     named = [layer.path for layer in layers if layer.weights and _is_made_of_primitives(graph, layer.path)]
     if not named:

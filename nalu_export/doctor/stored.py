@@ -112,8 +112,8 @@ def _faux(subject: Subject, weight: Weight, level: str) -> Finding:
             "faux-in-sync",
             weight.key,
             f"{_leaf(weight.key)} is stored and is what computes; it is {names}, to rounding.",
-            f"A faux NAC, saved before its first step of training, or with {_leaf(weight.key)} computed once more after "
-            f"it; training on moves {_leaf(weight.key)} alone.",
+            f"A faux NAC, saved before its first step of training, or with {_leaf(weight.key)} computed once more "
+            f"after it; training on moves {_leaf(weight.key)} alone.",
             _LINEAR,
         )
     unread = " and ".join(map(_leaf, weight.raw))

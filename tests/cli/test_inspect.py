@@ -10,6 +10,14 @@ from torch import nn
 from nalu_export import NACCell, NALUCell, export, save
 from nalu_export.inspecting import inspect
 from tests.cli.conftest import Run, assert_user_error, listing
+from tests.handwritten.nets import NETS
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, empty."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def rows(text: str) -> dict[str, list[str]]:
@@ -35,7 +43,7 @@ def test_the_numbers_are_those_of_the_weights(tmp_path: Path, run: Run) -> None:
         cell.M_hat.copy_(torch.tensor([[50.0, 50.0, 50.0, 0.0]]))
         cell.G.fill_(1000.0)
     save(cell, tmp_path / "model.pt")
-    (line,) = [line for line in run("inspect", tmp_path / "model.pt").stdout.splitlines() if "NALUCell" in line]
+    line = run("inspect", tmp_path / "model.pt").stdout.splitlines()[2]
     assert " ".join(line.split()) == "(model) NALUCell 4 → 1 1e-10 W 25% 25% 25% 0.5 100% 0%"
 
 
@@ -67,6 +75,72 @@ def test_json_is_what_the_library_gives(kind: str, source: Path, run: Run) -> No
     result = run("inspect", path, "--json", "--trust")
     assert (result.exit_code, result.stderr) == (0, "")
     assert json.loads(result.stdout) == inspect(path, trust=True)
+
+
+def test_the_arithmetic_of_a_model(source: Path, run: Run) -> None:
+    lines = run("inspect", source).stdout.splitlines()
+    start = lines.index("arithmetic subgraph (model): NALU")
+    assert lines[start + 1 : start + 4] == [
+        "  why: NALU is a layer of nalu_export.nn; captured by torch.fx",
+        "  (batch, 2) → (batch, 1)",
+        "  layers.0.W = tanh(layers.0.W_hat) * sigmoid(layers.0.M_hat)",
+    ]
+
+
+def test_how_an_exported_file_computes_its_weights(source: Path, run: Run) -> None:
+    export(source, check=False)
+    lines = run("inspect", "model.onnx").stdout.splitlines()
+    start = lines.index("layers.0, layers.1:")
+    assert lines[start + 1 : start + 5] == [
+        "  W = tanh(W_hat)·sigmoid(M_hat)",
+        "  gate of the sum: sigmoid(linear(x, G))",
+        "  gate of the product: sigmoid(-linear(x, G))",
+        "",
+    ]
+
+
+HAND = """
+import torch
+from torch import nn
+
+class Mine(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(1, 2))
+
+    def forward(self, x):
+        return torch.exp(nn.functional.linear(torch.log(x.abs().clamp(min=1e-6)), torch.tanh(self.w)))
+"""
+
+
+def test_a_module_of_ones_own(folder: Path, run: Run) -> None:
+    Path("mine.py").write_text(HAND, encoding="utf-8")
+    torch.save({"w": torch.full((1, 2), 0.5)}, "model.pt")
+    result = run("inspect", "model.pt", "--model", "mine.py:Mine")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "(model)  Mine  2 → 1  1e-06  tanh" in result.stdout
+    assert "eps of (model): the lower bound of |x|." in result.stdout.splitlines()
+    assert "  y = exp(linear(log(clamp(abs(x), 1e-06)), tanh(w)))" in result.stdout.splitlines()
+    found = json.loads(run("doctor", "model.pt", "--model", "mine.py:Mine", "--json").stdout)
+    assert [finding["code"] for finding in found["findings"]] == ["far-weights"]
+
+
+def test_a_model_that_takes_something_else_than_its_layers_tell(folder: Path, run: Run) -> None:
+    torch.save(NETS["siamese"].build(), "model.pt")
+    for command in ("inspect", "doctor"):
+        lines = run(command, "model.pt", "--trust").stdout.splitlines()
+        assert any(line.startswith("note: only head is examined in full: Siamese does not run on 3") for line in lines)
+        result = run(command, "model.pt", "--trust", "--input", "x=batch,6")
+        assert "only head" not in result.stdout
+    assert (
+        "arithmetic subgraph (model): Siamese" in run("inspect", "model.pt", "--trust", "--input", "x=batch,6").stdout
+    )
+
+
+def test_arithmetic_that_the_user_names(folder: Path, run: Run) -> None:
+    torch.save(NETS["several heads summed"].build(), "model.pt")
+    result = run("inspect", "model.pt", "--trust", "--arithmetic", "heads.1")
+    assert "arithmetic subgraph heads.1: NAC\n  why: named by the user" in result.stdout
 
 
 def test_a_note(source: Path, run: Run, model: nn.Module) -> None:

@@ -1,9 +1,13 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from nalu_export import NALU
 from nalu_export.nn import ClampedNALUCell, SinhNALUCell
 from tests.doctor.cases import has, nalu, only
+from tests.handwritten import epsilons
+from tests.handwritten.cells import CELLS
 
 CODES = ("eps-lost", "eps-subnormal", "eps-large")
 
@@ -89,3 +93,69 @@ def test_an_eps_that_is_small_enough(eps: float, inputs: tuple[float, float]) ->
 
 def test_a_layer_without_eps() -> None:
     assert not any(has(SinhNALUCell(2, 1), code, compute="float16") for code in CODES)
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("EpsAdded", "eps is 1e-10, which is 0 in float16"),
+        ("EpsBuffer", "eps is 1e-10, which is 0 in float16"),
+        ("EpsClamp", "eps is 1e-10 (the lower bound of |x|), which is 0 in float16"),
+        ("EpsMaximum", "eps is 1e-10 (the lower bound of |x|), which is 0 in float16"),
+        ("EpsInside", "eps is 1e-16 (added to x²), which is 0 in float16"),
+        ("PowTwo", "eps is 1e-16 (added to x²), which is 0 in float16"),
+    ],
+)
+def test_eps_of_a_module_that_was_written_by_hand(name: str, start: str) -> None:
+    finding = only(CELLS[name](), "eps-lost", compute="float16")
+    assert finding.what.startswith(start)
+    assert finding.where == "(model)"
+    assert not has(CELLS[name](), "eps-lost")
+
+
+class Learned(epsilons.EpsBuffer):
+    """ε is a parameter of another name."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 2)
+        del self.eps
+        self.offset = torch.nn.Parameter(torch.tensor(1e-3))
+
+    def magnitude(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.abs(x) + self.offset
+
+
+@pytest.mark.parametrize(
+    ("model", "what"),
+    [
+        (CELLS["EpsLarge"], "eps is 0.01; inputs below 1 count as more than 1% larger in the product."),
+        (Learned, "offset is 0.001; inputs below 0.1 count as more than 1% larger in the product."),
+        (lambda: Rooted(2e-6), "eps is 2e-06 (added to x²); inputs below 0.01 count as more than 1% larger in the"),
+        (lambda: Bounded(0.5), "eps is 0.5 (the lower bound of |x|); inputs below 0.5 count as that in the product."),
+    ],
+)
+def test_a_large_eps_in_other_spellings(model: Callable[[], torch.nn.Module], what: str) -> None:
+    assert only(model().eval(), "eps-large").what.startswith(what)
+
+
+class Rooted(epsilons.EpsInside):
+    """``√(x² + ε)`` of a given ε."""
+
+    def __init__(self, eps: float) -> None:
+        super().__init__(3, 2)
+        self.eps = eps
+
+    def magnitude(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.sqrt(x**2 + self.eps)
+
+
+class Bounded(Rooted):
+    """``max(|x|, ε)``."""
+
+    def magnitude(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.clamp(torch.abs(x), min=self.eps)
+
+
+def test_what_a_square_is_changed_by() -> None:
+    x, eps = torch.tensor(0.01, dtype=torch.float64), 2e-6
+    assert float(torch.sqrt(x**2 + eps) / x) == pytest.approx(1.01, abs=1e-4)

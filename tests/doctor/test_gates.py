@@ -6,8 +6,12 @@ import torch
 from nalu_export import NALUCell
 from nalu_export.doctor import diagnose
 from nalu_export.doctor.gates import judge
+from nalu_export.graph.reading import read
 from nalu_export.nn import ClampedNALUCell, SinhNALUCell
+from tests.captured import graph_of
 from tests.doctor.cases import codes, has, nac, nalu, only
+from tests.handwritten import gates
+from tests.handwritten.cells import CELLS
 
 ONE = [[1.0, 1.0]]
 CODES = ("gate-undecided", "gate-flips", "gate-closed", "gate-dead", "gate-chosen")
@@ -178,11 +182,12 @@ def test_a_gate_that_is_no_number(value: float) -> None:
 
 def test_inputs_that_overflow_far_out_tell_nothing() -> None:
     """The thousandfold of them is no number: what is known is what was chosen near."""
-    cell = nalu(ONE, [[1e200, 1e200]]).double()
-    near = torch.rand(10, 2, dtype=torch.float64) + 0.1
-    gates = judge(cell, near, torch.full_like(near, math.nan))
-    assert gates is not None
-    assert gates.near == gates.far == [0]
+    (reading,) = read(graph_of(nalu(ONE, [[1e30, 1e30]])))
+    gate = next(gate for layer in reading.layers for gate in layer.gates)
+    near = reading.form.run(torch.rand(10, 2, dtype=torch.float64) + 0.1)
+    judged = judge(gate, near, {node: torch.full((10, 1), math.nan) for node in near})
+    assert judged is not None
+    assert judged.near == judged.far == [0]
 
 
 def test_the_gates_of_a_deeper_layer_see_what_reaches_it() -> None:
@@ -207,3 +212,55 @@ def test_two_gates_are_dead_when_both_are() -> None:
     with torch.no_grad():
         cell.G_mul.fill_(5.0)
     assert not has(cell, "gate-dead")
+
+
+def test_a_bias_decides() -> None:
+    """With weights of 0 all inputs see the same."""
+    text = (
+        "On inputs of 0.1..1 and of 100..1000 the gate chooses the sum. The gate has a slope below 2⁻²⁴ on all inputs."
+    )
+    assert only(biased([[0.0, 0.0]], [20.0]), "gate-chosen").what == text
+
+
+def by_hand(name: str, weight: float, bias: float = 0.0) -> torch.nn.Module:
+    cell = CELLS[name]()
+    with torch.no_grad():
+        for key, parameter in cell.named_parameters():
+            if key.lower().startswith("g"):
+                parameter.fill_(bias if key.endswith("bias") else weight)
+    return cell
+
+
+def test_gates_that_were_written_by_hand() -> None:
+    """In every spelling, also of one number, of a row, of a condition and of a softmax."""
+    spellings = [*gates.CELLS, "Nested", "ChunkOutputs", "ColumnVectors", "A", "Turned", "Bmm"]
+    for name in spellings:
+        if name in ("SoftplusGate", "SoftmaxGate", "WeightNormGate", "OldWeightNormGate"):
+            continue
+        finding = only(by_hand(name, 50.0), "gate-chosen", inputs=(0.5, 1.0))
+        count = "the gate chooses" if name in ("NumberGate", "RowGate") else "2 choose"
+        assert finding.what.startswith(f"On inputs of 0.5..1 and of 500..1000 {count} the sum."), name
+        assert finding.where == "(model)", name
+    assert found(by_hand("LinearGate", -1.0, 20.0)) == ["gate-flips"]
+    assert found(CELLS["SoftplusGate"]()) == []
+
+
+def test_a_condition_is_never_dead() -> None:
+    cell = by_hand("HardGate", 1000.0)
+    with torch.no_grad():
+        cell.get_parameter("w_hat").fill_(0.5)
+    assert found(cell) == ["gate-chosen"]
+
+
+def test_the_weights_of_the_layers_inside_keep_a_gate_from_being_dead() -> None:
+    cell = by_hand("Nested", 1000.0)
+    assert found(cell) == ["gate-chosen"]
+    with torch.no_grad():
+        cell.get_parameter("nac.W_hat").fill_(0.5)
+    assert found(cell) == ["gate-dead"]
+
+
+def test_several_gates_of_one_forward_are_numbered() -> None:
+    cell = by_hand("Lists", 50.0)
+    places = [finding.where for finding in diagnose(cell).findings if finding.code.startswith("gate")]
+    assert places == ["(model), gate 1", "(model), gate 2"]

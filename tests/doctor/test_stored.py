@@ -2,12 +2,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nalu_export import NAC
 from nalu_export.doctor import diagnose
 from nalu_export.nn.functional import effective_weight
 from tests.doctor.cases import HEALTHY, LINEAR, codes, faux, has, only, written
+from tests.handwritten.cells import CELLS
+from tests.handwritten.public import PUBLIC
 
 W_HAT = torch.tensor([[0.5, -0.25], [2.0, 0.0]])
 M_HAT = torch.tensor([[0.0, 1.0], [-3.0, 0.5]])
@@ -23,8 +25,8 @@ def test_raw_parameters_beside_another_weight(tmp_path: Path) -> None:
         "(1 is stored at [0, 1], the raw parameters give -0.179)."
     )
     assert finding.follows == (
-        "A faux NAC: W_hat and M_hat are read by nothing and cannot have trained; whoever computes W from them gets "
-        "other numbers."
+        "A faux NAC: W_hat and M_hat are read by nothing and cannot have trained; computing W from them gives different "
+        "results."
     )
     assert finding.do == LINEAR
     assert found.failed
@@ -131,3 +133,61 @@ def test_our_own_stored_weight_is() -> None:
     model = NAC(2, 1, stored=True)
     text = "layers.0.W is stored, not computed as tanh(W_hat)·σ(M_hat), and no raw parameters are in the file."
     assert only(model, "stored-weight").what == text
+
+
+class Faux(nn.Module):
+    """A faux NAC as somebody writes it: its weight is computed once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.m_hat, self.w_hat = nn.Parameter(M_HAT.clone()), nn.Parameter(W_HAT.clone())
+        self.weights = nn.Parameter(SUM.clone())
+        self.gain = nn.Parameter(torch.ones(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weights)
+
+
+def test_a_faux_nac_that_was_written_by_hand() -> None:
+    """The raw parameters are those beside it of its shape that nothing reads, whichever comes first."""
+    finding = only(Faux(), "faux-weights")
+    assert (finding.level, finding.where) == ("error", "weights")
+    assert finding.what == (
+        "weights is stored and is what computes; tanh(w_hat)·σ(m_hat) is another matrix, off by up to 1.2 (1 is stored "
+        "at [0, 1], the raw parameters give -0.179)."
+    )
+    assert finding.follows.endswith("cannot have trained; computing weights from them gives different results.")
+    model = Faux()
+    with torch.no_grad():
+        model.weights.copy_(effective_weight(W_HAT, M_HAT))
+    assert only(model, "faux-in-sync").where == "weights"
+
+
+def test_stored_weights_of_public_modules_in_memory() -> None:
+    """Their raw parameters are not in the state_dict; the first has nothing that an export takes for arithmetic."""
+    found = diagnose(PUBLIC["shivamsaboo17 BuildHead, NAC"][0]())
+    assert [(finding.level, finding.where) for finding in found.findings if finding.code == "stored-weight"] == [
+        ("warning", "head.model.0")
+    ]
+    assert found.notes == ()
+    places = [
+        finding.where
+        for finding in diagnose(PUBLIC["shivamsaboo17 NALU"][0]()).findings
+        if finding.code == "stored-weight"
+    ]
+    assert places == ["model.0", "model.0.nac", "model.1", "model.1.nac"]
+
+
+def test_exponents_that_are_stored_by_design() -> None:
+    assert not has(CELLS["Npu"](), "stored-weight")
+
+
+def test_a_network_has_no_stored_weights() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2, bias=False))
+    assert diagnose(model).findings == ()
+
+
+def test_one_parameter_under_two_names_is_read_under_both() -> None:
+    model = Faux()
+    model.w_hat = model.weights
+    assert not has(model, "faux-weights")

@@ -1,6 +1,4 @@
-import copy
 import math
-from typing import Any
 
 import pytest
 import torch
@@ -10,9 +8,14 @@ from torch import Tensor, nn
 
 from nalu_export import ArithmeticLayer, NACCell, NALUCell
 from nalu_export.doctor import diagnose
-from nalu_export.doctor.snapping import difference, snap
+from nalu_export.doctor.snapping import difference, snapped
+from nalu_export.doctor.subject import Head, from_module
 from nalu_export.nn import ClampedNALUCell, NACExactCell, SinhNALUCell
+from nalu_export.preparing import SourceOptions
+from nalu_export.statistics import nearest
 from tests.doctor.cases import HEALTHY, has, nac, nalu, only
+from tests.handwritten.cells import CELLS
+from tests.handwritten.products import Nmu
 
 DO = (
     "Train longer, or with a penalty that pulls weights to −1, 0 and 1; until then do not rely on it outside its "
@@ -97,24 +100,49 @@ class Scale(ArithmeticLayer):
     def forward(self, x: Tensor) -> Tensor:
         return x * torch.tanh(self.s)
 
-    def effective_weights(self) -> dict[str, Tensor]:
-        return {"s′": torch.tanh(self.s)}
-
 
 class Fussy(Scale):
     def forward(self, x: Tensor) -> Tensor:
         raise OSError("not today")
 
 
-@pytest.mark.parametrize("layer", [Scale(3), Fussy(3), nn.Sequential(nn.ReLU(), Scale(3))])
-def test_a_layer_whose_weights_cannot_be_put_elsewhere(layer: nn.Module) -> None:
+@pytest.mark.parametrize("layer", [Scale(3), nn.Sequential(nn.ReLU(), Scale(3))])
+def test_a_layer_of_ones_own(layer: nn.Module) -> None:
     finding = only(layer, "far-weights")
-    assert finding.level == "warning"
-    assert finding.what == "Weights farther than 0.01 from −1, 0 and 1: 3 of 3 in s′, the farthest 0.245 at [0]."
-    assert finding.follows == "What it computes outside its training range is no sum or product of its inputs."
+    assert finding.what == "Weights farther than 0.01 from −1, 0 and 1: 3 of 3 in tanh, the farthest 0.245 at [0]."
+    assert "would change by 100% on inputs of 0.1..1 and by 100% on 100..1000" in finding.follows
 
 
-def test_a_layer_that_is_not_called() -> None:
+def test_a_model_that_does_not_run_is_examined_as_far_as_its_tensors_go() -> None:
+    model = Fussy(3)
+    with torch.no_grad():
+        model.s[1] = math.nan
+    found = diagnose(model)
+    assert [finding.code for finding in found.findings] == ["non-finite"]
+    assert found.notes == ("nothing but its tensors is examined: Fussy does not run on 3 features (not today); say what "
+                           "it takes with --input x=batch,… (example_inputs= in Python)",)  # fmt: skip
+
+
+def test_the_parts_of_a_model_that_does_not_run_are_examined() -> None:
+    class Broken(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fussy, self.head, self.inner = Fussy(3), nac([[0.9]]), nn.ModuleList([nac([[0.8]])])
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.head(self.inner[0](self.fussy(x)))
+            return y
+
+    found = diagnose(Broken())
+    assert [(finding.code, finding.where) for finding in found.findings] == [
+        ("far-weights", "head.layers.0"),
+        ("far-weights", "inner.0.layers.0"),
+    ]
+    (note,) = found.notes
+    assert note.startswith("only head, inner.0 are examined in full: Broken does not run on 3 features (not today);")
+
+
+def test_a_layer_that_is_not_called_is_none_of_the_model() -> None:
     class Half(ArithmeticLayer):
         def __init__(self) -> None:
             super().__init__()
@@ -124,12 +152,10 @@ def test_a_layer_that_is_not_called() -> None:
             y: Tensor = self.used(x)
             return y
 
-    found = {finding.where: finding.follows for finding in diagnose(Half()).findings if finding.code == "far-weights"}
-    assert found["used"].startswith("With its weights at the nearest of these, ")
-    assert found["spare"].startswith("What it computes outside its training range")
+    assert [finding.where for finding in diagnose(Half()).findings] == ["used"]
 
 
-CELLS = [
+CELLS_OF_OURS = [
     lambda: NACCell(3, 2),
     lambda: NACCell(3, 2, stored=True),
     lambda: NALUCell(3, 2),
@@ -144,19 +170,46 @@ CELLS = [
 ]
 
 
-@pytest.mark.parametrize("make", CELLS)
-def test_weights_are_put_to_the_nearest_and_nothing_else_is(make: Any) -> None:
-    layer = make().double()
-    before = copy.deepcopy(layer)
-    assert snap(layer)
-    for name, weight in layer.effective_weights().items():
-        old = before.effective_weights()[name]
-        nearest = min((-1.0, 0.0, 1.0), key=lambda target: abs(target - float(old[0, 0].detach())))
-        assert float(weight[0, 0].detach()) == nearest
-        assert set(weight.detach().flatten().tolist()) <= {-1.0, 0.0, 1.0}
-    for name, parameter in layer.named_parameters():
-        if not name.startswith(("W", "M_hat")) or isinstance(layer, NACExactCell):
-            assert torch.equal(parameter, before.get_parameter(name))
+def heads_of(model: nn.Module) -> tuple[Head, ...]:
+    return from_module(model, SourceOptions()).heads
+
+
+def test_weights_are_put_to_the_nearest_and_nothing_else_is() -> None:
+    """Also those that are computed from a weight: |W|, 1 − W."""
+    for model in (*(make() for make in CELLS_OF_OURS), *(build() for build in CELLS.values())):
+        for head in heads_of(model):
+            instead = snapped(head.cells)
+            values = head.form.run(*(torch.rand(shape).double() for shape in head.form.shapes), instead=instead)
+            for cell in head.cells:
+                for weight in cell.layer.weights:
+                    old, new = head.form.value(weight.node), values[weight.node]
+                    assert set(new.flatten().tolist()) <= {-1.0, 0.0, 1.0}, weight
+                    torch.testing.assert_close(new, nearest(old))
+                for gate in cell.layer.gates:
+                    for product in () if gate.source is None else gate.source.products:
+                        assert torch.equal(values[product.constant], head.form.value(product.constant))
+
+
+def test_what_is_computed_from_a_weight_follows_it() -> None:
+    """``x·W + 1 − W`` of 0.9 and 0.2 is x and 1 when W is 1 and 0."""
+    cell = Nmu(2, 1).eval()
+    with torch.no_grad():
+        cell.w.copy_(torch.tensor([[0.9, 0.2]]))
+    (head,) = heads_of(cell)
+    x = torch.tensor([[3.0, 7.0]], dtype=torch.float64)
+    values = head.form.run(x, instead=snapped(head.cells))
+    assert values[head.form.graph.output_node()].tolist() == [[3.0]]
+
+
+def test_the_change_of_a_layer_inside_another() -> None:
+    """Of its own output, not of the model's."""
+    cell = CELLS["Nested"]()
+    with torch.no_grad():
+        cell.get_parameter("nac.W_hat").fill_(20.0)
+        cell.get_parameter("nac.M_hat").fill_(math.log(9.0))
+    finding = only(cell, "far-weights")
+    assert finding.where == "nac"
+    assert "change by 10% on inputs of 0.1..1 and by 10% on 100..1000" in finding.follows
 
 
 @pytest.mark.parametrize(

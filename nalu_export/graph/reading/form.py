@@ -136,7 +136,7 @@ class Form:
         return self._example
 
     def resume(self, known: Values, nodes: list[fx.Node], instead: Mapping[fx.Node, Tensor]) -> Values:
-        """The values of some nodes, in order, from those that are known; what is known already is not computed again."""
+        """The values of some nodes, in order, from those that are known, which are not computed again."""
         values: Values = {**known, **instead}
         with torch.no_grad():
             for node in nodes:

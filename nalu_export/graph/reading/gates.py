@@ -1,11 +1,12 @@
 """Finds gates: σ of what depends on the input, or of parameters alone, that weighs a sum against a product."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from torch import Tensor, fx
 
 from nalu_export.graph.places import Call
+from nalu_export.graph.reading._logistic import logistic
 from nalu_export.graph.reading._nodes import (
     EXPONENTIALS,
     PIECES,
@@ -15,15 +16,12 @@ from nalu_export.graph.reading._nodes import (
     layer_of,
     readers,
     seen_through,
-    spelled,
+    without_views,
 )
 from nalu_export.graph.reading.form import Form
 from nalu_export.graph.reading.products import Source, products_of, source_of
 
 _COMPARISONS = ("gt", "ge", "lt", "le")
-# x·σ(x) is no gate.
-_ACTIVATIONS = ("silu", "gelu", "mish", "hardswish")
-_LOGARITHMS_OF_SIGMOID = ("logsigmoid", "log_sigmoid", "log_sigmoid_forward")
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Share:
     """How much of one path a gate lets through, 0 to 1.
 
     Attributes:
-        node: that computes it.
+        node: that computes it, as it multiplies.
         rest: whether it is 1 minus that: what a condition leaves.
     """
 
@@ -75,114 +73,66 @@ class Gate:
     def own(self) -> set[fx.Node]:
         """Constants that are of the gate and of nothing else."""
         if self.source is None:
-            return {share.node for share in self.shares}
+            return {without_views(share.node) for share in self.shares}
         return {product.constant for product in self.source.products}
 
 
-@dataclass
-class _Weighed:
-    """What one σ weighs, and what the other share of the same does.
+@dataclass(frozen=True)
+class _Use:
+    """One place where a share weighs something.
 
-    ``argument`` is what σ is of without its sign; places are by sign.
+    Attributes:
+        key: what σ is of, without its sign; a condition is its own.
+        sign: of that.
+        share: as it multiplies.
+        origin: the σ, or the condition.
+        path: what is weighed, ``"sum"`` or ``"product"``.
+        hard: whether it is a condition.
     """
 
-    argument: object
-    shares: dict[bool, Share] = field(default_factory=dict)
-    paths: dict[bool, set[str]] = field(default_factory=dict)
-    call: Call | None = None
+    key: object
+    sign: bool
+    share: Share
+    origin: fx.Node
+    path: str
     hard: bool = False
 
 
 def gates(form: Form) -> list[Gate]:
     """All gates, in order of computation."""
-    found: dict[object, _Weighed] = {}
+    found: dict[object, list[_Use]] = {}
     for node in form.graph.nodes:
-        for argument, sign, share, paths, hard in _weighing(form, node):
-            entry = found.setdefault((argument, hard), _Weighed(argument))
-            entry.shares.setdefault(sign, share)
-            entry.paths.setdefault(sign, set()).update(paths)
-            entry.call, entry.hard = entry.call or layer_of(share.node), hard
-    kept = [entry for entry in found.values() if not _is_weight(form, entry)]
-    return list(_paired([_gate(form, entry) for entry in kept]))
+        for use in (*_factors(form, node), *_conditions(form, node)):
+            found.setdefault(use.key, []).append(use)
+    return list(_paired([_gate(form, uses) for uses in found.values() if not _is_weight(form, uses)]))
 
 
-def _weighing(form: Form, node: fx.Node) -> Iterator[tuple[object, bool, Share, set[str], bool]]:
-    """Of a node that is a share: the argument of its σ, its sign, the share, what it weighs, whether it is a condition."""
-    logistic = None if spelled(node) in _ACTIVATIONS else _logistic(form, node)
-    if logistic is not None:
-        argument, sign = logistic
-        paths = {path for user in readers(node) for path in _path_by(form, node, user)}
-        if paths:
-            yield argument, sign, Share(node), paths, False
-    elif is_(node, *_COMPARISONS) and not form.is_constant(node):
-        for user in readers(node):
-            if is_(user, "where") and seen_through(user.args[0]) is node:  # type: ignore[arg-type]
-                paths = [_path(form, branch) for branch in user.args[1:]]
-                if set(paths) == {"sum", "product"}:
-                    yield node, True, Share(node), {paths[0]}, True
-                    yield node, False, Share(node, rest=True), {paths[1]}, True
+def _factors(form: Form, node: fx.Node) -> Iterator[_Use]:
+    """Where a σ multiplies data."""
+    argument = logistic(form, node)
+    if argument is None:
+        return
+    for user in readers(node):
+        left, right = user.args if is_(user, "mul") else (None, None)
+        for own, other in ((left, right), (right, left)):
+            if _shows(own, node) and isinstance(other, fx.Node) and not form.is_constant(other) and own is not other:
+                yield _Use(*argument, Share(own), node, _path(form, other))  # type: ignore[arg-type]
 
 
-def _path_by(form: Form, node: fx.Node, user: fx.Node) -> Iterator[str]:
-    """What a share weighs by one product."""
-    if is_(user, "mul"):
-        left, right = (seen_through(argument) if isinstance(argument, fx.Node) else argument for argument in user.args)
-        if left is node and right is not node:
-            yield from _told(form, right)
-        elif right is node and left is not node:
-            yield from _told(form, left)
+def _conditions(form: Form, node: fx.Node) -> Iterator[_Use]:
+    """Where a comparison chooses between a sum and a product."""
+    if not is_(node, *_COMPARISONS) or form.is_constant(node):
+        return
+    for user in readers(node):
+        if is_(user, "where") and _shows(user.args[0], node):
+            paths = [_path(form, branch) for branch in user.args[1:]]
+            if set(paths) == {"sum", "product"}:
+                for first, path in zip((True, False), paths, strict=True):
+                    yield _Use(node, first, Share(user.args[0], rest=not first), node, path, hard=True)  # type: ignore[arg-type]
 
 
-def _told(form: Form, operand: object) -> Iterator[str]:
-    if isinstance(operand, fx.Node) and not form.is_constant(operand):
-        yield _path(form, operand)
-
-
-def _logistic(form: Form, node: fx.Node) -> tuple[object, bool] | None:
-    """``(z, sign)`` of ``σ(z)`` and ``σ(−z)``, also written as ``1/(1 + exp(−z))`` and ``exp(logsigmoid(z))``."""
-    if is_(node, "sigmoid"):
-        return _signed(node.args[0])
-    if is_(node, "div") and node.args[0] == 1 and is_(node.args[1], "add"):
-        one, power = _ordered(node.args[1])  # type: ignore[arg-type]
-        if one == 1 and is_(power, "exp"):
-            argument, sign = _signed(power.args[0])  # type: ignore[union-attr]
-            return argument, not sign
-    if is_(node, "exp") and isinstance(node.args[0], fx.Node) and spelled(node.args[0]) in _LOGARITHMS_OF_SIGMOID:
-        inner = _before_spelling(form, node.args[0])
-        return None if inner is None else _signed(inner)
-    return None
-
-
-def _ordered(addition: fx.Node) -> tuple[object, object]:
-    """The terms of a sum, a number first."""
-    left, right = addition.args
-    return (right, left) if isinstance(left, fx.Node) else (left, right)
-
-
-def _signed(argument: object) -> tuple[object, bool]:
-    """An argument without its sign; ``a − b`` and ``b − a`` are one."""
-    sign = True
-    node = seen_through(argument) if isinstance(argument, fx.Node) else argument
-    while is_(node, "neg"):
-        node, sign = seen_through(node.args[0]), not sign  # type: ignore[union-attr, arg-type]
-    if is_(node, "sub") and all(isinstance(argument, fx.Node) for argument in node.args):  # type: ignore[union-attr]
-        left, right = (seen_through(argument) for argument in node.args)  # type: ignore[union-attr, arg-type]
-        if left.name > right.name:
-            return (right, left), not sign
-        return (left, right), sign
-    return node, sign
-
-
-def _before_spelling(form: Form, node: fx.Node) -> fx.Node | None:
-    """The one value that a composition was given."""
-    name, given, waiting = spelled(node), set[fx.Node](), [node]
-    while waiting:
-        for argument in form.data(waiting.pop()):
-            if spelled(argument) == name:
-                waiting.append(argument)
-            else:
-                given.add(argument)
-    return next(iter(given)) if len(given) == 1 else None
+def _shows(argument: object, node: fx.Node) -> bool:
+    return isinstance(argument, fx.Node) and seen_through(argument) is node
 
 
 # What a path is made of besides what tells it: products of data go on, a sum of products of data with weights ends.
@@ -190,7 +140,7 @@ _ON = (*VIEWS, *PIECES, *SUMS, "mul", "div", "neg", "clamp", "sqrt", "where", "m
 
 
 def _path(form: Form, operand: object) -> str:
-    """``"product"`` for what goes through exp, prod or a power on the way from the last matrix product, else ``"sum"``."""
+    """``"product"`` for what goes through exp, prod or a power since the last matrix product, else ``"sum"``."""
     if not isinstance(operand, fx.Node):
         return "sum"
     waiting, seen = [operand], set[fx.Node]()
@@ -206,45 +156,43 @@ def _path(form: Form, operand: object) -> str:
     return "sum"
 
 
-def _is_weight(form: Form, entry: _Weighed) -> bool:
+def _is_weight(form: Form, uses: list[_Use]) -> bool:
     """Whether a σ of parameters is a weight, as in ``x·σ(w)``: it has no other share, and there are several of it."""
-    share = next(iter(entry.shares.values()))
-    return form.is_constant(share.node) and len(entry.shares) == 1 and form.value(share.node).numel() > 1
+    origin = uses[0].origin
+    return form.is_constant(origin) and len({use.sign for use in uses}) == 1 and form.value(origin).numel() > 1
 
 
-def _gate(form: Form, entry: _Weighed) -> Gate:
-    assert entry.call is not None
-    by_path: dict[str, list[Share]] = {"sum": [], "product": []}
-    others: list[Share] = []
-    for sign, share in entry.shares.items():
-        (by_path[next(iter(entry.paths[sign]))] if len(entry.paths[sign]) == 1 else others).append(share)
-    for name, shares in by_path.items():
-        if len(shares) > 1:  # both sides are sums: an update of a state, for example
-            others, by_path[name] = [*others, *shares], []
-    node = next(iter(entry.shares.values())).node
-    source = None if form.is_constant(node) else source_of(form, _argument(form, node))
+def _gate(form: Form, uses: list[_Use]) -> Gate:
+    paths: dict[bool, set[str]] = {}
+    shares: dict[bool, Share] = {}
+    for use in uses:
+        paths.setdefault(use.sign, set()).add(use.path)
+        shares.setdefault(use.sign, use.share)
+    told = {sign: next(iter(found)) for sign, found in paths.items() if len(found) == 1}
+    # Both of one path, or one of both: an update of a state, for example.
+    if len(set(told.values())) < len(told):
+        told = {}
+    by_path = {path: shares[sign] for sign, path in told.items()}
+    origin = uses[0].origin
     return Gate(
-        entry.call,
-        next(iter(by_path["sum"]), None),
-        next(iter(by_path["product"]), None),
-        tuple(others),
-        source,
-        hard=entry.hard,
+        layer_of(origin),
+        by_path.get("sum"),
+        by_path.get("product"),
+        tuple(share for sign, share in shares.items() if sign not in told),
+        None if form.is_constant(origin) else source_of(form, _argument(form, origin)),
+        hard=uses[0].hard,
     )
 
 
-def _argument(form: Form, node: fx.Node) -> fx.Node:
-    """What a share is a function of: ``z``."""
-    if is_(node, *_COMPARISONS):
-        inner = next(
-            argument for argument in node.args if isinstance(argument, fx.Node) and not form.is_constant(argument)
-        )
-        return _argument(form, inner) if _logistic(form, inner) is not None else inner
-    logistic = _logistic(form, node)
-    assert logistic is not None
-    if is_(node, "sigmoid"):
-        return node.args[0]  # type: ignore[return-value]
-    return logistic[0] if isinstance(logistic[0], fx.Node) else form.data(node)[0]
+def _argument(form: Form, origin: fx.Node) -> fx.Node:
+    """What a σ or a condition is a function of: ``z``."""
+    if is_(origin, *_COMPARISONS):
+        (inner,) = form.data(origin)[:1]
+        return _argument(form, inner) if logistic(form, inner) is not None else inner
+    if is_(origin, "sigmoid"):
+        return origin.args[0]  # type: ignore[return-value]
+    found = logistic(form, origin)
+    return found[0] if found is not None and isinstance(found[0], fx.Node) else form.data(origin)[0]
 
 
 def _paired(found: list[Gate]) -> Iterator[Gate]:
