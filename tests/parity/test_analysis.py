@@ -1,6 +1,5 @@
 """nalu_export.parity.analysis: D is the published formula for one cell, and no float32 evaluation leaves its radius."""
 
-import copy
 import itertools
 
 import numpy as np
@@ -10,13 +9,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nalu_export import NAC, NALU, BackboneHead, NACCell, NALUCell
-from nalu_export.graph import label_of, trace_model
+from nalu_export.graph import label_of
+from nalu_export.graph.copying import copied
 from nalu_export.nn.functional import effective_weight
 from nalu_export.parity.analysis import OWN_ERROR, ErrorAnalysis
 from nalu_export.parity.inputs import FAMILIES, draw
 from nalu_export.primitives.conditioned import FLUSH, Conditioned
 from nalu_export.primitives.precision import Profile
-from nalu_export.weights import fold, inference_form
+from nalu_export.weights import fold
+from tests.captured import form_of, graph_of
 from tests.conftest import saturated
 from tests.primitives.balls import TINY, U
 
@@ -25,7 +26,7 @@ FLOAT32, FLOAT64, OWN = Profile(), Profile("float64"), Profile(own_weights=True)
 
 
 def _analysis(model: nn.Module, *, live: bool = False) -> ErrorAnalysis:
-    graph = trace_model(copy.deepcopy(model).double())
+    graph = copied(graph_of(model).flat).double()
     return ErrorAnalysis(graph if live else fold(graph))
 
 
@@ -134,13 +135,12 @@ def test_pytorch_and_the_folded_form_stay_within_their_radii_in_every_family(nam
     first = next(model.parameters())
     width = first.shape[-1]
     live, folded = _analysis(model, live=True), _analysis(model)
-    form = inference_form(model, "folded", "float32") if name != "behind a linear" else None
+    form = form_of(model)
     seen = set()
     for drawn in draw([(width,)], 200, 1):
         x = torch.from_numpy(drawn.x)
         _holds(model(x), live(x.double(), OWN))
-        if form is not None:
-            _holds(form(x), folded(x.double(), FLOAT32))
+        _holds(form(x), folded(x.double(), FLOAT32))
         seen.add(drawn.family)
     assert seen == set(FAMILIES)
 
@@ -150,7 +150,7 @@ def test_pytorch_and_the_folded_form_stay_within_their_radii_in_every_family(nam
 def test_the_float64_form_stays_within_a_rounding_of_its_output(name: str) -> None:
     model = _models()[name]
     width = next(model.parameters()).shape[-1]
-    form, analysis = inference_form(model, "folded", "float64"), _analysis(model)
+    form, analysis = form_of(model, "folded", "float64"), _analysis(model)
     for drawn in draw([(width,)], 100, 1):
         x = torch.from_numpy(drawn.x)
         found = analysis(x.double(), FLOAT64)

@@ -12,6 +12,7 @@ from nalu_export.nn import ArithmeticLayer
 from nalu_export.parity.causes import UNKNOWN, causes
 from nalu_export.parity.reference import Reference
 from nalu_export.primitives.precision import Profile
+from tests.captured import graph_of
 
 
 class _Layer(ArithmeticLayer):
@@ -28,7 +29,7 @@ class _Layer(ArithmeticLayer):
 
 
 def _first(model: nn.Module, x: list[list[float]], profile: Profile | None = None) -> list[str]:
-    return causes(Reference(model), np.array(x, np.float32), profile or Profile())
+    return causes(Reference(graph_of(model)), np.array(x, np.float32), profile or Profile())
 
 
 @pytest.mark.parametrize(

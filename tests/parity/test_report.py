@@ -201,7 +201,7 @@ def test_the_status_of_a_row_is_that_of_its_parts() -> None:
 
 def test_a_row_made_of_rows_keeps_their_reasons() -> None:
     parts = [_empty(reasons=("a", "b")), _empty(reasons=("b", "c"))]
-    assert merge("r", "head alone", parts).reasons == ("a", "b", "c")
+    assert merge("r", "head isolated", parts).reasons == ("a", "b", "c")
     assert merge("r", "ones", [_part(1, 0.5)], ["why"]).reasons == ("why",)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from nalu_export.graph.trace import constant
+from nalu_export.graph.evaluation import constant
 from nalu_export.parity.opaque import OpaqueCalls
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.precision import FLOAT32, Precision

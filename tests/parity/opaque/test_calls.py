@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from nalu_export import NAC, BackboneHead
-from nalu_export.graph import trace_model
+from nalu_export.graph.copying import copied
 from nalu_export.parity.analysis import ErrorAnalysis
 from nalu_export.parity.opaque import OpaqueCalls
 from nalu_export.parity.opaque.calls import RULES
@@ -15,6 +15,11 @@ from nalu_export.parity.opaque.naming import _MODULES
 from nalu_export.parity.opaque.selections import MOVES
 from nalu_export.primitives.precision import Profile
 from nalu_export.weights import fold
+from tests.captured import graph_of
+
+
+def _double(model: nn.Module, shape: tuple[int, ...] | None = None) -> fx.GraphModule:
+    return copied(graph_of(model, shape).flat).double()
 
 
 def test_every_module_that_is_known_has_a_rule() -> None:
@@ -23,18 +28,18 @@ def test_every_module_that_is_known_has_a_rule() -> None:
 
 
 @torch.no_grad()
-def test_the_same_input_is_run_once_for_all_profiles() -> None:
+def test_the_same_input_is_run_once_for_all_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[int] = []
+    forward = nn.RNNCell.forward
 
-    class Counting(nn.RNNCell):
-        def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:  # noqa: A002
-            counted.append(len(input))
-            return super().forward(input, hx)
+    def counting(self: nn.RNNCell, input: Tensor, hx: Tensor | None = None) -> Tensor:  # noqa: A002
+        counted.append(len(input))
+        return forward(self, input, hx)
 
-    model = nn.Sequential(Counting(2, 6), NAC(6, 1))
-    analysis = ErrorAnalysis(fold(trace_model(copy.deepcopy(model).double())))
-    live = ErrorAnalysis(trace_model(copy.deepcopy(model).double()), analysis.opaque)
-    counted.clear()
+    model = nn.Sequential(nn.RNNCell(2, 6), NAC(6, 1))
+    analysis = ErrorAnalysis(fold(_double(model)))
+    live = ErrorAnalysis(_double(model), analysis.opaque)
+    monkeypatch.setattr(nn.RNNCell, "forward", counting)
     x = torch.randn(5, 2).double()
     first = analysis(x, Profile())
     measured = len(counted)
@@ -48,8 +53,8 @@ def test_the_same_input_is_run_once_for_all_profiles() -> None:
 
 @torch.no_grad()
 def test_what_was_measured_before_a_calibration_is_measured_again() -> None:
-    model = nn.Sequential(nn.Softmin(1), nn.Flatten(), NAC(4, 1)).double()
-    analysis, x = ErrorAnalysis(fold(trace_model(copy.deepcopy(model)))), torch.randn(5, 4).double()
+    model = nn.Sequential(nn.Softmin(1), nn.Flatten(), NAC(4, 1))
+    analysis, x = ErrorAnalysis(fold(_double(model, (4,)))), torch.randn(5, 4).double()
     before = analysis(x, Profile()).radius
     with analysis.opaque.calibrating():
         analysis(x, Profile())
@@ -89,10 +94,10 @@ def test_what_is_not_a_tensor_passes_as_it_is() -> None:
             found: Tensor = self.layer(x.reshape(x.size(0), 4))
             return found
 
-    model, x = Reshaped().double(), torch.randn(3, 2, 2).double()
+    model, x = Reshaped(), torch.randn(3, 2, 2).double()
     with torch.no_grad():
-        found = ErrorAnalysis(fold(trace_model(copy.deepcopy(model))))(x, Profile())
-        torch.testing.assert_close(found.value, model(x))
+        found = ErrorAnalysis(fold(_double(model, (2, 2))))(x, Profile())
+        torch.testing.assert_close(found.value, model.double()(x))
 
 
 @pytest.mark.parametrize("norm", [nn.BatchNorm1d(3), nn.LayerNorm(3), nn.LogSoftmax(1), nn.Softmin(1)])
@@ -100,7 +105,7 @@ def test_what_is_not_a_tensor_passes_as_it_is() -> None:
 def test_errors_of_an_arithmetic_part_pass_through_what_follows_it(norm: nn.Module) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(NAC(4, 3), norm).eval()
-    analysis = ErrorAnalysis(fold(trace_model(copy.deepcopy(model).double())))
+    analysis = ErrorAnalysis(fold(_double(model)))
     x = torch.randn(20, 4) * 100
     with analysis.opaque.calibrating():
         analysis(x.double(), Profile())
@@ -110,7 +115,7 @@ def test_errors_of_an_arithmetic_part_pass_through_what_follows_it(norm: nn.Modu
 
 @torch.no_grad()
 def test_a_whole_image_model_is_bounded(image_model: BackboneHead) -> None:
-    graph_module = fold(trace_model(copy.deepcopy(image_model).double()))
+    graph_module = fold(_double(image_model))
     assert OpaqueCalls(graph_module).present
     analysis, x = ErrorAnalysis(graph_module), torch.rand(8, 1, 12, 12)
     with analysis.opaque.calibrating():
