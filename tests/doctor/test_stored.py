@@ -25,8 +25,8 @@ def test_raw_parameters_beside_another_weight(tmp_path: Path) -> None:
         "(1 is stored at [0, 1], the raw parameters give -0.179)."
     )
     assert finding.follows == (
-        "A faux NAC: W_hat and M_hat are read by nothing and cannot have trained; computing W from them gives different "
-        "results."
+        "A faux NAC: W_hat and M_hat are read by nothing and cannot have trained; computing W from them gives "
+        "different results."
     )
     assert finding.do == LINEAR
     assert found.failed

@@ -119,8 +119,10 @@ def test_a_model_that_does_not_run_is_examined_as_far_as_its_tensors_go() -> Non
         model.s[1] = math.nan
     found = diagnose(model)
     assert [finding.code for finding in found.findings] == ["non-finite"]
-    assert found.notes == ("nothing but its tensors is examined: Fussy does not run on 3 features (not today); say what "
-                           "it takes with --input x=batch,… (example_inputs= in Python)",)  # fmt: skip
+    (note,) = found.notes
+    assert note.startswith(
+        "nothing but its tensors is examined: Fussy does not run on 3 features (not today); say what"
+    )
 
 
 def test_the_parts_of_a_model_that_does_not_run_are_examined() -> None:

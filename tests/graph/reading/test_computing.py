@@ -18,6 +18,10 @@ from tests.handwritten.cells import CELL_SHAPE, CELLS
 TENSORS = {"W": torch.tensor([[1.0, -2.0], [3.0, 0.5]]).double(), "b": torch.tensor([1.0, 2.0]).double()}
 
 
+def _one_line(error: RecipeError) -> None:
+    assert "\n" not in str(error)
+
+
 def value(line: str) -> Any:
     return compute(line, TENSORS.get)
 
@@ -133,7 +137,7 @@ def test_any_line(line: str) -> None:
     try:
         value(line)
     except RecipeError as error:
-        assert "\n" not in str(error)
+        _one_line(error)
 
 
 @given(st.sampled_from([*WORDS, "W", "0", "a b", '"', "\\"]) | st.text(min_size=1, max_size=20))
