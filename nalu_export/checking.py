@@ -1,23 +1,25 @@
 """Check an artifact against its source at any later time."""
 
 import hashlib
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from nalu_export import formats
 from nalu_export import runtimes as all_runtimes
 from nalu_export.artifact import Artifact, read_artifact
 from nalu_export.environment import environment
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, NaluExportError
 from nalu_export.graph import ModelGraph
-from nalu_export.inputs import fitting, free_sizes, sample_shape, sweep
+from nalu_export.inputs import MAX_PIXELS, fitting, free_sizes, sweep
 from nalu_export.parity import CheckOptions, Report
 from nalu_export.parity.check import Progress
-from nalu_export.preparing import SourceOptions, prepared
+from nalu_export.preparing import Prepared, SourceOptions, prepared
 from nalu_export.promises import with_metadata
 from nalu_export.statistics import layer_table, weight_matrices
 from nalu_export.text import plain
@@ -68,10 +70,10 @@ def check(
         raise InputError(f"check takes no such option: {error}") from error
     found = artifact if isinstance(artifact, Artifact) else read_artifact(artifact)
     names, every = _names(runtimes, found)
-    ready = prepared(source, reading)
+    ready = _prepared(source, reading, found)
     graph = _part(ready.graph, found)
     model = graph.module
-    compute, shapes = _compute(found), _shapes(model, found, input_size)
+    compute, shapes = _compute(found), _shapes(graph, found, input_size)
     settings = replace(settings, inputs={name: fitting(model, name, x) for name, x in settings.inputs.items()})
     report = verify(
         graph,
@@ -136,24 +138,36 @@ def _compute(artifact: Artifact) -> Compute:
     return value  # type: ignore[no-any-return]
 
 
-def _shapes(model: nn.Module, artifact: Artifact, size: Sequence[int] | None) -> list[tuple[int, ...]]:
-    """The shapes that the artifact claims to take: free axes are swept, fixed ones are kept."""
-    declared = tuple((artifact.metadata.get("inputs") or [{}])[0].get("shape", ()))
-    if len(declared) == 4 and all(isinstance(axis, int) for axis in declared[1:]):
-        if size is not None and tuple(size) != declared[2:]:
-            raise InputError(f"{artifact.path}: takes {declared[2]}×{declared[3]} images only")
-        _refuse_other_images(model, artifact, declared[1:])
-        return [declared[1:]]
-    shape = sample_shape(model, size)
-    return sweep(model, shape) if len(shape) == 3 and (not declared or free_sizes(declared)) else [shape]
-
-
-def _refuse_other_images(model: nn.Module, artifact: Artifact, shape: tuple[int, ...]) -> None:
-    """What a file says of itself may be anything; inputs of that shape are made only if the model takes them."""
+def _prepared(source: nn.Module | str | os.PathLike[str], reading: SourceOptions, artifact: Artifact) -> Prepared:
+    """The model, captured on samples of the shape that a file is fixed to, where the user does not say another."""
+    shape = _fixed(artifact)
+    told = reading.input_size is not None or reading.example_inputs is not None
+    if told or not shape or artifact.metadata.get("part") or not 0 < math.prod(shape) <= MAX_PIXELS:
+        return prepared(source, reading)
     try:
-        fits = sample_shape(model, shape[1:]) == shape
-    except InputError:
-        fits = False
-    if not fits:
-        text = "×".join(map(str, shape))
+        return prepared(source, replace(reading, example_inputs=torch.zeros(1, *shape)))
+    except (NaluExportError, RuntimeError):
+        # What a file says of itself may be anything; this tells what is wrong with the source, if that is it.
+        return prepared(source, reading)
+
+
+def _declared(artifact: Artifact) -> tuple[int | str, ...]:
+    return tuple((artifact.metadata.get("inputs") or [{}])[0].get("shape", ()))
+
+
+def _fixed(artifact: Artifact) -> tuple[int, ...]:
+    """Shape of a sample by the metadata, empty where an axis of it is free or it does not say."""
+    shape = tuple(axis for axis in _declared(artifact)[1:] if isinstance(axis, int) and axis > 0)
+    return shape if len(shape) == len(_declared(artifact)) - 1 else ()
+
+
+def _shapes(graph: ModelGraph, artifact: Artifact, size: Sequence[int] | None) -> list[tuple[int, ...]]:
+    """The shapes that the artifact claims to take: free axes are swept, fixed ones are kept."""
+    shape, declared, fixed = tuple(graph.example.shape[1:]), _declared(artifact), _fixed(artifact)
+    if len(fixed) > 1 and shape != fixed:
+        text = "×".join(map(str, fixed))
+        if size is not None and len(fixed) == 3:
+            raise InputError(f"{artifact.path}: takes {fixed[1]}×{fixed[2]} images only")
         raise InputError(f"{artifact.path}: its metadata says inputs of {text}, which the model does not take")
+    images = len(shape) == 3 and not fixed
+    return sweep(graph.module, shape) if images and (not declared or free_sizes(declared)) else [shape]

@@ -8,6 +8,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,6 +57,8 @@ def sample_shape(model: nn.Module, size: Sequence[int] | None) -> tuple[int, ...
     for shape in shapes:
         failure = _failure(model, shape)
         if failure is None:
+            if size is not None and len(shape) != 3:
+                raise InputError(f"input_size is given, but the model takes {_sample_of(shape)}, not images")
             return shape
         failures.append(failure)
     raise InputError(_misfit(model, shapes, failures, size))
@@ -124,9 +127,11 @@ def _misfit(model: nn.Module, shapes: list[tuple[int, ...]], failures: list[str]
         return (
             f"the model does not run on {'×'.join(map(str, first))} images ({failure}); give another --input-size H W"
         )
-    if size is not None:
-        return f"input_size is given, but the model takes {first[0]} features, not images"
-    return f"{name} does not run on {first[0]} features ({failure}); {tell}"
+    return f"{name} does not run on {_sample_of(first)} ({failure}); {tell}"
+
+
+def _sample_of(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} features" if len(shape) == 1 else f"samples of {'×'.join(map(str, shape))}"
 
 
 def shape_of_example(example: Any) -> tuple[int, ...]:
@@ -154,7 +159,7 @@ def example_like(text: str) -> torch.Tensor:
     Raises:
         InputError: it is something else, or of a type that cannot be exported.
     """
-    match = re.fullmatch(r"([^=:,]+)=batch((?:,\d+)*)(?::(\w+))?", text)
+    match = re.fullmatch(r"([^=:,]+)=batch((?:,\d{1,9})*)(?::(\w+))?", text)
     if match is None:
         raise InputError(f"input is {plain(text)!a}; expected NAME=batch,SIZE,… such as x=batch,16")
     if match[3] not in (None, "float32"):
@@ -210,9 +215,21 @@ def steps(model: nn.Module, shape: tuple[int, ...]) -> tuple[int, int]:
     0 where no larger one up to :data:`MAX_STEP` is taken.
     """
     channels, height, width = shape
-    tall = next((step for step in range(1, MAX_STEP + 1) if runs(model, (channels, height + step, width))), 0)
-    wide = next((step for step in range(1, MAX_STEP + 1) if runs(model, (channels, height, width + step))), 0)
+    tall = _step(lambda more: runs(model, (channels, height + more, width)))
+    wide = _step(lambda more: runs(model, (channels, height, width + more)))
     return tall, wide
+
+
+def _step(taken: Callable[[int], bool]) -> int:
+    """The smallest step whose multiples are all taken; 1 is tried at powers of two, where pooling rounds down.
+
+    One row more often goes unnoticed: pooled by 2, 17 rows are 8, as 16 are.
+    """
+    found = cache(taken)
+    if all(found(2**power) for power in range(MAX_STEP.bit_length())):
+        return 1
+    wider = range(2, MAX_STEP + 1)
+    return next((step for step in wider if all(found(more) for more in range(step, MAX_STEP + 1, step))), 0)
 
 
 def read_inputs(path: str | os.PathLike[str]) -> dict[str, NDArray[np.generic]]:

@@ -75,6 +75,8 @@ def captured(model: nn.Module, options: SourceOptions) -> ModelGraph:
         InputError: see :func:`prepared`.
         UnsupportedLayerError: see :func:`prepared`.
     """
+    if options.example_inputs is not None and options.input_size is not None:
+        raise InputError("input_size and example_inputs are both given; an example has the size of its images")
     if options.example_inputs is not None:
         shape = shape_of_example(options.example_inputs)
     else:

@@ -90,8 +90,10 @@ def _shares(gate: Gate, values: Values) -> tuple[Tensor, Tensor]:
     assert gate.product is not None
     shares = [share.of(values[share.node]) for share in (gate.sum, gate.product)]
     # A constant gate is the same for each sample, and may be a single number.
-    g, h = torch.broadcast_tensors(*(torch.atleast_2d(share) for share in shares))
-    return g.reshape(-1, g.shape[-1]), h.reshape(-1, h.shape[-1])
+    both = shares[0] + shares[1]
+    shape = (*[1] * (2 - both.ndim), *both.shape)
+    g, h = (share.expand(shape).reshape(-1, shape[-1]) for share in shares)
+    return g, h
 
 
 def _masks(g: Tensor, h: Tensor) -> Tensor:

@@ -89,8 +89,7 @@ def _results(head: Head, call: Call | None) -> list[fx.Node]:
     """What of a layer something outside of it reads; of the whole subgraph its results."""
     graph = head.form.graph
     if call is None:
-        (given,) = graph.output_node().args
-        return list(given) if isinstance(given, (tuple, list)) else [given]  # type: ignore[list-item]
+        return graph.output_node().all_input_nodes
     return [node for node in results_of(graph, call) if not head.form.is_constant(node)]
 
 

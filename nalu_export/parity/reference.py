@@ -81,9 +81,18 @@ class Reference:
         self._folded = ErrorAnalysis(fold(copied(conditioned)))
         self.notes: tuple[str, ...] = ()
         self._runs_in_double = self._tried(graph.example)
-        with torch.no_grad(), self._folded.opaque.calibrating():
-            for x in calibration if self._folded.opaque.present else ():
-                self._folded(torch.from_numpy(x).double(), Profile())
+        self._calibrate(graph.example, calibration)
+
+    def _calibrate(self, example: Tensor, inputs: Iterable[NDArray[np.float32]]) -> None:
+        """Measure the calls that no rule knows, where there are any."""
+        opaque = self._folded.opaque
+        with torch.no_grad():
+            if opaque.present:
+                self._folded(example.double(), Profile())
+            if opaque.measures:
+                with opaque.calibrating():
+                    for x in inputs:
+                        self._folded(torch.from_numpy(x).double(), Profile())
 
     def _tried(self, example: Tensor) -> bool:
         """Whether the module runs in float64 all through; what makes float32 tensors of its own does not."""

@@ -2,7 +2,7 @@
 
 from torch import fx
 
-from nalu_export.graph.reading._nodes import is_, seen_through, spelled
+from nalu_export.graph.reading._nodes import arguments, is_, seen_through, spelled
 from nalu_export.graph.reading.form import Form
 
 # x·σ(x) is no gate.
@@ -16,10 +16,11 @@ def logistic(form: Form, node: fx.Node) -> tuple[object, bool] | None:
         return None
     if is_(node, "sigmoid"):
         return _signed(node.args[0])
-    if is_(node, "div") and node.args[0] == 1 and is_(node.args[1], "add"):
-        one, power = _ordered(node.args[1])  # type: ignore[arg-type]
-        if one == 1 and is_(power, "exp"):
-            argument, sign = _signed(power.args[0])  # type: ignore[union-attr]
+    if is_(node, "div"):
+        one, denominator = arguments(node)
+        exponential = _without_one(denominator)
+        if one == 1 and is_(exponential, "exp"):
+            argument, sign = _signed(arguments(exponential)[0])
             return argument, not sign
     if is_(node, "exp") and isinstance(node.args[0], fx.Node) and spelled(node.args[0]) in _LOGARITHMS:
         inner = _before_spelling(form, node.args[0])
@@ -27,10 +28,12 @@ def logistic(form: Form, node: fx.Node) -> tuple[object, bool] | None:
     return None
 
 
-def _ordered(addition: fx.Node) -> tuple[object, object]:
-    """The terms of a sum, a number first."""
-    left, right = addition.args
-    return (right, left) if isinstance(left, fx.Node) else (left, right)
+def _without_one(node: object) -> object:
+    """``v`` of ``v + 1`` and ``1 + v``."""
+    if not is_(node, "add"):
+        return None
+    left, right = arguments(node)
+    return left if right == 1 else right if left == 1 else None
 
 
 def _signed(argument: object) -> tuple[object, bool]:
@@ -38,9 +41,9 @@ def _signed(argument: object) -> tuple[object, bool]:
     sign = True
     node = seen_through(argument) if isinstance(argument, fx.Node) else argument
     while is_(node, "neg"):
-        node, sign = seen_through(node.args[0]), not sign  # type: ignore[union-attr, arg-type]
-    if is_(node, "sub") and all(isinstance(argument, fx.Node) for argument in node.args):  # type: ignore[union-attr]
-        left, right = (seen_through(argument) for argument in node.args)  # type: ignore[union-attr, arg-type]
+        node, sign = seen_through(arguments(node)[0]), not sign
+    if is_(node, "sub") and all(isinstance(argument, fx.Node) for argument in arguments(node)):
+        left, right = map(seen_through, arguments(node))
         if left.name > right.name:
             return (right, left), not sign
         return (left, right), sign

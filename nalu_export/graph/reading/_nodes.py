@@ -1,6 +1,7 @@
 """Small questions about the nodes of a graph of primitives."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from torch import fx
 
@@ -33,6 +34,11 @@ def is_(node: object, *names: str) -> bool:
     return name_of(node) in names
 
 
+def arguments(node: object) -> list[Any]:
+    """The arguments of a node, of whatever type; none of anything else."""
+    return list(node.args) if isinstance(node, fx.Node) else []
+
+
 def spelled(node: fx.Node) -> str:
     """Name of the function of torch that a node is part of, empty where it was written by itself."""
     return str(node.meta.get("spelled", ""))
@@ -42,13 +48,13 @@ def is_activation(node: fx.Node) -> bool:
     """Whether it is what stands between two linear layers of a network."""
     if spelled(node) in _ACTIVATIONS or is_(node, "tanh", "sigmoid"):
         return True
-    return is_(node, "clamp") and node.args[1] == 0 and node.args[2] is None
+    return is_(node, "clamp") and arguments(node)[1:] == [0, None]
 
 
 def without_views(node: fx.Node) -> fx.Node:
     """What a node shows in another shape."""
     while is_(node, *VIEWS):
-        node = node.args[0]  # type: ignore[assignment]
+        node = arguments(node)[0]
     return node
 
 
@@ -56,13 +62,10 @@ def seen_through(node: fx.Node) -> fx.Node:
     """As :func:`without_views`, and through ``stack([a, b], k)`` of which one is taken out again."""
     while True:
         node = without_views(node)
-        whole = node.args[0] if is_(node, "select") else None
-        if not isinstance(whole, fx.Node) or not is_(whole, "stack"):
+        if not is_(node, "select") or not is_(arguments(node)[0], "stack"):
             return node
-        pieces, index = whole.args[0], node.args[2]
-        if not isinstance(pieces, (list, tuple)) or not isinstance(index, int):
-            return node
-        node = pieces[index]  # type: ignore[assignment]
+        whole, _, index = arguments(node)
+        node = arguments(whole)[0][index]
 
 
 def readers(node: fx.Node) -> Iterator[fx.Node]:

@@ -168,7 +168,8 @@ def _numbers(primitive: Primitive, arguments: list[Any]) -> tuple[int, int]:
     tensors = [value for value in _flat(arguments) if isinstance(value, Tensor)]
     total = sum(value.numel() for value in tensors)
     if primitive.kind == "elementwise":
-        made = torch.broadcast_shapes(*(value.shape for value in tensors)).numel()
+        shape: torch.Size = torch.broadcast_shapes(*(value.shape for value in tensors))  # type: ignore[no-untyped-call]
+        made = shape.numel()
         return made, made * FUNCTION
     if primitive.kind == "linear":
         inner = max(value.shape[-1] if value.ndim else 1 for value in tensors)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import fx
 
 from nalu_export.graph.places import Call
-from nalu_export.graph.reading._nodes import VIEWS, is_, layer_of, seen_through
+from nalu_export.graph.reading._nodes import VIEWS, arguments, is_, layer_of, seen_through
 from nalu_export.graph.reading.form import Form
 
 
@@ -95,7 +95,7 @@ class _Inside:
         if is_(node, "mul"):
             left, right = node.args
             return left is right and not self._form.is_constant(left)
-        return is_(node, "pow") and node.args[1] == 2
+        return is_(node, "pow") and arguments(node)[1:] == [2]
 
     def _with_constant(self, arguments: tuple[object, ...], attribute: str) -> bool:
         """A magnitude and a constant, in whichever order."""

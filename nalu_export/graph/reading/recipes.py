@@ -13,7 +13,7 @@ from typing import Any
 from torch import fx
 
 from nalu_export.graph.formula import given_arguments
-from nalu_export.graph.reading._nodes import is_, name_of, seen_through
+from nalu_export.graph.reading._nodes import arguments, is_, name_of, seen_through
 
 # Whatever is longer is no line for people.
 LONGEST = 2000
@@ -66,11 +66,10 @@ def _turned_back(node: fx.Node) -> fx.Node:
 
 def _turned(node: fx.Node) -> fx.Node | None:
     """The matrix that a node is the transpose of."""
-    inner, *dims = node.args or (None,)
-    two = is_(node, "transpose") and sorted(dims) in ([0, 1], [-2, -1])  # type: ignore[type-var]
-    if two or (is_(node, "permute") and list(dims[0]) == [1, 0]):  # type: ignore[call-overload]
-        return inner  # type: ignore[return-value]
-    return None
+    inner, *dims = arguments(node) or [None]
+    two = is_(node, "transpose") and sorted(dims) in ([0, 1], [-2, -1])
+    swapped = is_(node, "permute") and list(dims[0]) == [1, 0]
+    return inner if two or swapped else None
 
 
 class _Writer:
@@ -108,8 +107,8 @@ class _Writer:
             return (f"{left} {sign} {right}" if level == _SUM or sign == "/" else f"{left}{sign}{right}"), level
         if operation == "neg":
             return f"-{self._argument(node.args[0], _SIGN)[0]}", _SIGN
-        arguments = given_arguments(node)
-        return f"{operation}({', '.join(self._argument(argument, _SUM)[0] for argument in arguments)})", _ATOM
+        given = [self._argument(argument, _SUM)[0] for argument in given_arguments(node)]
+        return f"{operation}({', '.join(given)})", _ATOM
 
     def _argument(self, argument: Any, level: int) -> tuple[str, int]:
         """An argument, in parentheses where it binds less tightly than that."""

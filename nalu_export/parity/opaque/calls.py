@@ -48,6 +48,7 @@ class OpaqueCalls:
 
     Attributes:
         present: whether the graph has any opaque node.
+        measures: whether a call had to be measured so far, for want of a rule.
 
     Args:
         graph_module: a graph in float64.
@@ -57,6 +58,7 @@ class OpaqueCalls:
         self._graph_module = graph_module
         self._places = _places(graph_module.graph)
         self.present = bool(self._places)
+        self.measures = False
         self._singles = Singles()
         self._measurement = Measurement(self._singles)
         self._followed: Followed | None = None
@@ -109,6 +111,7 @@ class OpaqueCalls:
         rule = RULES.get(call.name)
         allowance = rule(call, value, followed.precision) if rule is not None and is_number(value) else None
         if allowance is None:
+            self.measures = True
             own = self._measurement.own(call, value, followed.precision)
             change = followed.change(call, value)
             behind = self._places[call.node.name].behind
