@@ -17,10 +17,12 @@ from nalu_export import NAC, NALU, BackboneHead, InputError, NALUCell, RuntimeUn
 from nalu_export import formats as all_formats
 from nalu_export.formats.base import EmitOptions
 from nalu_export.parity import CheckOptions, Report, check_bytes
-from nalu_export.parity.check import IMAGE_SAMPLES, IMAGE_SEARCH, SAMPLES, SEARCH, SEARCHED, Progress
+from nalu_export.parity.check import IMAGE_SAMPLES, IMAGE_SEARCH, SAMPLES, SEARCH, SEARCHED, SHOWN, Progress
 from nalu_export.parity.inputs import FAMILIES
 from nalu_export.parity.report import INTERMEDIATE
+from nalu_export.parity.search import SearchOptions
 from nalu_export.weights import COMPUTE, Compute, Weights
+from tests.captured import graph_of
 from tests.conftest import saturated
 
 OPTIONS = CheckOptions(samples=64, search=4)
@@ -28,12 +30,12 @@ FAST = CheckOptions(samples=16, search=0)
 
 
 def _emitted(model: nn.Module, shape: tuple[int, ...] = (4,), name: str = "onnx", **options: Any) -> bytes:
-    return all_formats.get(name).emit(model, EmitOptions(shape, **options)).to_bytes({})
+    return all_formats.get(name).emit(graph_of(model, shape), EmitOptions(**options)).to_bytes({})
 
 
 def _check(model: nn.Module, data: bytes, options: CheckOptions = OPTIONS, *names: str, **more: Any) -> Report:
     wanted = list(names) or ["onnxruntime-cpu"]
-    return check_bytes(model, data, [(4,)], more.pop("compute", "float32"), wanted, options, **more)
+    return check_bytes(graph_of(model), data, [(4,)], more.pop("compute", "float32"), wanted, options, **more)
 
 
 def _cut(data: bytes, name: str, factor: float) -> bytes:
@@ -65,21 +67,34 @@ def test_a_right_file_passes_in_every_family(nalu: NALU, name: str, weights: Wei
     assert [info.name for info in report.runtimes] == [kind.runtime, "torch"]
 
 
+def _ended_early_at_most(samples: int, search: SearchOptions) -> None:
+    """Whole generations, not fewer than it takes to see that the climb leads nowhere."""
+    assert search.patience is not None
+    generations, rest = divmod(samples, search.width)
+    assert rest == 0
+    assert search.patience < generations <= search.rounds
+
+
+def test_a_number_of_generations_that_is_asked_for_is_run(nac: NAC) -> None:
+    report = _check(nac, _emitted(nac), CheckOptions(samples=16, search=SEARCH.rounds))
+    assert {row.family: row.samples for row in report.rows}[SEARCHED] == SEARCH.rounds * SEARCH.width
+
+
 def test_defaults_are_more_samples_and_rounds(nac: NAC) -> None:
     report = _check(nac, _emitted(nac), CheckOptions())
     rows = {row.family: row.samples for row in report.rows}
     assert rows["ones"] == SAMPLES
-    assert rows[SEARCHED] == SEARCH.rounds * SEARCH.width
+    _ended_early_at_most(rows[SEARCHED], SEARCH)
 
 
 def test_images_are_checked_at_every_size_with_defaults_of_their_own(image_model: BackboneHead) -> None:
     data = _emitted(image_model, (1, 8, 8))
     shapes = [(1, 8, 8), (1, 9, 11)]
-    report = check_bytes(image_model, data, shapes, "float32", ["onnxruntime-cpu"], CheckOptions())
+    report = check_bytes(graph_of(image_model), data, shapes, "float32", ["onnxruntime-cpu"], CheckOptions())
     assert report.passed, report.summary()
     rows = {row.family: row.samples for row in report.rows}
     assert rows["ones"] == IMAGE_SAMPLES
-    assert rows[SEARCHED] == IMAGE_SEARCH.rounds * IMAGE_SEARCH.width
+    _ended_early_at_most(rows[SEARCHED], IMAGE_SEARCH)
 
 
 @pytest.mark.parametrize("size", [2, 16, 64, 256])
@@ -89,7 +104,7 @@ def test_one_trained_cell_stays_within_five_roundoffs(size: int) -> None:
     for compute, allowed in (("float32", 5.0), ("float64", 1.0)):
         data = _emitted(cell, (size,), compute=compute)
         options = CheckOptions(samples=512, search=0)
-        report = check_bytes(cell, data, [(size,)], compute, ["onnxruntime-cpu"], options)  # type: ignore[arg-type]
+        report = check_bytes(graph_of(cell), data, [(size,)], compute, ["onnxruntime-cpu"], options)  # type: ignore[arg-type]
         assert report.passed, report.summary()
         rows = {row.family: row.max_e for row in report.rows}
         for family in ("0.1..1", "1..10", "1e3..1e4", "-10..10", "zeros"):
@@ -109,9 +124,9 @@ def test_the_default_check_of_others_would_not_see_eps_deleted() -> None:
 
 def test_a_frozen_image_size_is_found(image_model: BackboneHead) -> None:
     data = _emitted(image_model, (1, 8, 8), free_size=False)
-    right = check_bytes(image_model, data, [(1, 8, 8)], "float32", ["onnxruntime-cpu"], FAST)
+    right = check_bytes(graph_of(image_model), data, [(1, 8, 8)], "float32", ["onnxruntime-cpu"], FAST)
     assert right.passed
-    wrong = check_bytes(image_model, data, [(1, 8, 8), (1, 9, 8)], "float32", ["onnxruntime-cpu"], FAST)
+    wrong = check_bytes(graph_of(image_model), data, [(1, 8, 8), (1, 9, 8)], "float32", ["onnxruntime-cpu"], FAST)
     assert not wrong.passed
     assert "batch of 1: onnxruntime" in wrong.summary()
 
@@ -238,6 +253,8 @@ def test_only_what_decides_is_searched_and_looked_into(nac: NAC) -> None:
     report = _check(nac, _emitted(nac), OPTIONS, "onnxruntime-cpu", "torch", decisive=["onnxruntime-cpu"])
     assert {row.runtime for row in report.rows if row.family in (SEARCHED, INTERMEDIATE)} == {"onnxruntime-cpu"}
     assert [info.decisive for info in report.runtimes] == [True, False]
+    samples = {(row.runtime, row.samples) for row in report.rows if row.family in FAMILIES}
+    assert samples == {("onnxruntime-cpu", OPTIONS.samples), ("torch", SHOWN)}
     torch.manual_seed(1)
     other = _check(NAC(4, 3, 2), _emitted(nac), FAST, "onnxruntime-cpu", "torch", decisive=["torch"])
     assert other.passed  # PyTorch is right about itself
