@@ -71,8 +71,11 @@ def _could_reach(heights: list[float], rounds: int, patience: int) -> bool:
     if len(heights) <= patience:
         return True
     now, before = heights[-1], heights[-1 - patience]
-    pace = now / before if before > 0 else math.inf if now > 0 else 1.0
-    return now * pace ** ((rounds - len(heights)) / patience) >= 1.0
+    if now >= 1.0 or before <= 0.0:
+        return now > 0.0
+    # In logarithms, because a pace may be anything and its power leave float64.
+    pace = (math.log(now) - math.log(before)) / patience
+    return math.log(now) + pace * (rounds - len(heights)) >= 0.0
 
 
 def _children(parents: Tensor, count: int, rng: Generator) -> Tensor:

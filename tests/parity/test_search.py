@@ -1,6 +1,6 @@
 """nalu_export.parity.search: seeded, in range, and it finds corners that no family holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -148,3 +148,38 @@ def test_the_best_so_far_is_never_lost() -> None:
     hits = [bool((batch[:, 0] == wanted).any()) for batch in recorder.batches]
     first = hits.index(True)
     assert np.mean(hits[first:]) > 0.6
+
+
+def _generations(heights: Sequence[float], patience: int | None) -> int:
+    """How many generations a search runs whose best scores are these; the last one stays."""
+    runs = 0
+
+    def score(x: Array) -> Double:
+        nonlocal runs
+        runs += 1
+        return np.full(len(x), heights[min(runs, len(heights)) - 1])
+
+    climb(score, _start(), SearchOptions(12, 8, patience), 0)
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("heights", "expected"),
+    [
+        ([0.5], 4),
+        ([0.0], 4),
+        ([0.9, 0.9, 0.9, 0.91], 4),
+        # From 0.1 by this factor: a little below 1 after 12 generations, and a little above it.
+        ([0.1 * 1.23**n for n in range(12)], 4),
+        ([0.1 * 1.24**n for n in range(12)], 12),
+        # A climb that comes to rest ends three generations later, as long as it is below the bound.
+        ([0.1, 0.2, 0.4, 0.8], 7),
+        ([0.3, 0.6, 1.2], 12),
+        ([0.0, 0.0, 0.0, 1e-3], 7),
+        ([1e-300, 1e-300, 1e-300, 0.5], 7),
+        ([1e-80, 1e-80, 1e-80, 1e83], 12),
+    ],
+)
+def test_a_search_ends_where_its_pace_does_not_lead_to_the_bound(heights: list[float], expected: int) -> None:
+    assert _generations(heights, 3) == expected
+    assert _generations(heights, None) == 12
