@@ -215,8 +215,8 @@ def test_gate_of_half_the_inputs() -> None:
 def test_the_gate_of_a_deeper_layer_is_judged_on_inputs_of_its_own() -> None:
     stack = nn.Sequential(NACCell(2, 2), NALUCell(2, 1))
     with torch.no_grad():
-        stack[0].W_hat.zero_()  # type: ignore[union-attr]
-        stack[1].G.fill_(1000.0)  # type: ignore[union-attr]
+        stack.get_parameter("0.W_hat").zero_()
+        stack.get_parameter("1.G").fill_(1000.0)
     assert statistics_of(stack)["1"]["gate"] == {"add": 1.0, "multiply": 0.0}
 
 
@@ -267,7 +267,7 @@ def tensors_of(model: nn.Module, shape: tuple[int, ...] | None, weights: Any) ->
     """Tensors as a file names them."""
     from nalu_export.weights import inference_form
 
-    found = {}
+    found: dict[str, np.ndarray[Any, Any]] = {}
     for subgraph in graph_of(model, shape).subgraphs.values():
         state = inference_form(subgraph.module, weights, "float32").state_dict()
         found |= {subgraph.parameter(name): value.numpy() for name, value in state.items()}
@@ -292,8 +292,9 @@ FOREIGN: dict[Any, Any] = {
 
 def test_an_artifact_tells_the_same_as_its_model() -> None:
     """Folded and live, of our layers and of every cell that was written by hand."""
-    ours = [NAC(3, 4, 2), NALU(3, 4, 2), NALU(2, 1, tied=False, gate="row"), NACCell(2, 2), NALUCell(2, 1, stored=True)]
-    ours += [nn.Sequential(NALUCell(2, 1)), NALU(2, 2, two_gates=True, gate_bias=True), NALUCell(2, 1, gate="constant")]
+    ours: list[nn.Module] = [NAC(3, 4, 2), NALU(3, 4, 2), NALU(2, 1, tied=False, gate="row"), NACCell(2, 2)]
+    ours += [NALUCell(2, 1, stored=True), nn.Sequential(NALUCell(2, 1)), NALUCell(2, 1, gate="constant")]
+    ours += [NALU(2, 2, two_gates=True, gate_bias=True)]
     models: list[tuple[str, nn.Module, tuple[int, ...] | None]] = [(type(each).__name__, each, None) for each in ours]
     models += [(name, build(), CELL_SHAPE) for name, build in CELLS.items()]
     for name, model, shape in models:

@@ -56,12 +56,11 @@ def run_head(head: Head, inputs: tuple[float, float]) -> Runs | None:
 
 def _run(head: Head, given: list[Tensor]) -> Run:
     values = head.form.run(*given)
-    return Run(values, flattened(values[head.form.graph.output_node()]))
+    return Run(values, flattened(tuple(values[node] for node in _results(head, None))))
 
 
-def flattened(result: Tensor | tuple[Tensor, ...]) -> Tensor:
+def flattened(results: tuple[Tensor, ...]) -> Tensor:
     """Results side by side, one row for each place that is not of the last axis."""
-    results = result if isinstance(result, (tuple, list)) else (result,)
     rows = [value.reshape(-1, value.shape[-1]) if value.ndim else value.reshape(1, 1) for value in results]
     if len({len(value) for value in rows}) == 1:
         return torch.cat(rows, dim=1)

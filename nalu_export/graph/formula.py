@@ -86,7 +86,7 @@ def given_arguments(node: fx.Node) -> list[Any]:
     arguments = list(node.args)
     for name in reversed(primitive.parameters[: len(arguments)]):
         last, default = arguments[-1], primitive.defaults.get(name, "")
-        if isinstance(last, fx.Node) or isinstance(last, (list, tuple)) or (last is not default and last != default):
+        if isinstance(last, (fx.Node, list, tuple)) or (last is not default and last != default):
             break
         arguments.pop()
     return arguments

@@ -40,13 +40,16 @@ def _gates(own: set[str], prefix: str, tensors: Mapping[Any, Any]) -> list[dict[
     z = _argument("G", own, prefix, tensors)
     other = _argument("G_mul", own, prefix, tensors) if "G_mul" in own else f"-{z}"
     gate: dict[str, Any] = {"sum": f"sigmoid({z})", "product": f"sigmoid({other})"}
-    features = getattr(tensors[f"{prefix}G"], "shape", ())[-1:]
-    return [gate | ({"inputs": {"x": [int(features[0])]}} if "linear" in z else {})]
+    return [gate | ({"inputs": {"x": [_shape(tensors[f"{prefix}G"])[-1]]}} if "linear" in z else {})]
 
 
 def _argument(name: str, own: set[str], prefix: str, tensors: Mapping[Any, Any]) -> str:
     """``z`` of a gate: a constant one is a single number."""
-    if len(getattr(tensors[f"{prefix}{name}"], "shape", ())) != 2:
+    if len(_shape(tensors[f"{prefix}{name}"])) != 2:
         return name
     bias = name.replace("G", "G_bias", 1)
     return f"linear(x, {name}, {bias})" if bias in own else f"linear(x, {name})"
+
+
+def _shape(tensor: Any) -> list[int]:
+    return [int(size) for size in getattr(tensor, "shape", ())]
