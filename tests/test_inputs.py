@@ -1,5 +1,5 @@
+import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,19 @@ import torch
 from torch import Tensor, nn
 
 from nalu_export import NAC, NALU, ArithmeticLayer, BackboneHead, InputError, NALUCell, build_head
-from nalu_export.inputs import DEFAULT_SIZE, MAX_PIXELS, fitting, free_sizes, read_inputs, runs, sample_shape, sweep
+from nalu_export.inputs import (
+    DEFAULT_SIZE,
+    LENGTH,
+    MAX_PIXELS,
+    example_like,
+    free_sizes,
+    runs,
+    sample_shape,
+    shape_of_example,
+    steps,
+    sweep,
+)
+from tests.handwritten.nets import NETS
 
 
 def convolutional(pool: str | None = "avg", **options: Any) -> BackboneHead:
@@ -19,6 +31,18 @@ def convolutional(pool: str | None = "avg", **options: Any) -> BackboneHead:
 def flattened(height: int, width: int) -> nn.Sequential:
     """A plain torch model that takes one image size only."""
     return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2 * (height - 2) * (width - 2), 3), NAC(3, 1))
+
+
+class Weighted(nn.Module):
+    """``y = x Wᵀ`` or ``x W``, by hand."""
+
+    def __init__(self, weight: Tensor, *, transposed: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+        self.transposed = transposed
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ (self.weight if self.transposed else self.weight.T)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +59,11 @@ def flattened(height: int, width: int) -> nn.Sequential:
         (lambda: flattened(32, 32), None, (1, 32, 32)),
         (lambda: flattened(6, 9), (6, 9), (1, 6, 9)),
         (lambda: convolutional(None, feature_size=(3, 11)), (8, 24), (2, 8, 24)),
+        (lambda: nn.Sequential(nn.Conv1d(3, 2, 3), nn.Flatten(), NAC(2 * (LENGTH - 2), 1)), None, (3, LENGTH)),
+        (NETS["LSTM"].build, None, (LENGTH, 4)),
+        # No layer tells: the parameters do, by their last axis and by their first.
+        (lambda: Weighted(torch.ones(2, 5)), None, (5,)),
+        (lambda: Weighted(torch.ones(5, 2), transposed=True), None, (5,)),
     ],
 )
 def test_sample_shape(make: Callable[[], nn.Module], size: Any, expected: tuple[int, ...]) -> None:
@@ -56,6 +85,12 @@ def test_a_layer_that_does_not_say_how_many_inputs_it_has(monkeypatch: pytest.Mo
     assert sample_shape(Scaled(), None) == (5,)
 
 
+class Product(nn.Module):
+    def forward(self, a: Tensor, b: Tensor, scale: float = 1.0) -> Tensor:
+        return a * b * scale
+
+
+TELL = "say what it takes with --input x=batch,… (example_inputs= in Python)"
 POSITIVE = "it must be an integer of at least 1"
 
 
@@ -101,14 +136,30 @@ POSITIVE = "it must be an integer of at least 1"
         (
             lambda: nn.Sequential(NAC(2, 3), nn.Linear(4, 1)),
             None,
-            "the model does not run on 2 features: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x1)",
+            "Sequential does not run on 2 features (mat1 and mat2 shapes cannot be multiplied (2x3 and 4x1)); " + TELL,
         ),
         (
             lambda: nn.Sequential(nn.Conv1d(1, 2, 3), nn.Flatten(), NAC(8, 1)),
             None,
-            "the model does not run on 8 features: .+",
+            "Sequential does not run on samples of 1×16 (mat1 and mat2 shapes cannot be multiplied (2x28 and 8x1)); "
+            + TELL,
         ),
-        (lambda: nn.Sequential(nn.ReLU()), None, "Sequential has no layer that tells the number of its inputs"),
+        (
+            lambda: nn.Sequential(nn.Conv1d(1, 2, 3), nn.Flatten(), NAC(28, 1)),
+            (8, 8),
+            "input_size is given, but the model takes samples of 1×16, not images",
+        ),
+        (
+            lambda: nn.Sequential(nn.ReLU()),
+            None,
+            "Sequential has no layer that tells the number of its inputs; " + TELL,
+        ),
+        (
+            lambda: nn.Sequential(nn.Embedding(9, 4), NAC(4, 1)),
+            None,
+            "Sequential looks its input up in an embedding; models of integer inputs (int64) cannot be exported yet",
+        ),
+        (Product, None, "Product takes 2 inputs (a, b); a model of one input can be exported"),
         (
             lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.Softmax("x"), nn.Flatten(), NAC(2, 1)),  # type: ignore[arg-type]
             None,
@@ -117,7 +168,7 @@ POSITIVE = "it must be an integer of at least 1"
     ],
 )
 def test_refused(make: Callable[[], nn.Module], size: Any, text: str) -> None:
-    pattern = text.replace("(", r"\(").replace(")", r"\)").replace("[", r"\[").replace("]", r"\]")
+    pattern = re.escape(text).replace(r"\.\*", ".*")
     with pytest.raises(InputError, match=f"^{pattern}$"):
         sample_shape(make(), size)
 
@@ -131,7 +182,7 @@ def test_forward_of_the_user_may_raise_anything() -> None:
         def forward(self, x: Tensor) -> Tensor:
             raise KeyError("table")
 
-    with pytest.raises(InputError, match=r"^the model does not run on 2 features: 'table'$"):
+    with pytest.raises(InputError, match=r"^Broken does not run on 2 features \('table'\); say what it takes"):
         sample_shape(Broken(), None)
 
 
@@ -169,6 +220,17 @@ def test_sweep_takes_other_sizes() -> None:
     ]
 
 
+def test_steps_are_found_and_swept() -> None:
+    """The U-Net halves twice and joins what it doubles, so its sizes are multiples of 4."""
+    unet = NETS["U-Net"].build()
+    assert steps(unet, (1, 16, 16)) == (4, 4)
+    # 33 columns are pooled to 16, as 32 are.
+    assert sweep(unet, (1, 16, 16)) == [(1, 16, 16), (1, 20, 28), (1, 32, 16), (1, 16, 33), (1, 16, 36)]
+    assert steps(convolutional(), (2, 8, 24)) == (1, 1)
+    assert steps(flattened(6, 9), (1, 6, 9)) == (0, 0)
+    assert steps(NETS["ViT"].build(), (1, 16, 16)) == (0, 0)
+
+
 def test_sweep_leaves_out_what_the_model_does_not_take() -> None:
     assert sweep(flattened(6, 9), (1, 6, 9)) == [(1, 6, 9)]
     assert (2, 2, 2) not in sweep(convolutional(), (2, 4, 4))
@@ -181,107 +243,62 @@ def test_sweep_repeats_no_size() -> None:
     assert shapes[0] == (1, 1, 1)
 
 
-# Inputs from files ------------------------------------------------------------------------------------------------
+# What the user says that a model takes ------------------------------------------------------------------------------
 
 
-def test_an_npz_is_read_by_names(tmp_path: Path) -> None:
-    np.savez(tmp_path / "own.npz", first=np.ones((2, 3)), second=np.arange(4))
-    found = read_inputs(tmp_path / "own.npz")
-    assert list(found) == ["first", "second"]
-    np.testing.assert_array_equal(found["second"], np.arange(4))
-    np.savez_compressed(tmp_path / "small.npz", x=np.zeros((100, 100)))
-    assert read_inputs(str(tmp_path / "small.npz"))["x"].shape == (100, 100)
-
-
-def test_an_npy_is_called_after_its_file(tmp_path: Path) -> None:
-    np.save(tmp_path / "own.npy", np.ones((2, 3), np.float16))
-    found = read_inputs(tmp_path / "own.npy")
-    assert list(found) == ["own"]
-    assert found["own"].dtype == np.float16
-
-
-class _Trap:
-    """Unpickling it would leave a file behind."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (self.path,))
-
-
-@pytest.mark.parametrize("suffix", ["npz", "npy"])
-def test_nothing_is_unpickled(tmp_path: Path, suffix: str) -> None:
-    trapped = np.array([_Trap(tmp_path / "sprung")], dtype=object)
-    path = tmp_path / f"own.{suffix}"
-    if suffix == "npz":
-        np.savez(path, x=trapped)
-    else:
-        np.save(path, trapped)
-    with pytest.raises(InputError, match=rf"^.*own\.{suffix}: not a readable .npz or .npy file: Object arrays cannot"):
-        read_inputs(path)
-    assert not (tmp_path / "sprung").exists()
+def test_an_example_tells_the_shape_of_a_sample() -> None:
+    x = torch.zeros(2, 7, 3)
+    for example in (x, x.double(), [x], (x,), {"x": x}, x.numpy()):
+        assert shape_of_example(example) == (7, 3)
+    assert shape_of_example(torch.zeros(5)) == ()
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"PK", b"PK\x03\x04 damaged", b"\x93NUMPY", b"\x93NUMPY\x01\x00v\x00{}", b"1,2,3", b"\x80\x04."]
-)
-def test_a_file_of_something_else_is_refused_in_one_line(tmp_path: Path, data: bytes) -> None:
-    path = tmp_path / "own.npz"
-    path.write_bytes(data)
-    with pytest.raises(InputError, match=r"^.*own\.npz: (not a readable \.npz or \.npy file: .+|.*empty.*)$") as error:
-        read_inputs(path)
-    assert "\n" not in str(error.value)
-
-
-def test_a_truncated_archive_is_refused(tmp_path: Path) -> None:
-    np.savez(tmp_path / "own.npz", x=np.ones((50, 50)))
-    data = (tmp_path / "own.npz").read_bytes()
-    for cut in (len(data) // 2, len(data) - 10):
-        (tmp_path / "cut.npz").write_bytes(data[:cut])
-        with pytest.raises(InputError, match=r"cut\.npz: not a readable \.npz or \.npy file: "):
-            read_inputs(tmp_path / "cut.npz")
-
-
-def test_an_archive_that_unpacks_to_too_much_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nalu_export.inputs.MAX_INPUTS", 10_000)
-    np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros(100_000))
-    with pytest.raises(InputError, match=r"bomb\.npz: unpacks to 800,\d+ bytes; at most 10,000 are read$"):
-        read_inputs(tmp_path / "bomb.npz")
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.npz"):
-        read_inputs(tmp_path / "none.npz")
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int32, np.uint8, np.bool_])
-def test_numbers_of_any_type_become_float32(dtype: Any) -> None:
-    x = np.ones((2, 3), dtype)
-    found = fitting(NAC(3, 1), "own", x)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, np.ones((2, 3)))
-
-
-def test_what_float32_does_not_hold_becomes_infinite() -> None:
-    assert np.isinf(fitting(NAC(1, 1), "own", np.array([[1e300]]))).all()
-
-
-@pytest.mark.parametrize(
-    ("x", "text"),
+    ("example", "text"),
     [
-        (np.ones(3), r"inputs own: float64 of shape \(3,\); expected numbers of shape \(samples, …\)"),
-        (np.ones((0, 3)), r"inputs own: float64 of shape \(0, 3\); expected numbers"),
-        (np.array([["a", "b", "c"]]), r"inputs own: <U1 of shape \(1, 3\); expected numbers"),
-        (np.ones((2, 3), np.complex64), r"inputs own: complex64 of shape \(2, 3\); expected numbers"),
-        (np.array(1.0), r"inputs own: float64 of shape \(\); expected numbers"),
-        (np.ones((2, 4)), r"inputs own: the model does not run on samples of shape \(4,\): mat1 and mat2 shapes"),
+        ((torch.zeros(2, 3), torch.zeros(2, 3)), "example_inputs holds 2 inputs; a model of one input can be exported"),
+        ({}, "example_inputs holds 0 inputs; a model of one input can be exported"),
+        ("x", "example_inputs is a str; expected a tensor (samples, …)"),
+        ([[1.0, 2.0]], "example_inputs is a list; expected a tensor (samples, …)"),
+        (torch.zeros(2, 3, dtype=torch.int64),
+         "example_inputs is int64 of shape (2, 3); expected floats of shape (samples, …)"),
+        (np.zeros((2, 3), bool), "example_inputs is bool of shape (2, 3); expected floats of shape (samples, …)"),
+        (torch.tensor(1.0), "example_inputs is float32 of shape (); expected floats of shape (samples, …)"),
+        (torch.zeros(2, 0), "example_inputs is float32 of shape (2, 0); expected floats of shape (samples, …)"),
+    ],
+)  # fmt: skip
+def test_an_example_that_is_none_is_refused(example: Any, text: str) -> None:
+    with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
+        shape_of_example(example)
+
+
+def test_a_batch_is_made_as_described() -> None:
+    for text, shape in (("x=batch,7,3", (1, 7, 3)), ("x=batch,16:float32", (1, 16)), ("the input=batch", (1,))):
+        made = example_like(text)
+        assert (tuple(made.shape), made.dtype) == (shape, torch.float32)
+
+
+EXPECTED = "expected NAME=batch,SIZE,… such as x=batch,16"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", f"input is ''; {EXPECTED}"),
+        ("batch,7", f"input is 'batch,7'; {EXPECTED}"),
+        ("x=7,3", f"input is 'x=7,3'; {EXPECTED}"),
+        ("x=batch,-7", f"input is 'x=batch,-7'; {EXPECTED}"),
+        ("x=batch,7.5", f"input is 'x=batch,7.5'; {EXPECTED}"),
+        ("x=batch,time,3", f"input is 'x=batch,time,3'; {EXPECTED}"),
+        ("x=batch,7,", f"input is 'x=batch,7,'; {EXPECTED}"),
+        ("x=batch,7:", f"input is 'x=batch,7:'; {EXPECTED}"),
+        ("x=batch,7:int64", "input x is int64; only float32 inputs can be exported yet"),
+        ("x=batch,7:float64", "input x is float64; only float32 inputs can be exported yet"),
+        ("x=batch," + "9" * 5000, f"input is '{'x=batch,' + '9' * 52}'; {EXPECTED}"),
+        ("x=batch,0", f"a size of input x is 0; {POSITIVE}"),
+        ("x=batch,8192,8192", f"input x has 67,108,864 numbers; at most {MAX_PIXELS:,} are allowed"),
     ],
 )
-def test_inputs_that_do_not_fit_are_refused(x: np.ndarray[Any, Any], text: str) -> None:
-    with pytest.raises(InputError, match=f"^{text}"):
-        fitting(NAC(3, 1), "own", x)
-
-
-def test_images_fit_where_the_model_runs() -> None:
-    assert fitting(convolutional(), "own", np.zeros((1, 2, 9, 14))).shape == (1, 2, 9, 14)
+def test_a_description_of_none_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        example_like(text)
