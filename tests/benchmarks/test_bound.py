@@ -12,7 +12,9 @@ from nalu_export.runtimes.base import Session
 def test_the_same_seed_gives_the_same_head() -> None:
     first, second = bound.random_head(3), bound.random_head(3)
     assert (first.inputs, first.weights, first.compute) == (second.inputs, second.weights, second.compute)
-    for one, other in zip(first.model.state_dict().values(), second.model.state_dict().values(), strict=True):
+    for one, other in zip(
+        first.graph.module.state_dict().values(), second.graph.module.state_dict().values(), strict=True
+    ):
         assert bool((one == other).all())
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from benchmarks import cells
+from benchmarks.graphs import graph_of
 from benchmarks.subjects import our_cell
 from benchmarks.witness import ROUNDOFF, Parameters, witness
 from nalu_export.parity.reference import Reference
@@ -21,7 +22,7 @@ def test_closed_formula_agrees_with_the_error_analysis(family: str, trained: boo
     torch.manual_seed(1)
     parameters = cells.saturated(rng, size) if trained else cells.initialised(size)
     x = cells.RANGES[family](rng, (256, size))
-    expected = Reference(our_cell(parameters))(x, [Profile()])[Profile()]
+    expected = Reference(graph_of(our_cell(parameters)))(x, [Profile()])[Profile()]
     found = witness(parameters, x)
     np.testing.assert_allclose(found.output, expected.reference, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(ROUNDOFF * found.d, expected.unit, rtol=1e-2)
