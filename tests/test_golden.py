@@ -25,11 +25,11 @@ from nalu_export.parity.reference import Expected, Reference
 from nalu_export.parity.verdict import Status
 from nalu_export.primitives.precision import Profile
 from nalu_export.weights import Compute
+from tests.captured import graph_of
 
 ARRAYS = ("x", "reference", "bound", "unit", "torch", "accept")
 MAX = float(np.finfo(np.float32).max)
 HEAD = 8 + 4 + 4 + 64
-DIGITS = Path(__file__).parents[1] / "examples" / "digits_sum" / "model.pt"
 
 
 @pytest.fixture
@@ -57,12 +57,20 @@ class TestUndetermined:
         assert 0 < count < found.golden.bound.size
         assert found.notes == (f"float32 does not determine {count} of the 384 outputs",)
 
-    def test_a_file_that_any_program_would_pass_is_not_written(self, tmp_path: Path) -> None:
-        # At 32×32 its sums over the image are in the thousands.
+    def test_a_file_that_any_program_would_pass_is_not_written(self, overflowing: NALUCell, tmp_path: Path) -> None:
+        """Both products leave float32 for every input, and their difference is not a number."""
+        large, difference = torch.nn.Linear(6, 6), NACCell(2, 1)
+        with torch.no_grad():
+            large.weight.zero_()
+            large.bias.fill_(1e30)
+            overflowing.W_hat.fill_(20.0)
+            overflowing.G.fill_(0.0)
+            difference.W_hat.copy_(torch.tensor([[20.0, -20.0]]))
+            difference.M_hat.fill_(20.0)
         with pytest.raises(InputError) as caught:
-            write_golden(DIGITS, tmp_path / "golden.bin")
+            write_golden(torch.nn.Sequential(large, overflowing, difference), tmp_path / "golden.bin")
         assert str(caught.value) == (
-            "float32 determines none of the 48 outputs for these inputs, so that any program would pass; give another "
+            "float32 determines none of the 384 outputs for these inputs, so that any program would pass; give another "
             "input_size, the part alone, or compute='float64'"
         )
         assert not list(tmp_path.iterdir())
@@ -77,7 +85,7 @@ class TestWhatIsInThem:
         x = np.concatenate(drawn)
         assert golden.x.shape == (5 * len(FAMILIES), 4)
         np.testing.assert_array_equal(golden.x, x)
-        expected = Reference(nalu)(x, [profile])[profile]
+        expected = Reference(graph_of(nalu))(x, [profile])[profile]
         # In one batch a matrix product may be rounded otherwise.
         exact = nalu.double()(torch.from_numpy(x).double()).detach()
         np.testing.assert_allclose(golden.reference, exact, rtol=1e-12)
@@ -112,10 +120,10 @@ class TestWhatIsInThem:
     def test_images_have_the_bounds_of_a_check(self, image_model: BackboneHead, tmp_path: Path) -> None:
         """The error of the convolutions is measured on the inputs on which a check measures it."""
         golden = write_golden(image_model, tmp_path / "golden.bin", input_size=(8, 6), samples=2).golden
-        inputs = [drawn.x for drawn in draw([(1, 8, 6)], 2, 0)]
+        graph, inputs = graph_of(image_model), [drawn.x for drawn in draw([(1, 8, 6)], 2, 0)]
         measured, unmeasured = (
             np.concatenate([reference(x, [Profile()])[Profile()].bound for x in inputs])
-            for reference in (Reference(image_model, calibration([(1, 8, 6)])), Reference(image_model))
+            for reference in (Reference(graph, calibration([(1, 8, 6)])), Reference(graph))
         )
         np.testing.assert_allclose(golden.bound, measured, rtol=1e-9)
         assert (golden.bound != unmeasured).any()
@@ -216,7 +224,7 @@ def test_a_golden_file_accepts_what_a_check_accepts(
 def test_a_whole_file_accepts_what_a_check_accepts(overflowing: NALUCell, compute: Compute, tmp_path: Path) -> None:
     """Outputs at, and just beyond, their bounds, and of every kind."""
     golden = read_golden(write_golden(overflowing, tmp_path / "golden.bin", compute=compute, samples=8).path)
-    expected = Reference(overflowing)(golden.x, [Profile(compute)])[Profile(compute)]
+    expected = Reference(graph_of(overflowing))(golden.x, [Profile(compute)])[Profile(compute)]
     with np.errstate(over="ignore", invalid="ignore"):
         candidates = [
             (golden.reference + factor * golden.bound).astype(np.float32) for factor in (-1.01, -0.9, 0, 0.9, 1.01)
@@ -256,7 +264,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"samples": 0}, "samples is 0; it must be from 1 to 4096"),
     ({"samples": 4097}, "samples is 4097; it must be from 1 to 4096"),
     ({"seed": -1}, "seed is -1; it must be from 0 to 4294967295"),
-    ({"part": "head"}, "part is 'head', which is no arithmetic part of the model; there is: none but the model itself"),
+    (
+        {"part": "head"},
+        "part is 'head', which is no arithmetic subgraph of the model; there is: none but the model itself",
+    ),
     ({"input_size": (4, 4)}, "input_size is given, but the model takes 4 features, not images"),
     ({"eps": 1.0}, "eps is for reading a file, and the source is a module in memory"),
 ]
@@ -278,7 +289,7 @@ def test_an_option_that_is_none(nalu: NALU, tmp_path: Path) -> None:
 def test_a_part_that_is_not_there(image_model: BackboneHead, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         write_golden(image_model, tmp_path / "golden.bin", part="hea\nd")
-    assert str(caught.value) == r"part is 'hea\nd', which is no arithmetic part of the model; there is: 'head'"
+    assert str(caught.value) == r"part is 'hea\nd', which is no arithmetic subgraph of the model; there is: 'head'"
     # The path of the model itself is the empty one.
     assert write_golden(image_model.head, tmp_path / "golden.bin", part="", samples=1).golden.x.shape == (12, 6)
 

@@ -6,6 +6,7 @@ from torch import fx
 
 from nalu_export.graph.capture import ModelGraph
 from nalu_export.graph.naming import part_of
+from nalu_export.graph.places import stack_of
 from nalu_export.graph.spelling.canonical import primitive_of
 
 
@@ -31,8 +32,9 @@ def around(model: ModelGraph, name: str) -> Around:
     # What is computed of parameters alone feeds nobody.
     data = _closure([node for node in graph.nodes if node.op == "placeholder"], "users")
     outside = [node for node in graph.nodes if node in data and node.op.startswith("call_") and node not in inside]
-    names = [(node, (part_of(node) or "").partition("#")[0] or _name(node)) for node in outside]
-    # Another arithmetic part is named once, and not by each of its primitives.
+    around_it = _containing(subgraph.namespace.rstrip("."))
+    names = [(node, _module_of(node, around_it) or _name(node)) for node in outside]
+    # A module is named once, and not by each of its layers.
     return Around(
         tuple(dict.fromkeys(name for node, name in names if node in before)),
         tuple(dict.fromkeys(name for node, name in names if node in after)),
@@ -49,6 +51,18 @@ def _closure(nodes: list[fx.Node], direction: str) -> set[fx.Node]:
                 found.add(node)
                 waiting.append(node)
     return found
+
+
+def _containing(path: str) -> set[str]:
+    """The paths of the modules that a subgraph is in, and its own."""
+    steps = path.split(".")
+    return {"", *(".".join(steps[:count]) for count in range(1, len(steps) + 1))}
+
+
+def _module_of(node: fx.Node, containing: set[str]) -> str:
+    """The largest module that computes a node and not the subgraph; another arithmetic subgraph by its own name."""
+    path = next((call.path for call in stack_of(node) if call.path not in containing), "")
+    return path or (part_of(node) or "").partition("#")[0]
 
 
 def _name(node: fx.Node) -> str:

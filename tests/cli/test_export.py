@@ -283,7 +283,7 @@ USER_ERRORS = [
     (write_nothing, ["missing.pt"], "missing.pt: cannot be read: No such file or directory"),
     (write_text, [], "model.pt: is not a file of torch.save; expected a model.pt"),
     (write_nan, [], "model.pt: layers.0.W_hat has 2 values that are NaN or infinite; train or repair it first"),
-    (write_no_layer, [], "model.pt: Linear holds no layer of nalu_export.nn; "),
+    (write_no_layer, [], "model.pt: Linear holds no arithmetic: "),
     (write_custom, [], "model.pt: does not describe its model; give --model FILE.py:NAME to build it"),
     (
         write_custom,

@@ -304,7 +304,7 @@ ARTIFACTS: Table = {
         lambda: exported("cpp").replace(
             b"//   nalu_export.tool", b'//   nalu_export.part: "{\\"path\\": \\"x\\"}"\n//   nalu_export.tool'
         ),
-        "does not fit the model: part is 'x', which is no arithmetic part of the model; there is: none but the model "
+        "does not fit the model: part is 'x', which is no arithmetic subgraph of the model; there is: none but the model "
         "itself",
         CHECK,
         "artifact",

@@ -193,8 +193,7 @@ DESCRIPTIONS: Table = {
     ),
     "no arithmetic layer": Case(
         lambda: native(files.linear(), {"weight": torch.zeros(2, 2)}),
-        "Linear holds no layer of nalu_export.nn; arithmetic written by hand would go through "
-        "the general exporter, which deletes eps",
+        "Linear holds no arithmetic: there is no log, exp, power, product or quotient of data in its forward",
         EXPORT,
     ),
     "more layers than can be loaded": Case(

@@ -17,6 +17,7 @@ from nalu_export.parity import CheckOptions, Report, check_bytes
 from nalu_export.runtimes.base import RunOptions
 from nalu_export.runtimes.cpp import CppSession, find_compiler
 from nalu_export.weights import Compute
+from tests.captured import graph_of
 
 pytestmark = pytest.mark.skipif(
     not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler; apt-get install g++"
@@ -40,7 +41,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def header(model: torch.nn.Module, features: int = 2, compute: Compute = "float32") -> bytes:
-    return formats.get("cpp").emit(model, EmitOptions((features,), compute=compute)).to_bytes({})
+    return formats.get("cpp").emit(graph_of(model, (features,)), EmitOptions(compute=compute)).to_bytes({})
 
 
 def edited(data: bytes, old: str, new: str) -> bytes:
@@ -56,7 +57,7 @@ def load(data: bytes) -> CppSession:
 
 
 def check(model: torch.nn.Module, data: bytes, compute: Compute = "float32") -> Report:
-    return check_bytes(model, data, [(2,)], compute, ["cpp"], CheckOptions(samples=32, search=2))
+    return check_bytes(graph_of(model), data, [(2,)], compute, ["cpp"], CheckOptions(samples=32, search=2))
 
 
 class TestRunning:
@@ -115,7 +116,9 @@ class TestFaultsAreFound:
         if "v_neg" in old:
             old = next(line.strip() for line in data.decode().splitlines() if "v_neg" in line and "M::neg(" in line)
             new = old.replace("M::neg(", "(")
-        report = check_bytes(model, edited(data, old, new), [(9,)], "float32", ["cpp"], CheckOptions(samples=64))
+        report = check_bytes(
+            graph_of(model), edited(data, old, new), [(9,)], "float32", ["cpp"], CheckOptions(samples=64)
+        )
         assert not report.passed
 
     def test_a_weight_that_is_off_in_its_last_digits(self, model: NALU) -> None:

@@ -10,6 +10,7 @@ from nalu_export import formats
 from nalu_export.formats.base import EmitOptions
 from nalu_export.parity import CheckOptions, check_bytes
 from nalu_export.weights import Compute
+from tests.captured import graph_of
 from tests.formats.programs import COMPILERS
 
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="there is no C++ compiler here")
@@ -22,8 +23,8 @@ ALLOWED: dict[Compute, float] = {"float32": 5.0, "float64": 1.0 + 1e-6}
 def test_trained_cells(inputs: int, compute: Compute) -> None:
     for seed in range(2 if compute == "float32" and inputs < max(cells.SIZES) else 1):
         cell = subjects.our_cell(cells.saturated(np.random.default_rng(seed), inputs))
-        data = formats.get("cpp").emit(cell, EmitOptions((inputs,), compute=compute)).to_bytes({})
-        report = check_bytes(cell, data, [(inputs,)], compute, ["cpp"], CheckOptions(samples=256, search=0))
+        data = formats.get("cpp").emit(graph_of(cell), EmitOptions(compute=compute)).to_bytes({})
+        report = check_bytes(graph_of(cell), data, [(inputs,)], compute, ["cpp"], CheckOptions(samples=256, search=0))
         assert report.passed, report.summary()
         assert len(report.rows) > 8
         worst = max(report.rows, key=lambda row: row.max_e)

@@ -16,15 +16,18 @@ from torch import nn
 from nalu_export import NAC, NALU, BackboneHead, NALUCell, export, formats, runtimes, save
 from nalu_export.errors import EXIT_RUNTIME_MISSING, RuntimeUnavailableError
 from nalu_export.formats.base import EmitOptions
+from nalu_export.graph import ModelGraph
 from nalu_export.inputs import sweep
 from nalu_export.nn.nac import NACCell
 from nalu_export.parity import CheckOptions, Report, check_bytes
 from nalu_export.parity.report import INTERMEDIATE
 from nalu_export.runtimes.base import RunOptions, Session
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
+from tests.captured import graph_of
 
 pytestmark = pytest.mark.cuda
 
+DEFAULT = EmitOptions()
 ON_ONNX = ("onnxruntime-cuda", "onnxruntime-cuda-binding", "onnxruntime-cuda-graph")
 ON_TORCH = ("torch-cuda", "torchscript-cuda")
 MODELS: dict[str, Callable[[], nn.Module]] = {
@@ -41,26 +44,27 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def _data(name: str, model: nn.Module, options: EmitOptions) -> bytes:
+def _data(name: str, graph: ModelGraph, options: EmitOptions = DEFAULT) -> bytes:
     wanted = runtimes.get(name).format
-    return formats.get(wanted).emit(model, options).to_bytes({}) if wanted else b""
+    return formats.get(wanted).emit(graph, options).to_bytes({}) if wanted else b""
 
 
-def _load(name: str, model: nn.Module, options: EmitOptions, *, tf32: bool = False) -> Session:
+def _load(name: str, model: nn.Module, *, tf32: bool = False) -> Session:
     try:
-        return runtimes.get(name).load(model, _data(name, model, options), RunOptions(tf32=tf32))
+        return runtimes.get(name).load(model, _data(name, graph_of(model)), RunOptions(tf32=tf32))
     except RuntimeUnavailableError as error:
         pytest.skip(str(error))
 
 
-def _check(name: str, model: nn.Module, options: EmitOptions, *, tf32: bool = False) -> Report:
+def _check(name: str, model: nn.Module, options: EmitOptions = DEFAULT, *, tf32: bool = False) -> Report:
     """The verdict of the default bound; the runtime is tried first, so that a machine without it skips."""
-    _load(name, NAC(1, 1), EmitOptions((1,)))
-    shape = options.sample_shape
+    _load(name, NAC(1, 1))
+    graph = graph_of(model)
+    shape = tuple(graph.example.shape[1:])
     shapes = sweep(model, shape) if len(shape) == 3 else [shape]
     # Less than the default, because these are many; benchmarks/cuda.py checks with more.
     wanted = CheckOptions(samples=256 if len(shape) == 1 else None, search=6, tf32=tf32)
-    return check_bytes(model, _data(name, model, options), shapes, options.compute, [name], wanted)
+    return check_bytes(graph, _data(name, graph, options), shapes, options.compute, [name], wanted)
 
 
 @pytest.mark.parametrize("name", [*ON_ONNX, "torchscript-cuda"])
@@ -68,30 +72,28 @@ def _check(name: str, model: nn.Module, options: EmitOptions, *, tf32: bool = Fa
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_every_layer_and_mode(name: str, model: Callable[[], nn.Module], weights: Weights, compute: Compute) -> None:
     made = model()
-    shape = (256,) if isinstance(made, NALUCell) and made.in_features == 256 else (4,)
-    report = _check(name, made, EmitOptions(shape, weights, compute))
+    report = _check(name, made, EmitOptions(weights, compute))
     assert report.passed, report.summary()
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_eager_torch(model: Callable[[], nn.Module]) -> None:
     made = model()
-    shape = (256,) if isinstance(made, NALUCell) and made.in_features == 256 else (4,)
-    report = _check("torch-cuda", made, EmitOptions(shape))
+    report = _check("torch-cuda", made)
     assert report.passed, report.summary()
 
 
 @pytest.mark.parametrize("name", [*ON_ONNX, *ON_TORCH])
 @pytest.mark.parametrize(("weights", "compute"), list(itertools.product(WEIGHTS, COMPUTE)))
 def test_images_of_every_size(name: str, weights: Weights, compute: Compute, image_model: BackboneHead) -> None:
-    report = _check(name, image_model, EmitOptions((1, 16, 16), weights, compute))
+    report = _check(name, image_model, EmitOptions(weights, compute))
     assert report.passed, report.summary()
 
 
 @pytest.mark.parametrize("name", [*ON_ONNX, *ON_TORCH])
 def test_every_batch_size(name: str) -> None:
     model = NALU(4, 5, 2)
-    session = _load(name, model, EmitOptions((4,)))
+    session = _load(name, model)
     for batch in (0, 1, 5, 1, 1024, 5):
         x = np.random.default_rng(batch).uniform(0, 2, (batch, 4)).astype(np.float32)
         with torch.no_grad():
@@ -101,7 +103,7 @@ def test_every_batch_size(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*ON_ONNX, *ON_TORCH])
 def test_it_says_which_device(name: str) -> None:
-    session = _load(name, NALU(4, 5, 2), EmitOptions((4,)))
+    session = _load(name, NALU(4, 5, 2))
     details = session.details
     assert details["device"] not in ("", "CPU", "unknown")
     assert details["driver"] != "unknown"
@@ -116,14 +118,13 @@ def test_it_says_which_device(name: str) -> None:
 def test_tf32_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The default bound passes a runtime with TF32 off and fails the same with it on; the one widened for it passes."""
     model = NALU(64, 64, 8)
-    options = EmitOptions((64,))
-    off = _check(name, model, options)
+    off = _check(name, model)
     assert off.passed, off.summary()
     assert "TF32 off" in off.runtimes[0].where
     if torch.cuda.is_available() and torch.cuda.get_device_capability() < (8, 0):
         pytest.skip("this device has no TF32: it came with compute capability 8.0")
 
-    allowed = _check(name, model, options, tf32=True)
+    allowed = _check(name, model, tf32=True)
     assert allowed.passed, allowed.summary()
     assert "TF32 on" in allowed.runtimes[0].where
 
@@ -131,14 +132,14 @@ def test_tf32_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = runtimes.get(name)
     load = runtime.load
     monkeypatch.setattr(runtime, "load", lambda model, data, run: load(model, data, replace(run, tf32=True)))
-    on = _check(name, model, options)
+    on = _check(name, model)
     assert "TF32 on" in on.runtimes[0].where
     assert not on.passed
     assert max(row.max_ratio for row in on.rows if not row.passed) > 1
 
 
 def test_torch_is_left_as_it_was() -> None:
-    session = _load("torch-cuda", nn.Linear(64, 64), EmitOptions((64,)))
+    session = _load("torch-cuda", nn.Linear(64, 64))
     before = torch.get_float32_matmul_precision()
     x = np.random.default_rng(0).uniform(-1, 1, (64, 64)).astype(np.float32)
     torch.set_float32_matmul_precision("high")
@@ -152,7 +153,7 @@ def test_torch_is_left_as_it_was() -> None:
 
 @pytest.mark.parametrize("name", ON_ONNX)
 def test_it_can_be_looked_into(name: str) -> None:
-    session = _load(name, NALU(4, 5, 2), EmitOptions((4,)))
+    session = _load(name, NALU(4, 5, 2))
     x = np.random.default_rng(0).uniform(-3, 3, (5, 4)).astype(np.float32)
     seen = session.values(x, ["layers.0.abs", "layers.0.W", "layers.0.a"])
     np.testing.assert_array_equal(seen["layers.0.abs"], np.abs(x))
@@ -163,7 +164,7 @@ def test_it_can_be_looked_into(name: str) -> None:
 @pytest.mark.parametrize("name", [*ON_ONNX, "torchscript-cuda"])
 @pytest.mark.parametrize(("weights", "compute"), list(itertools.product(WEIGHTS, COMPUTE)))
 def test_values_inside_are_compared(name: str, weights: Weights, compute: Compute) -> None:
-    report = _check(name, NALU(4, 5, 2), EmitOptions((4,), weights, compute))
+    report = _check(name, NALU(4, 5, 2), EmitOptions(weights, compute))
     inside = [row for row in report.rows if row.family == INTERMEDIATE]
     assert len(inside) == 1
     assert inside[0].outputs > 0
@@ -172,8 +173,8 @@ def test_values_inside_are_compared(name: str, weights: Weights, compute: Comput
 
 def test_binding_gives_what_the_plain_session_computes() -> None:
     model = NALU(16, 32, 4)
-    plain = _load("onnxruntime-cuda", model, EmitOptions((16,)))
-    bound = _load("onnxruntime-cuda-binding", model, EmitOptions((16,)))
+    plain = _load("onnxruntime-cuda", model)
+    bound = _load("onnxruntime-cuda-binding", model)
     draw = np.random.default_rng(0)
     for batch in (8, 3, 64, 8):
         x = draw.uniform(-3, 3, (batch, 16)).astype(np.float32)
@@ -184,8 +185,8 @@ def test_binding_gives_what_the_plain_session_computes() -> None:
 
 def test_graphs_replay_what_the_plain_session_computes() -> None:
     model = NALU(16, 32, 4)
-    plain = _load("onnxruntime-cuda", model, EmitOptions((16,)))
-    graph = _load("onnxruntime-cuda-graph", model, EmitOptions((16,)))
+    plain = _load("onnxruntime-cuda", model)
+    graph = _load("onnxruntime-cuda-graph", model)
     draw = np.random.default_rng(0)
     for batch in (8, 3, 8, 8, 3, 64, 8):
         x = draw.uniform(-3, 3, (batch, 16)).astype(np.float32)
@@ -197,7 +198,7 @@ def test_a_node_that_cuda_does_not_have_is_an_error(name: str) -> None:
     """A model with a Det: there is no CUDA kernel, and no fallback is allowed."""
     from onnx import TensorProto, helper
 
-    _load(name, NAC(1, 1), EmitOptions((1,)))
+    _load(name, NAC(1, 1))
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 2])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [])
     graph = helper.make_graph([helper.make_node("Det", ["x"], ["y"])], "g", [x], [y])
@@ -210,7 +211,7 @@ def test_a_node_that_cuda_does_not_have_is_an_error(name: str) -> None:
 def test_a_device_that_is_hidden_is_an_error(name: str, tmp_path: Path) -> None:
     """The same check, in a process that sees no device, does not fall back to the CPU."""
     model = NALU(4, 5, 2)
-    _load(name, model, EmitOptions((4,)))
+    _load(name, model)
     suffix = formats.get(runtimes.get(name).format or "onnx").suffix
     source, artifact = tmp_path / "model.pt", tmp_path / f"model{suffix}"
     save(model, source)

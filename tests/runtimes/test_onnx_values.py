@@ -9,10 +9,11 @@ from nalu_export import NALU, formats
 from nalu_export.formats.base import EmitOptions
 from nalu_export.runtimes._onnx_values import with_outputs
 from nalu_export.weights import Compute
+from tests.captured import graph_of
 
 
 def _file(model: NALU, compute: Compute = "float32") -> bytes:
-    return formats.get("onnx").emit(model, EmitOptions((4,), compute=compute)).to_bytes({})
+    return formats.get("onnx").emit(graph_of(model, (4,)), EmitOptions(compute=compute)).to_bytes({})
 
 
 @pytest.mark.parametrize(("compute", "wanted"), [("float32", TensorProto.FLOAT), ("float64", TensorProto.DOUBLE)])

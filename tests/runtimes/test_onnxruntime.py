@@ -16,6 +16,7 @@ from nalu_export import NALU, InputError, RuntimeUnavailableError, formats, runt
 from nalu_export.formats.base import EmitOptions
 from nalu_export.runtimes._onnxruntime import BindingSession, GraphSession, OrtSession, Target
 from nalu_export.runtimes.base import RunOptions
+from tests.captured import graph_of
 
 NAMES = ("onnxruntime-cuda", "onnxruntime-cuda-binding", "onnxruntime-cuda-graph")
 Array = NDArray[np.float32]
@@ -23,7 +24,7 @@ Array = NDArray[np.float32]
 
 @pytest.fixture
 def data(nalu: NALU) -> bytes:
-    return formats.get("onnx").emit(nalu, EmitOptions((4,))).to_bytes({})
+    return formats.get("onnx").emit(graph_of(nalu), EmitOptions()).to_bytes({})
 
 
 def _batches() -> list[Array]:

@@ -12,6 +12,7 @@ from nalu_export import NALU, InputError, formats, runtimes
 from nalu_export.formats.base import EmitOptions
 from nalu_export.parity import CheckOptions, check_bytes
 from nalu_export.runtimes.base import RunOptions, Session
+from tests.captured import graph_of
 
 
 def test_it_computes_in_float32_whatever_the_cpu_has(nalu: NALU, load: Callable[..., Session]) -> None:
@@ -27,7 +28,7 @@ def test_it_computes_in_float32_whatever_the_cpu_has(nalu: NALU, load: Callable[
 
 
 def test_threads_are_its_own_unless_given(nalu: NALU) -> None:
-    data = formats.get("onnx").emit(nalu, EmitOptions((4,))).to_bytes({})
+    data = formats.get("onnx").emit(graph_of(nalu), EmitOptions()).to_bytes({})
     session = runtimes.get("openvino").load(nalu, data, RunOptions())
     assert int(session.details["threads"]) >= 0
 
@@ -38,10 +39,10 @@ def test_float64_is_float32_there_and_it_says_so(nalu: NALU, load: Callable[...,
     assert [remark.split(" ")[0] for remark in session.remarks] == ["Exp", "computes"]
     assert session.remarks[1].startswith("computes float64 in float32: ")
     assert session.narrows
-    data = formats.get("onnx").emit(nalu, EmitOptions((4,), compute="float64")).to_bytes({})
-    assert not check_bytes(nalu, data, [(4,)], "float64", ["openvino"], CheckOptions()).passed
-    float32 = formats.get("onnx").emit(nalu, EmitOptions((4,))).to_bytes({})
-    assert check_bytes(nalu, float32, [(4,)], "float32", ["openvino"], CheckOptions()).passed
+    data = formats.get("onnx").emit(graph_of(nalu), EmitOptions(compute="float64")).to_bytes({})
+    assert not check_bytes(graph_of(nalu), data, [(4,)], "float64", ["openvino"], CheckOptions()).passed
+    float32 = formats.get("onnx").emit(graph_of(nalu), EmitOptions()).to_bytes({})
+    assert check_bytes(graph_of(nalu), float32, [(4,)], "float32", ["openvino"], CheckOptions()).passed
 
 
 def test_its_exp_is_not_the_functions(onnx_file: Callable[..., bytes], nalu: NALU) -> None:
@@ -59,7 +60,7 @@ def test_the_reason_is_what_it_says_not_where(nalu: NALU, load: Callable[..., Se
 
 
 def test_nothing_is_sent_home_and_nothing_printed(nalu: NALU, batch: NDArray[np.float32]) -> None:
-    data = formats.get("onnx").emit(nalu, EmitOptions((4,))).to_bytes({})
+    data = formats.get("onnx").emit(graph_of(nalu), EmitOptions()).to_bytes({})
     script = (
         "import sys, threading, numpy as np\n"
         "from nalu_export import runtimes\n"
