@@ -28,8 +28,10 @@ from nalu_export import (
     formats,
 )
 from nalu_export.artifact import read_artifact
-from nalu_export.exporting import prepare
 from nalu_export.formats.base import Draft, EmitOptions
+from nalu_export.preparing import SourceOptions, prepared
+from tests.captured import graph_of
+from tests.handwritten.nets import NETS
 
 
 def _sha(path: Path) -> str:
@@ -124,6 +126,70 @@ def test_a_free_size_that_would_be_wrong_is_fixed_and_said(tmp_path: Path) -> No
     assert artifact.report.passed
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "note"),
+    [
+        ("U-Net", (16, 16), "height a multiple of 4 and width a multiple of 4"),
+        ("inline in a CNN", (12, 12), ""),
+    ],
+)
+def test_which_sizes_of_images_a_model_takes_is_said(
+    tmp_path: Path, name: str, size: tuple[int, int], note: str
+) -> None:
+    artifact = nalu_export.export(NETS[name].build(), tmp_path / "a.onnx", input_size=size)
+    assert artifact.metadata["inputs"][0]["shape"][2:] == ["height", "width"]
+    text = f"the model does not run on images of every size, and the file neither: {note}"
+    assert artifact.notes == ((text,) if note else ())
+
+
+def test_positions_that_are_learned_fix_the_size(tmp_path: Path) -> None:
+    """A ViT adds one vector to each patch, so it runs at one size; the file is checked at that size alone."""
+    net = NETS["ViT"]
+    artifact = nalu_export.export(net.build(), tmp_path / "a.onnx", input_size=net.shape[1:])
+    assert artifact.metadata["inputs"][0]["shape"] == ["batch", *net.shape]
+    assert artifact.notes == ("the image size is fixed at 16×16: the model runs at no other size",)
+    assert nalu_export.check(net.build(), artifact, samples=4, search=0, input_size=(16, 16)).passed
+    with pytest.raises(InputError, match=r"does not run on 1×20×20 images \(.+\); give another --input-size H W$"):
+        nalu_export.export(net.build(), tmp_path / "b.onnx", input_size=(20, 20))
+    assert not (tmp_path / "b.onnx").exists()
+
+
+def test_what_layers_do_not_tell_is_told_by_an_example(tmp_path: Path) -> None:
+    """Steps of a sequence: the example's number of them is the file's."""
+    net = NETS["loop of three steps"]
+    artifact = nalu_export.export(net.build(), tmp_path / "a.onnx", example_inputs=torch.zeros(2, *net.shape))
+    assert artifact.metadata["inputs"][0]["shape"] == ["batch", *net.shape]
+    assert artifact.notes == ("the batch is free; the other axes are fixed at 3×4",)
+    report = nalu_export.check(net.build(), artifact, samples=4, search=0, example_inputs=torch.zeros(2, *net.shape))
+    assert report.passed
+    assert report.subject["input_shapes"] == [[3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"arithmetic": ["head"]}, InputError, r"^arithmetic is 'head', which is no module that this model runs; "
+         r"there are: 'layers\.0', 'layers\.1'"),
+        ({"arithmetic": [nn.Conv2d]}, InputError, r"^arithmetic is 'Conv2d', which is no module that this model runs"),
+        ({"example_inputs": torch.zeros(2, 4).int()}, InputError, r"^example_inputs is int32 of shape \(2, 4\)"),
+        ({"example_inputs": torch.zeros(2, 4), "input_size": (8, 8)}, InputError,
+         r"^input_size and example_inputs are both given; an example has the size of its images$"),
+    ],
+)  # fmt: skip
+def test_what_a_model_takes_and_what_of_it_is_arithmetic_is_looked_at(
+    nalu: NALU, tmp_path: Path, options: dict[str, object], kind: type[Exception], message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        nalu_export.export(nalu, tmp_path / "a.onnx", **options)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_user_names_the_arithmetic(nalu: NALU, tmp_path: Path) -> None:
+    artifact = nalu_export.export(nalu, tmp_path / "a.onnx", arithmetic=["layers.1"])
+    assert artifact.report.passed
+    assert [layer["path"] for layer in artifact.metadata["layers"]] == ["layers.1"]
+
+
 @pytest.mark.parametrize("name", ["onnx", "torchscript"])
 def test_a_flattened_map_fixes_the_size(tmp_path: Path, name: str) -> None:
     backbone = nn.Sequential(nn.Conv2d(1, 2, 3))
@@ -172,7 +238,7 @@ def _emit_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on the ONNX format emits a model of other weights, whatever it is given."""
     kind = formats.get("onnx")
     torch.manual_seed(99)
-    wrong: Draft = kind.emit(NALU(4, 5, 2), EmitOptions((4,)))
+    wrong: Draft = kind.emit(graph_of(NALU(4, 5, 2)), EmitOptions())
     monkeypatch.setattr(type(kind), "emit", lambda *_: wrong)
 
 
@@ -213,18 +279,13 @@ def test_wrong_options_are_refused_before_anything_is_written(
     assert [path.name for path in source.parent.iterdir()] == ["model.pt"]
 
 
-def test_a_model_without_arithmetic_is_refused() -> None:
-    with pytest.raises(InputError, match=r"Linear holds no layer of nalu_export\.nn; .* deletes eps"):
-        prepare(nn.Linear(2, 1))
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_weight_that_is_not_finite_is_refused_by_name(value: float) -> None:
     model = NAC(2, 1)
     with torch.no_grad():
         model.get_parameter("layers.0.M_hat")[0, 1] = value
     with pytest.raises(InputError, match=r"layers\.0\.M_hat has 1 values that are NaN or infinite"):
-        prepare(model)
+        prepared(model, SourceOptions())
 
 
 _LOOP = """

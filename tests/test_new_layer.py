@@ -35,7 +35,14 @@ class ToyMultiplier(ArithmeticLayer):
 def test_it_exports_and_checks(tmp_path: Path, name: str, weights: str, compute: str) -> None:
     artifact = nalu_export.export(ToyMultiplier(5, 3), tmp_path / "toy", format=name, weights=weights, compute=compute)
     assert artifact.report.passed
-    assert artifact.metadata["layers"] == [{"path": "", "type": "ToyMultiplier", "in_features": 5, "out_features": 3}]
+    (row,) = artifact.metadata["layers"]
+    assert row == {
+        "path": "",
+        "type": "ToyMultiplier",
+        "in_features": 5,
+        "out_features": 3,
+        "weights": {"W": "clamp(w, 0.0, 1.0)"},
+    }
     assert nalu_export.check(ToyMultiplier(5, 3), artifact).passed is False
 
 

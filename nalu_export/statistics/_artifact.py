@@ -14,7 +14,7 @@ from nalu_export.errors import InputError, first_line
 from nalu_export.graph.reading import RecipeError, compute
 from nalu_export.statistics._earlier import upgraded
 from nalu_export.statistics._numbers import GATE_NUMBERS, free_key, inputs_of_gate, nearness, saturation
-from nalu_export.text import short
+from nalu_export.text import plain, short
 
 # Of an exported file, whose metadata may be anything.
 MAX_LAYERS = 1000
@@ -97,7 +97,7 @@ class _Layer:
                 raise RecipeError(f"the file has no tensor {short(name)}")
             return None
         if not value.numel():
-            raise RecipeError(f"{short(name)} is empty")
+            raise RecipeError(f"{plain(name)} is empty")
         return value
 
     def _refuse_other_sizes(self, name: str, value: Tensor | None) -> None:
@@ -105,7 +105,7 @@ class _Layer:
         sizes = (self._row.get("out_features"), self._row.get("in_features"))
         known = value is not None and value.ndim == 2 and all(type(size) is int for size in sizes)
         if value is not None and known and tuple(value.shape) not in (sizes, sizes[::-1]):
-            raise RecipeError(f"{short(name)} has shape {tuple(value.shape)}, not {sizes}")
+            raise RecipeError(f"{plain(name)} has shape {tuple(value.shape)}, not {sizes}")
 
     def _constant(self, name: str, recipe: Any) -> Tensor | None:
         if not self._folded and isinstance(recipe, str):
@@ -156,7 +156,7 @@ class _Layer:
         except TypeError as error:  # a type that torch does not have
             raise RecipeError(first_line(error)) from error
         if not value.is_floating_point():
-            raise RecipeError(f"{short(name)} holds {found.dtype.name}, no floating point numbers")
+            raise RecipeError(f"{plain(name)} holds {found.dtype.name}, no floating point numbers")
         return value.double()
 
     def _names(self, name: str) -> Iterator[str]:

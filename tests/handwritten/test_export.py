@@ -80,7 +80,7 @@ def test_images_export(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", WRAPPED)
 def test_wrappers_are_taken_off(tmp_path: Path, name: str) -> None:
-    artifact = nalu_export.export(WRAPPED[name](), tmp_path / "net.onnx")
+    artifact = nalu_export.export(WRAPPED[name].build(), tmp_path / "net.onnx")
     assert artifact.report.passed
     assert any("unwrapped" in note for note in artifact.notes)
 

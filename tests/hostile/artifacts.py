@@ -204,10 +204,9 @@ ARTIFACTS: Table = {
     "ONNX, nested layers": Case(
         said("layers", "[" * 100_000), "its metadata nalu_export.layers is not JSON", (*CHECK, *INSPECT), "artifact"
     ),
-    "ONNX, an unknown layer": Case(
-        said("layers", '[{"path": "layers.0", "type": "os.system"}]'),
-        "its model description names the layer 'os.system', which is not known here; give "
-        "--model FILE.py:NAME to build the model",
+    "ONNX, a formula that calls code": Case(
+        said("layers", '[{"path": "layers.0", "type": "os.system", "gates": [{"sum": "os.system(W)"}]}]'),
+        "the tensors of its layer 'layers.0' do not fit it: a formula calls 'os.system', which is no primitive",
         INSPECT,
         "artifact",
     ),
@@ -223,9 +222,9 @@ ARTIFACTS: Table = {
         INSPECT,
         "artifact",
     ),
-    "ONNX, a layer that is not arithmetic": Case(
-        said("layers", '[{"path": "layers.0", "type": "Linear", "in_features": 2, "out_features": 1}]'),
-        "its layer 'layers.0' is a Linear, which is not arithmetic",
+    "ONNX, a formula of too many numbers": Case(
+        said("layers", '[{"path": "layers.0", "type": "N", "gates": [{"sum": "expand(W, [99999999, 1, 2])"}]}]'),
+        "the tensors of its layer 'layers.0' do not fit it: a formula asks for too many numbers",
         INSPECT,
         "artifact",
     ),
@@ -304,8 +303,8 @@ ARTIFACTS: Table = {
         lambda: exported("cpp").replace(
             b"//   nalu_export.tool", b'//   nalu_export.part: "{\\"path\\": \\"x\\"}"\n//   nalu_export.tool'
         ),
-        "does not fit the model: part is 'x', which is no arithmetic subgraph of the model; there is: none but the model "
-        "itself",
+        "does not fit the model: part is 'x', which is no arithmetic subgraph of the model; there is: none but the "
+        "model itself",
         CHECK,
         "artifact",
     ),

@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from nalu_export.graph.copying import copied
 from nalu_export.parity.analysis import ErrorAnalysis
 from nalu_export.parity.inputs import FAMILIES
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.precision import Profile
+from tests.captured import graph_of
 from tests.parity.backbones import Backbone, Other, make
 
 COUNT = 320
@@ -57,7 +59,7 @@ def _evaluations(module: nn.Module, x: Tensor, seed: int) -> Iterator[tuple[str,
 
 def _expected(module: nn.Module, x: Tensor) -> tuple[Conditioned, Tensor]:
     """What is known of the features, and where something is."""
-    graph_module = fx.symbolic_trace(copy.deepcopy(module).double())
+    graph_module = copied(graph_of(module, tuple(x.shape[1:])).flat).double()
     found = ErrorAnalysis(graph_module)(x.double(), Profile())
     known = (found.lost == 0) & (found.overflow == 0) & torch.isfinite(found.value)
     return found, known.expand(found.value.shape)
