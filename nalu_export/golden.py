@@ -16,8 +16,8 @@ from nalu_export.files import check_target, read_bytes, write_atomically
 from nalu_export.graph import ModelGraph
 from nalu_export.inputs import read_inputs
 from nalu_export.nn.init import choose
+from nalu_export.parity.acceptance import acceptance
 from nalu_export.parity.check import MAX_SEED, calibration, torch_threads
-from nalu_export.parity.comparison import acceptance
 from nalu_export.parity.inputs import FAMILIES, draw
 from nalu_export.parity.reference import Reference
 from nalu_export.preparing import SourceOptions, prepared

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 import nalu_export
 from nalu_export import NALU, BackboneHead, InputError, NACCell, NALUCell, save, write_golden
 from nalu_export.golden import read_golden
+from nalu_export.parity.acceptance import acceptance
 from nalu_export.parity.check import calibration
-from nalu_export.parity.comparison import Tolerance, acceptance, compare
+from nalu_export.parity.comparison import Tolerance, compare
 from nalu_export.parity.inputs import FAMILIES, draw
 from nalu_export.parity.reference import Expected, Reference
 from nalu_export.parity.verdict import Status

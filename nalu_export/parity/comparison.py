@@ -6,18 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nalu_export.parity.acceptance import ANY, Acceptance, Array, Double, Mask, acceptance, kind_of, rounded
 from nalu_export.parity.reference import Expected
 from nalu_export.parity.verdict import Status
-from nalu_export.primitives.conditioned import LARGEST
 from nalu_export.weights import Compute
-
-Array = NDArray[np.float32]
-Double = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-Kinds = NDArray[np.uint8]
-
-# Kinds of outputs: a finite number is 0; in Acceptance.kind, anything that is not finite passes.
-NAN, PLUS_INF, MINUS_INF, ANY = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
@@ -47,29 +39,6 @@ class Tolerance:
         if self.against_torch:
             return f"rtol {self.rtol or 0:g}, atol {self.atol or 0:g} from PyTorch"
         return "bound"
-
-
-@dataclass(frozen=True)
-class Acceptance:
-    """Which outputs pass, the signs of zeros apart.
-
-    A finite output passes where it is within ``bound`` of the reference, and where ``bound`` is infinite. One that is
-    not finite passes where ``kind`` is its kind or :data:`ANY`.
-
-    Attributes:
-        bound: what the error of a finite output may be.
-        kind: of the other outputs that pass: 0 none, 1 NaN, 2 ``+inf``, 3 ``−inf``, 4 all three.
-    """
-
-    bound: Double
-    kind: Kinds
-
-    def of(self, out: Array, error: Double) -> Mask:
-        """Whether each output passes, given how far it is from the reference."""
-        with np.errstate(invalid="ignore"):
-            near: Mask = (error <= self.bound) | np.isposinf(self.bound)
-        passes: Mask = np.where(np.isfinite(out), near, (self.kind == ANY) | (self.kind == _kind(out)))
-        return passes
 
 
 @dataclass(frozen=True)
@@ -141,20 +110,6 @@ def failed(samples: int, problem: str) -> Comparison:
     return Comparison(samples, 0, math.inf, math.inf, 0, 0, 0, 0, 0, Status.FAILED, Samples.none(samples), problem)
 
 
-def acceptance(expected: Expected, compute: Compute) -> Acceptance:
-    """Which outputs pass in an evaluation whose arithmetic part is ``compute``."""
-    overflow = expected.overflow >= (2 if compute == "float64" else 1)
-    undetermined = ~np.isfinite(expected.bound)
-    kind = _kind(_rounded(expected.reference))
-    side = np.where(expected.reference > 0, PLUS_INF, MINUS_INF).astype(np.uint8)
-    kind = np.where(_borderline(expected), side, kind)
-    # Past an overflow on the way, inf − inf or inf·0, the order of a sum decides between NaN and the two infinities.
-    # There a result may be non-finite where PyTorch's float32 is, or do better than the reference and be a number.
-    kind[undetermined | (overflow & ~np.isfinite(expected.torch))] = ANY
-    bound = np.where(undetermined | (overflow & ~np.isfinite(expected.reference)), np.inf, expected.bound)
-    return Acceptance(bound, kind)
-
-
 def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) -> Comparison:
     """Compare a runtime's output with what is expected of it.
 
@@ -167,7 +122,7 @@ def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) 
         got, want = f"{out.dtype} {out.shape}", f"float32 {expected.reference.shape}"
         return failed(len(expected.reference), f"output is {got}, expected {want}")
     single: Array = out.astype(np.float32)
-    reference = _rounded(expected.reference)
+    reference = rounded(expected.reference)
     error = _error(single, expected.reference)
     undetermined: Mask = ~np.isfinite(expected.bound)
     accepted = acceptance(expected, tolerance.compute)
@@ -205,7 +160,7 @@ def _status(wrong: Mask, left_out: Mask) -> Status:
 
 def _excused(out: Array, reference: Array, accepted: Acceptance) -> Mask:
     """Outputs that pass although they are not finite and not of the reference's kind: nothing was asked of them."""
-    excused: Mask = (accepted.kind == ANY) & ~np.isfinite(out) & (_kind(out) != _kind(reference))
+    excused: Mask = (accepted.kind == ANY) & ~np.isfinite(out) & (kind_of(out) != kind_of(reference))
     return excused
 
 
@@ -221,27 +176,6 @@ def _each(ratio: Double, error: Double, expected: Expected, left_out: Mask) -> S
 
     some: Mask = np.asarray(left_out.reshape(len(flat), -1).any(axis=1))
     return Samples(picked(ratio), picked(error), picked(expected.bound), picked(expected.unit), some)
-
-
-def _borderline(expected: Expected) -> Mask:
-    """Where the reference is so near the largest float32 that rounding decides between that and infinity."""
-    magnitude, margin = np.abs(expected.reference), expected.bound
-    with np.errstate(over="ignore", invalid="ignore"):
-        near: Mask = (magnitude + margin > LARGEST) & (magnitude - margin <= LARGEST) & (magnitude > 0)
-    return near
-
-
-def _kind(x: NDArray[np.floating]) -> Kinds:
-    """0 for finite, 1 for NaN, 2 for +inf, 3 for −inf."""
-    kind = np.zeros(x.shape, np.uint8)
-    kind[np.isnan(x)], kind[np.isposinf(x)], kind[np.isneginf(x)] = NAN, PLUS_INF, MINUS_INF
-    return kind
-
-
-def _rounded(reference: Double) -> Array:
-    with np.errstate(over="ignore"):
-        rounded: Array = reference.astype(np.float32)
-    return rounded
 
 
 def _error(out: Array, reference: Double) -> Double:
@@ -266,7 +200,7 @@ def _beyond_torch(out: Array, expected: Expected, tolerance: Tolerance) -> Mask:
             far: Mask = _steps(out, expected.torch) > tolerance.max_ulp
         else:
             far = np.abs(out - wanted) > (tolerance.atol or 0.0) + (tolerance.rtol or 0.0) * np.abs(wanted)
-    beyond: Mask = (both & far) | (_kind(out) != _kind(expected.torch))
+    beyond: Mask = (both & far) | (kind_of(out) != kind_of(expected.torch))
     return beyond
 
 

@@ -2,8 +2,10 @@
 
 from benchmarks import every_runtime
 from nalu_export.parity.inputs import FAMILIES
+from tests.formats.programs import needs_compiler
 
 
+@needs_compiler
 def test_a_cell_in_every_runtime() -> None:
     found = every_runtime.measure((2,), 1)
     assert {

@@ -12,6 +12,7 @@ from nalu_export import NAC, NALU, build_head, exporting, load, save, verifying
 from nalu_export.checkpoints import read_checkpoint
 from nalu_export.inspecting import inspect
 from tests.cli.conftest import Run, assert_user_error, listing
+from tests.formats.programs import CHECKED
 
 FORMATS = {"cpp": "model.hpp", "onnx": "model.onnx", "torchscript": "model.torchscript.pt"}
 
@@ -31,7 +32,7 @@ def wrong_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "verify_file", verify)
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", CHECKED)
 def test_it_says_what_it_checked_and_wrote(format_name: str, source: Path, run: Run) -> None:
     result = run(source, "-f", format_name)
     assert (result.exit_code, result.stderr) == (0, "")

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from nalu_export import formats
 from nalu_export.formats.base import EmitOptions
 from nalu_export.formats.cpp import FORMAT
 from nalu_export.weights import Compute
@@ -26,6 +27,11 @@ Array = NDArray[np.float32]
 COMPILERS = ("g++", "clang++")
 #: The C compiler that belongs to each.
 C = {"g++": "gcc", "clang++": "clang"}
+needs_compiler = pytest.mark.skipif(
+    not any(map(shutil.which, ("c++", *COMPILERS))), reason="there is no C++ compiler here, which checks a header"
+)
+#: What an export that is checked is written as, here.
+CHECKED = [pytest.param(name, marks=needs_compiler if name == "cpp" else ()) for name in formats.names()]
 EMPTY = {"c": "int main(void) { return 0; }\n", "c++": "#include <vector>\nint main() { return 0; }\n"}
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion", "-Wshadow")
 #: What a processor has to have for code that is compiled with these flags.

@@ -18,6 +18,7 @@ from nalu_export.inspecting import inspect
 from nalu_export.nn.functional import effective_weight
 from nalu_export.weights import Compute
 from tests.captured import graph_of
+from tests.formats.programs import needs_compiler
 
 METADATA = {"nalu_export.tool": "nalu_export 1", "nalu_export.source_sha256": "00ff", "nalu_export.compute": "float32"}
 
@@ -149,6 +150,7 @@ class TestRefusals:
             assert str(caught.value) == f"{name} is given, which means nothing to format onnx; leave it out"
         assert not list(tmp_path.iterdir())
 
+    @needs_compiler
     def test_several_parts(self, tmp_path: Path) -> None:
         model = nn.Sequential(NAC(3, 2), nn.BatchNorm1d(2), NALU(2, 1))
         with pytest.raises(InputError) as caught:
@@ -178,6 +180,7 @@ class TestRefusals:
 
 
 class TestHeads:
+    @needs_compiler
     def test_what_feeds_it_and_what_follows(self, tmp_path: Path) -> None:
         torch.manual_seed(0)
         model = build_head(nn.Sequential(nn.Conv2d(1, 4, 3)), 4, [8], "classification", 3).eval()

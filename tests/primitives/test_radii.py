@@ -381,3 +381,10 @@ def test_a_wider_ball_has_a_wider_result(name: str, data: st.DataObject, factor:
     wider = [replace(x, radius=x.radius * factor) for x in arguments]
     (_, narrow), (_, wide) = _radius(name, *arguments), _radius(name, *wider)
     assert bool((wide >= narrow * (1 - 1e-12)).all())
+
+
+def test_an_error_of_what_surely_lies_beyond_an_end_of_a_clamp_has_no_effect() -> None:
+    clamp = PRIMITIVES["clamp"]
+    x = ball([-1.0, -0.25, 0.5, 1.75, 3.0], 0.5)
+    assert clamp.conditioned(FLOAT32, x, 0.0, None).radius.tolist() == pytest.approx([0.0, 0.25, 0.5, 0.5, 0.5])
+    assert clamp.conditioned(FLOAT32, x, 0.0, 1.5).radius.tolist() == pytest.approx([0.0, 0.25, 0.5, 0.25, 0.0])

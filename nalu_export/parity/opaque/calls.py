@@ -62,6 +62,7 @@ class OpaqueCalls:
         self._singles = Singles()
         self._measurement = Measurement(self._singles)
         self._followed: Followed | None = None
+        self._ruled: dict[str, bool] = {}
         # The same call on the same input is analysed for several profiles.
         self._memory: dict[str, tuple[list[Tensor], Precision, Any, Any]] = {}
 
@@ -73,9 +74,11 @@ class OpaqueCalls:
     def __call__(self, node: fx.Node, known: dict[fx.Node, Any], precision: Precision) -> Any:
         """What is known of the result of one opaque node: conditioned, or as it is where it is no number."""
         call = Call(self._graph_module, node, known)
-        inputs = call.inputs
-        if not inputs:
+        if not call.inputs:
             return call.run(value_of)
+        if self._measurement.calibrates and self._ruled.get(node.name):
+            # Only the values matter to what is measured behind it.
+            return Conditioned.exact(call.run(value_of))
         followed = self._walk(known, precision)
         if node.target is operator.getitem and not isinstance(call.argument("input"), Conditioned):
             followed.settle(node, None)
@@ -110,6 +113,7 @@ class OpaqueCalls:
         value = call.run(value_of)
         rule = RULES.get(call.name)
         allowance = rule(call, value, followed.precision) if rule is not None and is_number(value) else None
+        self._ruled[call.node.name] = allowance is not None
         if allowance is None:
             self.measures = True
             own = self._measurement.own(call, value, followed.precision)

@@ -17,6 +17,7 @@ from nalu_export.primitives.precision import Precision
 
 # Products in an output, up to which the sum of their magnitudes is worth a convolution of its own.
 FEW = 64
+TINIEST = 1e-300
 
 Apply = Callable[[Tensor, Tensor], Tensor]
 
@@ -44,9 +45,12 @@ def _allowance(found: _Map, value: Tensor, precision: Precision) -> Allowance:
     """``n`` products and the additions in whatever order, the bias, and what the weights themselves are off by."""
     inputs, weights = found.x.value.abs() + found.x.radius, found.weight.value.abs() + found.weight.radius
     terms = found.terms
-    spread = found.apply(inputs * inputs, weights * weights).clamp(min=0.0).sqrt()
     # By Cauchy and Schwarz Σ|t| is at most √n·R; it is worth its own evaluation where there are few terms.
-    size = found.apply(inputs, weights) if terms <= FEW else math.sqrt(terms) * spread
+    if terms <= FEW:
+        size, spread = found.apply(inputs, weights), _root(found.apply(inputs * inputs, weights * weights))
+    else:
+        spread = torch.maximum(_spread(found, inputs, weights), value.abs() / math.sqrt(terms))
+        size = math.sqrt(terms) * spread
     bias = torch.zeros(()) if found.bias is None else found.bias.value.abs() + found.bias.radius
     added = terms + (found.bias is not None)
     sums = precision.addition * of_a_sum(added, value, size + bias, spread + bias)
@@ -59,6 +63,21 @@ def _allowance(found: _Map, value: Tensor, precision: Precision) -> Allowance:
     if found.bias is not None:
         own = own + found.bias.radius
     return Allowance(own, lambda error: found.apply(error(found.x), weights), follow="always")
+
+
+def _spread(found: _Map, inputs: Tensor, weights: Tensor) -> Tensor:
+    """``√Σt²`` in float32, which is a fraction of the work, of numbers that are brought to the size of 1."""
+    samples = [-1, *[1] * (inputs.ndim - 1)]
+    largest = inputs.flatten(1).amax(dim=1).reshape(samples).clamp(min=TINIEST)
+    heaviest = weights.max().clamp(min=TINIEST)
+    scaled, light = (inputs / largest).float(), (weights / heaviest).float()
+    squares = _root(found.apply(scaled * scaled, light * light)).double()
+    # A hundred roundoffs of float32, and what is too small for it.
+    return 1.00001 * squares * (largest * heaviest).reshape([-1, *[1] * (squares.ndim - 1)])
+
+
+def _root(squares: Tensor) -> Tensor:
+    return squares.clamp(min=0.0).sqrt()
 
 
 def _convolution_module(call: Call) -> _Map | None:

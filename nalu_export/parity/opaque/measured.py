@@ -27,6 +27,9 @@ class Measurement:
     ``|float32 − float64|/s`` seen. The error of a later call is at most ``8·c·s``; a call that never differed rounds
     nothing (it sorts, say) and is exact.
 
+    Attributes:
+        calibrates: whether it does so now.
+
     Args:
         singles: gives the module of a call in float32.
     """
@@ -35,21 +38,21 @@ class Measurement:
         self._singles = singles
         self._factors: dict[str, float] = {}
         self._jittered: dict[str, list[nn.Module]] = {}
-        self._calibrating = False
+        self.calibrates = False
 
     @contextmanager
     def calibrating(self) -> Iterator[None]:
         """Calls meanwhile are measured in float32 too."""
-        self._calibrating = True
+        self.calibrates = True
         try:
             yield
         finally:
-            self._calibrating = False
+            self.calibrates = False
 
     def own(self, call: Call, result: Any, precision: Precision) -> Any:
         """The error of each number of the result, which may be a tuple; zero for what is no number."""
         scale = self._scale(call, result)
-        if self._calibrating:
+        if self.calibrates:
             self._calibrate(call, scale)
         widened = TF32_FACTOR / ROUNDOFF if precision.tf32 else 1.0
         factor = self._factors.get(call.node.name, 1.0)

@@ -25,11 +25,12 @@ def _batch_norm(call: Call, value: Tensor, precision: Precision) -> Allowance | 
     gain, shift = (_channel(call, name, shape) for name in ("weight", "bias"))
     if gain is not None:
         scale = scale * gain.value
-    spread = scale.abs() * (x.value.abs() + x.radius + centre.abs())
     offset = torch.zeros(()) if shift is None else shift.value.abs()
-    own = precision.roundoff * (ROUNDINGS * spread + 2.0 * offset + value.abs())
-    own = own + _of_the_weights(gain, shift, (x.value - centre) * scale, value)
-    own = own + precision.tiny * (spread > 0)
+    own = (x.value.abs() + x.radius + centre.abs()) * (ROUNDINGS * scale.abs()) + 2.0 * offset + value.abs()
+    own = precision.roundoff * own
+    if any(one is not None and bool(one.radius.any()) for one in (gain, shift)):
+        own = own + _of_the_weights(gain, shift, (x.value - centre) * scale, value)
+    own = own + precision.tiny * (own > 0)
     return Allowance(own, lambda error: scale.abs() * error(x))
 
 
