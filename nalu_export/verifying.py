@@ -10,7 +10,7 @@ from nalu_export.inputs import sample_shape
 from nalu_export.nn.parts import arithmetic_parts
 from nalu_export.parity import CheckOptions, Report, Row, check_bytes
 from nalu_export.parity.check import Progress
-from nalu_export.parity.report import merge
+from nalu_export.parity.report import inputs, merge
 from nalu_export.weights import Compute
 
 
@@ -70,4 +70,4 @@ def verify(
 
 def _named(row: Row) -> Row:
     """The row with its family in the text of its problem, because it becomes part of another row."""
-    return replace(row, problem=f"inputs {row.family}: {row.problem}") if row.problem else row
+    return replace(row, problem=f"{inputs(row.family)}: {row.problem}") if row.problem else row
