@@ -8,7 +8,7 @@ from nalu_export.errors import InputError
 from nalu_export.graph import ModelGraph
 from nalu_export.parity import CheckOptions, Report, Row, check_bytes
 from nalu_export.parity.check import Progress
-from nalu_export.parity.report import merge
+from nalu_export.parity.report import inputs, merge
 from nalu_export.text import plain
 from nalu_export.weights import Compute
 
@@ -90,4 +90,4 @@ def _with_isolated(
 
 def _named(row: Row) -> Row:
     """The row with its family in the text of its problem, because it becomes part of another row."""
-    return replace(row, problem=f"inputs {row.family}: {row.problem}") if row.problem else row
+    return replace(row, problem=f"{inputs(row.family)}: {row.problem}") if row.problem else row

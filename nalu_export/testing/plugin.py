@@ -24,7 +24,7 @@ OPTIONS = {
     "samples": (
         1,
         10**6,
-        "Samples of each input family of the fixture parity; by default 256, fewer for wide layers.",
+        "Samples of each input distribution of the fixture parity; by default 256, fewer for wide layers.",
     ),
 }
 WIDTH = 100
@@ -93,7 +93,7 @@ def parity(tmp_path: Path, pytestconfig: pytest.Config) -> Parity:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """The table of every family and runtime below the failure."""
+    """The table of every runtime and input distribution below the failure."""
     report = yield
     if call.excinfo is not None and isinstance(call.excinfo.value, ParityAssertionError):
         report.sections.append(("parity", _table(call.excinfo.value.report)))
