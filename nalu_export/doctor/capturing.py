@@ -1,21 +1,19 @@
 """Captures as much of a model as can be captured: a diagnosis does not end where an export would."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import nn
 
 from nalu_export.errors import NaluExportError, first_line
 from nalu_export.graph import ModelGraph, capture
 from nalu_export.graph.naming import join
-from nalu_export.graph.reading import Form, Reading, read, reading_of
+from nalu_export.graph.reading import Reading, read
 from nalu_export.inputs import sample_shape, shape_of_example
 from nalu_export.preparing import SourceOptions, example_of
 from nalu_export.source import prepare
 from nalu_export.text import plain
 
-# Why a module is looked at that an export leaves to others.
-STORED = "its weight is stored; an export takes it for a linear layer unless --arithmetic names it"
 # A model of which nothing can be captured is not looked through without end.
 MAX_TRIED = 64
 
@@ -80,32 +78,12 @@ def _captured(path: str, model: nn.Module, options: SourceOptions) -> Part:
         given = options.example_inputs
         shape = sample_shape(model, options.input_size) if given is None else shape_of_example(given)
         graph = capture(model, example_of(shape), options.arithmetic or ())
-        if not graph.subgraphs:
-            graph = _with_plain_products(graph)
         return Part(path, graph, tuple(read(graph)))
     except NaluExportError:
         raise
     except Exception as error:
         # Code of the user's runs here, and it may raise anything.
         raise NaluExportError(f"{type(model).__name__} cannot be run: {first_line(error)}") from error
-
-
-def _with_plain_products(graph: ModelGraph) -> ModelGraph:
-    """The model with modules that do nothing but multiply by a stored weight: a faux NAC looks like a linear layer."""
-    layers = reading_of("", Form(graph.flat)).layers
-    named = [layer.path for layer in layers if layer.weights and _is_made_of_primitives(graph, layer.path)]
-    if not named:
-        return graph
-    found = capture(graph.module, graph.example, named)
-    return replace(found, subgraphs={name: replace(part, why=STORED) for name, part in found.subgraphs.items()})
-
-
-def _is_made_of_primitives(graph: ModelGraph, path: str) -> bool:
-    try:
-        capture(graph.module, graph.example, [path])
-    except NaluExportError:
-        return False
-    return True
 
 
 def _children(path: str, module: nn.Module, left: list[int]) -> Iterator[Part]:

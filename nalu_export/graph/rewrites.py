@@ -105,7 +105,7 @@ class _Writer:
         if not _is(node, "add", "sub") or not self._is_constant(node.args[1]) or self._is_constant(node.args[0]):
             return False
         inner, last = node.args
-        if not _is(inner, "add", "sub") or len(inner.users) > 1 or not isinstance(inner, fx.Node):
+        if not isinstance(inner, fx.Node) or not _is(inner, "add", "sub") or len(inner.users) > 1:
             return False
         left, right = inner.args
         if self._is_constant(left) and _is(inner, "add"):

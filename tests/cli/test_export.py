@@ -11,6 +11,7 @@ from torch import nn
 from nalu_export import NAC, NALU, build_head, exporting, load, save, verifying
 from nalu_export.checkpoints import read_checkpoint
 from nalu_export.inspecting import inspect
+from tests.captured import graph_of
 from tests.cli.conftest import Run, assert_user_error, listing
 from tests.formats.programs import CHECKED
 
@@ -24,7 +25,7 @@ def initializers(path: str) -> dict[str, int]:
 @pytest.fixture
 def wrong_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every export is compared with another model."""
-    real, other = verifying.verify, NALU(2, 3, 1)
+    real, other = verifying.verify, graph_of(NALU(2, 3, 1))
 
     def verify(model: nn.Module, *args: Any, **options: Any) -> Any:
         return real(other, *args, **options)

@@ -185,7 +185,7 @@ def test_why_outputs_are_left_out_is_said_once(names: tuple[str, ...]) -> None:
 
 
 def test_a_problem_stands_below_the_table_once() -> None:
-    bad = {"status": "failed", "problem": "batch of [/1]: no", "outputs": 0}
+    bad: dict[str, Any] = {"status": "failed", "problem": "batch of [/1]: no", "outputs": 0}
     text = shown(report(row(family="a", **bad), row(family="b", **bad), row(family="c")))
     assert text.count("batch of [/1]: no") == 1
     assert "  inputs a, b: batch of [/1]: no" in text.splitlines()

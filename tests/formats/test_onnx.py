@@ -205,7 +205,8 @@ def test_external_data_is_not_followed(nalu: NALU) -> None:
 def test_what_torch_cannot_export_is_one_line() -> None:
     class Bessel(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.special.bessel_j0(x)
+            y: torch.Tensor = torch.special.bessel_j0(x)
+            return y
 
     model = nn.Sequential(Bessel(), NALU(3, 1))
     with pytest.raises(InputError, match=r"^torch\.onnx cannot export what surrounds the arithmetic: .+") as error:

@@ -73,7 +73,8 @@ def test_a_scripted_backbone_takes_any_size(image_model: BackboneHead) -> None:
 
 @torch.fx.wrap
 def _unscriptable(*tensors: torch.Tensor) -> torch.Tensor:
-    return torch.special.bessel_j0(torch.stack(tensors)).sum(0)
+    total: torch.Tensor = torch.special.bessel_j0(torch.stack(tensors)).sum(0)
+    return total
 
 
 def test_what_cannot_be_scripted_is_traced() -> None:

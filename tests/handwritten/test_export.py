@@ -125,7 +125,7 @@ class Gated(nn.Module):
         self.nac.M_hat = nn.Parameter(torch.randn(8, 2))
 
     def forward(self, x: Tensor) -> Tensor:
-        w = torch.tanh(self.nac.W_hat) * torch.sigmoid(self.nac.M_hat)
+        w = torch.tanh(self.nac.W_hat) * torch.sigmoid(self.nac.M_hat)  # type: ignore[arg-type]
         g = torch.sigmoid(nn.functional.linear(x, self.G))
         product = torch.exp(nn.functional.linear(torch.log(torch.abs(x) + 1e-2), w))
         return g * nn.functional.linear(x, w) + (1 - g) * product

@@ -68,7 +68,7 @@ def test_a_graph_of_it_runs_in_plain_torch(name: str) -> None:
     torch.testing.assert_close(module(*given), wanted, rtol=0, atol=0, equal_nan=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        traced = _jit.trace(module, tuple(given))  # type: ignore[arg-type]
+        traced = _jit.trace(module, tuple(given))
         torch.testing.assert_close(traced(*given), wanted, rtol=1e-6, atol=0, equal_nan=True)
 
 

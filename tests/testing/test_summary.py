@@ -53,7 +53,7 @@ def test_a_failure_comes_before_what_is_near_its_bound(changes: dict[str, Any], 
 
 
 def test_what_compared_nothing_is_not_a_pass() -> None:
-    nothing = {"status": "nothing compared", "max_ratio": 0.0, "max_e": 0.0}
+    nothing: dict[str, Any] = {"status": "nothing compared", "max_ratio": 0.0, "max_e": 0.0}
     assert summary.INTERMEDIATE == INTERMEDIATE
     found = markdown(report(row(**nothing), row(INTERMEDIATE), status="nothing compared")).splitlines()
     assert (found[0], found[-1]) == ("### Parity: nothing compared", "| r | zeros | – | – | nothing compared |")
