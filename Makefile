@@ -1,6 +1,6 @@
 # `make demo` and `make test` work on a fresh machine: each first creates .venv from constraints.txt.
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench cuda cpp fuzz clean
+.PHONY: demo test slow lint bench cuda cpp fuzz clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,7 +20,11 @@ demo: $(STAMP)
 	$(BIN)/python $(DIGITS)/evaluate.py
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
+
+# What `make test` leaves out because it takes long.
+slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -195,7 +195,7 @@ def test_a_foreign_onnx_file_is_checked(source: Path, run: Run) -> None:
         ),
         (
             ["model.pt", "model.onnx", "--input-size", "8", "8"],
-            "input_size is given, but the model takes 2 features, not images",
+            "model.pt: input_size is given, but the model takes 2 features, not images",
         ),
         (
             ["model.pt", "model.onnx", "--model", "x"],

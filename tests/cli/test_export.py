@@ -27,7 +27,7 @@ def wrong_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every export is compared with another model."""
     real, other = verifying.verify, graph_of(NALU(2, 3, 1))
 
-    def verify(model: nn.Module, *args: Any, **options: Any) -> Any:
+    def verify(graph: ModelGraph, *args: Any, **options: Any) -> Any:
         return real(other, *args, **options)
 
     monkeypatch.setattr(exporting, "verify_file", verify)
@@ -138,7 +138,7 @@ def test_input_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -
     assert_user_error(
         result,
         2,
-        "the model flattens a feature map of 2×4; say which image size gives it with --input-size H W",
+        "model.pt: the model flattens a feature map of 2×4; say which image size gives it with --input-size H W",
     )
     result = run("model.pt", "-f", "torchscript", "--input-size", 4, 6, "--no-check")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -300,9 +300,26 @@ USER_ERRORS = [
     (
         write_mismatch,
         [],
-        "the model does not run on 2 features: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x1)",
+        "model.pt: Sequential does not run on 2 features (mat1 and mat2 shapes cannot be multiplied (2x3 and 4x1)); "
+        "say what it takes with --input x=batch,… (example_inputs= in Python)",
     ),
-    (write_nothing, ["--input-size", "8", "8"], "input_size is given, but the model takes 2 features, not images"),
+    (
+        write_nothing,
+        ["--input-size", "8", "8"],
+        "model.pt: input_size is given, but the model takes 2 features, not images",
+    ),
+    (write_nothing, ["--input", "x=7"], "input is 'x=7'; expected NAME=batch,SIZE,… such as x=batch,16"),
+    (write_nothing, ["--input", "x=batch,2:int64"], "input x is int64; only float32 inputs can be exported yet"),
+    (
+        write_nothing,
+        ["--input", "x=batch,2", "--input-size", "8", "8"],
+        "model.pt: input_size and example_inputs are both given; an example has the size of its images",
+    ),
+    (
+        write_nothing,
+        ["--arithmetic", "head"],
+        "model.pt: arithmetic is 'head', which is no module that this model runs; there are: 'layers.0'",
+    ),
     (write_nothing, ["-o", "model.pt"], "model.pt: is the source itself; choose another output path"),
     (write_nothing, ["-o", "./model.pt"], "model.pt: is the source itself; choose another output path"),
     (write_nothing, ["-o", "no/m.onnx"], "no/m.onnx: its folder no does not exist; create it first"),

@@ -134,6 +134,6 @@ REFUSED: dict[str, Refused] = {
     "two outputs": Refused(network(TwoOutputs), "2 outputs"),
     "a dict of outputs": Refused(network(DictOutput), "dict"),
     "integers": Refused(network(embedding), "int64", ((3,),), integers=True),
-    "quantised": Refused(network(quantised), "uantized"),
+    "quantised": Refused(network(quantised), "is a quantised Linear, whose packed weights no format here holds"),
     "no arithmetic": Refused(network(no_arithmetic), "no arithmetic"),
 }

@@ -1,6 +1,8 @@
 """Modules as users write them: they export as they are, and the verdict is about the module itself."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,6 +62,12 @@ def test_the_reference_is_the_module(captured: dict[str, ModelGraph]) -> None:
 
 
 IMAGES = [name for name, net in NETS.items() if len(net.shape) == 3]
+# These take longest: a deep model, and images twice.
+SLOW = ("ResNet", "nested Sequential", "U-Net", "shivamsaboo17 BuildHead, NALU", "shivamsaboo17 BuildHead, NAC")
+
+
+def _slow_apart(names: Iterable[str]) -> list[Any]:
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in names]
 
 
 @pytest.mark.parametrize("name", [name for name in NETS if name not in IMAGES])
@@ -71,13 +79,15 @@ def test_what_is_around_a_cell_exports(tmp_path: Path, name: str) -> None:
     assert bool(said) == (not net.float64)
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", _slow_apart(IMAGES))
 def test_images_export(tmp_path: Path, name: str) -> None:
     net = NETS[name]
     artifact = nalu_export.export(net.build(), tmp_path / "net.onnx", input_size=net.shape[1:])
     assert artifact.report.passed, artifact.report.summary()
 
 
+# torch's own compiler uses what torch has deprecated.
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("name", WRAPPED)
 def test_wrappers_are_taken_off(tmp_path: Path, name: str) -> None:
     artifact = nalu_export.export(WRAPPED[name].build(), tmp_path / "net.onnx")
@@ -95,7 +105,7 @@ def test_refusals(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", PUBLIC)
+@pytest.mark.parametrize("name", _slow_apart(PUBLIC))
 def test_public_implementations(tmp_path: Path, name: str) -> None:
     build, shape = PUBLIC[name]
     module = build()
