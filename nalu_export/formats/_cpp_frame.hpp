@@ -33,16 +33,22 @@
 #define NALU_EXPORT_INLINE inline
 #define NALU_EXPORT_NOINLINE inline
 #endif
-// Loops that are written out, so that their arrays become registers, and loops that stay loops.
-#if defined(__clang__)
-#define NALU_EXPORT_UNROLL _Pragma("unroll")
-#define NALU_EXPORT_LOOP _Pragma("nounroll")
-#elif defined(__GNUC__)
-#define NALU_EXPORT_UNROLL _Pragma("GCC unroll 32")
-#define NALU_EXPORT_LOOP _Pragma("GCC unroll 1")
+// A long function of a vector: code that is repeated for every lane is better called.
+#if defined(NALU_EXPORT_SIMD)
+#define NALU_EXPORT_LONG NALU_EXPORT_INLINE
 #else
+#define NALU_EXPORT_LONG NALU_EXPORT_NOINLINE
+#endif
+// Loops that are written out, so that their arrays become registers, and loops that stay loops.
+#if !defined(NALU_EXPORT_SIMD)
 #define NALU_EXPORT_UNROLL
 #define NALU_EXPORT_LOOP
+#elif defined(__clang__)
+#define NALU_EXPORT_UNROLL _Pragma("unroll")
+#define NALU_EXPORT_LOOP _Pragma("nounroll")
+#else
+#define NALU_EXPORT_UNROLL _Pragma("GCC unroll 32")
+#define NALU_EXPORT_LOOP _Pragma("GCC unroll 1")
 #endif
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMAF) || defined(__riscv_flen)
 #define NALU_EXPORT_FMA

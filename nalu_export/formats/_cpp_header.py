@@ -8,7 +8,8 @@ import numpy as np
 from torch import fx
 
 from nalu_export.formats._cpp_names import CppNames
-from nalu_export.formats._cpp_plan import Plan, name_of
+from nalu_export.formats._cpp_plan import Plan
+from nalu_export.formats._cpp_samples import name_of
 from nalu_export.formats._cpp_stages import calls, functions
 from nalu_export.formats._cpp_text import Parameters, in_comment
 from nalu_export.graph import formulas
@@ -20,6 +21,7 @@ WIDE_BLOCK, BLOCK = 2**18, 2**20
 # After it every line of the comment is metadata.
 METADATA = "// Metadata:"
 _HERE = Path(__file__).parent
+KERNELS = ("_cpp_vectors.hpp", "_cpp_functions.hpp", "_cpp_tiles.hpp", "_cpp_passes.hpp")
 _REAL: dict[Compute, tuple[str, type[np.floating]]] = {
     "float32": ("float", np.float32),
     "float64": ("double", np.float64),
@@ -157,7 +159,7 @@ def frame() -> str:
 
 def kernels() -> str:
     """The arithmetic that every header is written with."""
-    return "".join((_HERE / name).read_text(encoding="ascii") for name in ("_cpp_vectors.hpp", "_cpp_tiles.hpp"))
+    return "".join((_HERE / name).read_text(encoding="ascii") for name in KERNELS)
 
 
 def _macros() -> list[str]:

@@ -4,14 +4,11 @@ A product that is added to something is a fused multiply-add, written out: a com
 likes, and results would depend on how it was called.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 from torch import fx
-
-from nalu_export.graph import primitive_of
 
 # The smallest float32 that is not subnormal, and a little more, because a literal is rounded.
 SMALLEST_NORMAL = 1.2e-38
@@ -28,12 +25,20 @@ class Spelling(ABC):
     def factors(self, operand: Any) -> tuple[str, str] | None:
         """Both factors of an operand that is a product which the same expression could compute; else ``None``."""
 
+    @abstractmethod
+    def is_mask(self, node: fx.Node) -> bool:
+        """Whether a value is true or false."""
+
+    @abstractmethod
+    def least(self, operand: Any) -> float:
+        """A number that no value of an operand is below, unless it is NaN; minus infinity where none is known."""
+
 
 Expression = Callable[[fx.Node, Spelling], str]
 
 
-def _call(function: str) -> Expression:
-    return lambda node, spell: f"M::{function}({spell.of(node.args[0])})"
+def _call(function: str, arguments: int = 1) -> Expression:
+    return lambda node, spell: f"M::{function}({', '.join(map(spell.of, node.args[:arguments]))})"
 
 
 def _operator(symbol: str) -> Expression:
@@ -46,6 +51,9 @@ def _product(node: fx.Node, spell: Spelling) -> str:
 
 
 def _add(node: fx.Node, spell: Spelling) -> str:
+    if spell.is_mask(node):
+        # As in PyTorch, true + true is true.
+        return _call("logical_or", 2)(node, spell)
     for product, other in (node.args, reversed(node.args)):
         factors = spell.factors(product)
         if factors is not None:
@@ -64,30 +72,18 @@ def _sub(node: fx.Node, spell: Spelling) -> str:
     return f"{spell.of(left)} - {spell.of(right)}"
 
 
+def _pow(node: fx.Node, spell: Spelling) -> str:
+    """With a few exponents it is, as in PyTorch, another function."""
+    x, exponent = node.args
+    if isinstance(exponent, (int, float)) and isinstance(x, fx.Node) and exponent in _POWERS:
+        return _POWERS[exponent].format(spell.of(x), spell.of(1.0))
+    return _call("pow", 2)(node, spell)
+
+
 def _log(node: fx.Node, spell: Spelling) -> str:
     """A logarithm of what cannot be zero, negative or subnormal has less to look after."""
     x = node.args[0]
-    return f"M::{'log_normal' if _least(x) >= SMALLEST_NORMAL else 'log'}({spell.of(x)})"
-
-
-def _least(value: Any) -> float:
-    """A number that the value is not below, unless it is NaN; minus infinity where nothing is known."""
-    if not isinstance(value, fx.Node):
-        return float(value)
-    primitive = primitive_of(value)
-    name = "" if primitive is None else primitive.name
-    if name in ("cast", "unsqueeze"):
-        return _least(value.args[0])
-    if name in ("abs", "exp"):
-        return 0.0
-    if name == "add":
-        # Rounding does not lead below the larger of two numbers that are not negative.
-        left, right = (_least(argument) for argument in value.args)
-        return max(left, right) if min(left, right) >= 0.0 else -math.inf
-    if name == "clamp" and value.args[1] is not None:
-        low, high = value.args[1], value.args[2]
-        return min(_least(low), math.inf if high is None else _least(high))
-    return -math.inf
+    return f"M::{'log_normal' if spell.least(x) >= SMALLEST_NORMAL else 'log'}({spell.of(x)})"
 
 
 def _clamp(node: fx.Node, spell: Spelling) -> str:
@@ -98,6 +94,12 @@ def _clamp(node: fx.Node, spell: Spelling) -> str:
     return text if high is None else f"M::at_most({text}, {spell.of(high)})"
 
 
+_POWERS = {
+    2: "M::mul({0}, {0})",
+    0.5: "M::sqrt({0})",
+    -0.5: "{1} / M::sqrt({0})",
+    -1: "{1} / {0}",
+}
 EXPRESSIONS: dict[str, Expression] = {
     "add": _add,
     "sub": _sub,
@@ -113,5 +115,23 @@ EXPRESSIONS: dict[str, Expression] = {
     "sinh": _call("sinh"),
     "asinh": _call("asinh"),
     "cos": _call("cos"),
+    "sin": _call("sin"),
+    "erf": _call("erf"),
+    "sqrt": _call("sqrt"),
+    "pow": _pow,
+    "log1p": _call("log1p"),
+    "expm1": _call("expm1"),
+    "floor": _call("floor"),
+    "ceil": _call("ceil"),
+    "round": _call("round"),
+    "trunc": _call("trunc"),
     "clamp": _clamp,
+    **{name: _call(name, 2) for name in ("maximum", "minimum", "lt", "gt", "le", "ge", "eq", "ne")},
+    **{name: _call(name, 2) for name in ("logical_and", "logical_or")},
+    "logical_not": _call("logical_not"),
+    "where": _call("where", 3),
 }
+# What each reduction becomes.
+REDUCTIONS = {"prod": "product_of", "sum": "sum_of", "mean": "mean_of", "amax": "largest_of", "amin": "smallest_of"}
+# A ``linear`` is written where it is read, a ``matmul`` is a stage of its own.
+PRODUCTS = ("linear", "matmul")

@@ -4,11 +4,19 @@ import math
 
 from torch import fx
 
-from nalu_export.formats._cpp_plan import Plan, Stage, Value, held_as, name_of, reads
+from nalu_export.formats._cpp_loops import nested
+from nalu_export.formats._cpp_matmul import matmul
+from nalu_export.formats._cpp_plan import Plan, Stage, reads
+from nalu_export.formats._cpp_primitives import REDUCTIONS
+from nalu_export.formats._cpp_samples import name_of
 from nalu_export.formats._cpp_text import Array, Parameters, in_comment
 from nalu_export.formats._cpp_tile import Naming, Tile
 from nalu_export.graph import label_of
 from nalu_export.graph.evaluation import constant
+
+# So many stages become one function; of more each is a function of its own, because compilers take more than twice as
+# long for twice as long a function.
+STAGES_IN_ONE = 8
 
 
 def functions(found: Plan, parameters: Parameters) -> str:
@@ -36,12 +44,14 @@ def _function(found: Plan, number: int, parameters: Parameters) -> str:
     arguments = [f"const real* {naming.pointer(value)}" for value in reads(found, stage)]
     arguments += [f"real* {naming.pointer(value)}" for value in stage.outputs]
     body = _BODIES[stage.kind](found, stage, parameters, naming)
-    names = [in_comment(name) for node in stage.nodes if (name := label_of(node))]
+    inline = "NALU_EXPORT_INLINE" if len(found.stages) <= STAGES_IN_ONE else "NALU_EXPORT_NOINLINE"
+    nodes = stage.nodes or [piece.value.node for piece in stage.pieces]
+    names = [in_comment(name) for node in nodes if (name := label_of(node))]
     return "\n".join(
         [
-            f"// {', '.join(names)}",
+            f"// {', '.join(names)}".rstrip(),
             "template <std::size_t S>",
-            f"NALU_EXPORT_INLINE void stage_{number + 1}({', '.join(arguments)}) noexcept {{",
+            f"{inline} void stage_{number + 1}({', '.join(arguments)}) noexcept {{",
             *(f"  {line}" for line in body),
             "}",
         ]
@@ -52,7 +62,7 @@ def _tiles(found: Plan, stage: Stage, parameters: Parameters, naming: Naming) ->
     sums: list[str] = []
     for node in stage.nodes:
         if name_of(node) == "linear":
-            x = naming.pointer(held_as(found, node, node.all_input_nodes[0]))
+            x = naming.start(found.reads[node, node.all_input_nodes[0]])
             sums += _sums(found, node, parameters, x, naming.sums(node))
     lines = Tile(found, stage, parameters, naming).lines()
     stores = [
@@ -75,7 +85,7 @@ def _rows(found: Plan, stage: Stage, parameters: Parameters, naming: Naming) -> 
     """A ``linear`` of several rows for each sample."""
     (node,), (value,) = stage.nodes, stage.outputs
     outputs, inputs = stage.shape[-1], _weight(found, node).shape[1]
-    x = f"{naming.pointer(held_as(found, node, node.all_input_nodes[0]))} + row * {inputs} * S"
+    x = naming.start(found.reads[node, node.all_input_nodes[0]], f"row * {inputs}")
     result = "sum[k]"
     if isinstance(node.args[2], fx.Node):
         target = str(node.args[2].target)
@@ -93,36 +103,30 @@ def _rows(found: Plan, stage: Stage, parameters: Parameters, naming: Naming) -> 
     ]
 
 
-def _product(found: Plan, stage: Stage, parameters: Parameters, naming: Naming) -> list[str]:
+def _reduction(found: Plan, stage: Stage, parameters: Parameters, naming: Naming) -> list[str]:
     del parameters
     (node,), (value,) = stage.nodes, stage.outputs
-    (argument,) = node.all_input_nodes
-    # The shape in which it is read, which the place of its numbers does not know.
-    shape, dim = found.shapes[argument], node.args[1]
-    assert isinstance(dim, int)
-    axis = dim % (len(shape) + 1) - 1
-    sizes = ", ".join(str(size) for size in (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])))
-    return [f"product<real, S, {sizes}>({naming.pointer(held_as(found, node, argument))}, {naming.pointer(value)});"]
+    x = naming.start(found.reads[node, node.all_input_nodes[0]])
+    sizes = ", ".join(map(str, stage.sizes))
+    return [f"reduce<{REDUCTIONS[name_of(node)]}, real, S, {sizes}>({x}, {naming.pointer(value)});"]
 
 
-def _expand(found: Plan, stage: Stage, parameters: Parameters, naming: Naming) -> list[str]:
-    """A value repeated along axes."""
-    del parameters
-    (node,), (value,) = stage.nodes, stage.outputs
-    assert value.view is not None
-    view = (1,) * (len(stage.shape) - len(value.view)) + value.view
-    steps = [0 if size == 1 else math.prod(view[axis + 1 :]) for axis, size in enumerate(view)]
-    place = " + ".join(f"i{axis} * {step}" for axis, step in enumerate(steps) if step) or "0"
-    source, result = naming.pointer(Value(node, found.shapes[node])), naming.pointer(value)
-    loops = [
-        f"{'  ' * axis}for (std::size_t i{axis} = 0; i{axis} < {size}; ++i{axis})"
-        for axis, size in enumerate(stage.shape)
-    ]
-    copy = f"for (std::size_t s = 0; s < S; ++s) *{result}++ = {source}[({place}) * S + s];"
-    return [*loops, f"{'  ' * len(loops)}{copy}"]
+def _copy(found: Plan, stage: Stage, parameters: Parameters, naming: Naming) -> list[str]:
+    """Numbers in another order, repeated, or from several values."""
+    del found, parameters
+    (value,) = stage.outputs
+    lines: list[str] = []
+    for piece in stage.pieces:
+        source, target = naming.pointer(piece.value), naming.pointer(value)
+
+        def statement(places: list[str], count: int, source: str = source, target: str = target) -> str:
+            return f"move<real, S, {count}>({source} + ({places[0]}) * S, {target} + ({places[1]}) * S);"
+
+        lines += nested(statement, piece.source, piece.target, together=True)
+    return lines
 
 
-_BODIES = {"tiles": _tiles, "rows": _rows, "prod": _product, "expand": _expand}
+_BODIES = {"tiles": _tiles, "rows": _rows, "reduce": _reduction, "matmul": matmul, "copy": _copy}
 
 
 def _each_tile(outputs: int) -> list[str]:

@@ -4,8 +4,9 @@ from typing import Any
 
 from torch import fx
 
-from nalu_export.formats._cpp_plan import Plan, Stage, Value, held_as, name_of
+from nalu_export.formats._cpp_plan import Plan, Read, Stage, Value
 from nalu_export.formats._cpp_primitives import EXPRESSIONS, Spelling
+from nalu_export.formats._cpp_samples import name_of
 from nalu_export.formats._cpp_text import Names, Parameters
 from nalu_export.graph import label_of
 from nalu_export.graph.evaluation import constant
@@ -27,9 +28,17 @@ class Naming:
 
     def pointer(self, value: Value) -> str:
         """Where a value stands for all features."""
-        if value == self._found.input:
+        if value is self._found.input:
             return "x"
-        return self._names.of(value, "all", _called(value.node) + ("_repeated" if value.view is not None else ""))
+        return self._names.of(value, "all", _called(value.node) + ("_copied" if value.copied else ""))
+
+    def start(self, read: Read, plus: str = "") -> str:
+        """Where the numbers begin that are read of a value; ``plus`` is a place behind that."""
+        places = [text for text in (str(read.first) if read.first else "", plus) if text]
+        if not places:
+            return self.pointer(read.value)
+        place = places[0] if len(places) == 1 else f"({' + '.join(places)})"
+        return f"{self.pointer(read.value)} + {place} * S"
 
     def _of(self, prefix: str, node: fx.Node) -> str:
         return self._names.of((prefix, node), prefix, _called(node))
@@ -72,19 +81,30 @@ class Tile(Spelling):
             return f"M::splat({self._parameters.literal(operand)})"
         if operand not in self._plan.shapes:
             return self._constant(str(operand.target))
-        source = self._plan.source(operand)
-        if source in self._stage.nodes:
-            self._spelled.add(source)
-            return self._naming.variable(source)
-        held = held_as(self._plan, self._node, operand)
-        name = self._naming.pointer(held)
-        return f"R::load({name} + o * S, k)" if held.count == self._stage.count else f"R::shared({name}, k)"
+        read = self._plan.reads[self._node, operand]
+        if read.value.node in self._stage.nodes:
+            self._spelled.add(read.value.node)
+            return self._naming.variable(read.value.node)
+        if read.shared:
+            return f"R::shared({self._naming.start(read)}, k)"
+        return f"R::load({self._naming.start(read, 'o')}, k)"
 
     def factors(self, operand: Any) -> tuple[str, str] | None:
         """See :meth:`Spelling.factors`: where this stage computes the product."""
         if not isinstance(operand, fx.Node) or name_of(operand) != "mul" or operand not in self._stage.nodes:
             return None
-        return self.of(operand.args[0]), self.of(operand.args[1])
+        outer, self._node = self._node, operand
+        found = self.of(operand.args[0]), self.of(operand.args[1])
+        self._node = outer
+        return found
+
+    def is_mask(self, node: fx.Node) -> bool:
+        """See :meth:`Spelling.is_mask`."""
+        return node in self._plan.masks
+
+    def least(self, operand: Any) -> float:
+        """See :meth:`Spelling.least`."""
+        return self._plan.least[operand] if isinstance(operand, fx.Node) else float(operand)
 
     def _expression(self, node: fx.Node) -> str:
         self._node = node
@@ -97,4 +117,4 @@ class Tile(Spelling):
         value = constant(self._plan.form, target).detach().numpy()
         if value.size == 1:
             return f"M::splat({self._parameters.literal(value.item())})"
-        return f"R::constant({self._parameters.constant(target, value, self._stage.shape)} + o, k)"
+        return f"R::constant({self._parameters.constant(target, value, self._plan.shapes[self._node])} + o, k)"

@@ -131,6 +131,16 @@ NALU_EXPORT_INLINE void carry(V (&waiting)[L][C], V (&sum)[C], std::size_t numbe
   copy(waiting[level], sum);
 }
 
+// The sum of all spans: what waits for no other one any more, the last ones first.
+template <std::size_t spans, class V, std::size_t L, std::size_t C>
+NALU_EXPORT_INLINE void collect(const V (&waiting)[L][C], V (&sum)[C]) noexcept {
+  constexpr std::size_t first = bits(spans & (~spans + 1)) - 1;
+  copy(sum, waiting[first]);
+  for (std::size_t level = first + 1; level < L; ++level) {
+    if ((spans >> level) % 2 != 0) add(sum, waiting[level]);
+  }
+}
+
 // And from any number of inputs: spans of 8 blocks in a loop, so that code does not grow with N.
 constexpr std::size_t span = 8 * chain;
 template <class T, std::size_t S, std::size_t P, std::size_t N, std::size_t C>
@@ -152,16 +162,7 @@ NALU_EXPORT_INLINE void sum_inputs(const T* w, const T* x, typename tile<T, S, P
       sum_halves<T, S, P, N - full * span, C>(w + full * span * P, x + full * span * S, part);
       carry(waiting, part, full);
     }
-    bool first = true;
-    for (std::size_t level = 0; level < levels; ++level) {
-      if ((spans >> level) % 2 == 0) continue;
-      if (first) {
-        copy(sum, waiting[level]);
-      } else {
-        add(sum, waiting[level]);
-      }
-      first = false;
-    }
+    collect<spans>(waiting, sum);
   }
 }
 
@@ -193,34 +194,3 @@ NALU_EXPORT_INLINE void linear(const T* w, const T* x, typename tile<T, S, P>::V
   }
 }
 
-// -- Products over one axis, first to last: x[a][i][b] -> y[a][b]
-template <class T, std::size_t S, std::size_t A, std::size_t N, std::size_t B>
-NALU_EXPORT_INLINE void product(const T* x, T* y) noexcept {
-  for (std::size_t a = 0; a < A; ++a) {
-    for (std::size_t b = 0; b < B * S; ++b) y[a * B * S + b] = x[a * N * B * S + b];
-    for (std::size_t i = 1; i < N; ++i) {
-      for (std::size_t b = 0; b < B * S; ++b) {
-        y[a * B * S + b] = multiply(y[a * B * S + b], x[(a * N + i) * B * S + b]);
-      }
-    }
-  }
-}
-
-// -- Blocks of samples, in and out: x[sample][feature] <-> block[feature][sample]
-//
-// A block that is not full repeats its last sample.
-template <class T, std::size_t S, std::size_t N>
-NALU_EXPORT_INLINE void read(const float* x, std::size_t samples, T* block) noexcept {
-  for (std::size_t s = 0; s < samples; ++s) {
-    for (std::size_t i = 0; i < N; ++i) block[i * S + s] = static_cast<T>(x[s * N + i]);
-  }
-  for (std::size_t s = samples; s < S; ++s) {
-    for (std::size_t i = 0; i < N; ++i) block[i * S + s] = block[i * S + samples - 1];
-  }
-}
-template <class T, std::size_t S, std::size_t N>
-NALU_EXPORT_INLINE void write(const T* block, std::size_t samples, float* y) noexcept {
-  for (std::size_t s = 0; s < samples; ++s) {
-    for (std::size_t i = 0; i < N; ++i) y[s * N + i] = static_cast<float>(block[i * S + s]);
-  }
-}

@@ -63,21 +63,23 @@ NALU_EXPORT_INLINE T multiply(T a, T b) noexcept {
   return multiply_add(a, b, T(-0.0));
 }
 
-// Everything that is done with vectors of N numbers of type T.
+// The same bits as something else.
+template <class To, class From>
+NALU_EXPORT_INLINE To cast(const From& from) noexcept {
+  static_assert(sizeof(To) == sizeof(From), "as many bits");
+  To to{};
+  std::memcpy(&to, &from, sizeof to);
+  return to;
+}
+
+// Vectors of N numbers of type T, and the functions of them that are exact.
 template <class T, std::size_t N>
-struct simd {
+struct vectors {
+  using number = T;
   using V = typename vector_of<T, N>::type;
   static constexpr std::size_t bytes = N * sizeof(T);
   // Masks where none is needed: of the plain intrinsics GCC warns that they are uninitialised (GCC bug 105593).
   static constexpr std::uint16_t all = 0xffff;
-
-  template <class To, class From>
-  static NALU_EXPORT_INLINE To cast(const From& from) noexcept {
-    static_assert(sizeof(To) == sizeof(From), "another view of the same bits");
-    To to{};
-    std::memcpy(&to, &from, sizeof to);
-    return to;
-  }
 
   template <class E = T>
   static NALU_EXPORT_INLINE typename vector_of<E, N>::type splat(E value) noexcept {
@@ -128,6 +130,12 @@ struct simd {
   static NALU_EXPORT_INLINE V each_lane(const V& x, F f) noexcept {
     V r{};
     for (std::size_t k = 0; k < N; ++k) r[k] = f(x[k]);
+    return r;
+  }
+  template <class F>
+  static NALU_EXPORT_INLINE V each_lane(const V& x, const V& y, F f) noexcept {
+    V r{};
+    for (std::size_t k = 0; k < N; ++k) r[k] = f(x[k], y[k]);
     return r;
   }
 
@@ -191,113 +199,66 @@ struct simd {
     return select(high < x, high, x);
   }
 
-  // Error at most 0.91 ulp (measured over every float); subnormal results included.
-  static NALU_EXPORT_INLINE V exp(const V& given) noexcept {
-    if constexpr (sizeof(T) == 8) {
-      return each_lane(given, [](double x) noexcept { return std::exp(x); });
-    } else {
-      using I = typename vector_of<std::int32_t, N>::type;
-      using U = typename vector_of<std::uint32_t, N>::type;
-      // Beyond these the result is 0 or infinite, and the exponent below would not fit.
-      const V x = at_most(at_least(given, splat(-104.0f)), splat(89.0f));
-      // x = n log 2 + r, |r| <= log 2 / 2. Adding 1.5*2^23 rounds to an integer, which is then in the low bits.
-      const V magic = splat(0x1.8p23f);
-      const V shifted = fma(x, splat(0x1.715476p0f), magic);
-      const V n = shifted - magic;
-      // log 2 in two parts, the first of which has so few bits that n times it is exact; so is what is left of x then.
-      const V left = fma(n, splat(-0x1.62e4p-1f), x);
-      const V rest = n * splat(-0x1.7f7d1cp-20f);
-      const V r = fma(n, splat(-0x1.7f7d1cp-20f), left);
-      // exp(r) = 1 + r + r^2 q(r), q by the Remez algorithm, its coefficients rounded one after the other.
-      const V r2 = r * r;
-      const V low = fma(splat(0x1.555492p-3f), r, splat(0x1.fffffcp-2f));
-      const V high = fma(splat(0x1.12397cp-7f), r, splat(0x1.5558acp-5f));
-      const V q = fma(fma(splat(0x1.6a511ap-10f), r2, high), r2, low);
-      // Small terms first: the rounding of r itself would be a quarter of an ulp more.
-      const V p = splat(1.0f) + (left + fma(r2, q, rest));
-      return times_power_of_two(p, n, cast<I>(cast<U>(shifted) - cast<U>(magic)));
-    }
+  // NaN where one of them is, as in PyTorch.
+  static NALU_EXPORT_INLINE V maximum(const V& x, const V& y) noexcept {
+    return select(y == y, select(x < y, y, x), y);
+  }
+  static NALU_EXPORT_INLINE V minimum(const V& x, const V& y) noexcept {
+    return select(y == y, select(y < x, y, x), y);
   }
 
-  // Error at most 0.96 ulp (measured over every float); subnormal arguments included.
-  static NALU_EXPORT_INLINE V log(const V& x) noexcept {
-    if constexpr (sizeof(T) == 8) {
-      return each_lane(x, [](double v) noexcept { return std::log(v); });
-    } else {
-      const V zero = splat(0.0f), infinity = splat(std::numeric_limits<float>::infinity());
-      const auto subnormal = x < splat(0x1p-126f);
-      const V result = log_of_normal(select(subnormal, x * splat(0x1p25f), x), select(subnormal, splat(25.0f), zero));
-      const V special = select(x < zero, splat(std::numeric_limits<float>::quiet_NaN()), x);
-      const V edge = select(x == zero, zero - infinity, special);
-      return select(zero < x, select(x < infinity, result, edge), edge);
-    }
+  // Comparisons are 1 where they hold and 0 elsewhere; any number but 0 counts as one that holds, NaN too.
+  static NALU_EXPORT_INLINE V lt(const V& x, const V& y) noexcept { return truth(x < y); }
+  static NALU_EXPORT_INLINE V gt(const V& x, const V& y) noexcept { return truth(y < x); }
+  static NALU_EXPORT_INLINE V eq(const V& x, const V& y) noexcept { return truth(x == y); }
+  static NALU_EXPORT_INLINE V ne(const V& x, const V& y) noexcept { return logical_not(eq(x, y)); }
+  static NALU_EXPORT_INLINE V le(const V& x, const V& y) noexcept { return select(x == y, splat(T(1)), lt(x, y)); }
+  static NALU_EXPORT_INLINE V ge(const V& x, const V& y) noexcept { return le(y, x); }
+  static NALU_EXPORT_INLINE V logical_not(const V& x) noexcept { return truth(x == splat(T(0))); }
+  static NALU_EXPORT_INLINE V logical_and(const V& x, const V& y) noexcept {
+    return where(x, where(y, splat(T(1)), splat(T(0))), splat(T(0)));
+  }
+  static NALU_EXPORT_INLINE V logical_or(const V& x, const V& y) noexcept {
+    return where(x, splat(T(1)), where(y, splat(T(1)), splat(T(0))));
+  }
+  static NALU_EXPORT_INLINE V where(const V& condition, const V& yes, const V& no) noexcept {
+    return select(condition == splat(T(0)), no, yes);
   }
 
-  // The same of what is no smaller than 2^-126.
-  static NALU_EXPORT_INLINE V log_normal(const V& x) noexcept {
-    if constexpr (sizeof(T) == 8) {
-      return each_lane(x, [](double v) noexcept { return std::log(v); });
-    } else {
-      return select(x < splat(std::numeric_limits<float>::infinity()), log_of_normal(x, splat(0.0f)), x);
-    }
+  // To the nearest integer, of two that are as near to the even one; zeros keep the sign of x.
+  static NALU_EXPORT_INLINE V round(const V& x) noexcept {
+    // Beyond it every number is an integer; below it, adding it rounds to one.
+    const V large = splat(sizeof(T) == 4 ? T(0x1p23) : T(0x1p52)), zero = splat(T(0));
+    const V size = abs(x), whole = (size + large) - large;
+    const V rounded = select(whole == zero, mul(x, zero), select(x < zero, neg(whole), whole));
+    return select(size < large, rounded, x);
   }
+  static NALU_EXPORT_INLINE V floor(const V& x) noexcept {
+    const V rounded = round(x);
+    return select(x < rounded, rounded - splat(T(1)), rounded);
+  }
+  static NALU_EXPORT_INLINE V ceil(const V& x) noexcept { return neg(floor(neg(x))); }
+  static NALU_EXPORT_INLINE V trunc(const V& x) noexcept { return select(x < splat(T(0)), ceil(x), floor(x)); }
 
-  // The others are rare: the standard library's in float64, rounded once.
-  static NALU_EXPORT_INLINE V tanh(const V& x) noexcept {
-    return each_lane(x, [](T v) noexcept { return static_cast<T>(std::tanh(static_cast<double>(v))); });
-  }
-  static NALU_EXPORT_INLINE V sinh(const V& x) noexcept {
-    return each_lane(x, [](T v) noexcept { return static_cast<T>(std::sinh(static_cast<double>(v))); });
-  }
-  static NALU_EXPORT_INLINE V asinh(const V& x) noexcept {
-    return each_lane(x, [](T v) noexcept { return static_cast<T>(std::asinh(static_cast<double>(v))); });
-  }
-  static NALU_EXPORT_INLINE V cos(const V& x) noexcept {
-    return each_lane(x, [](T v) noexcept { return static_cast<T>(std::cos(static_cast<double>(v))); });
+  static NALU_EXPORT_INLINE V sqrt(const V& x) noexcept {
+#ifdef NALU_EXPORT_X86
+    if constexpr (sizeof(T) == 4 && bytes == 16) return (V)_mm_sqrt_ps((__m128)x);
+    if constexpr (sizeof(T) == 8 && bytes == 16) return (V)_mm_sqrt_pd((__m128d)x);
+#ifdef __AVX__
+    if constexpr (sizeof(T) == 4 && bytes == 32) return (V)_mm256_sqrt_ps((__m256)x);
+    if constexpr (sizeof(T) == 8 && bytes == 32) return (V)_mm256_sqrt_pd((__m256d)x);
+#endif
+#ifdef __AVX512F__
+    if constexpr (sizeof(T) == 4 && bytes == 64) return (V)_mm512_maskz_sqrt_ps(all, (__m512)x);
+    if constexpr (sizeof(T) == 8 && bytes == 64) return (V)_mm512_maskz_sqrt_pd(std::uint8_t(all), (__m512d)x);
+#endif
+#endif
+    return each_lane(x, [](T v) noexcept { return std::sqrt(v); });
   }
 
  private:
-  // log(x / 2^less) for 2^-126 <= x < infinity.
-  static NALU_EXPORT_INLINE V log_of_normal(const V& x, const V& less) noexcept {
-    using I = typename vector_of<std::int32_t, N>::type;
-    using U = typename vector_of<std::uint32_t, N>::type;
-    // x = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt(2).
-    const U above = cast<U>(x) - splat(std::uint32_t(0x3f3504f3));
-    const I exponent = cast<I>(above) >> splat(std::int32_t(23));
-    const V f = cast<V>(cast<U>(x) - (cast<U>(exponent) << splat(std::uint32_t(23)))) - splat(1.0f);
-    // The low bits of 1.5*2^23 + k hold k.
-    const V k = cast<V>(cast<U>(exponent) + splat(std::uint32_t(0x4b400000))) - splat(0x1.8p23f) - less;
-    // log(1 + f) = f - f^2/2 + f^3 q(f), q by the Remez algorithm, its coefficients rounded one after the other.
-    const V f2 = f * f;
-    const V f4 = f2 * f2;
-    const V q0 = fma(splat(-0x1.000226p-2f), f, splat(0x1.555554p-2f));
-    const V q1 = fma(splat(-0x1.54728ap-3f), f, splat(0x1.99a01cp-3f));
-    const V q2 = fma(splat(-0x1.0d8242p-3f), f, splat(0x1.22d92ep-3f));
-    const V q3 = fma(splat(-0x1.38c9dep-4f), f, splat(0x1.055ec6p-3f));
-    const V q = fma(fma(q3, f2, q2), f4, fma(q1, f2, q0));
-    // The largest term last: k times the high part of log 2, which is exact.
-    const V tail = fma(f2, fma(f, q, splat(-0.5f)), k * splat(-0x1.bd0106p-13f));
-    return fma(k, splat(0x1.63p-1f), f + tail);
-  }
-  // p*2^n, rounded once; n as a number and as an integer.
-  template <class I>
-  static NALU_EXPORT_INLINE V times_power_of_two(const V& p, const V& n, const I& whole) noexcept {
-    (void)n, (void)whole;
-#if defined(NALU_EXPORT_X86) && defined(__AVX512F__)
-    if constexpr (bytes == 64) return (V)_mm512_maskz_scalef_ps(all, (__m512)p, (__m512)n);
-#ifdef __AVX512VL__
-    if constexpr (bytes == 32) return (V)_mm256_maskz_scalef_ps(static_cast<std::uint8_t>(all), (__m256)p, (__m256)n);
-    if constexpr (bytes == 16) return (V)_mm_maskz_scalef_ps(static_cast<std::uint8_t>(all), (__m128)p, (__m128)n);
-#endif
-#endif
-    // In two factors, because neither 2^128 nor 2^-149 is one normal float.
-    using U = typename vector_of<std::uint32_t, N>::type;
-    const I half = whole >> splat(std::int32_t(1));
-    return mul(p * power_of_two(cast<U>(half)), power_of_two(cast<U>(whole) - cast<U>(half)));
-  }
-  template <class U>
-  static NALU_EXPORT_INLINE V power_of_two(const U& n) noexcept {
-    return cast<V>((n + splat(std::uint32_t(127))) << splat(std::uint32_t(23)));
+  template <class M>
+  static NALU_EXPORT_INLINE V truth(const M& mask) noexcept {
+    return select(mask, splat(T(1)), splat(T(0)));
   }
 };
-

@@ -9,17 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import fx
 
-from nalu_export.errors import InputError, UnsupportedLayerError
+from nalu_export.errors import InputError
 from nalu_export.formats._cpp_arrays import arrays
 from nalu_export.formats._cpp_header import METADATA, Header, about, code
 from nalu_export.formats._cpp_names import checked_names
-from nalu_export.formats._cpp_plan import ALIASES, plan
-from nalu_export.formats._cpp_primitives import EXPRESSIONS
+from nalu_export.formats._cpp_planner import plan
 from nalu_export.formats._cpp_text import in_comment, in_string
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
-from nalu_export.graph import ModelGraph, primitive_of, well_conditioned
+from nalu_export.graph import ModelGraph, well_conditioned
 from nalu_export.text import plain
 from nalu_export.weights import inference_form
 
@@ -76,10 +74,11 @@ class CppFormat(Format):
         names = checked_names(options.namespace, options.struct)
         assert graph.whole is not None
         form = well_conditioned(inference_form(graph.whole.module, "folded", options.compute))
-        _refuse_unknown(form)
         found = plan(form, tuple(graph.example.shape[1:]))
-        if len(found.output.shape) != 1:
-            raise InputError(f"the model gives numbers in {len(found.output.shape)} axes for a sample; a header in one")
+        for verb, node in (("takes", found.input.node), ("gives", found.result)):
+            axes = len(found.shapes[node])
+            if axes != 1:
+                raise InputError(f"the model {verb} numbers in {axes} axes for a sample; a header in one")
         header = Header(found, names, options.compute, options.extern_c)
         return CppDraft(
             (TensorSpec("input", "float32", ("batch", header.inputs)),),
@@ -109,21 +108,6 @@ class CppFormat(Format):
 
 
 FORMAT = CppFormat()
-
-
-def _refuse_unknown(form: fx.GraphModule) -> None:
-    """A primitive that headers have no code for.
-
-    Raises:
-        UnsupportedLayerError: there is one.
-    """
-    known = {*EXPRESSIONS, *ALIASES, "linear", "prod"}
-    names = {primitive.name for node in form.graph.nodes if (primitive := primitive_of(node)) is not None}
-    if names - known:
-        missing = ", ".join(sorted(names - known))
-        raise UnsupportedLayerError(
-            f"the arithmetic uses {missing}, which a C++ header cannot compute; export it as onnx or torchscript"
-        )
 
 
 def struct_of(data: bytes) -> str:

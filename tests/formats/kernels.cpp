@@ -209,6 +209,92 @@ void see_log(const Chunk& at, const float* x, Found& found) {
   see_errors(x, y, expected, found);
 }
 
+// -- A part of the floats, and pairs of them, against the standard library in float64
+
+using Unary = F::V (*)(const F::V&);
+using Reference = double (*)(double);
+
+// In units in the last place of a float; what has to be exact (zeros with their signs, infinities, NaN) is found wrong.
+void see(float x, float got, double expected, Found& found) {
+  if (std::isnan(expected) || std::isinf(expected) || expected == 0) {
+    found.expect(std::isnan(expected) ? std::isnan(got)
+                                      : double(got) == expected && std::signbit(got) == std::signbit(expected), x);
+    return;
+  }
+  const double huge = 0x1p128, kept = std::fmin(std::fmax(double(got), -huge), huge);
+  const double exact = std::fmin(std::fmax(expected, -huge), huge);
+  const double ulp = std::ldexp(1.0, std::max(std::ilogb(exact) - 23, -149));
+  const double error = std::fabs(kept - exact) / ulp;
+  found.expect(error == error, x);
+  found.see(static_cast<float>(error), x);
+}
+
+// Of every `step` floats of a sign and an exponent one, the first and the last among them.
+Found over_many_floats(std::uint32_t step, Unary function, Reference reference) {
+  Found found[2];
+  std::vector<std::thread> threads;
+  for (std::uint32_t sign = 0; sign < 2; ++sign) {
+    threads.emplace_back([=, &found] {
+      alignas(64) float x[chunk], y[chunk];
+      for (std::uint32_t exponent = 0; exponent < 256; ++exponent) {
+        for (std::uint32_t first = 0; first < 1u << 23; first += step * chunk) {
+          for (std::uint32_t i = 0; i < chunk; ++i) {
+            const std::uint32_t shift = i == 0 ? 0 : i == chunk - 1 ? step - 1 : (exponent * 7 + i * 5) % step;
+            x[i] = float_of(sign << 31 | exponent << 23 | (first + i * step + shift));
+          }
+          apply_to_chunk(function, x, y);
+          for (std::size_t i = 0; i < chunk; ++i) see(x[i], y[i], reference(static_cast<double>(x[i])), found[sign]);
+        }
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  found[0].add(found[1]);
+  return found[0];
+}
+
+// x^y for pairs: x of every size or near 1, y so that the result is anything from 0 to infinity, or a small integer.
+Found over_many_pairs(std::uint32_t step) {
+  Found found[2];
+  std::vector<std::thread> threads;
+  for (std::uint32_t worker = 0; worker < 2; ++worker) {
+    threads.emplace_back([=, &found] {
+      std::uint64_t state = worker + 1;
+      const auto draw = [&state] {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        return static_cast<double>(state >> 32) * 0x1p-32;
+      };
+      alignas(64) float x[chunk], y[chunk], z[chunk];
+      for (std::uint32_t block = 0; block < (1u << 19) / step; ++block) {
+        for (std::size_t i = 0; i < chunk; ++i) {
+          const double near = 1 + (draw() - 0.5) * std::exp2(std::floor(draw() * 24) * -1);
+          x[i] = static_cast<float>(block % 2 != 0 ? std::exp2(draw() * 276 - 149) : near);
+          y[i] = static_cast<float>((draw() * 290 - 155) / std::log2(static_cast<double>(x[i])));
+          if (block % 8 == 0) x[i] = -x[i], y[i] = std::nearbyint(y[i]);
+        }
+        for (std::size_t i = 0; i < chunk; i += lanes_of_float) F::store(z + i, F::pow(F::load(x + i), F::load(y + i)));
+        for (std::size_t i = 0; i < chunk; ++i) {
+          see(x[i], z[i], std::pow(static_cast<double>(x[i]), static_cast<double>(y[i])), found[worker]);
+        }
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  found[0].add(found[1]);
+  return found[0];
+}
+
+Found over_many(const std::string& name, std::uint32_t step) {
+  if (name == "pow") return over_many_pairs(step);
+  if (name == "expm1") return over_many_floats(step, [](const F::V& v) { return F::expm1(v); }, std::expm1);
+  if (name == "log1p") return over_many_floats(step, [](const F::V& v) { return F::log1p(v); }, std::log1p);
+  if (name == "sqrt") return over_many_floats(step, [](const F::V& v) { return F::sqrt(v); }, std::sqrt);
+  if (name == "floor") return over_many_floats(step, [](const F::V& v) { return F::floor(v); }, std::floor);
+  if (name == "ceil") return over_many_floats(step, [](const F::V& v) { return F::ceil(v); }, std::ceil);
+  if (name == "round") return over_many_floats(step, [](const F::V& v) { return F::round(v); }, std::nearbyint);
+  std::abort();
+}
+
 int tell(const Found& found) {
   std::printf("%.6f %a %llu %a\n", static_cast<double>(found.worst), static_cast<double>(found.at), found.wrong,
               static_cast<double>(found.first));
@@ -245,6 +331,33 @@ typename M::V apply(const std::string& name, const typename M::V& v, T low, T hi
   if (name == "sinh") return M::sinh(v);
   if (name == "asinh") return M::asinh(v);
   if (name == "cos") return M::cos(v);
+  if (name == "sin") return M::sin(v);
+  if (name == "erf") return M::erf(v);
+  if (name == "log1p") return M::log1p(v);
+  if (name == "expm1") return M::expm1(v);
+  if (name == "sqrt") return M::sqrt(v);
+  if (name == "floor") return M::floor(v);
+  if (name == "ceil") return M::ceil(v);
+  if (name == "round") return M::round(v);
+  if (name == "trunc") return M::trunc(v);
+  if (name == "logical_not") return M::logical_not(v);
+  std::abort();
+}
+
+template <class M>
+typename M::V apply(const std::string& name, const typename M::V& v, const typename M::V& w) {
+  if (name == "pow") return M::pow(v, w);
+  if (name == "maximum") return M::maximum(v, w);
+  if (name == "minimum") return M::minimum(v, w);
+  if (name == "lt") return M::lt(v, w);
+  if (name == "gt") return M::gt(v, w);
+  if (name == "le") return M::le(v, w);
+  if (name == "ge") return M::ge(v, w);
+  if (name == "eq") return M::eq(v, w);
+  if (name == "ne") return M::ne(v, w);
+  if (name == "logical_and") return M::logical_and(v, w);
+  if (name == "logical_or") return M::logical_or(v, w);
+  if (name == "where") return M::where(v, w, v);
   std::abort();
 }
 
@@ -263,6 +376,20 @@ int function(const std::string& name) {
       N::store(again, apply<N>(name, N::load(&x[i + k]), T(-0.75), T(1.5)));
       if (std::memcmp(again, &y[i + k], sizeof again) != 0) return 3;
     }
+  }
+  return put(y);
+}
+
+// Of the first half of the numbers with the second half.
+template <class T>
+int pairs(const std::string& name) {
+  using M = simd<T, NALU_EXPORT_BYTES / sizeof(T)>;
+  constexpr std::size_t native = NALU_EXPORT_BYTES / sizeof(T);
+  const std::vector<T> both = given<T>();
+  const std::size_t count = both.size() / 2;
+  std::vector<T> y(count);
+  for (std::size_t i = 0; i + native <= count; i += native) {
+    M::store(&y[i], apply<M>(name, M::load(&both[i]), M::load(&both[count + i])));
   }
   return put(y);
 }
@@ -315,7 +442,7 @@ int products() {
   const std::vector<T> x = given<T>();
   std::vector<T> y(2 * 3 * 4);
   if (x.size() != 2 * 5 * 3 * 4) return 2;
-  product<T, 4, 2, 5, 3>(x.data(), y.data());
+  reduce<product_of, T, 4, 2, 5, 3>(x.data(), y.data());
   return put(y);
 }
 
@@ -326,7 +453,11 @@ int main(int count, char** words) {
   const bool wide = count > 3 && std::string(words[3]) == "float64";
   if (command == "lanes") return std::printf("%zu\n", lanes_of_float) < 0;
   if (command == "every") return tell(over_every_float(name == "exp" ? see_exp : see_log));
+  if (command == "many" && count > 3) {
+    return tell(over_many(name, static_cast<std::uint32_t>(std::strtoul(words[3], nullptr, 10))));
+  }
   if (command == "function") return wide ? function<double>(name) : function<float>(name);
+  if (command == "pairs") return wide ? pairs<double>(name) : pairs<float>(name);
   if (command == "product") return wide ? products<double>() : products<float>();
   if (command == "linear" && count > 4) {
     const std::size_t width = std::strtoul(words[2], nullptr, 10);

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from nalu_export import NALU, ArithmeticLayer
 from nalu_export.formats._cpp_header import Header
 from nalu_export.formats._cpp_names import CppNames
-from nalu_export.formats._cpp_plan import plan
+from nalu_export.formats._cpp_planner import plan
 from nalu_export.formats.cpp import FORMAT, CppDraft
 from nalu_export.graph import well_conditioned
 from nalu_export.graph.evaluation import constant

@@ -1,13 +1,16 @@
-"""The arithmetic of every header: exp and log over all floats, the others against float64, sums by halves."""
+"""The arithmetic of every header: exp and log over all floats, others over many or against float64, sums by halves."""
 
 import math
+import operator
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from nalu_export.formats import _cpp_header
 from tests.formats.conftest import SIZES, WIDE_SIZES
@@ -29,7 +32,7 @@ def _compiler(kernels: dict[Build, Path]) -> None:
 def _said(function: str) -> float:
     """What the comment before a function says of its error, in units in the last place."""
     text = _cpp_header.kernels()
-    found = re.search(rf"Error at most ([0-9.]+) ulp \(measured over every float\).*\n.* {function}\(", text)
+    found = re.search(rf"Error at most ([0-9.]+) ulp \(measured over [a-z ]+\).*\n.* {function}\(", text)
     assert found is not None
     return float(found[1])
 
@@ -47,6 +50,34 @@ def test_every_float(kernels: dict[Build, Path], function: str, allowed: float) 
         assert worst[build] <= said, f"{build}: {error.decode()} ulp at {at.decode()}"
     # And the comment does not say much more than that, also where every build fuses, which is 0.07 better.
     assert max(worst.values()) > said - 0.1
+
+
+@pytest.mark.parametrize(("function", "allowed"), [("log1p", 1.0), ("expm1", 1.3), ("pow", 0.51)])
+def test_many_floats(kernels: dict[Build, Path], function: str, allowed: float) -> None:
+    """Every 64th, and of pairs 2²⁴; what the comments say is of all of them, and takes minutes."""
+    said = _said(function)
+    assert said <= allowed
+    for error in _worst(kernels, function):
+        assert said - 0.2 <= error <= said
+
+
+@pytest.mark.parametrize(
+    ("function", "allowed"), [("sqrt", 0.5), *((name, 0.0) for name in ("floor", "ceil", "round"))]
+)
+def test_many_floats_exactly(kernels: dict[Build, Path], function: str, allowed: float) -> None:
+    assert max(_worst(kernels, function)) <= allowed
+
+
+def _worst(kernels: dict[Build, Path], function: str) -> list[float]:
+    """The largest error of each build, in units in the last place; zeros, infinities and NaN have to be exact."""
+    found = []
+    for build, program in kernels.items():
+        error, at, wrong, first = run(program, b"", "many", function, "64").split()
+        assert int(wrong) == 0, (
+            f"{build}: {int(wrong)} are wrong, first {first.decode()}; {error.decode()} at {at.decode()}"
+        )
+        found.append(float(error))
+    return found
 
 
 def _edges(dtype: type[np.floating]) -> Numbers:
@@ -76,18 +107,27 @@ EXACT: dict[str, Callable[[Numbers], Numbers]] = {
     "sign": lambda x: np.where(np.isnan(x), 0, np.sign(x)),
     "at_least": lambda x: np.where(x < LOW, LOW, x),
     "at_most": lambda x: np.where(x > HIGH, HIGH, x),
+    "sqrt": np.sqrt,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "round": np.rint,
+    "trunc": np.trunc,
+    "logical_not": np.logical_not,
 }
+# Those of which a zero has a sign.
+SIGNED = ("abs", "neg", "sqrt", "floor", "ceil", "round", "trunc")
 
 
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("function", EXACT)
 def test_exact_functions(kernels: dict[Build, Path], function: str, dtype: str) -> None:
-    x = _numbers(TYPES[dtype])
-    expected = EXACT[function](x).astype(TYPES[dtype])
+    x = np.concatenate([_numbers(TYPES[dtype]), np.arange(-2048, 2048).astype(TYPES[dtype]) / 4])
+    with np.errstate(invalid="ignore"):
+        expected = EXACT[function](x).astype(TYPES[dtype])
     for program in kernels.values():
         got = _applied(program, function, x)
         np.testing.assert_array_equal(got, expected)
-        if function in ("abs", "neg"):
+        if function in SIGNED:
             known = ~np.isnan(x)
             np.testing.assert_array_equal(np.signbit(got)[known], np.signbit(expected)[known])
 
@@ -97,14 +137,21 @@ LIBRARY: dict[str, Callable[[Numbers], Numbers]] = {
     "sinh": np.sinh,
     "asinh": np.arcsinh,
     "cos": np.cos,
+    "sin": np.sin,
+    "erf": np.vectorize(math.erf, otypes=[np.float64]),
     "exp": np.exp,
     "log": np.log,
+    "log1p": np.log1p,
+    "expm1": np.expm1,
 }
 
 
 @pytest.mark.parametrize(
     ("function", "dtype"),
-    [*((name, "float32") for name in ("tanh", "sinh", "asinh", "cos")), *((name, "float64") for name in LIBRARY)],
+    [
+        *((name, "float32") for name in ("tanh", "sinh", "asinh", "cos", "sin", "erf")),
+        *((name, "float64") for name in LIBRARY),
+    ],
 )
 def test_functions_of_the_standard_library(kernels: dict[Build, Path], function: str, dtype: str) -> None:
     """In float32 those of float64, rounded once."""
@@ -113,7 +160,8 @@ def test_functions_of_the_standard_library(kernels: dict[Build, Path], function:
         exact = LIBRARY[function](x.astype(np.float64))
         expected = exact.astype(TYPES[dtype])
         # Numpy has functions of its own, a few units of the last place of float64 away.
-        allowed = np.abs(exact) * 2.0**-50 + np.where(dtype == "float32", 0.5 * np.spacing(np.abs(expected)), 5e-324)
+        half = 0.5 * np.spacing(np.abs(expected)).astype(np.float64)
+        allowed = np.abs(exact) * 2.0**-50 + np.where(dtype == "float32", half, 5e-324)
     for program in kernels.values():
         got = _applied(program, function, x)
         np.testing.assert_array_equal(np.isnan(got), np.isnan(expected))
@@ -121,6 +169,56 @@ def test_functions_of_the_standard_library(kernels: dict[Build, Path], function:
         np.testing.assert_array_equal(got[infinite], expected[infinite])
         finite = ~infinite
         assert (np.abs(got[finite].astype(np.float64) - exact[finite]) <= allowed[finite]).all()
+
+
+def _as_torch(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Numbers, Numbers], Numbers]:
+    return lambda x, y: function(torch.from_numpy(x), torch.from_numpy(y)).numpy()
+
+
+OF_TWO: dict[str, Callable[[Numbers, Numbers], Numbers]] = {
+    "maximum": _as_torch(torch.maximum),
+    "minimum": _as_torch(torch.minimum),
+    **{name: _as_torch(getattr(operator, name)) for name in ("lt", "gt", "le", "ge", "eq", "ne")},
+    "logical_and": _as_torch(torch.logical_and),
+    "logical_or": _as_torch(torch.logical_or),
+    "where": _as_torch(lambda x, y: torch.where(x != 0, y, x)),
+}
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("function", OF_TWO)
+def test_functions_of_two_are_those_of_torch(kernels: dict[Build, Path], function: str, dtype: str) -> None:
+    """Of every pair of edges, NaN among them."""
+    x, y = (side.ravel() for side in np.meshgrid(*2 * [np.repeat(_edges(TYPES[dtype]), 8)]))
+    expected = OF_TWO[function](x, y).astype(TYPES[dtype])
+    for program in kernels.values():
+        np.testing.assert_array_equal(_paired(program, function, x, y), expected)
+
+
+def _paired(program: Path, function: str, x: Numbers, y: Numbers) -> Numbers:
+    name = "float64" if x.dtype == np.float64 else "float32"
+    return np.frombuffer(run(program, x.tobytes() + y.tobytes(), "pairs", function, name), x.dtype)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_edges_of_powers_are_those_of_c(kernels: dict[Build, Path], dtype: str) -> None:
+    """Zeros with their signs, infinities, NaN, negative numbers and every kind of exponent."""
+    exponents = [3.0, 4.0, -3.0, -4.0, 1 / 3, -1 / 3, 2.0**24 - 1, 2.0**24, 2.0**53 - 1, 2.0**53, 1e-30, 128.0, -149.0]
+    x = np.concatenate([_edges(TYPES[dtype]), np.array([3.0, -3.0, 0.9, -0.9, 1 + 1e-7, -1 - 1e-7], TYPES[dtype])])
+    y = np.concatenate([_edges(TYPES[dtype]), np.array([*exponents, *(-number for number in exponents)], TYPES[dtype])])
+    x, y = (side.ravel() for side in np.meshgrid(x, np.repeat(y, 8)))
+    with np.errstate(all="ignore"):
+        expected = np.power(x.astype(np.float64), y.astype(np.float64))
+        rounded = expected.astype(TYPES[dtype])
+    edge = (rounded == 0) | ~np.isfinite(rounded)
+    assert edge.any()
+    for program in kernels.values():
+        got = _paired(program, "pow", x, y)
+        np.testing.assert_array_equal(got[edge], rounded[edge])
+        np.testing.assert_array_equal(
+            np.signbit(got), np.where(np.isnan(rounded), np.signbit(got), np.signbit(rounded))
+        )
+        np.testing.assert_allclose(got[~edge], rounded[~edge], rtol=float(2 * np.finfo(TYPES[dtype]).eps))
 
 
 @pytest.mark.parametrize("dtype", TYPES)

@@ -11,7 +11,10 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from nalu_export import NAC, NALU, ArithmeticLayer, UnsupportedLayerError
-from nalu_export.formats._cpp_plan import LINE, Plan, Shape, Value, name_of, plan, reads
+from nalu_export.formats._cpp_moves import Shape
+from nalu_export.formats._cpp_plan import LINE, Plan, Value, reads
+from nalu_export.formats._cpp_planner import plan
+from nalu_export.formats._cpp_samples import kind_of
 from nalu_export.graph import well_conditioned
 from nalu_export.nn import NACCell
 from nalu_export.weights import Compute
@@ -72,16 +75,20 @@ def _write(memory: list[Value | None], found: Plan, value: Value) -> int:
 
 def check_order(found: Plan) -> None:
     """Every node is in one stage, after what it reads."""
-    done = {found.input.node}
+    done = {found.input}
     for stage in found.stages:
-        if stage.kind == "expand":
-            assert stage.nodes[0] in done
-            continue
+        assert {piece.value for piece in stage.pieces} <= done
+        made = {value.node: value for value in stage.outputs}
         for node in stage.nodes:
-            assert node not in done
-            assert {found.source(each) for each in node.all_input_nodes if each in found.shapes} <= done
-            done.add(node)
-    assert {node for node in found.shapes if name_of(node) not in ("", "cast", "unsqueeze")} <= done
+            assert all(node is not other.node or other.copied for other in done)
+            for argument in set(node.all_input_nodes) & set(found.shapes):
+                if stage.kind != "copy":
+                    value = found.reads[node, argument].value
+                    assert value in done or value.node in stage.nodes[: stage.nodes.index(node)]
+            made.setdefault(node, Value(node, found.shapes[node]))
+        done |= set(made.values())
+    computed = {value.node for value in done}
+    assert {node for node in found.shapes if kind_of(node) not in ("", "cast", "shape")} <= computed
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -193,13 +200,13 @@ def test_kinds_of_stages() -> None:
 
     found = _plan(_Formula(forward, 3, W=torch.ones(2, 3), V=torch.ones(5, 3)), 3)
     assert [(stage.kind, stage.shape) for stage in found.stages] == [
-        ("expand", (2, 3)),  # x, for each row of W
+        ("copy", (2, 3)),  # x, for each row of W
         ("tiles", (2, 3)),
         ("tiles", (2,)),  # a and its sign
+        ("copy", (2, 5)),  # the sign, for each number of the rows
         ("rows", (2, 5)),
-        ("expand", (2, 5)),
         ("tiles", (2, 5)),
-        ("prod", (2,)),
+        ("reduce", (2,)),
         ("tiles", (2,)),
     ]
     check_places(found)
