@@ -10,6 +10,7 @@ from torch import nn
 
 from nalu_export import NAC, NALU, build_head, exporting, load, save, verifying
 from nalu_export.checkpoints import read_checkpoint
+from nalu_export.graph import ModelGraph
 from nalu_export.inspecting import inspect
 from tests.captured import graph_of
 from tests.cli.conftest import Run, assert_user_error, listing
