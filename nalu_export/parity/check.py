@@ -27,8 +27,8 @@ IMAGE_SAMPLES = 48
 # Weights of the largest layer times samples, and the fewest samples of each family.
 WORK = 2**22
 WIDE_SAMPLES = 64
-SEARCH = SearchOptions(rounds=16, width=96, patience=3)
-IMAGE_SEARCH = SearchOptions(rounds=6, width=8, patience=2)
+SEARCH = SearchOptions(rounds=16, width=96, patience=8)
+IMAGE_SEARCH = SearchOptions(rounds=6, width=8)
 # Samples on which the error of a backbone is measured.
 CALIBRATION = 8
 # Numbers in a sample up to which one thread runs it.
