@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "source": {"checkpoints", "text"},
     "inputs": {"nn", "files", "text"},
     "preparing": {"checkpoints", "source", "graph", "inputs"},
-    "formats": {"graph", "weights", "text", "_jit", "_plugins"},
+    "formats": {"primitives", "graph", "weights", "text", "_jit", "_plugins"},
     "runtimes": {"formats", "_jit", "_plugins", "text"},
     "parity": {"graph", "primitives", "weights", "runtimes"},
     "promises": {"formats", "parity", "text"},

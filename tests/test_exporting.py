@@ -123,7 +123,7 @@ def test_a_free_size_that_would_be_wrong_is_fixed_and_said(tmp_path: Path) -> No
     model = build_head(backbone, 2, [3], "regression", 1).eval()
     artifact = nalu_export.export(model, tmp_path / "a.onnx", input_size=(9, 9))
     assert artifact.metadata["inputs"][0]["shape"] == ["batch", 1, 9, 9]
-    assert artifact.notes[0].startswith("the image size is fixed at 9×9: at ")
+    assert artifact.notes[0].startswith("the image size is fixed at 9×9: with another, ")
     assert artifact.report.passed
 
 

@@ -28,7 +28,7 @@ IMAGE_SAMPLES = 48
 WORK = 2**22
 WIDE_SAMPLES = 64
 SEARCH = SearchOptions(rounds=16, width=96, patience=8)
-IMAGE_SEARCH = SearchOptions(rounds=6, width=8)
+IMAGE_SEARCH = SearchOptions(rounds=6, width=8, patience=4)
 # Samples on which the error of a backbone is measured.
 CALIBRATION = 8
 # Numbers in a sample up to which one thread runs it.

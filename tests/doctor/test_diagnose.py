@@ -120,6 +120,31 @@ def test_a_model_without_arithmetic_layers() -> None:
     assert diagnose(nn.Sequential(nn.Linear(2, 2))).findings == ()
 
 
+def test_modules_that_are_named_as_its_arithmetic() -> None:
+    model = nn.Sequential(nac([[0.5]]), nn.Linear(1, 1), nac([[0.25]]))
+    found = diagnose(model, arithmetic=["2"])
+    assert [finding.where for finding in found.findings] == ["2.layers.0"]
+    with pytest.raises(InputError, match=r"^arithmetic is 'nope', which is no module that this model runs"):
+        diagnose(model, arithmetic=["nope"])
+    with pytest.raises(InputError, match=r"^a model is examined with no such option: .*'colour'"):
+        diagnose(model, colour="red")
+
+
+def test_a_model_that_draws_numbers_is_examined_in_part() -> None:
+    class Noisy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nac([[0.5]])
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.head(nn.functional.dropout(x, 0.5))
+            return y
+
+    found = diagnose(Noisy())
+    assert codes(found) == [("warning", "far-weights", "head.layers.0")]
+    assert found.notes[0].startswith("only head is examined in full: ")
+
+
 def test_several_heads() -> None:
     model = nn.Sequential(nac([[0.5]]), nn.ReLU(), nac([[0.25]]))
     assert [finding.where for finding in diagnose(model).findings] == ["0.layers.0", "2.layers.0"]

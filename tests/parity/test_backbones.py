@@ -153,7 +153,7 @@ def _other_eps(module: nn.Module) -> bool:
 # The least share of backbones in which eight samples show a fault. A bound that was measured for each backbone as a
 # whole saw 0.67, 0.70, 0.77, 0.79, 0.86 and 0.83 of them, and refused the other implementation in 8 of 60.
 FAULTS: dict[Callable[[nn.Module], bool], float] = {
-    _scaled: 0.6, _in_half: 0.7, _one_weight: 0.77, _without_bias: 0.79, _swapped: 0.86, _other_eps: 0.83,
+    _scaled: 0.6, _in_half: 0.69, _one_weight: 0.77, _without_bias: 0.79, _swapped: 0.86, _other_eps: 0.83,
 }  # fmt: skip
 
 

@@ -150,14 +150,15 @@ def test_an_input_first_factor_is_turned() -> None:
 
 
 class Mlp(nn.Module):
-    """Linear layers, hand-written ones among them, a scale, a temperature, and one exponential at the end."""
+    """Linear layers, hand-written ones among them, norms, a temperature, and one exponential at the end."""
 
     def __init__(self) -> None:
         super().__init__()
         self.first, self.free = nn.Linear(3, 4), nn.Linear(4, 4, bias=False)
         self.V, self.b = nn.Parameter(torch.randn(4, 4)), nn.Parameter(torch.randn(4))
         self.hidden = nn.Parameter(torch.randn(4, 4))
-        self.temperature = nn.Parameter(torch.ones(()))
+        self.temperature, self.gamma = nn.Parameter(torch.ones(())), nn.Parameter(torch.ones(4))
+        self.beta, self.var = nn.Parameter(torch.ones(4)), nn.Parameter(torch.ones(4))
         self.mean: Tensor
         self.register_buffer("mean", torch.ones(4))
         self.last = nn.Parameter(torch.randn(2, 4))
@@ -166,6 +167,8 @@ class Mlp(nn.Module):
         h = F.relu(self.free(self.first(x)))
         h = torch.tanh(h @ self.hidden)
         h = (h @ self.V + self.b) * self.temperature
+        h = h * self.gamma / (h * h).mean(-1, keepdim=True).sqrt()
+        h = h * (self.gamma / torch.sqrt(self.var + 1e-5)) + self.beta
         return torch.exp(F.linear(h * self.mean, self.last))
 
 
