@@ -47,11 +47,14 @@ class Captured:
 
 
 def capture_what_can_be(model: nn.Module, options: SourceOptions) -> Captured:
-    """The model, or the parts of it that can be captured where it cannot; nothing is refused.
+    """The model, or the parts of it that can be captured where it cannot.
 
     Args:
         model: any; it stays as it is.
         options: what it is fed with and what of it is arithmetic.
+
+    Raises:
+        NaluExportError: modules are named as its arithmetic, and it cannot be captured so.
     """
     try:
         subject, _ = prepare(model, finite=False)
@@ -60,6 +63,8 @@ def capture_what_can_be(model: nn.Module, options: SourceOptions) -> Captured:
     try:
         return Captured((_captured("", subject, options),))
     except NaluExportError as error:
+        if options.arithmetic:  # the names of what is meant are the user's
+            raise
         why = first_line(error)
     parts = tuple(_children("", subject, [MAX_TRIED]))
     if not parts:

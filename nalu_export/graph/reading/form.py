@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, fx
 
 from nalu_export.graph.constants import behind_opaque, folded_names, parameter_nodes
-from nalu_export.graph.evaluation import Values, attribute, evaluated
+from nalu_export.graph.evaluation import Values, evaluated
 from nalu_export.graph.reading._nodes import is_
 from nalu_export.graph.rewrites import without_cancellation
 from nalu_export.graph.subgraphs import Subgraph
@@ -95,10 +95,6 @@ class Form:
                 found[current] = None
                 waiting += current.all_input_nodes[::-1]
         return list(found)
-
-    def is_learned(self, node: fx.Node) -> bool:
-        """Whether a node reads a parameter, not a buffer."""
-        return node.op == "get_attr" and isinstance(attribute(self.module, str(node.target)), torch.nn.Parameter)
 
     def value(self, node: fx.Node) -> Tensor:
         """A constant in float64."""

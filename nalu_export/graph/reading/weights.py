@@ -3,7 +3,6 @@
 from collections.abc import Container
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, fx
 
 from nalu_export.graph.places import Call, stack_of
@@ -110,35 +109,24 @@ def _counts(form: Form, weight: Weight) -> bool:
         return True
     if is_torchs(stack_of(product.node)[-1]):
         return False
-    if weight.is_computed:
-        return True
-    one = torch.Size(form.shape(product.constant)).numel() == 1
-    if (one or not form.is_learned(_stored(product.constant))) and not is_(product.node, "linear", "matmul"):
+    if not weight.is_computed and is_(product.node, "mul") and not _is_matrix(form, product.constant):
+        return False  # the scale of a norm, a temperature
+    if _has_bias(form, product):
         return False
-    return not _has_bias(form, product) and not _is_before_activation(product.node)
+    return weight.is_computed or not _is_before_activation(product.node)
 
 
-def _stored(constant: fx.Node) -> fx.Node:
-    while constant.op != "get_attr":
-        constant = constant.args[0]  # type: ignore[assignment]
-    return constant
+def _is_matrix(form: Form, constant: fx.Node) -> bool:
+    return sum(size > 1 for size in form.shape(constant)) > 1
 
 
 def _has_bias(form: Form, product: Product) -> bool:
-    """Whether a parameter of its own is added to what it multiplies."""
-    if product.bias is not None and _is_own_parameter(form, product, product.bias):
-        return True
+    """Whether parameters of its own are added to what it multiplies; ``1 − W`` has none beside those of W."""
+    added = [product.bias, *(other for user in product.node.users if is_(user, *SUMS) for other in user.args)]
+    own = set(form.parameters(product.constant))
     return any(
-        is_(user, *SUMS) and any(_is_own_parameter(form, product, other) for other in user.args)
-        for user in product.node.users
+        isinstance(other, fx.Node) and form.is_constant(other) and set(form.parameters(other)) - own for other in added
     )
-
-
-def _is_own_parameter(form: Form, product: Product, other: object) -> bool:
-    if not isinstance(other, fx.Node) or not form.is_constant(other):
-        return False
-    inner = without_views(other)
-    return form.is_learned(inner) and inner is not without_views(product.constant)
 
 
 def _is_before_activation(node: fx.Node) -> bool:
