@@ -71,12 +71,13 @@ def read_samples(form: fx.GraphModule, features: Shape) -> Samples:
             break
         else:
             call: Callable[..., torch.Tensor] = node.target
-            seen[node] = call(*fx.node.map_arg(node.args, seen.__getitem__))
+            try:
+                seen[node] = call(*fx.node.map_arg(node.args, seen.__getitem__))
+            except RuntimeError as error:
+                # Shapes that fit for one number of samples alone.
+                raise _across(node) from error
         if seen[node].shape[:1] != (SAMPLES,) or _mixes(node, seen, found):
-            raise UnsupportedLayerError(
-                f"{name_of(node)} computes across the samples of a batch, which a header cannot; "
-                "an arithmetic layer treats every sample alone"
-            )
+            raise _across(node)
         if seen[node].numel() == 0:
             raise UnsupportedLayerError(f"{name_of(node)} gives no numbers at all, which a header cannot hold")
         found.shapes[node] = tuple(seen[node].shape[1:])
@@ -84,6 +85,13 @@ def read_samples(form: fx.GraphModule, features: Shape) -> Samples:
         if seen[node].dtype == torch.bool:
             found.masks.add(node)
     return found
+
+
+def _across(node: fx.Node) -> UnsupportedLayerError:
+    return UnsupportedLayerError(
+        f"{name_of(node)} computes across the samples of a batch, which a header cannot; "
+        "an arithmetic layer treats every sample alone"
+    )
 
 
 def _least(node: fx.Node, known: dict[fx.Node, float]) -> float:

@@ -123,7 +123,8 @@ def _symbols(path: Path, *flags: str) -> list[str]:
 # All that a header may need: of C's library alone, and none of it allocates. The last is what position-independent code
 # asks for.
 NEEDED = {
-    *("cos", "tanh", "sinh", "asinh", "exp", "log", "fma", "fmaf", "memcpy", "memset"),
+    *("cos", "sin", "tanh", "sinh", "asinh", "erf", "exp", "log", "log1p", "expm1", "pow", "sqrt", "sqrtf"),
+    *("fma", "fmaf", "memcpy", "memset"),
     *("__stack_chk_fail", "_GLOBAL_OFFSET_TABLE_"),
 }
 # And where exceptions are not switched off: how a program ends that throws where nothing may.

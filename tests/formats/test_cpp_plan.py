@@ -1,6 +1,5 @@
 """formats._cpp_plan: stages, and places that hold a value as long as something reads it."""
 
-import re
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from nalu_export import NAC, NALU, ArithmeticLayer, UnsupportedLayerError
+from nalu_export import NAC, NALU, ArithmeticLayer
 from nalu_export.formats._cpp_moves import Shape
 from nalu_export.formats._cpp_plan import LINE, Plan, Value, reads
 from nalu_export.formats._cpp_planner import plan
@@ -219,27 +218,6 @@ def test_one_number_is_repeated_without_a_stage() -> None:
     found = _plan(_Formula(forward, 3, W=torch.ones(1, 3)), 3)
     assert [stage.kind for stage in found.stages] == ["tiles", "tiles"]
     check_places(found)
-
-
-ACROSS = "computes across the samples of a batch, which a header cannot; an arithmetic layer treats every sample alone"
-
-
-@pytest.mark.parametrize(
-    ("name", "forward", "constants"),
-    [
-        ("prod", lambda x: torch.prod(x, dim=0) * x, {}),
-        ("prod", lambda x: torch.prod(x, dim=-2) * x, {}),
-        ("unsqueeze", lambda x: torch.prod(x.unsqueeze(0), dim=-1), {}),
-        ("add", lambda x, c: x + c, {"c": torch.ones(3, 3)}),
-        ("add", lambda x, c: x + c, {"c": torch.ones(1, 1, 3)}),
-        ("mul", lambda x: x.unsqueeze(-1) * x, {}),
-        ("linear", lambda x: F.linear(x, x), {}),
-        ("linear", lambda x, W: F.linear(x, W, torch.prod(x, dim=-1)), {"W": torch.ones(3, 3)}),
-    ],
-)
-def test_what_mixes_samples_is_refused(name: str, forward: Callable[..., Tensor], constants: dict[str, Tensor]) -> None:
-    with pytest.raises(UnsupportedLayerError, match=f"^{re.escape(f'{name} {ACROSS}')}$"):
-        _plan(_Formula(forward, 3, **constants), 3)
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (1, 3), (1, 1)])
