@@ -106,11 +106,22 @@ def name_of(node: fx.Node) -> str:
     if label is not None:
         return label
     if node.op == "get_attr":
-        return str(node.target)
+        # Exporters change weights of other layers under their names: a batch norm is folded into a convolution.
+        return str(node.target) if _reaches_a_part(node) else ""
     if node.op == "placeholder" or part_of(node) is not None:
         return ""
     entered = next((part_of(user) for user in node.users if part_of(user)), None)
     return f"{entered}.x" if entered else ""
+
+
+def _reaches_a_part(weight: fx.Node) -> bool:
+    """Whether an arithmetic part reads a weight, or what is computed of it and other weights alone."""
+    return any(part_of(user) is not None or (_is_constant(user) and _reaches_a_part(user)) for user in weight.users)
+
+
+def _is_constant(node: fx.Node) -> bool:
+    arguments = node.all_input_nodes
+    return node.op == "get_attr" or (bool(arguments) and all(map(_is_constant, arguments)))
 
 
 def described(node: fx.Node) -> str:

@@ -9,12 +9,13 @@ import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from benchmarks.faults import edit
 from nalu_export import NALU, BackboneHead, NALUCell, formats, runtimes
 from nalu_export.formats.base import EmitOptions
-from nalu_export.parity.locate import OUTPUT, Inside, look_inside, of_output
+from nalu_export.parity.locate import OUTPUT, Inside, look_inside, name_of, of_output
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Break
 from nalu_export.primitives.precision import Profile
@@ -269,6 +270,32 @@ def test_a_worst_input_that_holds_alone_is_said_to() -> None:
     found = _output(lambda out: out)
     assert (found.value, found.reason) == ("", "the worst input holds its bound when it is run alone")
     assert str(found) == found.reason
+
+
+def test_weights_of_other_layers_are_not_looked_at() -> None:
+    """An exporter folds the batch norm into the weight of the convolution and leaves its name."""
+
+    class Functional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3, 1, 3, 3))
+            self.norm, self.head = nn.BatchNorm2d(3), NALU(3, 2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.head(torch.relu(self.norm(F.conv2d(x, self.weight))).mean((2, 3)))
+            return found
+
+    torch.manual_seed(0)
+    model, x = Functional().eval(), np.random.default_rng(0).uniform(1, 2, (3, 1, 6, 6)).astype(np.float32)
+    graph = graph_of(model, (1, 6, 6))
+    data = formats.get("onnx").emit(graph, EmitOptions()).to_bytes({})
+    session = runtimes.get("onnxruntime-cpu").load(model, data, RunOptions())
+    reference = Reference(graph)
+    found = look_inside(reference, session, x, Profile(), "ort")
+    assert found.first is None
+    names = {name_of(node) for node, _ in reference.values(x, Profile())}
+    assert "weight" not in names
+    assert "head.layers.0.W" in names
 
 
 def test_a_zero_of_the_wrong_sign_is_a_break() -> None:
