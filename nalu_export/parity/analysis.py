@@ -32,6 +32,7 @@ from nalu_export.graph import part_of, primitive_of
 from nalu_export.graph.constants import parameter_nodes
 from nalu_export.graph.evaluation import constant, evaluated
 from nalu_export.parity.opaque import OpaqueCalls
+from nalu_export.parity.opaque.allowance import KERNEL
 from nalu_export.primitives.conditioned import Conditioned, rounded
 from nalu_export.primitives.operands import signs_of_zeros
 from nalu_export.primitives.precision import FLOAT32, FLOAT64, Precision, Profile
@@ -40,8 +41,6 @@ from nalu_export.primitives.precision import FLOAT32, FLOAT64, Precision, Profil
 OWN_ERROR = 2.0**-20
 # Roundings of a weight that torch normalises by itself: a sum over its rows, a root and a quotient.
 WEIGHT = 32.0
-# Largest error of a σ that a runtime computes itself.
-KERNEL = 2.0**-22
 
 
 class ErrorAnalysis:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from nalu_export.graph import part_of, primitive_of
+from nalu_export.parity.opaque.allowance import KERNEL
 from nalu_export.parity.opaque.call import Call, leaves, mapped, over_tensors, tensors
 from nalu_export.parity.opaque.measured import pooled
 from nalu_export.parity.opaque.parametrised import copied
@@ -121,7 +122,8 @@ class Followed:
 
         results = self._over(node, run)
         exact = fx.node.map_arg(node.args, lambda argument: mapped(self.known[argument], _exactly))
-        return self._moved(node, results, primitive.conditioned(self.precision, *exact).radius)
+        own = primitive.conditioned(self.precision, *exact).radius
+        return self._moved(node, results, own + KERNEL if primitive.name == "sigmoid" else own)
 
     def _over(self, node: fx.Node, run: Callable[[Callable[[fx.Node], Any]], Any]) -> list[Any]:
         """``run`` in each direction, or once where no argument is off."""

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nalu_export.parity.opaque.allowance import KERNEL
 from nalu_export.parity.opaque.call import Call, is_number, over_tensors
 from nalu_export.parity.opaque.parametrised import jittered, signs
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
@@ -18,9 +19,8 @@ JITTERS = 4
 # A scale that is small by chance is at least this share of the sample's.
 POOLED = 0.25
 
-# What a recurrent layer is called as a function, and how far off an element of its result may be.
+# What a recurrent layer is called as a function.
 RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
-KERNEL = 2.0**-22
 
 
 class Measurement:

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from nalu_export.parity.opaque import SAFETY
-from nalu_export.parity.opaque.measured import KERNEL, pooled
+from nalu_export.parity.opaque.allowance import KERNEL
+from nalu_export.parity.opaque.measured import pooled
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
 from nalu_export.primitives.precision import TF32, TF32_FACTOR
 from tests.parity.opaque.calls import OneCall, holds
