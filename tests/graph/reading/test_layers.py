@@ -113,6 +113,22 @@ def test_which_side_a_gate_weighs() -> None:
     assert only(Swish(3, 2).eval())[1].gates == ()
 
 
+class Shared(gates.LinearGate):
+    """``σ(G)`` of each output, whatever x is, in another shape."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, m = self.sum_and_product(x)
+        g = torch.sigmoid(self.gate.bias).unsqueeze(0)
+        return g * a + (1 - g) * m
+
+
+def test_a_gate_of_parameters_alone_is_no_weight() -> None:
+    reading, layer = only(Shared(3, 2).eval())
+    (gate,) = layer.gates
+    assert (gate.sum is not None, gate.product is not None, gate.source) == (True, True, None)
+    assert [reading.tensor(weight) for weight in layer.weights] == ["w"]
+
+
 def test_two_gates_and_a_number_for_a_gate() -> None:
     _, layer = only(NALUCell(3, 2, two_gates=True, gate_bias=True), (3,))
     (gate,) = layer.gates
@@ -149,12 +165,25 @@ def test_an_input_first_factor_is_turned() -> None:
     assert layer.weights[0].shape(reading.form) == (3, 2)
 
 
+class Free(products.Nmu):
+    """``Π (x·w + 1 − w)`` of weights that nothing bounds: what is added is made of the weight, and is no bias."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.prod(x.unsqueeze(1) * self.w + 1 - self.w, dim=-1)
+
+
+def test_a_stored_factor() -> None:
+    reading, layer = only(Free(3, 2).eval())
+    (weight,) = layer.weights
+    assert (reading.tensor(weight), weight.is_computed, weight.sides) == ("w", False, {"product"})
+
+
 class Mlp(nn.Module):
     """Linear layers, hand-written ones among them, norms, a temperature, and one exponential at the end."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.first, self.free = nn.Linear(3, 4), nn.Linear(4, 4, bias=False)
+        self.first, self.free, self.plain = nn.Linear(3, 4), nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False)
         self.V, self.b = nn.Parameter(torch.randn(4, 4)), nn.Parameter(torch.randn(4))
         self.hidden = nn.Parameter(torch.randn(4, 4))
         self.temperature, self.gamma = nn.Parameter(torch.ones(())), nn.Parameter(torch.ones(4))
@@ -169,7 +198,7 @@ class Mlp(nn.Module):
         h = (h @ self.V + self.b) * self.temperature
         h = h * self.gamma / (h * h).mean(-1, keepdim=True).sqrt()
         h = h * (self.gamma / torch.sqrt(self.var + 1e-5)) + self.beta
-        return torch.exp(F.linear(h * self.mean, self.last))
+        return torch.exp(F.linear(self.plain(h * self.mean), self.last))
 
 
 def test_what_is_no_effective_weight() -> None:
