@@ -102,6 +102,31 @@ class Swish(gates.LinearGate):
         return F.silu(self.gate(x)) + a * m
 
 
+class Quotient(gates.LinearGate):
+    """``a / (1 + exp(z)) + σ(z)·m``: two spellings of the two shares of one gate."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, m = self.sum_and_product(x)
+        z = self.gate(x)
+        return (1 / (1 + torch.exp(z))) * a + torch.sigmoid(z) * m
+
+
+class AfterAProduct(gates.LinearGate):
+    """A scaled input is a sum of one term, also where the input is a product."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, m = self.sum_and_product(x)
+        g = torch.sigmoid(self.gate(x))
+        return g * (m * torch.tanh(self.gate.bias)) + (1 - g) * torch.exp(m)
+
+
+def test_two_spellings_of_one_gate_and_a_product_that_is_scaled() -> None:
+    for kind in (Quotient, AfterAProduct):
+        _, layer = only(kind(3, 2).eval())
+        (gate,) = layer.gates
+        assert (gate.sum is not None, gate.product is not None, gate.two) == (True, True, False), kind
+
+
 def test_which_side_a_gate_weighs() -> None:
     _, layer = only(Switched(3, 2).eval())
     (gate,) = layer.gates
