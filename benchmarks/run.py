@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# As a script this file sees its own folder only.
-sys.path.insert(0, str(ROOT))
+if __name__ == "__main__":
+    # In place of this folder: torch looks for a package `cuda` and would find benchmarks/cuda.py.
+    sys.path[0] = str(ROOT)
 
 from rich.console import Console  # noqa: E402
 
@@ -68,6 +69,7 @@ def benchmarks_of(part: str) -> Iterator[tuple[str, Callable[..., Section]]]:
 
         yield "cold export", export_time.benchmark_cold
         yield "warm export", export_time.benchmark_warm
+        yield "export of a CNN", export_time.benchmark_images
     elif part == "latency":
         from benchmarks import latency
 

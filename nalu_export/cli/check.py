@@ -36,7 +36,7 @@ REPORTS = ("json", "junit", "html")
 @click.option(
     "--samples",
     type=click.IntRange(1, 10**6),
-    help="Samples of each input distribution; by default 256, fewer for wide layers, for images 48.",
+    help="Samples of each input distribution; by default 128, fewer for wide layers, for images 24.",
 )
 @click.option(
     "--range",

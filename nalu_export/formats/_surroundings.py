@@ -4,6 +4,7 @@ from torch import fx, nn
 
 from nalu_export.graph import ModelGraph
 from nalu_export.graph.copying import copied
+from nalu_export.graph.module import written
 from nalu_export.weights import fold
 
 
@@ -14,7 +15,8 @@ def surroundings(graph: ModelGraph) -> fx.GraphModule:
     once, as in the subgraphs.
     """
     assert graph.host is not None
-    return fold(copied(graph.host).double()).float().eval().requires_grad_(False)
+    outer = fold(copied(graph.host).double()).float().eval().requires_grad_(False)
+    return written(outer)
 
 
 def replace_module(root: nn.Module, path: str, module: nn.Module) -> None:

@@ -18,6 +18,7 @@ from nalu_export.formats._surroundings import replace_module, surroundings
 from nalu_export.formats._torchscript_archive import reproducible
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.graph import ModelGraph, Subgraph
+from nalu_export.graph.module import written
 from nalu_export.text import plain
 from nalu_export.weights import inference_form
 
@@ -50,7 +51,7 @@ class TorchScriptFormat(Format):
     def emit(self, graph: ModelGraph, options: EmitOptions) -> Draft:
         """See :meth:`Format.emit`; the batch and, where torch can script the model, the image size are free."""
         forms = {
-            name: inference_form(subgraph.module, options.weights, options.compute)
+            name: written(inference_form(subgraph.module, options.weights, options.compute))
             for name, subgraph in graph.subgraphs.items()
         }
         if graph.whole is not None:

@@ -1,5 +1,6 @@
 """Captures a model once: its flat graph in primitives, the arithmetic subgraphs in it, and what is around them."""
 
+import functools
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -49,6 +50,11 @@ class ModelGraph:
     how: How
     example: Tensor
     result: Tensor
+
+    @functools.cached_property
+    def flat_in_double(self) -> fx.GraphModule:
+        """A copy of ``flat`` in float64, for whoever only reads it."""
+        return copied(self.flat).double()
 
     @property
     def whole(self) -> Subgraph | None:

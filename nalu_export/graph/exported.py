@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from nalu_export.graph.module import LazyGraphModule
 from nalu_export.graph.places import Call, note, place_in
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\w+)')
@@ -60,7 +61,7 @@ def _flat(module: fx.GraphModule, model: nn.Module) -> fx.GraphModule:
         known[node] = graph.node_copy(node, known.__getitem__)
         known[node].meta = {}
         note(known[node], _stack(node, types), _place(node))
-    return fx.GraphModule(module, graph, type(model).__name__)
+    return LazyGraphModule(module, graph, type(model).__name__)
 
 
 def _changes_something(node: fx.Node) -> bool:

@@ -5,7 +5,6 @@ from torch import Tensor, fx
 
 from nalu_export.errors import InputError
 from nalu_export.graph.capture import ModelGraph
-from nalu_export.graph.copying import copied
 from nalu_export.graph.evaluation import Values, run
 from nalu_export.graph.randomness import called
 
@@ -20,7 +19,7 @@ def refuse_mixing(graph: ModelGraph) -> None:
         InputError: they give other results there; the text names the call and the user's line.
     """
     try:
-        found = _mixing(copied(graph.flat).double(), graph.example.double(), SAME)
+        found = _mixing(graph.flat_in_double, graph.example.double(), SAME)
     except RuntimeError:  # it makes float32 tensors of its own
         found = _mixing(graph.flat, graph.example, SAME_SINGLE)
     if found:

@@ -9,6 +9,7 @@ import torch
 from torch import fx, nn
 
 from nalu_export.graph.evaluation import Values, attribute
+from nalu_export.graph.module import LazyGraphModule
 from nalu_export.graph.naming import join, label
 from nalu_export.graph.places import Call
 from nalu_export.graph.regions import Region
@@ -227,7 +228,7 @@ def _signature(graph: fx.Graph) -> str:
     return "\n".join(rows)
 
 
-def graph_module_of(attributes: Mapping[str, Any], graph: fx.Graph, name: str = "Arithmetic") -> fx.GraphModule:
+def graph_module_of(attributes: Mapping[str, Any], graph: fx.Graph, name: str = "Arithmetic") -> LazyGraphModule:
     """A graph module that holds these tensors and modules under these paths."""
     root = nn.Module()
     for target, value in attributes.items():
@@ -243,4 +244,4 @@ def graph_module_of(attributes: Mapping[str, Any], graph: fx.Graph, name: str = 
             owner.register_buffer(leaf, value)
         else:
             owner.add_module(leaf, value)
-    return fx.GraphModule(root, graph, name)
+    return LazyGraphModule(root, graph, name)

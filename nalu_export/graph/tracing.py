@@ -9,6 +9,7 @@ import torch
 from torch import fx, nn
 from torch.nn.utils import parametrize
 
+from nalu_export.graph.module import LazyGraphModule
 from nalu_export.graph.places import Call, Place, note, place_of_frame
 
 # Layers of torch whose forward is a few primitives: the graph goes into them.
@@ -52,7 +53,7 @@ def traced(model: nn.Module) -> fx.GraphModule:
     with _TRACING:
         tracer = _Tracer(model)
         graph = tracer.trace(model)
-    return fx.GraphModule(tracer.root, graph, type(model).__name__)
+    return LazyGraphModule(tracer.root, graph, type(model).__name__)
 
 
 def is_parametrised(module: nn.Module) -> bool:

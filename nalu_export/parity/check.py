@@ -1,7 +1,7 @@
 """Runs a model and its artifact over the input families and says whether they agree."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -22,23 +22,25 @@ from nalu_export.primitives.precision import Profile
 from nalu_export.runtimes.base import RunOptions, Runtime, Session
 from nalu_export.weights import Compute
 
-SAMPLES = 256
-IMAGE_SAMPLES = 48
+SAMPLES = 128
+IMAGE_SAMPLES = 24
 # Weights of the largest layer times samples, and the fewest samples of each family.
 WORK = 2**22
 WIDE_SAMPLES = 64
-SEARCH = SearchOptions(rounds=16, width=96, patience=8)
-IMAGE_SEARCH = SearchOptions(rounds=6, width=8, patience=4)
+SEARCH = SearchOptions(rounds=16, width=192, patience=4)
+IMAGE_SEARCH = SearchOptions(rounds=6, width=8, patience=3)
 # Samples on which the error of a backbone is measured.
 CALIBRATION = 8
 # Numbers in a sample up to which one thread runs it.
-SMALL = 2**14
+SMALL = 2**11
 # Samples of each input distribution for a runtime that does not decide.
 SHOWN, SHOWN_IMAGES = 32, 2
 # Rows that a sample is replayed as: batches of 1, 2 and a power of two.
 REPLAYED = 67
 # Numbers in the inputs of one call of the reference.
 GROUP = 2**17
+# Bytes after whose release glibc keeps whatever is smaller; more than 32 MiB have no effect.
+LARGE = 31 * 2**20
 MAX_SAMPLES = 10**6
 MAX_SEARCH = 10**5
 MAX_SEED = 2**32 - 1
@@ -52,7 +54,7 @@ class CheckOptions:
     """How to check.
 
     Attributes:
-        samples: of each input family; by default 256, down to 64 for layers of 2¹⁶ weights, for images 48.
+        samples: of each input family; by default 128, down to 64 for layers of 2¹⁶ weights, for images 24.
         seed: of the inputs and the search.
         search: generations of the directed search for the largest error over its bound, 0 for none; by default 16
             for heads, 6 for images.
@@ -129,6 +131,9 @@ def check_bytes(
         RuntimeUnavailableError: a runtime is not there, or none of them is.
         InputError: a runtime does not take the file, or the model not the shapes.
     """
+    # glibc returns memory to the system after each tensor, and faults it in anew for the next one, until a program has
+    # freed something large (M_MMAP_THRESHOLD in mallopt(3)). That is half of the time of a check.
+    torch.empty(LARGE, dtype=torch.uint8)
     # Threads that wait for each other take longer than little work, and much longer on a busy machine.
     with torch_threads(1 if math.prod(shapes[0]) <= SMALL else None) as threads:
         check = _Check(graph, shapes, compute, options, progress or (lambda *_: None))
@@ -196,14 +201,16 @@ class _Check:
         draws = families * min(len(self._shapes), 2) + len(self._options.inputs)
         steps = draws + len(searching) * search.rounds
         done = 0
+        # What is shown for comparison has a bound of its own, which costs as much as that of what decides.
+        shown, few = SHOWN_IMAGES if self._images else SHOWN, list[Draw]()
         for together in _together(self._draws()):
             self._progress(f"checking inputs {together[0].family}", done, steps)
             self._compare(together, [watch for watch in self._watches if watch.decisive])
-            # What is shown for comparison has a bound of its own, which costs as much as that of what decides.
-            shown = SHOWN_IMAGES if self._images else SHOWN
-            few = [Draw(drawn.family, drawn.x[:shown]) for drawn in together if drawn.x.shape[1:] == self._shapes[0]]
-            self._compare(few, [watch for watch in self._watches if not watch.decisive] if few else [])
+            kept = [drawn for drawn in together if drawn.x.shape[1:] == self._shapes[0]]
+            few += [Draw(drawn.family, drawn.x[:shown].copy(), at_once=True) for drawn in kept]
             done += len(together)
+        for together in _together(few):
+            self._compare(together, [watch for watch in self._watches if not watch.decisive])
         for watch in searching:
             start = watch.worst_inputs(self._shapes[0])
             if watch.lost or not len(start):
@@ -283,20 +290,16 @@ class _Check:
         return ratios
 
 
-def _together(draws: Iterator[Draw]) -> Iterator[list[Draw]]:
-    """Draws for heads in groups, because the reference costs as much for a call as for hundreds of such samples.
-
-    Images stay apart: a float64 convolution takes longer for each image of a large batch.
-    """
-    group: list[Draw] = []
+def _together(draws: Iterable[Draw]) -> Iterator[list[Draw]]:
+    """Draws of one shape in groups, because the reference costs as much for a call as for many small samples."""
+    groups: dict[tuple[int, ...], list[Draw]] = {}
     for drawn in draws:
-        fits = drawn.x.ndim == 2 and sum(other.x.size for other in group) + drawn.x.size <= GROUP
-        if group and not (fits and drawn.x.shape[1:] == group[0].x.shape[1:]):
+        group = groups.setdefault(drawn.x.shape[1:], [])
+        if group and sum(other.x.size for other in group) + drawn.x.size > GROUP:
             yield group
-            group = []
+            group = groups[drawn.x.shape[1:]] = []
         group.append(drawn)
-    if group:
-        yield group
+    yield from groups.values()
 
 
 def calibration(shapes: Sequence[tuple[int, ...]]) -> Iterator[Array]:

@@ -1,7 +1,5 @@
 """Error against the size of the input, binned for a plot."""
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,20 +13,25 @@ class CurveBuilder:
     """Keeps, for each bin of the input's size, the output with the largest error over its bound."""
 
     def __init__(self) -> None:
-        self._bins: dict[int | None, tuple[float, float, float, float, float]] = {}
+        # magnitude, ratio, error, bound and unit of each bin's output; the bin of inputs that are 0 is -inf.
+        self._bins: dict[float, tuple[float, float, float, float, float]] = {}
 
     def add(self, x: NDArray[np.float32], each: Samples) -> None:
         """Take the samples of one comparison."""
         if not len(x) or len(x) != len(each.ratio):
             return
         magnitudes = np.abs(x.reshape(len(x), -1).astype(np.float64)).max(axis=1, initial=0.0)
-        entries = zip(magnitudes, each.ratio, each.error, each.bound, each.unit, strict=True)
-        for magnitude, ratio, error, bound, unit in (tuple(map(float, entry)) for entry in entries):
-            if not math.isfinite(bound) or not math.isfinite(magnitude):
-                continue
-            key = math.floor(BINS_PER_DECADE * math.log10(magnitude)) if magnitude else None
-            if key not in self._bins or ratio > self._bins[key][1]:
-                self._bins[key] = (magnitude, ratio, math.inf if math.isinf(ratio) else error, bound, unit)
+        error = np.where(np.isinf(each.ratio), np.inf, each.error)
+        columns = np.stack([magnitudes, each.ratio, error, each.bound, each.unit])
+        with np.errstate(divide="ignore"):
+            keys = np.floor(BINS_PER_DECADE * np.log10(magnitudes))
+        known = np.flatnonzero(np.isfinite(each.bound) & np.isfinite(magnitudes))
+        # The first of each bin is the worst of it.
+        order = known[np.lexsort((-each.ratio[known], keys[known]))]
+        found, first = np.unique(keys[order], return_index=True)
+        for key, entry in zip(found.tolist(), columns[:, order[first]].T.tolist(), strict=True):
+            if key not in self._bins or entry[1] > self._bins[key][1]:
+                self._bins[key] = tuple(entry)
 
     def build(self, runtime: str) -> Curve:
         """The curve, in ascending order of magnitude."""

@@ -16,7 +16,7 @@ _Draw = Callable[[Generator, _Shape], Tensor]
 # Batch sizes of a family before the rest: one sample, then two.
 SPLITS = (1, 3)
 # One sample in so many is of another shape than the first.
-OTHER = 4
+OTHER = 8
 
 
 def between(low: float, high: float) -> _Draw:
@@ -66,8 +66,11 @@ def _mixed_zeros(rng: Generator, shape: _Shape) -> Tensor:
 
 
 def _tiny(rng: Generator, shape: _Shape) -> Tensor:
-    """Both signs and magnitudes from 1e-38 to 1e-7: around ε and far below it."""
-    return _signs(rng, shape) * 10.0 ** between(-38.0, -7.0)(rng, shape)
+    """Both signs and magnitudes from 1e-38 to 1e-7: around ε and far below it; every other sample in one decade."""
+    sample = [shape[0], *[1] * (len(shape) - 1)]
+    apart, common = between(-38.0, -7.0)(rng, shape), between(-38.0, -8.0)(rng, tuple(sample))
+    odd = (torch.arange(shape[0]) % 2 == 1).reshape(sample)
+    return _signs(rng, shape) * 10.0 ** torch.where(odd, common + between(0.0, 1.0)(rng, shape), apart)
 
 
 def _subnormal(rng: Generator, shape: _Shape) -> Tensor:
@@ -97,14 +100,17 @@ FAMILIES: dict[str, _Draw] = {
 
 @dataclass(frozen=True)
 class Draw:
-    """Samples ``x`` of shape (samples, …) out of the family ``family``."""
+    """Samples ``x`` of shape (samples, …) out of the family ``family``; ``at_once`` where one batch is enough."""
 
     family: str
     x: Array
+    at_once: bool = False
 
     @property
     def batches(self) -> list[Array]:
         """The samples in batches of 1, 2 and the rest, as a runtime gets them."""
+        if self.at_once:
+            return [self.x]
         return [part for part in np.split(self.x, SPLITS) if len(part)]
 
 

@@ -73,7 +73,7 @@ class Reference:
     def __init__(self, graph: ModelGraph, calibration: Iterable[NDArray[np.float32]] = ()) -> None:
         self._single = copied(graph.module).eval()
         self._double = copied(graph.module).double().eval()
-        self._written = copied(graph.flat).double()
+        self._written = graph.flat_in_double
         conditioned = copied(self._written)
         self._rewritten = without_cancellation(conditioned, _is_arithmetic)
         self._conditioned = conditioned
@@ -112,12 +112,12 @@ class Reference:
     @functools.cached_property
     def _live(self) -> ErrorAnalysis:
         """The same with the raw parameters, for runtimes that compute the effective weights themselves."""
-        return ErrorAnalysis(copied(self._conditioned), self._folded.opaque)
+        return ErrorAnalysis(self._conditioned, self._folded.opaque)
 
     @functools.cached_property
     def _as_written(self) -> ErrorAnalysis:
         """With the source's own gates, for PyTorch itself and for the proof of the capture."""
-        return ErrorAnalysis(copied(self._written), self._folded.opaque) if self._rewritten else self._live
+        return ErrorAnalysis(self._written, self._folded.opaque) if self._rewritten else self._live
 
     def _analysis(self, profile: Profile) -> ErrorAnalysis:
         if profile.as_written:

@@ -17,9 +17,9 @@ def sum_unit(value: Tensor, left: Operand, right: Operand) -> Pair:
     p, q = exact(left), exact(right)
     error = p.error + q.error
     if isinstance(left, Conditioned) and isinstance(right, Conditioned):
-        error = torch.maximum(error, p.value.abs() + q.value.abs())
+        error = torch.maximum(error, p.magnitude + q.magnitude)
     # A literal (ε, the 1 of 1 − W) is exact, and the rounding of the sum is charged where the sum is read.
-    return value.abs(), error + torch.zeros_like(value)
+    return value.abs(), error.expand(value.shape)
 
 
 def sum_radius(p: Precision, value: Tensor, left: Operand, right: Operand) -> Tensor:
@@ -27,7 +27,9 @@ def sum_radius(p: Precision, value: Tensor, left: Operand, right: Operand) -> Te
     a, b = ball(p, left), ball(p, right)
     radius = p.rounded(value, a.radius + b.radius)
     # ∞ − ∞ is NaN.
-    both = torch.minimum(a.value.abs() + a.radius, b.value.abs() + b.radius) > p.largest
+    both = torch.minimum(a.reach, b.reach) > p.largest
+    if not bool(both.any()):
+        return radius
     return torch.where(both & (value.abs() <= p.largest), torch.inf, radius)
 
 
@@ -39,29 +41,31 @@ def _add_zero(left: Operand, right: Operand) -> Tensor:
 
 def _mul_unit(value: Tensor, left: Operand, right: Operand) -> Pair:
     p, q = exact(left), exact(right)
-    return value.abs(), torch.maximum(q.size * p.error + p.size * q.error, p.size * q.size)
+    return value.abs(), torch.maximum(torch.addcmul(q.size * p.error, p.size, q.error), p.size * q.size)
 
 
 def _mul_radius(p: Precision, value: Tensor, left: Operand, right: Operand) -> Tensor:
     a, b = ball(p, left), ball(p, right)
-    return p.rounded(value, a.value.abs() * b.radius + b.value.abs() * a.radius + a.radius * b.radius)
+    return p.rounded(value, torch.addcmul(a.magnitude * b.radius, a.radius, b.reach))
 
 
 def _div_unit(value: Tensor, left: Operand, right: Operand) -> Pair:
     p, q = exact(left), exact(right)
-    error = (p.error + value.abs() * q.error) / q.value.abs()
-    return value.abs(), torch.maximum(error, p.size / q.value.abs())
+    error = (p.error + value.abs() * q.error) / q.magnitude
+    return value.abs(), torch.maximum(error, p.size / q.magnitude)
 
 
 def _div_radius(p: Precision, value: Tensor, left: Operand, right: Operand) -> Tensor:
     a, b = ball(p, left), ball(p, right)
-    smallest = b.value.abs() - b.radius
+    smallest = b.magnitude - b.radius
     if b.least > 0.0:
         smallest = smallest.clamp(min=b.least)
     radius = torch.where(smallest > 0, (a.radius + value.abs() * b.radius) / smallest, torch.inf)
     # The reciprocal of a divisor as large as this may be flushed to zero.
-    lost = torch.where(b.value.abs() + b.radius > 1.0 / p.tiny, value.abs(), 0.0)
-    return p.rounded(value, radius + lost, QUOTIENT)
+    flushed = b.reach > 1.0 / p.tiny
+    if bool(flushed.any()):
+        radius = radius + torch.where(flushed, value.abs(), 0.0)
+    return p.rounded(value, radius, QUOTIENT)
 
 
 def unchanged_unit(value: Tensor, x: Conditioned) -> Pair:

@@ -1,8 +1,9 @@
 """A value of the reference together with how far off an evaluation of it may be."""
 
+import functools
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -34,6 +35,7 @@ class Conditioned:
         zero: 1 where the value is exactly ``+0``, −1 where it is exactly ``−0``, 0 where it is no exact zero or its
             sign is not determined; same shape.
         least: no correct evaluation of any element is below it, whatever the radius.
+        memory: what rules found out of this value and will ask again.
     """
 
     value: Tensor
@@ -44,6 +46,7 @@ class Conditioned:
     lost: Tensor
     zero: Tensor
     least: float = -math.inf
+    memory: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @staticmethod
     def exact(value: Tensor, radius: Tensor | None = None) -> "Conditioned":
@@ -57,7 +60,29 @@ class Conditioned:
     @property
     def read(self) -> Tensor:
         """``max(D, |v|)``: the error with which a function reads this value, one rounding at least."""
-        return torch.maximum(self.error, self.value.abs())
+        return torch.maximum(self.error, self.magnitude)
+
+    # Rules ask for these again and again, once for each reader of a value.
+
+    @functools.cached_property
+    def magnitude(self) -> Tensor:
+        """``|v|``."""
+        return self.value.abs()
+
+    @functools.cached_property
+    def reach(self) -> Tensor:
+        """The largest magnitude that a correct evaluation may give."""
+        return self.magnitude + self.radius
+
+    @functools.cached_property
+    def overflows(self) -> bool:
+        """Whether an element has ``overflow``."""
+        return bool(self.overflow.any())
+
+    @functools.cached_property
+    def loses(self) -> bool:
+        """Whether an element is ``lost``."""
+        return bool(self.lost.any())
 
     @property
     def lowest(self) -> Tensor:
@@ -90,16 +115,22 @@ def settle(
         zero: signs of exact zeros, where they are known.
         least: see :class:`Conditioned`.
     """
-    error, radius = (torch.nan_to_num(x, nan=math.inf, posinf=math.inf) for x in (error + FLUSH, radius))
-    overflow, lost = _beyond(value.abs() + radius), torch.isinf(radius).to(torch.int8)
+    error = (error + FLUSH).nan_to_num_(nan=math.inf, posinf=math.inf)
+    none = torch.zeros_like(value, dtype=torch.int8)
+    overflow, lost = none, none
+    if not _within(value.abs() + radius, LARGEST):
+        radius = torch.nan_to_num(radius, nan=math.inf, posinf=math.inf)
+        overflow, lost = _beyond(value.abs() + radius), torch.isinf(radius).to(torch.int8)
     given = [argument for argument in arguments if isinstance(argument, Conditioned)]
     spread = spread or (lambda flag: _over_samples(flag, value, given))
-    if any(bool(argument.overflow.any()) for argument in given):
+    if any(argument.overflows for argument in given):
         overflow = torch.maximum(overflow, spread(lambda argument: argument.overflow))
-    if any(bool(argument.lost.any()) for argument in given):
+    if any(argument.loses for argument in given):
         lost = torch.maximum(lost, spread(lambda argument: argument.lost))
-    zero = torch.zeros_like(overflow) if zero is None else zero
-    return Conditioned(value, size, error, radius, overflow, lost, zero, least)
+    result = Conditioned(value, size, error, radius, overflow, lost, none if zero is None else zero, least)
+    if overflow is none and lost is none:
+        vars(result).update(overflows=False, loses=False)
+    return result
 
 
 def rounded(x: Conditioned, precision: Precision, widening: float = 1.0) -> Conditioned:
@@ -117,9 +148,14 @@ def rounded(x: Conditioned, precision: Precision, widening: float = 1.0) -> Cond
 
 def _beyond(magnitude: Tensor) -> Tensor:
     """1 where float32 cannot hold it, 2 where float64 cannot."""
-    beyond = ~(magnitude <= LARGEST)
-    none = torch.zeros_like(beyond, dtype=torch.int8)
-    return beyond.to(torch.int8) + ~(magnitude <= LARGEST_DOUBLE) if bool(beyond.any()) else none
+    if _within(magnitude, LARGEST):
+        return torch.zeros_like(magnitude, dtype=torch.int8)
+    return (~(magnitude <= LARGEST)).to(torch.int8) + ~(magnitude <= LARGEST_DOUBLE)
+
+
+def _within(magnitude: Tensor, largest: float) -> bool:
+    """Whether none is larger, nor NaN."""
+    return not magnitude.numel() or bool(magnitude.amax() <= largest)
 
 
 def _over_samples(flag: Flag, like: Tensor, arguments: Iterable[Conditioned]) -> Tensor:

@@ -12,7 +12,7 @@ from nalu_export.primitives.record import Primitive
 
 
 def _log_unit(value: Tensor, x: Conditioned) -> Pair:
-    return value.abs(), x.error / x.value.abs()
+    return value.abs(), x.error / x.magnitude
 
 
 def _log_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
@@ -56,7 +56,7 @@ def _tanh_unit(value: Tensor, x: Conditioned) -> Pair:
 
 
 def _tanh_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
-    nearest = (x.value.abs() - x.radius).clamp(min=0.0)
+    nearest = (x.magnitude - x.radius).clamp(min=0.0)
     return p.rounded(value, x.radius * (1.0 - torch.tanh(nearest) ** 2), TANH)
 
 
@@ -76,11 +76,11 @@ def _sinh_unit(value: Tensor, x: Conditioned) -> Pair:
 
 def _sinh_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
     # sinh(|x| + r) − sinh(|x|), without the cancellation.
-    spread = 2.0 * torch.cosh(x.value.abs() + x.radius / 2) * torch.sinh(x.radius / 2)
+    spread = 2.0 * torch.cosh(x.magnitude + x.radius / 2) * torch.sinh(x.radius / 2)
     radius = p.rounded(value, spread, SINH)
     # Kernels go by exp, which is infinite before its half is: torch's own is in float32.
     limit = min(p.exp_limit, math.log(p.largest))
-    return torch.where(x.value.abs() + x.radius > limit, torch.inf, radius)
+    return torch.where(x.reach > limit, torch.inf, radius)
 
 
 def _asinh_unit(value: Tensor, x: Conditioned) -> Pair:
@@ -88,7 +88,7 @@ def _asinh_unit(value: Tensor, x: Conditioned) -> Pair:
 
 
 def _asinh_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
-    nearest = (x.value.abs() - x.radius).clamp(min=0.0)
+    nearest = (x.magnitude - x.radius).clamp(min=0.0)
     return p.rounded(value, x.radius / torch.sqrt(nearest * nearest + 1.0), ASINH)
 
 
@@ -97,7 +97,7 @@ def _erf_unit(value: Tensor, x: Conditioned) -> Pair:
 
 
 def _erf_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
-    nearest = (x.value.abs() - x.radius).clamp(min=0.0)
+    nearest = (x.magnitude - x.radius).clamp(min=0.0)
     slope = 2.0 / math.sqrt(math.pi) * torch.exp(-nearest * nearest)
     return p.rounded(value, (x.radius * slope).clamp(max=2.0), ERF)
 

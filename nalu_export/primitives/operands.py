@@ -87,7 +87,8 @@ def change(function: Callable[[Tensor], Tensor], value: Tensor, x: Conditioned, 
     known to about 1 only, and an exponent that is off by 3 is a factor of 20, not of 3.
     """
     moved = UNIT * step
-    return torch.maximum(function(x.value + moved) - value, value - function(x.value - moved)).abs() / UNIT
+    up, down = function(x.value + moved) - value, value - function(x.value - moved)
+    return torch.maximum(up, down, out=up).abs_().div_(UNIT)
 
 
 def same_element(flag: Flag, value: Tensor, *arguments: Any) -> Tensor:

@@ -31,8 +31,8 @@ def _sqrt_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
 def _pow_unit(value: Tensor, base: Operand, exponent: Operand) -> Pair:
     """Of ``exp(e·log b)``: the logarithm takes ``D_b/b`` alone, the product reads it and ``e`` with one rounding."""
     b, e = exact(base), exact(exponent)
-    own = torch.where(b.error > 0, b.error / b.value.abs(), 0.0)
-    log = torch.where(b.value == 0, 0.0, torch.log(b.value.abs()).abs())
+    own = torch.where(b.error > 0, b.error / b.magnitude, 0.0)
+    log = torch.where(b.value == 0, 0.0, torch.log(b.magnitude).abs())
     read = e.read if isinstance(exponent, Conditioned) else e.error
     share = e.value.abs() * own + log * read
     return value.abs(), value.abs() * (1.0 + torch.expm1(UNIT * share) / UNIT)
@@ -70,7 +70,7 @@ def _of_positive_base(value: Tensor, b: Conditioned, e: Conditioned) -> Tensor:
 
 def _of_whole_exponent(value: Tensor, b: Conditioned, n: Tensor) -> Tensor:
     """``(|b| + r)ⁿ − |b|ⁿ``, whatever the sign of the base; for ``n < 0`` the same of ``|b| − r``, which is not 0."""
-    magnitude = b.value.abs()
+    magnitude = b.magnitude
     share = b.radius / magnitude
     grown = value.abs() * torch.expm1(n * torch.log1p(share))
     shrunk = torch.where(share < 1, value.abs() * torch.expm1(n * torch.log1p(-share)), torch.inf)

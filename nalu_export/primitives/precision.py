@@ -1,5 +1,6 @@
 """How accurate a correct evaluation is: the roundoff of each operation, in one place for every rule."""
 
+import functools
 import math
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -66,8 +67,10 @@ class Precision:
     def rounded(self, value: Tensor, radius: Tensor, roundoffs: float = 1.0) -> Tensor:
         """The radius after an operation whose result is off by ``roundoffs``; an exact zero stays one."""
         magnitude = value.abs() + radius
-        flushed = self.tiny * (magnitude != 0).to(radius.dtype)
-        return radius + roundoffs * self.roundoff * magnitude + flushed
+        off = torch.add(radius, magnitude, alpha=roundoffs * self.roundoff)
+        if not off.numel() or bool(magnitude.amin() > 0):  # the usual case, and the quickest to compute
+            return off.add_(self.tiny)
+        return torch.where(magnitude == 0, off, off + self.tiny)
 
     def representation(self, constant: Tensor) -> Tensor:
         """How far a constant, computed in float64 and rounded once, may be from the true one."""
@@ -117,14 +120,14 @@ class Profile:
     all_double: bool = False
     live: bool = False
 
-    @property
+    @functools.cached_property
     def outside(self) -> Precision:
         """Of what is not an arithmetic layer."""
         if self.all_double:
             return FLOAT64
         return replace(TF32 if self.tf32 else FLOAT32, exp_limit=self.exp_limit)
 
-    @property
+    @functools.cached_property
     def inside(self) -> Precision:
         """Of the arithmetic layers."""
         return FLOAT64 if self.compute == "float64" else self.outside

@@ -1,5 +1,7 @@
 """Sums of products: linear maps, and matrix products of which both sides are data."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,11 +18,11 @@ SPLITS = (0.0, 2.0**-40, 2.0**-24, 2.0**-16, 2.0**-8)
 
 def _linear_unit(value: Tensor, x: Conditioned, weight: Conditioned, bias: Conditioned | None) -> Pair:
     del value
-    magnitude = weight.value.abs()
-    size = linear(x.value.abs(), magnitude)
-    error = linear(x.error + x.value.abs(), magnitude)
+    magnitude = weight.magnitude
+    size = linear(x.magnitude, magnitude)
+    error = linear(x.error + x.magnitude, magnitude)
     if bias is not None:
-        size, error = size + bias.value.abs(), error + bias.value.abs()
+        size, error = size + bias.magnitude, error + bias.magnitude
     return size, error
 
 
@@ -29,20 +31,22 @@ def _linear_radius(
 ) -> Tensor:
     """``Σ w·x``: what the factors bring along, one rounding for each product, and the additions."""
     del value  # rounding goes by the size of the terms, not of what is left of them
-    inputs, weights = x.value.abs() + x.radius, weight.value.abs() + weight.radius
+    inputs, weights = x.reach, weight.reach
     size = linear(inputs, weights)
-    radius = p.product * size + p.tiny * _count(inputs > 0, weights > 0)
+    present = None if _everywhere(inputs) else (inputs > 0).double()
+    radius = torch.add(p.product * size, _count(present, _heavy(weight)[0]), alpha=p.tiny)
     # Raw weights and the model's own inputs are exact, and a product with nothing costs as much as any other.
-    if bool(weight.radius.any()):
-        radius = radius + linear(x.value.abs(), weight.radius)
-    if bool(x.radius.any()):
+    if _any(weight.radius):
+        radius = radius + linear(x.magnitude, weight.radius)
+    if _any(x.radius):
         radius = radius + linear(x.radius, weights)
     # A sum may start from the bias, so that every product is rounded against it.
-    start = None if bias is None else bias.value.abs() + bias.radius
+    start = None if bias is None else bias.reach
+    whole = size if start is None else size + start
     if bias is not None:
         radius = radius + bias.radius
-    radius = radius + _additions(p, size, inputs, weight, start)
-    radius = radius + own_rounding(p, weights.shape[-1] + 1.0, size if start is None else size + start)
+    radius = radius + _additions(p, whole, inputs, present, weight, start)
+    radius = radius + own_rounding(p, weights.shape[-1] + 1.0, whole)
     # Each of the roundings above acts on values that the others have moved.
     radius = radius * (1.0 + p.addition * (weights.shape[-1] + 2))
     return radius if not bool((size > p.largest).any()) else torch.where(_chaotic(p, x, weight), torch.inf, radius)
@@ -56,36 +60,65 @@ def _chaotic(p: Precision, x: Conditioned, weight: Conditioned) -> Tensor:
     return (torch.maximum(positive, negative) > p.largest / 2) & (torch.minimum(positive, negative) > 0)
 
 
-def _count(present: Tensor, weights: Tensor) -> Tensor:
-    """How many terms of each sum are not zero."""
-    if bool(present.all()):
-        return weights.sum(dim=-1).double()
-    return linear(present.double(), weights.double())
+class _Heavy(NamedTuple):
+    """Weights whose terms count in full, and the others: of one layer, or of one split of it."""
+
+    heavy: Tensor
+    number: Tensor
+    light: Tensor | None
 
 
-def _additions(p: Precision, size: Tensor, inputs: Tensor, weight: Conditioned, start: Tensor | None) -> Tensor:
+def _everywhere(magnitudes: Tensor) -> bool:
+    return not magnitudes.numel() or bool(magnitudes.amin() > 0)
+
+
+def _any(radius: Tensor) -> bool:
+    return bool(radius.numel()) and bool(radius.amax() > 0)
+
+
+def _count(present: Tensor | None, terms: _Heavy) -> Tensor:
+    """How many terms of each sum are not zero; ``present`` is ``None`` where no input is."""
+    return terms.number if present is None else linear(present, terms.heavy)
+
+
+def _heavy(weight: Conditioned) -> tuple[_Heavy, ...]:
+    """The splits of the terms by :data:`SPLITS`, all terms first; those that are like one before are left out."""
+    # The same layer is read for each batch.
+    found: tuple[_Heavy, ...] | None = weight.memory.get(_heavy)
+    if found is not None:
+        return found
+    # By the weights themselves and not by their balls, so that a wider ball never makes a narrower sum.
+    largest = weight.magnitude.amax(dim=-1, keepdim=True)
+    splits: list[_Heavy] = []
+    for split in SPLITS:
+        heavy = (weight.magnitude >= split * largest) & (weight.reach > 0)
+        count = heavy.sum(dim=-1).double()
+        if not splits or not torch.equal(count, splits[-1].number):
+            light = torch.where(heavy, 0.0, weight.reach) if split else None
+            splits.append(_Heavy(heavy.double(), count, light))
+    weight.memory[_heavy] = tuple(splits)
+    return tuple(splits)
+
+
+def _additions(
+    p: Precision, whole: Tensor, inputs: Tensor, present: Tensor | None, weight: Conditioned, start: Tensor | None
+) -> Tensor:
     """Largest error of the additions, in whatever order: ``min over splits of u·(heavy − 1)·size + light``.
 
     An addition errs by at most u times its result, and by at most the smaller of its two terms, because the larger one
     is a number to which it could have been rounded. So terms that count for little cost no more than they are.
     """
-    # By the weights themselves and not by their balls, so that a wider ball never makes a narrower sum.
-    magnitudes, weights = weight.value.abs(), weight.value.abs() + weight.radius
-    largest = magnitudes.amax(dim=-1, keepdim=True)
-    best = torch.full_like(size, torch.inf)
-    whole = size if start is None else size + start
-    before = -1
+    best: Tensor | None = None
     # An adder that cuts digits off does not take the nearest number.
-    for split in SPLITS[:1] if p.tf32 else SPLITS:
-        heavy = (magnitudes >= split * largest) & (weights > 0)
-        if int(heavy.sum()) == before:
-            continue
-        before = int(heavy.sum())
-        count = _count(inputs > 0, heavy)
+    for terms in _heavy(weight)[: 1 if p.tf32 else None]:
+        count = _count(present, terms)
         if start is not None:
             count = count + (start > 0)
-        light = linear(inputs, torch.where(heavy, 0.0, weights)) if split else 0.0
-        best = torch.minimum(best, p.addition * (count - 1.0).clamp(min=0.0) * whole + light)
+        error = p.addition * (count - 1.0).clamp(min=0.0) * whole
+        if terms.light is not None:
+            error = error + linear(inputs, terms.light)
+        best = error if best is None else torch.minimum(best, error)
+    assert best is not None
     return best
 
 
@@ -109,18 +142,18 @@ def _linear_spread(flag: Flag, value: Tensor, x: Conditioned, weight: Conditione
 
 def _matmul_unit(value: Tensor, left: Conditioned, right: Conditioned) -> Pair:
     del value
-    a, b = left.value.abs(), right.value.abs()
+    a, b = left.magnitude, right.magnitude
     return torch.matmul(a, b), torch.matmul(left.error + a, b) + torch.matmul(a, right.error)
 
 
 def _matmul_radius(p: Precision, value: Tensor, left: Conditioned, right: Conditioned) -> Tensor:
     """As of a linear map, of which every term is heavy."""
     del value
-    a, b = left.value.abs() + left.radius, right.value.abs() + right.radius
+    a, b = left.reach, right.reach
     size = torch.matmul(a, b)
     count = torch.matmul((a > 0).double(), (b > 0).double())
     radius = (p.product + p.addition * (count - 1.0).clamp(min=0.0)) * size + p.tiny * count
-    radius = radius + torch.matmul(left.value.abs(), right.radius) + torch.matmul(left.radius, b)
+    radius = radius + torch.matmul(left.magnitude, right.radius) + torch.matmul(left.radius, b)
     radius = radius * (1.0 + p.addition * (count + 2.0))
     plus, minus = left.value.clamp(min=0.0), (-left.value).clamp(min=0.0)
     up, down = right.value.clamp(min=0.0), (-right.value).clamp(min=0.0)

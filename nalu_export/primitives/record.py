@@ -90,8 +90,7 @@ class Primitive:
             result: Conditioned = given[0]
             return result
         if self.kind == "shape":
-            moved = {name: self.function(*(attribute(name, x) for x in given)) for name in _FIELDS}
-            return Conditioned(**moved, least=_least_of_all(precision, given[0]))
+            return self._moved(precision, given)
         assert self.unit is not None
         assert self.radius is not None
         value = self._value(given)
@@ -108,6 +107,10 @@ class Primitive:
             least=-math.inf if self.least is None else self.least(precision, *given),
         )
 
+    def _moved(self, precision: Precision, given: list[Any]) -> Conditioned:
+        moved = {name: self.function(*(attribute(name, x) for x in given)) for name in _FIELDS}
+        return Conditioned(**moved, least=_least_of_all(precision, given[0]))
+
     def _value(self, given: list[Any]) -> Tensor:
         found = (self.evaluate or self.function)(*(attribute("value", x) for x in given))
         assert isinstance(found, Tensor)
@@ -117,6 +120,8 @@ class Primitive:
         none = torch.zeros_like(value, dtype=torch.int8)
         if self.zero is None:
             return none
+        if not value.numel() or bool(radius.amin() > 0):
+            return none  # the usual case, and the quickest to see
         exact = (value == 0) & (radius == 0)
         return torch.where(exact, self.zero(*given), 0).to(torch.int8) if bool(exact.any()) else none
 

@@ -45,14 +45,14 @@ def _sum_unit(value: Tensor, x: Conditioned, dim: Axes, keepdim: bool) -> Pair:
     """As of a linear map, which reads each input with one rounding."""
     del value
     axes = _axes(dim, x)
-    return x.value.abs().sum(axes, keepdim), (x.error + x.value.abs()).sum(axes, keepdim)
+    return x.magnitude.sum(axes, keepdim), (x.error + x.magnitude).sum(axes, keepdim)
 
 
 def _sum_radius(p: Precision, value: Tensor, x: Conditioned, dim: Axes, keepdim: bool) -> Tensor:
     """What the terms bring along, and the additions: see :func:`nalu_export.primitives.products`."""
     del value
     axes = _axes(dim, x)
-    magnitude, values = x.value.abs() + x.radius, x.value.abs()
+    magnitude, values = x.reach, x.magnitude
     size, largest = magnitude.sum(axes, keepdim), values.amax(axes, True)
     additions = torch.full_like(size, torch.inf)
     for split in SPLITS:
@@ -81,7 +81,7 @@ def _mean_unit(value: Tensor, x: Conditioned, dim: Axes, keepdim: bool) -> Pair:
 
 def _mean_radius(p: Precision, value: Tensor, x: Conditioned, dim: Axes, keepdim: bool) -> Tensor:
     count, axes = _terms(value, x), _axes(dim, x)
-    size = (x.value.abs() + x.radius).sum(axes, keepdim)
+    size = x.reach.sum(axes, keepdim)
     # Divided at the end or term by term, by the count or with its reciprocal: two roundings of what is added.
     radius = (_sum_radius(p, value, x, dim, keepdim) + 2.0 * p.roundoff * size) / count + p.tiny * (size > 0)
     # The sum may be infinite where the mean is not.
@@ -138,7 +138,7 @@ def _prod_unit(value: Tensor, x: Conditioned, dim: int, keepdim: bool) -> Pair:
 
 def _prod_radius(p: Precision, value: Tensor, x: Conditioned, dim: int, keepdim: bool) -> Tensor:
     """``Π (|x| + r) − Π |x|``, a rounding for each product, and what gets lost where a partial one is too small."""
-    values, radii = x.value.abs().movedim(dim, -1), x.radius.movedim(dim, -1)
+    values, radii = x.magnitude.movedim(dim, -1), x.radius.movedim(dim, -1)
     most = values + radii
     one = torch.ones_like(values[..., :1])
     before = torch.cumprod(torch.cat([one, values[..., :-1]], -1), -1)

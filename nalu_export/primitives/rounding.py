@@ -12,13 +12,13 @@ from nalu_export.primitives.record import Primitive
 
 
 def _sign_unit(value: Tensor, x: Conditioned) -> Pair:
-    jump = torch.where(x.value.abs() <= ROUNDOFF * x.error, 2.0 / ROUNDOFF, 0.0).to(value.dtype)
+    jump = torch.where(x.magnitude <= ROUNDOFF * x.error, 2.0 / ROUNDOFF, 0.0).to(value.dtype)
     return value.abs(), jump
 
 
 def _sign_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
     del p
-    exact = (x.radius == 0) | (x.value.abs() > x.radius)
+    exact = (x.radius == 0) | (x.magnitude > x.radius)
     return torch.where(exact, 0.0, 2.0).to(value.dtype)
 
 

@@ -22,14 +22,14 @@ def _clamp_unit(value: Tensor, x: Conditioned, low: float | None, high: float | 
 def _clamp_radius(p: Precision, value: Tensor, x: Conditioned, low: float | None, high: float | None) -> Tensor:
     """An error of what lies beyond an end counts as far as it reaches back: a ReLU that is surely off is exact."""
     del value
-    ends = [ball(p, end).radius for end in (low, high) if end is not None]
-    radius, rounding = x.radius, OWN_ROUNDING * (x.value.abs() + x.radius)
+    ends = [float(ball(p, end).radius) for end in (low, high) if end is not None]
+    radius, rounding = x.radius, OWN_ROUNDING * x.reach
     for end, side in ((low, 1.0), (high, -1.0)):
         if end is not None:
-            beyond = side * (end - x.value)
+            beyond = side * (end - x.value)  # negative before the end, so that the minimum is the radius
             reaching = torch.where(x.radius < beyond, 0.0, x.radius - beyond + rounding)
-            radius = torch.where(beyond > 0, torch.minimum(radius, reaching), radius)
-    return torch.stack([radius, *(end.expand(radius.shape) for end in ends)]).amax(dim=0)
+            radius = torch.minimum(radius, reaching)
+    return radius.clamp(min=max(ends)) if any(ends) else radius
 
 
 def _clamp_least(p: Precision, x: Conditioned, low: float | None, high: float | None) -> float:

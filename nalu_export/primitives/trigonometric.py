@@ -25,7 +25,7 @@ def _wave_spread(x: Conditioned, slope: Tensor) -> Tensor:
 def _sin_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
     spread = _wave_spread(x, torch.cos(x.value))
     # Absolute elsewhere: near a zero of the sine no float32 argument reduction is accurate in relative terms.
-    near = x.value.abs() + x.radius < UNREDUCED
+    near = x.reach < UNREDUCED
     return torch.where(near, p.rounded(value, spread, SIN), spread + SIN * p.roundoff)
 
 

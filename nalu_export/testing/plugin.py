@@ -24,7 +24,7 @@ OPTIONS = {
     "samples": (
         1,
         10**6,
-        "Samples of each input distribution of the fixture parity; by default 256, fewer for wide layers.",
+        "Samples of each input distribution of the fixture parity; by default 128, fewer for wide layers.",
     ),
 }
 WIDTH = 100

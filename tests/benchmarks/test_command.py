@@ -58,3 +58,18 @@ def test_starts_in_any_folder(tmp_path: Path) -> None:
     )
     assert "--quick" in done.stdout
     assert done.stderr == ""
+
+
+def test_as_a_script_it_hides_no_module_of_others(tmp_path: Path) -> None:
+    """torch looks for a package ``cuda`` when it is imported, and benchmarks/cuda.py is none."""
+    script = Path(run.__file__)
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv, sys.path[0] = [{str(script)!r}, '--help'], {str(script.parent)!r}\n"
+        "try:\n"
+        f"    runpy.run_path({str(script)!r}, run_name='__main__')\n"
+        "except SystemExit:\n"
+        "    import torch\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")

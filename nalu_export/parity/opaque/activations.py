@@ -27,7 +27,7 @@ def _curve(slope: float, own: _Own) -> Rule:
         x = call.argument("input")
         if not isinstance(x, Conditioned) or x.value.shape != value.shape:
             return None
-        off = precision.roundoff * own(x.value.abs() + x.radius, value.abs())
+        off = precision.roundoff * own(x.reach, value.abs())
         off = off + precision.tiny * (off > 0)
         return Allowance(off, lambda error: slope * error(x))
 
@@ -73,7 +73,7 @@ def _leaky(call: Call, value: Tensor, precision: Precision) -> Allowance | None:
     steepest = max(1.0, float(ball.value.abs().max()) if ball is not None else abs(float(slope)))
     uncertain = 0.0 if ball is None else float(ball.radius.max())
     # A slope that is no parameter is rounded once, and so is its product.
-    own = (2.0 * precision.roundoff * value.abs() + uncertain * x.value.abs()) * (x.value < x.radius)
+    own = (2.0 * precision.roundoff * value.abs() + uncertain * x.magnitude) * (x.value < x.radius)
     return Allowance(own + precision.tiny * (own > 0), lambda error: steepest * error(x))
 
 

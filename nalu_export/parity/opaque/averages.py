@@ -16,7 +16,7 @@ def _average(call: Call, value: Tensor, precision: Precision) -> Allowance | Non
     x = call.argument("input")
     if not isinstance(x, Conditioned):
         return None
-    size: Tensor = call.run(lambda c: c.value.abs() + c.radius)
+    size: Tensor = call.run(lambda c: c.reach)
     own = precision.roundoff * ((_terms(call, x.value, value) - 1.0) * size + 2.0 * size)
     own = own + precision.tiny * (size > 0)
     return Allowance(own, call.run, follow="less")

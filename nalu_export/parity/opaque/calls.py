@@ -21,7 +21,7 @@ RULES: dict[str, Rule] = {
     **activations.RULES, **averages.RULES, **linear_maps.RULES, **norms.RULES, **selections.RULES, **softmaxes.RULES,
 }  # fmt: skip
 _FLAGS = ("overflow", "lost", "zero")
-_TENSORS = [field.name for field in fields(Conditioned) if field.name != "least"]
+_TENSORS = [field.name for field in fields(Conditioned) if field.name not in ("least", "memory")]
 
 
 @dataclass(frozen=True)

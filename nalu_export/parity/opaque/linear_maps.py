@@ -43,7 +43,7 @@ class _Map:
 
 def _allowance(found: _Map, value: Tensor, precision: Precision) -> Allowance:
     """``n`` products and the additions in whatever order, the bias, and what the weights themselves are off by."""
-    inputs, weights = found.x.value.abs() + found.x.radius, found.weight.value.abs() + found.weight.radius
+    inputs, weights = found.x.reach, found.weight.reach
     terms = found.terms
     # By Cauchy and Schwarz Σ|t| is at most √n·R; it is worth its own evaluation where there are few terms.
     if terms <= FEW:
@@ -51,7 +51,7 @@ def _allowance(found: _Map, value: Tensor, precision: Precision) -> Allowance:
     else:
         spread = torch.maximum(_spread(found, inputs, weights), value.abs() / math.sqrt(terms))
         size = math.sqrt(terms) * spread
-    bias = torch.zeros(()) if found.bias is None else found.bias.value.abs() + found.bias.radius
+    bias = torch.zeros(()) if found.bias is None else found.bias.reach
     added = terms + (found.bias is not None)
     sums = precision.addition * of_a_sum(added, value, size + bias, spread + bias)
     own = sums + precision.addition * ROUNDINGS * torch.minimum(size + bias, value.abs() + 2.0 * spread + bias)

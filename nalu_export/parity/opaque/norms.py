@@ -26,7 +26,7 @@ def _batch_norm(call: Call, value: Tensor, precision: Precision) -> Allowance | 
     if gain is not None:
         scale = scale * gain.value
     offset = torch.zeros(()) if shift is None else shift.value.abs()
-    own = (x.value.abs() + x.radius + centre.abs()) * (ROUNDINGS * scale.abs()) + 2.0 * offset + value.abs()
+    own = (x.reach + centre.abs()) * (ROUNDINGS * scale.abs()) + 2.0 * offset + value.abs()
     own = precision.roundoff * own
     if any(one is not None and bool(one.radius.any()) for one in (gain, shift)):
         own = own + _of_the_weights(gain, shift, (x.value - centre) * scale, value)

@@ -200,7 +200,7 @@ class Free(products.Nmu):
 def test_a_stored_factor() -> None:
     reading, layer = only(Free(3, 2).eval())
     (weight,) = layer.weights
-    assert (reading.tensor(weight), weight.is_computed, weight.sides) == ("w", False, {"product"})
+    assert (reading.tensor(weight), weight.is_computed, set(weight.sides)) == ("w", False, {"product"})
 
 
 class Mlp(nn.Module):
