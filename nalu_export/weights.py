@@ -8,7 +8,7 @@ import torch
 from torch import fx, nn
 
 from nalu_export.graph.constants import behind_opaque, folded_names, frontier, is_parametrisation, parameter_nodes
-from nalu_export.graph.copying import copied
+from nalu_export.graph.copying import in_double
 from nalu_export.graph.evaluation import Values, attribute, evaluated
 from nalu_export.graph.rewrites import without_cancellation
 from nalu_export.graph.subgraphs import graph_module_of
@@ -104,7 +104,7 @@ def _narrowed_constants(form: fx.GraphModule, dtype: torch.dtype) -> fx.GraphMod
 
 def _in_double(graph_module: fx.GraphModule, node: fx.Node) -> nn.Module:
     """A module that computes a weight, from the same parameters in float64."""
-    return copied(graph_module.get_submodule(str(node.target))).double()
+    return in_double(graph_module.get_submodule(str(node.target)))
 
 
 def _widen_parameters(form: fx.GraphModule, dtype: torch.dtype) -> None:

@@ -3,7 +3,7 @@
 from torch import fx, nn
 
 from nalu_export.graph import ModelGraph
-from nalu_export.graph.copying import copied
+from nalu_export.graph.copying import in_double
 from nalu_export.graph.module import written
 from nalu_export.weights import fold
 
@@ -15,7 +15,7 @@ def surroundings(graph: ModelGraph) -> fx.GraphModule:
     once, as in the subgraphs.
     """
     assert graph.host is not None
-    outer = fold(copied(graph.host).double()).float().eval().requires_grad_(False)
+    outer = fold(in_double(graph.host)).float().eval().requires_grad_(False)
     return written(outer)
 
 

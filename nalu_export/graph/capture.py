@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from nalu_export.errors import InputError, UnsupportedLayerError, first_line
-from nalu_export.graph.copying import copied
+from nalu_export.graph.copying import copied, in_double
 from nalu_export.graph.evaluation import Values, result_of, run
 from nalu_export.graph.exported import exported
 from nalu_export.graph.hosting import host_of
@@ -54,7 +54,7 @@ class ModelGraph:
     @functools.cached_property
     def flat_in_double(self) -> fx.GraphModule:
         """A copy of ``flat`` in float64, for whoever only reads it."""
-        return copied(self.flat).double()
+        return in_double(self.flat)
 
     @property
     def whole(self) -> Subgraph | None:
@@ -162,8 +162,8 @@ def _prove(model: nn.Module, flat: fx.GraphModule, example: Tensor) -> None:
     probe = _probe(example)
     try:
         with torch.no_grad():
-            expected = copied(model).double()(probe.double())
-        found = result_of(copied(flat).double(), probe.double())
+            expected = in_double(model)(probe.double())
+        found = result_of(in_double(flat), probe.double())
     except RuntimeError:  # it makes float32 tensors of its own
         with torch.no_grad():
             expected = model(probe)

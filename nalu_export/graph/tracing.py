@@ -30,6 +30,7 @@ TRANSPARENT: tuple[type[nn.Module], ...] = (
     nn.ReLU,
     nn.ReLU6,
     nn.LeakyReLU,
+    nn.RReLU,
     nn.ELU,
     nn.SiLU,
     nn.Hardtanh,

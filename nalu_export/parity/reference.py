@@ -11,7 +11,7 @@ from torch import Tensor, fx
 
 from nalu_export.errors import InputError, UnsupportedLayerError, first_line
 from nalu_export.graph import ModelGraph, label_of, part_of
-from nalu_export.graph.copying import copied
+from nalu_export.graph.copying import copied, in_double
 from nalu_export.graph.evaluation import constant
 from nalu_export.graph.rewrites import without_cancellation
 from nalu_export.parity.analysis import ErrorAnalysis
@@ -72,7 +72,7 @@ class Reference:
 
     def __init__(self, graph: ModelGraph, calibration: Iterable[NDArray[np.float32]] = ()) -> None:
         self._single = copied(graph.module).eval()
-        self._double = copied(graph.module).double().eval()
+        self._double = in_double(graph.module).eval()
         self._written = graph.flat_in_double
         conditioned = copied(self._written)
         self._rewritten = without_cancellation(conditioned, _is_arithmetic)

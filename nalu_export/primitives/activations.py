@@ -31,6 +31,14 @@ def _leaky_relu(x: Any, negative_slope: float = 0.01, inplace: bool = False) -> 
     return NotImplemented if inplace else torch.where(x > 0.0, x, x * negative_slope)
 
 
+@composition("rrelu")
+def _rrelu(
+    x: Any, lower: float = 1.0 / 8.0, upper: float = 1.0 / 3.0, training: bool = False, inplace: bool = False
+) -> Any:
+    """In ``eval()`` the slope is the mean of its ends."""
+    return NotImplemented if training or inplace else torch.where(x > 0.0, x, x * ((lower + upper) / 2.0))
+
+
 @composition("threshold")
 def _threshold(x: Any, threshold: float, value: float, inplace: bool = False) -> Any:
     return NotImplemented if inplace else torch.where(x > threshold, x, value)

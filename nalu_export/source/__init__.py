@@ -7,12 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from nalu_export.checkpoints import Checkpoint, ReadOptions, read_as
-from nalu_export.errors import InputError
-from nalu_export.source._copying import copied, recast
+from nalu_export.source._copying import copied
 from nalu_export.source._refusals import refuse_what_holds_no_numbers
 from nalu_export.source._wrappers import unwrapped
 
-__all__ = ["copied", "digest_of", "prepare", "prepare_from", "recast", "source_of", "unwrapped"]
+__all__ = ["copied", "digest_of", "prepare", "source_of", "unwrapped"]
 
 
 def source_of(source: nn.Module | str | os.PathLike[str], options: ReadOptions) -> Checkpoint:
@@ -28,18 +27,6 @@ def source_of(source: nn.Module | str | os.PathLike[str], options: ReadOptions) 
     module, notes = unwrapped(source)
     refuse_what_holds_no_numbers(module)
     return Checkpoint(module, digest_of(module), notes)
-
-
-def prepare_from(
-    source: nn.Module | str | os.PathLike[str], checkpoint: Checkpoint
-) -> tuple[nn.Module, tuple[str, ...]]:
-    """:func:`prepare`; a refusal names the file that the model is from."""
-    try:
-        return prepare(checkpoint.model)
-    except InputError as error:
-        if isinstance(source, nn.Module):
-            raise
-        raise InputError(f"{os.fspath(source)}: {error}") from error
 
 
 def prepare(model: nn.Module, *, finite: bool = True) -> tuple[nn.Module, tuple[str, ...]]:

@@ -3,15 +3,14 @@
 import contextlib
 import copy
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch import nn
 
 from nalu_export.checkpoints.whole import evaluating
 from nalu_export.errors import InputError, first_line
+from nalu_export.graph.copying import Detaching
 from nalu_export.source._refusals import place_of, refuse_non_finite, refuse_what_holds_no_numbers, tensors_of
 from nalu_export.source._wrappers import unwrapped
 from nalu_export.text import plain, printable
@@ -34,7 +33,7 @@ def copied(model: nn.Module, *, finite: bool = True) -> tuple[nn.Module, tuple[s
     """
     refuse_what_holds_no_numbers(model)
     kinds = {value.dtype for _, value in tensors_of(model) if value.is_floating_point()} - {torch.float32}
-    subject, notes = _deep_copy(model, _Detaching(kinds, torch.float32))
+    subject, notes = _deep_copy(model, Detaching(kinds, torch.float32))
     for module in subject.modules():
         for name in _BACKWARD_HOOKS:
             module.__dict__[name] = OrderedDict()
@@ -51,36 +50,7 @@ def copied(model: nn.Module, *, finite: bool = True) -> tuple[nn.Module, tuple[s
     return subject, notes
 
 
-def recast(subject: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """A copy of a copy in another floating type, with the float32 tensors that no module knows cast as well."""
-    found, _ = _deep_copy(subject, _Detaching({torch.float32}, dtype))
-    found.to(dtype)
-    return found
-
-
-class _Detaching(TorchFunctionMode):
-    """While it is entered, deepcopy takes tensors that are part of a graph, and converts those that no module knows.
-
-    It refuses the former otherwise; the old weight_norm and spectral_norm keep such a tensor as an attribute. The
-    latter stay behind when a module is moved or cast.
-    """
-
-    def __init__(self, kinds: set[torch.dtype], dtype: torch.dtype) -> None:
-        super().__init__()
-        self._kinds, self._dtype = kinds, dtype
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        if func is Tensor.__deepcopy__:
-            tensor = args[0]
-            cast, moved = tensor.dtype in self._kinds, tensor.device.type not in ("cpu", "meta")
-            if cast or moved or tensor.requires_grad:
-                return tensor.detach().to("cpu", self._dtype if cast else tensor.dtype, copy=True)
-        return func(*args, **(kwargs or {}))
-
-
-def _deep_copy(model: nn.Module, mode: _Detaching) -> tuple[nn.Module, tuple[str, ...]]:
+def _deep_copy(model: nn.Module, mode: Detaching) -> tuple[nn.Module, tuple[str, ...]]:
     with contextlib.suppress(Exception):
         return _copy_with(model, mode, {})
     # Locks, files, generators and whatever else a module may keep beside its weights.
@@ -94,7 +64,7 @@ def _deep_copy(model: nn.Module, mode: _Detaching) -> tuple[nn.Module, tuple[str
     return found, (*notes, *more)
 
 
-def _copy_with(model: nn.Module, mode: _Detaching, memo: dict[int, Any]) -> tuple[nn.Module, tuple[str, ...]]:
+def _copy_with(model: nn.Module, mode: Detaching, memo: dict[int, Any]) -> tuple[nn.Module, tuple[str, ...]]:
     """A deep copy in which a part inside a wrapper stands in the place of the wrapper."""
     notes = []
     with mode:
@@ -119,7 +89,7 @@ def _cannot_be_copied(model: nn.Module) -> dict[str, Any]:
             # What holds a part of the model, as a bound method does, is not to blame for that part.
             parts = {id(part): part for part in model.modules()}
             try:
-                with _Detaching(set(), torch.float32):
+                with Detaching(set(), torch.float32):
                     copy.deepcopy(value, parts)
             except Exception:  # noqa: BLE001  a user's class may raise anything
                 found[plain(f"{path}.{name}".lstrip("."))] = value

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nalu_export.graph.copying import copied
+from nalu_export.graph.copying import copied, in_double
 
 
 class _Keeping(nn.Module):
@@ -35,3 +35,23 @@ def test_a_computed_tensor_is_detached_in_the_copy_alone() -> None:
         made.w.zero_()
     assert module.w.dtype == torch.float32
     assert bool((module.w > 0).any())
+
+
+class _Attribute(nn.Module):
+    """Reads a tensor that no module knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = [torch.eye(3)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.table[0]
+
+
+def test_what_no_module_knows_is_cast_too() -> None:
+    module = _Attribute()
+    x = torch.rand(2, 3, dtype=torch.float64)
+    with pytest.raises(RuntimeError, match="dtype"):
+        copied(module).double()(x)
+    assert torch.equal(in_double(module)(x), x)
+    assert module.table[0].dtype == torch.float32

@@ -54,6 +54,7 @@ CALLS: dict[str, list[tuple[Callable[..., Tensor], tuple[Any, ...], dict[str, An
     "relu": [(F.relu, (X,), {}), (torch.relu, (X,), {})],
     "relu6": [(F.relu6, (X,), {})],
     "hardtanh": [(F.hardtanh, (X,), {}), (F.hardtanh, (X, -2.0, 0.5), {}), (aten.hardtanh, (X, -2, 3), {})],
+    "rrelu": [(F.rrelu, (X,), {}), (F.rrelu, (X, 0.2, 0.6), {"training": False}), (torch.rrelu, (X,), {})],
     "leaky_relu": [(F.leaky_relu, (X,), {}), (F.leaky_relu, (X, 0.2), {}), (aten.leaky_relu, (X, 0.3), {})],
     "threshold": [(F.threshold, (X, 0.1, 7.0), {})],
     "elu": [(F.elu, (X,), {}), (F.elu, (X, 0.5), {}), (aten.elu, (X, 1.7, 1.05), {}), (aten.elu, (X, 1.0, 1, 1), {})],
@@ -85,7 +86,10 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("norm", (GRID, 3, 1), {}),
     ("linalg_vector_norm", (GRID, 2, -1), {"dtype": torch.float32}),
     ("normalize", (GRID,), {"p": 3.0}),
-    *((name, (X,), {"inplace": True}) for name in ("relu", "relu6", "hardtanh", "leaky_relu", "elu", "selu", "celu")),
+    *(
+        (name, (X,), {"inplace": True})
+        for name in ("relu", "relu6", "hardtanh", "leaky_relu", "elu", "selu", "celu", "rrelu")
+    ),
     *((name, (X,), {"inplace": True}) for name in ("silu", "mish", "hardsigmoid", "hardswish")),
     ("threshold", (X, 0.0, 0.0, True), {}),
     ("elu", (X, 1.0, True), {}),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from nalu_export import NALU
-from nalu_export.source import copied, prepare, recast
+from nalu_export.source import copied, prepare
 
 X = torch.linspace(-2, 3, 12).reshape(4, 3)
 
@@ -93,14 +93,6 @@ def test_other_types_become_float32_and_that_is_said() -> None:
         torch.testing.assert_close(found(X), model(X.to(dtype)).float(), rtol=0.05, atol=0.05)
     _, notes = copied(nn.Sequential(nn.Linear(3, 3).half(), nn.Linear(3, 3).double(), NALU(3, 2)))
     assert notes == ("weights in float16, float64 were converted to float32",)
-
-
-def test_a_copy_in_float64_computes_in_it_throughout() -> None:
-    found, _ = copied(nn.Sequential(Attributes(), NALU(3, 2)))
-    wide = recast(found, torch.float64)
-    assert wide(X.double()).dtype == torch.float64
-    torch.testing.assert_close(wide(X.double()).float(), found(X))
-    assert found(X).dtype == torch.float32
 
 
 @pytest.mark.cuda

@@ -25,7 +25,7 @@ def canonicalise(graph_module: fx.GraphModule, values: Values) -> None:
     """
     writer = Writer(graph_module, values)
     # Before copies that are changed in place are gone.
-    redirect_changes(graph_module.graph)
+    redirect_changes(graph_module)
     for node in list(graph_module.graph.nodes):
         _bring(node, writer)
     graph_module.graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))

@@ -10,20 +10,24 @@ from nalu_export.primitives.compositions import COMPOSITIONS
 _FLAG = "inplace"
 
 
-def redirect_changes(graph: fx.Graph) -> None:
+def redirect_changes(graph_module: fx.GraphModule) -> None:
     """Let later readers of a changed tensor read the call, which may then be any function that gives the same.
 
-    A view of the tensor that is read later changes as well, and is not looked for: the proof of a capture finds that.
+    A layer of torch that works in place is told not to. A view of the tensor that is read later changes as well, and is
+    not looked for: the proof of a capture finds that.
     """
-    place = {node: number for number, node in enumerate(graph.nodes)}
+    place = {node: number for number, node in enumerate(graph_module.graph.nodes)}
+    layers = [node for node in place if node.op == "call_module" and _layer_in_place(graph_module, node)]
     for node, number in place.items():
-        if not is_in_place(node) and not _is_told(node):
+        if not is_in_place(node) and not _is_told(node) and node not in layers:
             continue
         changed = node.args[0] if node.args else None
         if isinstance(changed, fx.Node) and changed.op != "get_attr":
             for user in list(changed.users):
                 if place[user] > number:
                     user.replace_input_with(changed, node)
+    for node in layers:
+        setattr(graph_module.get_submodule(str(node.target)), _FLAG, False)
 
 
 def without_flag(name: str, bound: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -32,6 +36,10 @@ def without_flag(name: str, bound: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(
         False if parameter == _FLAG else argument for parameter, argument in zip(parameters, bound, strict=True)
     )
+
+
+def _layer_in_place(graph_module: fx.GraphModule, node: fx.Node) -> bool:
+    return getattr(graph_module.get_submodule(str(node.target)), _FLAG, False) is True
 
 
 def _is_told(node: fx.Node) -> bool:

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, fx, nn
 
 from nalu_export.graph import part_of, primitive_of
+from nalu_export.graph.copying import copied
 from nalu_export.parity.opaque.allowance import KERNEL
 from nalu_export.parity.opaque.call import Call, leaves, mapped, over_tensors, tensors
 from nalu_export.parity.opaque.measured import pooled
-from nalu_export.parity.opaque.parametrised import copied
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.precision import Precision
 

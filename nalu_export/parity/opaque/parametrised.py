@@ -1,12 +1,12 @@
 """Weights that a module computes from others: ``torch.nn.utils.parametrize``, and the hooks of old."""
 
-import copy
 import weakref
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from nalu_export.graph.copying import copied
 from nalu_export.parity.opaque.call import Call
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
 
@@ -53,17 +53,6 @@ def _computed(module: nn.Module, call: Call, name: str, *, single: bool = False)
         call.run(lambda c: c.value.float() if single else c.value, module)
     found: Tensor = getattr(module, name).detach().double()
     return found
-
-
-def copied(module: nn.Module) -> nn.Module:
-    """A deep copy; what hooks of old have computed is no parameter, and is not copied but computed again."""
-    memo = {
-        id(value): value.detach().clone()
-        for part in module.modules()
-        for value in vars(part).values()
-        if isinstance(value, Tensor) and not value.is_leaf
-    }
-    return copy.deepcopy(module, memo)
 
 
 def jittered(module: nn.Module, generator: torch.Generator) -> nn.Module:

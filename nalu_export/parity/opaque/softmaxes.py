@@ -8,7 +8,7 @@ from torch import Tensor
 from nalu_export.parity.opaque.allowance import ORDER, Allowance, Rule
 from nalu_export.parity.opaque.call import Call, Error
 from nalu_export.primitives.conditioned import Conditioned
-from nalu_export.primitives.precision import EXP, LOG, Precision
+from nalu_export.primitives.precision import EXP, LOG, QUOTIENT, Precision
 
 
 def _log_softmax(call: Call, value: Tensor, precision: Precision) -> Allowance | None:
@@ -26,7 +26,7 @@ def _softmax(call: Call, value: Tensor, precision: Precision) -> Allowance | Non
     if found is None:
         return None
     x, dim, result = found
-    own = value * torch.expm1(precision.roundoff * (_roundoffs(x, dim, result) + EXP + 2.0)) + precision.tiny
+    own = value * torch.expm1(precision.roundoff * (_roundoffs(x, dim, result) + EXP + 1.0 + QUOTIENT)) + precision.tiny
     return Allowance(own, lambda error: value * torch.expm1(_carried(x, dim, result, error)))
 
 

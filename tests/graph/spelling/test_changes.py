@@ -61,6 +61,32 @@ def test_the_result_is_that_of_the_module(function: Any) -> None:
     assert torch.equal(given, x)
 
 
+@pytest.mark.parametrize(
+    "layer", [nn.Hardswish, nn.SELU, nn.Mish, nn.RReLU, lambda inplace: nn.Threshold(0.1, 0.2, inplace)]
+)
+def test_a_layer_of_torch_that_works_in_place(layer: Any) -> None:
+    """Its result, and what is read after it."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer(inplace=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = x * 2.0
+            before = y + 1.0
+            after: Tensor = self.layer(y)
+            return before * after + y
+
+    flat = traced(Net().eval())
+    x = torch.rand(3, 2) - 0.5
+    canonicalise(flat, run(flat, x))
+    values = run(flat, x)
+    torch.testing.assert_close(values[flat.graph.output_node()], Net().eval()(x))
+    doubled = next(node for node in flat.graph.nodes if node.op.startswith("call_"))
+    assert torch.equal(values[doubled], 2.0 * x)
+
+
 def test_a_buffer_that_is_changed_stays_so() -> None:
     """It is state, and no function of the input."""
     flat = traced(_Net(lambda x, p: p.count.add_(1.0) + x))
