@@ -119,12 +119,9 @@ def export(
     graph = ready.graph
     tell("exporting", 0, 0)
     path_of_part = kind.scope(graph, settings.part)
-    if path_of_part and settings.input_size is not None:
-        raise InputError(
-            f"input_size is given, but a file of format {format} holds {plain(path_of_part)} alone, which takes no "
-            "images; leave it out"
-        )
     part, part_notes = _part(graph, path_of_part)
+    if graph.example.dtype == torch.float64 and settings.compute == "float32":
+        part_notes += ("weights in float64 are rounded to float32; --compute float64 keeps those of the arithmetic",)
     graph = graph.isolated(path_of_part)
     draft, shapes, notes = _emit(graph, kind, settings)
     metadata = _metadata(graph, ready.checkpoint, draft, settings, kind) | part

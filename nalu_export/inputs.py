@@ -19,6 +19,7 @@ from torch import nn
 
 from nalu_export.errors import InputError, first_line
 from nalu_export.files import read_bytes
+from nalu_export.graph.copying import type_of
 from nalu_export.nn import BackboneHead
 from nalu_export.nn.init import positive_int
 from nalu_export.text import MAX_TEXT, plain
@@ -181,7 +182,7 @@ def _failure(model: nn.Module, shape: tuple[int, ...]) -> str | None:
     """What the model says against a sample of this shape, ``None`` where it takes it."""
     try:
         with torch.no_grad():
-            model(torch.zeros(2, *shape))
+            model(torch.zeros(2, *shape, dtype=type_of(model)))
     except Exception as error:  # noqa: BLE001  forward may be a user's code or a file's layers: it raises anything
         return first_line(error)
     return None

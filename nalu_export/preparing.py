@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nalu_export.checkpoints import Checkpoint, ReadOptions
 from nalu_export.errors import InputError, NaluExportError
 from nalu_export.graph import ModelGraph, capture, refuse_mixing
+from nalu_export.graph.copying import type_of
 from nalu_export.graph.regions import Target
 from nalu_export.inputs import sample_shape, shape_of_example
 from nalu_export.source import prepare, source_of
@@ -81,7 +82,7 @@ def captured(model: nn.Module, options: SourceOptions) -> ModelGraph:
         shape = shape_of_example(options.example_inputs)
     else:
         shape = sample_shape(model, options.input_size)
-    graph = capture(model, example_of(shape), options.arithmetic or ())
+    graph = capture(model, example_of(shape).to(type_of(model)), options.arithmetic or ())
     refuse_mixing(graph)
     if not graph.subgraphs:
         raise InputError(

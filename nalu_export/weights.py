@@ -28,7 +28,7 @@ def inference_form(module: fx.GraphModule, weights: Weights, compute: Compute) -
     agree to the bit wherever ``tanh`` and ``exp`` do in float64.
 
     Args:
-        module: a graph of primitives with float32 parameters; it is not changed.
+        module: a graph of primitives with float32 or float64 parameters; it is not changed.
         weights: ``"folded"`` or ``"live"``.
         compute: the type of every operation between the inputs and the outputs.
     """
@@ -113,11 +113,11 @@ def _widen_parameters(form: fx.GraphModule, dtype: torch.dtype) -> None:
     nodes = parameter_nodes(graph)
     for node in frontier(nodes):
         # A parameter that is used as it is (G) needs no detour through float64 when float32 computes.
-        if dtype == torch.float64 or node.op != "get_attr":
+        if node.op != "get_attr" or attribute(form, str(node.target)).dtype != dtype:
             _insert_cast(graph, node, dtype, keep=nodes)
     for node in nodes:
         users = [user for user in node.users if user in nodes]
-        if node.op == "get_attr" and users:
+        if node.op == "get_attr" and users and attribute(form, str(node.target)).dtype != torch.float64:
             _insert_cast(graph, node, torch.float64, keep=[user for user in node.users if user not in nodes])
 
 

@@ -1,5 +1,6 @@
 """nalu_export.exporting: the whole way from a model to a checked file, and every way in which it must not write."""
 
+import copy
 import hashlib
 import os
 import shutil
@@ -206,13 +207,14 @@ def test_a_flattened_map_fixes_the_size(tmp_path: Path, name: str) -> None:
         nalu_export.export(model, tmp_path / "a", format=name)
 
 
-def test_what_a_header_holds_takes_no_images(image_model: BackboneHead, tmp_path: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        nalu_export.export(image_model, tmp_path / "a.hpp", format="cpp", input_size=(8, 8))
-    assert str(caught.value) == (
-        "input_size is given, but a file of format cpp holds head alone, which takes no images; leave it out"
-    )
+def test_a_header_of_what_is_behind_a_flattened_map_needs_its_size(tmp_path: Path) -> None:
+    """To run the model once; what the header holds takes no images."""
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(32, 3), NALU(3, 1)).eval()
+    with pytest.raises(InputError, match=r"input.size"):
+        nalu_export.export(model, tmp_path / "a.hpp", format="cpp", check=False)
     assert not list(tmp_path.iterdir())
+    artifact = nalu_export.export(model, tmp_path / "a.hpp", format="cpp", check=False, input_size=(6, 6))
+    assert artifact.metadata["inputs"][0]["shape"] == ["batch", 3]
 
 
 def test_without_a_runtime_an_unchecked_export_keeps_the_size_that_it_knows(
@@ -230,10 +232,22 @@ def test_without_a_runtime_an_unchecked_export_keeps_the_size_that_it_knows(
     assert not (tmp_path / "b.onnx").exists()
 
 
-def test_weights_of_another_precision_are_converted_and_said(tmp_path: Path) -> None:
-    artifact = nalu_export.export(NALU(3, 2).double(), tmp_path / "a.onnx")
-    assert artifact.notes == ("weights in float64 were converted to float32",)
-    assert artifact.report.passed
+@pytest.mark.parametrize("weights", ["folded", "live"])
+def test_weights_in_float64_are_rounded_only_where_float32_computes(weights: str, tmp_path: Path) -> None:
+    """Behind a CNN too; the float64 arithmetic has the weights of the model, not of its float32 copy."""
+    head = NALU(3, 2).double()
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.add_(torch.rand(parameter.shape, dtype=torch.float64))
+    model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head).double().eval()
+    path = tmp_path / "a.onnx"
+    artifact = nalu_export.export(model, path, weights=weights)
+    assert "weights in float64 are rounded to float32; --compute float64 keeps" in artifact.notes[0]
+    assert not any("float64 are" in note for note in nalu_export.export(head, path, compute="float64").notes)
+    nalu_export.export(head, path, weights=weights, compute="float64")
+    assert nalu_export.check(head, path).passed
+    rounded = copy.deepcopy(head).float().double()
+    assert not nalu_export.check(rounded, path).passed
 
 
 # --- what must not be written -----------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def export_surroundings(graph: ModelGraph, opset: int, *, free_size: bool) -> on
     Raises:
         InputError: torch cannot export the model, or not with this opset.
     """
-    outer, example = surroundings(graph), graph.example
+    outer, example = surroundings(graph), graph.example.float()
     for index, (name, subgraph) in enumerate(graph.subgraphs.items()):
         replace_module(outer, name, _OpaqueLeaf(index, subgraph))
     free = {0: torch.export.Dim.DYNAMIC}

@@ -55,13 +55,13 @@ class TorchScriptFormat(Format):
             for name, subgraph in graph.subgraphs.items()
         }
         if graph.whole is not None:
-            module = _jit.trace(forms[""], graph.example)
+            module = _jit.trace(forms[""], graph.example.float())
         else:
             outer = surroundings(graph)
             for name, subgraph in graph.subgraphs.items():
                 examples = tuple(torch.zeros(shape) for shape in subgraph.input_shapes)
                 replace_module(outer, name, _jit.trace(forms[name], examples))
-            module, _ = _jit.script_or_trace(outer, graph.example)
+            module, _ = _jit.script_or_trace(outer, graph.example.float())
         return TorchScriptDraft(
             (TensorSpec("input", "float32", _free_axes(graph, options)),),
             (TensorSpec("output", "float32", ("batch", *graph.result.shape[1:])),),

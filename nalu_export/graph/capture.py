@@ -33,13 +33,13 @@ class ModelGraph:
     """A model, captured.
 
     Attributes:
-        module: the model itself, float32 and untouched: what it computes is what every file is held to.
-        flat: all of it as one graph, float32, as it is written: primitives where it is made of them, opaque calls
-            elsewhere. Nodes of arithmetic subgraphs have a label and the name of the subgraph.
+        module: the model itself, float32 or float64, untouched: what it computes is what every file is held to.
+        flat: all of it as one graph, of the same type, as it is written: primitives where it is made of them, opaque
+            calls elsewhere. Nodes of arithmetic subgraphs have a label and the name of the subgraph.
         host: the same with one module in place of each subgraph; ``None`` where the model is one subgraph.
         subgraphs: the arithmetic subgraphs by name, in the order of computation; ``""`` is the whole model.
         how: what captured it.
-        example: a batch that it ran on.
+        example: a batch that it ran on, of its type.
         result: what it gave for that.
     """
 
@@ -93,6 +93,7 @@ class ModelGraph:
         module = subgraph.module if subgraph.path is None else self.module.get_submodule(subgraph.path)
         example = torch.rand(subgraph.input_shapes[0], generator=torch.Generator().manual_seed(0))
         alone = replace(subgraph, name="", namespace="", calls=1, foreign=frozenset(), outer=subgraph.namespace)
+        example = example.to(self.example.dtype)
         return ModelGraph(module, flat, None, {"": alone}, self.how, example, result_of(flat, example))
 
 
@@ -100,8 +101,8 @@ def capture(model: nn.Module, example: Tensor, arithmetic: Sequence[Target] = ()
     """Capture a model by ``torch.fx``, or by ``torch.export`` where fx cannot follow its code.
 
     Args:
-        model: float32, in ``eval()`` mode; it is not changed.
-        example: a batch of its one input, of at least two samples.
+        model: float32 or float64, in ``eval()`` mode; it is not changed.
+        example: a batch of its one input, of its type and at least two samples.
         arithmetic: modules that are to be the arithmetic subgraphs, by class or path; by default they are found.
 
     Raises:

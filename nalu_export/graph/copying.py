@@ -37,6 +37,12 @@ class Detaching(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+def type_of(module: nn.Module) -> torch.dtype:
+    """float64 where a parameter or buffer is, else float32."""
+    values = (*module.parameters(), *module.buffers())
+    return torch.float64 if any(value.dtype == torch.float64 for value in values) else torch.float32
+
+
 def copied(module: M) -> M:
     """A deep copy; the module itself stays as it is."""
     with Detaching():
@@ -47,3 +53,9 @@ def in_double(module: M) -> M:
     """A copy in float64, with the float32 tensors that no module knows cast as well."""
     with Detaching({torch.float32}, torch.float64):
         return copy.deepcopy(module).double()
+
+
+def in_single(module: M) -> M:
+    """A copy in float32, with the float64 tensors that no module knows cast as well."""
+    with Detaching({torch.float64}, torch.float32):
+        return copy.deepcopy(module).float()

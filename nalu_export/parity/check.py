@@ -180,7 +180,7 @@ class _Check:
                 missing[name] = "computes float64 in float32, which the file does not allow"
                 continue
             try:
-                session = runtime.load(self._graph.module, data, run)
+                session = runtime.load(self._reference.single, data, run)
             except RuntimeUnavailableError as error:
                 if not skip:
                     raise

@@ -11,7 +11,7 @@ from torch import Tensor, fx
 
 from nalu_export.errors import InputError, UnsupportedLayerError, first_line
 from nalu_export.graph import ModelGraph, label_of, part_of
-from nalu_export.graph.copying import copied, in_double
+from nalu_export.graph.copying import copied, in_double, in_single
 from nalu_export.graph.evaluation import constant
 from nalu_export.graph.rewrites import without_cancellation
 from nalu_export.parity.analysis import ErrorAnalysis
@@ -63,6 +63,7 @@ class Reference:
     module's own output.
 
     Attributes:
+        single: a copy of the module in float32, as PyTorch runs it.
         notes: what had to be done otherwise, one line each.
 
     Args:
@@ -71,7 +72,7 @@ class Reference:
     """
 
     def __init__(self, graph: ModelGraph, calibration: Iterable[NDArray[np.float32]] = ()) -> None:
-        self._single = copied(graph.module).eval()
+        self.single = in_single(graph.module).eval()
         self._double = in_double(graph.module).eval()
         self._written = graph.flat_in_double
         conditioned = copied(self._written)
@@ -142,7 +143,7 @@ class Reference:
         double = torch.from_numpy(x).double()
         try:
             with torch.no_grad():
-                own = torch.cat([self._single(torch.from_numpy(batch)) for batch in batches or [x]])
+                own = torch.cat([self.single(torch.from_numpy(batch)) for batch in batches or [x]])
                 found = {profile: self._analysis(profile)(double, profile) for profile in profiles}
                 module = self._double(double) if self._runs_in_double else None
         except (RuntimeError, ValueError) as error:

@@ -63,7 +63,7 @@ class _TorchSession(Session):
 
 
 class EagerSession(_TorchSession):
-    """The model itself; a copy of it, so that training goes on elsewhere."""
+    """The model itself in float32; a copy of it, so that training goes on elsewhere."""
 
     def __init__(self, model: nn.Module, device: str, options: RunOptions) -> None:
         super().__init__(copy.deepcopy(model).eval().to(device), "eager", device, options)

@@ -20,9 +20,10 @@ _BACKWARD_HOOKS = ("_backward_hooks", "_backward_pre_hooks")
 
 
 def copied(model: nn.Module, *, finite: bool = True) -> tuple[nn.Module, tuple[str, ...]]:
-    """A deep copy: ``eval()``, on the CPU, float32, without gradients and backward hooks; and what that changed.
+    """A deep copy: ``eval()``, on the CPU, without gradients and backward hooks; and what that changed.
 
-    The model stays as it is: its mode, gradients and hooks too. Wrappers around parts of it are left out of the copy.
+    It is float64 where anything of the model is, else float32: both hold every shorter type. The model stays as it is:
+    its mode, gradients and hooks too. Wrappers around parts of it are left out of the copy.
 
     Args:
         model: any.
@@ -32,8 +33,9 @@ def copied(model: nn.Module, *, finite: bool = True) -> tuple[nn.Module, tuple[s
         InputError: it holds what is no dense tensor of numbers, or values that are not finite; the text names where.
     """
     refuse_what_holds_no_numbers(model)
-    kinds = {value.dtype for _, value in tensors_of(model) if value.is_floating_point()} - {torch.float32}
-    subject, notes = _deep_copy(model, Detaching(kinds, torch.float32))
+    kinds = {value.dtype for _, value in tensors_of(model) if value.is_floating_point()}
+    wide = torch.float64 if torch.float64 in kinds else torch.float32
+    subject, notes = _deep_copy(model, Detaching(kinds - {wide}, wide))
     for module in subject.modules():
         for name in _BACKWARD_HOOKS:
             module.__dict__[name] = OrderedDict()
@@ -43,11 +45,16 @@ def copied(model: nn.Module, *, finite: bool = True) -> tuple[nn.Module, tuple[s
     subject.cpu()
     if finite:
         refuse_non_finite(subject)
-    subject.float()
-    if kinds:
-        names = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))
-        notes = (*notes, f"weights in {names} were converted to float32")
+    # Not to(), which takes complex numbers for floating ones.
+    (subject.double if wide == torch.float64 else subject.float)()
+    if kinds - {torch.float32, torch.float64}:
+        names = ", ".join(sorted(_name(kind) for kind in kinds - {torch.float32, torch.float64}))
+        notes = (*notes, f"weights in {names} were converted to {_name(wide)}")
     return subject, notes
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _deep_copy(model: nn.Module, mode: Detaching) -> tuple[nn.Module, tuple[str, ...]]:

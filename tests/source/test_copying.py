@@ -84,15 +84,23 @@ def test_a_tensor_that_is_there_twice_is_one_in_the_copy() -> None:
     assert found.twice is found.more[0]
 
 
-def test_other_types_become_float32_and_that_is_said() -> None:
-    for dtype in (torch.float64, torch.float16, torch.bfloat16):
+def test_shorter_types_become_float32_and_that_is_said() -> None:
+    for dtype in (torch.float16, torch.bfloat16):
         model = nn.Sequential(Attributes(dtype), nn.Linear(3, 2, dtype=dtype))
         found, notes = copied(model)
         assert notes == (f"weights in {str(dtype).removeprefix('torch.')} were converted to float32",)
         assert found(X).dtype == torch.float32
         torch.testing.assert_close(found(X), model(X.to(dtype)).float(), rtol=0.05, atol=0.05)
-    _, notes = copied(nn.Sequential(nn.Linear(3, 3).half(), nn.Linear(3, 3).double(), NALU(3, 2)))
-    assert notes == ("weights in float16, float64 were converted to float32",)
+
+
+def test_float64_stays_and_takes_the_rest_along() -> None:
+    model = nn.Sequential(nn.Linear(3, 3).double(), nn.Linear(3, 3).half(), Attributes())
+    found, notes = copied(model)
+    assert notes == ("weights in float16 were converted to float64",)
+    assert found(X.double()).dtype == torch.float64
+    alone, notes = copied(Attributes(torch.float64))
+    assert notes == ()
+    assert torch.equal(alone(X.double()), Attributes(torch.float64)(X.double()))
 
 
 @pytest.mark.cuda
@@ -184,6 +192,6 @@ def test_a_module_that_refuses_to_be_copied() -> None:
 
 
 def test_prepare_is_both() -> None:
-    found, notes = prepare(nn.DataParallel(NALU(3, 2).double()))
-    assert notes == ("DataParallel was unwrapped", "weights in float64 were converted to float32")
+    found, notes = prepare(nn.DataParallel(NALU(3, 2).half()))
+    assert notes == ("DataParallel was unwrapped", "weights in float16 were converted to float32")
     assert type(found) is NALU
