@@ -183,7 +183,7 @@ def _failure(model: nn.Module, shape: tuple[int, ...]) -> str | None:
     try:
         with torch.no_grad():
             model(torch.zeros(2, *shape, dtype=type_of(model)))
-    except Exception as error:  # noqa: BLE001  forward may be a user's code or a file's layers: it raises anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001  forward is anybody's code: it raises anything
         return first_line(error)
     return None
 

@@ -29,11 +29,14 @@ def importing_from(folder: str | None = None) -> Iterator[None]:
     """
     with _LOCK:
         added = [os.getcwd()] if folder is None else [folder, os.getcwd()]
-        before = dict(sys.modules)
+        before, compiled = dict(sys.modules), sys.dont_write_bytecode
         sys.path[:0] = added
+        # Python takes a compiled file for the same where size and second are: not so where a user edits and runs again.
+        sys.dont_write_bytecode = True
         try:
             yield
         finally:
+            sys.dont_write_bytecode = compiled
             for entry in added:
                 # User code may have changed the path as well.
                 with contextlib.suppress(ValueError):

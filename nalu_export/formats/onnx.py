@@ -16,6 +16,7 @@ from nalu_export.formats._onnx_primitives import lower
 from nalu_export.formats._onnx_softmax import write_out_log_softmax
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.graph import ModelGraph, Subgraph, well_conditioned
+from nalu_export.graph.naming import entry
 from nalu_export.text import plain
 from nalu_export.weights import inference_form
 
@@ -177,7 +178,7 @@ def _lower_leaves(proto: onnx.ModelProto, subgraphs: list[Subgraph], options: Em
         calls[index] += 1
         build = Builder(f"{name}.", options.opset, subgraph.parameter, initializers)
         form = well_conditioned(inference_form(subgraph.module, options.weights, options.compute))
-        given = [_entering(value, f"{name}.x{_number(k)}", edges, fixed, nodes) for k, value in enumerate(node.input)]
+        given = [_entering(value, f"{name}.{entry(k)}", edges, fixed, nodes) for k, value in enumerate(node.input)]
         inputs = [Value(new, _FLOAT32, ranks[old]) for new, old in zip(given, node.input, strict=True)]
         for place, result in enumerate(lower(form, inputs, build)):
             _rename(build.nodes, result.name, node.output[place])

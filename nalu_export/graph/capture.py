@@ -1,16 +1,17 @@
 """Captures a model once: its flat graph in primitives, the arithmetic subgraphs in it, and what is around them."""
 
 import functools
+import os
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePath
-from typing import Literal
+from pathlib import Path, PurePath
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, fx, nn
 
-from nalu_export.errors import InputError, UnsupportedLayerError, first_line
+from nalu_export.errors import InputError, NaluExportError, UnsupportedLayerError, first_line
 from nalu_export.graph.copying import copied, in_double
 from nalu_export.graph.evaluation import Values, result_of, run
 from nalu_export.graph.exported import exported
@@ -108,10 +109,10 @@ def capture(model: nn.Module, example: Tensor, arithmetic: Sequence[Target] = ()
     Raises:
         UnsupportedLayerError: neither can capture it, or it is not a function from one tensor to one tensor; the text
             names the user's line.
-        InputError: it gives other outputs when it runs again, or ``arithmetic`` names no module that is made of
-            primitives.
+        InputError: it does not run on the example, or gives other outputs when it runs again, or ``arithmetic`` names
+            no module that is made of primitives.
     """
-    refuse_random(model, example)
+    _refuse_what_fails(model, example)
     failures: list[Exception] = []
     for how in _WAYS:
         try:
@@ -126,6 +127,18 @@ def capture(model: nn.Module, example: Tensor, arithmetic: Sequence[Target] = ()
     raise UnsupportedLayerError(_failure(model, failures[-1]))
 
 
+def _refuse_what_fails(model: nn.Module, example: Tensor) -> None:
+    try:
+        refuse_random(model, example)
+    except NaluExportError:
+        raise
+    except (Exception, SystemExit) as error:
+        what = f"{type(error).__name__}: {first_line(error)}"
+        raise InputError(
+            f"{type(model).__name__} does not run on inputs of shape {tuple(example.shape)}: {what}{_where(error)}"
+        ) from error
+
+
 _WAYS: tuple[How, ...] = ("torch.fx", "torch.export")
 
 
@@ -133,7 +146,7 @@ def _primitives(model: nn.Module, example: Tensor, how: How) -> tuple[fx.GraphMo
     work = copied(model)
     flat = traced(work) if how == "torch.fx" else exported(work, example)
     values = run(flat, example)
-    _refuse_results(model, flat, values)
+    _refuse_result(model, values[flat.graph.output_node()], len(example))
     canonicalise(flat, values)
     share_constants(flat)
     for node in values.keys() - set(flat.graph.nodes):
@@ -142,16 +155,22 @@ def _primitives(model: nn.Module, example: Tensor, how: How) -> tuple[fx.GraphMo
     return flat, values
 
 
-def _refuse_results(model: nn.Module, flat: fx.GraphModule, values: Values) -> None:
-    result = values[flat.graph.output_node()]
+def _refuse_result(model: nn.Module, result: Any, samples: int) -> None:
+    name = type(model).__name__
     if isinstance(result, Tensor):
+        if not result.is_floating_point():
+            kind = str(result.dtype).removeprefix("torch.")
+            raise UnsupportedLayerError(f"{name} returns {kind}; a model that returns float32 can be exported")
+        if result.ndim == 0 or result.shape[0] != samples:
+            raise UnsupportedLayerError(
+                f"{name} returns a tensor of shape {tuple(result.shape)} for {samples} samples; the first axis of the "
+                "result has to be that of the samples"
+            )
         return
     several = isinstance(result, (tuple, list, dict))
     kind = "dict" if isinstance(result, dict) else type(result).__name__.removeprefix("immutable_")
     given = f"a {kind} of {len(result)} outputs" if several else f"a {kind}"
-    raise UnsupportedLayerError(
-        f"{type(model).__name__} returns {given}; a model that returns one tensor can be exported"
-    )
+    raise UnsupportedLayerError(f"{name} returns {given}; a model that returns one tensor can be exported")
 
 
 def _prove(model: nn.Module, flat: fx.GraphModule, example: Tensor) -> None:
@@ -196,15 +215,22 @@ def _found(
 
 
 def _failure(model: nn.Module, error: Exception) -> str:
-    """The user's file, line and call where a capture ended."""
-    text = f"{type(model).__name__} cannot be captured: {first_line(error)}"
+    return f"{type(model).__name__} cannot be captured: {first_line(error)}{_where(error)}"
+
+
+def _where(error: BaseException) -> str:
+    """The user's file, line and call where an error was raised, empty where it was in no code of theirs."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
     if not own:
-        return text
+        return ""
     frame = own[-1]
     where = f"{PurePath(frame.filename).name}, line {frame.lineno}, in {frame.name}"
-    return f"{text}; at {where}: {(frame.line or '').strip()}"
+    return f"; at {where}: {(frame.line or '').strip()}"
+
+
+# This package and torch.
+_NOT_USERS = tuple(f"{Path(file).resolve().parents[up]}{os.sep}" for file, up in ((__file__, 1), (torch.__file__, 0)))
 
 
 def _is_users(file: str) -> bool:
-    return "/torch/" not in file and "/nalu_export/" not in file and not file.startswith("<")
+    return not file.startswith("<") and not str(Path(file).resolve()).startswith(_NOT_USERS)

@@ -3,15 +3,15 @@
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 Values = dict[fx.Node, Any]
 
 
-def attribute(graph_module: fx.GraphModule, target: str) -> Any:
-    """The tensor or module at a path of ``graph_module``."""
+def attribute(module: nn.Module, target: str) -> Any:
+    """The tensor or module at a path of ``module``."""
     path, _, name = target.rpartition(".")
-    return getattr(graph_module.get_submodule(path), name)
+    return getattr(module.get_submodule(path), name)
 
 
 def constant(graph_module: fx.GraphModule, target: str) -> Tensor:

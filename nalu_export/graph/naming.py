@@ -13,6 +13,11 @@ from nalu_export.graph.spelling.canonical import primitive_of
 EDGES = ("x", "input", "output")
 
 
+def entry(place: int) -> str:
+    """What a subgraph calls its inputs: ``x``, ``x_2`` and so on."""
+    return f"x_{place + 1}" if place else "x"
+
+
 def label(graph: fx.Graph, base: str) -> None:
     """Give every primitive of a subgraph a name that is unique in it, and rename the nodes after it.
 
@@ -27,7 +32,7 @@ def label(graph: fx.Graph, base: str) -> None:
     (result,) = graph.output_node().args
     leaving = set(result) if isinstance(result, (tuple, list)) else {result}
     # Names that a file gives to other values: weights, and what goes into it and comes out.
-    taken = {str(node.target) for node in nodes if node.op == "get_attr"} | set(EDGES)
+    taken = {str(node.target) for node in nodes if node.op in ("get_attr", "placeholder")} | set(EDGES)
     runs = [_run(node) for node in nodes] + [None]
     for node, run, following in zip(nodes, runs, runs[1:], strict=False):
         primitive, place = primitive_of(node), place_of(node)

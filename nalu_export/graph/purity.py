@@ -5,6 +5,7 @@ from torch import Tensor, fx
 
 from nalu_export.errors import InputError
 from nalu_export.graph.capture import ModelGraph
+from nalu_export.graph.constants import parameter_nodes
 from nalu_export.graph.evaluation import Values, run
 from nalu_export.graph.randomness import called
 
@@ -33,7 +34,9 @@ def _mixing(flat: fx.GraphModule, x: Tensor, share: float) -> str:
     # The samples move one place up and the first is another one, so that what is fixed to a place shows as well.
     moved = run(flat, torch.cat([x[1:], x[:1] * 1.5 + 0.25]))
     if not _same(together[result][1:], moved[result][:-1], share):
-        rows, others = _rows(together, len(x), slice(1, None)), _rows(moved, len(x), slice(0, -1))
+        # A parameter may have as many rows as there are samples.
+        data = set(flat.graph.nodes) - set(parameter_nodes(flat.graph))
+        rows, others = _rows(together, data, len(x), slice(1, None)), _rows(moved, data, len(x), slice(0, -1))
         node = next((node for node in rows if node in others and not _same(rows[node], others[node], share)), None)
         what = "something in its forward" if node is None else called(flat, node)
         return f"{what} mixes the samples of a batch; in eval() it has to use running statistics instead"
@@ -42,11 +45,11 @@ def _mixing(flat: fx.GraphModule, x: Tensor, share: float) -> str:
     return ""
 
 
-def _rows(values: Values, samples: int, rows: slice) -> dict[fx.Node, Tensor]:
+def _rows(values: Values, data: set[fx.Node], samples: int, rows: slice) -> dict[fx.Node, Tensor]:
     return {
         node: value[rows]
         for node, value in values.items()
-        if isinstance(value, Tensor) and value.shape[:1] == (samples,) and node.op.startswith("call_")
+        if node in data and isinstance(value, Tensor) and value.shape[:1] == (samples,) and node.op.startswith("call_")
     }
 
 

@@ -17,7 +17,8 @@ def refuse_random(model: nn.Module, example: Tensor) -> None:
     """Run the model twice.
 
     Raises:
-        InputError: the results differ; the text names the call and the user's line.
+        InputError: the results differ; the text names the call and the user's line, and says whether torch's random
+            numbers are why.
         Exception: whatever the model raises on the example.
     """
     work = copied(model)
@@ -26,10 +27,21 @@ def refuse_random(model: nn.Module, example: Tensor) -> None:
     if alike(first, second):
         return
     where = _drawn(model, example)
+    why = "draws random numbers" if _by_torch(model, example) else "depends on what ran before"
     raise InputError(
-        f"{type(model).__name__} gives other outputs when it runs again: {where} draws random numbers; it has to be "
-        "deterministic in eval()"
+        f"{type(model).__name__} gives other outputs when it runs again: {where} {why}; it has to be deterministic in "
+        "eval()"
     )
+
+
+def _by_torch(model: nn.Module, example: Tensor) -> bool:
+    """Whether the results are the same where the state of torch's generator is."""
+    work, results = copied(model), []
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        for _ in range(2):
+            torch.manual_seed(0)
+            results.append(work(example))
+    return alike(*results)
 
 
 def _drawn(model: nn.Module, example: Tensor) -> str:

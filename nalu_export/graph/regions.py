@@ -12,13 +12,12 @@ from nalu_export.graph.evaluation import Values
 from nalu_export.graph.places import Call, stack_of
 from nalu_export.graph.spelling.canonical import primitive_of
 from nalu_export.graph.spelling.describe import spelling_of
+from nalu_export.graph.spelling.shaping import shaping
 from nalu_export.nn import ArithmeticLayer
 from nalu_export.primitives import PRIMITIVES
 
 # Operations whose rounding, range or ε a general optimizer or kernel gets wrong, where they act on data.
 DELICATE = ("log", "log1p", "exp", "expm1", "pow", "prod", "sqrt", "sinh", "asinh")
-# What shapes a weight: tanh(Ŵ)·σ(M̂), clamp(W, 0, 1), sign(W) …
-SHAPING = ("tanh", "sigmoid", "clamp", "exp", "sign", "abs", "maximum", "minimum", "sin", "cos")
 # A general exporter is right with these at the edge of a region.
 _REDUCTIONS = ("sum", "mean", "amax", "amin")
 
@@ -151,7 +150,7 @@ class Finder:
             return "it divides by data"
         if primitive.name in ("linear", "mul", "matmul"):
             weight = next((argument for argument in node.all_input_nodes if self._is_shaped(argument)), None)
-            return "" if weight is None else f"its weights are computed by {self._shaping(weight)}"
+            return "" if weight is None else f"its weights are computed by {' and '.join(shaping(weight))}"
         return ""
 
     def _own_product(self, node: fx.Node) -> str:
@@ -162,20 +161,7 @@ class Finder:
         return "" if node.args[1] in self._data else "it multiplies by a matrix of its own"
 
     def _is_shaped(self, node: fx.Node) -> bool:
-        return node not in self._data and bool(self._shaping(node))
-
-    def _shaping(self, node: fx.Node) -> str:
-        """``"tanh and sigmoid"``: what is applied to parameters on the way to a weight."""
-        found: dict[str, None] = {}
-        waiting, seen = [node], set[fx.Node]()
-        while waiting:
-            current = waiting.pop()
-            primitive = primitive_of(current)
-            if primitive is not None and primitive.name in SHAPING:
-                found[primitive.name] = None
-            waiting += [argument for argument in current.all_input_nodes if argument not in seen]
-            seen.update(current.all_input_nodes)
-        return " and ".join(sorted(found, reverse=True))
+        return node not in self._data and bool(shaping(node))
 
     def _largest(self, node: fx.Node) -> Call | None:
         """The outermost call around a node that is nothing but primitives; a layer of ours has to be one."""

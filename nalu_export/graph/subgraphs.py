@@ -10,7 +10,7 @@ from torch import fx, nn
 
 from nalu_export.graph.evaluation import Values, attribute
 from nalu_export.graph.module import LazyGraphModule
-from nalu_export.graph.naming import join, label
+from nalu_export.graph.naming import entry, join, label
 from nalu_export.graph.places import Call
 from nalu_export.graph.regions import Region
 
@@ -134,6 +134,8 @@ def _parts(group: Sequence[Region], copies: Sequence[_Copy], name: str, values: 
             if "label" in twin.meta and "label" not in node.meta:
                 node.meta["label"] = join(subgraph.called(call), twin.meta["label"])
                 node.meta["formula"] = twin.meta["formula"]
+        for place, node in enumerate(inputs_of(region)):
+            node.meta.setdefault("entry", join(subgraph.called(call), entry(place)))
         for node in region.nodes:
             node.meta["part"] = subgraph.called(call)
     return [Part(region, subgraph, call) for call, region in enumerate(group)]
@@ -192,7 +194,7 @@ def _copied(graph_module: fx.GraphModule, region: Region) -> _Copy:
     known: dict[fx.Node, fx.Node] = {}
     tensors: dict[str, Any] = {}
     for place, node in enumerate(inputs_of(region)):
-        known[node] = graph.placeholder("x" if place == 0 else f"x_{place + 1}")
+        known[node] = graph.placeholder(entry(place))
         known[node].meta = {}
 
     needed, waiting = set[fx.Node](), list(region.nodes)

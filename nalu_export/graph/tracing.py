@@ -9,6 +9,7 @@ import torch
 from torch import fx, nn
 from torch.nn.utils import parametrize
 
+from nalu_export.graph.evaluation import attribute
 from nalu_export.graph.module import LazyGraphModule
 from nalu_export.graph.places import Call, Place, note, place_of_frame
 
@@ -54,6 +55,10 @@ def traced(model: nn.Module) -> fx.GraphModule:
     with _TRACING:
         tracer = _Tracer(model)
         graph = tracer.trace(model)
+    for node in graph.nodes:
+        # It would add nodes to the graph for as long as that is run.
+        if node.op == "get_attr" and isinstance(attribute(tracer.root, str(node.target)), fx.Proxy):
+            raise ValueError(f"forward assigns to {node.target}")
     return LazyGraphModule(tracer.root, graph, type(model).__name__)
 
 
@@ -79,6 +84,20 @@ class _Tracer(fx.Tracer):
         self._stack: list[Call] = [Call("", 0, type(root))]
         self._frames: dict[int, FrameType] = {}
         self._top = root
+
+    def create_args_for_root(
+        self, root_fn: Any, is_module: bool, concrete_args: dict[str, Any] | tuple[Any, ...] | None = None
+    ) -> tuple[Any, list[Any]]:
+        """An argument after the first that has a default is the default, as in a call with one input."""
+        function, (root, *given) = super().create_args_for_root(root_fn, is_module, concrete_args)
+        return function, [root, *given[:1], *map(self._default, given[1:])]
+
+    def _default(self, argument: Any) -> Any:
+        if not isinstance(argument, fx.Proxy) or argument.node.op != "placeholder" or not argument.node.args:
+            return argument
+        (default,) = argument.node.args
+        self.graph.erase_node(argument.node)
+        return default
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         if is_parametrised(m) or type(m) in TRANSPARENT:

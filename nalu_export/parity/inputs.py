@@ -67,10 +67,11 @@ def _mixed_zeros(rng: Generator, shape: _Shape) -> Tensor:
 
 def _tiny(rng: Generator, shape: _Shape) -> Tensor:
     """Both signs and magnitudes from 1e-38 to 1e-7: around ε and far below it; every other sample in one decade."""
-    sample = [shape[0], *[1] * (len(shape) - 1)]
-    apart, common = between(-38.0, -7.0)(rng, shape), between(-38.0, -8.0)(rng, tuple(sample))
-    odd = (torch.arange(shape[0]) % 2 == 1).reshape(sample)
-    return _signs(rng, shape) * 10.0 ** torch.where(odd, common + between(0.0, 1.0)(rng, shape), apart)
+    signs, exponents = _signs(rng, shape), between(-38.0, -7.0)(rng, shape)
+    if exponents.numel():
+        decade = exponents.reshape(shape[0], -1)[::2, :1].floor().reshape(-1, *[1] * (len(shape) - 1))
+        exponents[::2] = decade + exponents[::2].remainder(1.0)
+    return signs * 10.0**exponents
 
 
 def _subnormal(rng: Generator, shape: _Shape) -> Tensor:

@@ -110,8 +110,8 @@ def name_of(node: fx.Node) -> str:
         return str(node.target) if _reaches_a_part(node) else ""
     if node.op == "placeholder" or part_of(node) is not None:
         return ""
-    entered = next((part_of(user) for user in node.users if part_of(user)), None)
-    return f"{entered}.x" if entered else ""
+    entered: str = node.meta.get("entry", "")
+    return entered
 
 
 def _reaches_a_part(weight: fx.Node) -> bool:

@@ -143,9 +143,9 @@ class Reference:
         double = torch.from_numpy(x).double()
         try:
             with torch.no_grad():
-                own = torch.cat([self.single(torch.from_numpy(batch)) for batch in batches or [x]])
+                own = torch.cat([self.single(torch.from_numpy(batch)) for batch in batches or [x]]).detach()
                 found = {profile: self._analysis(profile)(double, profile) for profile in profiles}
-                module = self._double(double) if self._runs_in_double else None
+                module = self._double(double).detach() if self._runs_in_double else None
         except (RuntimeError, ValueError) as error:
             raise InputError(
                 f"the model does not run on inputs of shape {tuple(x.shape)}: {first_line(error)}"

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from nalu_export.parity.inputs import FAMILIES, Array, between
 
-PARENTS = 8
+PARENTS = 16
 # Values at which formulas change: log is 0, ε decides, σ saturates in float32, exp leaves float32, 1e7.
 LANDMARKS = (0.0, 1.0, -1.0, 1e-10, -1e-10, 16.7, -18.0, 88.5, -104.0, 1e7, -1e7)
 

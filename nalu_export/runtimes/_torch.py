@@ -48,7 +48,7 @@ class _TorchSession(Session):
         result = self._computed(x, self._module)
         if not isinstance(result, Tensor):
             raise InputError(f"{self._what}: the module returns {type(result).__name__}, not a tensor")
-        array: NDArray[np.generic] = result.cpu().numpy()
+        array: NDArray[np.generic] = result.detach().cpu().numpy()
         return array
 
     def _computed(self, x: NDArray[np.float32], compute: Callable[[Tensor], object]) -> object:

@@ -36,7 +36,7 @@ def test_a_range_may_be_one_point(source: Path, artifact: Path, run: Run) -> Non
 def test_no_search(source: Path, artifact: Path, run: Run) -> None:
     assert "search" not in families(run, source, artifact, *FEW)
     searched = families(run, source, artifact, "--samples", "8", "--search", "3")
-    assert searched["search"] == 3 * 96
+    assert searched["search"] == 3 * 192
 
 
 def test_max_ulp_decides_by_nearness_to_pytorch(source: Path, artifact: Path, run: Run) -> None:

@@ -4,7 +4,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -217,6 +217,73 @@ def test_more_than_one_result_is_refused() -> None:
         text = f"_Net returns {given}; a model that returns one tensor can be exported"
         with pytest.raises(UnsupportedLayerError, match=f"^{re.escape(text)}$"):
             graph_of(_Net(function), (3,))
+
+
+def test_results_that_are_no_numbers_for_each_sample_are_refused() -> None:
+    for function, given in (
+        (lambda x, p: torch.exp(x).long(), "int64; a model that returns float32 can be exported"),
+        (lambda x, p: torch.exp(x).sum(), "a tensor of shape () for 3 samples; the first axis of the result has to"),
+        (lambda x, p: torch.exp(x)[1:], "a tensor of shape (2, 3) for 3 samples; the first axis of the result has to"),
+    ):
+        with pytest.raises(UnsupportedLayerError, match=f"^_Net returns {re.escape(given)}"):
+            graph_of(_Net(function), (3,))
+
+
+def test_what_does_not_run_is_one_line_with_the_place() -> None:
+    def by_key(x: Any, p: Any) -> Any:
+        return {"a": x}["b"]
+
+    def by_exit(x: Any, p: Any) -> Any:
+        raise SystemExit(3)
+
+    for function, what in ((by_key, "KeyError: 'b'"), (by_exit, "SystemExit: 3")):
+        line = function.__code__.co_firstlineno + 1
+        start = f"_Net does not run on inputs of shape (3, 3): {what}; at {HERE}, line {line}, in {function.__name__}: "
+        with pytest.raises(InputError, match=f"^{re.escape(start)}[^\n]+$"):
+            capture(_Net(function).eval(), torch.rand(3, 3))
+
+
+def test_code_of_the_user_is_known_by_where_it_is_and_not_by_a_word_in_its_path(tmp_path: Path) -> None:
+    folder = tmp_path / "torch" / "nalu_export"
+    folder.mkdir(parents=True)
+    file = folder / "net.py"
+    file.write_text("def forward(x, p):\n    return x[9]\n")
+    space: dict[str, Any] = {}
+    exec(compile(file.read_text(), str(file), "exec"), space)
+    with pytest.raises(InputError, match=r"; at net\.py, line 2, in forward: return x\[9\]$"):
+        capture(_Net(space["forward"]).eval(), torch.rand(3, 3))
+
+
+def test_arguments_with_defaults_are_their_defaults() -> None:
+    class Net(nn.Module):
+        def forward(self, x: Tensor, scale: float = 2.0, mask: Tensor | None = None, *, power: float = 3.0) -> Tensor:
+            y = torch.exp(x * scale) ** power
+            return y if mask is None else y * mask
+
+    graph = capture(Net().eval(), torch.rand(3, 2))
+    assert graph.how == "torch.fx"
+    assert [node.op for node in graph.flat.graph.nodes].count("placeholder") == 1
+    x = torch.rand(4, 2)
+    torch.testing.assert_close(result_of(graph.flat, x), Net()(x))
+
+
+def test_a_buffer_that_forward_assigns_to() -> None:
+    """torch.fx puts a proxy there, which adds to the graph for as long as that is run."""
+
+    class Counting(nn.Module):
+        count: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("count", torch.zeros(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.count += 1
+            return torch.exp(x)
+
+    graph = capture(Counting().eval(), torch.rand(3, 2))
+    x = torch.rand(4, 2)
+    torch.testing.assert_close(result_of(graph.flat, x), torch.exp(x))
 
 
 def test_a_graph_that_is_not_the_module_is_no_capture(monkeypatch: pytest.MonkeyPatch) -> None:

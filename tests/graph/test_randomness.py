@@ -79,7 +79,7 @@ def test_state_is_seen_too() -> None:
             return x * self.calls
 
     model = Counting()
-    with pytest.raises(InputError, match="gives other outputs when it runs again"):
+    with pytest.raises(InputError, match="again: something in its forward depends on what ran before; it has to be"):
         refuse_random(model, X)
     assert model.calls == 0
 

@@ -70,6 +70,20 @@ class ResNet(nn.Module):
         return y
 
 
+class NacConvolution(nn.Module):
+    """A NAC as a convolution, Ŵ of (c_out, c_in·k·k), and the products over the same patches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.W_hat, self.M_hat = nn.Parameter(torch.randn(4, 18)), nn.Parameter(torch.randn(4, 18))
+
+    def forward(self, x: Tensor) -> Tensor:
+        W = (torch.tanh(self.W_hat) * torch.sigmoid(self.M_hat)).view(4, 2, 3, 3)
+        a = F.conv2d(x, W, padding=1)
+        m = torch.exp(F.conv2d(torch.log(F.pad(x, (1, 1, 1, 1)).abs() + 1e-7), W * 0.125))
+        return torch.cat([a, m], dim=1).mean((2, 3))
+
+
 class UNet(nn.Module):
     """Down, down, up, up, and a cell at every pixel; sides have to be multiples of 4."""
 

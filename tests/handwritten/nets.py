@@ -60,6 +60,7 @@ NETS: dict[str, Net] = {
     "weight_norm Conv2d": _net(images.weight_norm_conv, 3, 12, 12),
     "spectral_norm Conv2d": _net(images.spectral_norm_conv, 3, 12, 12),
     "features of exactly 0": _net(images.ZeroFeatures, 3, 8, 8),
+    "NAC as a convolution": _net(images.NacConvolution, 2, 9, 9),
     "siamese images": _net(images.SiameseImages, 2, 1, 12, 12),
     "ResNet": _net(images.ResNet, 3, 32, 32),
     "U-Net": _net(images.UNet, 1, 16, 16),

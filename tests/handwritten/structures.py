@@ -204,9 +204,17 @@ class ColumnVectors(Cell):
         return g * a + (1 - g) * m
 
 
+class ThreeOperands(Cell):
+    """``einsum`` of the inputs and both factors of the weight."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = torch.einsum("bi,oi,oi->bo", x, torch.tanh(self.W_hat), torch.sigmoid(self.M_hat))
+        return a + torch.exp(log_magnitude(x) @ effective(self.W_hat, self.M_hat).T)
+
+
 _CLASSES = (
     Nested, InPlace, InPlaceMethods, Named, StackSum, CatInputs, SplitWeights, ChunkOutputs, Slices, Columns,
-    ColumnVectors,
+    ColumnVectors, ThreeOperands,
 )  # fmt: skip
 
 CELLS = {"Helpers": builders((Cell,), 3, 2)["Cell"], **builders(_CLASSES, 3, 2), **builders((Lists, Modules), 3, 4, 2)}

@@ -191,7 +191,7 @@ def test_a_replay_of_the_worst_input_gives_its_ratio_again(nalu: NALU, wrong: bo
     assert report.passed is not wrong
     assert again.ratio == pytest.approx(worst.ratio, rel=0.05)  # a batch of one may sum in another order
     np.testing.assert_array_equal(again.x, worst.x)
-    np.testing.assert_allclose(again.bound, worst.bound, rtol=1e-12)
+    np.testing.assert_allclose(again.bound, worst.bound, rtol=1e-9)
     assert [row.family for row in report.rows] == [worst.family, INTERMEDIATE]
 
 

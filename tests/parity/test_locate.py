@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from benchmarks.faults import edit
 from nalu_export import NALU, BackboneHead, NALUCell, formats, runtimes
 from nalu_export.formats.base import EmitOptions
+from nalu_export.graph.evaluation import run
+from nalu_export.parity import CheckOptions, check_bytes
 from nalu_export.parity.locate import OUTPUT, Inside, look_inside, name_of, of_output
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Break
@@ -310,3 +312,29 @@ def test_a_zero_of_the_wrong_sign_is_a_break() -> None:
     assert np.signbit(found.got)
     assert not np.signbit(found.expected)
     assert "is -0, expected 0 ± 0" in str(found)
+
+
+class _TwoInputs(nn.Module):
+    """A region of a larger forward that reads two values of other shapes; neither is the model's input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv1d(2, 3, 3), nn.Conv1d(2, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second = self.a(x), self.b(x)
+        y: Tensor = first.mean(2) / (second.abs().mean(2) + 1e-3)
+        return y
+
+
+def test_inputs_of_a_subgraph_are_numbered_as_in_the_file() -> None:
+    graph = graph_of(_TwoInputs().eval(), (2, 6))
+    (subgraph,) = graph.subgraphs.values()
+    entries = [name for node in graph.flat.graph.nodes if (name := name_of(node)) and ".x" in name]
+    assert len(entries) == len(subgraph.input_shapes) >= 2
+    assert sorted(entries) == [f"{subgraph.name}.x", f"{subgraph.name}.x_2"]
+    shapes = [tuple(value.shape) for node, value in run(graph.flat, graph.example).items() if name_of(node) in entries]
+    assert sorted(shapes) == sorted(subgraph.input_shapes)
+    data = formats.get("onnx").emit(graph, EmitOptions()).to_bytes({})
+    report = check_bytes(graph, data, [(2, 6)], "float32", ["onnxruntime-cpu"], CheckOptions(samples=8, search=0))
+    assert report.passed, report.summary()

@@ -144,7 +144,7 @@ def test_the_best_so_far_is_never_lost() -> None:
         return np.where(x[:, 0] == wanted, 10.0, 0.1)
 
     recorder = _Recorder(score)
-    climb(recorder, np.array([[7.25, 3.0]], np.float32), SearchOptions(30, 8), 0)
+    climb(recorder, np.array([[7.25, 3.0]], np.float32), SearchOptions(30, 48), 0)
     hits = [bool((batch[:, 0] == wanted).any()) for batch in recorder.batches]
     first = hits.index(True)
     assert np.mean(hits[first:]) > 0.6

@@ -7,6 +7,7 @@ from torch import Tensor, fx
 
 from nalu_export.graph.evaluation import Values, evaluated
 from nalu_export.graph.spelling.changes import redirect_changes, without_flag
+from nalu_export.graph.spelling.fields import index_fields
 from nalu_export.graph.spelling.names import is_in_place, name_of
 from nalu_export.graph.spelling.special import SPECIAL
 from nalu_export.graph.spelling.writer import Writer
@@ -24,10 +25,14 @@ def canonicalise(graph_module: fx.GraphModule, values: Values) -> None:
         values: of all its nodes in one run, from which shapes are read; those of new nodes are added.
     """
     writer = Writer(graph_module, values)
+    index_fields(graph_module.graph, values)
     # Before copies that are changed in place are gone.
     redirect_changes(graph_module)
     for node in list(graph_module.graph.nodes):
         _bring(node, writer)
+    for node in graph_module.graph.nodes:
+        if isinstance(found := values.get(node), Tensor) and found.dtype == torch.bool:
+            node.meta["truth"] = True
     graph_module.graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))
     graph_module.graph.lint()
     graph_module.recompile()

@@ -46,8 +46,20 @@ class Call:
 
     def run_on(self, value: Callable[[fx.Node], Any], module: nn.Module | None = None) -> Any:
         """The result where each argument is what ``value`` makes of its node."""
-        args, kwargs = fx.node.map_arg((self.node.args, self.node.kwargs), value)
+
+        def given(node: fx.Node) -> Any:
+            known = self._known[node]
+            # A mask, which the analysis holds as numbers, chooses the same whatever is asked of the values.
+            masks = isinstance(known, Conditioned) and node.meta.get("truth")
+            return known.value != 0 if masks else value(node)
+
+        args, kwargs = fx.node.map_arg((self.node.args, self.node.kwargs), given)
         return self._called(args, kwargs, module)
+
+    def undecided(self) -> list[Tensor]:
+        """For each mask among the arguments, where a correct evaluation may have another truth value."""
+        given = [self._known[node] for node in self.node.all_input_nodes if node.meta.get("truth")]
+        return [known.radius > 0 for known in given if isinstance(known, Conditioned)]
 
     def argument(self, name: str, default: Any = None) -> Any:
         """One argument of a function by its name: conditioned, or as it is; of a module the input alone."""

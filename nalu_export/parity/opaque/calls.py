@@ -2,7 +2,7 @@
 
 import operator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -85,10 +85,10 @@ class OpaqueCalls:
             return call.run_on(known.__getitem__)  # one of several results
         if selections.moves(call):
             followed.settle(node, None)
-            return _moved(call, known)
+            return _where_decided(call, _moved(call, known))
         result, own = self._remembered(call, followed)
         followed.settle(node, own)
-        return result
+        return _where_decided(call, result)
 
     def _walk(self, known: dict[fx.Node, Any], precision: Precision) -> Followed:
         found = self._followed
@@ -122,6 +122,23 @@ class OpaqueCalls:
             return over_tensors([value, own, change], lambda *parts: _measured(call, *parts, behind=behind)), own
         behind = self._places[call.node.name].behind
         return _settled(call, value, allowance, followed, behind=behind), allowance.own
+
+
+def _where_decided(call: Call, result: Any) -> Any:
+    """Nothing is known of a sample in which a mask may be another one."""
+    undecided = [mask for mask in call.undecided() if bool(mask.any())]
+    if not undecided:
+        return result
+
+    def decided(c: Conditioned) -> Conditioned:
+        lost = torch.zeros_like(c.value, dtype=torch.bool)
+        for mask in undecided:
+            alike = mask.ndim > 0 and c.value.ndim > 0 and len(mask) == len(c.value)
+            rows = mask.flatten(1).any(dim=1) if alike and mask.ndim > 1 else mask if alike else mask.any()
+            lost = lost | rows.reshape(-1, *[1] * (c.value.ndim - 1))
+        return replace(c, radius=c.radius.masked_fill(lost, torch.inf), lost=c.lost.masked_fill(lost, 1))
+
+    return mapped(result, decided)
 
 
 def _settled(call: Call, value: Tensor, allowance: Allowance, followed: Followed, *, behind: bool) -> Conditioned:

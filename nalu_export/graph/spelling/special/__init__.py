@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import fx
 
-from nalu_export.graph.spelling.special import einsum, filled, indexing, products, selection, types, views
+from nalu_export.graph.spelling.special import convolutions, einsum, filled, indexing, products, selection, types, views
 from nalu_export.graph.spelling.writer import Writer
 
 # Gives the node, or the list of nodes, that takes a call's place; NotImplemented where it stays as it is.
@@ -14,6 +14,7 @@ Special = Callable[[Writer, fx.Node], Any]
 SPECIAL: dict[str, Special] = {
     **products.SPECIAL,
     **einsum.SPECIAL,
+    **convolutions.SPECIAL,
     **filled.SPECIAL,
     **indexing.SPECIAL,
     **views.SPECIAL,

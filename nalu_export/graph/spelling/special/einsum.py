@@ -1,4 +1,4 @@
-"""``einsum`` of one or two operands: a matrix product where it is one, else products that are summed."""
+"""``einsum``: a matrix product where it is one, else products that are summed."""
 
 import re
 from typing import Any
@@ -8,7 +8,7 @@ from torch import fx
 from nalu_export.graph.spelling.special.products import product
 from nalu_export.graph.spelling.writer import Writer
 
-_TERMS = re.compile(r"^([a-zA-Z.]*)(?:,([a-zA-Z.]*))?->([a-zA-Z.]*)$")
+_TERMS = re.compile(r"^([a-zA-Z.,]*)->([a-zA-Z.]*)$")
 # Stand for the axes of an ellipsis, which no equation can name.
 _AXES = "αβγδζηθ"
 
@@ -16,9 +16,9 @@ _AXES = "αβγδζηθ"
 def _einsum(writer: Writer, node: fx.Node) -> Any:
     equation, operands = _read(node)
     match = _TERMS.match(equation.replace(" ", "")) if equation else None
-    if match is None or len(operands) != (1 if match[2] is None else 2):
+    terms = match[1].split(",") if match else []
+    if match is None or len(operands) != len(terms):
         return NotImplemented
-    terms = [term for term in (match[1], match[2]) if term is not None]
     hidden = max((writer.rank(x) - len(term.replace("...", "")) for x, term in zip(operands, terms, strict=True)))
     if hidden > len(_AXES):
         return NotImplemented
@@ -26,12 +26,22 @@ def _einsum(writer: Writer, node: fx.Node) -> Any:
         term.replace("...", _AXES[hidden - (writer.rank(x) - len(term.replace("...", ""))) : hidden])
         for x, term in zip(operands, terms, strict=True)
     ]
-    result = match[3].replace("...", _AXES[:hidden])
+    result = match[2].replace("...", _AXES[:hidden])
     if any(len(set(term)) != len(term) for term in (*terms, result)) or "." in "".join((*terms, result)):
         return NotImplemented
+    operands, terms = _multiplied(writer, operands, terms)
     if len(terms) == 1:
         return _summed(writer, operands[0], terms[0], result)
-    return _contracted(writer, operands, terms, result)
+    return _contracted(writer, operands, terms, result) if len(terms) == 2 else NotImplemented
+
+
+def _multiplied(writer: Writer, operands: list[Any], terms: list[str]) -> tuple[list[Any], list[str]]:
+    """Operands that have the same axes as one: a weight of two factors. Data and parameters stay apart."""
+    found: dict[tuple[str, bool], Any] = {}
+    for operand, term in zip(operands, terms, strict=True):
+        key = term, writer.is_constant(operand)
+        found[key] = writer.emit("mul", found[key], operand) if key in found else operand
+    return list(found.values()), [term for term, _ in found]
 
 
 def _read(node: fx.Node) -> tuple[str, list[Any]]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import fx
 
 from nalu_export.graph.spelling.special.arguments import are_numbers, arguments
@@ -13,6 +14,22 @@ def _masked_fill(writer: Writer, node: fx.Node) -> Any:
     if found is None or writer.tensor(found["mask"]) is None:
         return NotImplemented
     return writer.emit("where", found["mask"], found["value"], found["input"])
+
+
+def _index_put(writer: Writer, node: fx.Node) -> Any:
+    """``x[mask] = number``, as aten spells it."""
+    found = arguments(node, "input", "indices", "values", accumulate=False)
+    if found is None or found["accumulate"] or not isinstance(found["indices"], (list, tuple)):
+        return NotImplemented
+    mask = writer.tensor(found["indices"][0]) if len(found["indices"]) == 1 else None
+    value = writer.tensor(found["values"])
+    like = writer.tensor(found["input"])
+    if mask is None or mask.dtype != torch.bool or value is None or value.ndim or like is None:
+        return NotImplemented
+    chosen = found["indices"][0]
+    for _ in range(like.ndim - mask.ndim):
+        chosen = writer.emit("unsqueeze", chosen, -1)
+    return writer.emit("where", chosen, found["values"], found["input"])
 
 
 def _where(writer: Writer, node: fx.Node) -> Any:
@@ -53,6 +70,7 @@ def _softmax(writer: Writer, node: fx.Node) -> Any:
 
 SPECIAL = {
     "masked_fill": _masked_fill,
+    "index_put": _index_put,
     "where": _where,
     "max": _larger("maximum"),
     "min": _larger("minimum"),

@@ -11,6 +11,8 @@ LINEAR: Calls = {
     "an ellipsis": lambda x, p: torch.einsum("...i,oi->...o", x, p.w),
     "blanks": lambda x, p: torch.einsum(" b i , o i -> b o ", x, p.w),
     "a list": lambda x, p: torch.einsum("bi,oi->bo", [x, p.w]),
+    "a weight of two factors": lambda x, p: torch.einsum("bi,oi,oi->bo", x, torch.tanh(p.w), torch.sigmoid(p.w)),
+    "a factor on each side": lambda x, p: torch.einsum("oi,bi,oi->bo", p.w, x, torch.sigmoid(p.w)),
     "capitals": lambda x, p: torch.einsum("Bi,Oi->BO", x, p.w),
 }
 OTHERS: Calls = {

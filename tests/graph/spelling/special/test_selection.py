@@ -1,9 +1,12 @@
 """nalu_export.graph.spelling.special.selection: masks, the larger of two, the shares of a softmax over two."""
 
+from typing import Any
+
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
-from tests.graph.spelling.tables import Calls, check_all, check_none
+from tests.graph.spelling.tables import Calls, check, check_all, check_none
 
 
 def test_masks_and_extremes() -> None:
@@ -22,6 +25,22 @@ def test_masks_and_extremes() -> None:
         assert found[name].data == ("lt", "where"), name
     assert found["max of two"].data == found["Tensor.max"].data == ("neg", "maximum")
     assert found["min of two"].data == ("mul", "minimum")
+
+
+def _masked(mask: Any) -> Any:
+    def call(x: Tensor, p: Any) -> Tensor:
+        y = x * 2.0
+        y[mask(x)] = -1.5
+        return y
+
+    return call
+
+
+def test_a_number_put_where_a_mask_is() -> None:
+    """torch.fx cannot assign to items."""
+    calls: Calls = {"of all": _masked(lambda x: x < 0), "of samples": _masked(lambda x: x[:, 0] < 0)}
+    for name, found in check(calls, (3,), "torch.export").items():
+        assert (found.data[-1], found.opaque) == ("where", ()), name
 
 
 def test_a_softmax_over_two_is_two_sigmoids() -> None:
