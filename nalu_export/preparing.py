@@ -87,8 +87,8 @@ def captured(model: nn.Module, options: SourceOptions) -> ModelGraph:
     if not graph.subgraphs:
         raise InputError(
             f"{type(model).__name__} holds no arithmetic: there is no log, exp, power, product or quotient of data in "
-            "its forward, and no matrix product with a weight that tanh, sigmoid or clamp computes; name the module that "
-            "is meant with --arithmetic PATH, or use torch.onnx.export"
+            "its forward, and no matrix product with a weight that tanh, sigmoid or clamp computes; name the module "
+            "that is meant with --arithmetic PATH, or use torch.onnx.export"
         )
     return graph
 

@@ -26,6 +26,8 @@ NEGLIGIBLE = 2.0**-16
 BOTH = 4.0
 # Everything in float64, as the module itself computes in the reference.
 AS_WRITTEN = Profile("float64", own_weights=True, as_written=True, all_double=True)
+# As PyTorch computes it.
+EAGER = Profile(own_weights=True, as_written=True)
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class Reference:
     and the well-conditioned one are the same function by identities (:mod:`nalu_export.graph.rewrites`). A file is
     within its own bound of the latter. Where no rewrite applies and float64 does not cancel, the reference is the
     module's own output.
+
+    Where it computes with float32 tensors of its own the graph takes its place.
 
     Attributes:
         single: a copy of the module in float32, as PyTorch runs it.
@@ -104,11 +108,15 @@ class Reference:
             result = None
         if isinstance(result, Tensor) and result.dtype == torch.float64:
             return True
-        self.notes += (
-            "the module does not run in float64; the reference is its captured graph in float64, which was held "
-            "against the module in float32",
-        )
+        self._leave_double("does not run in float64")
         return False
+
+    def _leave_double(self, why: str) -> None:
+        self._runs_in_double = False
+        self.notes += (
+            f"the module {why}; the reference is its captured graph in float64, which was held against the module in "
+            "float32",
+        )
 
     @functools.cached_property
     def _live(self) -> ErrorAnalysis:
@@ -155,7 +163,7 @@ class Reference:
     def _expected(self, x: Tensor, conditioned: Conditioned, module: Tensor | None, own: Tensor) -> Expected:
         value = conditioned.value.expand(own.shape)
         bound = torch.where(conditioned.lost > 0, torch.inf, conditioned.radius).expand(own.shape)
-        reference = value if module is None else self._linked(x, module, value, bound)
+        reference = value if module is None else self._linked(x, module, own, value, bound)
         return Expected(
             reference=reference.numpy(),
             bound=bound.numpy(),
@@ -165,28 +173,39 @@ class Reference:
             torch=own.numpy(),
         )
 
-    def _linked(self, x: Tensor, module: Tensor, value: Tensor, bound: Tensor) -> Tensor:
+    def _linked(self, x: Tensor, module: Tensor, own: Tensor, value: Tensor, bound: Tensor) -> Tensor:
         """The module's own output; that of the well-conditioned graph where float64 cancels in the module.
 
+        A module that makes float32 tensors computes with them in float32 whatever its type; then it is held to the
+        graph in float32.
+
         Raises:
-            UnsupportedLayerError: the module is not within the float64 bound of the graph.
+            UnsupportedLayerError: the module is not within the float64 bound of the graph, nor within the float32 one.
         """
         far = ~((module - value).abs() <= NEGLIGIBLE * bound) & ~_equal(module, value) & bound.isfinite()
         rows = far.reshape(len(far), -1).any(dim=1)
         if not bool(rows.any()):
             return module
-        with torch.no_grad():
-            written = self._as_written(x[rows], AS_WRITTEN)
-        expected, radius = written.value.expand(module[rows].shape), written.radius.expand(module[rows].shape)
-        beyond = ~((module[rows] - expected).abs() <= BOTH * radius) & ~_equal(module[rows], expected)
-        beyond &= far[rows] & (written.lost == 0).expand(far[rows].shape)
-        if bool(beyond.any()):
+        expected, beyond = self._beyond(x[rows], module[rows], AS_WRITTEN)
+        beyond &= far[rows]
+        if not bool(beyond.any()):
+            return torch.where(far, value, module)
+        if bool(self._beyond(x, own.double(), EAGER)[1].any()):
             place = tuple(int(index) for index in beyond.nonzero()[0])
             raise UnsupportedLayerError(
                 f"the captured graph gives {float(expected[place]):.9g} where the module gives "
                 f"{float(module[rows][place]):.9g} in float64; please report this module"
             )
-        return torch.where(far, value, module)
+        self._leave_double("computes in float32 whatever its type")
+        return value
+
+    def _beyond(self, x: Tensor, found: Tensor, profile: Profile) -> tuple[Tensor, Tensor]:
+        """What the graph as it is written gives, and where the module's output is further off than both may be."""
+        with torch.no_grad():
+            written = self._as_written(x, profile)
+        expected, radius = written.value.expand(found.shape), written.radius.expand(found.shape)
+        beyond = ~((found - expected).abs() <= BOTH * radius) & ~_equal(found, expected)
+        return expected, beyond & ((written.lost == 0) & (written.overflow == 0)).expand(found.shape)
 
     @functools.cached_property
     def raw_parameters(self) -> dict[str, Tensor]:

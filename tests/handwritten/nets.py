@@ -22,7 +22,7 @@ class Net:
     Attributes:
         build: makes it, trained and in ``eval()``.
         shape: of one sample of its input.
-        float64: whether it runs in float64 as it is.
+        float64: whether it computes in float64 all through where it is float64.
     """
 
     build: Callable[[], nn.Module]
@@ -50,6 +50,9 @@ NETS: dict[str, Net] = {
     "loop from zeros_like": _net(sequences.LoopZerosLike, 5, 4),
     "loop from torch.zeros": _net(sequences.LoopTorchZeros, 5, 4, float64=False),
     "loop of three steps": _net(sequences.LoopFixed, 3, 4),
+    "LSTM updated by a cell": _net(sequences.LstmUpdate, 3, 4, float64=False),
+    "positions made in forward": _net(sequences.Positions, 5, 4, float64=False),
+    "half turns": _net(sequences.HalfTurns, 4, float64=False),
     "LSTM": _net(lambda: sequences.LastStep("LSTM"), 5, 4),
     "GRU": _net(lambda: sequences.LastStep("GRU"), 5, 4),
     "MultiheadAttention": _net(sequences.Attention, 5, 4),

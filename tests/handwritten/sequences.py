@@ -1,7 +1,10 @@
 """Models that take a sequence, ``(batch, time, features)`` or ``(batch, channels, time)``."""
 
+import math
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from nalu_export import NALU, NALUCell
 from tests.handwritten.structures import Cell
@@ -88,6 +91,52 @@ class Attention(nn.Module):
         out, _ = self.attention(x, x, x, need_weights=False)
         y: Tensor = self.head(out.mean(dim=1))
         return y
+
+
+class LstmUpdate(nn.Module):
+    """A cell updates the state of an ``nn.LSTMCell``, whose states begin as ``torch.zeros(x.shape[0], 4)``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.cell = nn.LSTMCell(4, 4), Cell(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h, c = torch.zeros(x.shape[0], 4), torch.zeros(x.shape[0], 4)
+        for t in range(x.shape[1]):
+            h, c = self.lstm(x[:, t], (h, c))
+            c = self.cell(c)
+        return h
+
+
+class Positions(nn.Module):
+    """Sines of the positions, made in ``forward`` and filled in by slices; the mean over time, and a cell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = Cell(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = torch.zeros(x.shape[1], 4)
+        position = torch.arange(0, x.shape[1], dtype=torch.float32).unsqueeze(1)
+        scale = torch.exp(torch.arange(0, 4, 2).float() * (-math.log(10000.0) / 4))
+        made[:, 0::2], made[:, 1::2] = torch.sin(position * scale), torch.cos(position * scale)
+        y: Tensor = self.cell((x + made).mean(1))
+        return y
+
+
+class HalfTurns(nn.Module):
+    """An NPU: ``(x < 0).float() * math.pi`` is a float32 number whatever the type of x."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.W_re, self.W_im = nn.Parameter(torch.randn(2, 4)), nn.Parameter(torch.randn(2, 4))
+        self.g = nn.Parameter(torch.rand(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        g = self.g.clamp(0.0, 1.0)
+        r, k = torch.log(x.abs() * g + (1 - g) + 1e-9), (x < 0).float() * math.pi * g
+        size = torch.exp(F.linear(r, self.W_re) - F.linear(k, self.W_im))
+        return size * torch.cos(F.linear(r, self.W_im) + F.linear(k, self.W_re))
 
 
 def conv1d() -> nn.Module:

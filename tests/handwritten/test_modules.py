@@ -62,9 +62,6 @@ def test_each_runs_in_float32_and_float64_and_is_a_function_of_each_sample() -> 
             exact = _run(module.double(), x.double())
             assert exact.dtype == torch.float64, name
             torch.testing.assert_close(exact, y.double(), rtol=1e-2, atol=1e-3, msg=name)
-        else:
-            with pytest.raises(RuntimeError, match="dtype"):
-                _run(module.double(), x.double())
         assert all(torch.equal(state[key], value.to(state[key])) for key, value in module.state_dict().items()), name
 
 

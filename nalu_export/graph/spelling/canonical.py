@@ -8,6 +8,7 @@ from torch import Tensor, fx
 from nalu_export.graph.evaluation import Values, evaluated
 from nalu_export.graph.spelling.changes import redirect_changes, without_flag
 from nalu_export.graph.spelling.fields import index_fields
+from nalu_export.graph.spelling.made import keep_made
 from nalu_export.graph.spelling.names import is_in_place, name_of
 from nalu_export.graph.spelling.special import SPECIAL
 from nalu_export.graph.spelling.writer import Writer
@@ -30,6 +31,7 @@ def canonicalise(graph_module: fx.GraphModule, values: Values) -> None:
     redirect_changes(graph_module)
     for node in list(graph_module.graph.nodes):
         _bring(node, writer)
+    keep_made(graph_module, values)
     for node in graph_module.graph.nodes:
         if isinstance(found := values.get(node), Tensor) and found.dtype == torch.bool:
             node.meta["truth"] = True

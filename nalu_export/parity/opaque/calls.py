@@ -11,7 +11,7 @@ from torch import Tensor, fx
 from nalu_export.graph import part_of, primitive_of
 from nalu_export.parity.opaque import activations, averages, linear_maps, norms, selections, softmaxes
 from nalu_export.parity.opaque.allowance import Allowance, Rule
-from nalu_export.parity.opaque.call import Call, is_number, leaves, mapped, over_tensors, value_of
+from nalu_export.parity.opaque.call import Call, is_number, leaves, mapped, over_tensors, tensors, value_of
 from nalu_export.parity.opaque.followed import PASSED_ON, Followed, Singles
 from nalu_export.parity.opaque.measured import Measurement
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned, settle
@@ -75,7 +75,9 @@ class OpaqueCalls:
         """What is known of the result of one opaque node: conditioned, or as it is where it is no number."""
         call = Call(self._graph_module, node, known)
         if not call.inputs:
-            return call.run(value_of)
+            # A tensor that forward makes in float32 is met by float64 ones here.
+            made = call.run(value_of)
+            return over_tensors([made], lambda value: Conditioned.exact(value.double())) if tensors(made) else made
         if self._measurement.calibrates and self._ruled.get(node.name):
             # Only the values matter to what is measured behind it.
             return Conditioned.exact(call.run(value_of))

@@ -19,7 +19,7 @@ from nalu_export.graph import part_of, primitive_of
 from nalu_export.graph.copying import copied
 from nalu_export.parity.opaque.allowance import KERNEL
 from nalu_export.parity.opaque.call import Call, leaves, mapped, over_tensors, tensors
-from nalu_export.parity.opaque.measured import pooled
+from nalu_export.parity.opaque.measured import pooled, root_mean_square
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.precision import Precision
 
@@ -30,6 +30,10 @@ SIGNS = 2**20
 # The directions that are tried are not the worst ones. Errors of opaque calls reach half of their allowances at most
 # and mostly a twentieth; bounds of arithmetic parts may be reached, and are passed on so many times.
 PASSED_ON = 2.0
+
+# A value that is known to this share of its size only, beside the others of its sample: what is behind it may be
+# anything, because it is not moved by little. A gate σ(z) is such a one where z is 10⁶ − 10⁶.
+UNSURE = 2.0**-6
 
 Known = Mapping[fx.Node, Any]
 
@@ -104,7 +108,8 @@ class Followed:
         if primitive_of(node) is not None and part_of(node) is None:
             return self._of_primitive(node, known)
         values = mapped(known, lambda c: _single(c.value))
-        return self._moved(node, [values] * DIRECTIONS, mapped(known, lambda c: c.radius))
+        reach = _radius if part_of(node) is None else _reach
+        return self._moved(node, [values] * DIRECTIONS, mapped(known, reach))
 
     def _of_call(self, call: Call) -> list[Any]:
         """Results on the perturbed arguments, without the call's own error."""
@@ -160,6 +165,16 @@ def _picked(given: Mapping[fx.Node, list[Any]], direction: int) -> Callable[[fx.
 
 def _exact(runs: list[Any]) -> bool:
     return all(run is runs[0] for run in runs)
+
+
+def _radius(c: Conditioned) -> Tensor:
+    return c.radius
+
+
+def _reach(c: Conditioned) -> Tensor:
+    """How far to move what an arithmetic part gives: without end where a few tries say nothing of all that may be."""
+    size = torch.maximum(c.magnitude, root_mean_square(c.magnitude))
+    return torch.where(c.radius > UNSURE * size, torch.inf, c.radius)
 
 
 def _single(value: Any) -> Any:

@@ -19,8 +19,9 @@ JITTERS = 4
 # A scale that is small by chance is at least this share of the sample's.
 POOLED = 0.25
 
-# What a recurrent layer is called as a function.
-RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+# What a recurrent layer, or one step of it, is called as a function and as a module.
+RECURRENT = tuple(f"{kind}{step}" for kind in ("lstm", "gru", "rnn_tanh", "rnn_relu") for step in ("", "_cell"))
+RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
 
 
 class Measurement:
@@ -62,7 +63,7 @@ class Measurement:
         factor = self._factors.get(call.node.name, 1.0)
 
         # Fused recurrent layers have σ and tanh of their own, accurate to a share of 1 and not of their result.
-        recurrent = isinstance(call.module, nn.RNNBase) or call.name in RECURRENT
+        recurrent = isinstance(call.module, RECURRENT_MODULES) or call.name in RECURRENT
 
         def radius(scaled: Tensor) -> Tensor:
             off = SAFETY * widened * factor * scaled + (KERNEL if recurrent else 0.0)
@@ -116,7 +117,11 @@ def _spread(result: Tensor, *runs: Tensor) -> Tensor:
 
 def pooled(scale: Tensor) -> Tensor:
     """Each element, or a share of the root mean square of its sample where that is more."""
-    if scale.ndim < 2 or not scale.numel():
-        return scale
-    sample = scale.flatten(1).pow(2).mean(dim=1).sqrt().reshape(-1, *[1] * (scale.ndim - 1))
-    return torch.maximum(scale, POOLED * sample)
+    return torch.maximum(scale, POOLED * root_mean_square(scale))
+
+
+def root_mean_square(x: Tensor) -> Tensor:
+    """That of each sample, in a shape to compare it with; the numbers themselves where a sample is one."""
+    if x.ndim < 2 or not x.numel():
+        return x
+    return x.flatten(1).pow(2).mean(dim=1).sqrt().reshape(-1, *[1] * (x.ndim - 1))

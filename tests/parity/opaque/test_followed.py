@@ -5,12 +5,15 @@ import copy
 import pytest
 import torch
 from torch import Tensor, fx, nn
+from torch.nn import functional as F
 
+from nalu_export.graph.copying import in_double
 from nalu_export.parity.analysis import ErrorAnalysis
 from nalu_export.parity.opaque import followed, linear_maps
 from nalu_export.parity.opaque.allowance import Allowance
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.precision import Profile
+from tests.captured import graph_of
 
 
 def _deep(depth: int = 16) -> nn.Sequential:
@@ -50,6 +53,29 @@ def test_the_bound_of_a_deep_network_says_something(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(linear_maps, "_allowance", by_formula)
     assert float(_features(module, x).radius.median()) > 1e3 * float(found.radius.median())
+
+
+@torch.no_grad()
+def test_behind_a_value_that_may_be_anything_nothing_is_known() -> None:
+    """The gate's argument is 1.1e7 − 1.1e7 and a little: it is 0.3 or 0.7, and moves what is behind it by much."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv1d(1, 1, 1), nn.Conv1d(1, 1, 1)
+            self.register_buffer("w", torch.tensor([[1.1, -1.1]]))
+
+        def forward(self, x: Tensor) -> Tensor:
+            gate = torch.sigmoid(F.linear(x, self.get_buffer("w")))
+            h = self.first((gate * torch.exp(x[:, :1] * 1e-7)).unsqueeze(1))
+            y: Tensor = self.second(torch.sin(40.0 * h))
+            return y.flatten(1)
+
+    graph = graph_of(Net(), (2,))
+    x = torch.tensor([[1e7, 1e7 - 1.0], [2.0, 1.0]])
+    found = ErrorAnalysis(in_double(graph.flat))(x.double(), Profile())
+    assert bool(found.radius[0].isinf())
+    assert float(found.radius[1]) < 1e-3
 
 
 @torch.no_grad()
