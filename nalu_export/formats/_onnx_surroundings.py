@@ -10,6 +10,7 @@ from nalu_export.errors import InputError, first_line
 from nalu_export.formats._surroundings import replace_module, surroundings
 from nalu_export.formats.onnx import LEAVES
 from nalu_export.graph import ModelGraph, Subgraph
+from nalu_export.graph.exclusive import TRACING
 from nalu_export.graph.exported import quiet
 
 
@@ -56,7 +57,7 @@ def export_surroundings(graph: ModelGraph, opset: int, *, free_size: bool) -> on
         # AUTO: an axis on which the model depends (a Linear on a flattened map) comes out fixed instead of failing.
         free |= {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
     try:
-        with quiet():
+        with TRACING, quiet():
             program = torch.onnx.export(
                 outer,
                 (example,),

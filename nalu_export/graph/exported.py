@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from nalu_export.graph.exclusive import TRACING
 from nalu_export.graph.module import LazyGraphModule
 from nalu_export.graph.places import Call, note, place_in
 
@@ -37,7 +38,7 @@ def exported(model: nn.Module, example: Tensor) -> fx.GraphModule:
     if example.ndim == 4:
         free |= {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
     # Where it fails it prints its graph.
-    with quiet(), contextlib.redirect_stderr(io.StringIO()), torch.no_grad():
+    with TRACING, quiet(), contextlib.redirect_stderr(io.StringIO()), torch.no_grad():
         program = torch.export.export(model, (example,), dynamic_shapes=(free,), strict=False)
         if any(map(_changes_something, program.graph.nodes)):
             # Without operations in place; every other call stays as it is.

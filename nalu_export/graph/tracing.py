@@ -1,7 +1,6 @@
 """From a module to a flat graph by ``torch.fx``: milliseconds, and names and source lines are still known."""
 
 import sys
-import threading
 from types import FrameType
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch import fx, nn
 from torch.nn.utils import parametrize
 
 from nalu_export.graph.evaluation import attribute
+from nalu_export.graph.exclusive import TRACING
 from nalu_export.graph.module import LazyGraphModule
 from nalu_export.graph.places import Call, Place, note, place_of_frame
 
@@ -39,8 +39,6 @@ TRANSPARENT: tuple[type[nn.Module], ...] = (
     nn.Softplus,
     nn.Softsign,
 )
-# fx replaces methods of nn.Module while it traces, for the whole process.
-_TRACING = threading.Lock()
 
 
 def traced(model: nn.Module) -> fx.GraphModule:
@@ -52,7 +50,7 @@ def traced(model: nn.Module) -> fx.GraphModule:
     Raises:
         Exception: whatever ``forward`` raises on a symbolic input.
     """
-    with _TRACING:
+    with TRACING:
         tracer = _Tracer(model)
         graph = tracer.trace(model)
     for node in graph.nodes:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx
 
 from nalu_export import _jit
+from nalu_export.formats._cpp_primitives import EXPRESSIONS, PRODUCTS, REDUCTIONS
 from nalu_export.formats._onnx_primitives import EMITTERS
 from nalu_export.primitives import BY_NAME, COMPOSITIONS, PRIMITIVES, Conditioned, Primitive
 from nalu_export.primitives.precision import FLOAT32, FLOAT64
@@ -30,6 +31,10 @@ def missing(primitive: Primitive) -> list[str]:
     # The well-conditioned form has no sigmoid.
     if primitive.name not in EMITTERS and primitive.name != "sigmoid":
         lacks.append("an emitter in formats/_onnx_primitives.py")
+    if primitive.kind not in MOVING and primitive.name not in {*EXPRESSIONS, *REDUCTIONS, *PRODUCTS, "sigmoid"}:
+        lacks.append("code in formats/_cpp_primitives.py")
+    if primitive.kind not in MOVING and primitive.name not in CASES:
+        lacks.append("a case in tests/primitives/cases.py")
     return lacks
 
 
@@ -39,7 +44,10 @@ def test_no_primitive_lacks_anything() -> None:
 
 def test_what_a_primitive_lacks_is_told() -> None:
     bare = Primitive("bare", torch.neg, ("input",))
-    assert missing(bare) == ["unit", "radius", "its name in torch", "an emitter in formats/_onnx_primitives.py"]
+    assert missing(bare) == [
+        *("unit", "radius", "its name in torch", "an emitter in formats/_onnx_primitives.py"),
+        *("code in formats/_cpp_primitives.py", "a case in tests/primitives/cases.py"),
+    ]
 
 
 def test_a_name_means_one_primitive() -> None:
