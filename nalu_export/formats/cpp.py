@@ -78,7 +78,7 @@ class CppFormat(Format):
         for verb, node in (("takes", found.input.node), ("gives", found.result)):
             axes = len(found.shapes[node])
             if axes != 1:
-                raise InputError(f"the model {verb} numbers in {axes} axes for a sample; a header in one")
+                raise InputError(f"a sample of what the model {verb} has {axes} axes; in a header it has one")
         header = Header(found, names, options.compute, options.extern_c)
         return CppDraft(
             (TensorSpec("input", "float32", ("batch", header.inputs)),),

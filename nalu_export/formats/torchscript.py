@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import fx
 
 from nalu_export import _jit
 from nalu_export.errors import InputError, first_line
@@ -57,7 +58,7 @@ class TorchScriptFormat(Format):
         if graph.whole is not None:
             module = _jit.trace(forms[""], graph.example.float())
         else:
-            outer = surroundings(graph)
+            outer = _scriptable(surroundings(graph))
             for name, subgraph in graph.subgraphs.items():
                 examples = tuple(torch.zeros(shape) for shape in subgraph.input_shapes)
                 replace_module(outer, name, _jit.trace(forms[name], examples))
@@ -115,6 +116,19 @@ class TorchScriptFormat(Format):
 
 
 FORMAT = TorchScriptFormat()
+
+
+def _scriptable(host: fx.GraphModule) -> fx.GraphModule:
+    """The host with calls of ATen as TorchScript spells them; in place.
+
+    It knows operators without their overloads, and sizes by another name than torch.export. A trace instead would
+    freeze a size that a tensor is made of.
+    """
+    for node in host.graph.nodes:
+        if isinstance(node.target, torch._ops.OpOverload):
+            sized = node.target is torch.ops.aten.sym_size.int
+            node.target = torch.ops.aten.size if sized else node.target.overloadpacket
+    return written(host)
 
 
 def _free_axes(graph: ModelGraph, options: EmitOptions) -> tuple[int | str, ...]:

@@ -79,6 +79,15 @@ def test_what_is_around_a_cell_exports(tmp_path: Path, name: str) -> None:
     assert bool(said) == (not net.float64)
 
 
+@pytest.mark.parametrize("name", ["loop from torch.zeros", "LSTM updated by a cell", "LSTM", "NAC as a convolution"])
+def test_what_is_around_a_cell_exports_to_torchscript(tmp_path: Path, name: str) -> None:
+    """Tensors of the size of the batch too, which a trace would freeze."""
+    net = NETS[name]
+    example = torch.zeros(1, *net.shape)
+    artifact = nalu_export.export(net.build(), tmp_path / "net.pt", format="torchscript", example_inputs=example)
+    assert artifact.report.passed, artifact.report.summary()
+
+
 @pytest.mark.parametrize("name", _slow_apart(IMAGES))
 def test_images_export(tmp_path: Path, name: str) -> None:
     net = NETS[name]
