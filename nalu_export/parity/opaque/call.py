@@ -56,6 +56,13 @@ class Call:
         args, kwargs = fx.node.map_arg((self.node.args, self.node.kwargs), given)
         return self._called(args, kwargs, module)
 
+    def at(self, place: int) -> list[Conditioned]:
+        """The conditioned values in the argument at a place, those within tuples too."""
+        if place >= len(self.node.args):
+            return []
+        found: list[Conditioned] = leaves(fx.node.map_arg(self.node.args[place], lambda node: self._known[node]))
+        return found
+
     def undecided(self) -> list[Tensor]:
         """For each mask among the arguments, where a correct evaluation may have another truth value."""
         given = [self._known[node] for node in self.node.all_input_nodes if node.meta.get("truth")]

@@ -21,6 +21,8 @@ POOLED = 0.25
 
 # What a recurrent layer, or one step of it, is called as a function and as a module.
 RECURRENT = tuple(f"{kind}{step}" for kind in ("lstm", "gru", "rnn_tanh", "rnn_relu") for step in ("", "_cell"))
+# Three gates and a tanh of their own.
+KERNELS = 4.0 * KERNEL
 RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
 
 
@@ -62,11 +64,10 @@ class Measurement:
         widened = TF32_FACTOR / ROUNDOFF if precision.tf32 else 1.0
         factor = self._factors.get(call.node.name, 1.0)
 
-        # Fused recurrent layers have σ and tanh of their own, accurate to a share of 1 and not of their result.
-        recurrent = isinstance(call.module, RECURRENT_MODULES) or call.name in RECURRENT
+        kernel = _kernel(call)
 
         def radius(scaled: Tensor) -> Tensor:
-            off = SAFETY * widened * factor * scaled + (KERNEL if recurrent else 0.0)
+            off = SAFETY * widened * factor * scaled + _like(kernel, scaled)
             return off + precision.tiny * (off > 0)
 
         return over_tensors([scale], radius)
@@ -95,14 +96,37 @@ class Measurement:
         module = self._singles(call)
         wanted = call.run(lambda c: _single(c.value).double() if is_number(c.value) else c.value)
         found = call.run(lambda c: _single(c.value), module)
-        over_tensors([wanted, found, scale], lambda *three: self._raise(call.node.name, *three))
+        over_tensors([wanted, found, scale], lambda *three: self._raise(call, *three))
 
-    def _raise(self, name: str, wanted: Tensor, found: Tensor, scale: Tensor) -> None:
-        off = (found.double() - wanted).abs()
+    def _raise(self, call: Call, wanted: Tensor, found: Tensor, scale: Tensor) -> None:
+        # What is allowed absolutely is no error in units of a scale that may be tiny.
+        name, kernel = call.node.name, _kernel(call)
+        off = ((found.double() - wanted).abs() - _like(kernel, wanted)).clamp(min=0.0)
         ratio = torch.where(torch.isfinite(off) & (off > 0), off / scale, 0.0)
         largest = float(ratio.max()) if ratio.numel() else 0.0
         before = self._factors.get(name, 0.0)
-        self._factors[name] = max(before, max(1.0, largest) if largest else 0.0)
+        self._factors[name] = max(before, max(1.0, largest) if largest or kernel is not None else 0.0)
+
+
+def _kernel(call: Call) -> Tensor | None:
+    """What recurrent layers are allowed absolutely, for each sample of a step or for all of a layer.
+
+    Fused ones have σ and tanh of their own, accurate to a share of 1 and not of their result: that is
+    an error of what they are given as their state, too.
+    """
+    if not isinstance(call.module, RECURRENT_MODULES) and call.name not in RECURRENT:
+        return None
+    largest = torch.ones(())
+    for state in call.at(1):
+        # The state of a step is (samples, hidden), that of a layer has its layers first.
+        size = state.reach.amax(dim=1) if state.value.ndim == 2 else state.reach.amax()
+        largest = torch.maximum(largest.to(size.dtype), size)
+    return KERNELS * largest
+
+
+def _like(kernel: Tensor | None, value: Tensor) -> Tensor | float:
+    """In a shape to be added to a value whose first axis is the samples."""
+    return 0.0 if kernel is None else kernel.reshape(-1, *[1] * (value.ndim - 1)) if kernel.ndim else kernel
 
 
 def _single(value: Tensor) -> Tensor:
