@@ -87,5 +87,7 @@ def summary(diagnosis: Diagnosis) -> str:
     if not diagnosis.findings:
         return "doctor: nothing found"
     codes = ", ".join(dict.fromkeys(finding.code for finding in diagnosis.findings))
-    more = f"; nalu-export doctor {diagnosis.path} tells more" if diagnosis.path is not None else ""
-    return f"doctor: {counted(diagnosis.counts)} ({codes}){more}"
+    found = f"doctor: {counted(diagnosis.counts)} ({codes})"
+    if diagnosis.path is None:
+        return found
+    return f"{found}; nalu-export doctor {diagnosis.path}, with the same options, tells more"

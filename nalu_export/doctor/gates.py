@@ -177,7 +177,7 @@ def _undecided(where: str, gates: Gates, units: list[int], settings: Settings) -
         "warning",
         "gate-undecided",
         where,
-        f"{_some(units, len(gates.near))} {_verb(units, 'has', 'have')} not chosen sum or product on inputs of {near} "
+        f"{_not_one(units, len(gates.near))} chosen sum or product on inputs of {near} "
         f"(σ is {low:.2g} to {high:.2g}). On {far} {_tally([gates.far[unit] for unit in units])}.",
         "The output mixes sum and product, and in other shares outside the training range.",
         "Train longer, from another seed, or with a penalty on σ(1 − σ).",
@@ -216,6 +216,13 @@ def _some(units: list[int], total: int) -> str:
         return "Both gates" if total == 2 else f"All {total} gates"
     shown = ", ".join(map(str, units[:8])) + (", …" if len(units) > 8 else "")
     return f"{len(units)} of {total} gates ({shown})"
+
+
+def _not_one(units: list[int], total: int) -> str:
+    """``"2 of 8 gates (1, 5) have not"``, ``"None of the 8 gates has"``."""
+    if 1 < total == len(units):
+        return "Neither gate has" if total == 2 else f"None of the {total} gates has"
+    return f"{_some(units, total)} {_verb(units, 'has', 'have')} not"
 
 
 def _verb(units: list[int], one: str, several: str) -> str:

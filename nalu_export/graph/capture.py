@@ -169,7 +169,8 @@ def _refuse_result(model: nn.Module, result: Any, samples: int) -> None:
         return
     several = isinstance(result, (tuple, list, dict))
     kind = "dict" if isinstance(result, dict) else type(result).__name__.removeprefix("immutable_")
-    given = f"a {kind} of {len(result)} outputs" if several else f"a {kind}"
+    count = f"{len(result)} output{'' if len(result) == 1 else 's'}" if several else ""
+    given = f"a {kind} of {count}" if several else f"a {kind}"
     raise UnsupportedLayerError(f"{name} returns {given}; a model that returns one tensor can be exported")
 
 

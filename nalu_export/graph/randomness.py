@@ -62,7 +62,8 @@ def called(flat: fx.GraphModule, node: fx.Node) -> str:
     """``torch.nn.functional.dropout (net.py, line 12)`` or ``BatchNorm1d features.1``."""
     if node.op == "call_module":
         return f"{type(flat.get_submodule(str(node.target))).__name__} {node.target}{source_of(node)}"
-    return f"{spelling_of(node)}{source_of(node)}"
+    # Not with the names of its keyword arguments, which are not to blame.
+    return f"{spelling_of(node).partition(' with ')[0]}{source_of(node)}"
 
 
 def alike(first: Any, second: Any) -> bool:

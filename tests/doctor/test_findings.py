@@ -65,7 +65,8 @@ def test_counted(counts: dict[str, int], text: str) -> None:
 
 def test_summary() -> None:
     found = diagnosis(finding(), finding("warning", code="far"), finding("warning", code="far"))
-    assert summary(found) == "doctor: 1 error, 2 warnings (code, far); nalu-export doctor model.pt tells more"
+    more = "nalu-export doctor model.pt, with the same options, tells more"
+    assert summary(found) == f"doctor: 1 error, 2 warnings (code, far); {more}"
     assert summary(diagnosis(finding(), path=None)) == "doctor: 1 error (code)"
     assert summary(diagnosis()) == "doctor: nothing found"
 

@@ -57,8 +57,8 @@ def test_a_gate_that_has_not_chosen() -> None:
     ("count", "text"),
     [
         (1, "The gate has not chosen"),
-        (2, "Both gates have not chosen"),
-        (12, "All 12 gates have not chosen"),
+        (2, "Neither gate has chosen"),
+        (12, "None of the 12 gates has chosen"),
     ],
 )
 def test_how_many_gates(count: int, text: str) -> None:

@@ -209,7 +209,7 @@ def test_what_neither_can_follow_is_one_line_with_the_place() -> None:
 def test_more_than_one_result_is_refused() -> None:
     for function, given in (
         (lambda x, p: (x, torch.exp(x)), "a tuple of 2 outputs"),
-        (lambda x, p: [torch.exp(x)], "a list of 1 outputs"),
+        (lambda x, p: [torch.exp(x)], "a list of 1 output"),
         (lambda x, p: {"y": torch.exp(x), "z": x}, "a dict of 2 outputs"),
         (lambda x, p: None, "a NoneType"),
         (lambda x, p: F.max_pool1d(torch.exp(x).unsqueeze(1), 2, return_indices=True), "a tuple of 2 outputs"),

@@ -34,7 +34,7 @@ def test_the_call_is_named() -> None:
         (lambda x: x / x.abs().amax(), "truediv"),
         (lambda x: torch.cumsum(x, 0), "torch.cumsum"),
         (lambda x: x.flip(0), "Tensor.flip"),
-        (lambda x: torch.softmax(x, dim=0), "torch.softmax with dim"),
+        (lambda x: torch.softmax(x, dim=0), "torch.softmax"),
         (lambda x: (x @ x.T) @ x, "matmul"),
     ):
         with pytest.raises(InputError) as caught:
