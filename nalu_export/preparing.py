@@ -82,7 +82,7 @@ def captured(model: nn.Module, options: SourceOptions) -> ModelGraph:
         shape = shape_of_example(options.example_inputs)
     else:
         shape = sample_shape(model, options.input_size)
-    graph = capture(model, example_of(shape).to(type_of(model)), options.arithmetic or ())
+    graph = capture(model, example_of(shape, model), options.arithmetic or ())
     refuse_mixing(graph)
     if not graph.subgraphs:
         raise InputError(
@@ -93,9 +93,10 @@ def captured(model: nn.Module, options: SourceOptions) -> ModelGraph:
     return graph
 
 
-def example_of(shape: tuple[int, ...]) -> Tensor:
-    """A seeded batch, uniform in 0.1..1."""
-    return torch.rand((SAMPLES, *shape), generator=torch.Generator().manual_seed(0)) * 0.9 + 0.1
+def example_of(shape: tuple[int, ...], model: nn.Module) -> Tensor:
+    """A seeded batch of a model's type, uniform in 0.1..1."""
+    x = torch.rand((SAMPLES, *shape), generator=torch.Generator().manual_seed(0)) * 0.9 + 0.1
+    return x.to(type_of(model))
 
 
 def _notes(graph: ModelGraph) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from nalu_export.weights import Compute, Weights, inference_form
 
 def graph_of(model: nn.Module, shape: tuple[int, ...] | None = None) -> ModelGraph:
     """A model, captured as it is; its layers tell the shape of a sample where it is not given."""
-    return capture(model, example_of(sample_shape(model, None) if shape is None else shape))
+    return capture(model, example_of(sample_shape(model, None) if shape is None else shape, model))
 
 
 def primitives_of(layer: nn.Module, shape: tuple[int, ...] | None = None) -> fx.GraphModule:

@@ -109,7 +109,8 @@ def test_a_size_and_an_example_are_not_both_given(nalu: NALU) -> None:
 
 
 def test_an_example_is_the_same_each_time_and_positive() -> None:
-    x = example_of((2, 5))
-    assert torch.equal(x, example_of((2, 5)))
+    x = example_of((2, 5), NALUCell(5, 2))
+    assert torch.equal(x, example_of((2, 5), NALUCell(5, 2)))
+    assert torch.equal(x.double(), example_of((2, 5), NALUCell(5, 2).double()))
     assert tuple(x.shape) == (SAMPLES, 2, 5)
     assert 0.1 <= float(x.min()) <= float(x.max()) <= 1.0

@@ -82,7 +82,7 @@ def _captured(path: str, model: nn.Module, options: SourceOptions) -> Part:
     try:
         given = options.example_inputs
         shape = sample_shape(model, options.input_size) if given is None else shape_of_example(given)
-        graph = capture(model, example_of(shape), options.arithmetic or ())
+        graph = capture(model, example_of(shape, model), options.arithmetic or ())
         return Part(path, graph, tuple(read(graph)))
     except NaluExportError:
         raise
