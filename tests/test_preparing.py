@@ -55,9 +55,9 @@ def test_a_module_written_by_hand_is_arithmetic() -> None:
 
 
 NO_ARITHMETIC = (
-    "holds no arithmetic: there is no log, exp, power, product or quotient of data in its forward, and no matrix product "
-    "with a weight that tanh, sigmoid or clamp computes; name the module that is meant with --arithmetic PATH, or use "
-    "torch.onnx.export"
+    "holds no arithmetic: there is no log, exp, power, product or quotient of data in its forward, and no matrix "
+    "product with a weight that tanh, sigmoid or clamp computes; name the module that is meant with --arithmetic PATH, "
+    "or use torch.onnx.export"
 )
 
 
