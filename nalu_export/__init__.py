@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from nalu_export.checking import check
     from nalu_export.checkpoints import load, save
     from nalu_export.converting import convert
+    from nalu_export.doctor import diagnose
     from nalu_export.exporting import export
     from nalu_export.golden import write_golden
+    from nalu_export.inspecting import inspect
     from nalu_export.nn import NAC, NALU, ArithmeticLayer, BackboneHead, NACCell, NALUCell, build_head
     from nalu_export.parity import Report
 
@@ -38,7 +40,9 @@ _HOMES = {
     "build_head": "nn",
     "check": "checking",
     "convert": "converting",
+    "diagnose": "doctor",
     "export": "exporting",
+    "inspect": "inspecting",
     "load": "checkpoints",
     "save": "checkpoints",
     "write_golden": "golden",
@@ -62,7 +66,9 @@ __all__ = [
     "build_head",
     "check",
     "convert",
+    "diagnose",
     "export",
+    "inspect",
     "load",
     "save",
     "write_golden",

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 import nalu_export
-from nalu_export import InputError, formats, runtimes
+from nalu_export import NALU, InputError, formats, runtimes
 from nalu_export.errors import NaluExportError
 
 ROOT = Path(nalu_export.__file__).parent
@@ -199,3 +199,13 @@ def test_only_the_command_line_imports_click() -> None:
     for file in ROOT.rglob("*.py"):
         if "cli" not in file.relative_to(ROOT).parts and file.name != "__main__.py":
             assert "import click" not in file.read_text(encoding="utf-8"), file.name
+
+
+def test_every_verb_takes_a_module(nalu: NALU, tmp_path: Path) -> None:
+    """A hand-written one too: see tests/handwritten."""
+    nalu_export.export(nalu, tmp_path / "model.onnx", check=False)
+    assert nalu_export.check(nalu, tmp_path / "model.onnx", samples=4, search=0).passed
+    assert [row["path"] for row in nalu_export.inspect(nalu)["layers"]] == ["layers.0", "layers.1"]
+    assert nalu_export.diagnose(nalu).to_dict()["findings"]
+    nalu_export.write_golden(nalu, tmp_path / "golden.npz", samples=2)
+    assert (tmp_path / "golden.npz").stat().st_size > 0
