@@ -194,8 +194,8 @@ DESCRIPTIONS: Table = {
     "no arithmetic layer": Case(
         lambda: native(files.linear(), {"weight": torch.zeros(2, 2)}),
         "Linear holds no arithmetic: there is no log, exp, power, product or quotient of data in its forward, and no "
-        "weight that tanh, sigmoid or clamp computes; name the module that is meant with --arithmetic PATH, or use "
-        "torch.onnx.export",
+        "matrix product with a weight that tanh, sigmoid or clamp computes; name the module that is meant with "
+        "--arithmetic PATH, or use torch.onnx.export",
         EXPORT,
     ),
     "more layers than can be loaded": Case(

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from nalu_export.parity.opaque.allowance import KERNEL
 from nalu_export.parity.opaque.call import Call, is_number, over_tensors
-from nalu_export.parity.opaque.parametrised import jittered, signs
+from nalu_export.parity.opaque.parametrised import jittered, normal
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
 from nalu_export.primitives.precision import TF32_FACTOR, Precision
 
 # Another correct float32 implementation sums in another order: its error is like the measured one, not equal.
 SAFETY = 8.0
-JITTERS = 4
+JITTERS = 8
 # A scale that is small by chance is at least this share of the sample's.
 POOLED = 0.25
 
@@ -77,7 +77,8 @@ class Measurement:
 
         def jitter(argument: Conditioned) -> Tensor:
             value = argument.value
-            return value * (1.0 + ROUNDOFF * signs(value, generator)) if value.is_floating_point() else value
+            # Not ±1: two terms of one size would cancel in many of the runs, and a search finds where in all of them.
+            return value * (1.0 + ROUNDOFF * normal(value, generator)) if value.is_floating_point() else value
 
         runs = [call.run(jitter, module) for module in self._modules(call)]
         return over_tensors([result, *runs], _spread)
@@ -89,7 +90,7 @@ class Measurement:
         target = str(call.node.target)
         if target not in self._jittered:
             generator = torch.Generator().manual_seed(0)
-            self._jittered[target] = [jittered(call.module, generator) for _ in range(JITTERS)]
+            self._jittered[target] = [jittered(call.module, generator, normal) for _ in range(JITTERS)]
         return self._jittered[target]
 
     def _calibrate(self, call: Call, scale: Any) -> None:

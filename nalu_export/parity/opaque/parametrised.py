@@ -1,6 +1,7 @@
 """Weights that a module computes from others: ``torch.nn.utils.parametrize``, and the hooks of old."""
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ SEED = 3
 # A weight that one roundoff moves by this many times what float32 is off by is no continuous function of it.
 JUMP = 1024.0
 _MEASURED: "weakref.WeakKeyDictionary[nn.Module, dict[str, Conditioned]]" = weakref.WeakKeyDictionary()
+
+Draw = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def weight_of(call: Call, name: str = "weight") -> Conditioned:
@@ -55,14 +58,19 @@ def _computed(module: nn.Module, call: Call, name: str, *, single: bool = False)
     return found
 
 
-def jittered(module: nn.Module, generator: torch.Generator) -> nn.Module:
-    """A copy whose every parameter and buffer is off by one roundoff, up or down."""
+def jittered(module: nn.Module, generator: torch.Generator, draw: Draw | None = None) -> nn.Module:
+    """A copy whose every parameter and buffer is off by one roundoff, up or down, or as many as ``draw`` gives."""
     found = copied(module)
     with torch.no_grad():
         for value in (*found.parameters(), *found.buffers()):
             if value.is_floating_point():
-                value.mul_(1.0 + ROUNDOFF * signs(value, generator))
+                value.mul_(1.0 + ROUNDOFF * (draw or signs)(value, generator))
     return found
+
+
+def normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Standard normal numbers, in the shape and type of another tensor."""
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype)
 
 
 def signs(like: Tensor, generator: torch.Generator) -> Tensor:
