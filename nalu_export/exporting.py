@@ -144,7 +144,8 @@ def export(
             progress=tell,
         )
         if not report.passed:
-            raise ParityError(f"{target}: not written, the check failed: {report.summary()}", report)
+            why = "".join(f"; {note}" for note in ready.notes if "--arithmetic does not name" in note)
+            raise ParityError(f"{target}: not written, the check failed: {report.summary()}{why}", report)
 
     write_atomically(target, data, verify if settings.check else None)
     return Artifact(target, kind.name, data, metadata, report, (*ready.notes, *part_notes, *draft.notes, *notes))

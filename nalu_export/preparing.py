@@ -12,9 +12,10 @@ from nalu_export.checkpoints import Checkpoint, ReadOptions
 from nalu_export.errors import InputError, NaluExportError
 from nalu_export.graph import ModelGraph, capture, refuse_mixing
 from nalu_export.graph.copying import type_of
-from nalu_export.graph.regions import Target
+from nalu_export.graph.regions import Target, left_out
 from nalu_export.inputs import sample_shape, shape_of_example
 from nalu_export.source import prepare, source_of
+from nalu_export.text import plain
 
 # Samples in the batch that a model is captured with; 1 could be taken for an axis to repeat, 2 for a pair.
 SAMPLES = 3
@@ -101,8 +102,11 @@ def example_of(shape: tuple[int, ...], model: nn.Module) -> Tensor:
 
 def _notes(graph: ModelGraph) -> tuple[str, ...]:
     """What a user should know about how the model was captured."""
-    rank = graph.example.ndim
-    if rank in (2, 4):
-        return ()
-    sizes = "×".join(map(str, graph.example.shape[1:])) or "no axis but the samples"
-    return (f"the batch is free; the other axes are fixed at {sizes}",)
+    notes: list[str] = []
+    if graph.example.ndim not in (2, 4):
+        sizes = "×".join(map(str, graph.example.shape[1:])) or "no axis but the samples"
+        notes.append(f"the batch is free; the other axes are fixed at {sizes}")
+    if left := left_out(graph.flat.graph):
+        names = ", ".join(plain(path) or "the model itself" for path in left)
+        notes.append(f"{names}: arithmetic that --arithmetic does not name; torch.onnx may change it, ε above all")
+    return tuple(notes)

@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "checkpoints": {"nn", "files", "text", "_plugins", "_jit"},
     "source": {"checkpoints", "graph", "text"},
     "inputs": {"nn", "files", "graph", "text"},
-    "preparing": {"checkpoints", "source", "graph", "inputs"},
+    "preparing": {"checkpoints", "source", "graph", "inputs", "text"},
     "formats": {"primitives", "graph", "weights", "text", "_jit", "_plugins"},
     "runtimes": {"formats", "_jit", "_plugins", "text"},
     "parity": {"graph", "primitives", "weights", "runtimes"},

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nalu_export import NAC, NALU, InputError, NALUCell, UnsupportedLayerError
+import nalu_export
+from nalu_export import NAC, NALU, InputError, NALUCell, ParityError, UnsupportedLayerError
 from nalu_export.preparing import SAMPLES, SourceOptions, captured, example_of, prepared
 from tests.handwritten.cells import CELLS
 
@@ -115,3 +116,12 @@ def test_an_example_is_the_same_each_time_and_positive() -> None:
     assert torch.equal(x.double(), example_of((2, 5), NALUCell(5, 2).double()))
     assert tuple(x.shape) == (SAMPLES, 2, 5)
     assert 0.1 <= float(x.min()) <= float(x.max()) <= 1.0
+
+
+def test_arithmetic_that_nobody_named_is_said(nalu: NALU, tmp_path: Path) -> None:
+    """torch.onnx deletes its ε, and the check sees that; the refusal says where it comes from."""
+    note = "layers.0: arithmetic that --arithmetic does not name; torch.onnx may change it, ε above all"
+    assert prepared(nalu, SourceOptions(arithmetic=["layers.1"])).notes == (note,)
+    assert prepared(nalu, SourceOptions(arithmetic=["layers.0", "layers.1"])).notes == ()
+    with pytest.raises(ParityError, match=rf"; {re.escape(note)}$"):
+        nalu_export.export(nalu, tmp_path / "a.onnx", arithmetic=["layers.1"])

@@ -8,6 +8,7 @@ from torch.fx.passes.infra.partitioner import CapabilityBasedPartitioner
 from torch.fx.passes.operator_support import OperatorSupportBase
 
 from nalu_export.errors import InputError, UnsupportedLayerError
+from nalu_export.graph.constants import parameter_nodes
 from nalu_export.graph.evaluation import Values
 from nalu_export.graph.places import Call, stack_of
 from nalu_export.graph.spelling.canonical import primitive_of
@@ -233,3 +234,18 @@ def _common(nodes: Iterable[fx.Node]) -> Call:
     shared = [calls[0] for calls in zip(*stacks, strict=False) if len({call[:2] for call in calls}) == 1]
     call: Call = shared[-1]
     return call
+
+
+def left_out(graph: fx.Graph) -> list[str]:
+    """Paths of modules that compute something delicate of data outside of every arithmetic subgraph, each once.
+
+    That is only so where somebody named the subgraphs.
+    """
+    found: dict[str, None] = {}
+    constants = set(parameter_nodes(graph))
+    for node in graph.nodes:
+        primitive = primitive_of(node)
+        delicate = primitive is not None and primitive.name in DELICATE and node not in constants
+        if delicate and "part" not in node.meta and node.meta.get("spelled") not in _ACTIVATIONS:
+            found[stack_of(node)[-1].path] = None
+    return list(found)
