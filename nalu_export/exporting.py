@@ -22,7 +22,7 @@ from nalu_export.inputs import free_sizes, steps, sweep
 from nalu_export.nn.init import choose
 from nalu_export.parity import CheckOptions, Report, check_bytes
 from nalu_export.parity.check import Progress
-from nalu_export.preparing import SourceOptions, prepared
+from nalu_export.preparing import SourceOptions, prepared, unnamed
 from nalu_export.statistics import layer_table
 from nalu_export.text import plain
 from nalu_export.verifying import verify as verify_file
@@ -144,7 +144,7 @@ def export(
             progress=tell,
         )
         if not report.passed:
-            why = "".join(f"; {note}" for note in ready.notes if "--arithmetic does not name" in note)
+            why = "".join(f"; {note}" for note in unnamed(ready.graph))
             raise ParityError(f"{target}: not written, the check failed: {report.summary()}{why}", report)
 
     write_atomically(target, data, verify if settings.check else None)

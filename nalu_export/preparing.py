@@ -106,7 +106,12 @@ def _notes(graph: ModelGraph) -> tuple[str, ...]:
     if graph.example.ndim not in (2, 4):
         sizes = "×".join(map(str, graph.example.shape[1:])) or "no axis but the samples"
         notes.append(f"the batch is free; the other axes are fixed at {sizes}")
-    if left := left_out(graph.flat.graph):
-        names = ", ".join(plain(path) or "the model itself" for path in left)
-        notes.append(f"{names}: arithmetic that --arithmetic does not name; torch.onnx may change it, ε above all")
-    return tuple(notes)
+    return (*notes, *unnamed(graph))
+
+
+def unnamed(graph: ModelGraph) -> tuple[str, ...]:
+    """What to say of arithmetic that a user who named the subgraphs left out."""
+    left = left_out(graph.flat.graph)
+    names = ", ".join(plain(path) or "the model itself" for path in left)
+    note = f"{names}: arithmetic that --arithmetic does not name; torch.onnx may change it, ε above all"
+    return (note,) if left else ()

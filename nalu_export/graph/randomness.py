@@ -9,7 +9,7 @@ from nalu_export.errors import InputError
 from nalu_export.graph.copying import copied
 from nalu_export.graph.evaluation import run
 from nalu_export.graph.exported import exported
-from nalu_export.graph.spelling.describe import source_of, spelling_of
+from nalu_export.graph.spelling.describe import callable_of, source_of
 from nalu_export.graph.tracing import traced
 
 
@@ -62,8 +62,7 @@ def called(flat: fx.GraphModule, node: fx.Node) -> str:
     """``torch.nn.functional.dropout (net.py, line 12)`` or ``BatchNorm1d features.1``."""
     if node.op == "call_module":
         return f"{type(flat.get_submodule(str(node.target))).__name__} {node.target}{source_of(node)}"
-    # Not with the names of its keyword arguments, which are not to blame.
-    return f"{spelling_of(node).partition(' with ')[0]}{source_of(node)}"
+    return f"{callable_of(node)}{source_of(node)}"
 
 
 def alike(first: Any, second: Any) -> bool:

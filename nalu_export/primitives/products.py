@@ -73,7 +73,7 @@ def _everywhere(magnitudes: Tensor) -> bool:
 
 
 def _any(radius: Tensor) -> bool:
-    return bool(radius.numel()) and bool(radius.amax() > 0)
+    return bool(radius.numel()) and not bool(radius.amax() <= 0)  # NaN, of which nothing is known, is one
 
 
 def _count(present: Tensor | None, terms: _Heavy) -> Tensor:

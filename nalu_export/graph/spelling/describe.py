@@ -10,7 +10,14 @@ from nalu_export.graph.places import place_of
 
 
 def spelling_of(node: fx.Node) -> str:
-    """``torch.cumsum``, ``Tensor.cumsum`` or ``the module backbone.conv``, with its keyword arguments."""
+    """:func:`callable_of`, with the names of its keyword arguments where it is a function."""
+    arguments = ", ".join(sorted(node.kwargs)) if node.op == "call_function" else ""
+    overload = isinstance(node.target, torch._ops.OpOverload)
+    return callable_of(node) + (f" with {arguments}" if arguments and not overload else "")
+
+
+def callable_of(node: fx.Node) -> str:
+    """``torch.cumsum``, ``Tensor.cumsum`` or ``the module backbone.conv``."""
     if node.op == "call_method":
         return f"Tensor.{node.target}"
     if node.op == "call_module":
@@ -18,11 +25,10 @@ def spelling_of(node: fx.Node) -> str:
     target: Any = node.target
     if isinstance(target, torch._ops.OpOverload):
         return f"torch.{target._schema.name.rpartition('::')[2]}"
-    arguments = ", ".join(sorted(node.kwargs))
     name = getattr(target, "__name__", str(target))
     module = getattr(target, "__module__", None) or "torch"
     module = "torch" if module.startswith(("torch._C", "_operator")) else module
-    return f"{module}.{name}" + (f" with {arguments}" if arguments else "")
+    return f"{module}.{name}"
 
 
 def source_of(node: fx.Node) -> str:
