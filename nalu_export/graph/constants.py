@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 from torch import fx
 
-from nalu_export.graph.naming import label_of
+from nalu_export.graph.naming import label_of, part_of
 from nalu_export.graph.spelling.canonical import primitive_of
 
 # The old hooks of torch compute ``weight`` from ``weight_v`` and ``weight_g``, or from ``weight_orig``.
@@ -21,6 +21,15 @@ def parameter_nodes(graph: fx.Graph) -> list[fx.Node]:
         if node.op == "get_attr" or computed or is_parametrisation(node):
             found[node] = None
     return list(found)
+
+
+def read_by_parts(graph: fx.Graph) -> set[fx.Node]:
+    """Those of them that an arithmetic subgraph reads, itself or through others."""
+    constants, found = set(parameter_nodes(graph)), set[fx.Node]()
+    for node in reversed(graph.nodes):
+        if node in constants and any(part_of(user) is not None or user in found for user in node.users):
+            found.add(node)
+    return found
 
 
 def behind_opaque(graph: fx.Graph) -> list[fx.Node]:

@@ -29,7 +29,7 @@ from typing import Any
 from torch import Tensor, fx
 
 from nalu_export.graph import part_of, primitive_of
-from nalu_export.graph.constants import parameter_nodes
+from nalu_export.graph.constants import parameter_nodes, read_by_parts
 from nalu_export.graph.evaluation import constant, evaluated
 from nalu_export.parity.opaque import OpaqueCalls
 from nalu_export.parity.opaque.allowance import KERNEL
@@ -61,7 +61,7 @@ class ErrorAnalysis:
         self.opaque = opaque or OpaqueCalls(graph_module)
         self._edges = {node for node in graph_module.graph.nodes if _leaves_its_part(node)}
         self._constants = set(parameter_nodes(graph_module.graph))
-        self._weights = _weights(graph_module.graph, self._constants)
+        self._weights = read_by_parts(graph_module.graph)
         # What depends on parameters alone is the same for all inputs.
         self._kept: dict[Profile, dict[fx.Node, Any]] = {}
 
@@ -132,15 +132,6 @@ class ErrorAnalysis:
             # float32 at the edge of the part; the reference's own error is as large as that of a float64 evaluation.
             return rounded(result, FLOAT32, 2.0)
         return result
-
-
-def _weights(graph: fx.Graph, constants: set[fx.Node]) -> set[fx.Node]:
-    """Those of the constants that an arithmetic subgraph reads."""
-    found: set[fx.Node] = set()
-    for node in reversed(graph.nodes):
-        if node in constants and any(part_of(user) is not None or user in found for user in node.users):
-            found.add(node)
-    return found
 
 
 def _leaves_its_part(node: fx.Node) -> bool:

@@ -1,7 +1,7 @@
 """Inside a runtime: every value that it can show is held against its own bound, and the first wrong one is named."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import fx
 
 from nalu_export.graph import formula_of, label_of, part_of
+from nalu_export.graph.constants import read_by_parts
 from nalu_export.parity.analysis import OWN_ERROR
 from nalu_export.parity.inputs import Array
 from nalu_export.parity.reference import Reference
@@ -51,7 +52,8 @@ def look_inside(reference: Reference, session: Session, x: Array, profile: Profi
     """
     live = bool(raw := list(reference.raw_parameters)) and reference.is_live(session.values(x, raw))
     steps = reference.values(x, replace(profile, live=live))[:-1]
-    named = {value: (node, step) for node, step in steps if (value := name_of(node))}
+    weights = read_by_parts(steps[0][0].graph) if steps else ()
+    named = {value: (node, step) for node, step in steps if (value := name_of(node, weights))}
     found = session.values(x, list(named))
     batched = activations(node for node, _ in steps)
     first, largest, numbers = None, 0.0, 0
@@ -100,28 +102,23 @@ def _wrong_zero(out: NDArray[np.generic], step: Conditioned) -> _Place | None:
     return index[1:], float(values[index]), 0.0 * float(zero[index]), 0.0
 
 
-def name_of(node: fx.Node) -> str:
-    """``layers.0.m`` for a primitive, ``layers.0.W`` for a weight, ``head.x`` for what an arithmetic part is given."""
+def name_of(node: fx.Node, weights: Collection[fx.Node] | None = None) -> str:
+    """``layers.0.m`` for a primitive, ``layers.0.W`` for a weight, ``head.x`` for what an arithmetic part is given.
+
+    Args:
+        node: of a captured graph.
+        weights: that an arithmetic part of the graph reads, where the caller has them.
+    """
     label = label_of(node)
     if label is not None:
         return label
     if node.op == "get_attr":
         # Exporters change weights of other layers under their names: a batch norm is folded into a convolution.
-        return str(node.target) if _reaches_a_part(node) else ""
+        return str(node.target) if node in (read_by_parts(node.graph) if weights is None else weights) else ""
     if node.op == "placeholder" or part_of(node) is not None:
         return ""
     entered: str = node.meta.get("entry", "")
     return entered
-
-
-def _reaches_a_part(weight: fx.Node) -> bool:
-    """Whether an arithmetic part reads a weight, or what is computed of it and other weights alone."""
-    return any(part_of(user) is not None or (_is_constant(user) and _reaches_a_part(user)) for user in weight.users)
-
-
-def _is_constant(node: fx.Node) -> bool:
-    arguments = node.all_input_nodes
-    return node.op == "get_attr" or (bool(arguments) and all(map(_is_constant, arguments)))
 
 
 def described(node: fx.Node) -> str:
