@@ -127,19 +127,25 @@ class OpaqueCalls:
 
 
 def _where_decided(call: Call, result: Any) -> Any:
-    """Nothing is known of a sample in which a mask may be another one."""
+    """Nothing is known of a sample in which a mask may be another one; a mask that is made of it is undecided too."""
     undecided = [mask for mask in call.undecided() if bool(mask.any())]
     if not undecided:
         return result
 
-    def decided(c: Conditioned) -> Conditioned:
-        lost = torch.zeros_like(c.value, dtype=torch.bool)
+    def of_samples(value: Tensor) -> Tensor:
+        found = torch.zeros_like(value, dtype=torch.bool)
         for mask in undecided:
-            alike = mask.ndim > 0 and c.value.ndim > 0 and len(mask) == len(c.value)
+            alike = mask.ndim > 0 and value.ndim > 0 and len(mask) == len(value)
             rows = mask.flatten(1).any(dim=1) if alike and mask.ndim > 1 else mask if alike else mask.any()
-            lost = lost | rows.reshape(-1, *[1] * (c.value.ndim - 1))
+            found = found | rows.reshape(-1, *[1] * (value.ndim - 1))
+        return found
+
+    def decided(c: Conditioned) -> Conditioned:
+        lost = of_samples(c.value)
         return replace(c, radius=c.radius.masked_fill(lost, torch.inf), lost=c.lost.masked_fill(lost, 1))
 
+    if isinstance(result, Tensor) and result.dtype == torch.bool:
+        return Conditioned.exact(result.double(), of_samples(result).double())
     return mapped(result, decided)
 
 

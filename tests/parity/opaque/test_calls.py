@@ -5,9 +5,10 @@ import copy
 import pytest
 import torch
 from torch import Tensor, fx, nn
+from torch.nn import functional as F
 
 from nalu_export import NAC, BackboneHead
-from nalu_export.graph.copying import copied
+from nalu_export.graph.copying import copied, in_double
 from nalu_export.parity.analysis import ErrorAnalysis
 from nalu_export.parity.opaque import OpaqueCalls
 from nalu_export.parity.opaque.calls import RULES
@@ -123,3 +124,34 @@ def test_a_whole_image_model_is_bounded(image_model: BackboneHead) -> None:
     found = analysis(x.double(), Profile())
     share = (image_model(x).double() - found.value).abs() / found.radius
     assert 1e-3 < float(share.max()) <= 1.0
+
+
+class _Any(nn.Module):
+    """A mask that is made of another one by a call that is no primitive, and what it chooses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("w", torch.tensor([[1.1, -1.1]]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mask = F.linear(x, self.get_buffer("w")) > 0
+        return torch.where(mask.any(1, keepdim=True), torch.exp(x * 1e-7), x)
+
+
+class _Attending(_Any):
+    """A call that is no primitive and reads a mask."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        mask = (F.linear(x, self.get_buffer("w")) > 0).unsqueeze(1) | torch.eye(2, dtype=torch.bool)
+        values = torch.exp(x * 1e-7).unsqueeze(-1)
+        return F.scaled_dot_product_attention(values, values, x.unsqueeze(-1), attn_mask=mask).flatten(1)
+
+
+@torch.no_grad()
+def test_a_mask_that_may_be_another_one_leaves_its_sample_unknown() -> None:
+    x = torch.tensor([[1e7, 1e7], [2.0, 1.0]])  # 1.1e7 − 1.1e7 is 0, and off by 1
+    chosen = ErrorAnalysis(in_double(graph_of(_Any().eval(), (2,)).flat))(x.double(), Profile())
+    assert bool((chosen.radius[0] >= (x[0] - torch.exp(x[0] * 1e-7)).abs()).all())
+    assert float(chosen.radius[1].max()) < 1e-5
+    attended = ErrorAnalysis(in_double(graph_of(_Attending().eval(), (2,)).flat))(x.double(), Profile())
+    assert attended.radius.isinf().tolist() == [[True, True], [False, False]]
