@@ -21,13 +21,13 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def trace(module: nn.Module, example: Tensor | tuple[Tensor, ...]) -> torch.jit.ScriptModule:
+def trace(module: nn.Module, example: tuple[Tensor, ...]) -> torch.jit.ScriptModule:
     """``torch.jit.trace`` without its own check: the parity check is stricter and covers other shapes."""
     with quiet(), torch.no_grad():
         return torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def script_or_trace(module: nn.Module, example: Tensor) -> tuple[torch.jit.ScriptModule, bool]:
+def script_or_trace(module: nn.Module, example: tuple[Tensor, ...]) -> tuple[torch.jit.ScriptModule, bool]:
     """Scripted, or traced where torch cannot script it; and whether it was scripted."""
     with quiet():
         try:

@@ -1,13 +1,11 @@
 """Check an artifact against its source at any later time."""
 
 import hashlib
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-import torch
 from torch import nn
 
 from nalu_export import formats
@@ -15,12 +13,15 @@ from nalu_export import runtimes as all_runtimes
 from nalu_export.artifact import Artifact, read_artifact
 from nalu_export.environment import environment
 from nalu_export.errors import InputError, NaluExportError
-from nalu_export.graph import ModelGraph
-from nalu_export.inputs import MAX_PIXELS, fitting, free_sizes, sweep
+from nalu_export.graph import ModelGraph, Port
+from nalu_export.graph.interface import Sizes
+from nalu_export.input_specs import described
 from nalu_export.parity import CheckOptions, Report
 from nalu_export.parity.check import Progress
 from nalu_export.preparing import Prepared, SourceOptions, prepared
 from nalu_export.promises import with_metadata
+from nalu_export.real_inputs import InputFile, families, fitting
+from nalu_export.sizes import sweep
 from nalu_export.statistics import layer_table, weight_matrices
 from nalu_export.text import plain
 from nalu_export.verifying import verify
@@ -72,14 +73,16 @@ def check(
     names, every = _names(runtimes, found)
     ready = _prepared(source, reading, found)
     graph = _part(ready.graph, found)
-    model = graph.module
-    compute, shapes = _compute(found), _shapes(graph, found, input_size)
-    settings = replace(settings, inputs={name: fitting(model, name, x) for name, x in settings.inputs.items()})
+    compute = _compute(found)
+    graph, sizes = _sizes(graph, found, input_size)
+    given = settings.inputs if not isinstance(settings.inputs, InputFile) else families(graph, settings.inputs)
+    inputs = {name: fitting(graph, name, arrays) for name, arrays in given.items()}
+    settings = replace(settings, inputs=inputs)
     report = verify(
         graph,
         found.data,
         found.format,
-        shapes,
+        sizes,
         compute,
         names,
         settings,
@@ -95,7 +98,8 @@ def check(
         "format": found.format,
         "weights": str(found.metadata.get("weights", "unknown")),
         "compute": compute,
-        "input_shapes": [list(shape) for shape in shapes],
+        "inputs": [_subject(port) for port in graph.interface.inputs],
+        "outputs": [_subject(port) for port in graph.interface.outputs],
         "layers": layer_table(graph),
     }
     return replace(report, subject=facts, environment=environment(), weights=weight_matrices(graph))
@@ -138,36 +142,36 @@ def _compute(artifact: Artifact) -> Compute:
     return value  # type: ignore[no-any-return]
 
 
+def _subject(port: Port) -> dict[str, Any]:
+    return {"name": port.name, "dtype": port.type_name, "shape": list(port.shape)}
+
+
 def _prepared(source: nn.Module | str | os.PathLike[str], reading: SourceOptions, artifact: Artifact) -> Prepared:
-    """The model, captured on samples of the shape that a file is fixed to, where the user does not say another."""
-    shape = _fixed(artifact)
+    """The model, captured on samples like those that a file takes by its metadata, unless the user says others."""
     told = reading.input_size is not None or reading.example_inputs is not None
-    if told or not shape or artifact.metadata.get("part") or not 0 < math.prod(shape) <= MAX_PIXELS:
+    given = None if told or artifact.metadata.get("part") else described(artifact.metadata)
+    if given is None:
         return prepared(source, reading)
     try:
-        return prepared(source, replace(reading, example_inputs=torch.zeros(1, *shape)))
+        return prepared(source, replace(reading, **given))
     except (NaluExportError, RuntimeError):
         # What a file says of itself may be anything; this tells what is wrong with the source, if that is it.
         return prepared(source, reading)
 
 
-def _declared(artifact: Artifact) -> tuple[int | str, ...]:
-    return tuple((artifact.metadata.get("inputs") or [{}])[0].get("shape", ()))
-
-
-def _fixed(artifact: Artifact) -> tuple[int, ...]:
-    """Shape of a sample by the metadata, empty where an axis of it is free or it does not say."""
-    shape = tuple(axis for axis in _declared(artifact)[1:] if isinstance(axis, int) and axis > 0)
-    return shape if len(shape) == len(_declared(artifact)) - 1 else ()
-
-
-def _shapes(graph: ModelGraph, artifact: Artifact, size: Sequence[int] | None) -> list[tuple[int, ...]]:
-    """The shapes that the artifact claims to take: free axes are swept, fixed ones are kept."""
-    shape, declared, fixed = tuple(graph.example.shape[1:]), _declared(artifact), _fixed(artifact)
-    if len(fixed) > 1 and shape != fixed:
-        text = "×".join(map(str, fixed))
-        if size is not None and len(fixed) == 3:
-            raise InputError(f"{artifact.path}: takes {fixed[1]}×{fixed[2]} images only")
-        raise InputError(f"{artifact.path}: its metadata says inputs of {text}, which the model does not take")
-    images = len(shape) == 3 and not fixed
-    return sweep(graph.module, shape) if images and (not declared or free_sizes(declared)) else [shape]
+def _sizes(graph: ModelGraph, artifact: Artifact, size: Sequence[int] | None) -> tuple[ModelGraph, list[Sizes]]:
+    """The sizes that the artifact claims to take: free axes are swept, fixed ones are kept."""
+    declared = [tuple(row["shape"]) for row in artifact.metadata.get("inputs") or []]
+    if not declared:
+        return graph, sweep(graph) if graph.interface.free else [graph.sizes]
+    for place, (port, shape) in enumerate(zip(graph.interface.inputs, declared, strict=False)):
+        if all(isinstance(axis, str) or axis == own for axis, own in zip(shape[1:], graph.sizes[place], strict=False)):
+            continue
+        if size is not None and len(shape) == 4:
+            raise InputError(f"{artifact.path}: takes {shape[2]}×{shape[3]} images only")
+        which = "" if len(declared) == 1 else f" {plain(port.name)}"
+        text = "×".join(map(str, shape[1:]))
+        raise InputError(f"{artifact.path}: its metadata says inputs{which} of {text}, which the model does not take")
+    said = {axis for shape in declared for axis in shape[1:] if isinstance(axis, str)}
+    graph = graph.with_fixed([name for name in graph.interface.free if name not in said])
+    return graph, sweep(graph) if graph.interface.free else [graph.sizes]

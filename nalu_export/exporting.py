@@ -2,11 +2,11 @@
 
 import math
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -15,20 +15,23 @@ from nalu_export import formats
 from nalu_export.artifact import Artifact, encode_metadata
 from nalu_export.checkpoints import Checkpoint
 from nalu_export.errors import InputError, ParityError, RuntimeUnavailableError
+from nalu_export.example_inputs import IMAGE_AXES
 from nalu_export.files import check_target, write_atomically
 from nalu_export.formats.base import Draft, EmitOptions, Format
 from nalu_export.graph import ModelGraph, around
-from nalu_export.inputs import free_sizes, steps, sweep
+from nalu_export.graph.interface import Sizes
 from nalu_export.nn.init import choose
 from nalu_export.parity import CheckOptions, Report, check_bytes
 from nalu_export.parity.check import Progress
+from nalu_export.parity.inputs import between, drawn
 from nalu_export.preparing import SourceOptions, prepared, unnamed
+from nalu_export.sizes import base_of, constraint, read_axes, sweep
 from nalu_export.statistics import layer_table
 from nalu_export.text import plain
 from nalu_export.verifying import verify as verify_file
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 
-# Images of each other size on which a free size is proved.
+# Samples of each other size on which a free size is proved.
 PROOF_SAMPLES = 2
 
 
@@ -93,8 +96,9 @@ def export(
         format: ``"onnx"``, ``"torchscript"`` or ``"cpp"``. A C++ header holds the arithmetic part of a model alone; the
             notes say what feeds it.
         progress: called with a text, the steps done and their number, 0 where it is not known.
-        **options: the attributes of :class:`ExportOptions`: ``weights``, ``compute``, ``opset``, ``input_size``,
-            ``check``, ``seed``; for a header ``part``, ``namespace``, ``struct``, ``extern_c``; and to read a file as
+        **options: the attributes of :class:`ExportOptions`: ``weights``, ``compute``, ``opset``, ``check``, ``seed``;
+            what the model takes: ``input_size``, ``example_inputs``, ``dynamic_shapes``, ``input_names``,
+            ``output_names``; for a header ``part``, ``namespace``, ``struct``, ``extern_c``; and to read a file as
             :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``, ``prefix``, ``backbone``, ``task``,
             ``trust``, ``strict``.
 
@@ -120,10 +124,10 @@ def export(
     tell("exporting", 0, 0)
     path_of_part = kind.scope(graph, settings.part)
     part, part_notes = _part(graph, path_of_part)
-    if graph.example.dtype == torch.float64 and settings.compute == "float32":
+    if graph.dtype == torch.float64 and settings.compute == "float32":
         part_notes += ("weights in float64 are rounded to float32; --compute float64 keeps those of the arithmetic",)
     graph = graph.isolated(path_of_part)
-    draft, shapes, notes = _emit(graph, kind, settings)
+    graph, draft, sizes, notes = _emit(graph, kind, settings)
     metadata = _metadata(graph, ready.checkpoint, draft, settings, kind) | part
     data = draft.to_bytes(encode_metadata(metadata))
 
@@ -136,7 +140,7 @@ def export(
             graph,
             written,
             kind.name,
-            shapes,
+            sizes,
             settings.compute,
             names,
             CheckOptions(seed=settings.seed),
@@ -171,8 +175,8 @@ def _part(graph: ModelGraph, name: str) -> tuple[dict[str, Any], tuple[str, ...]
     if not name:
         return {}, ()
     found = around(graph, name)
-    features = math.prod(graph.subgraphs[name].input_shapes[0][1:])
-    fed = ", ".join(map(plain, found.before)) or "nothing"
+    features = sum(math.prod(spec.shape[1:]) for spec in graph.subgraphs[name].inputs)
+    fed = ", ".join(map(plain, found.before)) or "its input"
     notes = [f"the file holds {plain(name)} alone: feed it the {features} numbers that the model gets from {fed}"]
     if found.after:
         notes.append(f"what the model does to its output is left to you: {', '.join(map(plain, found.after))}")
@@ -181,62 +185,91 @@ def _part(graph: ModelGraph, name: str) -> tuple[dict[str, Any], tuple[str, ...]
 
 def _emit(
     graph: ModelGraph, kind: Format, settings: ExportOptions
-) -> tuple[Draft, list[tuple[int, ...]], tuple[str, ...]]:
-    """The draft, the sample shapes on which it holds, and what the user should know about them."""
-    shape = tuple(graph.example.shape[1:])
+) -> tuple[ModelGraph, Draft, list[Sizes], tuple[str, ...]]:
+    """The model with the axes that turn out to be free, its draft, the sizes on which it holds, and notes on them."""
     options = EmitOptions(settings.weights, settings.compute, settings.opset, **settings.of_format(kind))
+    notes: list[str] = []
     draft = kind.emit(graph, options)
-    if not free_sizes(draft.inputs[0].shape):
-        return draft, [shape], ()
-    shapes = sweep(graph.module, shape)
-    problem = _size_problem(graph, draft, shapes, kind, settings)
-    if problem is None:
-        return draft, shapes, _constraint(graph, shape)
-    height, width = shape[1:]
-    fixed = kind.emit(graph, replace(options, free_size=False))
-    return fixed, [shape], (f"the image size is fixed at {height}×{width}: {problem}",)
+    emitted = {size for spec in draft.inputs for size in spec.shape if isinstance(size, str)}
+    stuck = [name for name in graph.interface.free if name not in emitted]
+    if stuck and not _are_of_images(stuck):
+        notes.append(_fixed(graph, stuck, "what surrounds the arithmetic depends on it"))
+    graph = graph.with_fixed(stuck)
+    while free := graph.interface.free:
+        sizes = sweep(graph)
+        stuck, why = _stuck(graph, draft, sizes, kind, settings)
+        if not stuck:
+            said = constraint(graph, free)
+            what = "images" if _are_of_images(free) else "inputs"
+            more = f"the model does not run on {what} of every size, and the file neither: {said}"
+            return graph, draft, sizes, (*notes, *([more] if said else []))
+        notes.append(_fixed(graph, stuck, why))
+        graph = graph.with_fixed(stuck)
+        draft = kind.emit(graph, options)
+    return graph, draft, [graph.sizes], tuple(notes)
 
 
-def _constraint(graph: ModelGraph, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """What the sizes of images have to be, where the model does not take all."""
-    tall, wide = steps(graph.module, shape)
-    if (tall, wide) == (1, 1):
-        return ()
-    height, width = shape[1:]
-    sizes = [_sizes("height", height, tall), _sizes("width", width, wide)]
-    return (f"the model does not run on images of every size, and the file neither: {' and '.join(sizes)}",)
+def _are_of_images(axes: Iterable[str]) -> bool:
+    """Whether they are height and width, which nobody has to name."""
+    return set(axes) == set(IMAGE_AXES.values())
 
 
-def _sizes(name: str, size: int, step: int) -> str:
-    if step <= 1:
-        return f"any {name}" if step else f"{name} {size}"
-    return f"{name} a multiple of {step}" if size % step == 0 else f"{name} {size} plus a multiple of {step}"
+def _fixed(graph: ModelGraph, axes: Sequence[str], why: str) -> str:
+    """What to say of axes that cannot stay free."""
+    base = base_of(graph)
+    if _are_of_images(axes):
+        return f"the image size is fixed at {'×'.join(str(base[axis]) for axis in axes)}: {why}"
+    return f"{', '.join(f'{axis} is fixed at {base[axis]}' for axis in axes)}: {why}"
 
 
-def _size_problem(
-    graph: ModelGraph, draft: Draft, shapes: list[tuple[int, ...]], kind: Format, settings: ExportOptions
-) -> str | None:
-    """Why height and width cannot stay free: what differs at a size other than the traced one, ``None`` if nothing.
+def _stuck(
+    graph: ModelGraph, draft: Draft, sizes: list[Sizes], kind: Format, settings: ExportOptions
+) -> tuple[list[str], str]:
+    """The axes that cannot stay free, and why: what differs at a size other than the captured one.
 
     Exporters do not notice: an adaptive pooling to k > 1 exports with free axes and is wrong at every other size.
     """
-    if len(shapes) == 1:
-        return "the model runs at no other size"
+    names = list(graph.interface.free)
+    if len(sizes) == 1:
+        return names, "the model runs at no other size"
     data = draft.to_bytes({})
-    rng = np.random.default_rng(settings.seed)
-    inputs = {
-        f"{shape[1]}×{shape[2]}": rng.uniform(0.1, 1.0, (PROOF_SAMPLES, *shape)).astype(np.float32)
-        for shape in shapes[1:]
+    why = _size_problem(graph, data, sizes[1:], kind, settings)
+    if why is None:
+        return [], ""
+    if _are_of_images(names):
+        return names, why  # an image of one fixed and one free side is nobody's wish
+    alone = {name: sweep(graph, [name])[1:] for name in names}
+    found = {
+        name: problem
+        for name, others in alone.items()
+        if (problem := _size_problem(graph, data, others, kind, settings) if others else why)
     }
+    return (list(found), next(iter(found.values()))) if found else (names, why)
+
+
+def _size_problem(
+    graph: ModelGraph, data: bytes, sizes: Sequence[Sizes], kind: Format, settings: ExportOptions
+) -> str | None:
+    """What differs at other sizes, ``None`` if nothing."""
+    rng, ports = torch.Generator().manual_seed(settings.seed), graph.interface.inputs
+    inputs = {_size_name(graph, one): drawn(ports, one, PROOF_SAMPLES, between(0.1, 1.0), rng) for one in sizes}
     try:
         # An exporter's mistakes about sizes are gross; the check of the file has every input distribution.
         report = check_bytes(
-            graph, data, shapes, settings.compute, [kind.runtime], CheckOptions(inputs=inputs, only_inputs=True)
+            graph, data, sizes, settings.compute, [kind.runtime], CheckOptions(inputs=inputs, only_inputs=True)
         )
         # Where the bound determines no digit the sizes fit all the same: the file took them and gave the right shapes.
         return f"with another, {report.summary()}" if any(row.failed for row in report.decisive) else None
     except RuntimeUnavailableError as error:
         return f"other sizes could not be tried: {error}"
+
+
+def _size_name(graph: ModelGraph, sizes: Sizes) -> str:
+    """``8×24`` for images, ``time 17`` for other axes."""
+    axes = read_axes(graph, sizes)
+    if _are_of_images(axes):
+        return "×".join(map(str, axes.values()))
+    return ", ".join(f"{name} {size}" for name, size in axes.items())
 
 
 def _metadata(

@@ -14,7 +14,7 @@ from nalu_export._golden_codec import Golden, from_arrays, from_bin, to_bin, to_
 from nalu_export.errors import InputError
 from nalu_export.files import check_target, read_bytes, write_atomically
 from nalu_export.graph import ModelGraph
-from nalu_export.inputs import read_inputs
+from nalu_export.input_files import read_inputs
 from nalu_export.nn.init import choose
 from nalu_export.parity.acceptance import acceptance
 from nalu_export.parity.check import MAX_SEED, calibration, torch_threads

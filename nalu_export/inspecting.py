@@ -104,8 +104,8 @@ def _subgraphs(part: Part) -> list[dict[str, Any]]:
             "calls": subgraph.calls,
             "why": subgraph.why,
             "captured_by": part.graph.how,
-            "inputs": [["batch", *shape[1:]] for shape in subgraph.input_shapes],
-            "outputs": [["batch", *shape[1:]] for shape in subgraph.output_shapes],
+            "inputs": [["batch", *spec.shape[1:]] for spec in subgraph.inputs],
+            "outputs": [["batch", *spec.shape[1:]] for spec in subgraph.outputs],
             "formula": formulas(subgraph.module),
         }
         for name, subgraph in part.graph.subgraphs.items()

@@ -5,20 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nalu_export.checkpoints import Checkpoint, ReadOptions
 from nalu_export.errors import InputError, NaluExportError
-from nalu_export.graph import ModelGraph, capture, refuse_mixing
-from nalu_export.graph.copying import type_of
+from nalu_export.example_inputs import DynamicShapes, example_of_given, seeded
+from nalu_export.graph import Example, ModelGraph, capture, refuse_mixing
 from nalu_export.graph.regions import Target, left_out
-from nalu_export.inputs import sample_shape, shape_of_example
+from nalu_export.input_specs import Described, DescribedInOrder
+from nalu_export.inputs import sample_shape
+from nalu_export.integer_ranges import with_ranges
 from nalu_export.source import prepare, source_of
 from nalu_export.text import plain
-
-# Samples in the batch that a model is captured with; 1 could be taken for an axis to repeat, 2 for a pair.
-SAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -27,12 +25,20 @@ class SourceOptions(ReadOptions):
 
     Attributes:
         input_size: (H, W) of the images that a model takes.
-        example_inputs: a batch that the model takes, where its layers do not tell what that looks like.
+        example_inputs: a batch that the model takes, where its layers do not tell what that looks like: a tensor, a
+            tuple of arguments or a dict by the names of ``forward``.
+        dynamic_shapes: the axes of inputs that are free besides that of the samples: ``{"x": {1: "time"}}``; by default
+            height and width of images.
+        input_names: what files and reports call the inputs; by default as ``forward`` does, ``input`` where it is one.
+        output_names: the same for the outputs; by default keys, fields or places of the result.
         arithmetic: the modules that are to be its arithmetic subgraphs, by class or path; by default they are found.
     """
 
     input_size: Sequence[int] | None = None
     example_inputs: Any = None
+    dynamic_shapes: DynamicShapes | None = None
+    input_names: Sequence[str] | None = None
+    output_names: Sequence[str] | None = None
     arithmetic: Sequence[Target] | None = None
 
 
@@ -62,28 +68,39 @@ def prepared(source: nn.Module | str | os.PathLike[str], options: SourceOptions)
     checkpoint = source_of(source, options)
     try:
         subject, notes = prepare(checkpoint.model)
-        graph = captured(subject, options)
+        example, more = example_of(subject, options)
+        graph = captured(subject, example, options)
     except NaluExportError as error:
         if isinstance(source, nn.Module):
             raise
         raise type(error)(f"{os.fspath(source)}: {error}") from error
-    return Prepared(graph, checkpoint, (*checkpoint.notes, *notes, *_notes(graph)))
+    return Prepared(graph, checkpoint, (*checkpoint.notes, *notes, *more, *_notes(graph)))
 
 
-def captured(model: nn.Module, options: SourceOptions) -> ModelGraph:
+def example_of(model: nn.Module, options: SourceOptions) -> tuple[Example, tuple[str, ...]]:
+    """What a prepared module is captured with: as the user says, else as its layers tell; and what to say of that.
+
+    Raises:
+        InputError: it does not fit the model, or nothing tells.
+    """
+    given = options.example_inputs
+    if given is not None and options.input_size is not None:
+        raise InputError("input_size and example_inputs are both given; an example has the size of its images")
+    if given is None:
+        given = seeded(sample_shape(model, options.input_size), model)
+    names = options.input_names, options.output_names
+    example = example_of_given(model, given, options.dynamic_shapes, *names)
+    return with_ranges(model, example, told=not isinstance(given, (Described, DescribedInOrder)))
+
+
+def captured(model: nn.Module, example: Example, options: SourceOptions) -> ModelGraph:
     """The graph of a prepared module.
 
     Raises:
         InputError: see :func:`prepared`.
         UnsupportedLayerError: see :func:`prepared`.
     """
-    if options.example_inputs is not None and options.input_size is not None:
-        raise InputError("input_size and example_inputs are both given; an example has the size of its images")
-    if options.example_inputs is not None:
-        shape = shape_of_example(options.example_inputs)
-    else:
-        shape = sample_shape(model, options.input_size)
-    graph = capture(model, example_of(shape, model), options.arithmetic or ())
+    graph = capture(model, example, options.arithmetic or ())
     refuse_mixing(graph)
     if not graph.subgraphs:
         raise InputError(
@@ -94,18 +111,17 @@ def captured(model: nn.Module, options: SourceOptions) -> ModelGraph:
     return graph
 
 
-def example_of(shape: tuple[int, ...], model: nn.Module) -> Tensor:
-    """A seeded batch of a model's type, uniform in 0.1..1."""
-    x = torch.rand((SAMPLES, *shape), generator=torch.Generator().manual_seed(0)) * 0.9 + 0.1
-    return x.to(type_of(model))
-
-
 def _notes(graph: ModelGraph) -> tuple[str, ...]:
     """What a user should know about how the model was captured."""
     notes: list[str] = []
-    if graph.example.ndim not in (2, 4):
-        sizes = "×".join(map(str, graph.example.shape[1:])) or "no axis but the samples"
-        notes.append(f"the batch is free; the other axes are fixed at {sizes}")
+    for port in graph.interface.inputs:
+        fixed = [size for size in port.shape[1:] if isinstance(size, int)]
+        if port.free or len(fixed) == 1:
+            continue  # one number of features is what a layer says
+        sizes = "×".join(map(str, fixed))
+        which = "" if len(graph.interface.inputs) == 1 else f" of input {plain(port.name)}"
+        said = f"the other axes{which} are fixed at {sizes}" if fixed else f"there is no other axis{which}"
+        notes.append(f"the batch is free; {said}")
     return (*notes, *unnamed(graph))
 
 

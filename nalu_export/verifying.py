@@ -6,6 +6,7 @@ from dataclasses import replace
 from nalu_export import formats, runtimes
 from nalu_export.errors import InputError
 from nalu_export.graph import ModelGraph
+from nalu_export.graph.interface import Sizes
 from nalu_export.parity import CheckOptions, Report, Row, check_bytes
 from nalu_export.parity.check import Progress
 from nalu_export.parity.report import inputs, merge
@@ -17,7 +18,7 @@ def verify(
     graph: ModelGraph,
     data: bytes,
     format_name: str,
-    shapes: Sequence[tuple[int, ...]],
+    sizes: Sequence[Sizes],
     compute: Compute,
     names: Sequence[str],
     options: CheckOptions,
@@ -36,7 +37,7 @@ def verify(
         graph: the source, captured.
         data: the artifact.
         format_name: its format.
-        shapes: see :func:`nalu_export.parity.check_bytes`, as are the other arguments.
+        sizes: see :func:`nalu_export.parity.check_bytes`, as are the other arguments.
         compute: type of the arithmetic subgraphs.
         names: runtimes to run.
         options: how.
@@ -45,7 +46,7 @@ def verify(
         progress: called with a text, the steps done and their number.
     """
     report = check_bytes(
-        graph, data, shapes, compute, names, options, decisive=decisive, skip_missing=skip_missing, progress=progress
+        graph, data, sizes, compute, names, options, decisive=decisive, skip_missing=skip_missing, progress=progress
     )
     ran = [found.name for found in report.runtimes if found.decisive and runtimes.get(found.name).format == format_name]
     if not ran or options.only_inputs or graph.whole is not None:
@@ -78,14 +79,17 @@ def _with_isolated(
     progress: Progress | None,
 ) -> Report:
     """The report with a row for each runtime of one isolated subgraph."""
-    shape = tuple(isolated.example.shape[1:])
-    found = check_bytes(isolated, piece, [shape], compute, ran, options, progress=progress)
-    rows = tuple(
-        merge(name, f"{called} isolated", [_named(row) for row in found.rows if row.runtime == name]) for name in ran
-    )
+    found = check_bytes(isolated, piece, [isolated.sizes], compute, ran, options, progress=progress)
+    family = f"{called} isolated"
+    rows = tuple(merge(name, family, [_named(row) for row in found.rows if row.runtime == name]) for name in ran)
     known = {at.runtime for at in report.breaks}
     breaks = [replace(at, value=f"{called}.{at.value}") for at in found.breaks if at.value and at.runtime not in known]
-    return replace(report, rows=(*report.rows, *rows), breaks=(*report.breaks, *breaks))
+    return replace(
+        report,
+        rows=(*report.rows, *rows),
+        breaks=(*report.breaks, *breaks),
+        isolated=(*report.isolated, family),
+    )
 
 
 def _named(row: Row) -> Row:

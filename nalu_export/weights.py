@@ -122,9 +122,9 @@ def _widen_parameters(form: fx.GraphModule, dtype: torch.dtype) -> None:
 
 
 def _cast_edges(graph: fx.Graph) -> None:
-    """float64 after the input, float32 before the output."""
+    """float64 after the inputs that are floats, float32 before such outputs."""
     for node in list(graph.nodes):
-        if node.op == "placeholder":
+        if node.op == "placeholder" and node.meta.get("dtype", torch.float32).is_floating_point:
             _insert_cast(graph, node, torch.float64, keep=[])
         elif node.op == "output":
             with graph.inserting_before(node):
@@ -132,7 +132,8 @@ def _cast_edges(graph: fx.Graph) -> None:
 
 
 def _narrowed(graph: fx.Graph, node: fx.Node) -> fx.Node:
-    return graph.call_function(PRIMITIVES["cast"].function, (node, torch.float32))
+    is_float = not node.meta.get("truth") and node.meta.get("dtype", torch.float32).is_floating_point
+    return graph.call_function(PRIMITIVES["cast"].function, (node, torch.float32)) if is_float else node
 
 
 def _insert_cast(graph: fx.Graph, node: fx.Node, dtype: torch.dtype, keep: list[fx.Node]) -> None:

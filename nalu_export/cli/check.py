@@ -125,11 +125,12 @@ def check(
         from nalu_export.cli.progress import stages
         from nalu_export.cli.show import console
         from nalu_export.cli.show_report import show_report, show_verdict
-        from nalu_export.inputs import read_inputs
+        from nalu_export.input_files import read_inputs
+        from nalu_export.real_inputs import InputFile
 
     given = replay_file or inputs_file
     if given is not None:
-        options |= {"inputs": read_inputs(given), "only_inputs": replay_file is not None}
+        options |= {"inputs": InputFile(read_inputs(given), given.stem), "only_inputs": replay_file is not None}
     with stages(quiet=quiet or to_stdout) as tell:
         tell("reading", 0, 0)
         report = run(model, artifact, names, input_size=input_size, progress=tell, **reading(options))

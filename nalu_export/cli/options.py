@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from nalu_export.errors import InputError
+
 Command = Callable[..., Any]
 
 # click would tell of a file that cannot be read in four lines; whoever reads it does in one.
@@ -22,9 +24,26 @@ _CAPTURING = (
     ),
     click.option(
         "--input",
-        "input_shape",
-        metavar="NAME=SHAPE",
-        help="What the model takes, where its layers do not tell: x=batch,7,3.",
+        "input_shapes",
+        metavar="NAME=SHAPE[:TYPE]",
+        multiple=True,
+        help="What the model takes, where its layers do not tell; once for each input: x=batch,7,3 or "
+        "ids=batch,time:int64. A name in place of a size is a free axis.",
+    ),
+    click.option(
+        "--example",
+        type=FILE,
+        help="The same from a .npz file that holds a batch of each input under its name in forward.",
+    ),
+    click.option(
+        "--input-names",
+        metavar="NAMES",
+        help="What the file calls its inputs, separated by commas; by default as forward does.",
+    ),
+    click.option(
+        "--output-names",
+        metavar="NAMES",
+        help="The same for the outputs; by default keys, fields or places in the result.",
     ),
     click.option(
         "--arithmetic",
@@ -89,12 +108,22 @@ def read_options(command: Command) -> Command:
 def reading(options: dict[str, Any]) -> dict[str, Any]:
     """The options of this file under the names that the Python functions take; the others as they are."""
     found = {_NAMES.get(name, name): value for name, value in options.items()}
-    text = found.pop("input_shape", None)
-    if text is not None:
-        # Late, because the command line's help must not import torch.
-        from nalu_export.inputs import example_like
+    texts, file = found.pop("input_shapes", ()), found.pop("example", None)
+    if texts and file is not None:
+        raise InputError("--input and --example are both given; an example tells shapes and types")
+    # Late, because the command line's help must not import torch.
+    if texts:
+        from nalu_export.input_specs import inputs_like
 
-        found["example_inputs"] = example_like(text)
+        found |= inputs_like(texts)
+    if file is not None:
+        from nalu_export.input_files import read_inputs
+
+        arrays = read_inputs(file)
+        found["example_inputs"] = arrays if len(arrays) > 1 else next(iter(arrays.values()))
+    for option in ("input_names", "output_names"):
+        if found.get(option) is not None:
+            found[option] = found[option].split(",")
     if "arithmetic" in found:
         found["arithmetic"] = list(found["arithmetic"]) or None
     return found

@@ -9,7 +9,6 @@ from nalu_export.errors import NaluExportError, first_line
 from nalu_export.graph import ModelGraph, capture
 from nalu_export.graph.naming import join
 from nalu_export.graph.reading import Reading, read
-from nalu_export.inputs import sample_shape, shape_of_example
 from nalu_export.preparing import SourceOptions, example_of
 from nalu_export.source import prepare
 from nalu_export.text import plain
@@ -80,9 +79,8 @@ def _captured(path: str, model: nn.Module, options: SourceOptions) -> Part:
         NaluExportError: it cannot be captured.
     """
     try:
-        given = options.example_inputs
-        shape = sample_shape(model, options.input_size) if given is None else shape_of_example(given)
-        graph = capture(model, example_of(shape, model), options.arithmetic or ())
+        example, _ = example_of(model, options)
+        graph = capture(model, example, options.arithmetic or ())
         return Part(path, graph, tuple(read(graph)))
     except NaluExportError:
         raise

@@ -9,7 +9,6 @@ from nalu_export.doctor.subject import Head
 from nalu_export.graph.evaluation import Values
 from nalu_export.graph.places import Call
 from nalu_export.graph.reading import is_inside, results_of
-from nalu_export.statistics import uniform
 
 SAMPLES = 256
 # Numbers that go in at once: an image of features is judged on fewer samples.
@@ -45,11 +44,12 @@ class Runs:
 
 def run_head(head: Head, inputs: tuple[float, float]) -> Runs | None:
     """The subgraph on seeded inputs uniform in a range; ``None`` where it does not run on them."""
-    numbers = sum(torch.Size(shape[1:]).numel() for shape in head.form.shapes)
+    numbers = sum(torch.Size(spec.shape[1:]).numel() for spec in head.form.inputs)
     samples = max(1, min(SAMPLES, NUMBERS // max(numbers, 1)))
-    given = [uniform((samples, *shape[1:]), *inputs, seed=place) for place, shape in enumerate(head.form.shapes)]
+    specs = enumerate(head.form.inputs)
+    given = [spec.drawn(torch.Generator().manual_seed(place), *inputs, samples) for place, spec in specs]
     try:
-        return Runs(_run(head, given), _run(head, [BEYOND * x for x in given]))
+        return Runs(_run(head, given), _run(head, [BEYOND * x if x.is_floating_point() else x for x in given]))
     except RuntimeError:  # it makes float32 tensors of its own, or takes the batch that it was captured with alone
         return None
 

@@ -4,7 +4,7 @@ Straight onto protobuf through ``onnx.helper``. ``onnx_ir`` would be the richer 
 quarter of a cold export.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,6 +31,7 @@ class Builder:
         opset: the ONNX opset that nodes are written for.
         parameter: what a parameter of the subgraph is called in the file.
         taken: initializers that are in the file already.
+        reserved: names of the file's inputs and outputs.
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class Builder:
         opset: int,
         parameter: Callable[[str], str] = str,
         taken: Mapping[str, onnx.TensorProto] | None = None,
+        reserved: Collection[str] = (),
     ) -> None:
         self.opset = opset
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, onnx.TensorProto] = {}
         self._prefix, self._parameter, self._taken = prefix, parameter, taken or {}
+        self._reserved = reserved
         self._counts: dict[str, int] = {}
 
     def op(
@@ -57,6 +60,8 @@ class Builder:
         """One node; its output has the type of the first input and the largest rank unless told otherwise."""
         self._counts[op_type] = self._counts.get(op_type, 0) + 1
         name = f"{self._prefix}{op_type}_{self._counts[op_type]}"
+        while name in self._reserved:
+            name += "_"
         names = [value.name for value in inputs]
         self.nodes.append(helper.make_node(op_type, names, [name], f"{name}_node", **attributes))
         return Value(

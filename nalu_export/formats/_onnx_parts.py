@@ -1,11 +1,15 @@
 """An arithmetic subgraph of an ONNX file as a file of its own."""
 
 import copy
+from collections.abc import Callable, Mapping, Sequence
 
 import onnx
 from onnx import helper
 
+from nalu_export.formats._onnx_edges import file_dtype
 from nalu_export.graph import Subgraph
+from nalu_export.graph.naming import entry, numbered
+from nalu_export.graph.subgraphs import Spec
 
 
 def cut_out(proto: onnx.ModelProto, subgraph: Subgraph, call: int) -> bytes | None:
@@ -16,7 +20,7 @@ def cut_out(proto: onnx.ModelProto, subgraph: Subgraph, call: int) -> bytes | No
 
     Args:
         proto: the file.
-        subgraph: of one input and one output.
+        subgraph: of the model that the file is of.
         call: which call of it, from 0.
 
     Returns:
@@ -28,35 +32,57 @@ def cut_out(proto: onnx.ModelProto, subgraph: Subgraph, call: int) -> bytes | No
         return name.removeprefix(f"{path}.") if name.startswith(f"{path}.") else name.removeprefix(subgraph.namespace)
 
     producers = {name: node for node in graph.node for name in node.output}
-    start = f"{path}.x" if f"{path}.x" in producers else graph.input[0].name
-    end = f"{path}.y" if f"{path}.y" in producers else graph.output[0].name
-    if f"{path}.x" not in producers and f"{path}.y" not in producers:
+    starts = [f"{path}.{entry(place)}" for place in range(len(subgraph.inputs))]
+    ends = [f"{path}.{numbered('y', place)}" for place in range(len(subgraph.outputs))]
+    if not {*starts, *ends} & producers.keys():
         return None
-    weights = {tensor.name: tensor for tensor in graph.initializer}
-    needed, open_names = set[str](), [end]
-    while open_names:
-        name = open_names.pop()
-        if name in needed or name in weights or name == start:
-            continue
-        if name not in producers:
-            return None
-        needed.add(name)
-        open_names += [given for given in producers[name].input if given]
-    nodes = [copy.deepcopy(node) for node in graph.node if needed & set(node.output)]
+    # Of a subgraph with one input that may be the input of the file, and the same of its output.
+    if len(starts) == 1 and starts[0] not in producers:
+        starts = [graph.input[0].name]
+    if len(ends) == 1 and ends[0] not in producers:
+        ends = [graph.output[0].name]
+    nodes = _between(graph, producers, starts, ends)
+    if nodes is None:
+        return None
     used = {name for node in nodes for name in node.input}
-    tensors = [copy.deepcopy(tensor) for name, tensor in weights.items() if name in used]
+    tensors = [copy.deepcopy(tensor) for tensor in graph.initializer if tensor.name in used]
     for tensor in tensors:
         tensor.name = short(tensor.name)
     for node in nodes:
         for names in (node.input, node.output):
             names[:] = [short(name) for name in names]
-    # Axes of any size, because that is how it will be run; OpenVINO refuses an input of unknown rank.
-    shapes = (subgraph.input_shapes[0], subgraph.output_shapes[0])
-    ends = [
-        helper.make_tensor_value_info(short(name), onnx.TensorProto.FLOAT, ["batch", *[None] * (len(shape) - 1)])
-        for name, shape in zip((start, end), shapes, strict=True)
-    ]
-    part = helper.make_graph(nodes, path, ends[:1], ends[1:], tensors)
+    part = helper.make_graph(
+        nodes, path, _infos(starts, subgraph.inputs, short), _infos(ends, subgraph.outputs, short), tensors
+    )
     model = helper.make_model(part, opset_imports=proto.opset_import, ir_version=proto.ir_version)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
+
+
+def _between(
+    graph: onnx.GraphProto, producers: Mapping[str, onnx.NodeProto], starts: Sequence[str], ends: Sequence[str]
+) -> list[onnx.NodeProto] | None:
+    """Copies of the nodes from some values to others; ``None`` where these depend on anything else."""
+    weights = {tensor.name for tensor in graph.initializer}
+    needed, open_names = set[str](), list(ends)
+    while open_names:
+        name = open_names.pop()
+        if name in needed or name in weights or name in starts:
+            continue
+        if name not in producers:
+            return None
+        needed.add(name)
+        open_names += [given for given in producers[name].input if given]
+    return [copy.deepcopy(node) for node in graph.node if needed & set(node.output)]
+
+
+def _infos(names: Sequence[str], specs: Sequence[Spec], short: Callable[[str], str]) -> list[onnx.ValueInfoProto]:
+    """Axes of any size, because that is how it will be run; OpenVINO refuses an input of unknown rank."""
+    return [
+        helper.make_tensor_value_info(
+            short(name),
+            helper.np_dtype_to_tensor_dtype(file_dtype(spec.dtype)),
+            ["batch", *[None] * (len(spec.shape) - 1)],
+        )
+        for name, spec in zip(names, specs, strict=True)
+    ]

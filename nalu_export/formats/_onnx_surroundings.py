@@ -1,17 +1,23 @@
 """What surrounds the arithmetic layers, through ``torch.onnx.export``, with the layers as opaque nodes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import onnx
 import torch
-from torch import Tensor, nn
+from onnx import helper, numpy_helper
+from torch import Tensor, fx, nn
 
 from nalu_export.errors import InputError, first_line
+from nalu_export.formats._onnx_edges import value_info
+from nalu_export.formats._onnx_leaves import LEAVES
 from nalu_export.formats._surroundings import replace_module, surroundings
-from nalu_export.formats.onnx import LEAVES
-from nalu_export.graph import ModelGraph, Subgraph
+from nalu_export.graph import Interface, ModelGraph, Subgraph
+from nalu_export.graph.evaluation import constant, result_nodes
+from nalu_export.graph.example import narrowed
 from nalu_export.graph.exclusive import TRACING
 from nalu_export.graph.exported import quiet
+from nalu_export.graph.module import written
 
 
 class _OpaqueLeaf(nn.Module):
@@ -24,9 +30,12 @@ class _OpaqueLeaf(nn.Module):
     def __init__(self, index: int, subgraph: Subgraph) -> None:
         super().__init__()
         self._index = index
-        (self._input, *_), self._outputs = subgraph.input_shapes, subgraph.output_shapes
-        # Where shapes are not those of the input but for the last axis, the graph itself tells them.
-        self._like_input = all(shape[:-1] == self._input[:-1] and len(shape) > 1 for shape in self._outputs)
+        self._input, self._outputs = subgraph.inputs[0].shape, [spec.shape for spec in subgraph.outputs]
+        self._dtypes = [_type(spec.dtype) for spec in subgraph.outputs]
+        # Where shapes are not those of the one input but for the last axis, the graph itself tells them.
+        self._like_input = len(subgraph.inputs) == 1 and all(
+            shape[:-1] == self._input[:-1] and len(shape) > 1 for shape in self._outputs
+        )
         self._module = None if self._like_input else subgraph.module
 
     def forward(self, *inputs: Tensor) -> Any:
@@ -38,36 +47,43 @@ class _OpaqueLeaf(nn.Module):
             shapes = [list(result.shape) for result in (results if isinstance(results, tuple) else (results,))]
         name, attributes = f"{LEAVES}::Leaf", dict[str, Any](index=self._index)
         if len(shapes) == 1:
-            return torch.onnx.ops.symbolic(name, inputs, attributes, dtype=x.dtype, shape=shapes[0])
-        dtypes = [x.dtype] * len(shapes)
-        return torch.onnx.ops.symbolic_multi_out(name, inputs, attributes, dtypes=dtypes, shapes=shapes)
+            return torch.onnx.ops.symbolic(name, inputs, attributes, dtype=self._dtypes[0], shape=shapes[0])
+        return torch.onnx.ops.symbolic_multi_out(name, inputs, attributes, dtypes=self._dtypes, shapes=shapes)
 
 
-def export_surroundings(graph: ModelGraph, opset: int, *, free_size: bool) -> onnx.ModelProto:
+def _type(dtype: torch.dtype) -> torch.dtype:
+    """Of a value of the host, whose floats are float32."""
+    return torch.float32 if dtype.is_floating_point else dtype
+
+
+def export_surroundings(graph: ModelGraph, opset: int) -> onnx.ModelProto:
     """The model with one ``nalu_export::Leaf`` node, attribute ``index``, for each subgraph in order.
 
     Raises:
         InputError: torch cannot export the model, or not with this opset.
     """
-    outer, example = surroundings(graph), graph.example.float()
+    outer, ports = surroundings(graph), graph.interface
+    given = result_nodes(outer.graph)
+    # What is computed, each once; torch gives one value one name.
+    kept = [node for node in dict.fromkeys(given) if node.op.startswith("call_")]
+    outer.graph.output_node().args = (tuple(kept),)
+    written(outer)
     for index, (name, subgraph) in enumerate(graph.subgraphs.items()):
         replace_module(outer, name, _OpaqueLeaf(index, subgraph))
-    free = {0: torch.export.Dim.DYNAMIC}
-    if free_size and example.ndim == 4:
-        # AUTO: an axis on which the model depends (a Linear on a flattened map) comes out fixed instead of failing.
-        free |= {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    # AUTO: an axis on which the model depends (a Linear on a flattened map) comes out fixed instead of failing.
+    free = tuple({0: torch.export.Dim.DYNAMIC} | dict.fromkeys(p.free, torch.export.Dim.AUTO) for p in ports.inputs)
     try:
         with TRACING, quiet():
             program = torch.onnx.export(
                 outer,
-                (example,),
+                tuple(narrowed(graph.example)),
                 dynamo=True,
                 opset_version=opset,
                 external_data=False,
                 verbose=False,
-                input_names=["input"],
-                output_names=["output"],
-                dynamic_shapes=(free,),
+                input_names=[port.name for port in ports.inputs],
+                output_names=[ports.outputs[given.index(node)].name for node in kept],
+                dynamic_shapes=free,
             )
     except Exception as error:
         # The exporter raises whatever its dozen stages raise; every one of them means the same to the user.
@@ -78,7 +94,29 @@ def export_surroundings(graph: ModelGraph, opset: int, *, free_size: bool) -> on
     if emitted != opset:
         # The exporter reports a failed conversion in a log line only and keeps its own opset.
         raise InputError(f"opset {opset} was asked for, torch.onnx gave {emitted}; use --opset {emitted} or 20")
+    _add_others(proto, outer, given, ports)
     return proto
+
+
+def _add_others(proto: onnx.ModelProto, outer: fx.GraphModule, given: Sequence[fx.Node], ports: Interface) -> None:
+    """The outputs that are inputs, constants or other outputs, each through an Identity."""
+    made = {value.name: value for value in proto.graph.output}
+    inputs = [node for node in outer.graph.nodes if node.op == "placeholder"]
+    for node, port in zip(given, ports.outputs, strict=True):
+        if port.name in made:
+            continue
+        if node in inputs:
+            source = ports.inputs[inputs.index(node)].name
+        elif node.op == "get_attr":
+            source = f"{port.name}:value"
+            tensor = constant(outer, str(node.target)).detach().numpy()
+            proto.graph.initializer.append(numpy_helper.from_array(tensor, source))
+        else:
+            source = ports.outputs[given.index(node)].name
+        proto.graph.node.append(helper.make_node("Identity", [source], [port.name], f"{port.name}_node"))
+        made[port.name] = value_info(port)
+    del proto.graph.output[:]
+    proto.graph.output.extend(made[port.name] for port in ports.outputs)
 
 
 def _cause(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nalu_export.graph import ModelGraph, Subgraph
+from nalu_export.graph import ModelGraph, Port, Subgraph
 from nalu_export.weights import WEIGHTS, Compute, Weights
 
 
@@ -19,6 +19,11 @@ class TensorSpec:
     dtype: str
     shape: tuple[int | str, ...]
 
+    @staticmethod
+    def of(port: Port) -> "TensorSpec":
+        """That of a model's input or output; floats are float32 in a file."""
+        return TensorSpec(port.name, port.type_name, port.shape)
+
 
 @dataclass(frozen=True)
 class EmitOptions:
@@ -28,7 +33,6 @@ class EmitOptions:
         weights: folded or live.
         compute: type of the arithmetic part.
         opset: ONNX opset; formats without one ignore it.
-        free_size: leave height and width of an image free.
         namespace: of a C++ header.
         struct: its name.
         extern_c: whether it has functions for C as well.
@@ -37,7 +41,6 @@ class EmitOptions:
     weights: Weights = "folded"
     compute: Compute = "float32"
     opset: int = 20
-    free_size: bool = True
     namespace: str = "nalu"
     struct: str = "Model"
     extern_c: bool = False
@@ -48,8 +51,8 @@ class Draft(ABC):
     """An emitted model that has no metadata yet.
 
     Attributes:
-        inputs: one input, named ``input``.
-        outputs: one output, named ``output``.
+        inputs: in the order of the model.
+        outputs: in the order of its result.
         notes: lines for the user, on what the format did differently from what was asked.
     """
 
@@ -110,7 +113,7 @@ class Format(ABC):
 
         Args:
             data: the file.
-            subgraph: of one input and one output.
+            subgraph: of the model.
             call: which call of it, from 0.
 
         Returns:

@@ -10,25 +10,21 @@ from onnx import helper, numpy_helper
 
 from nalu_export.errors import InputError
 from nalu_export.formats._onnx_builder import Builder, Value
+from nalu_export.formats._onnx_edges import name_axes, name_results, value_info
 from nalu_export.formats._onnx_external import external_tensor
+from nalu_export.formats._onnx_leaves import lower_leaves
 from nalu_export.formats._onnx_parts import cut_out
 from nalu_export.formats._onnx_primitives import lower
 from nalu_export.formats._onnx_softmax import write_out_log_softmax
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.graph import ModelGraph, Subgraph, well_conditioned
-from nalu_export.graph.naming import entry
 from nalu_export.text import plain
 from nalu_export.weights import inference_form
 
 OPSETS = range(17, 25)
-# The domain of the nodes that stand for arithmetic parts while torch.onnx exports what surrounds them.
-LEAVES = "nalu_export"
-AXES = {0: "batch", 2: "height", 3: "width"}
 
 # protobuf's limit, less what nodes and metadata need.
 LARGEST_FILE = 2**31 - 2**24
-
-_FLOAT32 = np.dtype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -69,12 +65,12 @@ class OnnxFormat(Format):
             # torch.onnx takes seconds to import, and a head alone does not need it.
             from nalu_export.formats._onnx_surroundings import export_surroundings
 
-            proto = export_surroundings(graph, options.opset, free_size=options.free_size)
-            _lower_leaves(proto, list(graph.subgraphs.values()), options)
+            proto = export_surroundings(graph, options.opset)
+            lower_leaves(proto, list(graph.subgraphs.values()), options)
             write_out_log_softmax(proto, options.opset)
             _strip(proto)
-        _name_axes(proto.graph)
-        return OnnxDraft((_spec(proto.graph.input[0]),), (_spec(proto.graph.output[0]),), proto)
+        name_axes(proto.graph, graph.interface)
+        return OnnxDraft(tuple(map(_spec, proto.graph.input)), tuple(map(_spec, proto.graph.output)), proto)
 
     def recognises(self, data: bytes) -> bool:
         """An ONNX file starts with its ir_version (field 1, a varint) and parses as a ModelProto with a graph."""
@@ -137,16 +133,17 @@ def _array(tensor: onnx.TensorProto) -> NDArray[np.generic]:
 
 
 def _arithmetic_model(graph: ModelGraph, whole: Subgraph, options: EmitOptions) -> onnx.ModelProto:
-    build = Builder("", options.opset)
+    ports = graph.interface
+    taken = [port.name for port in (*ports.inputs, *ports.outputs)]
+    build = Builder("", options.opset, reserved=taken)
     form = well_conditioned(inference_form(whole.module, options.weights, options.compute))
-    (result,) = lower(form, [Value("input", _FLOAT32, graph.example.ndim)], build)
-    _rename(build.nodes, result.name, "output")
-    float32 = onnx.TensorProto.FLOAT
+    given = [Value(p.name, np.dtype(p.type_name), len(p.shape)) for p in ports.inputs]
+    name_results(build, lower(form, given, build), [port.name for port in ports.outputs])
     proto = helper.make_graph(
         build.nodes,
         "nalu_export",
-        [helper.make_tensor_value_info("input", float32, graph.example.shape)],
-        [helper.make_tensor_value_info("output", float32, graph.result.shape)],
+        [value_info(port) for port in ports.inputs],
+        [value_info(port) for port in ports.outputs],
         list(build.initializers.values()),
     )
     opset = helper.make_opsetid("", options.opset)
@@ -156,83 +153,6 @@ def _arithmetic_model(graph: ModelGraph, whole: Subgraph, options: EmitOptions) 
         opset_imports=[opset],
         ir_version=helper.find_min_ir_version_for([opset]),
     )
-
-
-def _lower_leaves(proto: onnx.ModelProto, subgraphs: list[Subgraph], options: EmitOptions) -> None:
-    """Replace every opaque leaf by its lowered graph."""
-    ranks = {
-        value.name: len(value.type.tensor_type.shape.dim) for value in (*proto.graph.value_info, *proto.graph.input)
-    }
-    initializers = {tensor.name: tensor for tensor in proto.graph.initializer}
-    nodes: list[onnx.NodeProto] = []
-    calls: dict[int, int] = {}
-    # Values that have a name at the edge of a subgraph already, and those that keep the one that they have.
-    edges: dict[str, str] = {}
-    fixed = {value.name for value in (*proto.graph.input, *proto.graph.output)} | initializers.keys()
-    for node in proto.graph.node:
-        if node.domain != LEAVES:
-            nodes.append(node)
-            continue
-        index, subgraph = _leaf(node, subgraphs)
-        name = subgraph.called(calls.setdefault(index, 0))
-        calls[index] += 1
-        build = Builder(f"{name}.", options.opset, subgraph.parameter, initializers)
-        form = well_conditioned(inference_form(subgraph.module, options.weights, options.compute))
-        given = [_entering(value, f"{name}.{entry(k)}", edges, fixed, nodes) for k, value in enumerate(node.input)]
-        inputs = [Value(new, _FLOAT32, ranks[old]) for new, old in zip(given, node.input, strict=True)]
-        for place, result in enumerate(lower(form, inputs, build)):
-            _rename(build.nodes, result.name, node.output[place])
-            if node.output[place] not in fixed:
-                edges[node.output[place]] = f"{name}.y{_number(place)}"
-        initializers |= build.initializers
-        nodes += build.nodes
-    for old, new in edges.items():
-        _rename(nodes, old, new)
-    del proto.graph.node[:], proto.graph.initializer[:]
-    proto.graph.node.extend(nodes)
-    proto.graph.initializer.extend(initializers.values())
-
-
-def _entering(value: str, name: str, edges: dict[str, str], fixed: set[str], nodes: list[onnx.NodeProto]) -> str:
-    """A value that a subgraph reads, which is to be called ``head.x``, unless it is the model's own input.
-
-    One value cannot have two names: what leaves another subgraph, or enters one, passes through an Identity, which
-    runtimes remove.
-    """
-    if value in fixed:
-        return value
-    if value not in edges:
-        edges[value] = name
-        return value
-    nodes.append(helper.make_node("Identity", [value], [name], f"{name}_node"))
-    return name
-
-
-def _number(place: int) -> str:
-    return f"_{place + 1}" if place else ""
-
-
-def _leaf(node: onnx.NodeProto, subgraphs: list[Subgraph]) -> tuple[int, Subgraph]:
-    (index,) = [helper.get_attribute_value(attribute) for attribute in node.attribute]
-    return index, subgraphs[index]
-
-
-def _rename(nodes: list[onnx.NodeProto], old: str, new: str) -> None:
-    for node in nodes:
-        for names in (node.input, node.output):
-            names[:] = [new if name == old else name for name in names]
-
-
-def _name_axes(graph: onnx.GraphProto) -> None:
-    """``batch``, ``height`` and ``width`` for the free axes that torch calls s77 and the like."""
-    (x,), (y,) = graph.input, graph.output
-    taken, given = x.type.tensor_type.shape.dim, y.type.tensor_type.shape.dim
-    names = {size.dim_param: AXES[axis] for axis, size in enumerate(taken) if size.dim_param}
-    taken[0].dim_param = given[0].dim_param = "batch"
-    for sizes in (taken[1:], given[1:]):
-        for size in sizes:
-            if size.dim_param:
-                size.dim_param = names.get(size.dim_param, size.dim_param)
 
 
 def _strip(proto: onnx.ModelProto) -> None:

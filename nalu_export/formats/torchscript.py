@@ -19,6 +19,7 @@ from nalu_export.formats._surroundings import replace_module, surroundings
 from nalu_export.formats._torchscript_archive import reproducible
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.graph import ModelGraph, Subgraph
+from nalu_export.graph.example import narrowed
 from nalu_export.graph.module import written
 from nalu_export.text import plain
 from nalu_export.weights import inference_form
@@ -56,18 +57,15 @@ class TorchScriptFormat(Format):
             for name, subgraph in graph.subgraphs.items()
         }
         if graph.whole is not None:
-            module = _jit.trace(forms[""], graph.example.float())
+            module = _jit.trace(forms[""], tuple(narrowed(graph.example)))
         else:
             outer = _scriptable(surroundings(graph))
             for name, subgraph in graph.subgraphs.items():
-                examples = tuple(torch.zeros(shape) for shape in subgraph.input_shapes)
+                examples = tuple(torch.zeros(spec.shape, dtype=_type(spec.dtype)) for spec in subgraph.inputs)
                 replace_module(outer, name, _jit.trace(forms[name], examples))
-            module, _ = _jit.script_or_trace(outer, graph.example.float())
-        return TorchScriptDraft(
-            (TensorSpec("input", "float32", _free_axes(graph, options)),),
-            (TensorSpec("output", "float32", ("batch", *graph.result.shape[1:])),),
-            module,
-        )
+            module, _ = _jit.script_or_trace(outer, tuple(narrowed(graph.example)))
+        inputs, outputs = (tuple(map(TensorSpec.of, p)) for p in (graph.interface.inputs, graph.interface.outputs))
+        return TorchScriptDraft(inputs, outputs, module)
 
     def recognises(self, data: bytes) -> bool:
         """A zip with compiled code and its constants."""
@@ -131,11 +129,9 @@ def _scriptable(host: fx.GraphModule) -> fx.GraphModule:
     return written(host)
 
 
-def _free_axes(graph: ModelGraph, options: EmitOptions) -> tuple[int | str, ...]:
-    shape = graph.example.shape[1:]
-    if len(shape) == 3 and options.free_size:
-        return ("batch", shape[0], "height", "width")
-    return ("batch", *shape)
+def _type(dtype: torch.dtype) -> torch.dtype:
+    """Of a value of the host, whose floats are float32."""
+    return torch.float32 if dtype.is_floating_point else dtype
 
 
 def _member_names(data: bytes) -> list[str]:

@@ -2,7 +2,9 @@
 
 from nalu_export.graph.around import Around, around
 from nalu_export.graph.capture import ModelGraph, capture
+from nalu_export.graph.example import Example
 from nalu_export.graph.formula import formulas
+from nalu_export.graph.interface import Interface, Port
 from nalu_export.graph.naming import formula_of, label_of, part_of
 from nalu_export.graph.purity import refuse_mixing
 from nalu_export.graph.rewrites import well_conditioned
@@ -11,7 +13,10 @@ from nalu_export.graph.subgraphs import Subgraph
 
 __all__ = [
     "Around",
+    "Example",
+    "Interface",
     "ModelGraph",
+    "Port",
     "Subgraph",
     "around",
     "capture",

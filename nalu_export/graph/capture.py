@@ -6,23 +6,27 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, fx, nn
 
 from nalu_export.errors import InputError, NaluExportError, UnsupportedLayerError, first_line
-from nalu_export.graph.copying import copied, in_double
-from nalu_export.graph.evaluation import Values, result_of, run
+from nalu_export.graph.copying import copied, in_double, type_of
+from nalu_export.graph.evaluation import Values, result_nodes, results_of, run
+from nalu_export.graph.example import INPUT, OUTPUT, Example, widened
 from nalu_export.graph.exported import exported
 from nalu_export.graph.hosting import host_of
+from nalu_export.graph.interface import BATCH, Called, Interface, Port, Shape, positional
+from nalu_export.graph.naming import numbered
+from nalu_export.graph.outputs import outputs_of
 from nalu_export.graph.randomness import refuse_random
 from nalu_export.graph.regions import Finder, Target
+from nalu_export.graph.results import hold_constants
 from nalu_export.graph.sharing import share_constants
 from nalu_export.graph.spelling import canonicalise
-from nalu_export.graph.subgraphs import Subgraph, extracted
+from nalu_export.graph.subgraphs import Spec, Subgraph, extracted
 from nalu_export.graph.tracing import traced
-from nalu_export.text import plain
 
 How = Literal["torch.fx", "torch.export"]
 # A captured graph and its module differ by roundings in float64; a wrong graph by more than this share.
@@ -35,22 +39,25 @@ class ModelGraph:
 
     Attributes:
         module: the model itself, float32 or float64, untouched: what it computes is what every file is held to.
+        interface: its inputs and outputs.
         flat: all of it as one graph, of the same type, as it is written: primitives where it is made of them, opaque
-            calls elsewhere. Nodes of arithmetic subgraphs have a label and the name of the subgraph.
+            calls elsewhere. It takes the inputs one after the other. Nodes of arithmetic subgraphs have a label and
+            the name of the subgraph.
         host: the same with one module in place of each subgraph; ``None`` where the model is one subgraph.
         subgraphs: the arithmetic subgraphs by name, in the order of computation; ``""`` is the whole model.
         how: what captured it.
-        example: a batch that it ran on, of its type.
+        example: a batch of each input that it ran on, floats of its type.
         result: what it gave for that.
     """
 
     module: nn.Module
+    interface: Interface
     flat: fx.GraphModule
     host: fx.GraphModule | None
     subgraphs: Mapping[str, Subgraph]
     how: How
-    example: Tensor
-    result: Tensor
+    example: tuple[Tensor, ...]
+    result: tuple[Tensor, ...]
 
     @functools.cached_property
     def flat_in_double(self) -> fx.GraphModule:
@@ -61,6 +68,40 @@ class ModelGraph:
     def whole(self) -> Subgraph | None:
         """The subgraph that is the whole model, if one is."""
         return self.subgraphs.get("")
+
+    @property
+    def sizes(self) -> tuple[Shape, ...]:
+        """Shape of one sample of each input, as it was captured."""
+        return tuple(tuple(x.shape[1:]) for x in self.example)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """float64 where the model computes in it, else float32."""
+        return type_of(self.module)
+
+    def called(self, module: nn.Module) -> Called:
+        """The model, or a copy of it, as a module that takes its tensors one after the other and gives a tuple."""
+        return Called(module, self.interface.arguments)
+
+    def with_fixed(self, axes: Sequence[str]) -> "ModelGraph":
+        """The model with some of its free axes fixed at the size that it was captured with."""
+
+        def fixed(port: Port, x: Tensor) -> Port:
+            sizes = (
+                size if place and free in axes else free
+                for place, (free, size) in enumerate(zip(port.shape, x.shape, strict=True))
+            )
+            return replace(port, shape=tuple(sizes))
+
+        interface = replace(
+            self.interface,
+            inputs=tuple(map(fixed, self.interface.inputs, self.example)),
+            outputs=tuple(map(fixed, self.interface.outputs, self.result)),
+        )
+        if not interface.free:
+            outputs = tuple(port.fixed(y.shape) for port, y in zip(interface.outputs, self.result, strict=True))
+            interface = replace(interface, outputs=outputs)
+        return replace(self, interface=interface)
 
     def subgraph(self, name: str) -> Subgraph:
         """The arithmetic subgraph of that name.
@@ -77,42 +118,48 @@ class ModelGraph:
         """A subgraph as a model of its own: the module that it is, or its graph where it is part of a forward.
 
         Raises:
-            InputError: there is none of that name, or it takes or gives several tensors.
+            InputError: there is none of that name, or it takes integers.
         """
         if not name:
             return self
         subgraph = self.subgraph(name)
-        if len(subgraph.input_shapes) != 1 or len(subgraph.output_shapes) != 1:
-            raise InputError(
-                f"{plain(name)} takes {len(subgraph.input_shapes)} tensors and gives {len(subgraph.output_shapes)}, "
-                "and cannot stand alone"
-            )
         flat = copied(subgraph.module)
         for node in flat.graph.nodes:
             if node.op == "call_function":
                 node.meta["part"] = ""
-        module = subgraph.module if subgraph.path is None else self.module.get_submodule(subgraph.path)
-        example = torch.rand(subgraph.input_shapes[0], generator=torch.Generator().manual_seed(0))
+        single = len(subgraph.inputs) == len(subgraph.outputs) == 1
+        module = self.module.get_submodule(subgraph.path) if single and subgraph.path is not None else subgraph.module
+        rng = torch.Generator().manual_seed(0)
+        example = tuple(x.drawn(rng, 0.0).to(x.dtype) for x in subgraph.inputs)
+        result = tuple(results_of(flat, *example))
+        ports = (_ports(subgraph.inputs, INPUT, "x"), _ports(subgraph.outputs, OUTPUT, "y"))
+        interface = Interface(*ports, positional(len(example)))
         alone = replace(subgraph, name="", namespace="", calls=1, foreign=frozenset(), outer=subgraph.namespace)
-        example = example.to(self.example.dtype)
-        return ModelGraph(module, flat, None, {"": alone}, self.how, example, result_of(flat, example))
+        return ModelGraph(module, interface, flat, None, {"": alone}, self.how, example, result)
 
 
-def capture(model: nn.Module, example: Tensor, arithmetic: Sequence[Target] = ()) -> ModelGraph:
+def _ports(values: Sequence[Spec], alone: str, short: str) -> tuple[Port, ...]:
+    """What an isolated subgraph calls its values; every one of them has the samples first."""
+    names = [alone] if len(values) == 1 else [numbered(short, place) for place in range(len(values))]
+    return tuple(Port(n, n, x.dtype, (BATCH, *x.shape[1:])) for n, x in zip(names, values, strict=True))
+
+
+def capture(model: nn.Module, example: Example, arithmetic: Sequence[Target] = ()) -> ModelGraph:
     """Capture a model by ``torch.fx``, or by ``torch.export`` where fx cannot follow its code.
 
     Args:
         model: float32 or float64, in ``eval()`` mode; it is not changed.
-        example: a batch of its one input, of its type and at least two samples.
+        example: a call of it.
         arithmetic: modules that are to be the arithmetic subgraphs, by class or path; by default they are found.
 
     Raises:
-        UnsupportedLayerError: neither can capture it, or it is not a function from one tensor to one tensor; the text
-            names the user's line.
+        UnsupportedLayerError: neither can capture it, or its result is no tensors of the samples; the text names the
+            user's line.
         InputError: it does not run on the example, or gives other outputs when it runs again, or ``arithmetic`` names
             no module that is made of primitives.
     """
-    _refuse_what_fails(model, example)
+    outputs = _refuse_what_fails(model, example)
+    interface = Interface(example.inputs, outputs, example.arguments)
     failures: list[Exception] = []
     for how in _WAYS:
         try:
@@ -123,30 +170,33 @@ def capture(model: nn.Module, example: Tensor, arithmetic: Sequence[Target] = ()
             # forward is user code: whatever it raises on a symbolic input means that this way does not capture it.
             failures.append(error)
             continue
-        return _found(model, flat, values, how, example, arithmetic)
+        return _found(model, flat, values, how, example, interface, arithmetic)
     raise UnsupportedLayerError(_failure(model, failures[-1]))
 
 
-def _refuse_what_fails(model: nn.Module, example: Tensor) -> None:
+def _refuse_what_fails(model: nn.Module, example: Example) -> tuple[Port, ...]:
+    """The outputs of a model that runs, and gives the same when it runs again."""
     try:
         refuse_random(model, example)
+        return outputs_of(copied(model), example)
     except NaluExportError:
         raise
     except (Exception, SystemExit) as error:
         what = f"{type(error).__name__}: {first_line(error)}"
+        shapes = " and ".join(str(tuple(x.shape)) for x in example.tensors)
         raise InputError(
-            f"{type(model).__name__} does not run on inputs of shape {tuple(example.shape)}: {what}{_where(error)}"
+            f"{type(model).__name__} does not run on inputs of shape {shapes}: {what}{_where(error)}"
         ) from error
 
 
 _WAYS: tuple[How, ...] = ("torch.fx", "torch.export")
 
 
-def _primitives(model: nn.Module, example: Tensor, how: How) -> tuple[fx.GraphModule, Values]:
+def _primitives(model: nn.Module, example: Example, how: How) -> tuple[fx.GraphModule, Values]:
     work = copied(model)
-    flat = traced(work) if how == "torch.fx" else exported(work, example)
-    values = run(flat, example)
-    _refuse_result(model, values[flat.graph.output_node()], len(example))
+    flat = traced(work, example) if how == "torch.fx" else exported(work, example)
+    hold_constants(flat)
+    values = run(flat, *example.tensors)
     canonicalise(flat, values)
     share_constants(flat)
     for node in values.keys() - set(flat.graph.nodes):
@@ -155,26 +205,7 @@ def _primitives(model: nn.Module, example: Tensor, how: How) -> tuple[fx.GraphMo
     return flat, values
 
 
-def _refuse_result(model: nn.Module, result: Any, samples: int) -> None:
-    name = type(model).__name__
-    if isinstance(result, Tensor):
-        if not result.is_floating_point():
-            kind = str(result.dtype).removeprefix("torch.")
-            raise UnsupportedLayerError(f"{name} returns {kind}; a model that returns float32 can be exported")
-        if result.ndim == 0 or result.shape[0] != samples:
-            raise UnsupportedLayerError(
-                f"{name} returns a tensor of shape {tuple(result.shape)} for {samples} samples; the first axis of the "
-                "result has to be that of the samples"
-            )
-        return
-    several = isinstance(result, (tuple, list, dict))
-    kind = "dict" if isinstance(result, dict) else type(result).__name__.removeprefix("immutable_")
-    count = f"{len(result)} output{'' if len(result) == 1 else 's'}" if several else ""
-    given = f"a {kind} of {count}" if several else f"a {kind}"
-    raise UnsupportedLayerError(f"{name} returns {given}; a model that returns one tensor can be exported")
-
-
-def _prove(model: nn.Module, flat: fx.GraphModule, example: Tensor) -> None:
+def _prove(model: nn.Module, flat: fx.GraphModule, example: Example) -> None:
     """Hold the graph against the module in float64: fx follows code that asks for the type of its input wrongly.
 
     Raises:
@@ -183,36 +214,58 @@ def _prove(model: nn.Module, flat: fx.GraphModule, example: Tensor) -> None:
     probe = _probe(example)
     try:
         with torch.no_grad():
-            expected = in_double(model)(probe.double())
-        found = result_of(in_double(flat), probe.double())
+            expected = Called(in_double(model), example.arguments)(*widened(probe))
+        found = results_of(in_double(flat), *widened(probe))
     except RuntimeError:  # it makes float32 tensors of its own
         with torch.no_grad():
-            expected = model(probe)
-        found = result_of(flat, probe)
-    scale = expected.abs() + SAME * expected.abs().amax() if expected.numel() else expected
-    far = (found - expected).abs() > SAME * scale
-    if found.shape != expected.shape or bool((far & expected.isfinite()).any()):
+            expected = Called(model, example.arguments)(*probe)
+        found = results_of(flat, *probe)
+    if len(found) != len(expected) or not all(map(_near, found, expected)):
         raise ValueError("the captured graph does not compute what the module computes")
 
 
-def _probe(example: Tensor) -> Tensor:
-    """Inputs at which formulas differ: of both signs, some small, some not."""
+def _near(found: Tensor, expected: Tensor) -> bool:
+    if found.shape != expected.shape or found.is_floating_point() != expected.is_floating_point():
+        return False
+    if not expected.is_floating_point():
+        return bool((found == expected).all())
+    scale = expected.abs() + SAME * expected.abs().amax() if expected.numel() else expected
+    far = (found - expected).abs() > SAME * scale
+    return not bool((far & expected.isfinite()).any())
+
+
+def _probe(example: Example) -> list[Tensor]:
+    """Inputs at which formulas differ: floats of both signs, some small, some not."""
     rng = torch.Generator().manual_seed(0)
-    x = torch.rand(example.shape, generator=rng) * 0.9 + 0.1
-    signs = torch.randint(0, 2, example.shape, generator=rng) * 2 - 1
-    scale = torch.arange(len(example)).reshape(-1, *[1] * (example.ndim - 1)) % 3
-    return torch.where(scale == 0, x, x * signs * (1.0 + 3.0 * scale))
+
+    def probed(given: Tensor) -> Tensor:
+        if not given.is_floating_point():
+            return given
+        x = torch.rand(given.shape, generator=rng) * 0.9 + 0.1
+        signs = torch.randint(0, 2, given.shape, generator=rng) * 2 - 1
+        scale = torch.arange(len(given)).reshape(-1, *[1] * (given.ndim - 1)) % 3
+        return torch.where(scale == 0, x, x * signs * (1.0 + 3.0 * scale)).to(given.dtype)
+
+    return [probed(given) for given in example.tensors]
 
 
 def _found(
-    model: nn.Module, flat: fx.GraphModule, values: Values, how: How, example: Tensor, arithmetic: Sequence[Target]
+    model: nn.Module,
+    flat: fx.GraphModule,
+    values: Values,
+    how: How,
+    example: Example,
+    interface: Interface,
+    arithmetic: Sequence[Target],
 ) -> ModelGraph:
     finder = Finder(flat, values)
     regions = finder.chosen(arithmetic) if arithmetic else finder.find()
-    parts = extracted(flat, regions, values)
+    taken = [port.name for port in (*interface.inputs, *interface.outputs)]
+    parts = extracted(flat, regions, values, taken)
     subgraphs = {part.subgraph.name: part.subgraph for part in parts}
     host = None if "" in subgraphs or not parts else host_of(flat, parts)
-    return ModelGraph(model, flat, host, subgraphs, how, example, values[flat.graph.output_node()])
+    result = tuple(values[node] for node in result_nodes(flat.graph))
+    return ModelGraph(model, interface, flat, host, subgraphs, how, example.tensors, result)
 
 
 def _failure(model: nn.Module, error: Exception) -> str:

@@ -59,6 +59,13 @@ def run(graph_module: fx.GraphModule, *inputs: Tensor) -> Values:
     return values
 
 
-def result_of(graph_module: fx.GraphModule, *inputs: Tensor) -> Any:
-    """What a graph gives."""
-    return run(graph_module, *inputs)[graph_module.graph.output_node()]
+def result_nodes(graph: fx.Graph) -> tuple[Any, ...]:
+    """What a graph gives: one node, or each of several."""
+    result = graph.output_node().args[0]
+    return tuple(result) if isinstance(result, (tuple, list)) else (result,)
+
+
+def results_of(graph_module: fx.GraphModule, *inputs: Tensor) -> tuple[Tensor, ...]:
+    """The tensors that a graph gives."""
+    values = run(graph_module, *inputs)
+    return tuple(values[node] for node in result_nodes(graph_module.graph))

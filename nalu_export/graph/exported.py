@@ -13,9 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from nalu_export.graph.example import Example
 from nalu_export.graph.exclusive import TRACING
+from nalu_export.graph.interface import arguments_with, as_tensor
 from nalu_export.graph.module import LazyGraphModule
 from nalu_export.graph.places import Call, note, place_in
+from nalu_export.graph.structure import leaves
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\w+)')
 _TORCH = inspect.getfile(torch).removesuffix("__init__.py")
@@ -24,22 +27,32 @@ _LOGGERS = ("torch", "torch.onnx", "torch.export", "torch._export", "torch._subc
 _CHECKS = ("_guards_fn", "_assert_tensor_metadata", "_assert_scalar", "_assert_async", "sym_constrain")
 
 
-def exported(model: nn.Module, example: Tensor) -> fx.GraphModule:
-    """The graph of ``model`` in calls of ATen, of any batch and, for images, of any height and width if these may vary.
+def exported(model: nn.Module, example: Example) -> fx.GraphModule:
+    """The graph of ``model`` in calls of ATen, of any batch, and of any size on other free axes if these may vary.
+
+    It takes the tensors of a call one after the other, and gives one result or a tuple of them.
 
     Args:
-        model: in ``eval()`` mode; it is not changed.
-        example: a batch of at least two samples.
+        model: a copy in ``eval()`` mode that nothing else runs.
+        example: a call of it.
 
     Raises:
         Exception: whatever ``torch.export`` raises for code that it cannot follow.
     """
-    free: dict[int, Any] = {0: torch.export.Dim.DYNAMIC}
-    if example.ndim == 4:
-        free |= {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    forward = model.forward
+
+    def called(*tensors: Tensor) -> tuple[Any, ...]:
+        args, kwargs = arguments_with(example.arguments, tensors)
+        return tuple(as_tensor(leaf) for _, leaf in leaves(forward(*args, **kwargs)) if leaf is not None)
+
+    free = tuple(
+        {0: torch.export.Dim.DYNAMIC} | dict.fromkeys(port.free, torch.export.Dim.AUTO) for port in example.inputs
+    )
+    # Not a module around it, so that paths stay what they are.
+    model.forward = called
     # Where it fails it prints its graph.
     with TRACING, quiet(), contextlib.redirect_stderr(io.StringIO()), torch.no_grad():
-        program = torch.export.export(model, (example,), dynamic_shapes=(free,), strict=False)
+        program = torch.export.export(model, example.tensors, dynamic_shapes=(free,), strict=False)
         if any(map(_changes_something, program.graph.nodes)):
             # Without operations in place; every other call stays as it is.
             program = program.run_decompositions({})

@@ -4,6 +4,8 @@ A file whose values are called ``layers.0.a``, ``layers.0.m`` and ``layers.0.z``
 can say where the first wrong one is.
 """
 
+from collections.abc import Collection
+
 from torch import fx
 
 from nalu_export.graph.places import RESULT, place_of, stack_of
@@ -15,10 +17,15 @@ EDGES = ("x", "input", "output")
 
 def entry(place: int) -> str:
     """What a subgraph calls its inputs: ``x``, ``x_2`` and so on."""
-    return f"x_{place + 1}" if place else "x"
+    return numbered("x", place)
 
 
-def label(graph: fx.Graph, base: str) -> None:
+def numbered(name: str, place: int) -> str:
+    """The name itself for the first of several, then with its number: ``y``, ``y_2``."""
+    return f"{name}_{place + 1}" if place else name
+
+
+def label(graph: fx.Graph, base: str, reserved: Collection[str] = ()) -> None:
     """Give every primitive of a subgraph a name that is unique in it, and rename the nodes after it.
 
     The last node of a statement ``a = …`` is ``a``, that of ``return …`` is ``y``, any other is called after its
@@ -27,12 +34,13 @@ def label(graph: fx.Graph, base: str) -> None:
     Args:
         graph: of the subgraph alone.
         base: path of the module that it is, or is in: names are relative to it.
+        reserved: names that a file gives to something else.
     """
     nodes = list(graph.nodes)
     (result,) = graph.output_node().args
     leaving = set(result) if isinstance(result, (tuple, list)) else {result}
     # Names that a file gives to other values: weights, and what goes into it and comes out.
-    taken = {str(node.target) for node in nodes if node.op in ("get_attr", "placeholder")} | set(EDGES)
+    taken = {str(node.target) for node in nodes if node.op in ("get_attr", "placeholder")} | {*EDGES, *reserved}
     runs = [_run(node) for node in nodes] + [None]
     for node, run, following in zip(nodes, runs, runs[1:], strict=False):
         primitive, place = primitive_of(node), place_of(node)

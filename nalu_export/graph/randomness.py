@@ -8,12 +8,14 @@ from torch import Tensor, fx, nn
 from nalu_export.errors import InputError
 from nalu_export.graph.copying import copied
 from nalu_export.graph.evaluation import run
+from nalu_export.graph.example import Example
 from nalu_export.graph.exported import exported
+from nalu_export.graph.interface import Called
 from nalu_export.graph.spelling.describe import callable_of, source_of
 from nalu_export.graph.tracing import traced
 
 
-def refuse_random(model: nn.Module, example: Tensor) -> None:
+def refuse_random(model: nn.Module, example: Example) -> None:
     """Run the model twice.
 
     Raises:
@@ -21,9 +23,9 @@ def refuse_random(model: nn.Module, example: Tensor) -> None:
             numbers are why.
         Exception: whatever the model raises on the example.
     """
-    work = copied(model)
+    work = Called(copied(model), example.arguments)
     with torch.no_grad():
-        first, second = work(example), work(example)
+        first, second = work(*example.tensors), work(*example.tensors)
     if alike(first, second):
         return
     where = _drawn(model, example)
@@ -34,22 +36,22 @@ def refuse_random(model: nn.Module, example: Tensor) -> None:
     )
 
 
-def _by_torch(model: nn.Module, example: Tensor) -> bool:
+def _by_torch(model: nn.Module, example: Example) -> bool:
     """Whether the results are the same where the state of torch's generator is."""
-    work, results = copied(model), []
+    work, results = Called(copied(model), example.arguments), []
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         for _ in range(2):
             torch.manual_seed(0)
-            results.append(work(example))
+            results.append(work(*example.tensors))
     return alike(*results)
 
 
-def _drawn(model: nn.Module, example: Tensor) -> str:
+def _drawn(model: nn.Module, example: Example) -> str:
     """The first call that gives something else the second time."""
     for how in ("fx", "export"):
         try:
-            flat = traced(copied(model)) if how == "fx" else exported(copied(model), example)
-            first, second = run(flat, example), run(flat, example)
+            flat = traced(copied(model), example) if how == "fx" else exported(copied(model), example)
+            first, second = run(flat, *example.tensors), run(flat, *example.tensors)
         except Exception:  # noqa: BLE001  forward is user code, and that it is random is known already
             continue
         for node, value in first.items():

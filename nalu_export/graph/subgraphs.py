@@ -1,18 +1,41 @@
 """Arithmetic subgraphs as graphs of their own, and the model with each of them as one module."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import fx, nn
 
-from nalu_export.graph.evaluation import Values, attribute
+from nalu_export.graph.evaluation import Values, attribute, result_nodes
 from nalu_export.graph.module import LazyGraphModule
 from nalu_export.graph.naming import entry, join, label
 from nalu_export.graph.places import Call
 from nalu_export.graph.regions import Region
+
+
+class Spec(NamedTuple):
+    """A tensor that a subgraph took or gave in the run that captured it: its shape, samples first, and its type."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    @staticmethod
+    def of(value: torch.Tensor) -> "Spec":
+        """That of a tensor."""
+        return Spec(tuple(value.shape), value.dtype)
+
+    def drawn(
+        self, rng: torch.Generator, low: float = 0.1, high: float = 1.0, samples: int | None = None
+    ) -> torch.Tensor:
+        """Such a tensor: uniform floats in float64, truth values of either kind, and zeros where it holds integers."""
+        shape = self.shape if samples is None else (samples, *self.shape[1:])
+        if self.dtype.is_floating_point:
+            return low + (high - low) * torch.rand(shape, generator=rng, dtype=torch.float64)
+        if self.dtype == torch.bool:
+            return torch.rand(shape, generator=rng) < 0.5
+        return torch.zeros(shape, dtype=self.dtype)
 
 
 @dataclass(frozen=True)
@@ -30,8 +53,8 @@ class Subgraph:
         path: of the module that it is, ``None`` for a region of a larger forward.
         foreign: names of the parameters that are of another module.
         type: class of the module that it is, or is in.
-        input_shapes: of what it took in the run that captured it, samples first.
-        output_shapes: of what it gave.
+        inputs: what it took in the run that captured it.
+        outputs: what it gave.
         outer: what stands before the paths of its modules where it was taken out of a larger model.
     """
 
@@ -43,8 +66,8 @@ class Subgraph:
     path: str | None
     foreign: frozenset[str]
     type: str
-    input_shapes: tuple[tuple[int, ...], ...]
-    output_shapes: tuple[tuple[int, ...], ...]
+    inputs: tuple[Spec, ...]
+    outputs: tuple[Spec, ...]
     outer: str = ""
 
     def parameter(self, target: str) -> str:
@@ -80,20 +103,28 @@ class _Copy:
     nodes: dict[fx.Node, fx.Node]
 
 
-def extracted(graph_module: fx.GraphModule, regions: Sequence[Region], values: Values) -> list[Part]:
+def extracted(
+    graph_module: fx.GraphModule, regions: Sequence[Region], values: Values, reserved: Collection[str] = ()
+) -> list[Part]:
     """Each region with its subgraph: calls of a module that run the same graph share one.
 
     The nodes of the model get the names of their values, and that of the subgraph that computes them.
+
+    Args:
+        graph_module: flat.
+        regions: in it.
+        values: of its nodes in one run.
+        reserved: names that no value of the model's own forward may have.
     """
     parts: list[Part] = []
     names = _Names(graph_module)
     for group in _groups(regions):
-        copies = [_copied(graph_module, region) for region in group]
+        copies = [_copied(graph_module, region, values) for region in group]
         if len({_signature(copy.graph) for copy in copies}) == 1:
-            parts += _parts(group, copies, names.of(group[0]), values)
+            parts += _parts(group, copies, names.of(group[0]), values, reserved)
         else:  # a module that does something else when it is called again
             for region, copy in zip(group, copies, strict=True):
-                parts += _parts([region], [copy], names.of(region), values)
+                parts += _parts([region], [copy], names.of(region), values, reserved)
     return parts
 
 
@@ -107,14 +138,16 @@ def _groups(regions: Sequence[Region]) -> Iterator[list[Region]]:
     yield from groups.values()
 
 
-def _parts(group: Sequence[Region], copies: Sequence[_Copy], name: str, values: Values) -> list[Part]:
+def _parts(
+    group: Sequence[Region], copies: Sequence[_Copy], name: str, values: Values, reserved: Collection[str]
+) -> list[Part]:
     first, copy = group[0], copies[0]
     path = first.call.path
     namespace = f"{path}." if path else ""
     for node in copy.graph.nodes:
         if node.op in ("get_attr", "call_module"):
             node.target = str(node.target).removeprefix(namespace)
-    label(copy.graph, path)
+    label(copy.graph, path, () if name else reserved)
     subgraph = Subgraph(
         name,
         namespace,
@@ -124,8 +157,8 @@ def _parts(group: Sequence[Region], copies: Sequence[_Copy], name: str, values: 
         path if first.whole and name == path else None,
         frozenset(target for target in copy.tensors if not target.startswith(namespace)),
         first.call.type.__name__,
-        tuple(tuple(values[node].shape) for node in inputs_of(first)),
-        tuple(tuple(values[node].shape) for node in outputs_of(first)),
+        tuple(Spec.of(values[node]) for node in inputs_of(first)),
+        tuple(Spec.of(values[node]) for node in outputs_of(first)),
     )
     for call, region in enumerate(group):
         # What depends on parameters alone is computed once for all calls.
@@ -164,7 +197,9 @@ class _Names:
 
 
 def inputs_of(region: Region) -> list[fx.Node]:
-    """What a region reads of data that it does not compute, in the order of the model."""
+    """What a region reads of data that it does not compute, in the order of the model; of a whole model its inputs."""
+    if _is_model(region):
+        return [node for node in region.nodes[0].graph.nodes if node.op == "placeholder"]
     inside = set(region.nodes)
     wanted: dict[fx.Node, None] = {}
     for node in region.nodes:
@@ -175,9 +210,15 @@ def inputs_of(region: Region) -> list[fx.Node]:
 
 
 def outputs_of(region: Region) -> list[fx.Node]:
-    """What of a region something else reads, in order."""
+    """What of a region something else reads, in order; of a whole model what it gives, constants and inputs too."""
+    if _is_model(region):
+        return list(result_nodes(region.nodes[0].graph))
     inside = set(region.nodes)
     return [node for node in region.nodes if any(user not in inside for user in node.users)]
+
+
+def _is_model(region: Region) -> bool:
+    return region.whole and not region.call.path
 
 
 def _is_constant(node: fx.Node) -> bool:
@@ -189,15 +230,15 @@ def _is_constant(node: fx.Node) -> bool:
     return found
 
 
-def _copied(graph_module: fx.GraphModule, region: Region) -> _Copy:
+def _copied(graph_module: fx.GraphModule, region: Region, values: Values) -> _Copy:
     graph = fx.Graph()
     known: dict[fx.Node, fx.Node] = {}
     tensors: dict[str, Any] = {}
     for place, node in enumerate(inputs_of(region)):
         known[node] = graph.placeholder(entry(place))
-        known[node].meta = {}
+        known[node].meta = {"dtype": values[node].dtype}
 
-    needed, waiting = set[fx.Node](), list(region.nodes)
+    needed, waiting = set[fx.Node](), [*region.nodes, *outputs_of(region)]
     while waiting:
         node = waiting.pop()
         if node not in needed and node not in known:

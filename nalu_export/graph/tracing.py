@@ -1,5 +1,6 @@
 """From a module to a flat graph by ``torch.fx``: milliseconds, and names and source lines are still known."""
 
+import re
 import sys
 from types import FrameType
 from typing import Any
@@ -9,9 +10,12 @@ from torch import fx, nn
 from torch.nn.utils import parametrize
 
 from nalu_export.graph.evaluation import attribute
+from nalu_export.graph.example import Example
 from nalu_export.graph.exclusive import TRACING
+from nalu_export.graph.interface import arguments_with
 from nalu_export.graph.module import LazyGraphModule
 from nalu_export.graph.places import Call, Place, note, place_of_frame
+from nalu_export.graph.structure import leaves
 
 # Layers of torch whose forward is a few primitives: the graph goes into them.
 TRANSPARENT: tuple[type[nn.Module], ...] = (
@@ -41,17 +45,20 @@ TRANSPARENT: tuple[type[nn.Module], ...] = (
 )
 
 
-def traced(model: nn.Module) -> fx.GraphModule:
+def traced(model: nn.Module, example: Example) -> fx.GraphModule:
     """The graph of ``model``: user modules are entered, layers of torch stay one call each.
+
+    It takes the tensors of a call one after the other, and gives one result or a tuple of them.
 
     Args:
         model: a copy that nothing else runs; it is not changed but for attributes that hooks of torch set.
+        example: a call of it.
 
     Raises:
         Exception: whatever ``forward`` raises on a symbolic input.
     """
     with TRACING:
-        tracer = _Tracer(model)
+        tracer = _Tracer(model, example)
         graph = tracer.trace(model)
     for node in graph.nodes:
         # It would add nodes to the graph for as long as that is run.
@@ -75,8 +82,9 @@ class _Tracer(fx.Tracer):
     # Buffers are parameters as far as the arithmetic goes: an ε may be one.
     proxy_buffer_attributes = True
 
-    def __init__(self, root: nn.Module) -> None:
+    def __init__(self, root: nn.Module, example: Example) -> None:
         super().__init__()
+        self._example = example
         self._own = {id(module) for module in root.modules()}
         self._counts: dict[str, int] = {}
         self._stack: list[Call] = [Call("", 0, type(root))]
@@ -86,16 +94,17 @@ class _Tracer(fx.Tracer):
     def create_args_for_root(
         self, root_fn: Any, is_module: bool, concrete_args: dict[str, Any] | tuple[Any, ...] | None = None
     ) -> tuple[Any, list[Any]]:
-        """An argument after the first that has a default is the default, as in a call with one input."""
-        function, (root, *given) = super().create_args_for_root(root_fn, is_module, concrete_args)
-        return function, [root, *given[:1], *map(self._default, given[1:])]
+        """The tensors of the example are inputs; every other argument is what it is there, or its default."""
+        del is_module, concrete_args
+        names = [re.sub(r"\W", "_", f"x_{port.argument}") for port in self._example.inputs]
+        inputs = [self.create_proxy("placeholder", name, (), {}) for name in names]
 
-    def _default(self, argument: Any) -> Any:
-        if not isinstance(argument, fx.Proxy) or argument.node.op != "placeholder" or not argument.node.args:
-            return argument
-        (default,) = argument.node.args
-        self.graph.erase_node(argument.node)
-        return default
+        def called(root: nn.Module, *tensors: Any) -> Any:
+            args, kwargs = arguments_with(self._example.arguments, tensors)
+            found = [leaf for _, leaf in leaves(root_fn(root, *args, **kwargs)) if leaf is not None]
+            return found[0] if len(found) == 1 else tuple(found)
+
+        return called, [self.root, *inputs]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         if is_parametrised(m) or type(m) in TRANSPARENT:

@@ -22,15 +22,16 @@ chapter 3:
 Code that is not arithmetic contributes what is measured of it (:mod:`nalu_export.parity.opaque`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, fx
 
 from nalu_export.graph import part_of, primitive_of
 from nalu_export.graph.constants import parameter_nodes, read_by_parts
-from nalu_export.graph.evaluation import constant, evaluated
+from nalu_export.graph.evaluation import constant, evaluated, result_nodes
 from nalu_export.parity.opaque import OpaqueCalls
 from nalu_export.parity.opaque.allowance import KERNEL
 from nalu_export.primitives.conditioned import Conditioned, rounded
@@ -65,26 +66,29 @@ class ErrorAnalysis:
         # What depends on parameters alone is the same for all inputs.
         self._kept: dict[Profile, dict[fx.Node, Any]] = {}
 
-    def __call__(self, x: Tensor, profile: Profile) -> Conditioned:
-        """The model's output for ``x`` (float32 values held in float64), ``D`` never less than ``|y|``."""
-        *_, (_, result) = self.walk(x, profile)
-        return replace(result, error=result.read, radius=result.radius * (1 + OWN_ERROR))
+    def __call__(self, inputs: Sequence[Tensor], profile: Profile) -> tuple[Conditioned, ...]:
+        """The model's outputs for a batch (float32 values held in float64), ``D`` never less than ``|y|``."""
+        known = dict(self._walk(inputs, profile))
+        return tuple(_output(node, known[node]) for node in result_nodes(self.graph_module.graph))
 
-    def walk(self, x: Tensor, profile: Profile) -> Iterator[tuple[fx.Node, Conditioned]]:
-        """Every tensor of the graph in the order of computation; the last one is the output."""
+    def walk(self, inputs: Sequence[Tensor], profile: Profile) -> Iterator[tuple[fx.Node, Conditioned]]:
+        """Every number on the way to the outputs, in the order of computation."""
+        return ((node, value) for node, value in self._walk(inputs, profile) if isinstance(value, Conditioned))
+
+    def _walk(self, inputs: Sequence[Tensor], profile: Profile) -> Iterator[tuple[fx.Node, Any]]:
         kept = self._kept.setdefault(profile, {})
         known: dict[fx.Node, Any] = dict(kept)
+        waiting = list(inputs)
         for node in self.graph_module.graph.nodes:
             if node.op == "output":
-                yield node, known[node.args[0]]
                 return
-            if node not in known:
-                known[node] = self._evaluate(node, known, x, profile)
+            if node.op == "placeholder":
+                known[node] = _given(waiting.pop(0), profile)
+            elif node not in known:
+                known[node] = self._evaluate(node, known, profile)
                 if node in self._constants:
                     kept[node] = known[node]
-            if isinstance(known[node], Conditioned):
-                yield node, known[node]
-        raise AssertionError("a graph without an output")
+            yield node, known[node]
 
     def _used(self, node: fx.Node, weight: Conditioned, profile: Profile) -> Conditioned:
         """A weight as data meet it: rounded to the type that computes."""
@@ -100,11 +104,7 @@ class ErrorAnalysis:
             return result
         return Conditioned.exact(result.double(), WEIGHT * precision.roundoff * result.double().abs())
 
-    def _evaluate(self, node: fx.Node, known: dict[fx.Node, Any], x: Tensor, profile: Profile) -> Any:
-        if node.op == "placeholder":
-            # What is subnormal may be read as zero.
-            given = Conditioned.exact(x, x.abs().where(x.abs() < profile.outside.tiny, x.new_zeros(())))
-            return replace(given, zero=signs_of_zeros(x))
+    def _evaluate(self, node: fx.Node, known: dict[fx.Node, Any], profile: Profile) -> Any:
         inside = part_of(node) is not None or node in self._weights
         precision = profile.inside if inside else profile.outside
         # Weights are computed in float64 and rounded once, unless a runtime computes them itself.
@@ -119,7 +119,9 @@ class ErrorAnalysis:
         primitive = primitive_of(node)
         if primitive is None and node in self._constants:
             return self._weight(node, known, precision)
-        if primitive is None or not any(isinstance(known[argument], Conditioned) for argument in node.all_input_nodes):
+        conditioned = any(isinstance(known[argument], Conditioned) for argument in node.all_input_nodes)
+        # An integer that becomes a number is one from there on.
+        if primitive is None or not (conditioned or primitive.kind == "cast"):
             return self.opaque(node, known, precision)
         arguments: Any = fx.node.map_arg(node.args, lambda argument: known[argument])
         result = primitive.conditioned(precision, *arguments)
@@ -132,6 +134,27 @@ class ErrorAnalysis:
             # float32 at the edge of the part; the reference's own error is as large as that of a float64 evaluation.
             return rounded(result, FLOAT32, 2.0)
         return result
+
+
+def _given(x: Tensor, profile: Profile) -> Any:
+    """An input: a number, a truth value, or an integer as it is."""
+    if x.dtype == torch.bool:
+        return Conditioned.exact(x.double())
+    if not x.is_floating_point():
+        return x
+    # What is subnormal may be read as zero.
+    given = Conditioned.exact(x, x.abs().where(x.abs() < profile.outside.tiny, x.new_zeros(())))
+    return replace(given, zero=signs_of_zeros(x))
+
+
+def _output(node: fx.Node, value: Any) -> Conditioned:
+    """What is known of an output; of a truth value that is not decided nothing is."""
+    if not isinstance(value, Conditioned):
+        return Conditioned.exact(value.double())
+    if node.meta.get("truth"):
+        undecided = value.radius > 0
+        return replace(value, lost=torch.where(undecided, 1, value.lost).to(torch.int8))
+    return replace(value, error=value.read, radius=value.radius * (1 + OWN_ERROR))
 
 
 def _leaves_its_part(node: fx.Node) -> bool:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, fx
 
 from nalu_export.graph import primitive_of
-from nalu_export.parity.inputs import Array
+from nalu_export.parity.batch import Batch
 from nalu_export.parity.locate import activations, described, name_of
 from nalu_export.parity.reference import Reference
 from nalu_export.primitives.conditioned import LARGEST, LARGEST_DOUBLE, Conditioned
@@ -26,7 +26,7 @@ EXPONENTIAL = ("exp", "sinh")
 OVERFLOWING = (*EXPONENTIAL, "linear", "add", "sub", "mul", "prod", "sum", "square")
 
 
-def causes(reference: Reference, x: Array, profile: Profile) -> list[str]:
+def causes(reference: Reference, x: Batch, profile: Profile) -> list[str]:
     """For each sample, why nothing is known of its outputs.
 
     It is read off the first value, in the order of computation, whose error bound is infinite; where all bounds are
@@ -34,10 +34,10 @@ def causes(reference: Reference, x: Array, profile: Profile) -> list[str]:
 
     Args:
         reference: the model.
-        x: ``(samples, …)``, inputs some outputs of which are left out.
+        x: inputs some outputs of which are left out.
         profile: the precision in which they were compared.
     """
-    steps = dict(reference.values(x, profile)[:-1])
+    steps = dict(reference.values(x, profile))
     batched = activations(steps)
     limit = 2 if profile.compute == "float64" else 1
     found = [""] * len(x)

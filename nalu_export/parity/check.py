@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from nalu_export import runtimes
 from nalu_export.errors import InputError, RuntimeUnavailableError
 from nalu_export.graph import ModelGraph
+from nalu_export.graph.interface import Port, Sizes
+from nalu_export.parity.batch import Batch
 from nalu_export.parity.comparison import Tolerance
-from nalu_export.parity.inputs import FAMILIES, Array, Draw, draw
+from nalu_export.parity.inputs import FAMILIES, Draw, draw
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Report
 from nalu_export.parity.search import SearchOptions, climb
@@ -63,7 +66,7 @@ class CheckOptions:
         max_ulp: pass by nearness to PyTorch's float32 output instead of the bound, in float32 steps.
         tf32: let a CUDA runtime use TF32, and widen its bound accordingly.
         ranges: more families, uniform from low to high.
-        inputs: more families by name, each ``(samples, …)`` float32.
+        inputs: more families by name, such as real data; each a batch of every input.
         only_inputs: run ``inputs`` alone, without families and search, to replay what an earlier check found.
         allow_empty: accept a check in which no output could be compared. Its verdict stays ``nothing compared``.
     """
@@ -76,7 +79,7 @@ class CheckOptions:
     max_ulp: int | None = None
     tf32: bool = False
     ranges: Sequence[tuple[float, float]] = ()
-    inputs: Mapping[str, Array] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
     only_inputs: bool = False
     allow_empty: bool = False
 
@@ -105,7 +108,7 @@ class CheckOptions:
 def check_bytes(
     graph: ModelGraph,
     data: bytes,
-    shapes: Sequence[tuple[int, ...]],
+    sizes: Sequence[Sizes],
     compute: Compute,
     names: Sequence[str],
     options: CheckOptions,
@@ -119,7 +122,7 @@ def check_bytes(
     Args:
         graph: the source, captured.
         data: the artifact.
-        shapes: shapes of one sample to run, several where the image size is free.
+        sizes: shapes of one sample of each input to run, several where axes are free.
         compute: type of the artifact's arithmetic part.
         names: runtimes to run, in order.
         options: how.
@@ -135,8 +138,8 @@ def check_bytes(
     # freed something large (M_MMAP_THRESHOLD in mallopt(3)). That is half of the time of a check.
     torch.empty(LARGE, dtype=torch.uint8)
     # Threads that wait for each other take longer than little work, and much longer on a busy machine.
-    with torch_threads(1 if math.prod(shapes[0]) <= SMALL else None) as threads:
-        check = _Check(graph, shapes, compute, options, progress or (lambda *_: None))
+    with torch_threads(1 if numbers_in(sizes[0]) <= SMALL else None) as threads:
+        check = _Check(graph, sizes, compute, options, progress or (lambda *_: None))
         missing = check.load(data, names, RunOptions(tf32=options.tf32, threads=threads), decisive, skip=skip_missing)
         check.run()
         return check.report(missing)
@@ -158,15 +161,16 @@ class _Check:
     def __init__(
         self,
         graph: ModelGraph,
-        shapes: Sequence[tuple[int, ...]],
+        sizes: Sequence[Sizes],
         compute: Compute,
         options: CheckOptions,
         progress: Progress,
     ) -> None:
-        self._graph, self._shapes, self._compute, self._options = graph, list(shapes), compute, options
+        self._graph, self._sizes, self._compute, self._options = graph, list(sizes), compute, options
         self._progress = progress
-        self._images = len(shapes[0]) == 3
-        self._reference = Reference(graph, calibration(self._shapes))
+        self._ports = graph.interface.inputs
+        self._images = any(len(shape) == 3 for shape in sizes[0])
+        self._reference = Reference(graph, calibration(self._ports, self._sizes))
         self._watches: list[Watch] = []
 
     def load(
@@ -188,7 +192,8 @@ class _Check:
                 continue
             profile = profile_of(runtime, session, self._compute, tf32=run.tf32)
             tolerance = Tolerance(profile.compute, self._options.rtol, self._options.atol, self._options.max_ulp)
-            self._watches.append(Watch(name, session, profile, tolerance, decisive is None or name in decisive))
+            decides = decisive is None or name in decisive
+            self._watches.append(Watch(name, session, profile, tolerance, decides, self._graph.interface))
         if not self._watches:
             raise RuntimeUnavailableError(f"no runtime is there: {'; '.join(missing.values())}")
         return missing
@@ -198,7 +203,7 @@ class _Check:
         search = self._search()
         searching = [watch for watch in self._watches if watch.decisive] if search.rounds else []
         families = 0 if self._options.only_inputs else len(FAMILIES) + len(self._options.ranges)
-        draws = families * min(len(self._shapes), 2) + len(self._options.inputs)
+        draws = families * min(len(self._sizes), 2) + len(self._options.inputs)
         steps = draws + len(searching) * search.rounds
         done = 0
         # What is shown for comparison has a bound of its own, which costs as much as that of what decides.
@@ -206,27 +211,27 @@ class _Check:
         for together in _together(self._draws()):
             self._progress(f"checking inputs {together[0].family}", done, steps)
             self._compare(together, [watch for watch in self._watches if watch.decisive])
-            kept = [drawn for drawn in together if drawn.x.shape[1:] == self._shapes[0]]
+            kept = [drawn for drawn in together if drawn.x.shapes == self._sizes[0]]
             few += [Draw(drawn.family, drawn.x[:shown].copy(), at_once=True) for drawn in kept]
             done += len(together)
         for together in _together(few):
             self._compare(together, [watch for watch in self._watches if not watch.decisive])
         for watch in searching:
-            start = watch.worst_inputs(self._shapes[0])
-            if watch.lost or not len(start):
+            start = watch.worst_inputs(self._sizes[0])
+            if watch.lost or start is None:
                 continue
 
-            def score(x: Array, watch: Watch = watch) -> NDArray[np.float64]:
+            def score(x: Batch, watch: Watch = watch) -> NDArray[np.float64]:
                 nonlocal done
                 self._progress(f"searching for the largest error of {watch.name}", done, steps)
                 done += 1
                 return self._compare([Draw(SEARCHED, x)], [watch])
 
-            climb(score, start, search, self._options.seed)
+            climb(score, self._ports, start, search, self._options.seed)
         for watch in self._watches:
             if watch.decisive:
                 self._progress(f"comparing the intermediate values of {watch.name}", steps, steps)
-                watch.look_inside(self._reference, watch.shape or self._shapes[0])
+                watch.look_inside(self._reference, watch.sizes or self._sizes[0])
             watch.explain(self._reference)
 
     def report(self, missing: dict[str, str]) -> Report:
@@ -248,11 +253,11 @@ class _Check:
         options = self._options
         if not options.only_inputs:
             samples = options.samples or self._samples()
-            yield from draw(self._shapes, samples, options.seed, options.ranges)
+            yield from draw(self._ports, self._sizes, samples, options.seed, options.ranges)
         for family, x in options.inputs.items():
             # A lone row of a matrix product may be rounded otherwise than the same row within a batch.
             alone = options.only_inputs and len(x) == 1 and not self._images
-            yield Draw(family, np.repeat(x, REPLAYED, axis=0) if alone else x)
+            yield Draw(family, x.repeated(REPLAYED) if alone else x)
 
     def _samples(self) -> int:
         """A wide layer costs more for each sample, and has more outputs in each."""
@@ -275,7 +280,7 @@ class _Check:
         """Error over bound of each sample of the last draw, of the last of the runtimes."""
         if not watches:
             return np.zeros(0)
-        x = draws[0].x if len(draws) == 1 else np.concatenate([drawn.x for drawn in draws])
+        x = Batch.joined([drawn.x for drawn in draws])
         # Nearness to PyTorch's float32 is judged by its outputs for the same batches; it may round otherwise in others.
         near = any(watch.tolerance.against_torch for watch in watches)
         batches = [batch for drawn in draws for batch in drawn.batches] if near else []
@@ -286,26 +291,31 @@ class _Check:
             rows = slice(start, start + len(drawn.x))
             start += len(drawn.x)
             for watch in watches:
-                ratios = watch.compare(drawn, expected[watch.profile].of(rows))
+                ratios = watch.compare(drawn, [each.of(rows) for each in expected[watch.profile]])
         return ratios
 
 
 def _together(draws: Iterable[Draw]) -> Iterator[list[Draw]]:
     """Draws of one shape in groups, because the reference costs as much for a call as for many small samples."""
-    groups: dict[tuple[int, ...], list[Draw]] = {}
+    groups: dict[Sizes, list[Draw]] = {}
     for drawn in draws:
-        group = groups.setdefault(drawn.x.shape[1:], [])
-        if group and sum(other.x.size for other in group) + drawn.x.size > GROUP:
+        group = groups.setdefault(drawn.x.shapes, [])
+        if group and sum(other.x.numbers for other in group) + drawn.x.numbers > GROUP:
             yield group
-            group = groups[drawn.x.shape[1:]] = []
+            group = groups[drawn.x.shapes] = []
         group.append(drawn)
     yield from groups.values()
 
 
-def calibration(shapes: Sequence[tuple[int, ...]]) -> Iterator[Array]:
-    """Inputs on which a :class:`Reference` measures the error of what is not arithmetic, of the first shape."""
-    for drawn in draw(list(shapes[:1]), CALIBRATION, 0):
+def calibration(ports: Sequence[Port], sizes: Sequence[Sizes]) -> Iterator[Batch]:
+    """Inputs on which a :class:`Reference` measures the error of what is not arithmetic, of the first sizes."""
+    for drawn in draw(ports, sizes[:1], CALIBRATION, 0):
         yield drawn.x
+
+
+def numbers_in(sizes: Sizes) -> int:
+    """How many numbers one sample of all inputs holds."""
+    return sum(math.prod(shape) for shape in sizes)
 
 
 @contextmanager

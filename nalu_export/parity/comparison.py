@@ -1,6 +1,7 @@
 """The comparison of one runtime's outputs with the reference: a pure function of arrays."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from nalu_export.parity.acceptance import ANY, Acceptance, Array, Double, Mask, acceptance, kind_of, rounded
 from nalu_export.parity.reference import Expected
-from nalu_export.parity.verdict import Status
+from nalu_export.parity.verdict import Status, overall
 from nalu_export.weights import Compute
 
 
@@ -51,6 +52,7 @@ class Samples:
         bound: what it may be.
         unit: ``u·D``: error over unit is E.
         left_out: whether any output of the sample was left out of the comparison.
+        output: which of the model's outputs that one is in.
     """
 
     ratio: Double
@@ -58,12 +60,13 @@ class Samples:
     bound: Double
     unit: Double
     left_out: Mask
+    output: NDArray[np.intp]
 
     @staticmethod
     def none(count: int) -> "Samples":
         """Of a runtime that gave nothing to compare."""
         nan = np.full(count, np.nan)
-        return Samples(np.full(count, np.inf), nan, nan, nan, np.zeros(count, np.bool_))
+        return Samples(np.full(count, np.inf), nan, nan, nan, np.zeros(count, np.bool_), np.zeros(count, np.intp))
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class Comparison:
         status: the verdict.
         each: sample by sample.
         problem: what is wrong when it is not the numbers (a shape, a type), else empty.
+        silent: the outputs, by place, of which nothing could be compared.
     """
 
     samples: int
@@ -98,6 +102,7 @@ class Comparison:
     status: Status
     each: Samples
     problem: str = ""
+    silent: tuple[int, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -110,18 +115,74 @@ def failed(samples: int, problem: str) -> Comparison:
     return Comparison(samples, 0, math.inf, math.inf, 0, 0, 0, 0, 0, Status.FAILED, Samples.none(samples), problem)
 
 
-def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) -> Comparison:
-    """Compare a runtime's output with what is expected of it.
+def compare_all(
+    outs: Sequence[NDArray[np.generic]], expected: Sequence[Expected], names: Sequence[str], tolerance: Tolerance
+) -> Comparison:
+    """Compare all outputs of a runtime with what is expected of them, each ``(samples, …)``.
 
     Args:
-        out: ``(samples, …)`` float32, from the runtime.
+        outs: from the runtime.
+        expected: of each output, for the same inputs.
+        names: of the outputs.
+        tolerance: what passes.
+    """
+    samples = len(expected[0].reference)
+    if len(outs) != len(expected):
+        return failed(samples, f"{_count(len(outs))} came, expected {_count(len(expected))}")
+    for out, wanted, name in zip(outs, expected, names, strict=True):
+        # A check is in float32, whatever type the model itself has.
+        dtype = wanted.torch.dtype
+        if out.shape != wanted.reference.shape or out.dtype != dtype:
+            got, want = f"{out.dtype} {out.shape}", f"{dtype} {wanted.reference.shape}"
+            which = "output" if len(outs) == 1 else f"output {name}"
+            return failed(samples, f"{which} is {got}, expected {want}")
+    return _merged([compare(out, wanted, tolerance) for out, wanted in zip(outs, expected, strict=True)])
+
+
+def _count(outputs: int) -> str:
+    return f"{outputs} output{'' if outputs == 1 else 's'}"
+
+
+def _merged(parts: Sequence[Comparison]) -> Comparison:
+    """One comparison from those of all outputs."""
+    if len(parts) == 1:
+        return parts[0]
+    ratios = np.stack([part.each.ratio for part in parts])
+    output = ratios.argmax(axis=0)
+    samples = np.arange(ratios.shape[1])
+    names = ("ratio", "error", "bound", "unit")
+    ratio, error, bound, unit = (
+        np.stack([getattr(part.each, name) for part in parts])[output, samples] for name in names
+    )
+    left_out = np.any([part.each.left_out for part in parts], axis=0)
+    return Comparison(
+        samples=parts[0].samples,
+        outputs=sum(part.outputs for part in parts),
+        max_ratio=max(part.max_ratio for part in parts),
+        max_e=max(part.max_e for part in parts),
+        max_ulp=max(part.max_ulp for part in parts),
+        max_ulp_torch=max(part.max_ulp_torch for part in parts),
+        nonfinite_mismatches=sum(part.nonfinite_mismatches for part in parts),
+        wrong_zeros=sum(part.wrong_zeros for part in parts),
+        undetermined=sum(part.undetermined for part in parts),
+        status=overall(part.status for part in parts),
+        each=Samples(ratio, error, bound, unit, left_out, output),
+        silent=tuple(place for place, part in enumerate(parts) if part.status is Status.NOTHING),
+    )
+
+
+def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) -> Comparison:
+    """Compare one output of a runtime with what is expected of it, which has the same shape.
+
+    Args:
+        out: ``(samples, …)``, from the runtime; integers and truth values have to be exact.
         expected: reference, bound and PyTorch's output for the same inputs.
         tolerance: what passes.
     """
-    if out.shape != expected.reference.shape or out.dtype != np.float32:
-        got, want = f"{out.dtype} {out.shape}", f"float32 {expected.reference.shape}"
-        return failed(len(expected.reference), f"output is {got}, expected {want}")
+    if out.dtype.kind in "iub":
+        return _exact(out, expected)
     single: Array = out.astype(np.float32)
+    eager: Array = expected.torch.astype(np.float32)
     reference = rounded(expected.reference)
     error = _error(single, expected.reference)
     undetermined: Mask = ~np.isfinite(expected.bound)
@@ -134,7 +195,7 @@ def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) 
     e = _ratio(error, expected.unit, finite)
     ratio[mismatch | wrong_zero] = np.inf
     if tolerance.against_torch:
-        wrong, left_out = _beyond_torch(single, expected, tolerance), np.zeros(ratio.shape, np.bool_)
+        wrong, left_out = _beyond_torch(single, eager, tolerance), np.zeros(ratio.shape, np.bool_)
     else:
         wrong, left_out = ~(ratio <= 1.0), undetermined | _excused(single, reference, accepted)
     return Comparison(
@@ -143,10 +204,31 @@ def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) 
         max_ratio=float(ratio.max(initial=0.0)),
         max_e=float(e.max(initial=0.0)),
         max_ulp=_max_ulp(single, reference, ~left_out),
-        max_ulp_torch=_max_ulp(single, expected.torch, ~left_out),
+        max_ulp_torch=_max_ulp(single, eager, ~left_out),
         nonfinite_mismatches=int(mismatch.sum()),
         wrong_zeros=int(wrong_zero.sum()),
         undetermined=int((left_out & ~wrong).sum()),
+        status=_status(wrong, left_out),
+        each=_each(ratio, error, expected, left_out),
+    )
+
+
+def _exact(out: NDArray[np.generic], expected: Expected) -> Comparison:
+    """Of integers and truth values."""
+    error = _error(out.astype(np.float64), expected.reference)
+    left_out: Mask = ~np.isfinite(expected.bound)
+    ratio = np.where((error > 0) & ~left_out, np.inf, 0.0)
+    wrong: Mask = ratio > 0
+    return Comparison(
+        samples=len(out),
+        outputs=out.size,
+        max_ratio=float(ratio.max(initial=0.0)),
+        max_e=0.0,
+        max_ulp=0,
+        max_ulp_torch=0,
+        nonfinite_mismatches=0,
+        wrong_zeros=0,
+        undetermined=int(left_out.sum()),
         status=_status(wrong, left_out),
         each=_each(ratio, error, expected, left_out),
     )
@@ -166,7 +248,7 @@ def _excused(out: Array, reference: Array, accepted: Acceptance) -> Mask:
 
 def _each(ratio: Double, error: Double, expected: Expected, left_out: Mask) -> Samples:
     if ratio.size == 0:
-        return Samples.none(0)
+        return Samples(*(np.zeros(len(ratio)),) * 4, np.zeros(len(ratio), np.bool_), np.zeros(len(ratio), np.intp))
     flat = ratio.reshape(len(ratio), -1)
     rows, picks = np.arange(len(flat)), flat.argmax(axis=1)
 
@@ -175,7 +257,8 @@ def _each(ratio: Double, error: Double, expected: Expected, left_out: Mask) -> S
         return found
 
     some: Mask = np.asarray(left_out.reshape(len(flat), -1).any(axis=1))
-    return Samples(picked(ratio), picked(error), picked(expected.bound), picked(expected.unit), some)
+    parts = (picked(ratio), picked(error), picked(expected.bound), picked(expected.unit))
+    return Samples(*parts, some, np.zeros(len(flat), np.intp))
 
 
 def _error(out: Array, reference: Double) -> Double:
@@ -192,15 +275,15 @@ def _ratio(error: Double, of: Double, where: Mask) -> Double:
     return ratio
 
 
-def _beyond_torch(out: Array, expected: Expected, tolerance: Tolerance) -> Mask:
-    both = np.isfinite(out) & np.isfinite(expected.torch)
-    wanted = expected.torch.astype(np.float64)
+def _beyond_torch(out: Array, eager: Array, tolerance: Tolerance) -> Mask:
+    both = np.isfinite(out) & np.isfinite(eager)
+    wanted = eager.astype(np.float64)
     with np.errstate(invalid="ignore"):
         if tolerance.max_ulp is not None:
-            far: Mask = _steps(out, expected.torch) > tolerance.max_ulp
+            far: Mask = _steps(out, eager) > tolerance.max_ulp
         else:
             far = np.abs(out - wanted) > (tolerance.atol or 0.0) + (tolerance.rtol or 0.0) * np.abs(wanted)
-    beyond: Mask = (both & far) | (kind_of(out) != kind_of(expected.torch))
+    beyond: Mask = (both & far) | (kind_of(out) != kind_of(eager))
     return beyond
 
 

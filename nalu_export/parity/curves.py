@@ -1,8 +1,8 @@
 """Error against the size of the input, binned for a plot."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nalu_export.parity.batch import Batch
 from nalu_export.parity.comparison import Samples
 from nalu_export.parity.report import Curve
 
@@ -16,11 +16,11 @@ class CurveBuilder:
         # magnitude, ratio, error, bound and unit of each bin's output; the bin of inputs that are 0 is -inf.
         self._bins: dict[float, tuple[float, float, float, float, float]] = {}
 
-    def add(self, x: NDArray[np.float32], each: Samples) -> None:
+    def add(self, x: Batch, each: Samples) -> None:
         """Take the samples of one comparison."""
         if not len(x) or len(x) != len(each.ratio):
             return
-        magnitudes = np.abs(x.reshape(len(x), -1).astype(np.float64)).max(axis=1, initial=0.0)
+        magnitudes = x.magnitude()
         error = np.where(np.isinf(each.ratio), np.inf, each.error)
         columns = np.stack([magnitudes, each.ratio, error, each.bound, each.unit])
         with np.errstate(divide="ignore"):

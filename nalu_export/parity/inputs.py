@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-Array = NDArray[np.float32]
+from nalu_export.graph.interface import Port, Sizes
+from nalu_export.parity.batch import Batch
+
 _Shape = tuple[int, ...]
 # torch's generator and not numpy's: it is there already, and importing numpy.random takes 0.1 s.
 _Draw = Callable[[Generator, _Shape], Tensor]
@@ -17,6 +17,8 @@ _Draw = Callable[[Generator, _Shape], Tensor]
 SPLITS = (1, 3)
 # One sample in so many is of another shape than the first.
 OTHER = 8
+# Integers up to which small ones go at least.
+FEW = 10
 
 
 def between(low: float, high: float) -> _Draw:
@@ -101,25 +103,32 @@ FAMILIES: dict[str, _Draw] = {
 
 @dataclass(frozen=True)
 class Draw:
-    """Samples ``x`` of shape (samples, …) out of the family ``family``; ``at_once`` where one batch is enough."""
+    """Samples ``x`` out of the family ``family``; ``at_once`` where one batch is enough."""
 
     family: str
-    x: Array
+    x: Batch
     at_once: bool = False
 
     @property
-    def batches(self) -> list[Array]:
+    def batches(self) -> list[Batch]:
         """The samples in batches of 1, 2 and the rest, as a runtime gets them."""
-        if self.at_once:
-            return [self.x]
-        return [part for part in np.split(self.x, SPLITS) if len(part)]
+        return [self.x] if self.at_once else self.x.split(SPLITS)
 
 
-def draw(shapes: list[_Shape], samples: int, seed: int, ranges: Sequence[tuple[float, float]] = ()) -> Iterator[Draw]:
-    """Every family over the first shape, and over one of the others in turn.
+def draw(
+    ports: Sequence[Port],
+    sizes: Sequence[Sizes],
+    samples: int,
+    seed: int,
+    ranges: Sequence[tuple[float, float]] = (),
+) -> Iterator[Draw]:
+    """Every family over the first sizes, and over one of the others in turn.
+
+    Numbers are drawn by the family, each input apart; integers within their range and truth values whatever the family.
 
     Args:
-        shapes: shapes of one sample, several where the image size is free.
+        ports: the model's inputs.
+        sizes: shapes of one sample of each input, several where axes are free.
         samples: samples of each family.
         seed: same seed, same inputs.
         ranges: more families, uniform from the first to the second number.
@@ -127,9 +136,54 @@ def draw(shapes: list[_Shape], samples: int, seed: int, ranges: Sequence[tuple[f
     more = {f"{low:g}..{high:g}": between(low, high) for low, high in ranges}
     for index, (family, values) in enumerate((FAMILIES | more).items()):
         rng = Generator().manual_seed(seed * len(FAMILIES) + index)
-        others = shapes[1:]
+        others = sizes[1:]
         # A shape that a file gets wrong shows with any family; all of them over all shapes take minutes for a CNN.
         rest = max(1, samples // OTHER) if others else 0
-        yield Draw(family, values(rng, (max(1, samples - rest), *shapes[0])).float().numpy())
+        yield Draw(family, drawn(ports, sizes[0], max(1, samples - rest), values, rng))
         if others:
-            yield Draw(family, values(rng, (rest, *others[index % len(others)])).float().numpy())
+            yield Draw(family, drawn(ports, others[index % len(others)], rest, values, rng))
+
+
+def drawn(ports: Sequence[Port], sizes: Sizes, samples: int, values: _Draw, rng: Generator) -> Batch:
+    """A batch of every input."""
+    longest = max((size for shape in sizes for size in shape), default=1)
+    return Batch(
+        tuple(
+            _values(port, (samples, *shape), values, rng, longest).numpy()
+            for port, shape in zip(ports, sizes, strict=True)
+        )
+    )
+
+
+def _values(port: Port, shape: _Shape, values: _Draw, rng: Generator, longest: int) -> Tensor:
+    if port.dtype.is_floating_point:
+        return values(rng, shape).float()
+    if port.dtype == torch.bool:
+        return truths(rng, shape)
+    return integers(rng, shape, port.range, longest).to(port.dtype)
+
+
+def truths(rng: Generator, shape: _Shape) -> Tensor:
+    """True or false with a share of its own in each sample; one sample all true, one all false."""
+    share = torch.rand((shape[0], *[1] * (len(shape) - 1)), generator=rng)
+    share[:1], share[1:2] = 2.0, -1.0
+    return torch.rand(shape, generator=rng) < share
+
+
+def integers(rng: Generator, shape: _Shape, allowed: tuple[int, int], longest: int) -> Tensor:
+    """Integers within a range: in half of the samples small ones, as lengths and places are; both ends come too.
+
+    Args:
+        rng: where from.
+        shape: samples first.
+        allowed: the smallest and the largest.
+        longest: axis of any input.
+    """
+    low, high = allowed
+    small_low, small_high = max(low, min(0, high)), min(high, max(longest, FEW, low))
+    wide = torch.randint(low, high + 1, shape, generator=rng)
+    small = torch.randint(small_low, small_high + 1, shape, generator=rng)
+    alternate = (torch.arange(shape[0]) % 2 == 0).reshape(-1, *[1] * (len(shape) - 1))
+    x = torch.where(alternate, small, wide)
+    x[1:2], x[2:3] = low, high
+    return x

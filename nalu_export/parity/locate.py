@@ -1,7 +1,7 @@
 """Inside a runtime: every value that it can show is held against its own bound, and the first wrong one is named."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,14 +11,13 @@ from torch import fx
 from nalu_export.graph import formula_of, label_of, part_of
 from nalu_export.graph.constants import read_by_parts
 from nalu_export.parity.analysis import OWN_ERROR
-from nalu_export.parity.inputs import Array
+from nalu_export.parity.batch import Batch
 from nalu_export.parity.reference import Reference
-from nalu_export.parity.report import Break
+from nalu_export.parity.report import Break, Worst
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.precision import SINGLE, Profile
 from nalu_export.runtimes.base import Session
 
-OUTPUT = "output"
 # Index, found, expected and bound of a wrong element.
 _Place = tuple[tuple[int, ...], float, float, float]
 
@@ -40,7 +39,7 @@ class Inside:
     first: Break | None
 
 
-def look_inside(reference: Reference, session: Session, x: Array, profile: Profile, name: str) -> Inside:
+def look_inside(reference: Reference, session: Session, x: Batch, profile: Profile, name: str) -> Inside:
     """Compare the intermediate values and weights of a runtime with the reference's, in the order of computation.
 
     Args:
@@ -50,11 +49,11 @@ def look_inside(reference: Reference, session: Session, x: Array, profile: Profi
         profile: the precision in which it computes.
         name: of the runtime.
     """
-    live = bool(raw := list(reference.raw_parameters)) and reference.is_live(session.values(x, raw))
-    steps = reference.values(x, replace(profile, live=live))[:-1]
+    live = bool(raw := list(reference.raw_parameters)) and reference.is_live(session.values(x.arrays, raw))
+    steps = reference.values(x, replace(profile, live=live))
     weights = read_by_parts(steps[0][0].graph) if steps else ()
     named = {value: (node, step) for node, step in steps if (value := name_of(node, weights))}
-    found = session.values(x, list(named))
+    found = session.values(x.arrays, list(named))
     batched = activations(node for node, _ in steps)
     first, largest, numbers = None, 0.0, 0
     for value, (node, step) in named.items():
@@ -68,28 +67,31 @@ def look_inside(reference: Reference, session: Session, x: Array, profile: Profi
     return Inside(sum(value in found for value in named), numbers, largest, first)
 
 
-def of_output(
-    reference: Reference, x: Array, out: NDArray[np.generic], profile: Profile, name: str, *, looked: bool
-) -> Break:
+def of_output(reference: Reference, worst: Worst, outputs: Sequence[str], profile: Profile, *, looked: bool) -> Break:
     """The break of an output itself, where every intermediate value holds or none could be seen.
 
     Args:
         reference: the model.
-        x: a batch of one sample.
-        out: what the runtime gave for it.
-        profile: the precision in which it computes.
-        name: of the runtime.
+        worst: the worst input and output of a runtime.
+        outputs: names of the model's outputs.
+        profile: the precision in which the runtime computes.
         looked: whether the intermediate values were seen.
     """
-    *_, (node, step) = reference.values(x, profile)
-    _, broken = _compared(np.asarray(out), step, profile, batched=True)
+    node, step = reference.outputs(worst.batch, profile)[outputs.index(worst.output)]
+    out = np.asarray(worst.out)[None]
+    _, broken = _compared(out, _of_a_sample(step, out.shape), profile, batched=True)
     if broken is None:
-        broken = _wrong_zero(np.asarray(out), step)
+        broken = _wrong_zero(out, _of_a_sample(step, out.shape))
     if broken is None:
-        return Break(name, reason="the worst input holds its bound when it is run alone")
-    last = node.args[0]
+        return Break(worst.runtime, reason="the worst input holds its bound when it is run alone")
     reason = "" if looked else "the intermediate values cannot be read or have other names"
-    return Break(name, OUTPUT, described(last) if isinstance(last, fx.Node) else "", *broken, reason=reason)
+    return Break(worst.runtime, worst.output, described(node), *broken, reason=reason)
+
+
+def _of_a_sample(step: Conditioned, shape: tuple[int, ...]) -> Conditioned:
+    """An output of one sample; a constant has no samples of its own."""
+    names = ("value", "radius", "overflow", "lost", "zero")
+    return replace(step, **{name: getattr(step, name).expand(shape) for name in names})
 
 
 def _wrong_zero(out: NDArray[np.generic], step: Conditioned) -> _Place | None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nalu_export.parity import wording
+from nalu_export.parity.batch import Batch
 from nalu_export.parity.comparison import Comparison
 from nalu_export.parity.verdict import Status, overall
 
@@ -43,6 +44,7 @@ class Row:
         status: the verdict.
         problem: what is wrong when it is not the numbers, else empty.
         reasons: why outputs were left out, the most frequent reason first.
+        silent: of several outputs of a model those of which nothing could be compared, by name.
     """
 
     runtime: str
@@ -59,6 +61,7 @@ class Row:
     status: Status
     problem: str = ""
     reasons: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -106,21 +109,28 @@ class Worst:
         runtime: name of the runtime.
         family: where the input comes from.
         ratio: error over bound, infinite for a mismatch of NaN or infinity.
-        x: the sample, without the batch axis.
+        inputs: the sample by the names of the inputs, without the batch axis.
+        output: name of the output that is worst.
         out: what the runtime gave.
         reference: what it should give, in float64.
-        bound: how far off a correct evaluation may be, for each output.
+        bound: how far off a correct evaluation may be, for each number of the output.
         torch: PyTorch's float32 output.
     """
 
     runtime: str
     family: str
     ratio: float
-    x: NDArray[np.float32]
-    out: NDArray[np.float32]
+    inputs: dict[str, NDArray[np.generic]]
+    output: str
+    out: NDArray[np.generic]
     reference: NDArray[np.float64]
     bound: NDArray[np.float64]
-    torch: NDArray[np.float32]
+    torch: NDArray[np.generic]
+
+    @property
+    def batch(self) -> Batch:
+        """The sample as a batch of one."""
+        return Batch(tuple(array[None] for array in self.inputs.values()))
 
 
 @dataclass(frozen=True)
@@ -176,7 +186,13 @@ class Curve:
     unit: tuple[float, ...]
 
 
-def merge(runtime: str, family: str, parts: Sequence[Comparison | Row], reasons: Sequence[str] = ()) -> Row:
+def merge(
+    runtime: str,
+    family: str,
+    parts: Sequence[Comparison | Row],
+    reasons: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+) -> Row:
     """One row from the batches of an input distribution, or from the rows of several.
 
     Args:
@@ -184,6 +200,7 @@ def merge(runtime: str, family: str, parts: Sequence[Comparison | Row], reasons:
         family: name of the row.
         parts: at least one.
         reasons: why outputs were left out, besides what the parts say.
+        outputs: names of the outputs that comparisons are of.
     """
     said = [reason for part in parts if isinstance(part, Row) for reason in part.reasons]
     return Row(
@@ -201,4 +218,15 @@ def merge(runtime: str, family: str, parts: Sequence[Comparison | Row], reasons:
         status=overall(part.status for part in parts),
         problem=next((part.problem for part in parts if part.problem), ""),
         reasons=tuple(dict.fromkeys((*reasons, *said))),
+        silent=_silent(parts, outputs),
     )
+
+
+def _silent(parts: Sequence[Comparison | Row], outputs: Sequence[str]) -> tuple[str, ...]:
+    """The outputs of which no part could compare anything."""
+    each = [
+        part.silent if isinstance(part, Row) else tuple(outputs[place] for place in part.silent)
+        for part in parts
+        if part.outputs
+    ]
+    return tuple(name for name in each[0] if all(name in names for names in each)) if each else ()

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -12,9 +12,11 @@ from torch import Tensor, fx
 from nalu_export.errors import InputError, UnsupportedLayerError, first_line
 from nalu_export.graph import ModelGraph, label_of, part_of
 from nalu_export.graph.copying import copied, in_double, in_single
-from nalu_export.graph.evaluation import constant
+from nalu_export.graph.evaluation import constant, result_nodes
+from nalu_export.graph.example import widened
 from nalu_export.graph.rewrites import without_cancellation
 from nalu_export.parity.analysis import ErrorAnalysis
+from nalu_export.parity.batch import Batch
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
 from nalu_export.primitives.precision import Profile
 from nalu_export.weights import fold
@@ -48,7 +50,7 @@ class Expected:
     unit: Double
     overflow: NDArray[np.int8]
     zero: NDArray[np.int8]
-    torch: NDArray[np.float32]
+    torch: NDArray[np.generic]
 
     def of(self, rows: slice) -> "Expected":
         """The same for some of the samples."""
@@ -75,9 +77,9 @@ class Reference:
         calibration: inputs on which the error of what is not arithmetic is measured; a head alone draws none of them.
     """
 
-    def __init__(self, graph: ModelGraph, calibration: Iterable[NDArray[np.float32]] = ()) -> None:
-        self.single = in_single(graph.module).eval()
-        self._double = in_double(graph.module).eval()
+    def __init__(self, graph: ModelGraph, calibration: Iterable[Batch] = ()) -> None:
+        self.single = graph.called(in_single(graph.module)).eval()
+        self._double = graph.called(in_double(graph.module)).eval()
         self._written = graph.flat_in_double
         conditioned = copied(self._written)
         self._rewritten = without_cancellation(conditioned, _is_arithmetic)
@@ -85,28 +87,30 @@ class Reference:
         # A copy: folding changes the graph that it is given.
         self._folded = ErrorAnalysis(fold(copied(conditioned)))
         self.notes: tuple[str, ...] = ()
-        self._runs_in_double = self._tried(graph.example)
-        self._calibrate(graph.example, calibration)
+        self._batched = [port.batched for port in graph.interface.outputs]
+        self._runs_in_double = self._tried(widened(graph.example))
+        self._calibrate(widened(graph.example), calibration)
 
-    def _calibrate(self, example: Tensor, inputs: Iterable[NDArray[np.float32]]) -> None:
+    def _calibrate(self, example: Sequence[Tensor], inputs: Iterable[Batch]) -> None:
         """Measure the calls that no rule knows, where there are any."""
         opaque = self._folded.opaque
         with torch.no_grad():
             if opaque.present:
-                self._folded(example.double(), Profile())
+                self._folded(example, Profile())
             if opaque.measures:
                 with opaque.calibrating():
-                    for x in inputs:
-                        self._folded(torch.from_numpy(x).double(), Profile())
+                    for batch in inputs:
+                        self._folded(batch.tensors(double=True), Profile())
 
-    def _tried(self, example: Tensor) -> bool:
+    def _tried(self, example: Sequence[Tensor]) -> bool:
         """Whether the module runs in float64 all through; what makes float32 tensors of its own does not."""
         try:
             with torch.no_grad():
-                result = self._double(example.double())
+                results = self._double(*example)
         except (RuntimeError, ValueError, TypeError):
-            result = None
-        if isinstance(result, Tensor) and result.dtype == torch.float64:
+            results = None
+        kinds = zip(results or (), self._batched, strict=False)
+        if results and all(y.dtype != torch.float32 for y, batched in kinds if batched):
             return True
         self._leave_double("does not run in float64")
         return False
@@ -134,9 +138,9 @@ class Reference:
         return self._live if profile.own_weights or profile.live else self._folded
 
     def __call__(
-        self, x: NDArray[np.float32], profiles: Sequence[Profile], batches: Sequence[NDArray[np.float32]] = ()
-    ) -> dict[Profile, Expected]:
-        """The expectation for some samples, for each precision that is asked for.
+        self, x: Batch, profiles: Sequence[Profile], batches: Sequence[Batch] = ()
+    ) -> dict[Profile, tuple[Expected, ...]]:
+        """The expectation for some samples, for each precision that is asked for; one for each output.
 
         Args:
             x: the samples.
@@ -148,33 +152,52 @@ class Reference:
             InputError: the model does not run on an input of this shape.
             UnsupportedLayerError: the captured graph does not compute what the module computes.
         """
-        double = torch.from_numpy(x).double()
+        double = x.tensors(double=True)
         try:
             with torch.no_grad():
-                own = torch.cat([self.single(torch.from_numpy(batch)) for batch in batches or [x]]).detach()
+                own = [self._samples(self.single(*batch.tensors()), len(batch)) for batch in batches or [x]]
                 found = {profile: self._analysis(profile)(double, profile) for profile in profiles}
-                module = self._double(double).detach() if self._runs_in_double else None
-        except (RuntimeError, ValueError) as error:
-            raise InputError(
-                f"the model does not run on inputs of shape {tuple(x.shape)}: {first_line(error)}"
-            ) from error
-        return {profile: self._expected(double, conditioned, module, own) for profile, conditioned in found.items()}
+                module = self._samples(self._double(*double), len(x)) if self._runs_in_double else None
+        except (RuntimeError, ValueError, IndexError) as error:
+            shapes = " and ".join(str(tuple(array.shape)) for array in x.arrays)
+            raise InputError(f"the model does not run on inputs of shape {shapes}: {first_line(error)}") from error
+        single = [torch.cat(parts).detach() for parts in zip(*own, strict=True)]
+        return {profile: self._expected(double, conditioned, module, single) for profile, conditioned in found.items()}
 
-    def _expected(self, x: Tensor, conditioned: Conditioned, module: Tensor | None, own: Tensor) -> Expected:
-        value = conditioned.value.expand(own.shape)
-        bound = torch.where(conditioned.lost > 0, torch.inf, conditioned.radius).expand(own.shape)
-        reference = value if module is None else self._linked(x, module, own, value, bound)
-        return Expected(
-            reference=reference.numpy(),
-            bound=bound.numpy(),
-            unit=(ROUNDOFF * conditioned.error).expand(own.shape).numpy(),
-            overflow=conditioned.overflow.expand(own.shape).numpy(),
-            zero=conditioned.zero.expand(own.shape).numpy(),
-            torch=own.numpy(),
+    def _samples(self, results: Sequence[Tensor], count: int) -> list[Tensor]:
+        """What a model gave, once more for each sample where it is a constant."""
+        pairs = zip(results, self._batched, strict=True)
+        return [y.detach() if batched else y.detach().expand(count, *y.shape) for y, batched in pairs]
+
+    def _expected(
+        self, x: Sequence[Tensor], conditioned: Sequence[Conditioned], module: list[Tensor] | None, own: list[Tensor]
+    ) -> tuple[Expected, ...]:
+        values = [c.value.expand(y.shape) for c, y in zip(conditioned, own, strict=True)]
+        bounds = [
+            torch.where(c.lost > 0, torch.inf, c.radius).expand(y.shape) for c, y in zip(conditioned, own, strict=True)
+        ]
+        references = values if module is None else self._linked(x, module, own, values, bounds)
+        return tuple(
+            Expected(
+                reference=reference.numpy(),
+                bound=bound.numpy(),
+                unit=(ROUNDOFF * c.error).expand(y.shape).numpy(),
+                overflow=c.overflow.expand(y.shape).numpy(),
+                zero=c.zero.expand(y.shape).numpy(),
+                torch=y.numpy(),
+            )
+            for reference, bound, c, y in zip(references, bounds, conditioned, own, strict=True)
         )
 
-    def _linked(self, x: Tensor, module: Tensor, own: Tensor, value: Tensor, bound: Tensor) -> Tensor:
-        """The module's own output; that of the well-conditioned graph where float64 cancels in the module.
+    def _linked(
+        self,
+        x: Sequence[Tensor],
+        module: list[Tensor],
+        own: list[Tensor],
+        values: list[Tensor],
+        bounds: list[Tensor],
+    ) -> list[Tensor]:
+        """The module's own outputs; those of the well-conditioned graph where float64 cancels in the module.
 
         A module that makes float32 tensors computes with them in float32 whatever its type; then it is held to the
         graph in float32.
@@ -182,32 +205,44 @@ class Reference:
         Raises:
             UnsupportedLayerError: the module is not within the float64 bound of the graph, nor within the float32 one.
         """
-        far = ~((module - value).abs() <= NEGLIGIBLE * bound) & ~_equal(module, value) & bound.isfinite()
-        rows = far.reshape(len(far), -1).any(dim=1)
+        module = [y.double() for y in module]
+        far = [_far(y, value, bound) for y, value, bound in zip(module, values, bounds, strict=True)]
+        rows = torch.stack([f.reshape(len(f), -1).any(dim=1) for f in far]).any(dim=0)
         if not bool(rows.any()):
             return module
-        expected, beyond = self._beyond(x[rows], module[rows], AS_WRITTEN)
-        beyond &= far[rows]
-        if not bool(beyond.any()):
-            return torch.where(far, value, module)
-        if bool(self._beyond(x, own.double(), EAGER)[1].any()):
-            place = tuple(int(index) for index in beyond.nonzero()[0])
+        wrong = self._wrong([t[rows] for t in x], [y[rows] for y in module], AS_WRITTEN, [f[rows] for f in far])
+        if not wrong:
+            return [torch.where(f, value, y) for f, value, y in zip(far, values, module, strict=True)]
+        if self._wrong(x, [y.double() for y in own], EAGER):
             raise UnsupportedLayerError(
-                f"the captured graph gives {float(expected[place]):.9g} where the module gives "
-                f"{float(module[rows][place]):.9g} in float64; please report this module"
+                f"the captured graph gives {wrong[0]:.9g} where the module gives {wrong[1]:.9g} in float64; please "
+                "report this module"
             )
         self._leave_double("computes in float32 whatever its type")
-        return value
+        return values
 
-    def _beyond(self, x: Tensor, found: Tensor, profile: Profile) -> tuple[Tensor, Tensor]:
-        """What the graph as it is written gives, and where the module's output is further off than both may be."""
+    def _wrong(
+        self, x: Sequence[Tensor], found: list[Tensor], profile: Profile, where: list[Tensor] | None = None
+    ) -> tuple[float, float] | None:
+        """What the graph as it is written and the module give at the first place where they differ by too much."""
         with torch.no_grad():
-            written = self._as_written(x, profile)
-        expected, radius = written.value.expand(found.shape), written.radius.expand(found.shape)
-        beyond = ~((found - expected).abs() <= BOTH * radius) & ~_equal(found, expected)
-        # What float32 cannot hold, a float64 module can.
-        known = (written.lost == 0) & (profile.all_double | (written.overflow == 0))
-        return expected, beyond & known.expand(found.shape)
+            written = self._samples_of(self._as_written(x, profile), found)
+        for place, (c, y) in enumerate(zip(written, found, strict=True)):
+            beyond = ~((y - c.value).abs() <= BOTH * c.radius) & ~_equal(y, c.value)
+            # What float32 cannot hold, a float64 module can.
+            beyond &= (c.lost == 0) & (profile.all_double | (c.overflow == 0))
+            beyond &= where[place] if where is not None else True
+            if bool(beyond.any()):
+                return float(c.value[beyond][0]), float(y[beyond][0])
+        return None
+
+    @staticmethod
+    def _samples_of(written: Sequence[Conditioned], found: list[Tensor]) -> list[Conditioned]:
+        names = ("value", "radius", "lost", "overflow")
+        return [
+            replace(c, **{name: getattr(c, name).expand(y.shape) for name in names})
+            for c, y in zip(written, found, strict=True)
+        ]
 
     @functools.cached_property
     def raw_parameters(self) -> dict[str, Tensor]:
@@ -222,10 +257,22 @@ class Reference:
         shared = found.keys() & raw.keys()
         return any(_same(raw[name], torch.from_numpy(np.array(found[name]))) for name in shared)
 
-    def values(self, x: NDArray[np.float32], profile: Profile) -> list[tuple[fx.Node, Conditioned]]:
-        """Every tensor on the way to the output, in the order of computation; the last one is the output."""
+    def values(self, x: Batch, profile: Profile) -> list[tuple[fx.Node, Conditioned]]:
+        """Every number on the way to the outputs, in the order of computation."""
         with torch.no_grad():
-            return list(self._analysis(profile).walk(torch.from_numpy(x).double(), profile))
+            return list(self._analysis(profile).walk(x.tensors(double=True), profile))
+
+    def outputs(self, x: Batch, profile: Profile) -> list[tuple[fx.Node, Conditioned]]:
+        """What is known of each output, with the node that computes it."""
+        analysis = self._analysis(profile)
+        with torch.no_grad():
+            found = analysis(x.tensors(double=True), profile)
+        return list(zip(result_nodes(analysis.graph_module.graph), found, strict=True))
+
+
+def _far(module: Tensor, value: Tensor, bound: Tensor) -> Tensor:
+    """Where the module and the graph differ by what may decide something."""
+    return ~((module - value).abs() <= NEGLIGIBLE * bound) & ~_equal(module, value) & bound.isfinite()
 
 
 def _is_arithmetic(node: fx.Node) -> bool:

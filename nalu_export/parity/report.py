@@ -11,6 +11,7 @@ from nalu_export.parity import wording
 from nalu_export.parity.records import (
     EVERY_INPUT,
     INTERMEDIATE,
+    METADATA,
     Break,
     Curve,
     Row,
@@ -23,7 +24,7 @@ from nalu_export.parity.verdict import Status, overall
 
 __all__ = ["EVERY_INPUT", "INTERMEDIATE", "Break", "Curve", "Report", "Row", "RuntimeInfo", "Worst", "inputs", "merge"]
 
-SCHEMA = "nalu_export.report/2"
+SCHEMA = "nalu_export.report/3"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Report:
         environment: versions of what took part.
         notes: what the check could not do, or had to do otherwise, one line each.
         allow_empty: whether a check that compared nothing is accepted.
+        isolated: names of the rows that are of an isolated subgraph.
     """
 
     rows: tuple[Row, ...]
@@ -59,6 +61,7 @@ class Report:
     environment: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     allow_empty: bool = False
+    isolated: tuple[str, ...] = ()
 
     @property
     def decisive(self) -> tuple[Row, ...]:
@@ -84,10 +87,27 @@ class Report:
 
     @property
     def uncompared(self) -> tuple[str, ...]:
-        """Runtimes that decide, of which no output could be compared and no row failed."""
+        """Runtimes that decide, of which no output could be compared, or not each of several, and no row failed."""
+        return tuple(info.name for info in self.runtimes if info.decisive and self._is_uncompared(info.name))
+
+    def _is_uncompared(self, runtime: str) -> bool:
         # Weights and intermediate values alone say little about what comes out.
-        compared = {row.runtime for row in self.rows if row.failed or (row.passed and row.family != INTERMEDIATE)}
-        return tuple(info.name for info in self.runtimes if info.decisive and info.name not in compared)
+        rows = [row for row in self.rows if row.runtime == runtime and row.family != INTERMEDIATE]
+        if any(row.failed for row in self.rows if row.runtime == runtime):
+            return False
+        return not any(row.passed for row in rows) or bool(self.silent(runtime))
+
+    def silent(self, runtime: str) -> tuple[str, ...]:
+        """Of several outputs of a model those of which nothing could be compared in one runtime."""
+        passed = [
+            row.silent for row in self.rows if row.runtime == runtime and row.passed and row.family in self._drawn
+        ]
+        return tuple(name for name in passed[0] if all(name in names for names in passed)) if passed else ()
+
+    @property
+    def _drawn(self) -> set[str]:
+        """The rows that are of inputs of the model itself."""
+        return {row.family for row in self.rows} - {INTERMEDIATE, METADATA, *self.isolated}
 
     def nothing_compared(self) -> str:
         """Why the verdict is ``nothing compared``, in one line."""

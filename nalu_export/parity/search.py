@@ -1,7 +1,7 @@
 """A directed search for the input with the largest error over its bound: seeded, from the worst inputs so far."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from nalu_export.parity.inputs import FAMILIES, Array, between
+from nalu_export.graph.interface import Port
+from nalu_export.parity.batch import Batch
+from nalu_export.parity.inputs import FAMILIES, between, drawn, integers
 
 PARENTS = 16
 # Values at which formulas change: log is 0, ε decides, σ saturates in float32, exp leaves float32, 1e7.
 LANDMARKS = (0.0, 1.0, -1.0, 1e-10, -1e-10, 16.7, -18.0, 88.5, -104.0, 1e7, -1e7)
 
-Score = Callable[[Array], NDArray[np.float64]]
+Score = Callable[[Batch], NDArray[np.float64]]
 _Change = Callable[[Tensor, Tensor, Generator], Tensor]
 
 
@@ -35,32 +37,34 @@ class SearchOptions:
     patience: int | None = None
 
 
-def climb(score: Score, start: Array, options: SearchOptions, seed: int) -> None:
+def climb(score: Score, ports: Sequence[Port], start: Batch, options: SearchOptions, seed: int) -> None:
     """Change the best inputs again and again and keep what scores higher.
 
     Args:
         score: error over bound for each sample of a batch; it also keeps the books of what it has seen.
+        ports: the model's inputs.
         start: inputs to begin with, best first.
         options: how long.
         seed: same seed, same search.
     """
     rng = Generator().manual_seed(seed)
-    parents = torch.from_numpy(start[:PARENTS])
+    parents = start[slice(PARENTS)]
     best = torch.full((len(parents),), -1.0, dtype=torch.float64)
     heights: list[float] = []
     for generation in range(options.rounds):
         # Some set out from anywhere: a corner far from what is worst so far is not on the way uphill.
-        strangers = FAMILIES["mixed, zeros"](rng, (max(1, PARENTS // 2), *parents.shape[1:])).float()
-        children = _children(torch.cat([parents, strangers]), options.width, rng)
+        strangers = drawn(ports, parents.shapes, max(1, PARENTS // 2), FAMILIES["mixed, zeros"], rng)
+        children = _children(ports, Batch.joined([parents, strangers]), options.width, rng)
         if generation == 0:
             # The first to be scored are those that the search begins with, or they would be lost.
-            children[: len(parents)] = parents[: len(children)]
-        ratios = torch.from_numpy(score(children.numpy()))
+            first = min(len(parents), len(children))
+            children = Batch.joined([parents[slice(first)], children[slice(first, None)]])
+        ratios = torch.from_numpy(score(children))
         if bool(torch.isinf(ratios).any()):
             return  # nothing is worse than that
-        pool, ratios = torch.cat([parents, children]), torch.cat([best, ratios.double()])
+        pool, ratios = Batch.joined([parents, children]), torch.cat([best, ratios.double()])
         order = ratios.argsort(descending=True, stable=True)[:PARENTS]
-        parents, best = pool[order], ratios[order]
+        parents, best = pool[order.numpy()], ratios[order]
         heights.append(float(best[0]))
         if options.patience is not None and not _could_reach(heights, options.rounds, options.patience):
             return
@@ -78,18 +82,44 @@ def _could_reach(heights: list[float], rounds: int, patience: int) -> bool:
     return math.log(now) + pace * (rounds - len(heights)) >= 0.0
 
 
-def _children(parents: Tensor, count: int, rng: Generator) -> Tensor:
-    """``count`` changed copies of random parents; each change is one of :data:`_CHANGES`."""
+def _children(ports: Sequence[Port], parents: Batch, count: int, rng: Generator) -> Batch:
+    """``count`` changed copies of random parents; the numbers of all inputs are changed as if they were one."""
     picks = torch.randint(0, len(parents), (count,), generator=rng)
-    children = parents[picks].double().reshape(count, -1)
     kinds = torch.randint(0, len(_CHANGES), (count,), generator=rng)
-    others = parents[torch.randint(0, len(parents), (count,), generator=rng)].double().reshape(count, -1)
+    partners = torch.randint(0, len(parents), (count,), generator=rng)
+    own, other = parents[picks.numpy()].tensors(), parents[partners.numpy()].tensors()
+    floats = [place for place, port in enumerate(ports) if port.dtype.is_floating_point]
+    if floats:
+        changed = _numbers([own[k] for k in floats], [other[k] for k in floats], kinds, rng)
+        for place, x in zip(floats, changed, strict=True):
+            own[place] = x
+    for place, port in enumerate(ports):
+        if place not in floats:
+            own[place] = _other_values(port, own[place], other[place], rng)
+    return Batch(tuple(x.numpy() for x in own))
+
+
+def _numbers(own: list[Tensor], other: list[Tensor], kinds: Tensor, rng: Generator) -> list[Tensor]:
+    """The floats of each sample side by side, each changed by one of :data:`_CHANGES`, and apart again."""
+    widths = [x[0].numel() for x in own]
+    children, others = (torch.cat([x.double().flatten(1) for x in parts], dim=1) for parts in (own, other))
     for kind, change in enumerate(_CHANGES):
         chosen = kinds == kind
-        if bool(chosen.any()):
+        if bool(chosen.any()) and children.shape[1]:
             children[chosen] = change(children[chosen], others[chosen], rng)
     limit = torch.finfo(torch.float32).max
-    return children.clamp(-limit, limit).float().reshape(count, *parents.shape[1:])
+    parts = torch.split(children.clamp(-limit, limit).float(), widths, dim=1)
+    return [part.reshape(x.shape) for part, x in zip(parts, own, strict=True)]
+
+
+def _other_values(port: Port, own: Tensor, other: Tensor, rng: Generator) -> Tensor:
+    """Integers and truth values: most stay, some are those of another parent, some are new."""
+    dice = torch.rand(own.shape, generator=rng)
+    if port.dtype == torch.bool:
+        new = torch.rand(own.shape, generator=rng) < 0.5
+    else:
+        new = integers(rng, tuple(own.shape), port.range, max(own.shape)).to(port.dtype)
+    return torch.where(dice < 0.8, own, torch.where(dice < 0.9, other, new))
 
 
 def _coordinate(x: Tensor, rng: Generator) -> Tensor:

@@ -3,15 +3,18 @@
 import heapq
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nalu_export.errors import InputError
+from nalu_export.graph.interface import Interface, Sizes
+from nalu_export.parity.batch import Batch
 from nalu_export.parity.causes import causes
-from nalu_export.parity.comparison import Comparison, Samples, Tolerance, compare, failed
+from nalu_export.parity.comparison import Comparison, Samples, Tolerance, compare_all, failed
 from nalu_export.parity.curves import CurveBuilder
-from nalu_export.parity.inputs import Array, Draw
+from nalu_export.parity.inputs import Draw
 from nalu_export.parity.locate import Inside, look_inside, of_output
 from nalu_export.parity.reference import Expected, Reference
 from nalu_export.parity.report import EVERY_INPUT, INTERMEDIATE, Break, Curve, Row, RuntimeInfo, Worst, merge
@@ -40,56 +43,71 @@ class Watch:
         profile: see above.
         tolerance: see above.
         decisive: see above.
+        interface: of the model.
     """
 
-    def __init__(self, name: str, session: Session, profile: Profile, tolerance: Tolerance, decisive: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        session: Session,
+        profile: Profile,
+        tolerance: Tolerance,
+        decisive: bool,
+        interface: Interface,
+    ) -> None:
         self.name, self.profile, self.tolerance, self.decisive = name, profile, tolerance, decisive
         self._session = session
+        self._inputs = [port.name for port in interface.inputs]
+        self._outputs = interface.outputs
+        self._names = [port.name for port in interface.outputs]
         self._found: dict[str, list[Comparison]] = {}
         self._curve = CurveBuilder()
-        self._best: list[tuple[float, int, Array]] = []
+        self._best: list[tuple[float, int, Batch]] = []
         self._worst: Worst | None = None
         self._count = 0
         self._inside: Inside | None = None
-        self._looked_at: Array = np.zeros((0,), np.float32)
+        self._looked_at = 0
         self._remarks: tuple[str, ...] = ()
-        self._left_out: dict[str, list[Array]] = {}
+        self._left_out: dict[str, list[Batch]] = {}
         self._reasons: dict[str, Counter[str]] = {}
 
     @property
-    def shape(self) -> tuple[int, ...] | None:
-        """Shape of the sample with the largest error over its bound."""
-        return None if self._worst is None else self._worst.x.shape
+    def sizes(self) -> Sizes | None:
+        """Shapes of the sample with the largest error over its bound."""
+        return None if self._worst is None else self._worst.batch.shapes
 
     @property
     def lost(self) -> bool:
         """Whether it has already failed in a way that no other input could make worse."""
         return any(part.problem or np.isinf(part.max_ratio) for parts in self._found.values() for part in parts)
 
-    def compare(self, drawn: Draw, expected: Expected) -> NDArray[np.float64]:
+    def compare(self, drawn: Draw, expected: Sequence[Expected]) -> NDArray[np.float64]:
         """Run and compare one draw; error over bound of each sample."""
         out, problem = self._run(drawn)
-        found = failed(len(drawn.x), problem) if out is None else compare(out, expected, self.tolerance)
+        if out is None:
+            found = failed(len(drawn.x), problem)
+        else:
+            found = compare_all(out, expected, self._names, self.tolerance)
         self._found.setdefault(drawn.family, []).append(found)
         if found.undetermined:
             kept = self._left_out.setdefault(drawn.family, [])
-            kept += list(drawn.x[found.each.left_out][: EXPLAINED - len(kept)])
+            kept += [*drawn.x[found.each.left_out]][: EXPLAINED - len(kept)]
         if out is not None and not found.problem:
             self._curve.add(drawn.x, found.each)
             self._remember(drawn, out, expected, found.each)
         return found.each.ratio
 
-    def worst_inputs(self, shape: tuple[int, ...]) -> Array:
-        """The inputs of that shape with the largest errors over their bounds, worst first."""
-        found = [x for _, _, x in sorted(self._best, key=lambda entry: -entry[0]) if x.shape == shape]
-        return np.stack(found) if found else np.zeros((0, *shape), np.float32)
+    def worst_inputs(self, sizes: Sizes) -> Batch | None:
+        """The inputs of these shapes with the largest errors over their bounds, worst first; ``None`` for none."""
+        found = [x for _, _, x in sorted(self._best, key=lambda entry: -entry[0]) if x.shapes == sizes]
+        return Batch.joined(found) if found else None
 
     def rows(self) -> list[Row]:
         """One for each input distribution, in the order in which they ran; what is wrong in the same way is one row."""
         groups: dict[str, list[Row]] = {}
         for family, parts in self._found.items():
             reasons = [reason for reason, _ in self._reasons.get(family, Counter()).most_common()]
-            row = merge(self.name, family, parts, reasons)
+            row = merge(self.name, family, parts, reasons, self._names)
             groups.setdefault(_fault(row) or f"inputs {family}", []).append(row)
         rows = [_one(group, len(self._found)) for group in groups.values()]
         inside = self._inside
@@ -97,7 +115,7 @@ class Watch:
             # Where nearness to PyTorch's output decides, they are shown and do not.
             holds = inside.ratio <= 1.0 or self.tolerance.against_torch
             status = (Status.PASSED if holds else Status.FAILED) if inside.numbers else Status.NOTHING
-            count = len(self._looked_at)
+            count = self._looked_at
             rows.append(Row(self.name, INTERMEDIATE, count, inside.numbers, inside.ratio, 0.0, 0, 0, 0, 0, 0, status))
         return rows
 
@@ -118,18 +136,19 @@ class Watch:
     def explain(self, reference: Reference) -> None:
         """Find out why outputs were left out, on a few samples of each input distribution."""
         kept = [(family, x) for family, samples in self._left_out.items() for x in samples]
-        for shape in dict.fromkeys(x.shape for _, x in kept):
-            chosen = [(family, x) for family, x in kept if x.shape == shape]
-            found = causes(reference, np.stack([x for _, x in chosen]), self.profile)
+        for sizes in dict.fromkeys(x.shapes for _, x in kept):
+            chosen = [(family, x) for family, x in kept if x.shapes == sizes]
+            found = causes(reference, Batch.joined([x for _, x in chosen]), self.profile)
             for (family, _), cause in zip(chosen, found, strict=True):
                 self._reasons.setdefault(family, Counter())[cause] += 1
 
-    def look_inside(self, reference: Reference, shape: tuple[int, ...]) -> None:
+    def look_inside(self, reference: Reference, sizes: Sizes) -> None:
         """Hold what the runtime shows of its weights and intermediate values, on its worst inputs, against bounds."""
-        self._looked_at = self.worst_inputs(shape)
-        if len(self._looked_at):
+        worst = self.worst_inputs(sizes)
+        if worst is not None:
+            self._looked_at = len(worst)
             try:
-                self._inside = look_inside(reference, self._session, self._looked_at, self.profile, self.name)
+                self._inside = look_inside(reference, self._session, worst, self.profile, self.name)
             except InputError as error:
                 # It is judged by its outputs alone then, and the report says so.
                 self._remarks += (f"its intermediate values cannot be read: {error}",)
@@ -141,62 +160,89 @@ class Watch:
             return inside.first
         if self._worst is None or not self._worst.ratio > 1.0:
             return None
-        x = self._worst.x[None]
         looked = inside is not None and inside.values > 0
-        return of_output(reference, x, self._worst.out[None], self.profile, self.name, looked=looked)
+        return of_output(reference, self._worst, self._names, self.profile, looked=looked)
 
-    def _run(self, drawn: Draw) -> tuple[NDArray[np.generic] | None, str]:
+    def _run(self, drawn: Draw) -> tuple[list[NDArray[np.generic]] | None, str]:
         """A runtime that does not take a batch has failed the check, like one that gives wrong numbers."""
-        outputs = []
+        batches: list[list[NDArray[np.generic]]] = []
         for x in drawn.batches:
             try:
-                out = self._session.run(x)
+                outs = list(self._session.run(x.arrays))
             except InputError as error:
                 if self._runs_one_by_one(x):
                     return None, f"{FIXED}; a batch of {len(x)} is refused: {error}"
                 return None, f"batch of {len(x)}: {error}"
-            if out.shape[:1] != (len(x),):
-                given = f"a batch of {len(x)} gave an output of shape {out.shape}"
-                return None, f"{FIXED}; {given}" if out.shape[:1] == (1,) and self._runs_one_by_one(x) else given
-            outputs.append(out)
-        if len({out.shape[1:] for out in outputs}) > 1:
+            if len(outs) == len(self._outputs):
+                problem = self._without_samples(outs, x)
+                if problem:
+                    return None, problem
+                outs = self._per_sample(outs, len(x))
+            batches.append(outs)
+        parts = list(zip(*batches, strict=False))
+        if any(len({out.shape[1:] for out in each}) > 1 for each in parts):
             return None, "the output's shape depends on the batch size"
-        return np.concatenate(outputs), ""
+        return [np.concatenate(each) if each[0].ndim else each[0] for each in parts], ""
 
-    def _runs_one_by_one(self, x: Array) -> bool:
+    def _without_samples(self, outs: Sequence[NDArray[np.generic]], x: Batch) -> str:
+        """What is wrong with an output that has other samples than went in."""
+        for port, out in zip(self._outputs, outs, strict=True):
+            if port.batched and out.shape[:1] != (len(x),):
+                which = "an output" if len(outs) == 1 else f"output {port.name}"
+                given = f"a batch of {len(x)} gave {which} of shape {out.shape}"
+                return f"{FIXED}; {given}" if out.shape[:1] == (1,) and self._runs_one_by_one(x) else given
+        return ""
+
+    def _per_sample(self, outs: Sequence[NDArray[np.generic]], count: int) -> list[NDArray[np.generic]]:
+        """A constant among the outputs once for each sample, as the reference has it."""
+        pairs = zip(self._outputs, outs, strict=True)
+        return [out if port.batched else np.broadcast_to(out, (count, *out.shape)) for port, out in pairs]
+
+    def _runs_one_by_one(self, x: Batch) -> bool:
         """Whether each of two samples runs alone, and the two together do not."""
         if len(x) < 2:
             return False
         try:
-            if any(self._session.run(x[row : row + 1]).shape[:1] != (1,) for row in (0, 1)):
+            if any(not self._has_samples(x[row : row + 1]) for row in (0, 1)):
                 return False
         except InputError:
             return False
         try:
-            return self._session.run(x[:2]).shape[:1] != (2,)
+            return not self._has_samples(x[:2])
         except InputError:
             return True
 
-    def _remember(self, drawn: Draw, out: NDArray[np.generic], expected: Expected, each: Samples) -> None:
+    def _has_samples(self, x: Batch) -> bool:
+        outs = self._session.run(x.arrays)
+        pairs = zip(self._outputs, outs, strict=False)
+        return all(out.shape[:1] == (len(x),) for port, out in pairs if port.batched)
+
+    def _remember(
+        self, drawn: Draw, outs: Sequence[NDArray[np.generic]], expected: Sequence[Expected], each: Samples
+    ) -> None:
         """Keep the worst few inputs as starts for a search, and everything about the worst one."""
         for index in np.argsort(-each.ratio, kind="stable")[:PARENTS]:
             ratio = float(each.ratio[index])
             self._count += 1
-            entry = (ratio, -self._count, drawn.x[index])
+            sample = drawn.x[slice(index, index + 1)]
+            entry = (ratio, -self._count, sample)
             if len(self._best) < PARENTS * 4:
                 heapq.heappush(self._best, entry)
             else:
                 heapq.heappushpop(self._best, entry)
             if self._worst is None or ratio > self._worst.ratio:
+                output = int(each.output[index])
+                wanted = expected[output]
                 self._worst = Worst(
                     self.name,
                     drawn.family,
                     ratio,
-                    drawn.x[index],
-                    out[index].astype(np.float32),
-                    expected.reference[index],
-                    expected.bound[index],
-                    expected.torch[index],
+                    {name: array[0] for name, array in zip(self._inputs, sample.arrays, strict=True)},
+                    self._names[output],
+                    outs[output][index],
+                    wanted.reference[index],
+                    wanted.bound[index],
+                    wanted.torch[index],
                 )
 
 

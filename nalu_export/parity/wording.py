@@ -49,6 +49,9 @@ def left_out_of(rows: "Iterable[Row]") -> "dict[str, list[Row]]":
 def nothing_compared(report: "Report") -> str:
     """Why a report has the verdict ``nothing compared``, in one line."""
     names = report.uncompared
+    silent = list(dict.fromkeys(output for name in names for output in report.silent(name)))
+    if silent:
+        return f"{NOTHING} of output {', '.join(silent)} in {', '.join(names)}"
     rows = [row for row in report.decisive if row.runtime in names and row.undetermined]
     if not rows:
         return f"{NOTHING} of {', '.join(names)}" if report.decisive else NOTHING

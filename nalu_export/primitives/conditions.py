@@ -98,8 +98,9 @@ def _where_radius(p: Precision, value: Tensor, condition: Conditioned, left: Ope
 
 
 def _where_zero(condition: Conditioned, left: Operand, right: Operand) -> Tensor:
+    """ONNX Runtime adds zeros where another operand is chosen (providers/cpu/tensor/where_op.cc), so −0 may be +0."""
     true, false = _truth(condition)
-    return torch.where(true, sign(left), torch.where(false, sign(right), 0.0))
+    return torch.where(true, sign(left), torch.where(false, sign(right), 0.0)).clamp(min=0.0)
 
 
 def _where_least(p: Precision, condition: Conditioned, left: Operand, right: Operand) -> float:

@@ -35,6 +35,27 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Input:
+    """What one input of the model was given.
+
+    Attributes:
+        name: of the input; ``x`` where there is one.
+        shape: of the sample, in words.
+        facts: what its values are like, in words.
+        values: the first of them, as (index, value); empty for an image.
+        left_out: how many values are not shown.
+        pictures: data URIs of the channels of an image.
+    """
+
+    name: str
+    shape: str
+    facts: str
+    values: tuple[tuple[str, str], ...]
+    left_out: int
+    pictures: tuple[Markup, ...]
+
+
+@dataclass(frozen=True)
 class Sample:
     """One worst input.
 
@@ -43,12 +64,9 @@ class Sample:
         family: where the input comes from.
         ratio: error over bound.
         wrong: whether that is beyond the bound.
-        shape: of the sample, in words.
-        facts: what its values are like, in words.
-        values: the first of them, as (index, value); empty for an image.
-        left_out: how many values are not shown.
-        pictures: data URIs of the channels of an image.
-        outputs: those with the largest error over their bound, in the order of the outputs.
+        inputs: of the model.
+        output: name of the output that is shown.
+        outputs: its numbers with the largest error over their bound, in their order.
         outputs_left_out: how many are not shown.
     """
 
@@ -56,11 +74,8 @@ class Sample:
     family: str
     ratio: str
     wrong: bool
-    shape: str
-    facts: str
-    values: tuple[tuple[str, str], ...]
-    left_out: int
-    pictures: tuple[Markup, ...]
+    inputs: tuple[Input, ...]
+    output: str
     outputs: tuple[Output, ...]
     outputs_left_out: int
 
@@ -71,25 +86,34 @@ def samples(report: "Report") -> list[Sample]:
 
 
 def _sample(found: "Found") -> Sample:
-    image = found.x.ndim >= 2 and found.x.size > 0
-    values = () if image else tuple((str(i), exact(value)) for i, value in enumerate(found.x.ravel()[:VALUES]))
     outputs = _outputs(found)
+    alone = len(found.inputs) == 1
     return Sample(
         runtime=found.runtime,
         family=found.family,
         ratio=figure(found.ratio),
         wrong=found.ratio > 1,
-        shape=" × ".join(map(str, found.x.shape)) or "1",
-        facts=_facts(found.x),
-        values=values,
-        left_out=0 if image else found.x.size - len(values),
-        pictures=_pictures(found.x) if image else (),
+        inputs=tuple(_input("x" if alone else name, x) for name, x in found.inputs.items()),
+        output=found.output,
         outputs=outputs,
         outputs_left_out=found.out.size - len(outputs),
     )
 
 
-def _facts(x: NDArray[np.float32]) -> str:
+def _input(name: str, x: NDArray[np.generic]) -> Input:
+    image = x.ndim >= 2 and x.size > 0 and x.dtype.kind == "f"
+    values = () if image else tuple((str(i), exact(value)) for i, value in enumerate(x.ravel()[:VALUES]))
+    return Input(
+        name=name,
+        shape=" × ".join(map(str, x.shape)) or "1",
+        facts=_facts(x),
+        values=values,
+        left_out=0 if image else x.size - len(values),
+        pictures=_pictures(x) if image else (),
+    )
+
+
+def _facts(x: NDArray[np.generic]) -> str:
     finite = x[np.isfinite(x)]
     parts = [count(x.size, "value")]
     if finite.size:
@@ -126,7 +150,7 @@ def _ratios(found: "Found") -> NDArray[np.float64]:
     such places are excused because something on the way to them overflows.
     """
     with np.errstate(all="ignore"):
-        single = found.reference.astype(np.float32)
+        single = found.reference.astype(found.out.dtype)
         error = np.abs(found.out.astype(np.float64) - found.reference)
         ratio = np.where(error == 0, 0.0, error / found.bound)
     finite = np.isfinite(found.out) & np.isfinite(single)
@@ -135,7 +159,7 @@ def _ratios(found: "Found") -> NDArray[np.float64]:
     return np.where(np.isfinite(found.bound), ratio, np.nan)
 
 
-def _pictures(x: NDArray[np.float32]) -> tuple[Markup, ...]:
+def _pictures(x: NDArray[np.generic]) -> tuple[Markup, ...]:
     """Channels in shades of grey, black the smallest and white the largest value of the sample."""
     finite = np.where(np.isfinite(x), x, 0.0).astype(np.float64)
     low, high = float(finite.min()), float(finite.max())

@@ -22,7 +22,7 @@ def log_softmax_remarks(data: bytes, load: Loader, where: str) -> tuple[str, ...
     """
     if b"LogSoftmax" not in data:
         return ()
-    (result,) = load(_probe()).run(np.array([[0.0, -_GAP]], np.float32))
+    (result,) = load(_probe()).run([np.array([[0.0, -_GAP]], np.float32)])
     if result.astype(np.float64)[0, 1] == -_GAP:
         return ()
     return (f"computes LogSoftmax as log(Softmax), −inf where the Softmax underflows ({where})",)

@@ -10,18 +10,17 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from nalu_export.errors import InputError
-from nalu_export.runtimes.base import Session
+from nalu_export.runtimes.base import Arrays, Session
 
-#: Runs a batch; all outputs of the file in its order.
-Runner = Callable[[NDArray[np.float32]], Sequence[NDArray[np.generic]]]
+#: Runs a batch, one array for each input; all outputs of the file in its order.
+Runner = Callable[[Arrays], Arrays]
 
 
 class Loaded(NamedTuple):
-    """A file as a runtime loaded it: how it runs, and how many inputs and outputs it has."""
+    """A file as a runtime loaded it: how it runs, and the names of its inputs as the runtime has them."""
 
     run: Runner
-    inputs: int
-    outputs: int
+    inputs: Sequence[str]
 
 
 #: Loads a file in one runtime.
@@ -79,28 +78,28 @@ class OnnxSession(Session):
     Args:
         runtime: name for messages.
         data: the file.
-
-    Raises:
-        InputError: it has not one input and one output.
     """
 
     def __init__(self, runtime: str, data: bytes) -> None:
-        self._data = data
+        self._data, self._runtime = data, runtime
         self._looks: dict[tuple[str, ...], tuple[tuple[str, ...], Runner | None]] = {}
-        self._run, inputs, outputs = self._load(data)
-        if (inputs, outputs) != (1, 1):
-            raise InputError(f"{runtime}: the file has {inputs} inputs and {outputs} outputs, not one each")
+        self._run, self._inputs = self._load(data)
 
     @abstractmethod
     def _load(self, data: bytes) -> Loaded:
         """Load a file; called once more for each set of values that is looked at."""
 
-    def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
+    def run(self, inputs: Arrays) -> Arrays:
         """See :meth:`Session.run`."""
-        return self._run(x)[0]
+        if len(inputs) != len(self._inputs):
+            count = len(self._inputs)
+            raise InputError(
+                f"{self._runtime}: the file takes {count} input{'' if count == 1 else 's'}, the model {len(inputs)}"
+            )
+        return self._run(inputs)
 
-    def values(self, x: NDArray[np.float32], names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
-        """See :meth:`Session.values`; a name is that of a node's output, an initializer, the input or the output."""
+    def values(self, inputs: Arrays, names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+        """See :meth:`Session.values`; a name is that of a node's output, an initializer, an input or an output."""
         key = tuple(names)
         if key not in self._looks:
             data, found = with_outputs(self._data, key)
@@ -108,5 +107,5 @@ class OnnxSession(Session):
         found, runner = self._looks[key]
         if runner is None:
             return {}
-        outputs = runner(x)
+        outputs = runner(inputs)
         return dict(zip(found, outputs[len(outputs) - len(found) :], strict=True))

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +13,7 @@ from nalu_export.errors import InputError, RuntimeUnavailableError, first_line
 from nalu_export.runtimes._cuda import device_facts
 from nalu_export.runtimes._imports import import_library
 from nalu_export.runtimes._onnx_values import Loaded, OnnxSession, Runner
-from nalu_export.runtimes.base import RunOptions
+from nalu_export.runtimes.base import Arrays, RunOptions
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -111,20 +110,20 @@ class OrtSession(OnnxSession):
         self._in_force = dict(session.get_provider_options()[self._target.provider])
         runner = self._runner(session)
 
-        def run(x: NDArray[np.float32]) -> Sequence[NDArray[np.generic]]:
+        def run(inputs: Arrays) -> Arrays:
             try:
-                return runner(np.ascontiguousarray(x))
+                return runner([np.ascontiguousarray(array) for array in inputs])
             except Exception as error:
                 # No common base here either. A file that cannot take the batch is a failed check, not a crash.
                 raise InputError(f"onnxruntime: {first_line(error)}") from error
 
-        return Loaded(run, len(session.get_inputs()), len(session.get_outputs()))
+        return Loaded(run, [value.name for value in session.get_inputs()])
 
     def _runner(self, session: Any) -> Runner:
         """How a batch is run."""
         names = [value.name for value in session.get_outputs()]
-        source = session.get_inputs()[0].name
-        return lambda x: session.run(names, {source: x})
+        sources = [value.name for value in session.get_inputs()]
+        return lambda inputs: session.run(names, dict(zip(sources, inputs, strict=True)))
 
     def _inference_session(self, data: bytes) -> Any:
         runtime, provider = self._target.runtime, self._target.provider
@@ -163,17 +162,18 @@ class BindingSession(OrtSession):
     manner = "I/O binding"
 
     def _runner(self, session: Any) -> Runner:
-        return lambda x: _results(session, self._bound(session, x))
+        return lambda inputs: _results(session, self._bound(session, inputs))
 
-    def _bound(self, session: Any, x: NDArray[np.float32]) -> Any:
+    def _bound(self, session: Any, inputs: Arrays) -> Any:
         """A binding of this batch, and of outputs that the run makes on the device."""
         binding = session.io_binding()
-        binding.bind_ortvalue_input(session.get_inputs()[0].name, self._on_device(x))
+        for source, array in zip(session.get_inputs(), inputs, strict=True):
+            binding.bind_ortvalue_input(source.name, self._on_device(array))
         for output in session.get_outputs():
             binding.bind_output(output.name, self._target.device, 0)
         return binding
 
-    def _on_device(self, x: NDArray[np.float32]) -> Any:
+    def _on_device(self, x: NDArray[np.generic]) -> Any:
         # On the CPU an OrtValue is the array itself, and a buffer that is written to must not be the caller's.
         return self._onnxruntime.OrtValue.ortvalue_from_numpy(np.array(x), self._target.device, 0)
 
@@ -192,29 +192,32 @@ class GraphSession(BindingSession):
     manner = "CUDA graph"
 
     def _runner(self, session: Any) -> Runner:
-        captured: dict[tuple[int, ...], tuple[int, Any, Any]] = {}
+        captured: dict[tuple[tuple[int, ...], ...], tuple[int, Any, list[Any]]] = {}
 
-        def run(x: NDArray[np.float32]) -> Sequence[NDArray[np.generic]]:
-            if not x.size:
-                return _results(session, self._bound(session, x), self._graph(_UNCAPTURED))
-            if x.shape not in captured:
-                captured[x.shape] = (len(captured) + 1, *self._captured(session, x, len(captured) + 1))
-            number, binding, buffer = captured[x.shape]
-            buffer.update_inplace(x)
+        def run(inputs: Arrays) -> Arrays:
+            if not all(array.size for array in inputs):
+                return _results(session, self._bound(session, inputs), self._graph(_UNCAPTURED))
+            shapes = tuple(array.shape for array in inputs)
+            if shapes not in captured:
+                captured[shapes] = (len(captured) + 1, *self._captured(session, inputs, len(captured) + 1))
+            number, binding, buffers = captured[shapes]
+            for buffer, array in zip(buffers, inputs, strict=True):
+                buffer.update_inplace(array)
             return _results(session, binding, self._graph(number))
 
         return run
 
-    def _captured(self, session: Any, x: NDArray[np.float32], number: int) -> tuple[Any, Any]:
-        """A binding of buffers whose addresses stay, with its graph captured; and the input's buffer."""
-        first = self._bound(session, x)
+    def _captured(self, session: Any, inputs: Arrays, number: int) -> tuple[Any, list[Any]]:
+        """A binding of buffers whose addresses stay, with its graph captured; and the inputs' buffers."""
+        first = self._bound(session, inputs)
         _results(session, first, self._graph(_UNCAPTURED))
-        binding, buffer = session.io_binding(), self._on_device(x)
-        binding.bind_ortvalue_input(session.get_inputs()[0].name, buffer)
+        binding, buffers = session.io_binding(), [self._on_device(array) for array in inputs]
+        for source, buffer in zip(session.get_inputs(), buffers, strict=True):
+            binding.bind_ortvalue_input(source.name, buffer)
         for output, value in zip(session.get_outputs(), first.get_outputs(), strict=True):
             binding.bind_ortvalue_output(output.name, value)
         _results(session, binding, self._graph(number))
-        return binding, buffer
+        return binding, buffers
 
     def _graph(self, number: int) -> Any:
         options = self._onnxruntime.RunOptions()
@@ -222,10 +225,10 @@ class GraphSession(BindingSession):
         return options
 
 
-def _results(session: Any, binding: Any, options: Any = None) -> Sequence[NDArray[np.generic]]:
+def _results(session: Any, binding: Any, options: Any = None) -> Arrays:
     """Run a binding; its outputs as arrays. Copies to and from a device may be under way when a call returns."""
     binding.synchronize_inputs()
     session.run_with_iobinding(binding, options)
     binding.synchronize_outputs()
-    outputs: Sequence[NDArray[np.generic]] = binding.copy_outputs_to_cpu()
+    outputs: Arrays = binding.copy_outputs_to_cpu()
     return outputs

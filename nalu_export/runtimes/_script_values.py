@@ -10,7 +10,7 @@ from torch import Tensor
 _Place = tuple[str, str, int]
 
 
-def script_values(module: torch.jit.ScriptModule, x: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+def script_values(module: torch.jit.ScriptModule, inputs: Sequence[Tensor], names: Sequence[str]) -> dict[str, Tensor]:
     """Values of a module's arithmetic parts for one batch.
 
     The archive keeps a traced part's variable names: ``head.layers.0.a`` is the variable ``layers_0_a`` in the
@@ -22,7 +22,7 @@ def script_values(module: torch.jit.ScriptModule, x: Tensor, names: Sequence[str
 
     Args:
         module: as loaded.
-        x: the batch.
+        inputs: the batch.
         names: dotted names; those that the module does not have are left out.
     """
     parameters = dict(module.state_dict())
@@ -31,7 +31,7 @@ def script_values(module: torch.jit.ScriptModule, x: Tensor, names: Sequence[str
         if name in parameters:
             found[name] = parameters[name]
     for path, wanted in _by_part(module, [name for name in names if name not in found]).items():
-        calls = list(_calls(module, module.forward.graph, x, path.split(".") if path else []))  # type: ignore[attr-defined]
+        calls = list(_calls(module, module.forward.graph, inputs, path.split(".") if path else []))  # type: ignore[attr-defined]
         for name, (_, variable, call) in wanted.items():
             if call <= len(calls):
                 part, graph, given = calls[call - 1]
@@ -82,23 +82,25 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value.type(), torch.TensorType)
 
 
-def _calls(module: Any, graph: Any, x: Tensor, path: list[str]) -> Iterator[tuple[Any, Any, Tensor]]:
+def _calls(
+    module: Any, graph: Any, inputs: Sequence[Tensor], path: list[str]
+) -> Iterator[tuple[Any, Any, Sequence[Tensor]]]:
     """Every call of a submodule: the submodule, the graph of the method, and what it is given."""
     if not path:
-        yield module, graph, x
+        yield module, graph, inputs
         return
     for node in graph.nodes():
         if node.kind() != "prim::CallMethod":
             continue
         receiver, *given = node.inputs()
         steps = _path(receiver)
-        if steps and path[: len(steps)] == steps and len(given) == 1:
-            (argument,) = _run(module, graph, given, x)
+        if steps and path[: len(steps)] == steps:
+            arguments = _run(module, graph, given, inputs)
             submodule = module
             for step in steps:
                 submodule = getattr(submodule, step)
             inner = submodule._c._get_method(node.s("name")).graph
-            yield from _calls(submodule, inner, argument, path[len(steps) :])
+            yield from _calls(submodule, inner, arguments, path[len(steps) :])
 
 
 def _path(value: Any) -> list[str]:
@@ -110,8 +112,8 @@ def _path(value: Any) -> list[str]:
     return steps
 
 
-def _run(module: Any, graph: Any, values: Sequence[Any], x: Tensor) -> list[Tensor]:
-    """Some values of a method's graph for the input ``x``; nothing after them is computed."""
+def _run(module: Any, graph: Any, values: Sequence[Any], inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Some values of a method's graph for some inputs; nothing after them is computed."""
     cut = graph.copy()
     # A copy numbers its nameless values anew; their places stay.
     copies = {old.debugName(): new for old, new in zip(_all_values(graph), _all_values(cut), strict=True)}
@@ -121,7 +123,7 @@ def _run(module: Any, graph: Any, values: Sequence[Any], x: Tensor) -> list[Tens
         cut.registerOutput(copies[value.debugName()])
     torch._C._jit_pass_dce(cut)
     function = torch._C._create_function_from_graph("values", cut)
-    result = function(module._c, x)
+    result = function(module._c, *inputs)
     return [result] if isinstance(result, Tensor) else list(result)
 
 

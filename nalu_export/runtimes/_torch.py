@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from nalu_export import _jit
 from nalu_export.errors import InputError, RuntimeUnavailableError, first_line
+from nalu_export.graph.structure import leaves
 from nalu_export.runtimes._cuda import device_facts, tf32
 from nalu_export.runtimes._script_values import script_values
-from nalu_export.runtimes.base import RunOptions, Session
+from nalu_export.runtimes.base import Arrays, RunOptions, Session
 
 
 class _TorchSession(Session):
@@ -27,7 +28,7 @@ class _TorchSession(Session):
             because torch has one number of them for the whole process.
     """
 
-    def __init__(self, module: Callable[[Tensor], object], what: str, device: str, options: RunOptions) -> None:
+    def __init__(self, module: Callable[..., object], what: str, device: str, options: RunOptions) -> None:
         self._module, self._device, self._tf32 = module, torch.device(device), options.tf32
         self._what = "torch" if what == "eager" else what
         library = f"torch {torch.__version__}"
@@ -43,19 +44,19 @@ class _TorchSession(Session):
             )
         self.details["threads"] = str(torch.get_num_threads())
 
-    def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
+    def run(self, inputs: Arrays) -> Arrays:
         """See :meth:`Session.run`."""
-        result = self._computed(x, self._module)
-        if not isinstance(result, Tensor):
-            raise InputError(f"{self._what}: the module returns {type(result).__name__}, not a tensor")
-        array: NDArray[np.generic] = result.detach().cpu().numpy()
-        return array
+        results = [leaf for _, leaf in leaves(self._computed(inputs, self._module)) if leaf is not None]
+        for result in results:
+            if not isinstance(result, Tensor):
+                raise InputError(f"{self._what}: the module returns {type(result).__name__}, not a tensor")
+        return [result.detach().cpu().numpy() for result in results]
 
-    def _computed(self, x: NDArray[np.float32], compute: Callable[[Tensor], object]) -> object:
+    def _computed(self, inputs: Arrays, compute: Callable[..., object]) -> object:
         try:
             with torch.no_grad(), self._precision():
-                return compute(torch.from_numpy(x).to(self._device))
-        except RuntimeError as error:
+                return compute(*(torch.from_numpy(array).to(self._device) for array in inputs))
+        except (RuntimeError, IndexError) as error:
             raise InputError(f"{self._what}: {first_line(error)}") from error
 
     def _precision(self) -> AbstractContextManager[None]:
@@ -79,11 +80,11 @@ class ScriptSession(_TorchSession):
             raise InputError(f"{runtime} refuses the file: {first_line(error)}") from error
         super().__init__(self._script, "TorchScript", device, options)
 
-    def values(self, x: NDArray[np.float32], names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+    def values(self, inputs: Arrays, names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
         """See :meth:`Session.values` and :mod:`nalu_export.runtimes._script_values`."""
         found: dict[str, Tensor] = {}
         with _jit.quiet():
-            self._computed(x, lambda batch: found.update(script_values(self._script, batch, names)))
+            self._computed(inputs, lambda *batch: found.update(script_values(self._script, batch, names)))
         return {name: value.detach().cpu().numpy() for name, value in found.items()}
 
 

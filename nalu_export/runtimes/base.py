@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+Arrays = Sequence[NDArray[np.generic]]
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -45,24 +47,34 @@ class Session(ABC):
     exp_limit: float = math.inf
 
     @abstractmethod
-    def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
-        """The output for one batch, from the file as it is."""
+    def run(self, inputs: Arrays) -> Arrays:
+        """The outputs for one batch, from the file as it is.
 
-    def values(self, x: NDArray[np.float32], names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+        Args:
+            inputs: one array for each input, in the order of the file.
+
+        Returns:
+            One array for each output, in the order of the file.
+
+        Raises:
+            InputError: it does not run on them.
+        """
+
+    def values(self, inputs: Arrays, names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
         """Intermediate values for one batch, to find out where a runtime leaves the reference.
 
         Looking may change what a runtime fuses, so that a value can differ from the one that :meth:`run` goes through
         by what the fusion saves in roundings.
 
         Args:
-            x: the batch.
+            inputs: a batch.
             names: dotted names of values of the arithmetic graph, such as ``head.layers.0.a``.
 
         Returns:
             The values by name, without the names that the file does not have; empty where a runtime cannot be looked
             into.
         """
-        del x, names
+        del inputs, names
         return {}
 
 
@@ -88,7 +100,7 @@ class Runtime(ABC):
         """A session.
 
         Args:
-            model: the source.
+            model: the source; it takes its tensors one after the other and gives a tuple of tensors.
             data: the bytes of the artifact.
             options: see :class:`RunOptions`.
 

@@ -1,16 +1,14 @@
 """ONNX's own reference implementation: numpy, the meaning of each operator written down plainly."""
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from nalu_export.errors import InputError, first_line
 from nalu_export.runtimes._log_softmax import log_softmax_remarks
 from nalu_export.runtimes._onnx_values import Loaded, OnnxSession
-from nalu_export.runtimes.base import RunOptions, Runtime, Session
+from nalu_export.runtimes.base import Arrays, RunOptions, Runtime, Session
 
 
 class _ReferenceSession(OnnxSession):
@@ -42,18 +40,18 @@ class _ReferenceSession(OnnxSession):
             # protobuf's DecodeError and whatever an operator's constructor raises share no base.
             raise InputError(f"onnx-reference refuses the file: {first_line(error)}") from error
 
-        def run(x: NDArray[np.float32]) -> Sequence[NDArray[np.generic]]:
+        def run(inputs: Arrays) -> Arrays:
             # Overflow and log(0) are values here, not news; numpy would warn about each.
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 try:
-                    outputs = evaluator.run(None, {evaluator.input_names[0]: x})
+                    outputs = evaluator.run(None, dict(zip(evaluator.input_names, inputs, strict=True)))
                 except Exception as error:
                     # Operators raise what numpy raises. A batch that does not fit is a failed check, not a crash.
                     raise InputError(f"onnx-reference: {first_line(error)}") from error
             return [np.asarray(output) for output in outputs]
 
-        return Loaded(run, len(evaluator.input_names), len(evaluator.output_names))
+        return Loaded(run, evaluator.input_names)
 
 
 class OnnxReference(Runtime):

@@ -2,18 +2,17 @@
 
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from nalu_export.errors import InputError
 from nalu_export.runtimes._imports import import_library
 from nalu_export.runtimes._onnx_values import Loaded, OnnxSession
-from nalu_export.runtimes.base import RunOptions, Runtime, Session
+from nalu_export.runtimes.base import Arrays, RunOptions, Runtime, Session
 
 DEVICE = "CPU"
 FLOAT64 = (
@@ -64,14 +63,14 @@ class _OpenVinoSession(OnnxSession):
         types = {output.get_element_type().get_type_name() for op in model.get_ops() for output in op.outputs()}
         self._has_float64 = "f64" in types
 
-        def run(x: NDArray[np.float32]) -> Sequence[NDArray[np.generic]]:
+        def run(inputs: Arrays) -> Arrays:
             try:
-                results = compiled([np.ascontiguousarray(x)])
+                results = compiled([np.ascontiguousarray(array) for array in inputs])
             except RuntimeError as error:
                 raise InputError(f"openvino: {_reason(error)}") from error
             return [np.asarray(results[output]) for output in compiled.outputs]
 
-        return Loaded(run, len(compiled.inputs), len(compiled.outputs))
+        return Loaded(run, [value.get_any_name() for value in compiled.inputs])
 
 
 def _text(value: Any) -> str:

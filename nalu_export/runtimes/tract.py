@@ -2,19 +2,17 @@
 
 import re
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from nalu_export.errors import InputError
 from nalu_export.runtimes._imports import import_library
 from nalu_export.runtimes._log_softmax import log_softmax_remarks
 from nalu_export.runtimes._onnx_values import Loaded, OnnxSession
-from nalu_export.runtimes.base import RunOptions, Runtime, Session
+from nalu_export.runtimes.base import Arrays, RunOptions, Runtime, Session
 
 _NUMBER = re.compile(r"^\d+: ")
 
@@ -42,19 +40,19 @@ class _TractSession(OnnxSession):
             path.write_bytes(data)
             try:
                 model = self._tract.onnx().load(path)
-                inputs, outputs = model.input_count(), model.output_count()
+                names = [model.input_name(place) for place in range(model.input_count())]
                 runnable = model.into_model().into_runnable()
             except self._tract.TractError as error:
                 raise InputError(f"tract refuses the file: {_reason(error)}") from error
 
-        def run(x: NDArray[np.float32]) -> Sequence[NDArray[np.generic]]:
+        def run(inputs: Arrays) -> Arrays:
             try:
-                results = runnable.run([np.ascontiguousarray(x)])
+                results = runnable.run([np.ascontiguousarray(array) for array in inputs])
             except self._tract.TractError as error:
                 raise InputError(f"tract: {_reason(error)}") from error
             return [result.to_numpy() for result in results]
 
-        return Loaded(run, inputs, outputs)
+        return Loaded(run, names)
 
 
 def _reason(error: BaseException) -> str:

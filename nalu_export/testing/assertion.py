@@ -17,8 +17,9 @@ from nalu_export.checkpoints import READ_OPTIONS
 from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError
 from nalu_export.exporting import export
 from nalu_export.files import check_target, write_atomically
-from nalu_export.inputs import read_inputs
+from nalu_export.input_files import read_inputs
 from nalu_export.parity import Report
+from nalu_export.real_inputs import InputFile
 from nalu_export.testing.errors import ParityAssertionError
 from nalu_export.testing.message import Files, message
 
@@ -107,7 +108,7 @@ def _run(
     if replay is not None:
         if "inputs" in options:
             raise InputError("inputs and replay are both given; replay runs the inputs of one file alone")
-        options |= {"inputs": read_inputs(replay), "only_inputs": True}
+        options |= {"inputs": InputFile(read_inputs(replay), Path(replay).stem), "only_inputs": True}
     found = _exported(model, format_name, options) if artifact is None else _read(artifact, options)
     outcome = _check(model, found, runtimes, options, skip_missing=skip_missing)
     if outcome.report is None or outcome.report.accepted:

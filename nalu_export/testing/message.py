@@ -88,13 +88,16 @@ def _worst(worst: Worst) -> list[str]:
     place = ", ".join(str(axis) for axis in np.unravel_index(index, worst.out.shape))
     out, single = worst.out.ravel()[index], worst.torch.ravel()[index]
     reference, bound = float(worst.reference.ravel()[index]), float(worst.bound.ravel()[index])
+    alone = len(worst.inputs) == 1
+    shown = [f"{'' if alone else f'{name} '}{_shortened(x)}" for name, x in worst.inputs.items()]
     return [
-        f"  worst input ({worst.family}): {_shortened(worst.x)}",
-        f"    output[{place}] is {_exact(out)}, expected {reference:.9g} ± {bound:.2g}; PyTorch gives {_exact(single)}",
+        f"  worst input ({worst.family}): {', '.join(shown)}",
+        f"    {worst.output}[{place}] is {_exact(out)}, expected {reference:.9g} ± {bound:.2g}; "
+        f"PyTorch gives {_exact(single)}",
     ]
 
 
-def _shortened(x: NDArray[np.float32]) -> str:
+def _shortened(x: NDArray[np.generic]) -> str:
     """The first values, and what the others are like."""
     shown = ", ".join(_exact(value) for value in x.ravel()[:VALUES])
     if x.size <= VALUES:
@@ -103,8 +106,10 @@ def _shortened(x: NDArray[np.float32]) -> str:
     return f"[{shown}, …] {shape} values from {_exact(x.min())} to {_exact(x.max())}"
 
 
-def _exact(value: np.floating) -> str:
-    """The shortest text that reads back as the same float32."""
+def _exact(value: np.generic) -> str:
+    """The shortest text that reads back as the same number."""
+    if value.dtype.kind in "iub":
+        return str(value)
     number = float(value)
     if not math.isfinite(number):
         return str(number)

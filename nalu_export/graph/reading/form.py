@@ -10,7 +10,7 @@ from nalu_export.graph.constants import behind_opaque, folded_names, parameter_n
 from nalu_export.graph.evaluation import Values, evaluated
 from nalu_export.graph.reading._nodes import is_
 from nalu_export.graph.rewrites import without_cancellation
-from nalu_export.graph.subgraphs import Subgraph
+from nalu_export.graph.subgraphs import Spec, Subgraph
 
 
 class Form:
@@ -19,23 +19,23 @@ class Form:
     Attributes:
         module: the graph, without cancellation: ``σ(−z)`` in place of ``1 − σ(z)``; its tensors are those of the model.
         names: what a folded file calls each constant that is read by data, by node.
-        shapes: of what goes in, samples first.
+        inputs: what goes in.
 
     Args:
         module: a graph of primitives; it is not changed.
         parameter: what a parameter of it is called in the model.
-        shapes: see above.
+        inputs: see above.
     """
 
     def __init__(
         self,
         module: fx.GraphModule,
         parameter: Callable[[str], str] = str,
-        shapes: tuple[tuple[int, ...], ...] = (),
+        inputs: tuple[Spec, ...] = (),
     ) -> None:
         self.module = _copy(module)
         without_cancellation(self.module)
-        self.shapes = shapes
+        self.inputs = inputs
         self._parameter = parameter
         graph = self.module.graph
         self._constants = dict.fromkeys(parameter_nodes(graph))
@@ -49,7 +49,7 @@ class Form:
     @staticmethod
     def of(subgraph: Subgraph) -> "Form":
         """That of an arithmetic subgraph."""
-        return Form(subgraph.module, subgraph.parameter, subgraph.input_shapes)
+        return Form(subgraph.module, subgraph.parameter, subgraph.inputs)
 
     @property
     def graph(self) -> fx.Graph:
@@ -127,8 +127,7 @@ class Form:
         """Every value for three seeded samples, from which shapes are read."""
         if not self._example:
             rng = torch.Generator().manual_seed(0)
-            inputs = [0.1 + 0.9 * torch.rand(shape, generator=rng, dtype=torch.float64) for shape in self.shapes]
-            self._example = self.run(*inputs)
+            self._example = self.run(*(spec.drawn(rng) for spec in self.inputs))
         return self._example
 
     def resume(self, known: Values, nodes: list[fx.Node], instead: Mapping[fx.Node, Tensor]) -> Values:

@@ -83,7 +83,7 @@ def _apart(form: Form, whole: Product) -> list[Product]:
             return []
         _, dim, first, last, step = user.args
         rows = (first or 0, start if last is None else min(last, start))  # type: ignore[type-var]
-        if dim not in (-1, len(form.shapes[0]) - 1 if form.shapes else -1) or step != 1 or rows not in pieces:
+        if dim not in (-1, len(form.inputs[0].shape) - 1 if form.inputs else -1) or step != 1 or rows not in pieces:
             return []
         found.append(Product(user, whole.data, pieces[rows], joined, rows))  # type: ignore[arg-type]
     return found

@@ -11,6 +11,7 @@ from nalu_export.graph.spelling.fields import index_fields
 from nalu_export.graph.spelling.made import keep_made
 from nalu_export.graph.spelling.names import is_in_place, name_of
 from nalu_export.graph.spelling.special import SPECIAL
+from nalu_export.graph.spelling.special.types import CONVERSIONS
 from nalu_export.graph.spelling.writer import Writer
 from nalu_export.primitives import BY_NAME, PRIMITIVES, Primitive
 from nalu_export.primitives.compositions import COMPOSITIONS
@@ -46,6 +47,8 @@ def _bring(node: fx.Node, writer: Writer) -> None:
     if name is None or node.op not in ("call_function", "call_method") or _changes_a_parameter(node):
         return
     writer.at(node)
+    if _computes_with_integers(node, writer) and name not in CONVERSIONS:
+        return
     if name in SPECIAL:
         result = SPECIAL[name](writer, node)
         if result is not NotImplemented:
@@ -95,6 +98,12 @@ def _expand(node: fx.Node, name: str, function: Any, bound: tuple[Any, ...], wri
 def _changes_a_parameter(node: fx.Node) -> bool:
     changed = node.args[0] if node.args and is_in_place(node) else None
     return isinstance(changed, fx.Node) and changed.op == "get_attr"
+
+
+def _computes_with_integers(node: fx.Node, writer: Writer) -> bool:
+    """Whether it reads integers that depend on the input: they have no roundings, and primitives are of numbers."""
+    values = [writer.tensor(argument) for argument in node.all_input_nodes if not writer.is_constant(argument)]
+    return any(value is not None and not value.is_floating_point() and value.dtype != torch.bool for value in values)
 
 
 def primitive_of(node: fx.Node) -> Primitive | None:

@@ -12,6 +12,7 @@ SAME = (
     *("contiguous", "clone", "detach", "alias", "lift_fresh_copy", "lift_fresh", "requires_grad_", "positive", "pos"),
     *("identity", "cpu", "view_as_real_copy"),
 )
+CONVERSIONS = ("to", "float", "double", "half", "bfloat16", "type", "type_as", "_to_copy")
 _DROPOUTS = ("dropout", "feature_dropout", "alpha_dropout", "dropout1d", "dropout2d", "dropout3d")
 
 
@@ -21,14 +22,14 @@ def _same(writer: Writer, node: fx.Node) -> Any:
 
 
 def _converted(writer: Writer, node: fx.Node) -> Any:
-    """Between floating point types the function stays the same one; a mask becomes 0 and 1."""
+    """Between floating point types the function stays the same one; masks and integers become numbers."""
     value = node.args[0] if node.args else None
     given, result = writer.tensor(value), writer.tensor(node)
     if given is None or result is None or not result.is_floating_point():
         return NotImplemented
     if given.is_floating_point():
         return value
-    return writer.emit("cast", value, torch.float32) if given.dtype == torch.bool else NotImplemented
+    return writer.emit("cast", value, torch.float32)
 
 
 def _dropout(writer: Writer, node: fx.Node) -> Any:
@@ -41,6 +42,6 @@ def _dropout(writer: Writer, node: fx.Node) -> Any:
 
 SPECIAL = {
     **dict.fromkeys(SAME, _same),
-    **dict.fromkeys(("to", "float", "double", "half", "bfloat16", "type", "type_as", "_to_copy"), _converted),
+    **dict.fromkeys(CONVERSIONS, _converted),
     **dict.fromkeys(_DROPOUTS, _dropout),
 }

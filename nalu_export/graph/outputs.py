@@ -1,0 +1,130 @@
+"""What a model gives: its tensors by name, and which of their axes go with the samples and the free axes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nalu_export.errors import InputError, UnsupportedLayerError
+from nalu_export.graph.example import OUTPUT, Example
+from nalu_export.graph.interface import BATCH, Called, Port, arguments_with, as_tensor
+from nalu_export.graph.randomness import alike
+from nalu_export.graph.structure import leaves, names_of
+
+
+def outputs_of(model: nn.Module, example: Example) -> tuple[Port, ...]:
+    """The outputs of a model, found by running it on the example, on fewer samples and on larger free axes.
+
+    Raises:
+        UnsupportedLayerError: it gives something else than tensors and numbers, or an output has its samples nowhere
+            or not first.
+        InputError: there are other names than outputs.
+    """
+    paths, results = _named_results(model, example)
+    called = Called(model, example.arguments)
+    fewer = _run(called, [x[: example.samples - 1] for x in _changed(example.tensors)])
+    taken = {port.name for port in example.inputs}
+    names = _names(paths, example.output_names, taken, model)
+    ports = []
+    for k, (path, result) in enumerate(zip(paths, results, strict=True)):
+        place = "".join(f"[{key!r}]" for key in path)
+        batched = fewer[k].shape[:1] == (example.samples - 1,) and result.shape[:1] == (example.samples,)
+        if not batched and not alike(result, fewer[k]):
+            raise UnsupportedLayerError(
+                f"{type(model).__name__} returns a tensor of shape {tuple(result.shape)} for {example.samples} samples"
+                f"{f' at {place}' if place else ''}; the first axis of the result has to be that of the samples"
+            )
+        shape: tuple[int | str, ...] = (BATCH, *result.shape[1:]) if batched else tuple(result.shape)
+        ports.append(Port(names[k], place, result.dtype, shape))
+    return _with_free_axes(called, example, ports, results)
+
+
+def _named_results(model: nn.Module, example: Example) -> tuple[list[Any], list[Tensor]]:
+    with torch.no_grad():
+        args, kwargs = arguments_with(example.arguments, example.tensors)
+        given = model(*args, **kwargs)
+    found = [(path, as_tensor(leaf)) for path, leaf in leaves(given) if leaf is not None]
+    name = type(model).__name__
+    if not found:
+        raise UnsupportedLayerError(f"{name} returns no tensor; a model that returns tensors can be exported")
+    for path, leaf in found:
+        if not isinstance(leaf, Tensor):
+            where = f" at {''.join(f'[{key!r}]' for key in path)}" if path else ""
+            raise UnsupportedLayerError(
+                f"{name} returns a {type(leaf).__name__}{where}; a model that returns tensors can be exported"
+            )
+        if leaf.is_complex() or leaf.is_sparse or leaf.is_quantized:
+            kind = str(leaf.dtype if leaf.is_complex() else leaf.layout).removeprefix("torch.")
+            raise UnsupportedLayerError(
+                f"{name} returns {kind}; a model that returns dense real tensors can be exported"
+            )
+    return [path for path, _ in found], [leaf for _, leaf in found]
+
+
+def _names(paths: Sequence[Any], given: Sequence[str] | None, taken: set[str], model: nn.Module) -> list[str]:
+    if given is None:
+        return names_of(paths, OUTPUT, taken)
+    if len(given) != len(paths):
+        raise InputError(f"output_names are {len(given)}; {type(model).__name__} has {len(paths)} outputs")
+    return list(given)
+
+
+def _changed(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Other values, so that what is computed from them differs."""
+    return [x * 1.5 + 0.25 if x.is_floating_point() else x.flip(0) for x in tensors]
+
+
+def _run(called: Called, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    with torch.no_grad():
+        return called(*tensors)  # type: ignore[no-any-return]
+
+
+def _with_free_axes(called: Called, example: Example, ports: list[Port], results: list[Tensor]) -> tuple[Port, ...]:
+    """Axes of outputs that change with a free axis: by its name where they have its size, else by their own."""
+    shapes = [list(port.shape) for port in ports]
+    for name in dict.fromkeys(name for port in example.inputs for name in port.free.values()):
+        for more in range(1, MAX_STEP + 1):
+            try:
+                found = _run(called, _lengthened(example, name, more))
+            except (Exception, SystemExit):  # noqa: BLE001  forward is anybody's code; it may take multiples only
+                continue
+            for place, (before, after) in enumerate(zip(results, found, strict=True)):
+                _name_axes(shapes[place], ports[place].name, name, before, after, _size(example, name), more)
+            break
+    return tuple(Port(p.name, p.argument, p.dtype, tuple(s)) for p, s in zip(ports, shapes, strict=True))
+
+
+# By how much an axis is made longer at most, to see what changes with it.
+MAX_STEP = 32
+
+
+def _name_axes(
+    shape: list[int | str], output: str, name: str, before: Tensor, after: Tensor, size: int, more: int
+) -> None:
+    for axis in range(before.ndim):
+        if before.shape[axis] != after.shape[axis] and isinstance(shape[axis], int):
+            same = before.shape[axis] == size and after.shape[axis] == size + more
+            shape[axis] = name if same else f"{output}_{axis}"
+
+
+def _size(example: Example, name: str) -> int:
+    return next(
+        x.shape[axis]
+        for port, x in zip(example.inputs, example.tensors, strict=True)
+        for axis, free in port.free.items()
+        if free == name
+    )
+
+
+def _lengthened(example: Example, name: str, more: int) -> list[Tensor]:
+    """The example with its first numbers once more at the end of every axis of that name."""
+    tensors = []
+    for port, x in zip(example.inputs, example.tensors, strict=True):
+        for axis, free in port.free.items():
+            if free == name:
+                repeats = [1] * x.ndim
+                repeats[axis] = more // x.shape[axis] + 2
+                x = x.repeat(repeats).narrow(axis, 0, x.shape[axis] + more)
+        tensors.append(x)
+    return tensors

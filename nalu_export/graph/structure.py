@@ -1,0 +1,72 @@
+"""Tensors in nested tuples, lists, dicts, named tuples and dataclasses, as ``forward`` takes and gives them."""
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+Path = tuple[str | int, ...]
+
+
+def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Everything that is no container, with the keys, fields and places that lead to it, in order."""
+    parts = _parts(value)
+    if parts is None:
+        yield path, value
+        return
+    for key, part in parts:
+        yield from leaves(part, (*path, key if isinstance(key, int) else str(key)))
+
+
+def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """The same containers with ``change`` of each leaf."""
+    parts = _parts(value)
+    if parts is None:
+        return change(value)
+    changed = {key: mapped(part, change) for key, part in parts}
+    if isinstance(value, Mapping):
+        return type(value)(changed) if isinstance(value, dict) else changed
+    if dataclasses.is_dataclass(value):
+        return dataclasses.replace(value, **changed)  # type: ignore[type-var]
+    if hasattr(value, "_fields"):
+        return type(value)(*changed.values())
+    return list(changed.values()) if isinstance(value, list) else tuple(changed.values())
+
+
+def _parts(value: Any) -> list[tuple[Any, Any]] | None:
+    """The parts of a container by key, field or place; ``None`` for a leaf."""
+    if isinstance(value, Mapping):
+        return list(value.items())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return list(zip(value._fields, value, strict=True))
+    return list(enumerate(value)) if isinstance(value, (tuple, list)) else None
+
+
+def names_of(paths: Sequence[Path], alone: str, taken: Collection[str] = ()) -> list[str]:
+    """A name for each tensor, different from all others: the last key or field on its path, else all of the path.
+
+    ``{"ids": …}`` is ``ids``, the second of ``state = (h, c)`` is ``state_1``.
+
+    Args:
+        paths: to the tensors.
+        alone: the name of a tensor that has none because nothing is around it, and before the places of others.
+        taken: names that something else has.
+    """
+    short = [_short(path) for path in paths]
+    names: list[str] = []
+    for path, name in zip(paths, short, strict=True):
+        full = "_".join(map(str, path if any(isinstance(key, str) for key in path) else (alone, *path)))
+        chosen = name if name and short.count(name) == 1 else full
+        names.append(free_name(chosen, alone, {*taken, *names}))
+    return names
+
+
+def free_name(name: str, kind: str, taken: Collection[str]) -> str:
+    """The name itself, or with its kind and a number behind it where something else has it."""
+    candidates = (name, f"{name}_{kind}", *(f"{name}_{kind}_{count}" for count in range(2, len(taken) + 3)))
+    return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def _short(path: Path) -> str:
+    return path[-1] if path and isinstance(path[-1], str) else ""
