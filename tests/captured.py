@@ -1,16 +1,25 @@
 """Models as graphs."""
 
+import torch
 from torch import fx, nn
 
-from nalu_export.graph import ModelGraph, capture
+from nalu_export.example_inputs import example_of_given, seeded
+from nalu_export.graph import Example, ModelGraph, capture
 from nalu_export.inputs import sample_shape
-from nalu_export.preparing import example_of
 from nalu_export.weights import Compute, Weights, inference_form
+
+# A call with one tensor, for what looks at none of its numbers.
+CALL = Example.of(torch.ones(3, 1))
+
+
+def example_for(model: nn.Module, shape: tuple[int, ...] | None = None) -> Example:
+    """A call of a model of one input; its layers tell the shape of a sample where it is not given."""
+    return example_of_given(model, seeded(sample_shape(model, None) if shape is None else shape, model))
 
 
 def graph_of(model: nn.Module, shape: tuple[int, ...] | None = None) -> ModelGraph:
-    """A model, captured as it is; its layers tell the shape of a sample where it is not given."""
-    return capture(model, example_of(sample_shape(model, None) if shape is None else shape, model))
+    """A model of one input, captured as it is."""
+    return capture(model, example_for(model, shape))
 
 
 def primitives_of(layer: nn.Module, shape: tuple[int, ...] | None = None) -> fx.GraphModule:

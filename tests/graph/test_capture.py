@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from nalu_export import NALU, BackboneHead, InputError, NALUCell, UnsupportedLayerError
 from nalu_export.graph import ModelGraph, capture
 from nalu_export.graph.copying import copied
-from nalu_export.graph.evaluation import result_of
+from nalu_export.graph.evaluation import results_of
+from nalu_export.graph.example import Example
 from tests.captured import graph_of
 
 HERE = PurePath(__file__).name
@@ -44,7 +45,8 @@ def _same_in_every_batch(graph: ModelGraph, dtype: torch.dtype = torch.float64) 
         for found in (graph.flat, graph.host):
             if found is not None:
                 small = 1e-12 if dtype == torch.float64 else 1e-6
-                torch.testing.assert_close(result_of(copied(found).to(dtype), x), expected, rtol=small, atol=small)
+                (result,) = results_of(copied(found).to(dtype), x)
+                torch.testing.assert_close(result, expected, rtol=small, atol=small)
 
 
 def test_the_model_stays_as_it_is(image_model: BackboneHead) -> None:
@@ -63,10 +65,11 @@ def test_the_model_stays_as_it_is(image_model: BackboneHead) -> None:
 
 def test_what_a_capture_is(image_model: BackboneHead) -> None:
     x = torch.rand(3, 1, 8, 8)
-    graph = capture(image_model, x)
+    graph = capture(image_model, Example.of(x))
     assert (graph.how, list(graph.subgraphs), graph.whole) == ("torch.fx", ["head"], None)
-    assert graph.example is x
-    torch.testing.assert_close(graph.result, image_model(x).detach())
+    (example,), (result,) = graph.example, graph.result
+    assert example is x
+    torch.testing.assert_close(result, image_model(x).detach())
     assert graph.host is not None
     torch.testing.assert_close(graph.host(x), image_model(x))
     whole = graph_of(NALU(3, 2))
@@ -206,24 +209,39 @@ def test_what_neither_can_follow_is_one_line_with_the_place() -> None:
     assert "\n" not in text
 
 
-def test_more_than_one_result_is_refused() -> None:
-    for function, given in (
-        (lambda x, p: (x, torch.exp(x)), "a tuple of 2 outputs"),
-        (lambda x, p: [torch.exp(x)], "a list of 1 output"),
-        (lambda x, p: {"y": torch.exp(x), "z": x}, "a dict of 2 outputs"),
-        (lambda x, p: None, "a NoneType"),
-        (lambda x, p: F.max_pool1d(torch.exp(x).unsqueeze(1), 2, return_indices=True), "a tuple of 2 outputs"),
+def test_several_results_are_outputs_by_key_or_place() -> None:
+    for function, names in (
+        (lambda x, p: (x, torch.exp(x)), ["output_0", "output_1"]),
+        (lambda x, p: [torch.exp(x)], ["output_0"]),
+        (lambda x, p: {"y": torch.exp(x), "z": x}, ["y", "z"]),
+        (lambda x, p: F.max_pool1d(torch.exp(x).unsqueeze(1), 2, return_indices=True), ["output_0", "output_1"]),
+        (lambda x, p: (torch.exp(x), None, 2.5), ["output_0", "output_2"]),
     ):
-        text = f"_Net returns {given}; a model that returns one tensor can be exported"
-        with pytest.raises(UnsupportedLayerError, match=f"^{re.escape(text)}$"):
+        model = _Net(function)
+        graph = graph_of(model, (3,))
+        assert [port.name for port in graph.interface.outputs] == names
+        x = torch.rand(5, 3)
+        torch.testing.assert_close(results_of(graph.flat, x), graph.called(model)(x))
+
+
+def test_a_result_without_tensors_is_refused() -> None:
+    for function, given in (
+        (lambda x, p: None, "no tensor"),
+        (lambda x, p: {}, "no tensor"),
+        (lambda x, p: (torch.exp(x), "text"), "a str at [1]"),
+        (lambda x, p: {"y": torch.exp(x), "z": {"w": 1j}}, "a complex at ['z']['w']"),
+        (lambda x, p: torch.exp(x).to_sparse(), "sparse_coo"),
+        (lambda x, p: torch.complex(torch.exp(x), x), "complex64"),
+    ):
+        with pytest.raises(UnsupportedLayerError, match=f"^_Net returns {re.escape(given)}; a model that returns "):
             graph_of(_Net(function), (3,))
 
 
-def test_results_that_are_no_numbers_for_each_sample_are_refused() -> None:
+def test_results_without_samples_on_the_first_axis_are_refused() -> None:
     for function, given in (
-        (lambda x, p: torch.exp(x).long(), "int64; a model that returns float32 can be exported"),
         (lambda x, p: torch.exp(x).sum(), "a tensor of shape () for 3 samples; the first axis of the result has to"),
         (lambda x, p: torch.exp(x)[1:], "a tensor of shape (2, 3) for 3 samples; the first axis of the result has to"),
+        (lambda x, p: (x, torch.exp(x).T[:2]), "a tensor of shape (2, 3) for 3 samples at [1]; the first axis of the"),
     ):
         with pytest.raises(UnsupportedLayerError, match=f"^_Net returns {re.escape(given)}"):
             graph_of(_Net(function), (3,))
@@ -240,7 +258,7 @@ def test_what_does_not_run_is_one_line_with_the_place() -> None:
         line = function.__code__.co_firstlineno + 1
         start = f"_Net does not run on inputs of shape (3, 3): {what}; at {HERE}, line {line}, in {function.__name__}: "
         with pytest.raises(InputError, match=f"^{re.escape(start)}[^\n]+$"):
-            capture(_Net(function).eval(), torch.rand(3, 3))
+            capture(_Net(function).eval(), Example.of(torch.rand(3, 3)))
 
 
 def test_code_of_the_user_is_known_by_where_it_is_and_not_by_a_word_in_its_path(tmp_path: Path) -> None:
@@ -251,7 +269,7 @@ def test_code_of_the_user_is_known_by_where_it_is_and_not_by_a_word_in_its_path(
     space: dict[str, Any] = {}
     exec(compile(file.read_text(), str(file), "exec"), space)
     with pytest.raises(InputError, match=r"; at net\.py, line 2, in forward: return x\[9\]$"):
-        capture(_Net(space["forward"]).eval(), torch.rand(3, 3))
+        capture(_Net(space["forward"]).eval(), Example.of(torch.rand(3, 3)))
 
 
 def test_arguments_with_defaults_are_their_defaults() -> None:
@@ -260,11 +278,11 @@ def test_arguments_with_defaults_are_their_defaults() -> None:
             y = torch.exp(x * scale) ** power
             return y if mask is None else y * mask
 
-    graph = capture(Net().eval(), torch.rand(3, 2))
+    graph = capture(Net().eval(), Example.of(torch.rand(3, 2)))
     assert graph.how == "torch.fx"
     assert [node.op for node in graph.flat.graph.nodes].count("placeholder") == 1
     x = torch.rand(4, 2)
-    torch.testing.assert_close(result_of(graph.flat, x), Net()(x))
+    torch.testing.assert_close(results_of(graph.flat, x), (Net()(x),))
 
 
 def test_a_buffer_that_forward_assigns_to() -> None:
@@ -281,9 +299,9 @@ def test_a_buffer_that_forward_assigns_to() -> None:
             self.count += 1
             return torch.exp(x)
 
-    graph = capture(Counting().eval(), torch.rand(3, 2))
+    graph = capture(Counting().eval(), Example.of(torch.rand(3, 2)))
     x = torch.rand(4, 2)
-    torch.testing.assert_close(result_of(graph.flat, x), torch.exp(x))
+    torch.testing.assert_close(results_of(graph.flat, x), (torch.exp(x),))
 
 
 def test_a_graph_that_is_not_the_module_is_no_capture(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,9 +318,9 @@ def test_a_graph_that_is_not_the_module_is_no_capture(monkeypatch: pytest.Monkey
 
 def test_a_module_that_makes_float32_tensors_is_held_in_float32() -> None:
     graph = graph_of(_Net(lambda x, p: torch.exp(x.float() @ p.w.float())), (3,))
-    torch.testing.assert_close(result_of(graph.flat, graph.example), graph.result)
+    torch.testing.assert_close(results_of(graph.flat, *graph.example), graph.result)
     graph = graph_of(_Net(lambda x, p: torch.exp(x @ torch.eye(3))), (3,))
-    torch.testing.assert_close(result_of(graph.flat, graph.example), graph.result)
+    torch.testing.assert_close(results_of(graph.flat, *graph.example), graph.result)
 
 
 # Subgraphs as models of their own -------------------------------------------------------------------------------------
@@ -322,7 +340,8 @@ def test_an_isolated_module_is_the_module(image_model: BackboneHead) -> None:
 def test_an_isolated_region_is_its_graph() -> None:
     graph = graph_of(_Net(lambda x, p: p.norm(torch.exp(p.norm(x) @ p.w))).eval(), (3,))
     alone = graph.isolated("arithmetic")
-    assert alone.example.shape == (3, 3)
+    assert alone.sizes == ((3,),)
+    assert [x.shape for x in alone.example] == [(3, 3)]
     x = torch.rand(4, 3)
     torch.testing.assert_close(alone.module(x), torch.exp(x @ graph.module.get_parameter("w")))
 
@@ -333,9 +352,15 @@ def test_what_cannot_stand_alone(image_model: BackboneHead) -> None:
         graph.isolated("tail")
     with pytest.raises(InputError, match=r"^part is 'head', .* there is: none but the model itself$"):
         graph_of(NALU(3, 2)).subgraph("head")
-    two = graph_of(_Net(lambda x, p: torch.exp(p.norm(x)) * torch.cumsum(x, 1)).eval(), (3,))
-    with pytest.raises(InputError, match=r"^arithmetic takes 2 tensors and gives 1, and cannot stand alone$"):
-        two.isolated("arithmetic")
+
+
+def test_an_isolated_region_of_two_inputs() -> None:
+    graph = graph_of(_Net(lambda x, p: torch.exp(p.norm(x)) * torch.cumsum(x, 1)).eval(), (3,))
+    alone = graph.isolated("arithmetic")
+    assert [(port.name, port.shape) for port in alone.interface.inputs] == [("x", ("batch", 3)), ("x_2", ("batch", 3))]
+    assert [port.name for port in alone.interface.outputs] == ["output"]
+    x, y = torch.rand(4, 3), torch.rand(4, 3)
+    torch.testing.assert_close(alone.module(x, y), torch.exp(x) * y)
 
 
 # At once --------------------------------------------------------------------------------------------------------------

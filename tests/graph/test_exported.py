@@ -8,8 +8,11 @@ import torch
 from torch import Tensor, fx, nn
 
 from nalu_export import NALUCell
+from nalu_export.graph.copying import copied
+from nalu_export.graph.example import Example
 from nalu_export.graph.exported import exported, quiet
 from nalu_export.graph.places import place_of, stack_of
+from tests.captured import example_for
 
 
 class _Net(nn.Module):
@@ -30,9 +33,9 @@ class _Net(nn.Module):
 
 def test_it_is_a_flat_graph_of_one_result_for_every_batch() -> None:
     model = _Net().eval()
-    flat = exported(model, torch.rand(3, 3))
+    flat = exported(copied(model), Example.of(torch.rand(3, 3)))
     assert {node.op for node in flat.graph.nodes} == {"placeholder", "get_attr", "call_function", "output"}
-    assert [node.target for node in flat.graph.nodes if node.op == "placeholder"] == ["x"]
+    assert [node.op for node in flat.graph.nodes].count("placeholder") == 1
     assert {node.target for node in flat.graph.nodes if node.op == "get_attr"} == {
         f"cell.{name}" for name in ("W_hat", "M_hat", "G")
     }
@@ -44,7 +47,7 @@ def test_it_is_a_flat_graph_of_one_result_for_every_batch() -> None:
 
 
 def test_calls_and_lines_are_those_of_the_source() -> None:
-    flat = exported(_Net().eval(), torch.rand(3, 3))
+    flat = exported(_Net().eval(), Example.of(torch.rand(3, 3)))
     exponentials = [node for node in flat.graph.nodes if "aten.exp" in str(node.target)]
     stacks = [[(call.path, call.number) for call in stack_of(node)] for node in exponentials]
     assert stacks == [[("", 0), ("cell", number)] for number in (0, 1)]
@@ -68,7 +71,7 @@ def test_images_of_other_sizes() -> None:
             return y.mean((2, 3))
 
     model = Images().eval()
-    flat = exported(model, torch.rand(3, 1, 8, 8))
+    flat = exported(copied(model), example_for(model, (1, 8, 8)))
     x = torch.rand(2, 1, 11, 9)
     torch.testing.assert_close(flat(x), model(x))
 
@@ -81,7 +84,7 @@ def test_nothing_is_changed_in_place() -> None:
             y.mul_(2.0)
             return y
 
-    flat = exported(Changing(), torch.rand(3, 2))
+    flat = exported(Changing(), Example.of(torch.rand(3, 2)))
     targets = [node.target for node in flat.graph.nodes if node.op == "call_function"]
     assert not [target for target in targets if target._schema.is_mutable]
     x = torch.rand(4, 2)
@@ -99,9 +102,9 @@ def test_it_says_nothing(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCa
 
     level = logging.getLogger("torch.export").level
     with pytest.raises(Exception, match="data-dependent"):
-        exported(Branching(), torch.rand(3, 2))
+        exported(Branching(), Example.of(torch.rand(3, 2)))
     with pytest.raises(Exception, match="2D"):
-        exported(Wrong(), torch.rand(3, 2))
+        exported(Wrong(), Example.of(torch.rand(3, 2)))
     assert capfd.readouterr() == ("", "")
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert logging.getLogger("torch.export").level == level

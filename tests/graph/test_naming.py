@@ -225,7 +225,7 @@ def _passes(model: nn.Module, shape: tuple[int, ...], name: str, weights: Weight
     graph = graph.isolated(kind.scope(graph, None))
     data = kind.emit(graph, EmitOptions(weights, compute)).to_bytes({})
     names = [kind.runtime, "torch"]
-    report = check_bytes(graph, data, [shape], compute, names, CheckOptions(samples=16, search=0))
+    report = check_bytes(graph, data, [(shape,)], compute, names, CheckOptions(samples=16, search=0))
     assert report.passed, report.summary()
     assert "intermediate values" in {row.family for row in report.rows}
     return data

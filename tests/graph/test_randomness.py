@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nalu_export import NALU, InputError
+from nalu_export.graph.example import Example
 from nalu_export.graph.randomness import alike, refuse_random
 
-X = torch.rand(3, 4)
+EXAMPLE = Example.of(torch.rand(3, 4))
 
 
 class _Net(nn.Module):
@@ -50,14 +51,14 @@ def test_the_call_is_named() -> None:
             "to be deterministic in eval()"
         )
         with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
-            refuse_random(_Net(function).eval(), X)
+            refuse_random(_Net(function).eval(), EXAMPLE)
 
 
 def test_a_module_that_is_not_in_eval_mode_is_named() -> None:
     model = nn.Sequential(nn.Dropout(), NALU(4, 2))
-    refuse_random(model.eval(), X)
+    refuse_random(model.eval(), EXAMPLE)
     with pytest.raises(InputError, match=r"^Sequential gives other outputs .*dropout draws random numbers"):
-        refuse_random(model.train(), X)
+        refuse_random(model.train(), EXAMPLE)
 
 
 def test_what_cannot_be_followed_is_refused_without_a_name() -> None:
@@ -65,7 +66,7 @@ def test_what_cannot_be_followed_is_refused_without_a_name() -> None:
         return _noisy(x) if float(x.sum()) > 0 else x
 
     with pytest.raises(InputError, match=r"again: something in its forward draws random numbers"):
-        refuse_random(_Net(values).eval(), X)
+        refuse_random(_Net(values).eval(), EXAMPLE)
 
 
 def test_state_is_seen_too() -> None:
@@ -80,7 +81,7 @@ def test_state_is_seen_too() -> None:
 
     model = Counting()
     with pytest.raises(InputError, match="again: something in its forward depends on what ran before; it has to be"):
-        refuse_random(model, X)
+        refuse_random(model, EXAMPLE)
     assert model.calls == 0
 
 

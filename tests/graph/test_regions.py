@@ -10,11 +10,13 @@ from torch.nn import functional as F
 
 from nalu_export import NAC, NALU, ArithmeticLayer, InputError, NACCell, NALUCell, UnsupportedLayerError
 from nalu_export.graph import ModelGraph, capture, primitive_of
+from nalu_export.graph.example import Example
+from nalu_export.graph.subgraphs import Spec
 from tests.captured import graph_of
 
 
 def _images(model: nn.Module, *arithmetic: str | type[nn.Module]) -> ModelGraph:
-    return capture(model.eval(), torch.rand(3, 1, 6, 6) + 0.1, arithmetic)
+    return capture(model.eval(), Example.of(torch.rand(3, 1, 6, 6) + 0.1), arithmetic)
 
 
 def _found(graph: ModelGraph) -> dict[str, str]:
@@ -109,7 +111,7 @@ def test_a_region_of_a_larger_forward() -> None:
     assert names.count("clamp") == 2
     assert names[-2:] == ["add", "clamp"]
     assert not {"mean", "flatten"} & set(names)
-    assert graph.subgraphs["arithmetic"].input_shapes == ((3, 3),)
+    assert graph.subgraphs["arithmetic"].inputs == (Spec((3, 3), torch.float32),)
     x = torch.rand(2, 1, 7, 9)
     torch.testing.assert_close(graph.host(x), graph.module(x))  # type: ignore[misc]
 

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from nalu_export.graph.sharing import share_constants
 from nalu_export.graph.tracing import traced
+from tests.captured import CALL
 
 
 class _Cell(nn.Module):
@@ -28,7 +29,7 @@ class _Net(nn.Module):
 
 def test_weights_of_two_calls_are_one() -> None:
     model = _Net().eval()
-    flat = traced(model)
+    flat = traced(model, CALL)
     share_constants(flat)
     nodes = list(flat.graph.nodes)
     targets = [node.target for node in nodes]
@@ -51,7 +52,7 @@ def test_arguments_tell_calls_apart() -> None:
             return x * self.w.sum(0) + self.w.sum(1).sum(0) + self.w.sum(dim=0) + self.w.sum(0)
 
     model = Net()
-    flat = traced(model)
+    flat = traced(model, CALL)
     share_constants(flat)
     # By position, along the other axis, by keyword; and the sum of a sum.
     assert [node.target for node in flat.graph.nodes].count("sum") == 4

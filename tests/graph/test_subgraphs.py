@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from nalu_export import NALU, NALUCell
 from nalu_export.graph import ModelGraph, label_of, part_of
 from nalu_export.graph.copying import copied
+from nalu_export.graph.subgraphs import Spec
 from tests.captured import graph_of
 
 
@@ -33,7 +34,7 @@ def test_a_module_that_is_called_again_is_one_subgraph() -> None:
     (subgraph,) = graph.subgraphs.values()
     assert (subgraph.name, subgraph.calls, subgraph.path, subgraph.type) == ("cell", 3, "cell", "NALUCell")
     assert [subgraph.called(call) for call in range(3)] == ["cell#1", "cell#2", "cell#3"]
-    assert (subgraph.input_shapes, subgraph.output_shapes) == (((3, 3),), ((3, 3),))
+    assert subgraph.inputs == subgraph.outputs == (Spec((3, 3), torch.float32),)
     parts = {part_of(node) for node in graph.flat.graph.nodes} - {None}
     assert parts == {"cell#1", "cell#2", "cell#3"}
     labels = _labels(graph)
@@ -157,7 +158,7 @@ def test_several_inputs_and_results() -> None:
 
     graph = graph_of(Net().eval(), (3,))
     (subgraph,) = graph.subgraphs.values()
-    assert (len(subgraph.input_shapes), len(subgraph.output_shapes)) == (2, 2)
+    assert (len(subgraph.inputs), len(subgraph.outputs)) == (2, 2)
     x, y = torch.rand(4, 3), torch.rand(4, 3)
     product, logarithm = subgraph.module(x, y)
     torch.testing.assert_close(logarithm, torch.log(product))

@@ -11,6 +11,7 @@ from torch.nn.utils import parametrizations
 from nalu_export import NALUCell
 from nalu_export.graph.places import place_of, stack_of
 from nalu_export.graph.tracing import TRANSPARENT, is_parametrised, traced
+from tests.captured import CALL
 
 
 class _Block(nn.Module):
@@ -36,7 +37,7 @@ def _modules(flat: torch.fx.GraphModule) -> list[str]:
 
 def test_layers_of_torch_stay_and_all_else_is_entered() -> None:
     model = nn.Sequential(_Block(), nn.Sequential(nn.MaxPool2d(2), nn.Flatten()), nn.Linear(8, 3), NALUCell(3, 2))
-    flat = traced(model.eval())
+    flat = traced(model.eval(), CALL)
     assert _modules(flat) == ["0.conv", "0.norm", "1.0"]
     # Buffers are read like parameters: an ε may be one.
     read = [node.target for node in flat.graph.nodes if node.op == "get_attr"]
@@ -51,7 +52,7 @@ def test_every_layer_that_is_entered_computes_what_it_does() -> None:
         # A plane or a volume for dropout of channels.
         x = torch.rand(3, 4, *[2] * {"Dropout1d": 1, "Dropout2d": 2, "Dropout3d": 3}.get(kind.__name__, 0)) * 4 - 2
         model = nn.Sequential(kind(*arguments.get(kind, ()))).eval()
-        flat = traced(model)
+        flat = traced(model, CALL)
         assert not _modules(flat), kind
         torch.testing.assert_close(flat(x), model(x), rtol=0, atol=0)
 
@@ -64,8 +65,8 @@ def test_a_layer_derived_from_one_of_torch_is_the_users() -> None:
     class Wrapped(nn.Conv2d):
         pass
 
-    assert not _modules(traced(nn.Sequential(Doubled(3, 3))))
-    assert not _modules(traced(nn.Sequential(Wrapped(1, 1, 1))))
+    assert not _modules(traced(nn.Sequential(Doubled(3, 3)), CALL))
+    assert not _modules(traced(nn.Sequential(Wrapped(1, 1, 1)), CALL))
 
 
 def test_parametrised_layers_are_entered() -> None:
@@ -74,7 +75,7 @@ def test_parametrised_layers_are_entered() -> None:
     assert is_parametrised(new)
     assert not is_parametrised(other)
     model = nn.Sequential(new, other)
-    flat = traced(model.eval())
+    flat = traced(model.eval(), CALL)
     assert "0" not in _modules(flat)
     assert "1" in _modules(flat)
     x = torch.rand(2, 1, 5, 5)
@@ -92,7 +93,7 @@ class _Twice(nn.Module):
 
 
 def test_nodes_know_the_calls_they_are_in() -> None:
-    flat = traced(nn.Sequential(_Twice()))
+    flat = traced(nn.Sequential(_Twice()), CALL)
     exponentials = [node for node in flat.graph.nodes if node.target is torch.exp]
     stacks = [[(call.path, call.number, call.type.__name__) for call in stack_of(node)] for node in exponentials]
     assert stacks == [[("", 0, "Sequential"), ("0", 0, "_Twice"), ("0.cell", number, "NALUCell")] for number in (0, 1)]
@@ -100,7 +101,7 @@ def test_nodes_know_the_calls_they_are_in() -> None:
 
 def test_nodes_know_their_line_and_the_variable_that_it_assigns() -> None:
     first = _Block.forward.__code__.co_firstlineno
-    flat = traced(_Block())
+    flat = traced(_Block(), CALL)
     places = {node.name: place_of(node) for node in flat.graph.nodes if node.op.startswith("call")}
     found = [(PurePath(p.file).name, p.line - first, p.variable) for p in places.values() if p is not None]
     here = PurePath(__file__).name
@@ -126,6 +127,6 @@ def test_what_another_thread_runs_meanwhile_is_not_in_the_graph() -> None:
     thread = threading.Thread(target=running)
     thread.start()
     started.wait(60)
-    flat = traced(Waits())
+    flat = traced(Waits(), CALL)
     assert [node.op for node in flat.graph.nodes] == ["placeholder", "call_function", "output"]
     torch.testing.assert_close(results[0], other(x))

@@ -13,10 +13,11 @@ from nalu_export.graph import label_of
 from nalu_export.graph.copying import copied
 from nalu_export.nn.functional import effective_weight
 from nalu_export.parity.analysis import OWN_ERROR, ErrorAnalysis
-from nalu_export.parity.inputs import FAMILIES, draw
+from nalu_export.parity.inputs import FAMILIES
 from nalu_export.primitives.conditioned import FLUSH, Conditioned
 from nalu_export.primitives.precision import Profile
 from nalu_export.weights import fold
+from tests.alone import analysed, array_of, drawn_over
 from tests.captured import form_of, graph_of
 from tests.conftest import saturated
 from tests.primitives.balls import TINY, U
@@ -32,7 +33,7 @@ def _analysis(model: nn.Module, *, live: bool = False) -> ErrorAnalysis:
 
 @torch.no_grad()
 def _of(model: nn.Module, x: Tensor, profile: Profile = FLOAT32) -> Conditioned:
-    return _analysis(model, live=profile.own_weights)(x.double(), profile)
+    return analysed(_analysis(model, live=profile.own_weights), x.double(), profile)
 
 
 def _formula(cell: NALUCell, x: Array) -> Array:
@@ -137,10 +138,10 @@ def test_pytorch_and_the_folded_form_stay_within_their_radii_in_every_family(nam
     live, folded = _analysis(model, live=True), _analysis(model)
     form = form_of(model)
     seen = set()
-    for drawn in draw([(width,)], 200, 1):
-        x = torch.from_numpy(drawn.x)
-        _holds(model(x), live(x.double(), OWN))
-        _holds(form(x), folded(x.double(), FLOAT32))
+    for drawn in drawn_over([(width,)], 200, 1):
+        x = torch.from_numpy(array_of(drawn.x))
+        _holds(model(x), analysed(live, x.double(), OWN))
+        _holds(form(x), analysed(folded, x.double(), FLOAT32))
         seen.add(drawn.family)
     assert seen == set(FAMILIES)
 
@@ -151,9 +152,9 @@ def test_the_float64_form_stays_within_a_rounding_of_its_output(name: str) -> No
     model = _models()[name]
     width = next(model.parameters()).shape[-1]
     form, analysis = form_of(model, "folded", "float64"), _analysis(model)
-    for drawn in draw([(width,)], 100, 1):
-        x = torch.from_numpy(drawn.x)
-        found = analysis(x.double(), FLOAT64)
+    for drawn in drawn_over([(width,)], 100, 1):
+        x = torch.from_numpy(array_of(drawn.x))
+        found = analysed(analysis, x.double(), FLOAT64)
         _holds(form(x), found)
         if drawn.family in ("0.1..1", "1..10", "-10..10"):
             # Half an ulp of the output is at most one roundoff of it; cancellation costs a little of float64.
@@ -204,12 +205,13 @@ def test_a_subnormal_input_may_be_read_as_zero() -> None:
 
 
 def test_a_walk_gives_every_value_with_its_name(nalu: NALU) -> None:
-    steps = list(_analysis(nalu).walk(torch.rand(3, 4).double(), FLOAT32))
+    analysis, x = _analysis(nalu), torch.rand(3, 4).double()
+    steps = list(analysis.walk([x], FLOAT32))
     names = [name for node, _ in steps if (name := label_of(node))]
     assert {"layers.0.a", "layers.0.m", "layers.1.z", "layers.1.y"} <= set(names)
-    (output, last), (node, before) = steps[-1], steps[-2]
-    assert (output.op, label_of(node)) == ("output", "layers.1.y")
-    torch.testing.assert_close(last.value, before.value, rtol=0, atol=0)
+    node, last = steps[-1]
+    assert label_of(node) == "layers.1.y"
+    torch.testing.assert_close(analysed(analysis, x, FLOAT32).value, last.value, rtol=0, atol=0)
 
 
 @torch.no_grad()
@@ -218,10 +220,10 @@ def test_a_model_with_a_backbone_stays_within_its_radius(image_model: BackboneHe
     with analysis.opaque.calibrating():
         for seed in range(4):
             x = torch.rand(8, 1, 9, 8, generator=torch.Generator().manual_seed(seed)) * 2
-            analysis(x.double(), FLOAT32)
+            analysed(analysis, x.double(), FLOAT32)
     for seed in range(4, 12):
         x = torch.rand(8, 1, 9, 8, generator=torch.Generator().manual_seed(seed)) * 2
-        found = analysis(x.double(), FLOAT32)
+        found = analysed(analysis, x.double(), FLOAT32)
         _holds(image_model(x), found)
         # Not so wide that a fault would hide: TF32 would show.
         assert float(found.radius.max()) < 5e-3

@@ -15,6 +15,7 @@ from nalu_export.parity.analysis import ErrorAnalysis
 from nalu_export.parity.inputs import FAMILIES
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.precision import Profile
+from tests.alone import analysed
 from tests.captured import graph_of
 from tests.parity.backbones import Backbone, Other, make
 
@@ -60,7 +61,7 @@ def _evaluations(module: nn.Module, x: Tensor, seed: int) -> Iterator[tuple[str,
 def _expected(module: nn.Module, x: Tensor) -> tuple[Conditioned, Tensor]:
     """What is known of the features, and where something is."""
     graph_module = copied(graph_of(module, tuple(x.shape[1:])).flat).double()
-    found = ErrorAnalysis(graph_module)(x.double(), Profile())
+    found = analysed(ErrorAnalysis(graph_module), x.double(), Profile())
     known = (found.lost == 0) & (found.overflow == 0) & torch.isfinite(found.value)
     return found, known.expand(found.value.shape)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nalu_export import NALU
 from nalu_export.nn import ArithmeticLayer
+from nalu_export.parity.batch import Batch
 from nalu_export.parity.causes import UNKNOWN, causes
 from nalu_export.parity.reference import Reference
 from nalu_export.primitives.precision import Profile
@@ -29,7 +30,7 @@ class _Layer(ArithmeticLayer):
 
 
 def _first(model: nn.Module, x: list[list[float]], profile: Profile | None = None) -> list[str]:
-    return causes(Reference(graph_of(model)), np.array(x, np.float32), profile or Profile())
+    return causes(Reference(graph_of(model)), Batch.of(np.array(x, np.float32)), profile or Profile())
 
 
 @pytest.mark.parametrize(

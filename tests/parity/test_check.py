@@ -17,6 +17,7 @@ from nalu_export import NAC, NALU, BackboneHead, InputError, NALUCell, RuntimeUn
 from nalu_export import formats as all_formats
 from nalu_export.formats.base import EmitOptions
 from nalu_export.parity import CheckOptions, Report, check_bytes
+from nalu_export.parity.batch import Batch
 from nalu_export.parity.check import IMAGE_SAMPLES, IMAGE_SEARCH, SAMPLES, SEARCH, SEARCHED, SHOWN, Progress
 from nalu_export.parity.inputs import FAMILIES
 from nalu_export.parity.report import INTERMEDIATE
@@ -35,7 +36,7 @@ def _emitted(model: nn.Module, shape: tuple[int, ...] = (4,), name: str = "onnx"
 
 def _check(model: nn.Module, data: bytes, options: CheckOptions = OPTIONS, *names: str, **more: Any) -> Report:
     wanted = list(names) or ["onnxruntime-cpu"]
-    return check_bytes(graph_of(model), data, [(4,)], more.pop("compute", "float32"), wanted, options, **more)
+    return check_bytes(graph_of(model), data, [((4,),)], more.pop("compute", "float32"), wanted, options, **more)
 
 
 def _cut(data: bytes, name: str, factor: float) -> bytes:
@@ -89,8 +90,8 @@ def test_defaults_are_more_samples_and_rounds(nac: NAC) -> None:
 
 def test_images_are_checked_at_every_size_with_defaults_of_their_own(image_model: BackboneHead) -> None:
     data = _emitted(image_model, (1, 8, 8))
-    shapes = [(1, 8, 8), (1, 9, 11)]
-    report = check_bytes(graph_of(image_model), data, shapes, "float32", ["onnxruntime-cpu"], CheckOptions())
+    sizes = [((1, 8, 8),), ((1, 9, 11),)]
+    report = check_bytes(graph_of(image_model), data, sizes, "float32", ["onnxruntime-cpu"], CheckOptions())
     assert report.passed, report.summary()
     rows = {row.family: row.samples for row in report.rows}
     assert rows["ones"] == IMAGE_SAMPLES
@@ -104,7 +105,7 @@ def test_one_trained_cell_stays_within_five_roundoffs(size: int) -> None:
     for compute, allowed in (("float32", 5.0), ("float64", 1.0)):
         data = _emitted(cell, (size,), compute=compute)
         options = CheckOptions(samples=512, search=0)
-        report = check_bytes(graph_of(cell), data, [(size,)], compute, ["onnxruntime-cpu"], options)  # type: ignore[arg-type]
+        report = check_bytes(graph_of(cell), data, [((size,),)], compute, ["onnxruntime-cpu"], options)  # type: ignore[arg-type]
         assert report.passed, report.summary()
         rows = {row.family: row.max_e for row in report.rows}
         for family in ("0.1..1", "1..10", "1e3..1e4", "-10..10", "zeros"):
@@ -123,10 +124,12 @@ def test_the_default_check_of_others_would_not_see_eps_deleted() -> None:
 
 
 def test_a_frozen_image_size_is_found(image_model: BackboneHead) -> None:
-    data = _emitted(image_model, (1, 8, 8), free_size=False)
-    right = check_bytes(graph_of(image_model), data, [(1, 8, 8)], "float32", ["onnxruntime-cpu"], FAST)
+    graph = graph_of(image_model, (1, 8, 8))
+    fixed = graph.with_fixed(["height", "width"])
+    data = all_formats.get("onnx").emit(fixed, EmitOptions()).to_bytes({})
+    right = check_bytes(graph, data, [((1, 8, 8),)], "float32", ["onnxruntime-cpu"], FAST)
     assert right.passed
-    wrong = check_bytes(graph_of(image_model), data, [(1, 8, 8), (1, 9, 8)], "float32", ["onnxruntime-cpu"], FAST)
+    wrong = check_bytes(graph, data, [((1, 8, 8),), ((1, 9, 8),)], "float32", ["onnxruntime-cpu"], FAST)
     assert not wrong.passed
     assert "batch of 1: onnxruntime" in wrong.summary()
 
@@ -164,7 +167,7 @@ def test_steps_from_pytorch_decide_where_they_are_asked_for(nac: NAC) -> None:
     options: dict[str, Any] = {
         "samples": 16,
         "search": 0,
-        "inputs": {"own": np.ones((4, 4), np.float32)},
+        "inputs": {"own": Batch.of(np.ones((4, 4), np.float32))},
         "only_inputs": True,
     }
     assert _check(nac, data, CheckOptions(**options, max_ulp=10**6)).passed
@@ -186,17 +189,17 @@ def test_a_seed_gives_the_same_report(nalu: NALU) -> None:
 def test_a_replay_of_the_worst_input_gives_its_ratio_again(nalu: NALU, wrong: bool) -> None:
     data = _cut(_emitted(nalu), "layers.1.W", 1 + 1e-3) if wrong else _emitted(nalu)
     (worst,) = _check(nalu, data).worst
-    report = _check(nalu, data, CheckOptions(inputs={worst.family: worst.x[None]}, only_inputs=True))
+    report = _check(nalu, data, CheckOptions(inputs={worst.family: worst.batch}, only_inputs=True))
     (again,) = report.worst
     assert report.passed is not wrong
     assert again.ratio == pytest.approx(worst.ratio, rel=0.05)  # a batch of one may sum in another order
-    np.testing.assert_array_equal(again.x, worst.x)
+    np.testing.assert_array_equal(again.inputs["input"], worst.inputs["input"])
     np.testing.assert_allclose(again.bound, worst.bound, rtol=1e-9)
     assert [row.family for row in report.rows] == [worst.family, INTERMEDIATE]
 
 
 def test_inputs_of_the_user_s_own_come_after_the_families(nac: NAC) -> None:
-    own = {"mine": np.ones((3, 4), np.float32), "more": np.zeros((2, 4), np.float32)}
+    own = {"mine": Batch.of(np.ones((3, 4), np.float32)), "more": Batch.of(np.zeros((2, 4), np.float32))}
     report = _check(nac, _emitted(nac), CheckOptions(samples=4, search=0, inputs=own, ranges=[(2.0, 3.0)]))
     rows = {row.family: row.samples for row in report.rows}
     assert list(rows) == [*FAMILIES, "2..3", "mine", "more", INTERMEDIATE]
@@ -212,11 +215,11 @@ def test_the_search_finds_what_the_families_do_not_hold(nac: NAC, monkeypatch: p
         session = load(*args)
         run = session.run
 
-        def wrong(x: Any) -> Any:
-            out = run(x)
+        def wrong(inputs: Any) -> Any:
+            (x,), (out,) = inputs, run(inputs)
             large = (np.abs(x).max(axis=1) > 20) & (x[:, 0] == x[:, 1]) & (np.abs(x[:, 0]) > 20)
             out[large] *= 1.5
-            return out
+            return [out]
 
         monkeypatch.setattr(session, "run", wrong)
         return session
@@ -310,7 +313,7 @@ def test_an_unknown_runtime_is_refused_with_the_list(nalu: NALU) -> None:
 
 
 def test_inputs_that_the_model_does_not_take_are_refused(nalu: NALU) -> None:
-    wrong = CheckOptions(inputs={"own": np.ones((3, 5), np.float32)}, only_inputs=True)
+    wrong = CheckOptions(inputs={"own": Batch.of(np.ones((3, 5), np.float32))}, only_inputs=True)
     with pytest.raises(InputError, match=r"the model does not run on inputs of shape \(\d+, 5\): "):
         _check(nalu, _emitted(nalu), wrong)
 
@@ -325,7 +328,7 @@ def test_torch_has_its_threads_back(nac: NAC) -> None:
         torch.set_num_threads(before)
 
 
-OWN = {"own": np.zeros((1, 2), np.float32)}
+OWN = {"own": Batch.of(np.zeros((1, 2), np.float32))}
 
 
 @pytest.mark.parametrize(

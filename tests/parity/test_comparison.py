@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nalu_export.parity.comparison import Samples, Tolerance, compare, failed
+from nalu_export.parity.comparison import Samples, Tolerance, compare, compare_all, failed
 from nalu_export.parity.reference import Expected
 from nalu_export.parity.verdict import Status
 
@@ -155,10 +155,49 @@ def test_a_zero_of_the_wrong_sign_fails_where_the_sign_is_sure(zero: int, out: f
     ],
 )
 def test_another_shape_or_type_fails(out: NDArray[np.generic], problem: str) -> None:
-    found = compare(out, _expected([1.0, 1.0]), BOUND)
+    found = compare_all([out], [_expected([1.0, 1.0])], ["output"], BOUND)
     assert not found.passed
     assert re.match(problem, found.problem)
     assert (found.outputs, found.max_ratio) == (0, math.inf)
+
+
+def test_of_several_outputs_the_one_that_is_of_another_type_is_named() -> None:
+    expected, names = [_expected([1.0]), _expected([2.0])], ["y", "z"]
+    found = compare_all([_out([1.0]), np.ones((1, 1))], expected, names, BOUND)
+    assert found.problem == "output z is float64 (1, 1), expected float32 (1, 1)"
+    found = compare_all([_out([1.0])], expected, names, BOUND)
+    assert found.problem == "1 output came, expected 2 outputs"
+    assert not found.passed
+    assert compare_all([], expected[:1], names[:1], BOUND).problem == "0 outputs came, expected 1 output"
+
+
+def test_several_outputs_are_compared_as_one() -> None:
+    expected, names = [_expected([1.0, 2.0]), _expected([4.0])], ["y", "z"]
+    right = compare_all([_out([1.0, 2.0]), _out([4.0])], expected, names, BOUND)
+    assert (right.passed, right.samples, right.outputs, right.silent) == (True, 1, 3, ())
+    wrong = compare_all([_out([1.0, 2.0]), _out([5.0])], expected, names, BOUND)
+    assert wrong.status is Status.FAILED
+    assert wrong.each.output.tolist() == [1]
+    assert wrong.each.ratio.tolist() == [wrong.max_ratio]
+    assert (wrong.each.error.tolist(), wrong.each.bound.tolist()) == ([1.0], [4.0 * 4 * UNIT])
+    unknown = [expected[0], _expected([4.0], bound=math.inf)]
+    silent = compare_all([_out([1.0, 2.0]), _out([9.0])], unknown, names, BOUND)
+    assert (silent.status, silent.silent, silent.undetermined) == (Status.PASSED, (1,), 1)
+    assert silent.each.left_out.tolist() == [True]
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.bool_])
+def test_integers_and_truth_values_have_to_be_exact(dtype: type) -> None:
+    reference, none = np.array([[1.0, 0.0]]), np.zeros((1, 2), np.int8)
+    exact = np.array([[1, 0]], dtype)
+    expected = Expected(reference, np.zeros((1, 2)), np.ones((1, 2)), none, none, exact)
+    assert compare_all([exact], [expected], ["y"], BOUND).passed
+    found = compare_all([np.array([[1, 1]], dtype)], [expected], ["y"], BOUND)
+    assert (found.status, found.max_ratio) == (Status.FAILED, math.inf)
+    assert not compare_all([exact.astype(np.float32)], [expected], ["y"], BOUND).passed
+    undecided = Expected(reference, np.array([[0.0, np.inf]]), np.ones((1, 2)), none, none, exact)
+    found = compare_all([np.array([[1, 1]], dtype)], [undecided], ["y"], BOUND)
+    assert (found.status, found.undetermined) == (Status.PASSED, 1)
 
 
 def test_a_failure_counts_its_samples() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nalu_export.parity.batch import Batch
 from nalu_export.parity.comparison import Samples
 from nalu_export.parity.curves import BINS_PER_DECADE, CurveBuilder
 from nalu_export.parity.report import Curve
@@ -14,11 +15,11 @@ from nalu_export.parity.report import Curve
 def _each(ratio: list[float], bound: float = 1.0) -> Samples:
     ratios = np.array(ratio, np.float64)
     bounds, none = np.full(len(ratio), bound), np.zeros(len(ratio), np.bool_)
-    return Samples(ratios, ratios * bound, bounds, bounds / 8, none)
+    return Samples(ratios, ratios * bound, bounds, bounds / 8, none, np.zeros(len(ratio), np.intp))
 
 
-def _x(*rows: list[float]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return np.array(rows, np.float32)
+def _x(*rows: list[float]) -> Batch:
+    return Batch.of(np.array(rows, np.float32))
 
 
 def test_nothing_is_an_empty_curve() -> None:
@@ -61,7 +62,7 @@ def test_what_was_not_compared_is_left_out() -> None:
     builder.add(_x([np.inf]), _each([0.5]))
     builder.add(_x([1.0]), _each([0.5], bound=np.inf))
     builder.add(_x([1.0], [2.0]), _each([]))
-    builder.add(np.zeros((0, 2), np.float32), _each([]))
+    builder.add(Batch.of(np.zeros((0, 2), np.float32)), _each([]))
     assert builder.build("r").magnitude == ()
 
 
@@ -69,5 +70,5 @@ def test_an_image_is_as_large_as_its_largest_pixel() -> None:
     builder = CurveBuilder()
     x = np.zeros((1, 2, 3, 3), np.float32)
     x[0, 1, 2, 0] = -7.0
-    builder.add(x, _each([0.5]))
+    builder.add(Batch.of(x), _each([0.5]))
     assert builder.build("r").magnitude == (7.0,)

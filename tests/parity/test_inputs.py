@@ -2,19 +2,23 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from nalu_export.parity.inputs import FAMILIES, Array, Draw, draw
+from nalu_export.parity.batch import Batch
+from nalu_export.parity.inputs import FAMILIES, Draw
+from tests.alone import array_of, drawn_over
 
+Array = NDArray[np.float32]
 TINY = float(np.finfo(np.float32).tiny)
 
 
 def _by_family(shape: tuple[int, ...] = (6,), samples: int = 200, seed: int = 0) -> dict[str, Draw]:
-    return {drawn.family: drawn for drawn in draw([shape], samples, seed)}
+    return {drawn.family: drawn for drawn in drawn_over([shape], samples, seed)}
 
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Array]:
-    return {family: drawn.x for family, drawn in _by_family().items()}
+    return {family: array_of(drawn.x) for family, drawn in _by_family().items()}
 
 
 def _sizes(x: Array) -> Array:
@@ -81,7 +85,7 @@ def test_one_feature_alone(found: dict[str, Array]) -> None:
 
 
 def test_one_feature_of_one(found: dict[str, Array]) -> None:
-    x = _by_family((1,))["one feature"].x
+    x = array_of(_by_family((1,))["one feature"].x)
     assert len(np.unique(x)) > 100
 
 
@@ -97,13 +101,15 @@ def test_the_smallest_numbers(found: dict[str, Array]) -> None:
 
 
 def test_inputs_are_float32_and_finite() -> None:
-    for drawn in draw([(3,), (1, 4, 5)], 10, 0, [(-3e38, 3e38)]):
-        assert drawn.x.dtype == np.float32
-        assert np.isfinite(drawn.x).all()
+    for drawn in drawn_over([(1, 3, 3), (1, 4, 5)], 10, 0, [(-3e38, 3e38)]):
+        x = array_of(drawn.x)
+        assert x.dtype == np.float32
+        assert np.isfinite(x).all()
 
 
 def test_ranges_are_more_families() -> None:
-    found = {drawn.family: drawn.x for drawn in draw([(4,)], 100, 0, [(-2.5, 1e6), (3.0, 3.0)])}
+    more = drawn_over([(4,)], 100, 0, [(-2.5, 1e6), (3.0, 3.0)])
+    found = {drawn.family: array_of(drawn.x) for drawn in more}
     assert list(found) == [*FAMILIES, "-2.5..1e+06", "3..3"]
     assert found["-2.5..1e+06"].min() >= -2.5
     assert found["-2.5..1e+06"].max() > 9e5
@@ -111,28 +117,28 @@ def test_ranges_are_more_families() -> None:
 
 
 def test_ranges_leave_the_families_as_they_were() -> None:
-    for plain, more in zip(draw([(4,)], 20, 0), draw([(4,)], 20, 0, [(0.0, 1.0)]), strict=False):
-        np.testing.assert_array_equal(plain.x, more.x)
+    for plain, more in zip(drawn_over([(4,)], 20, 0), drawn_over([(4,)], 20, 0, [(0.0, 1.0)]), strict=False):
+        np.testing.assert_array_equal(array_of(plain.x), array_of(more.x))
 
 
 def test_a_seed_is_an_input_set() -> None:
     first, again, other = _by_family(seed=3), _by_family(seed=3), _by_family(seed=4)
     for family in FAMILIES:
-        np.testing.assert_array_equal(first[family].x, again[family].x)
-        assert not np.array_equal(first[family].x, other[family].x)
+        np.testing.assert_array_equal(array_of(first[family].x), array_of(again[family].x))
+        assert not np.array_equal(array_of(first[family].x), array_of(other[family].x))
 
 
 @pytest.mark.parametrize(("samples", "batches"), [(1, [1]), (2, [1, 1]), (3, [1, 2]), (50, [1, 2, 47])])
 def test_batches_are_one_two_and_the_rest(samples: int, batches: list[int]) -> None:
     for drawn in _by_family(samples=samples).values():
         assert [len(x) for x in drawn.batches] == batches
-        np.testing.assert_array_equal(np.concatenate(drawn.batches), drawn.x)
+        np.testing.assert_array_equal(array_of(Batch.joined(drawn.batches)), array_of(drawn.x))
 
 
 def test_every_family_has_the_first_shape_and_one_of_the_others() -> None:
     shapes: list[tuple[int, ...]] = [(1, 4, 4), (1, 5, 7), (1, 8, 4)]
-    found = [drawn.x.shape for drawn in draw(shapes, 8, 0)]
+    found = [array_of(drawn.x).shape for drawn in drawn_over(shapes, 8, 0)]
     assert found[0::2] == [(7, *shapes[0])] * len(FAMILIES)
     assert {shape[0] for shape in found[1::2]} == {1}
     assert [shape[1:] for shape in found[1::2]] == [shapes[1], shapes[2]] * (len(FAMILIES) // 2)
-    assert [len(drawn.x) for drawn in draw(shapes, 1, 0)][:2] == [1, 1]
+    assert [len(drawn.x) for drawn in drawn_over(shapes, 1, 0)][:2] == [1, 1]

@@ -16,13 +16,17 @@ from benchmarks.faults import edit
 from nalu_export import NALU, BackboneHead, NALUCell, formats, runtimes
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph.evaluation import run
+from nalu_export.graph.example import OUTPUT
+from nalu_export.graph.interface import Called, positional
 from nalu_export.parity import CheckOptions, check_bytes
-from nalu_export.parity.locate import OUTPUT, Inside, look_inside, name_of, of_output
+from nalu_export.parity.batch import Batch
+from nalu_export.parity.locate import Inside, look_inside, name_of, of_output
 from nalu_export.parity.reference import Reference
-from nalu_export.parity.report import Break
+from nalu_export.parity.report import Break, Worst
 from nalu_export.primitives.precision import Profile
 from nalu_export.runtimes.base import RunOptions, Session
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
+from tests.alone import expected_of
 from tests.captured import graph_of
 
 Change = Callable[[onnx.ModelProto], None]
@@ -35,19 +39,23 @@ def _model() -> NALU:
     return NALU(4, 5, 2)
 
 
+def _loaded(runtime: str, model: nn.Module, data: bytes) -> Session:
+    return runtimes.get(runtime).load(Called(model, positional(1)), data, RunOptions())
+
+
 def _session(model: nn.Module, weights: Weights, compute: Compute, change: Change | None = None) -> Session:
     data = formats.get("onnx").emit(graph_of(model), EmitOptions(weights, compute)).to_bytes({})
     if change is not None:
         proto = onnx.load_from_string(data)
         change(proto)
         data = proto.SerializeToString()
-    return runtimes.get("onnxruntime-cpu").load(model, data, RunOptions())
+    return _loaded("onnxruntime-cpu", model, data)
 
 
 def _look(weights: Weights, compute: Compute, change: Change | None = None, x: Any = X) -> Inside:
     model = _model()
     return look_inside(
-        Reference(graph_of(model)), _session(model, weights, compute, change), x, Profile(compute), "ort"
+        Reference(graph_of(model)), _session(model, weights, compute, change), Batch.of(x), Profile(compute), "ort"
     )
 
 
@@ -192,7 +200,7 @@ def test_what_overflows_is_not_looked_at() -> None:
     with torch.no_grad():
         model.W_hat.fill_(20.0)
         model.M_hat.fill_(20.0)
-    found = look_inside(Reference(graph_of(model)), _session(model, "folded", "float32"), x, Profile(), "ort")
+    found = look_inside(Reference(graph_of(model)), _session(model, "folded", "float32"), Batch.of(x), Profile(), "ort")
     assert found.first is None
 
 
@@ -201,13 +209,13 @@ def test_what_overflows_is_not_looked_at() -> None:
 def test_torchscript_is_looked_into_as_well(weights: Weights, compute: Compute) -> None:
     kind, model = formats.get("torchscript"), _model()
     data = kind.emit(graph_of(model), EmitOptions(weights, compute)).to_bytes({})
-    session = runtimes.get("torchscript").load(model, data, RunOptions())
-    right = look_inside(Reference(graph_of(model)), session, X, Profile(compute), "ts")
+    session = _loaded("torchscript", model, data)
+    right = look_inside(Reference(graph_of(model)), session, Batch.of(X), Profile(compute), "ts")
     assert right.first is None
     assert right.values >= 16
     # The same file beside another model: its first weight is another one.
     torch.manual_seed(1)
-    wrong = look_inside(Reference(graph_of(NALU(4, 5, 2))), session, X, Profile(compute), "ts")
+    wrong = look_inside(Reference(graph_of(NALU(4, 5, 2))), session, Batch.of(X), Profile(compute), "ts")
     assert wrong.first is not None
     assert wrong.first.value == ("layers.0.W" if weights == "folded" else wrong.first.value)
     assert wrong.first.value.startswith("layers.0.")
@@ -215,8 +223,8 @@ def test_torchscript_is_looked_into_as_well(weights: Weights, compute: Compute) 
 
 def test_eager_pytorch_shows_nothing() -> None:
     model = _model()
-    session = runtimes.get("torch").load(model, b"", RunOptions())
-    assert look_inside(Reference(graph_of(model)), session, X, Profile(own_weights=True), "torch") == Inside(
+    session = _loaded("torch", model, b"")
+    assert look_inside(Reference(graph_of(model)), session, Batch.of(X), Profile(own_weights=True), "torch") == Inside(
         0, 0, 0.0, None
     )
 
@@ -225,8 +233,8 @@ def test_eager_pytorch_shows_nothing() -> None:
 def test_a_head_behind_a_backbone_is_looked_into(image_model: BackboneHead, name: str) -> None:
     kind, graph = formats.get(name), graph_of(image_model, (1, 8, 8))
     data = kind.emit(graph, EmitOptions()).to_bytes({})
-    session = runtimes.get(kind.runtime).load(image_model, data, RunOptions())
-    x = np.random.default_rng(0).uniform(0, 1, (3, 1, 8, 8)).astype(np.float32)
+    session = _loaded(kind.runtime, image_model, data)
+    x = Batch.of(np.random.default_rng(0).uniform(0, 1, (3, 1, 8, 8)).astype(np.float32))
     reference = Reference(graph, [x])
     found = look_inside(reference, session, x, Profile(), name)
     assert found.first is None
@@ -234,7 +242,7 @@ def test_a_head_behind_a_backbone_is_looked_into(image_model: BackboneHead, name
     if name == "onnx":
         proto = onnx.load_from_string(data)
         _after("head.x", "Mul", 1.1)(proto)
-        session = runtimes.get(kind.runtime).load(image_model, proto.SerializeToString(), RunOptions())
+        session = _loaded(kind.runtime, image_model, proto.SerializeToString())
         wrong = look_inside(reference, session, x, Profile(), name).first
         assert wrong is not None
         assert wrong.value == "head.x"
@@ -244,12 +252,21 @@ def test_a_head_behind_a_backbone_is_looked_into(image_model: BackboneHead, name
 # The output -------------------------------------------------------------------------------------------------------
 
 
+def _of_output(model: nn.Module, x: NDArray[np.float32], out: NDArray[np.float32], *, looked: bool = True) -> Break:
+    """The break of an output that is the worst of one sample."""
+    reference = Reference(graph_of(model))
+    expected = expected_of(reference, x, [Profile()])[Profile()]
+    parts = (out[0], expected.reference[0], expected.bound[0], expected.torch[0])
+    worst = Worst("ort", "f", 2.0, {"input": x[0]}, OUTPUT, *parts)
+    return of_output(reference, worst, [OUTPUT], Profile(), looked=looked)
+
+
 def _output(change: Callable[[NDArray[Any]], NDArray[Any]], *, looked: bool = True) -> Break:
     model = _model()
     with torch.no_grad():
         out = model.double()(torch.from_numpy(X[:1]).double()).float().numpy()
     model.float()
-    return of_output(Reference(graph_of(model)), X[:1], change(out), Profile(), "ort", looked=looked)
+    return _of_output(model, X[:1], change(out), looked=looked)
 
 
 def test_an_output_that_is_off_is_named() -> None:
@@ -288,10 +305,11 @@ def test_weights_of_other_layers_are_not_looked_at() -> None:
             return found
 
     torch.manual_seed(0)
-    model, x = Functional().eval(), np.random.default_rng(0).uniform(1, 2, (3, 1, 6, 6)).astype(np.float32)
+    model = Functional().eval()
+    x = Batch.of(np.random.default_rng(0).uniform(1, 2, (3, 1, 6, 6)).astype(np.float32))
     graph = graph_of(model, (1, 6, 6))
     data = formats.get("onnx").emit(graph, EmitOptions()).to_bytes({})
-    session = runtimes.get("onnxruntime-cpu").load(model, data, RunOptions())
+    session = _loaded("onnxruntime-cpu", model, data)
     reference = Reference(graph)
     found = look_inside(reference, session, x, Profile(), "ort")
     assert found.first is None
@@ -307,7 +325,7 @@ def test_a_zero_of_the_wrong_sign_is_a_break() -> None:
     with torch.no_grad():
         cell.W_hat.fill_(1.0)
     x, out = np.zeros((1, 2), np.float32), np.array([[-0.0]], np.float32)
-    found = of_output(Reference(graph_of(cell)), x, out, Profile(), "ort", looked=True)
+    found = _of_output(cell, x, out)
     assert (found.value, found.index, found.bound) == (OUTPUT, (0,), 0.0)
     assert np.signbit(found.got)
     assert not np.signbit(found.expected)
@@ -331,10 +349,10 @@ def test_inputs_of_a_subgraph_are_numbered_as_in_the_file() -> None:
     graph = graph_of(_TwoInputs().eval(), (2, 6))
     (subgraph,) = graph.subgraphs.values()
     entries = [name for node in graph.flat.graph.nodes if (name := name_of(node)) and ".x" in name]
-    assert len(entries) == len(subgraph.input_shapes) >= 2
+    assert len(entries) == len(subgraph.inputs) >= 2
     assert sorted(entries) == [f"{subgraph.name}.x", f"{subgraph.name}.x_2"]
-    shapes = [tuple(value.shape) for node, value in run(graph.flat, graph.example).items() if name_of(node) in entries]
-    assert sorted(shapes) == sorted(subgraph.input_shapes)
+    shapes = [tuple(value.shape) for node, value in run(graph.flat, *graph.example).items() if name_of(node) in entries]
+    assert sorted(shapes) == sorted(spec.shape for spec in subgraph.inputs)
     data = formats.get("onnx").emit(graph, EmitOptions()).to_bytes({})
-    report = check_bytes(graph, data, [(2, 6)], "float32", ["onnxruntime-cpu"], CheckOptions(samples=8, search=0))
+    report = check_bytes(graph, data, [((2, 6),)], "float32", ["onnxruntime-cpu"], CheckOptions(samples=8, search=0))
     assert report.passed, report.summary()

@@ -151,8 +151,8 @@ def test_a_break_says_where_and_what() -> None:
 
 def test_json_knows_no_infinity() -> None:
     worst = Worst(
-        "r", "zeros", math.inf, np.array([1.0, -np.inf], np.float32), np.array([np.nan], np.float32), np.array([1.0]),
-        np.array([np.inf]), np.array([2.0], np.float32),
+        "r", "zeros", math.inf, {"input": np.array([1.0, -np.inf], np.float32), "ids": np.array([[3, -4]])}, "output",
+        np.array([np.nan], np.float32), np.array([1.0]), np.array([np.inf]), np.array([2.0], np.float32),
     )  # fmt: skip
     report = _report(
         _row(status="failed", max_ratio=math.inf),
@@ -170,8 +170,8 @@ def test_json_knows_no_infinity() -> None:
     assert (found["verdict"], found["seed"], found["missing"]) == ("bound", 0, {"tract": "not installed"})
     assert found["rows"][0]["max_ratio"] == "inf"
     assert found["worst"][0] == {
-        "runtime": "r", "family": "zeros", "ratio": "inf", "x": [1.0, "-inf"], "out": ["nan"], "reference": [1.0],
-        "bound": ["inf"], "torch": [2.0],
+        "runtime": "r", "family": "zeros", "ratio": "inf", "inputs": {"input": [1.0, "-inf"], "ids": [[3, -4]]},
+        "output": "output", "out": ["nan"], "reference": [1.0], "bound": ["inf"], "torch": [2.0],
     }  # fmt: skip
     assert found["breaks"][0]["got"] == "nan"
     assert found["breaks"][0]["index"] == [1]

@@ -6,12 +6,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nalu_export.parity.inputs import Array, draw
-from nalu_export.parity.search import PARENTS, SearchOptions, climb
+from nalu_export.parity import search
+from nalu_export.parity.batch import Batch
+from nalu_export.parity.search import PARENTS, SearchOptions
+from tests.alone import array_of, drawn_over, port
 
+Array = NDArray[np.float32]
 Double = NDArray[np.float64]
 OPTIONS = SearchOptions(40, 64)
 MAX = float(np.finfo(np.float32).max)
+
+
+def climb(score: Callable[[Array], Double], start: Array, options: SearchOptions, seed: int) -> None:
+    """A search over the one input of a model."""
+    search.climb(lambda x: score(array_of(x)), [port(*start.shape[1:])], Batch.of(start), options, seed)
 
 
 class _Recorder:
@@ -65,7 +73,7 @@ def test_an_error_where_two_large_inputs_are_equal_is_in_no_family_but_found() -
         large = np.log1p(np.abs(x.astype(np.float64)).max(axis=1)) / 50
         return np.where((np.abs(x[:, 0]) > 1e6) & (x[:, 0] == x[:, 1]), 1e3, large)
 
-    families = [drawn.x for drawn in draw([(4,)], 256, 0)]
+    families = [array_of(drawn.x) for drawn in drawn_over([(4,)], 256, 0)]
     assert not any((score(x) >= 1e3).any() for x in families)
     recorder = _Recorder(score)
     start = np.concatenate(families)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nalu_export import NAC, InputError, NACCell
 from nalu_export.nn.functional import effective_weight
+from nalu_export.parity.batch import Batch
 from nalu_export.parity.comparison import Tolerance
 from nalu_export.parity.inputs import Draw
 from nalu_export.parity.reference import Reference
@@ -18,12 +19,14 @@ from nalu_export.parity.search import PARENTS
 from nalu_export.parity.verdict import Status
 from nalu_export.parity.watch import EXPLAINED, FIXED, Watch
 from nalu_export.primitives.precision import Profile
-from nalu_export.runtimes.base import Session
+from nalu_export.runtimes.base import Arrays, Session
+from tests.alone import array_of, expected_of
 from tests.captured import graph_of
 
 Array = NDArray[np.float32]
 Run = Callable[[Array], NDArray[Any]]
 PROFILE = Profile()
+SIZES = ((3,),)
 
 
 class _Session(Session):
@@ -39,12 +42,13 @@ class _Session(Session):
         self._run, self._inside = run, inside
         self.batches: list[int] = []
 
-    def run(self, x: Array) -> NDArray[Any]:
+    def run(self, inputs: Arrays) -> Arrays:
+        (x,) = inputs
         self.batches.append(len(x))
-        return self._run(x)
+        return [self._run(x.astype(np.float32))]
 
-    def values(self, x: Array, names: Sequence[str]) -> dict[str, NDArray[Any]]:
-        return self._inside(x, names) if self._inside else {}
+    def values(self, inputs: Arrays, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        return self._inside(inputs[0].astype(np.float32), names) if self._inside else {}
 
 
 def _model() -> NAC:
@@ -52,11 +56,12 @@ def _model() -> NAC:
     return NAC(3, 2)
 
 
-REFERENCE = Reference(graph_of(_model()))
+GRAPH = graph_of(_model())
+REFERENCE = Reference(GRAPH)
 
 
 def _right(x: Array) -> Array:
-    found: Array = REFERENCE(x, [PROFILE])[PROFILE].reference.astype(np.float32)
+    found: Array = expected_of(REFERENCE, x, [PROFILE])[PROFILE].reference.astype(np.float32)
     return found
 
 
@@ -67,11 +72,18 @@ def _x(count: int = 20, seed: int = 0) -> Array:
 
 def _watch(run: Run, inside: Any = None, **tolerance: Any) -> tuple[Watch, _Session]:
     session = _Session(run, inside)
-    return Watch("r", session, PROFILE, Tolerance(**tolerance), True), session
+    return Watch("r", session, PROFILE, Tolerance(**tolerance), True, GRAPH.interface), session
 
 
 def _compare(watch: Watch, x: Array, family: str = "f") -> NDArray[np.float64]:
-    return watch.compare(Draw(family, x), REFERENCE(x, [PROFILE])[PROFILE])
+    batch = Batch.of(x)
+    return watch.compare(Draw(family, batch), REFERENCE(batch, [PROFILE])[PROFILE])
+
+
+def _worst_inputs(watch: Watch) -> Array:
+    found = watch.worst_inputs(SIZES)
+    assert found is not None
+    return array_of(found)
 
 
 def _off_at(index: int, by: float = 1.0) -> Run:
@@ -107,7 +119,7 @@ def test_a_runtime_that_cannot_be_looked_into_says_so() -> None:
 
     watch, _ = _watch(_right, refused)
     _compare(watch, _x())
-    watch.look_inside(REFERENCE, (3,))
+    watch.look_inside(REFERENCE, SIZES)
     assert watch.info().remarks == ("a remark", "its intermediate values cannot be read: no such value")
     assert all(row.passed for row in watch.rows())
 
@@ -128,12 +140,13 @@ def test_the_worst_input_is_kept_with_all_that_belongs_to_it() -> None:
     assert worst is not None
     assert (worst.runtime, worst.family, worst.ratio) == ("r", "f", ratios.max())
     assert int(ratios.argmax()) == 7
-    np.testing.assert_array_equal(worst.x, _x()[7])
-    np.testing.assert_allclose(worst.out - worst.reference, [0, 1], atol=1e-5)
-    np.testing.assert_allclose(worst.torch, worst.reference, rtol=1e-5)
+    assert (list(worst.inputs), worst.output) == (["input"], "output")
+    np.testing.assert_array_equal(worst.inputs["input"], _x()[7])
+    np.testing.assert_allclose(worst.out.astype(np.float64) - worst.reference, [0, 1], atol=1e-5)
+    np.testing.assert_allclose(worst.torch.astype(np.float64), worst.reference, rtol=1e-5)
     assert (worst.bound > 0).all()
-    assert watch.shape == (3,)
-    np.testing.assert_array_equal(watch.worst_inputs((3,))[0], _x()[7])
+    assert watch.sizes == SIZES
+    np.testing.assert_array_equal(_worst_inputs(watch)[0], _x()[7])
 
 
 def test_of_the_worst_inputs_the_first_is_the_worst() -> None:
@@ -142,11 +155,11 @@ def test_of_the_worst_inputs_the_first_is_the_worst() -> None:
     for seed in range(8):
         x = _x(30, seed)
         scores |= dict(zip((tuple(row) for row in x), _compare(watch, x), strict=True))
-    found = [scores[tuple(row)] for row in watch.worst_inputs((3,))]
+    found = [scores[tuple(row)] for row in _worst_inputs(watch)]
     assert found == sorted(found, reverse=True)
     assert len(found) >= PARENTS
     assert found[0] == max(scores.values())
-    assert watch.worst_inputs((4,)).shape == (0, 4)
+    assert watch.worst_inputs(((4,),)) is None
 
 
 @pytest.mark.parametrize(
@@ -248,7 +261,8 @@ def test_a_row_says_why_outputs_are_left_out() -> None:
     x = _x(40)
     x[:30] = 3e38
     for family, given in (("some", x), ("all", x[:8]), ("none", _x())):
-        watch.compare(Draw(family, given), reference(given, [PROFILE])[PROFILE])
+        batch = Batch.of(given)
+        watch.compare(Draw(family, batch), reference(batch, [PROFILE])[PROFILE])
     assert [(row.status, row.undetermined) for row in watch.rows()] == [
         (Status.FAILED, 60), (Status.NOTHING, 16), (Status.FAILED, 0),
     ]  # fmt: skip
@@ -284,9 +298,9 @@ def test_intermediate_values_are_a_row_of_their_own() -> None:
     watch, _ = _watch(_right, _inside(1.0))
     _compare(watch, _x())
     assert len(watch.rows()) == 1
-    watch.look_inside(REFERENCE, (3,))
+    watch.look_inside(REFERENCE, SIZES)
     row = watch.rows()[-1]
-    count = len(watch.worst_inputs((3,)))
+    count = len(_worst_inputs(watch))
     assert (row.family, row.samples, row.outputs, row.passed) == (INTERMEDIATE, count, 6 + 2 * count, True)
     assert 0 <= row.max_ratio <= 1
 
@@ -294,7 +308,7 @@ def test_intermediate_values_are_a_row_of_their_own() -> None:
 def test_a_wrong_intermediate_value_fails_although_the_outputs_hold() -> None:
     watch, _ = _watch(_right, _inside(1.01))
     _compare(watch, _x())
-    watch.look_inside(REFERENCE, (3,))
+    watch.look_inside(REFERENCE, SIZES)
     assert [row.passed for row in watch.rows()] == [True, False]
     found = watch.locate(REFERENCE)
     assert found is not None
@@ -304,14 +318,14 @@ def test_a_wrong_intermediate_value_fails_although_the_outputs_hold() -> None:
 def test_nearness_to_pytorch_lets_the_intermediate_values_pass() -> None:
     watch, _ = _watch(_right, _inside(1.01), rtol=1e-3)
     _compare(watch, _x())
-    watch.look_inside(REFERENCE, (3,))
+    watch.look_inside(REFERENCE, SIZES)
     assert [row.passed for row in watch.rows()] == [True, True]
 
 
 def test_an_output_that_is_wrong_although_all_inside_holds() -> None:
     watch, _ = _watch(_off_at(7), _inside(1.0))
     _compare(watch, _x())
-    watch.look_inside(REFERENCE, (3,))
+    watch.look_inside(REFERENCE, SIZES)
     found = watch.locate(REFERENCE)
     assert found is not None
     assert (found.value, found.index, found.reason) == ("output", (1,), "")
@@ -319,11 +333,11 @@ def test_an_output_that_is_wrong_although_all_inside_holds() -> None:
 
 def test_nothing_to_look_at_is_no_row() -> None:
     watch, _ = _watch(_right, _inside(1.0))
-    watch.look_inside(REFERENCE, (3,))
-    assert (watch.rows(), watch.worst(), watch.shape) == ([], None, None)
+    watch.look_inside(REFERENCE, SIZES)
+    assert (watch.rows(), watch.worst(), watch.sizes) == ([], None, None)
     plain, _ = _watch(_right)
     _compare(plain, _x())
-    plain.look_inside(REFERENCE, (3,))
+    plain.look_inside(REFERENCE, SIZES)
     assert len(plain.rows()) == 1
 
 
@@ -333,7 +347,7 @@ def test_a_runtime_that_refuses_to_be_looked_into_is_judged_by_its_outputs() -> 
 
     watch, _ = _watch(_right, refuses)
     _compare(watch, _x())
-    watch.look_inside(REFERENCE, (3,))
+    watch.look_inside(REFERENCE, SIZES)
     assert [row.passed for row in watch.rows()] == [True]
 
 

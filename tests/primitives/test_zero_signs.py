@@ -15,6 +15,7 @@ from nalu_export.primitives import PRIMITIVES
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.operands import signs_of_zeros
 from nalu_export.primitives.precision import FLOAT32, Profile
+from tests.alone import expected_of
 from tests.captured import graph_of
 from tests.conftest import saturated
 from tests.primitives.balls import ball, sequential
@@ -121,7 +122,8 @@ def test_the_signs_of_inputs() -> None:
 
 def _expected(model: nn.Module, x: list[float]) -> list[int]:
     profile = Profile()
-    found: list[int] = Reference(graph_of(model))(np.array([x], np.float32), [profile])[profile].zero[0].tolist()
+    expected = expected_of(Reference(graph_of(model)), np.array([x], np.float32), [profile])[profile]
+    found: list[int] = expected.zero[0].tolist()
     return found
 
 

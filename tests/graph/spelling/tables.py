@@ -11,6 +11,7 @@ from nalu_export.graph import primitive_of
 from nalu_export.graph.capture import How
 from nalu_export.graph.copying import copied
 from nalu_export.graph.evaluation import run
+from nalu_export.graph.example import Example
 from nalu_export.graph.exported import exported
 from nalu_export.graph.spelling import canonicalise
 from nalu_export.graph.spelling.describe import spelling_of
@@ -60,8 +61,8 @@ class Found:
 
 def brought(table: Table, example: Tensor, how: How) -> fx.GraphModule:
     """The table as a flat graph."""
-    work = copied(table)
-    flat = traced(work) if how == "torch.fx" else exported(work, example)
+    work, call = copied(table), Example.of(example)
+    flat = traced(work, call) if how == "torch.fx" else exported(work, call)
     canonicalise(flat, run(flat, example))
     return flat
 

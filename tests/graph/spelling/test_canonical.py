@@ -13,6 +13,7 @@ from nalu_export.graph.spelling.special import SPECIAL
 from nalu_export.graph.tracing import traced
 from nalu_export.primitives import PRIMITIVES
 from nalu_export.primitives.compositions import COMPOSITIONS
+from tests.captured import CALL
 from tests.graph.spelling.tables import HOWS, Calls, Table, check, check_all, check_none
 
 # Each of the calls is one node of the primitive that it stands under, and nothing else that computes.
@@ -210,7 +211,7 @@ class _InPlace(nn.Module):
 
 def test_in_place_is_a_primitive_like_any_other() -> None:
     for again in (False, True):
-        flat = traced(_InPlace(again))
+        flat = traced(_InPlace(again), CALL)
         canonicalise(flat, run(flat, torch.rand(3, 2)))
         left = [node for node in flat.graph.nodes if node.op.startswith("call_") and primitive_of(node) is None]
         assert not left
@@ -224,13 +225,13 @@ def test_values_that_nothing_uses_leave_the_graph() -> None:
             torch.lgamma(x)
             return torch.log(x)
 
-    flat = traced(Unused())
+    flat = traced(Unused(), CALL)
     canonicalise(flat, run(flat, torch.rand(3, 2)))
     assert [node.op for node in flat.graph.nodes] == ["placeholder", "call_function", "output"]
 
 
 def test_every_node_that_is_written_knows_where_it_is_from() -> None:
-    flat = traced(Table({"softplus": lambda x, p: F.softplus(x)}))
+    flat = traced(Table({"softplus": lambda x, p: F.softplus(x)}), CALL)
     canonicalise(flat, run(flat, torch.rand(3, 2)))
     made = [node for node in flat.graph.nodes if node.op == "call_function"]
     assert len(made) > 2

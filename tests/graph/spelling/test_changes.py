@@ -11,6 +11,7 @@ from nalu_export.graph import primitive_of
 from nalu_export.graph.evaluation import run
 from nalu_export.graph.spelling import canonicalise
 from nalu_export.graph.tracing import traced
+from tests.captured import CALL
 
 
 class _Net(nn.Module):
@@ -51,7 +52,7 @@ def _the_input(x: Tensor, p: _Net) -> Tensor:
 
 @pytest.mark.parametrize("function", [_before_and_after, _several, _told, _the_input])
 def test_the_result_is_that_of_the_module(function: Any) -> None:
-    flat = traced(_Net(function))
+    flat = traced(_Net(function), CALL)
     x = torch.rand(3, 2) - 0.5
     canonicalise(flat, run(flat, x.clone()))
     assert all(primitive_of(node) for node in flat.graph.nodes if node.op.startswith("call_"))
@@ -78,7 +79,7 @@ def test_a_layer_of_torch_that_works_in_place(layer: Any) -> None:
             after: Tensor = self.layer(y)
             return before * after + y
 
-    flat = traced(Net().eval())
+    flat = traced(Net().eval(), CALL)
     x = torch.rand(3, 2) - 0.5
     canonicalise(flat, run(flat, x))
     values = run(flat, x)
@@ -89,6 +90,6 @@ def test_a_layer_of_torch_that_works_in_place(layer: Any) -> None:
 
 def test_a_buffer_that_is_changed_stays_so() -> None:
     """It is state, and no function of the input."""
-    flat = traced(_Net(lambda x, p: p.count.add_(1.0) + x))
+    flat = traced(_Net(lambda x, p: p.count.add_(1.0) + x), CALL)
     canonicalise(flat, run(flat, torch.rand(3, 2)))
     assert "add_" in {node.target for node in flat.graph.nodes}

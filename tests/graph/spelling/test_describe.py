@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from nalu_export.graph.spelling.describe import source_of, spelling_of
 from nalu_export.graph.tracing import traced
+from tests.captured import CALL
 
 
 def test_every_kind_of_call() -> None:
@@ -32,7 +33,7 @@ def test_the_line_that_the_user_wrote() -> None:
             y = x * 2.0
             return torch.cumsum(y, 1)
 
-    *_, node, _ = traced(Net()).graph.nodes
+    *_, node, _ = traced(Net(), CALL).graph.nodes
     first = Net.forward.__code__.co_firstlineno
     assert source_of(node) == f" ({PurePath(__file__).name}, line {first + 2})"
     assert source_of(fx.Graph().placeholder("x")) == ""

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from nalu_export.graph.evaluation import run
+from nalu_export.graph.example import Example
 from nalu_export.graph.exported import exported
 from nalu_export.graph.spelling import canonicalise
 
@@ -20,7 +21,7 @@ class _Net(nn.Module):
 
 def test_what_is_made_of_numbers_alone_is_held() -> None:
     x = torch.rand(4, 3)
-    flat = exported(_Net(), x)
+    flat = exported(_Net(), Example.of(x))
     canonicalise(flat, run(flat, x))
     held = {name for name, _ in flat.named_buffers()}
     assert {node.target for node in flat.graph.nodes if node.op == "get_attr"} == held

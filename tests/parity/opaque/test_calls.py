@@ -16,6 +16,7 @@ from nalu_export.parity.opaque.naming import _MODULES
 from nalu_export.parity.opaque.selections import MOVES
 from nalu_export.primitives.precision import Profile
 from nalu_export.weights import fold
+from tests.alone import analysed
 from tests.captured import graph_of
 
 
@@ -42,13 +43,13 @@ def test_the_same_input_is_run_once_for_all_profiles(monkeypatch: pytest.MonkeyP
     live = ErrorAnalysis(_double(model), analysis.opaque)
     monkeypatch.setattr(nn.RNNCell, "forward", counting)
     x = torch.randn(5, 2).double()
-    first = analysis(x, Profile())
+    first = analysed(analysis, x, Profile())
     measured = len(counted)
     assert measured >= 1
-    for value in (analysis(x, Profile("float64")).value, live(x, Profile(own_weights=True)).value):
+    for value in (analysed(analysis, x, Profile("float64")).value, analysed(live, x, Profile(own_weights=True)).value):
         torch.testing.assert_close(value, first.value)
     assert len(counted) == measured
-    analysis(x.clone(), Profile())
+    analysed(analysis, x.clone(), Profile())
     assert len(counted) == 2 * measured
 
 
@@ -56,10 +57,10 @@ def test_the_same_input_is_run_once_for_all_profiles(monkeypatch: pytest.MonkeyP
 def test_what_was_measured_before_a_calibration_is_measured_again() -> None:
     model = nn.Sequential(nn.Softmin(1), nn.Flatten(), NAC(4, 1))
     analysis, x = ErrorAnalysis(fold(_double(model, (4,)))), torch.randn(5, 4).double()
-    before = analysis(x, Profile()).radius
+    before = analysed(analysis, x, Profile()).radius
     with analysis.opaque.calibrating():
-        analysis(x, Profile())
-    assert bool((analysis(x, Profile()).radius >= before).all())
+        analysed(analysis, x, Profile())
+    assert bool((analysed(analysis, x, Profile()).radius >= before).all())
 
 
 @torch.no_grad()
@@ -78,8 +79,8 @@ def test_one_of_several_results_keeps_what_is_known_of_it() -> None:
     module, x = Split(), torch.randn(3, 2, 9)
     analysis = ErrorAnalysis(fx.symbolic_trace(copy.deepcopy(module).double()))
     with analysis.opaque.calibrating():
-        analysis(x.double(), Profile())
-    found = analysis(x.double(), Profile())
+        analysed(analysis, x.double(), Profile())
+    found = analysed(analysis, x.double(), Profile())
     off = (module(x).double() - found.value).abs()
     assert bool((off <= found.radius).all())
     assert float((off / found.radius).max()) > 1e-2
@@ -97,7 +98,7 @@ def test_what_is_not_a_tensor_passes_as_it_is() -> None:
 
     model, x = Reshaped(), torch.randn(3, 2, 2).double()
     with torch.no_grad():
-        found = ErrorAnalysis(fold(_double(model, (2, 2))))(x, Profile())
+        found = analysed(ErrorAnalysis(fold(_double(model, (2, 2)))), x, Profile())
         torch.testing.assert_close(found.value, model.double()(x))
 
 
@@ -109,8 +110,8 @@ def test_errors_of_an_arithmetic_part_pass_through_what_follows_it(norm: nn.Modu
     analysis = ErrorAnalysis(fold(_double(model)))
     x = torch.randn(20, 4) * 100
     with analysis.opaque.calibrating():
-        analysis(x.double(), Profile())
-    found = analysis(x.double(), Profile())
+        analysed(analysis, x.double(), Profile())
+    found = analysed(analysis, x.double(), Profile())
     assert bool(((model(x).double() - found.value).abs() <= found.radius).all())
 
 
@@ -120,8 +121,8 @@ def test_a_whole_image_model_is_bounded(image_model: BackboneHead) -> None:
     assert OpaqueCalls(graph_module).present
     analysis, x = ErrorAnalysis(graph_module), torch.rand(8, 1, 12, 12)
     with analysis.opaque.calibrating():
-        analysis(x.double(), Profile())
-    found = analysis(x.double(), Profile())
+        analysed(analysis, x.double(), Profile())
+    found = analysed(analysis, x.double(), Profile())
     share = (image_model(x).double() - found.value).abs() / found.radius
     assert 1e-3 < float(share.max()) <= 1.0
 
@@ -150,8 +151,8 @@ class _Attending(_Any):
 @torch.no_grad()
 def test_a_mask_that_may_be_another_one_leaves_its_sample_unknown() -> None:
     x = torch.tensor([[1e7, 1e7], [2.0, 1.0]])  # 1.1e7 − 1.1e7 is 0, and off by 1
-    chosen = ErrorAnalysis(in_double(graph_of(_Any().eval(), (2,)).flat))(x.double(), Profile())
+    chosen = analysed(ErrorAnalysis(in_double(graph_of(_Any().eval(), (2,)).flat)), x.double(), Profile())
     assert bool((chosen.radius[0] >= (x[0] - torch.exp(x[0] * 1e-7)).abs()).all())
     assert float(chosen.radius[1].max()) < 1e-5
-    attended = ErrorAnalysis(in_double(graph_of(_Attending().eval(), (2,)).flat))(x.double(), Profile())
+    attended = analysed(ErrorAnalysis(in_double(graph_of(_Attending().eval(), (2,)).flat)), x.double(), Profile())
     assert attended.radius.isinf().tolist() == [[True, True], [False, False]]

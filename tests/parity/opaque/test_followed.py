@@ -13,6 +13,7 @@ from nalu_export.parity.opaque import followed, linear_maps
 from nalu_export.parity.opaque.allowance import Allowance
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.precision import Profile
+from tests.alone import analysed
 from tests.captured import graph_of
 
 
@@ -33,7 +34,7 @@ def _analysis(module: nn.Module) -> ErrorAnalysis:
 
 @torch.no_grad()
 def _features(module: nn.Module, x: Tensor) -> Conditioned:
-    return _analysis(module)(x.double(), Profile())
+    return analysed(_analysis(module), x.double(), Profile())
 
 
 @torch.no_grad()
@@ -73,7 +74,7 @@ def test_behind_a_value_that_may_be_anything_nothing_is_known() -> None:
 
     graph = graph_of(Net(), (2,))
     x = torch.tensor([[1e7, 1e7 - 1.0], [2.0, 1.0]])
-    found = ErrorAnalysis(in_double(graph.flat))(x.double(), Profile())
+    found = analysed(ErrorAnalysis(in_double(graph.flat)), x.double(), Profile())
     assert bool(found.radius[0].isinf())
     assert float(found.radius[1]) < 1e-3
 

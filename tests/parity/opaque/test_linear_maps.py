@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nalu_export.primitives.precision import TF32
+from tests.alone import analysed
 from tests.parity.opaque.calls import OneCall, holds
 from tests.primitives.balls import TINY, U
 
@@ -155,5 +156,5 @@ def test_an_output_size_that_is_chosen_at_the_call_is_measured() -> None:
     x = torch.randn(2, 2, 3, 3)
     analysis = ErrorAnalysis(fx.symbolic_trace(Sized().double()))
     with analysis.opaque.calibrating():
-        analysis(x.double(), Profile())
-    assert holds(analysis(x.double(), Profile()), Sized().float()(x))
+        analysed(analysis, x.double(), Profile())
+    assert holds(analysed(analysis, x.double(), Profile()), Sized().float()(x))

@@ -60,7 +60,7 @@ def test_its_shares_do_not_cancel() -> None:
     from tests.graph.spelling.tables import Table, brought
 
     flat = brought(Table({"softmax": lambda x, p: torch.softmax(x, 1)}), torch.rand(3, 2), "torch.fx").double()
-    (shares,) = flat(torch.tensor([[300.0, -300.0], [-40.0, 40.0]], dtype=torch.float64))
+    shares = flat(torch.tensor([[300.0, -300.0], [-40.0, 40.0]], dtype=torch.float64))
     torch.testing.assert_close(shares[0, 1], torch.tensor(-600.0, dtype=torch.float64).exp(), rtol=1e-13, atol=0)
     torch.testing.assert_close(shares[1, 0], torch.tensor(-80.0, dtype=torch.float64).exp(), rtol=1e-13, atol=0)
 
