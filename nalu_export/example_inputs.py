@@ -1,7 +1,7 @@
 """From what a user says of a model's inputs to a call of it: tensors, names, free axes."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nalu_export.errors import InputError
 from nalu_export.graph.copying import type_of
-from nalu_export.graph.example import INPUT, Example
+from nalu_export.graph.example import INPUT, Example, taken_names
 from nalu_export.graph.interface import BATCH, Place, Port
 from nalu_export.graph.signature import shown, signature_of
 from nalu_export.graph.structure import Path, leaves, mapped, names_of
@@ -49,9 +49,13 @@ def example_of_given(
     args, kwargs = _bound(model, given)
     paths, tensors = _tensors(model, args, kwargs)
     _refuse_samples(paths, tensors)
-    names = _checked_names("input_names", input_names, len(tensors)) or names_of(paths, INPUT)
+    taken = taken_names(model)
+    names = _checked_names("input_names", input_names, taken) or names_of(paths, INPUT, taken)
     if input_names is None and len(tensors) == 1:
         names = [INPUT]
+    if len(names) != len(tensors):
+        count = f"{len(tensors)} input{'' if len(tensors) == 1 else 's'}"
+        raise InputError(f"input_names are {len(names)}; {shown(model)} is given {count}")
     free = _free_axes(paths, names, tensors, dynamic_shapes)
     samples = tuple(_samples_like(x, model) for x in tensors)
     ports = tuple(
@@ -61,7 +65,7 @@ def example_of_given(
     _refuse_unequal_axes(ports, tensors)
     places = iter(range(len(tensors)))
     arguments = mapped((args, kwargs), lambda leaf: Place(next(places)) if isinstance(leaf, Tensor) else leaf)
-    outputs = _checked_names("output_names", output_names, None)
+    outputs = _checked_names("output_names", output_names, {*taken, *names})
     return Example(samples, ports, arguments, outputs)
 
 
@@ -185,17 +189,19 @@ def _refuse_unequal_axes(ports: Sequence[Port], tensors: Sequence[Tensor]) -> No
                 )
 
 
-def _checked_names(option: str, names: Sequence[str] | None, count: int | None) -> list[str] | None:
+def _checked_names(option: str, names: Sequence[str] | None, taken: Collection[str]) -> list[str] | None:
+    """Names that a user gives."""
     if names is None:
         return None
     found = [names] if isinstance(names, str) else list(names)
     for name in found:
         if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= MAX_NAME:
             raise InputError(f"{option} holds {plain(str(name))!a}; expected printable names")
+        if name in taken:
+            what = "is a weight or an input of the model"
+            raise InputError(f"{option} holds {plain(name)!a}, which {what}; choose another name")
     if len(set(found)) < len(found):
         raise InputError(f"{option} are {', '.join(map(plain, found))}; each has to be another one")
-    if count is not None and len(found) != count:
-        raise InputError(f"{option} are {len(found)}; the model has {count} input{'' if count == 1 else 's'}")
     return found
 
 

@@ -15,6 +15,7 @@ from nalu_export.graph.regions import Target, left_out
 from nalu_export.input_specs import Described, DescribedInOrder
 from nalu_export.inputs import sample_shape
 from nalu_export.integer_ranges import with_ranges
+from nalu_export.sizes import with_captured_axes
 from nalu_export.source import prepare, source_of
 from nalu_export.text import plain
 
@@ -69,12 +70,12 @@ def prepared(source: nn.Module | str | os.PathLike[str], options: SourceOptions)
     try:
         subject, notes = prepare(checkpoint.model)
         example, more = example_of(subject, options)
-        graph = captured(subject, example, options)
+        graph, unrolled = with_captured_axes(captured(subject, example, options))
     except NaluExportError as error:
         if isinstance(source, nn.Module):
             raise
         raise type(error)(f"{os.fspath(source)}: {error}") from error
-    return Prepared(graph, checkpoint, (*checkpoint.notes, *notes, *more, *_notes(graph)))
+    return Prepared(graph, checkpoint, (*checkpoint.notes, *notes, *more, *unrolled, *_notes(graph)))
 
 
 def example_of(model: nn.Module, options: SourceOptions) -> tuple[Example, tuple[str, ...]]:
@@ -113,15 +114,17 @@ def captured(model: nn.Module, example: Example, options: SourceOptions) -> Mode
 
 def _notes(graph: ModelGraph) -> tuple[str, ...]:
     """What a user should know about how the model was captured."""
+    ports = graph.interface.inputs
+    fixed = {port.name: [size for size in port.shape[1:] if isinstance(size, int)] for port in ports if not port.free}
+    # One number of features is what a layer says.
+    said = {name: "×".join(map(str, sizes)) for name, sizes in fixed.items() if len(sizes) != 1}
     notes: list[str] = []
-    for port in graph.interface.inputs:
-        fixed = [size for size in port.shape[1:] if isinstance(size, int)]
-        if port.free or len(fixed) == 1:
-            continue  # one number of features is what a layer says
-        sizes = "×".join(map(str, fixed))
-        which = "" if len(graph.interface.inputs) == 1 else f" of input {plain(port.name)}"
-        said = f"the other axes{which} are fixed at {sizes}" if fixed else f"there is no other axis{which}"
-        notes.append(f"the batch is free; {said}")
+    if len(ports) == 1 and said:
+        sizes = next(iter(said.values())) or "no axis but the samples"
+        notes.append(f"the batch is free; the other axes are fixed at {sizes}")
+    elif any(said.values()):
+        each = ", ".join(f"{plain(name)} {sizes}" for name, sizes in said.items() if sizes)
+        notes.append(f"the batch is free; the other axes are fixed: {each}")
     return (*notes, *unnamed(graph))
 
 

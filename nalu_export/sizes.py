@@ -4,12 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 import torch
+from torch import Tensor
 
+from nalu_export.example_inputs import IMAGE_AXES
 from nalu_export.graph import ModelGraph
-from nalu_export.graph.interface import Port, Sizes
+from nalu_export.graph.evaluation import results_of
+from nalu_export.graph.interface import Sizes
 
 # Numbers by which an axis is made longer to find out which sizes a model takes.
 MAX_STEP = 32
+# Share of a result by which a graph at another size may be off in float32; a wrong one is off by much more.
+SAME = 1e-3
 
 
 def base_of(graph: ModelGraph) -> dict[str, int]:
@@ -33,22 +38,25 @@ def with_axes(graph: ModelGraph, axes: Mapping[str, int]) -> Sizes:
 
 def runs_with(graph: ModelGraph, sizes: Sizes) -> bool:
     """Whether the model takes samples of these shapes."""
-    tensors = [
-        torch.full((2, *shape), _least(port), dtype=x.dtype)
-        for port, shape, x in zip(graph.interface.inputs, sizes, graph.example, strict=True)
-    ]
     try:
         with torch.no_grad():
-            graph.called(graph.module)(*tensors)
+            graph.called(graph.module)(*sample(graph, sizes))
     except (Exception, SystemExit):  # noqa: BLE001  forward is anybody's code: it raises anything
         return False
     return True
 
 
-def _least(port: Port) -> int:
-    """A value that an input takes."""
-    low, high = port.range
-    return 0 if port.dtype.is_floating_point or low <= 0 <= high else low
+def sample(graph: ModelGraph, sizes: Sizes) -> list[Tensor]:
+    """Two samples of these shapes, with values that the model takes."""
+    rng = torch.Generator().manual_seed(0)
+    found = []
+    for port, shape, like in zip(graph.interface.inputs, sizes, graph.example, strict=True):
+        low, high = port.range
+        x = torch.rand((2, *shape), generator=rng) + 0.5
+        if not port.dtype.is_floating_point:
+            x = torch.full((2, *shape), 0 if low <= 0 <= high else low)
+        found.append(x.to(like.dtype))
+    return found
 
 
 def sweep(graph: ModelGraph, free: Sequence[str] | None = None) -> list[Sizes]:
@@ -84,6 +92,51 @@ def _changes(names: Sequence[str], base: Mapping[str, int], step: Mapping[str, i
         sized(lambda n, _: n, lambda n, by: 2 * n + by),
         sized(lambda n, _: n // 2, lambda n, _: 2 * n // 3),
     ]
+
+
+def with_captured_axes(graph: ModelGraph) -> tuple[ModelGraph, tuple[str, ...]]:
+    """The model with those free axes fixed at whose other sizes its captured graph is another function than it.
+
+    A loop of ``forward`` over an axis is unrolled where it is captured, and a size that becomes a Python number is
+    that number from there on.
+
+    Returns:
+        The model, and what to say of the axes that somebody named.
+    """
+    stuck = [name for name in graph.interface.free if not _holds(graph, name)]
+    base = base_of(graph)
+    named = [name for name in stuck if name not in IMAGE_AXES.values()]
+    notes = tuple(
+        f"{name} is fixed at {base[name]}: forward has a loop over it, or a shape of its size, which is captured for "
+        "that size alone"
+        for name in named
+    )
+    return graph.with_fixed(stuck), notes
+
+
+def _holds(graph: ModelGraph, name: str) -> bool:
+    """Whether the captured graph gives what the model gives at the next larger size of an axis that it takes."""
+    base = base_of(graph)
+    for more in range(1, MAX_STEP + 1):
+        sizes = with_axes(graph, {name: base[name] + more})
+        tensors = sample(graph, sizes)
+        try:
+            with torch.no_grad():
+                expected = graph.called(graph.module)(*tensors)
+        except (Exception, SystemExit):  # noqa: BLE001  forward is anybody's code; it may take multiples only
+            continue
+        try:
+            found = results_of(graph.flat, *tensors)
+        except (RuntimeError, ValueError, IndexError, TypeError):
+            return False
+        return all(a.shape == b.shape and bool(_near(a, b).all()) for a, b in zip(found, expected, strict=True))
+    return True  # the model takes no other size, which the sweep finds
+
+
+def _near(a: Tensor, b: Tensor) -> Tensor:
+    """Where two results agree to what float32 may lose; that every digit agrees is for the check."""
+    a, b = a.double(), b.double()
+    return ((a - b).abs() <= SAME * (a.abs() + b.abs()) + SAME) | ~b.isfinite() | ~a.isfinite()
 
 
 def steps(graph: ModelGraph, names: Sequence[str]) -> dict[str, int]:

@@ -77,12 +77,12 @@ def _between(
 
 
 def _infos(names: Sequence[str], specs: Sequence[Spec], short: Callable[[str], str]) -> list[onnx.ValueInfoProto]:
-    """Axes of any size, because that is how it will be run; OpenVINO refuses an input of unknown rank."""
+    """What goes in and comes out; OpenVINO refuses an input of unknown rank, tract one with several unknown sizes."""
     return [
         helper.make_tensor_value_info(
             short(name),
             helper.np_dtype_to_tensor_dtype(file_dtype(spec.dtype)),
-            ["batch", *[None] * (len(spec.shape) - 1)],
+            ["batch", *(spec.shape[1:] if len(spec.shape) > 2 else [None] * (len(spec.shape) - 1))],
         )
         for name, spec in zip(names, specs, strict=True)
     ]

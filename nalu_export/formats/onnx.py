@@ -68,6 +68,7 @@ class OnnxFormat(Format):
             proto = export_surroundings(graph, options.opset)
             lower_leaves(proto, list(graph.subgraphs.values()), options)
             write_out_log_softmax(proto, options.opset)
+            _write_out_zeros(proto.graph)
             _strip(proto)
         name_axes(proto.graph, graph.interface)
         return OnnxDraft(tuple(map(_spec, proto.graph.input)), tuple(map(_spec, proto.graph.output)), proto)
@@ -153,6 +154,14 @@ def _arithmetic_model(graph: ModelGraph, whole: Subgraph, options: EmitOptions) 
         opset_imports=[opset],
         ir_version=helper.find_min_ir_version_for([opset]),
     )
+
+
+def _write_out_zeros(graph: onnx.GraphProto) -> None:
+    """A tensor of zeros says that they are float32, which is the default; tract 0.23 takes them for float64."""
+    for node in graph.node:
+        if node.op_type == "ConstantOfShape" and not node.attribute:
+            zero = helper.make_tensor("value", onnx.TensorProto.FLOAT, [1], [0.0])
+            node.attribute.append(helper.make_attribute("value", zero))
 
 
 def _strip(proto: onnx.ModelProto) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from nalu_export.graph.interface import BATCH, Port, positional
 
@@ -39,6 +39,12 @@ class Example:
     def samples(self) -> int:
         """How many there are."""
         return len(self.tensors[0])
+
+
+def taken_names(model: nn.Module) -> set[str]:
+    """Names that a file gives to weights: those of the parameters, and of what is folded from them."""
+    names = set(model.state_dict())
+    return names | {name.replace("_hat", "") for name in names}
 
 
 def widened(tensors: Sequence[Tensor]) -> list[Tensor]:

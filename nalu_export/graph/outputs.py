@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nalu_export.errors import InputError, UnsupportedLayerError
-from nalu_export.graph.example import OUTPUT, Example
+from nalu_export.graph.example import OUTPUT, Example, taken_names
 from nalu_export.graph.interface import BATCH, Called, Port, arguments_with, as_tensor
 from nalu_export.graph.randomness import alike
 from nalu_export.graph.structure import leaves, names_of
@@ -23,13 +23,13 @@ def outputs_of(model: nn.Module, example: Example) -> tuple[Port, ...]:
     """
     paths, results = _named_results(model, example)
     called = Called(model, example.arguments)
-    fewer = _run(called, [x[: example.samples - 1] for x in _changed(example.tensors)])
-    taken = {port.name for port in example.inputs}
+    fewer, count = _on_fewer(called, example)
+    taken = {port.name for port in example.inputs} | taken_names(model)
     names = _names(paths, example.output_names, taken, model)
     ports = []
     for k, (path, result) in enumerate(zip(paths, results, strict=True)):
         place = "".join(f"[{key!r}]" for key in path)
-        batched = fewer[k].shape[:1] == (example.samples - 1,) and result.shape[:1] == (example.samples,)
+        batched = result.shape[:1] == (example.samples,) and fewer[k].shape[:1] == (count,)
         if not batched and not alike(result, fewer[k]):
             raise UnsupportedLayerError(
                 f"{type(model).__name__} returns a tensor of shape {tuple(result.shape)} for {example.samples} samples"
@@ -38,6 +38,15 @@ def outputs_of(model: nn.Module, example: Example) -> tuple[Port, ...]:
         shape: tuple[int | str, ...] = (BATCH, *result.shape[1:]) if batched else tuple(result.shape)
         ports.append(Port(names[k], place, result.dtype, shape))
     return _with_free_axes(called, example, ports, results)
+
+
+def _on_fewer(called: Called, example: Example) -> tuple[tuple[Tensor, ...], int]:
+    """What other samples give, and how many they are: one less, unless the model is fixed to the number it has."""
+    changed = _changed(example.tensors)
+    try:
+        return _run(called, [x[: example.samples - 1] for x in changed]), example.samples - 1
+    except (Exception, SystemExit):  # noqa: BLE001  forward is anybody's code; what mixes samples is found later
+        return _run(called, changed), example.samples
 
 
 def _named_results(model: nn.Module, example: Example) -> tuple[list[Any], list[Tensor]]:
@@ -64,7 +73,7 @@ def _named_results(model: nn.Module, example: Example) -> tuple[list[Any], list[
 
 def _names(paths: Sequence[Any], given: Sequence[str] | None, taken: set[str], model: nn.Module) -> list[str]:
     if given is None:
-        return names_of(paths, OUTPUT, taken)
+        return [OUTPUT] if len(paths) == 1 else names_of(paths, OUTPUT, taken)
     if len(given) != len(paths):
         raise InputError(f"output_names are {len(given)}; {type(model).__name__} has {len(paths)} outputs")
     return list(given)

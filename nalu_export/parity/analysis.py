@@ -151,6 +151,8 @@ def _output(node: fx.Node, value: Any) -> Conditioned:
     """What is known of an output; of a truth value that is not decided nothing is."""
     if not isinstance(value, Conditioned):
         return Conditioned.exact(value.double())
+    if "whole" in node.meta:
+        return value
     if node.meta.get("truth"):
         undecided = value.radius > 0
         return replace(value, lost=torch.where(undecided, 1, value.lost).to(torch.int8))

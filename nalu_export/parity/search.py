@@ -102,7 +102,7 @@ def _children(ports: Sequence[Port], parents: Batch, count: int, rng: Generator)
 def _numbers(own: list[Tensor], other: list[Tensor], kinds: Tensor, rng: Generator) -> list[Tensor]:
     """The floats of each sample side by side, each changed by one of :data:`_CHANGES`, and apart again."""
     widths = [x[0].numel() for x in own]
-    children, others = (torch.cat([x.double().flatten(1) for x in parts], dim=1) for parts in (own, other))
+    children, others = (torch.cat([x.double().reshape(len(x), -1) for x in parts], dim=1) for parts in (own, other))
     for kind, change in enumerate(_CHANGES):
         chosen = kinds == kind
         if bool(chosen.any()) and children.shape[1]:

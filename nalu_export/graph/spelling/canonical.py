@@ -34,8 +34,11 @@ def canonicalise(graph_module: fx.GraphModule, values: Values) -> None:
         _bring(node, writer)
     keep_made(graph_module, values)
     for node in graph_module.graph.nodes:
-        if isinstance(found := values.get(node), Tensor) and found.dtype == torch.bool:
+        found = values.get(node)
+        if isinstance(found, Tensor) and found.dtype == torch.bool:
             node.meta["truth"] = True
+        elif isinstance(found, Tensor) and not found.is_floating_point():
+            node.meta["whole"] = found.dtype
     graph_module.graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))
     graph_module.graph.lint()
     graph_module.recompile()

@@ -49,9 +49,12 @@ class Call:
 
         def given(node: fx.Node) -> Any:
             known = self._known[node]
-            # A mask, which the analysis holds as numbers, chooses the same whatever is asked of the values.
-            masks = isinstance(known, Conditioned) and node.meta.get("truth")
-            return known.value != 0 if masks else value(node)
+            # A mask or an integer, which the analysis holds as numbers, is the same whatever is asked of the values.
+            if isinstance(known, Conditioned) and node.meta.get("truth"):
+                return known.value != 0
+            if isinstance(known, Conditioned) and "whole" in node.meta:
+                return known.value.to(node.meta["whole"])
+            return value(node)
 
         args, kwargs = fx.node.map_arg((self.node.args, self.node.kwargs), given)
         return self._called(args, kwargs, module)
@@ -64,8 +67,9 @@ class Call:
         return found
 
     def undecided(self) -> list[Tensor]:
-        """For each mask among the arguments, where a correct evaluation may have another truth value."""
-        given = [self._known[node] for node in self.node.all_input_nodes if node.meta.get("truth")]
+        """For each mask or integer among the arguments, where a correct evaluation may have another one."""
+        nodes = [node for node in self.node.all_input_nodes if node.meta.get("truth") or "whole" in node.meta]
+        given = [self._known[node] for node in nodes]
         return [known.radius > 0 for known in given if isinstance(known, Conditioned)]
 
     def argument(self, name: str, default: Any = None) -> Any:

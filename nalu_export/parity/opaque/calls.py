@@ -6,14 +6,15 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from nalu_export.graph import part_of, primitive_of
 from nalu_export.parity.opaque import activations, averages, linear_maps, norms, selections, softmaxes
 from nalu_export.parity.opaque.allowance import Allowance, Rule
-from nalu_export.parity.opaque.call import Call, is_number, leaves, mapped, over_tensors, tensors, value_of
+from nalu_export.parity.opaque.call import Call, is_number, mapped, over_tensors, tensors, value_of
 from nalu_export.parity.opaque.followed import PASSED_ON, Followed, Singles
 from nalu_export.parity.opaque.measured import Measurement
+from nalu_export.parity.opaque.wholes import decided, over_whole, undecided_at
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned, settle
 from nalu_export.primitives.precision import Precision
 
@@ -74,7 +75,7 @@ class OpaqueCalls:
     def __call__(self, node: fx.Node, known: dict[fx.Node, Any], precision: Precision) -> Any:
         """What is known of the result of one opaque node: conditioned, or as it is where it is no number."""
         call = Call(self._graph_module, node, known)
-        if not call.inputs:
+        if not call.inputs and (call.module is None or isinstance(call.module, nn.Embedding)):
             # A tensor that forward makes in float32 is met by float64 ones here.
             made = call.run(value_of)
             return over_tensors([made], lambda value: Conditioned.exact(value.double())) if tensors(made) else made
@@ -101,7 +102,8 @@ class OpaqueCalls:
     def _remembered(self, call: Call, followed: Followed) -> tuple[Any, Any]:
         """Result and own error of a call, from memory where it depends on the same input as the last time."""
         name, place = call.node.name, self._places[call.node.name]
-        given = [found.value for node, x in followed.known.items() if node.op == "placeholder" for found in leaves(x)]
+        inputs = [x for node, x in followed.known.items() if node.op == "placeholder"]
+        given = [x.value if isinstance(x, Conditioned) else x for x in inputs]
         if place.outside and name in self._memory:
             before, precision, result, own = self._memory[name]
             if precision == followed.precision and _same(before, given):
@@ -113,6 +115,8 @@ class OpaqueCalls:
 
     def _evaluated(self, call: Call, followed: Followed) -> tuple[Any, Any]:
         value = call.run(value_of)
+        if not any(is_number(part) for part in tensors(value)):
+            return (decided(call, value) if tensors(value) else value), None
         rule = RULES.get(call.name)
         allowance = rule(call, value, followed.precision) if rule is not None and is_number(value) else None
         self._ruled[call.node.name] = allowance is not None
@@ -121,13 +125,14 @@ class OpaqueCalls:
             own = self._measurement.own(call, value, followed.precision)
             change = followed.change(call, value)
             behind = self._places[call.node.name].behind
-            return over_tensors([value, own, change], lambda *parts: _measured(call, *parts, behind=behind)), own
+            result = over_tensors([value, own, change], lambda *parts: _measured(call, *parts, behind=behind))
+            return decided(call, result), own
         behind = self._places[call.node.name].behind
         return _settled(call, value, allowance, followed, behind=behind), allowance.own
 
 
 def _where_decided(call: Call, result: Any) -> Any:
-    """Nothing is known of a sample in which a mask may be another one; a mask that is made of it is undecided too."""
+    """Nothing is known of a sample in which a mask or integer may be another; what is made of it is undecided too."""
     undecided = [mask for mask in call.undecided() if bool(mask.any())]
     if not undecided:
         return result
@@ -140,13 +145,11 @@ def _where_decided(call: Call, result: Any) -> Any:
             found = found | rows.reshape(-1, *[1] * (value.ndim - 1))
         return found
 
-    def decided(c: Conditioned) -> Conditioned:
+    def where(c: Conditioned) -> Conditioned:
         lost = of_samples(c.value)
         return replace(c, radius=c.radius.masked_fill(lost, torch.inf), lost=c.lost.masked_fill(lost, 1))
 
-    if isinstance(result, Tensor) and result.dtype == torch.bool:
-        return Conditioned.exact(result.double(), of_samples(result).double())
-    return mapped(result, decided)
+    return mapped(over_whole(result, lambda whole: undecided_at(whole, of_samples(whole))), where)
 
 
 def _settled(call: Call, value: Tensor, allowance: Allowance, followed: Followed, *, behind: bool) -> Conditioned:

@@ -17,7 +17,7 @@ MOVES = (
     "expand_as", "repeat", "repeat_interleave", "tile", "cat", "concat", "concatenate", "stack", "hstack", "vstack",
     "split", "split_with_sizes", "tensor_split", "chunk", "unbind", "select", "slice", "narrow", "index_select",
     "gather", "flip", "roll", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "atleast_2d", "unfold",
-    "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
+    "embedding", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
 )  # fmt: skip
 _PADS = ("ReflectionPad", "ReplicationPad", "CircularPad", "ZeroPad")
 
