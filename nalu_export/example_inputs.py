@@ -91,15 +91,20 @@ def _bound(model: nn.Module, given: Any) -> tuple[tuple[Any, ...], dict[str, Any
         raise InputError(f"example_inputs {what}; expected what {shown(model)} takes: a tensor, a tuple or a dict")
     signature = signature_of(model)
     if signature is not None:
+        any_name = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+        unknown = [key for key in kwargs if key not in signature.parameters and not any_name]
+        if unknown:
+            raise InputError(f"the inputs do not fit {shown(model)}: there is no {plain(unknown[0])}")
         try:
             signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise InputError(f"example_inputs do not fit {shown(model)}: {error}") from error
+            raise InputError(f"the inputs do not fit {shown(model)}: {error}") from error
     return _as_tensors(args), _as_tensors(kwargs)
 
 
 def _as_tensors(value: Any) -> Any:
-    return mapped(value, lambda leaf: torch.as_tensor(leaf) if isinstance(leaf, np.ndarray) else leaf)
+    # A copy, because torch warns of an array that cannot be written to, as one from a file.
+    return mapped(value, lambda leaf: torch.from_numpy(np.array(leaf)) if isinstance(leaf, np.ndarray) else leaf)
 
 
 def _tensors(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Path], list[Tensor]]:

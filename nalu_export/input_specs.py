@@ -95,4 +95,5 @@ def described(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
     if any(set(axes.values()) & set(IMAGE_AXES.values()) for axes in free):
         return None  # the layers tell better with which size images run
     tensors = [torch.ones(1, *shape, dtype=TYPES[row["dtype"]]) for row, shape in zip(rows, shapes, strict=True)]
-    return {"example_inputs": DescribedInOrder(tensors), "dynamic_shapes": free}
+    names = {f"{kind}_names": [row["name"] for row in metadata.get(f"{kind}s") or []] for kind in ("input", "output")}
+    return {"example_inputs": DescribedInOrder(tensors), "dynamic_shapes": free, **names}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
@@ -43,13 +44,17 @@ def say(out: Console, *parts: str | tuple[str, str], style: str = "") -> None:
 
 def artifact_line(artifact: Artifact) -> str:
     """What was written, in one line."""
-    (spec,) = artifact.metadata["inputs"]
-    (result,) = artifact.metadata["outputs"]
+    taken, given = (", ".join(map(_tensor, artifact.metadata[key])) for key in ("inputs", "outputs"))
     return (
         f"{artifact.path}  {artifact.format}, {len(artifact.data):,} bytes, {artifact.metadata['weights']} weights, "
-        f"{artifact.metadata['compute']}: {spec['name']} {shape_text(spec['shape'])} → "
-        f"{result['name']} {shape_text(result['shape'])}"
+        f"{artifact.metadata['compute']}: {taken} → {given}"
     )
+
+
+def _tensor(row: Mapping[str, Any]) -> str:
+    """``x (batch, 3)``, with the type where it is not float32."""
+    kind = "" if row["dtype"] == "float32" else f"{row['dtype']} "
+    return f"{row['name']} {kind}{shape_text(row['shape'])}"
 
 
 def shape_text(shape: list[int | str]) -> str:

@@ -16,6 +16,7 @@ from nalu_export.parity.comparison import Comparison, Samples, Tolerance, compar
 from nalu_export.parity.curves import CurveBuilder
 from nalu_export.parity.inputs import Draw
 from nalu_export.parity.locate import Inside, look_inside, of_output
+from nalu_export.parity.ordering import in_order
 from nalu_export.parity.reference import Expected, Reference
 from nalu_export.parity.report import EVERY_INPUT, INTERMEDIATE, Break, Curve, Row, RuntimeInfo, Worst, merge
 from nalu_export.parity.search import PARENTS
@@ -56,7 +57,7 @@ class Watch:
         interface: Interface,
     ) -> None:
         self.name, self.profile, self.tolerance, self.decisive = name, profile, tolerance, decisive
-        self._session = session
+        self._session = in_order(session, interface)
         self._inputs = [port.name for port in interface.inputs]
         self._outputs = interface.outputs
         self._names = [port.name for port in interface.outputs]
@@ -237,12 +238,10 @@ class Watch:
                     self.name,
                     drawn.family,
                     ratio,
-                    {name: array[0] for name, array in zip(self._inputs, sample.arrays, strict=True)},
+                    {name: np.asarray(array[0]) for name, array in zip(self._inputs, sample.arrays, strict=True)},
                     self._names[output],
-                    outs[output][index],
-                    wanted.reference[index],
-                    wanted.bound[index],
-                    wanted.torch[index],
+                    *map(np.asarray, (outs[output][index], wanted.reference[index], wanted.bound[index])),
+                    np.asarray(wanted.torch[index]),
                 )
 
 

@@ -17,10 +17,11 @@ Runner = Callable[[Arrays], Arrays]
 
 
 class Loaded(NamedTuple):
-    """A file as a runtime loaded it: how it runs, and the names of its inputs as the runtime has them."""
+    """A file as a runtime loaded it: how it runs, and the names of its inputs and outputs as the runtime has them."""
 
     run: Runner
     inputs: Sequence[str]
+    outputs: Sequence[str]
 
 
 #: Loads a file in one runtime.
@@ -83,7 +84,7 @@ class OnnxSession(Session):
     def __init__(self, runtime: str, data: bytes) -> None:
         self._data, self._runtime = data, runtime
         self._looks: dict[tuple[str, ...], tuple[tuple[str, ...], Runner | None]] = {}
-        self._run, self._inputs = self._load(data)
+        self._run, self.inputs, self.outputs = self._load(data)
 
     @abstractmethod
     def _load(self, data: bytes) -> Loaded:
@@ -91,8 +92,8 @@ class OnnxSession(Session):
 
     def run(self, inputs: Arrays) -> Arrays:
         """See :meth:`Session.run`."""
-        if len(inputs) != len(self._inputs):
-            count = len(self._inputs)
+        if len(inputs) != len(self.inputs):
+            count = len(self.inputs)
             raise InputError(
                 f"{self._runtime}: the file takes {count} input{'' if count == 1 else 's'}, the model {len(inputs)}"
             )

@@ -117,7 +117,8 @@ class OrtSession(OnnxSession):
                 # No common base here either. A file that cannot take the batch is a failed check, not a crash.
                 raise InputError(f"onnxruntime: {first_line(error)}") from error
 
-        return Loaded(run, [value.name for value in session.get_inputs()])
+        names = ([value.name for value in values] for values in (session.get_inputs(), session.get_outputs()))
+        return Loaded(run, *names)
 
     def _runner(self, session: Any) -> Runner:
         """How a batch is run."""

@@ -37,6 +37,10 @@ class Session(ABC):
     #: on CUDA also ``driver`` and ``cuda``. What cannot be found out is "unknown", never left out.
     details: Mapping[str, str] = MappingProxyType({})
 
+    #: Names of the file's inputs and outputs, in its order; empty where a runtime has none.
+    inputs: Sequence[str] = ()
+    outputs: Sequence[str] = ()
+
     #: What the runtime does otherwise than the file says, each a line with its reason; they explain a failed check.
     remarks: tuple[str, ...] = ()
 

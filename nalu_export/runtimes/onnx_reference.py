@@ -51,7 +51,7 @@ class _ReferenceSession(OnnxSession):
                     raise InputError(f"onnx-reference: {first_line(error)}") from error
             return [np.asarray(output) for output in outputs]
 
-        return Loaded(run, evaluator.input_names)
+        return Loaded(run, evaluator.input_names, evaluator.output_names)
 
 
 class OnnxReference(Runtime):

@@ -70,7 +70,8 @@ class _OpenVinoSession(OnnxSession):
                 raise InputError(f"openvino: {_reason(error)}") from error
             return [np.asarray(results[output]) for output in compiled.outputs]
 
-        return Loaded(run, [value.get_any_name() for value in compiled.inputs])
+        names = ([value.get_any_name() for value in values] for values in (compiled.inputs, compiled.outputs))
+        return Loaded(run, *names)
 
 
 def _text(value: Any) -> str:

@@ -40,7 +40,8 @@ class _TractSession(OnnxSession):
             path.write_bytes(data)
             try:
                 model = self._tract.onnx().load(path)
-                names = [model.input_name(place) for place in range(model.input_count())]
+                inputs = [model.input_name(place) for place in range(model.input_count())]
+                outputs = [model.output_name(place) for place in range(model.output_count())]
                 runnable = model.into_model().into_runnable()
             except self._tract.TractError as error:
                 raise InputError(f"tract refuses the file: {_reason(error)}") from error
@@ -52,7 +53,7 @@ class _TractSession(OnnxSession):
                 raise InputError(f"tract: {_reason(error)}") from error
             return [result.to_numpy() for result in results]
 
-        return Loaded(run, names)
+        return Loaded(run, inputs, outputs)
 
 
 def _reason(error: BaseException) -> str:

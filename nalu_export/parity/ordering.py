@@ -1,0 +1,47 @@
+"""A file that names its inputs and outputs as the model does, in another order, is run by the names."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nalu_export.graph import Interface, Port
+from nalu_export.runtimes.base import Arrays, Session
+
+
+def in_order(session: Session, interface: Interface) -> Session:
+    """The session with its inputs and outputs in the order of the model; itself where that is its own."""
+    given = _places(session.inputs, interface.inputs)
+    taken = _places(session.outputs, interface.outputs)
+    return session if given is None and taken is None else _Reordered(session, given, taken)
+
+
+def _places(names: Sequence[str], ports: Sequence[Port]) -> list[int] | None:
+    """For each name of the file its place in the model; ``None`` where they are in order, or other names."""
+    wanted = [port.name for port in ports]
+    if list(names) == wanted or sorted(names) != sorted(wanted):
+        return None
+    return [wanted.index(name) for name in names]
+
+
+class _Reordered(Session):
+    """Takes inputs and gives outputs in the order of a model."""
+
+    def __init__(self, session: Session, given: list[int] | None, taken: list[int] | None) -> None:
+        self._session, self._given, self._taken = session, given, taken
+        self.where, self.details, self.remarks = session.where, session.details, session.remarks
+        self.narrows, self.exp_limit = session.narrows, session.exp_limit
+
+    def run(self, inputs: Arrays) -> Arrays:
+        """See :meth:`Session.run`."""
+        outs = self._session.run(self._ordered(inputs))
+        if self._taken is None or len(outs) != len(self._taken):
+            return outs
+        return [outs[self._taken.index(place)] for place in range(len(outs))]
+
+    def values(self, inputs: Arrays, names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+        """See :meth:`Session.values`."""
+        return self._session.values(self._ordered(inputs), names)
+
+    def _ordered(self, inputs: Arrays) -> Arrays:
+        return inputs if self._given is None else [inputs[place] for place in self._given]
