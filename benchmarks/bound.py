@@ -15,10 +15,10 @@ from nalu_export.errors import InputError, RuntimeUnavailableError
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph import ModelGraph
 from nalu_export.parity.check import profile_of
-from nalu_export.parity.comparison import Comparison, Tolerance, compare
+from nalu_export.parity.comparison import Comparison, Tolerance, compare_all
 from nalu_export.parity.inputs import Draw, draw
 from nalu_export.parity.reference import Reference
-from nalu_export.runtimes.base import RunOptions, Session
+from nalu_export.runtimes.base import Arrays, RunOptions, Session
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 
 HEADS = 1312
@@ -126,11 +126,13 @@ def measure(heads: int) -> dict[str, Tally]:
         reference = Reference(head.graph)
         profiles = {name: profile_of(runtimes.get(name), session, head.compute) for name, session in sessions.items()}
         parts: dict[str, list[Comparison]] = {name: [] for name in sessions}
-        for drawn in draw([(head.inputs,)], SAMPLES, seed):
+        outputs = [port.name for port in head.graph.interface.outputs]
+        for drawn in draw(head.graph.interface.inputs, [head.graph.sizes], SAMPLES, seed):
             expected = reference(drawn.x, list(dict.fromkeys(profiles.values())))
             for name, session in sessions.items():
                 profile = profiles[name]
-                parts[name].append(compare(_run(session, drawn), expected[profile], Tolerance(profile.compute)))
+                found_here = compare_all(_run(session, drawn), expected[profile], outputs, Tolerance(profile.compute))
+                parts[name].append(found_here)
         for name in sessions:
             compute = "float32" if runtimes.get(name).own_weights else head.compute
             found.setdefault(f"{name}, {compute}", Tally()).add(parts[name])
@@ -145,15 +147,16 @@ def _sessions(head: Head, names: list[str]) -> Iterator[tuple[str, Session]]:
             continue
         if runtime.format is not None and runtime.format not in data:
             data[runtime.format] = head.artifact(runtime.format)
+        called, content = head.graph.called(head.graph.module), data.get(runtime.format or "", b"")
         try:
-            yield name, runtime.load(head.graph.module, data.get(runtime.format or "", b""), RunOptions(threads=1))
+            yield name, runtime.load(called, content, RunOptions(threads=1))
         except RuntimeUnavailableError:
             continue
 
 
-def _run(session: Session, drawn: Draw) -> NDArray[np.generic]:
+def _run(session: Session, drawn: Draw) -> Arrays:
     try:
-        return session.run(drawn.x)
+        return session.run(drawn.x.arrays)
     except InputError as error:
         raise AssertionError(f"{session.where} does not run a batch: {error}") from error
 

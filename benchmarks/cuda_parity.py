@@ -16,11 +16,11 @@ from benchmarks.report import Section, Target, figure
 from nalu_export import NAC, NALU, BackboneHead, NALUCell, build_head, formats
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph import ModelGraph
-from nalu_export.inputs import sweep
 from nalu_export.nn.nac import NACCell
 from nalu_export.parity import CheckOptions, Report, Row
 from nalu_export.parity.report import INTERMEDIATE
 from nalu_export.runtimes import get as get_runtime
+from nalu_export.sizes import sweep
 from nalu_export.verifying import verify
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 
@@ -182,8 +182,8 @@ def outcomes_of(
         graph = subject.graph()
         format_name = next((wanted for name in names if (wanted := get_runtime(name).format)), "onnx")
         data = formats.get(format_name).emit(graph, EmitOptions(weights, compute)).to_bytes({})
-        shapes = sweep(graph.module, subject.shape) if len(subject.shape) == 3 else [subject.shape]
-        report = verify(graph, data, format_name, shapes, compute, names, options, skip_missing=True)
+        sizes = sweep(graph) if graph.interface.free else [graph.sizes]
+        report = verify(graph, data, format_name, sizes, compute, names, options, skip_missing=True)
     except Exception as error:  # noqa: BLE001  a failing item is a line of the table
         if len(names) == 1:
             return {names[0]: Outcome(reason=brief(error))}

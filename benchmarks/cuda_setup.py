@@ -72,7 +72,7 @@ def missing(names: Sequence[str]) -> dict[str, str]:
         runtime = runtimes.get(name)
         data = formats.get(runtime.format).emit(graph, EmitOptions()).to_bytes({}) if runtime.format else b""
         try:
-            runtime.load(graph.module, data, RunOptions())
+            runtime.load(graph.called(graph.module), data, RunOptions())
         except Exception as error:  # noqa: BLE001  a broken driver raises anything
             found[name] = brief(error, 400)
     return found

@@ -81,8 +81,9 @@ def changed(subject: Subject, name: str) -> float:
     if runtime.format:
         data = formats.get(runtime.format).emit(graph, EmitOptions()).to_bytes({})
     x = np.random.default_rng(0).uniform(1, 10, (BATCH, *subject.shape)).astype(np.float32)
-    on = runtime.load(graph.module, data, RunOptions()).run(x)
-    off = type(runtime).load(runtime, graph.module, data, RunOptions(tf32=False)).run(x)
+    called = graph.called(graph.module)
+    (on,) = runtime.load(called, data, RunOptions()).run([x])
+    (off,) = type(runtime).load(runtime, called, data, RunOptions(tf32=False)).run([x])
     return float(np.mean(on != off))
 
 

@@ -42,7 +42,7 @@ def _add(
         if name == "onnx" and compute == "float32":
             fitting.append("torch")
         options = CheckOptions(samples=SAMPLES, search=0)
-        report = check_bytes(cell, data, [(size,)], compute, fitting, options, skip_missing=True)
+        report = check_bytes(cell, data, [((size,),)], compute, fitting, options, skip_missing=True)
         for row in report.rows:
             found.setdefault((row.runtime, compute), []).append(row)
 

@@ -18,7 +18,7 @@ import atheris  # type: ignore[import-untyped]
 with atheris.instrument_imports(include=["nalu_export"]):
     import nalu_export.artifact
     import nalu_export.checkpoints
-    import nalu_export.inputs
+    import nalu_export.input_files
     import nalu_export.inspecting
     from fuzz.targets import TARGETS, Target
     from tests.hostile.readers import READERS, read

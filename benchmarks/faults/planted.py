@@ -13,7 +13,7 @@ from torch import nn
 from nalu_export import InputError, runtimes
 from nalu_export.graph import ModelGraph
 from nalu_export.parity import CheckOptions, Report, check_bytes
-from nalu_export.runtimes.base import RunOptions, Session
+from nalu_export.runtimes.base import Arrays, RunOptions, Session
 from nalu_export.weights import Compute
 
 AnyArray = NDArray[Any]
@@ -43,7 +43,7 @@ class Planted:
     Attributes:
         graph: the source, captured, never touched by a fault.
         data: the artifact.
-        shapes: of one sample; several where the image size is free.
+        shapes: of one sample of the input; several where the image size is free.
         compute: type of the artifact's arithmetic part.
         runtime: name of the runtime that the format is checked in.
         beside: files that lie beside the artifact, by name.
@@ -82,23 +82,35 @@ class Planted:
         """Our own check, by default as a user gets it; a file that the runtime refuses has not passed."""
         try:
             with self.patch():
+                sizes = [(shape,) for shape in self.shapes]
                 report = check_bytes(
-                    self.graph, self.data, self.shapes, self.compute, [self.runtime], options or CheckOptions()
+                    self.graph, self.data, sizes, self.compute, [self.runtime], options or CheckOptions()
                 )
         except InputError as error:
             return Verdict(False, str(error))
         return Verdict(report.passed, report.summary(), report)
 
 
+def one_to_one(session: Session) -> Run:
+    """A session of one input and one output as a function of arrays."""
+
+    def run(x: NDArray[np.float32]) -> AnyArray:
+        (out,) = session.run([x])
+        return out
+
+    return run
+
+
 class _FaultySession(Session):
     def __init__(self, right: Session, wrap: Wrap) -> None:
         self.where, self.details, self.remarks = right.where, right.details, right.remarks
-        self._right, self._faulty = right, wrap(right.run)
+        self._right, self._faulty = right, wrap(one_to_one(right))
 
-    def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
+    def run(self, inputs: Arrays) -> Arrays:
+        (x,) = inputs
         with np.errstate(all="ignore"):  # a fault may overflow, and that is no news
-            return self._faulty(x)
+            return [self._faulty(x.astype(np.float32, copy=False))]
 
-    def values(self, x: NDArray[np.float32], names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+    def values(self, inputs: Arrays, names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
         """Those of the right session: the faults are in what a runtime hands out."""
-        return self._right.values(x, names)
+        return self._right.values(inputs, names)

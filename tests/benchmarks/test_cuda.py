@@ -27,7 +27,7 @@ from nalu_export.errors import InputError, RuntimeUnavailableError
 from nalu_export.parity import CheckOptions, Row
 from nalu_export.parity.report import INTERMEDIATE
 from nalu_export.parity.verdict import Status
-from nalu_export.runtimes.base import RunOptions, Session
+from nalu_export.runtimes.base import Arrays, RunOptions, Session
 
 TINY = Subject("tiny", lambda: NALU(2, 1), (2,))
 QUICK = CheckOptions(samples=8, search=0)
@@ -235,7 +235,11 @@ def fake_tf32(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
             session = load(self, model, data, options)
             run = session.run
             if options.tf32:
-                session.run = lambda x: run((x.view(np.uint32) & 0xFFFFE000).view(np.float32))  # type: ignore[method-assign]
+
+                def narrowed(inputs: Arrays) -> Arrays:
+                    return run([(x.view(np.uint32) & 0xFFFFE000).view(np.float32) for x in inputs])
+
+                session.run = narrowed  # type: ignore[method-assign]
             return session
 
         monkeypatch.setattr(kind, "load", load)

@@ -12,6 +12,7 @@ from benchmarks.subjects import our_cell
 from benchmarks.witness import ROUNDOFF, Parameters, witness
 from nalu_export.parity.reference import Reference
 from nalu_export.primitives.precision import Profile
+from tests.alone import expected_of
 
 
 @pytest.mark.parametrize("family", ["0.1..1", "1..10", "−10..10"])
@@ -22,7 +23,7 @@ def test_closed_formula_agrees_with_the_error_analysis(family: str, trained: boo
     torch.manual_seed(1)
     parameters = cells.saturated(rng, size) if trained else cells.initialised(size)
     x = cells.RANGES[family](rng, (256, size))
-    expected = Reference(graph_of(our_cell(parameters)))(x, [Profile()])[Profile()]
+    expected = expected_of(Reference(graph_of(our_cell(parameters))), x, [Profile()])[Profile()]
     found = witness(parameters, x)
     np.testing.assert_allclose(found.output, expected.reference, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(ROUNDOFF * found.d, expected.unit, rtol=1e-2)

@@ -189,7 +189,7 @@ def test_several_outputs_are_compared_as_one() -> None:
 @pytest.mark.parametrize("dtype", [np.int64, np.bool_])
 def test_integers_and_truth_values_have_to_be_exact(dtype: type) -> None:
     reference, none = np.array([[1.0, 0.0]]), np.zeros((1, 2), np.int8)
-    exact = np.array([[1, 0]], dtype)
+    exact: NDArray[np.generic] = np.array([[1, 0]], dtype)
     expected = Expected(reference, np.zeros((1, 2)), np.ones((1, 2)), none, none, exact)
     assert compare_all([exact], [expected], ["y"], BOUND).passed
     found = compare_all([np.array([[1, 1]], dtype)], [expected], ["y"], BOUND)
