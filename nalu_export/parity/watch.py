@@ -240,7 +240,9 @@ class Watch:
                     ratio,
                     {name: np.asarray(array[0]) for name, array in zip(self._inputs, sample.arrays, strict=True)},
                     self._names[output],
-                    *map(np.asarray, (outs[output][index], wanted.reference[index], wanted.bound[index])),
+                    np.asarray(outs[output][index]),
+                    np.asarray(wanted.reference[index]),
+                    np.asarray(wanted.bound[index]),
                     np.asarray(wanted.torch[index]),
                 )
 
