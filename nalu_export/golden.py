@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from nalu_export._golden_codec import Golden, from_arrays, from_bin, to_bin, to_npz
+from nalu_export._golden_codec import (
+    Golden,
+    GoldenInput,
+    GoldenOutput,
+    checked,
+    from_arrays,
+    from_bin,
+    to_bin,
+    to_npz,
+)
 from nalu_export.errors import InputError
 from nalu_export.files import check_target, read_bytes, write_atomically
 from nalu_export.graph import ModelGraph
@@ -106,16 +115,17 @@ def write_golden(
     check_target(target, None if isinstance(source, nn.Module) else Path(source))
     ready = prepared(source, settings)
     graph = ready.graph if settings.part is None else ready.graph.isolated(settings.part)
-    golden = _computed(graph, ready.checkpoint.sha256, settings)
-    undetermined = int(np.isinf(golden.bound).sum())
-    if undetermined == golden.bound.size:
+    golden = checked(_computed(graph, ready.checkpoint.sha256, settings))
+    undetermined = sum(int(np.isinf(output.bound).sum()) for output in golden.outputs)
+    count = sum(output.bound.size for output in golden.outputs)
+    if undetermined == count:
         raise InputError(
             f"{settings.compute} determines none of the {undetermined} outputs for these inputs, so that any program "
             "would pass; give another input_size, the part alone, or compute='float64'"
         )
     notes = ready.notes
     if undetermined:
-        notes += (f"{settings.compute} does not determine {undetermined} of the {golden.bound.size} outputs",)
+        notes += (f"{settings.compute} does not determine {undetermined} of the {count} outputs",)
     write_atomically(target, write(golden))
     return WrittenGolden(target, golden, notes)
 
@@ -157,13 +167,12 @@ def _computed(graph: ModelGraph, digest: str, settings: GoldenOptions) -> Golden
         inputs = [drawn.x for drawn in draw([shape], samples, settings.seed)]
         expected = [reference(x, [profile])[profile] for x in inputs]
     accepted = [acceptance(found, settings.compute) for found in expected]
-    return Golden(
-        source_sha256=digest,
-        compute=settings.compute,
-        x=np.concatenate(inputs),
+    output = GoldenOutput(
+        "output",
         reference=np.concatenate([found.reference for found in expected]),
         bound=np.concatenate([found.bound for found in accepted]),
         unit=np.concatenate([found.unit for found in expected]),
         torch=np.concatenate([found.torch for found in expected]),
         accept=np.concatenate([found.kind for found in accepted]),
     )
+    return Golden(digest, settings.compute, (GoldenInput("input", np.concatenate(inputs)),), (output,))

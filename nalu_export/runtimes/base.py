@@ -45,24 +45,31 @@ class Session(ABC):
     exp_limit: float = math.inf
 
     @abstractmethod
-    def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
-        """The output for one batch, from the file as it is."""
+    def run(self, inputs: Sequence[NDArray[np.generic]]) -> tuple[NDArray[np.generic], ...]:
+        """The outputs for one batch, from the file as it is.
 
-    def values(self, x: NDArray[np.float32], names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+        Args:
+            inputs: one array for each input, in the file's order.
+
+        Returns:
+            One array for each output, in the file's order.
+        """
+
+    def values(self, inputs: Sequence[NDArray[np.generic]], names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
         """Intermediate values for one batch, to find out where a runtime leaves the reference.
 
         Looking may change what a runtime fuses, so that a value can differ from the one that :meth:`run` goes through
         by what the fusion saves in roundings.
 
         Args:
-            x: the batch.
+            inputs: the batch, as :meth:`run` takes it.
             names: dotted names of values of the arithmetic graph, such as ``head.layers.0.a``.
 
         Returns:
             The values by name, without the names that the file does not have; empty where a runtime cannot be looked
             into.
         """
-        del x, names
+        del inputs, names
         return {}
 
 
