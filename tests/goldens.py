@@ -71,6 +71,17 @@ def header_bytes(version: int = 2, compute: int = 32, digest: str = "a" * 64) ->
     return b"NALUGOLD" + struct.pack("<II", version, compute) + digest.encode()
 
 
+def named(name: bytes, code: int, shape: tuple[int, ...], shared: int | None = None) -> bytes:
+    """An input of a header, or with ``shared`` an output."""
+    kind = struct.pack("<I", code) if shared is None else struct.pack("<II", code, shared)
+    return struct.pack("<I", len(name)) + name + kind + shape_bytes(shape)
+
+
+def header(inputs: list[bytes], outputs: list[bytes]) -> bytes:
+    """All that comes before the numbers."""
+    return header_bytes() + struct.pack("<II", len(inputs), len(outputs)) + b"".join(inputs + outputs)
+
+
 def version_1(golden: Golden) -> bytes:
     """What the package wrote before there were names: one input and one output of float32."""
     (given,), (output,) = golden.inputs, golden.outputs

@@ -16,7 +16,18 @@ from numpy.typing import NDArray
 from nalu_export import InputError
 from nalu_export._golden_codec import Golden, GoldenInput, checked, from_bin, to_bin, to_npz
 from nalu_export.golden import read_golden
-from tests.goldens import FIELDS, changed, header_bytes, output_of, several, shape_bytes, single, version_1
+from tests.goldens import (
+    FIELDS,
+    changed,
+    header,
+    header_bytes,
+    named,
+    output_of,
+    several,
+    shape_bytes,
+    single,
+    version_1,
+)
 
 HEAD = len(header_bytes())
 HUGE = 2**63
@@ -30,16 +41,6 @@ def refused(path: Path) -> str:
     assert text.startswith(f"{path}: ")
     assert "\n" not in text
     return text.removeprefix(f"{path}: ")
-
-
-def named(name: bytes, code: int, shape: tuple[int, ...], shared: int | None = None) -> bytes:
-    """An input of a header, or with ``shared`` an output."""
-    kind = struct.pack("<I", code) if shared is None else struct.pack("<II", code, shared)
-    return struct.pack("<I", len(name)) + name + kind + shape_bytes(shape)
-
-
-def header(inputs: list[bytes], outputs: list[bytes]) -> bytes:
-    return header_bytes() + struct.pack("<II", len(inputs), len(outputs)) + b"".join(inputs + outputs)
 
 
 X, Y = named(b"x", 1, (2, 3)), named(b"y", 1, (2,), 0)

@@ -159,21 +159,21 @@ inline void read_head_of_version_1(Bytes& file, Golden& golden) {
     golden.outputs[0].torch.shape = file.shape("output output");
 }
 
+inline void check_samples(const Bytes& file, const Golden& golden, const std::string& what, std::uint64_t count) {
+    if (count == golden.samples()) return;
+    throw file.damaged("holds " + std::to_string(golden.samples()) + " samples of input " + golden.inputs[0].name +
+                       " and " + std::to_string(count) + " of " + what);
+}
+
 /// Refuse shapes that do not fit each other, or not the file: from here on there is memory for all of it.
 inline void check_sizes(const Bytes& file, const Golden& golden) {
-    std::uint64_t due = 0;  // at most 2 * 64 * 2^34 * 33
+    std::uint64_t due = 0;  // at most 64 * 2^34 * (8 + 33)
     for (const auto& [name, tensor] : golden.inputs) {
-        if (tensor.shape[0] != golden.samples()) {
-            throw file.damaged("holds " + std::to_string(golden.samples()) + " samples of input " +
-                               golden.inputs[0].name + " and " + std::to_string(tensor.shape[0]) + " of input " + name);
-        }
+        check_samples(file, golden, "input " + name, tensor.shape[0]);
         due += elements(tensor.shape, file.path()) * size_of(tensor.type);
     }
     for (const auto& output : golden.outputs) {
-        if (!output.shared && output.shape()[0] != golden.samples()) {
-            throw file.damaged("holds " + std::to_string(golden.samples()) + " inputs and " +
-                               std::to_string(output.shape()[0]) + " of output " + output.name);
-        }
+        if (!output.shared) check_samples(file, golden, "output " + output.name, output.shape()[0]);
         due += elements(output.shape(), file.path()) * (3 * 8 + size_of(output.torch.type) + 1);
     }
     if (due != file.left()) {

@@ -58,7 +58,7 @@ public:
         const auto begun = std::fread(&inputs, 1, sizeof inputs, stdin);
         if (begun == 0 && std::feof(stdin)) return false;
         if (begun != sizeof inputs) throw Failure(bad_input, "stdin ended within a request");
-        check("inputs", inputs, 0, max_values);
+        check(std::to_string(inputs) + " inputs", inputs, 0, max_values);
         batch.clear();
         while (inputs-- > 0) batch.push_back(tensor());
         return true;
@@ -67,16 +67,16 @@ public:
 private:
     static void check(const std::string& what, std::uint64_t found, std::uint64_t low, std::uint64_t high) {
         if (found >= low && found <= high) return;
-        throw Failure(bad_input, "a request has " + what + " " + std::to_string(found) + "; " + std::to_string(low) +
-                                     " to " + std::to_string(high) + " is expected");
+        throw Failure(bad_input, "a request has " + what + "; " + std::to_string(low) + " to " +
+                                     std::to_string(high) + " is expected");
     }
 
     static Tensor tensor() {
         std::uint32_t type = 0, rank = 0;
         get(&type, sizeof type);
-        check("type", type, 1, types);
+        check("type " + std::to_string(type), type, 1, types);
         get(&rank, sizeof rank);
-        check("rank", rank, 0, max_rank);
+        check("rank " + std::to_string(rank), rank, 0, max_rank);
         Tensor found{static_cast<Type>(type), Shape(rank), {}};
         get(found.shape.data(), 8 * found.shape.size());
         // Piece by piece: a request takes the memory of what it brings, not of what it says.
