@@ -12,7 +12,7 @@ namespace infer {
 
 namespace detail {
 
-/// JSON that an export writes, from the front; anything else is a Failure.
+/// JSON as an export writes it, from the front; what it cannot read is a Failure.
 class Json {
 public:
     Json(const std::string& text, const std::string& what) : text_(text), what_(what) {}
@@ -58,21 +58,29 @@ private:
         expect('}');
     }
 
-    /// A text, a number, or a list of such.
-    void skip() {
+    /// Any value, in so many others at most.
+    void skip(int depth = 0) {
+        if (depth > 16) throw bad();
         if (next() == '"') {
             string();
+        } else if (next() == '{') {
+            members([&](const std::string&) { skip(depth + 1); });
         } else if (taken('[')) {
-            while (!taken(']')) {
-                if (next() == '[') throw bad();  // none is in another
-                skip();
-                taken(',');
-            }
+            if (taken(']')) return;
+            do skip(depth + 1);
+            while (taken(','));
+            expect(']');
         } else {
-            const auto start = at_;
-            while (at_ < text_.size() && std::string("-+.eE0123456789").find(text_[at_]) != std::string::npos) ++at_;
-            if (at_ == start) throw bad();
+            word();
         }
+    }
+
+    /// A number, true, false or null.
+    void word() {
+        const auto start = at_;
+        const auto part = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '.'; };
+        while (at_ < text_.size() && (part(text_[at_]) || text_[at_] == '+' || text_[at_] == 'E')) ++at_;
+        if (at_ == start) throw bad();
     }
 
     void end() {
