@@ -153,6 +153,16 @@ def test_integers_are_compared_as_integers(name: str, programs: Programs, tmp_pa
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_steps_of_float64_are_counted_in_float64(name: str, programs: Programs, tmp_path: Path) -> None:
+    golden = golden_of(SAMPLES, ["square", "k"] + [key for key in OUTPUTS if key not in ("square", "k")])
+    reference = golden.outputs[0].reference
+    reference[3] += 5 * np.spacing(reference[3])
+    done = infer(name, golden, programs, tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert ", max ULP 5, " in done.out
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", ["inputs", "outputs"])
 def test_another_number_of_them_is_refused(kind: str, name: str, programs: Programs, tmp_path: Path) -> None:
     golden = golden_of(SAMPLES)
