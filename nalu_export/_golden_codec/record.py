@@ -55,7 +55,8 @@ class GoldenOutput:
     Attributes:
         name: as the model calls it.
         reference: the model in float64, ``(samples, …)``; an integer or a truth value as a float64.
-        bound: largest ``|out − reference|`` of a correct evaluation; of integers and truth values 0 or infinite.
+        bound: largest ``|out − reference|`` of a correct evaluation; of integers and truth values 0 or infinite, and
+            infinite where float64 cannot hold the integer.
         unit: ``u·D``; E is ``|out − reference| / unit``.
         torch: PyTorch's own output, in the output's own type.
         accept: what passes that is not a finite number: 0 nothing, 1 NaN, 2 ``+inf``, 3 ``−inf``, 4 all three.
