@@ -53,7 +53,8 @@ def test_all_types_and_shapes_pass(name: str, programs: Programs, tmp_path: Path
 @pytest.mark.parametrize("name", NAMES)
 def test_they_are_matched_by_name(name: str, programs: Programs, tmp_path: Path) -> None:
     golden = golden_of(SAMPLES)
-    turned = replace(golden, inputs=golden.inputs[::-1], outputs=golden.outputs[2:] + golden.outputs[:2])
+    inputs, outputs = golden.inputs[2:] + golden.inputs[:2], golden.outputs[2:] + golden.outputs[:2]
+    turned = replace(golden, inputs=inputs, outputs=outputs)
     done = infer(name, turned, programs, tmp_path)
     assert (done.code, done.err) == (0, "")
     assert re.search(PASSED, done.out.splitlines()[-1])
