@@ -1,25 +1,36 @@
 """Golden files: inputs and reference outputs, for programs in other languages to be held against."""
 
-import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
-from nalu_export._golden_codec import Golden, from_arrays, from_bin, to_bin, to_npz
+from nalu_export._golden_codec import (
+    Golden,
+    GoldenInput,
+    GoldenOutput,
+    checked,
+    from_arrays,
+    from_bin,
+    to_bin,
+    to_npz,
+)
 from nalu_export.errors import InputError
 from nalu_export.files import check_target, read_bytes, write_atomically
-from nalu_export.graph import ModelGraph
+from nalu_export.graph import ModelGraph, Port
 from nalu_export.input_files import read_inputs
 from nalu_export.nn.init import choose
 from nalu_export.parity.acceptance import acceptance
-from nalu_export.parity.check import MAX_SEED, calibration, torch_threads
+from nalu_export.parity.batch import Batch
+from nalu_export.parity.check import MAX_SEED, calibration, numbers_in, torch_threads
 from nalu_export.parity.inputs import FAMILIES, draw
-from nalu_export.parity.reference import Reference
+from nalu_export.parity.reference import Expected, Reference
 from nalu_export.preparing import SourceOptions, prepared
 from nalu_export.primitives.precision import Profile
 from nalu_export.weights import COMPUTE, Compute
@@ -106,16 +117,17 @@ def write_golden(
     check_target(target, None if isinstance(source, nn.Module) else Path(source))
     ready = prepared(source, settings)
     graph = ready.graph if settings.part is None else ready.graph.isolated(settings.part)
-    golden = _computed(graph, ready.checkpoint.sha256, settings)
-    undetermined = int(np.isinf(golden.bound).sum())
-    if undetermined == golden.bound.size:
+    golden = checked(_computed(graph, ready.checkpoint.sha256, settings))
+    undetermined = sum(int(np.isinf(output.bound).sum()) for output in golden.outputs)
+    count = sum(output.bound.size for output in golden.outputs)
+    if undetermined == count:
         raise InputError(
             f"{settings.compute} determines none of the {undetermined} outputs for these inputs, so that any program "
             "would pass; give another input_size, the part alone, or compute='float64'"
         )
     notes = ready.notes
     if undetermined:
-        notes += (f"{settings.compute} does not determine {undetermined} of the {golden.bound.size} outputs",)
+        notes += (f"{settings.compute} does not determine {undetermined} of the {count} outputs",)
     write_atomically(target, write(golden))
     return WrittenGolden(target, golden, notes)
 
@@ -143,9 +155,9 @@ def _form(path: Path) -> str:
 
 
 def _computed(graph: ModelGraph, digest: str, settings: GoldenOptions) -> Golden:
-    shape = tuple(graph.example.shape[1:])
-    samples = settings.samples or (SAMPLES if len(shape) == 1 else IMAGE_SAMPLES)
-    numbers = samples * len(FAMILIES) * math.prod(shape)
+    ports, sizes = graph.interface.inputs, [graph.sizes]
+    samples = settings.samples or (SAMPLES if all(len(shape) < 3 for shape in graph.sizes) else IMAGE_SAMPLES)
+    numbers = samples * len(FAMILIES) * numbers_in(graph.sizes)
     if numbers > MAX_NUMBERS:
         raise InputError(
             f"samples is {samples}: the inputs are {numbers:,} numbers, and at most {MAX_NUMBERS:,} are written"
@@ -153,17 +165,28 @@ def _computed(graph: ModelGraph, digest: str, settings: GoldenOptions) -> Golden
     profile = Profile(settings.compute)
     # One thread: how many there are may decide how PyTorch's own float32 is rounded.
     with torch_threads(1):
-        reference = Reference(graph, calibration([shape]))
-        inputs = [drawn.x for drawn in draw([shape], samples, settings.seed)]
-        expected = [reference(x, [profile])[profile] for x in inputs]
-    accepted = [acceptance(found, settings.compute) for found in expected]
-    return Golden(
-        source_sha256=digest,
-        compute=settings.compute,
-        x=np.concatenate(inputs),
-        reference=np.concatenate([found.reference for found in expected]),
-        bound=np.concatenate([found.bound for found in accepted]),
-        unit=np.concatenate([found.unit for found in expected]),
-        torch=np.concatenate([found.torch for found in expected]),
-        accept=np.concatenate([found.kind for found in accepted]),
+        reference = Reference(graph, calibration(ports, sizes))
+        drawn = [one.x for one in draw(ports, sizes, samples, settings.seed)]
+        expected = [reference(x, [profile])[profile] for x in drawn]
+    x = Batch.joined(drawn)
+    inputs = tuple(GoldenInput(port.name, array) for port, array in zip(ports, x.arrays, strict=True))
+    outputs = map(_output, graph.interface.outputs, zip(*expected, strict=True), repeat(settings.compute))
+    return Golden(digest, settings.compute, inputs, tuple(outputs))
+
+
+def _output(port: Port, expected: Sequence[Expected], compute: Compute) -> GoldenOutput:
+    """One output of all samples; a constant once."""
+    accepted = [acceptance(found, compute) for found in expected]
+
+    def together(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        return np.concatenate(parts) if port.batched else np.array(parts[0][0])
+
+    return GoldenOutput(
+        port.name,
+        reference=together([found.reference for found in expected]),
+        bound=together([found.bound for found in accepted]),
+        unit=together([found.unit for found in expected]),
+        torch=together([found.torch for found in expected]),
+        accept=together([found.kind for found in accepted]),
+        shared=not port.batched,
     )

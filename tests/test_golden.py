@@ -27,8 +27,8 @@ from nalu_export.parity.verdict import Status
 from nalu_export.primitives.precision import Profile
 from nalu_export.weights import Compute
 from tests.captured import graph_of
+from tests.goldens import same
 
-ARRAYS = ("x", "reference", "bound", "unit", "torch", "accept")
 MAX = float(np.finfo(np.float32).max)
 HEAD = 8 + 4 + 4 + 64
 
@@ -60,8 +60,9 @@ class TestUndetermined:
             difference.W_hat.copy_(torch.tensor([[20.0, -20.0]]))
             difference.M_hat.fill_(20.0)
         found = write_golden(torch.nn.Sequential(overflowing, difference), tmp_path / "golden.bin")
-        count = int(np.isinf(found.golden.bound).sum())
-        assert 0 < count < found.golden.bound.size
+        (output,) = found.golden.outputs
+        count = int(np.isinf(output.bound).sum())
+        assert 0 < count < output.bound.size
         assert found.notes == (f"float32 does not determine {count} of the 384 outputs",)
 
     def test_a_file_that_any_program_would_pass_is_not_written(self, overflowing: NALUCell, tmp_path: Path) -> None:
@@ -87,47 +88,49 @@ class TestWhatIsInThem:
     @pytest.mark.parametrize("compute", ["float32", "float64"])
     def test_every_family_with_its_expectation(self, nalu: NALU, compute: Compute, tmp_path: Path) -> None:
         golden = write_golden(nalu, tmp_path / "golden.npz", compute=compute, samples=5, seed=3).golden
+        (given,), (output,) = golden.inputs, golden.outputs
+        assert (given.name, output.name, output.shared) == ("input", "output", False)
         profile = Profile(compute)
         drawn = [found.x for found in draw([(4,)], 5, 3)]
         x = np.concatenate(drawn)
-        assert golden.x.shape == (5 * len(FAMILIES), 4)
-        np.testing.assert_array_equal(golden.x, x)
+        assert golden.samples == 5 * len(FAMILIES)
+        np.testing.assert_array_equal(given.values, x)
         expected = Reference(graph_of(nalu))(x, [profile])[profile]
         # In one batch a matrix product may be rounded otherwise.
         exact = nalu.double()(torch.from_numpy(x).double()).detach()
-        np.testing.assert_allclose(golden.reference, exact, rtol=1e-12)
-        np.testing.assert_allclose(golden.bound, expected.bound, rtol=1e-6)
-        np.testing.assert_allclose(golden.unit, expected.unit, rtol=1e-6)
-        np.testing.assert_allclose(golden.torch, expected.torch, rtol=1e-5)
+        np.testing.assert_allclose(output.reference, exact, rtol=1e-12)
+        np.testing.assert_allclose(output.bound, expected.bound, rtol=1e-6)
+        np.testing.assert_allclose(output.unit, expected.unit, rtol=1e-6)
+        np.testing.assert_allclose(output.torch, expected.torch, rtol=1e-5)
         assert golden.compute == compute
-        assert not golden.accept.any()
+        assert not output.accept.any()
 
     def test_float64_has_tighter_bounds(self, nalu: NALU, tmp_path: Path) -> None:
         single, double = (
-            write_golden(nalu, tmp_path / "golden.bin", compute=compute, samples=2).golden
+            write_golden(nalu, tmp_path / "golden.bin", compute=compute, samples=2).golden.outputs[0]
             for compute in ("float32", "float64")
         )
         assert (double.bound < single.bound).mean() > 0.9
 
     def test_outputs_that_overflow(self, overflowing: NALUCell, tmp_path: Path) -> None:
         """float32 may lose them, and then whatever is not finite passes, but not any number; float64 may not."""
-        single = write_golden(overflowing, tmp_path / "golden.bin").golden
-        double = write_golden(overflowing, tmp_path / "golden.bin", compute="float64").golden
+        single = write_golden(overflowing, tmp_path / "golden.bin").golden.outputs[0]
+        double = write_golden(overflowing, tmp_path / "golden.bin", compute="float64").golden.outputs[0]
         assert {*np.unique(single.accept)} == {0, 4}
         assert {*np.unique(double.accept)} == {0, 2}
         assert np.isfinite(single.bound[single.accept == 4]).all()
         np.testing.assert_array_equal(double.accept == 2, double.reference > MAX)
 
     def test_the_number_of_samples(self, nalu: NALU, image_model: BackboneHead, tmp_path: Path) -> None:
-        assert len(write_golden(nalu, tmp_path / "golden.bin").golden.x) == 32 * len(FAMILIES)
+        assert write_golden(nalu, tmp_path / "golden.bin").golden.samples == 32 * len(FAMILIES)
         images = write_golden(image_model, tmp_path / "golden.bin", input_size=(8, 6)).golden
-        assert images.x.shape == (4 * len(FAMILIES), 1, 8, 6)
-        assert images.reference.shape == (4 * len(FAMILIES), 3)
+        assert images.inputs[0].values.shape == (4 * len(FAMILIES), 1, 8, 6)
+        assert images.outputs[0].reference.shape == (4 * len(FAMILIES), 3)
 
     def test_images_have_the_bounds_of_a_check(self, image_model: BackboneHead, tmp_path: Path) -> None:
         """What no rule bounds is measured, on the inputs on which a check measures it."""
         image_model.backbone = torch.nn.Sequential(image_model.backbone, Bessel())
-        golden = write_golden(image_model, tmp_path / "golden.bin", input_size=(8, 6), samples=2).golden
+        golden = write_golden(image_model, tmp_path / "golden.bin", input_size=(8, 6), samples=2).golden.outputs[0]
         graph, inputs = graph_of(image_model), [drawn.x for drawn in draw([(1, 8, 6)], 2, 0)]
         measured, unmeasured = (
             np.concatenate([reference(x, [Profile()])[Profile()].bound for x in inputs])
@@ -140,9 +143,9 @@ class TestWhatIsInThem:
         whole = write_golden(image_model, tmp_path / "whole.bin", samples=1).golden
         part = write_golden(image_model, tmp_path / "head.bin", part="head", samples=3).golden
         alone = write_golden(image_model.head, tmp_path / "alone.bin", samples=3).golden
-        assert part.x.shape[1:] == alone.x.shape[1:]
+        assert part.inputs[0].values.shape[1:] == alone.inputs[0].values.shape[1:]
         assert part.source_sha256 == whole.source_sha256 != alone.source_sha256
-        assert all(getattr(part, name).tobytes() == getattr(alone, name).tobytes() for name in ARRAYS)
+        assert same(replace(part, source_sha256=alone.source_sha256), alone)
 
     def test_what_it_is_from(self, nalu: NALU, tmp_path: Path) -> None:
         """The hash is that of an export's metadata, for a file and for a module."""
@@ -162,7 +165,7 @@ class TestWhatIsInThem:
             cell.W_hat.fill_(20.0)
             cell.M_hat.fill_(20.0)
             cell.G.fill_(0.0)
-        golden = write_golden(cell, tmp_path / "golden.bin", samples=8).golden
+        golden = write_golden(cell, tmp_path / "golden.bin", samples=8).golden.outputs[0]
         assert np.isinf(golden.reference).any()
         assert np.isinf(golden.bound[np.isinf(golden.reference)]).all()
         assert {*np.unique(golden.accept[np.isinf(golden.bound)])} == {4}
@@ -231,8 +234,9 @@ def test_a_golden_file_accepts_what_a_check_accepts(
 @pytest.mark.parametrize("compute", ["float32", "float64"])
 def test_a_whole_file_accepts_what_a_check_accepts(overflowing: NALUCell, compute: Compute, tmp_path: Path) -> None:
     """Outputs at, and just beyond, their bounds, and of every kind."""
-    golden = read_golden(write_golden(overflowing, tmp_path / "golden.bin", compute=compute, samples=8).path)
-    expected = Reference(graph_of(overflowing))(golden.x, [Profile(compute)])[Profile(compute)]
+    found = read_golden(write_golden(overflowing, tmp_path / "golden.bin", compute=compute, samples=8).path)
+    (given,), (golden,) = found.inputs, found.outputs
+    expected = Reference(graph_of(overflowing))(given.values, [Profile(compute)])[Profile(compute)]
     with np.errstate(over="ignore", invalid="ignore"):
         candidates = [
             (golden.reference + factor * golden.bound).astype(np.float32) for factor in (-1.01, -0.9, 0, 0.9, 1.01)
@@ -247,9 +251,9 @@ def test_a_whole_file_accepts_what_a_check_accepts(overflowing: NALUCell, comput
                 zero=np.zeros((1, 1), np.int8),
             )
             bound, accept = float(golden.bound[index]), int(golden.accept[index])
-            found = passes(float(out[index]), float(golden.reference[index]), bound, accept)
-            assert (compare(out[one], part, Tolerance(compute)).status is not Status.FAILED) is found
-            verdicts.add((found, accept))
+            right = passes(float(out[index]), float(golden.reference[index]), bound, accept)
+            assert (compare(out[one], part, Tolerance(compute)).status is not Status.FAILED) is right
+            verdicts.add((right, accept))
     assert len(verdicts) == 4  # both verdicts for each of the two kinds of outputs
 
 
@@ -299,7 +303,8 @@ def test_a_part_that_is_not_there(image_model: BackboneHead, tmp_path: Path) -> 
         write_golden(image_model, tmp_path / "golden.bin", part="hea\nd")
     assert str(caught.value) == r"part is 'hea\nd', which is no arithmetic subgraph of the model; there is: 'head'"
     # The path of the model itself is the empty one.
-    assert write_golden(image_model.head, tmp_path / "golden.bin", part="", samples=1).golden.x.shape == (12, 6)
+    golden = write_golden(image_model.head, tmp_path / "golden.bin", part="", samples=1).golden
+    assert golden.inputs[0].values.shape == (12, 6)
 
 
 def test_more_than_is_sensible_is_refused_before_it_is_made(image_model: BackboneHead, tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
-// What the programs share: numbers in a shape, errors with an exit code, and what a program says of itself.
+// What the programs share: tensors of several types, errors with an exit code, and what a program says of itself.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -24,12 +23,43 @@ using Shape = std::vector<std::uint64_t>;
 
 constexpr std::uint64_t max_rank = 16;
 constexpr std::uint64_t max_elements = std::uint64_t{1} << 34;
+constexpr std::uint32_t max_values = 64;  // inputs, and outputs, of one model
 
-/// float32 numbers, row-major.
+/// The types of numbers, with the numbers that golden files and the protocol have for them.
+enum class Type : std::uint32_t { float32 = 1, float64, int32, int64, boolean };
+
+constexpr std::uint32_t types = 5;
+constexpr auto type_names = "float32, float64, int32, int64 or bool";
+
+inline const char* text_of(Type type) {
+    constexpr const char* names[] = {"float32", "float64", "int32", "int64", "bool"};
+    return names[static_cast<std::uint32_t>(type) - 1];
+}
+
+/// Bytes of one number; a truth value is one byte, 0 or 1.
+inline std::size_t size_of(Type type) {
+    constexpr std::size_t sizes[] = {4, 8, 4, 8, 1};
+    return sizes[static_cast<std::uint32_t>(type) - 1];
+}
+
+/// Numbers of one type, row-major.
 struct Tensor {
+    Type type = Type::float32;
     Shape shape;
-    std::vector<float> data;
+    std::vector<unsigned char> data;  // its memory is aligned for any of the types
+
+    template <class T>
+    const T* as() const {
+        return reinterpret_cast<const T*>(data.data());
+    }
+    template <class T>
+    T* as() {
+        return reinterpret_cast<T*>(data.data());
+    }
 };
+
+using Tensors = std::vector<Tensor>;
+using Names = std::vector<std::string>;
 
 /// How many numbers a shape has. A shape may come from a file or a pipe: what cannot be in memory is a Failure.
 inline std::size_t elements(const Shape& shape, const std::string& what) {
@@ -51,6 +81,13 @@ inline std::string text_of(const Shape& shape) {
     return text.empty() ? "one number" : text;
 }
 
+/// The shapes of several tensors.
+inline std::string text_of(const Tensors& tensors) {
+    std::string text;
+    for (const auto& tensor : tensors) text += (text.empty() ? "" : " and ") + text_of(tensor.shape);
+    return text;
+}
+
 /// The first line of a text, without control characters: a library's message may have many lines, a file's text any.
 inline std::string one_line(const std::string& text) {
     const auto start = text.find_first_not_of(" \t\r\n");
@@ -60,6 +97,16 @@ inline std::string one_line(const std::string& text) {
         if (static_cast<unsigned char>(character) < 32 || character == 127) character = ' ';
     }
     return line;
+}
+
+/// "x, mask"; of very many only the first.
+inline std::string text_of(const Names& names) {
+    std::string text;
+    for (const auto& name : names) {
+        if (text.size() > 100) return text + ", ...";
+        text += (text.empty() ? "" : ", ") + one_line(name);
+    }
+    return text;
 }
 
 /// Keys and values in the order in which they are shown.
@@ -80,9 +127,12 @@ public:
     Model& operator=(const Model&) = delete;
     virtual ~Model() = default;
 
-    /// One batch. A batch that cannot be run is a Failure or any other std::exception.
-    virtual Tensor run(const Tensor& batch) = 0;
+    /// One batch: a tensor for each input, and one for each output, in the file's order. A batch that cannot be run is
+    /// a Failure or any other std::exception.
+    virtual Tensors run(const Tensors& batch) = 0;
 
+    /// Names in the file's order; empty where the file does not say them.
+    Names inputs, outputs;
     /// What the export wrote into the file: keys without the prefix "nalu_export.".
     Texts metadata;
     /// library, device, provider, options, threads; on CUDA also driver and cuda.

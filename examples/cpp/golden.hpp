@@ -1,20 +1,19 @@
 // Golden files: inputs, what a right evaluation gives for them, and how far each output may be off.
 //
 // `nalu-export golden MODEL -o golden.bin` writes them. Little-endian, no padding:
-//   "NALUGOLD", u32 version (1), u32 compute (32 or 64), 64 characters SHA-256 of the model's file,
-//   u32 rank and u64 sizes of x, the same of y (the first size of both is the number of samples), then the arrays
-//   x float32, reference float64, bound float64, unit float64, torch float32, accept u8, all but x of y's shape.
+//   "NALUGOLD", u32 version (2), u32 compute (32 or 64), 64 characters SHA-256 of the model's file,
+//   u32 number of inputs, u32 number of outputs,
+//   each input:   u32 length and UTF-8 of its name, u32 type, u32 rank and u64 sizes, of which the first is the samples
+//   each output:  the same, with u32 shared (0 or 1) after the type; one that is shared has no axis of samples
+//   each input:   its numbers
+//   each output:  reference float64, bound float64, unit float64, torch of its own type, accept u8
+// Version 1 has one input and one output of float32: u32 rank and u64 sizes of both instead of numbers and names.
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <functional>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -22,20 +21,36 @@
 
 namespace infer {
 
+/// One input, with all samples.
+struct GoldenInput {
+    std::string name;
+    Tensor tensor;
+};
+
+struct GoldenOutput {
+    std::string name;
+    bool shared = false;                   // the same for all samples, without an axis of them
+    std::vector<double> reference, bound;  // the model in float64, and how far a right output may be from it
+    std::vector<double> unit;              // an error is E of these
+    Tensor torch;                          // PyTorch's own, in the output's type and shape
+    std::vector<std::uint8_t> accept;      // what passes that is not a finite number, see Accept
+
+    const Shape& shape() const { return torch.shape; }
+    std::size_t size() const { return reference.size(); }
+    bool whole() const { return torch.type != Type::float32 && torch.type != Type::float64; }
+};
+
 struct Golden {
     std::uint32_t compute;      // 32 or 64: the arithmetic type that the bounds are for
     std::string source_sha256;  // of the model's file that the export read
-    Shape x_shape, y_shape;
-    std::vector<float> x;
-    std::vector<double> reference, bound;  // the model in float64, and how far a right output may be from it
-    std::vector<double> unit;              // an error is E of these
-    std::vector<float> torch;              // PyTorch's own float32, for those who want to compare with that
-    std::vector<std::uint8_t> accept;      // what passes that is not a finite number, see Accept
+    std::vector<GoldenInput> inputs;
+    std::vector<GoldenOutput> outputs;
 
-    std::size_t samples() const { return static_cast<std::size_t>(x_shape[0]); }
+    std::size_t samples() const { return static_cast<std::size_t>(inputs[0].tensor.shape[0]); }
 };
 
-/// A finite output passes within its bound, and where that is infinite; any other where Accept has its kind.
+/// A finite float passes within its bound, and where that is infinite; any other where Accept has its kind. An integer
+/// or a truth value passes where it is the reference, and where the bound is infinite.
 enum Accept : std::uint8_t { finite_only, nan_too, plus_infinity_too, minus_infinity_too, anything };
 
 namespace detail {
@@ -61,21 +76,40 @@ public:
         return values;
     }
 
-    template <class T>
-    T one() {
-        return take<T>(1)[0];
+    std::uint32_t number() { return take<std::uint32_t>(1)[0]; }
+
+    /// One from low to high.
+    std::uint32_t number(const std::string& what, std::uint32_t low, std::uint32_t high) {
+        const auto found = number();
+        if (found < low || found > high) {
+            throw damaged("says that " + what + " is " + std::to_string(found) + "; " + std::to_string(low) + " to " +
+                          std::to_string(high) + " is expected");
+        }
+        return found;
     }
 
-    Shape shape(const std::string& name) {
-        const auto rank = one<std::uint32_t>();
-        if (rank < 1 || rank > max_rank) {
-            throw damaged("says that " + name + " has rank " + std::to_string(rank) + "; 1 to 16 is expected");
+    Shape shape(const std::string& name, bool shared = false) {
+        const auto rank = number();
+        if (rank < (shared ? 0 : 1) || rank > max_rank) {
+            throw damaged("says that " + name + " has rank " + std::to_string(rank) + "; " + (shared ? "0" : "1") +
+                          " to 16 is expected");
         }
         return take<std::uint64_t>(rank);
     }
 
+    std::string name(const std::string& kind) {
+        const auto text = take<char>(number("the length of an " + kind + "'s name", 1, 255));
+        for (const auto character : text) {
+            if (static_cast<unsigned char>(character) < 32 || character == 127) {
+                throw damaged("has an " + kind + " whose name cannot be printed");
+            }
+        }
+        return {text.begin(), text.end()};
+    }
+
     Failure damaged(const std::string& what) const { return Failure(bad_input, path_ + " " + what); }
     std::uint64_t left() const { return left_; }
+    const std::string& path() const { return path_; }
 
 private:
     std::string path_;
@@ -87,6 +121,93 @@ inline bool is_sha256(const std::string& text) {
     return text.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
+template <class Values>
+void refuse_repeated(const Bytes& file, const Values& values, const std::string& kind) {
+    for (auto value = values.begin(); value != values.end(); ++value) {
+        for (auto other = values.begin(); other != value; ++other) {
+            if (other->name == value->name) throw file.damaged("has two " + kind + "s of the name " + value->name);
+        }
+    }
+}
+
+/// Names, types and shapes of version 2.
+inline void read_head(Bytes& file, Golden& golden) {
+    golden.inputs.resize(file.number("the number of inputs", 1, max_values));
+    golden.outputs.resize(file.number("the number of outputs", 1, max_values));
+    for (auto& [name, tensor] : golden.inputs) {
+        name = file.name("input");
+        tensor.type = static_cast<Type>(file.number("the type of input " + name, 1, types));
+        tensor.shape = file.shape("input " + name);
+    }
+    for (auto& output : golden.outputs) {
+        output.name = file.name("output");
+        output.torch.type = static_cast<Type>(file.number("the type of output " + output.name, 1, types));
+        output.shared = file.number("shared of output " + output.name, 0, 1) == 1;
+        output.torch.shape = file.shape("output " + output.name, output.shared);
+    }
+    refuse_repeated(file, golden.inputs, "input");
+    refuse_repeated(file, golden.outputs, "output");
+}
+
+/// The same of version 1, which has no names.
+inline void read_head_of_version_1(Bytes& file, Golden& golden) {
+    golden.inputs.resize(1);
+    golden.outputs.resize(1);
+    golden.inputs[0].name = "input";
+    golden.outputs[0].name = "output";
+    golden.inputs[0].tensor.shape = file.shape("input input");
+    golden.outputs[0].torch.shape = file.shape("output output");
+}
+
+inline void check_samples(const Bytes& file, const Golden& golden, const std::string& what, std::uint64_t count) {
+    if (count == golden.samples()) return;
+    throw file.damaged("holds " + std::to_string(golden.samples()) + " samples of input " + golden.inputs[0].name +
+                       " and " + std::to_string(count) + " of " + what);
+}
+
+/// Refuse shapes that do not fit each other, or not the file: from here on there is memory for all of it.
+inline void check_sizes(const Bytes& file, const Golden& golden) {
+    std::uint64_t due = 0;  // at most 64 * 2^34 * (8 + 33)
+    for (const auto& [name, tensor] : golden.inputs) {
+        check_samples(file, golden, "input " + name, tensor.shape[0]);
+        due += elements(tensor.shape, file.path()) * size_of(tensor.type);
+    }
+    for (const auto& output : golden.outputs) {
+        if (!output.shared) check_samples(file, golden, "output " + output.name, output.shape()[0]);
+        due += elements(output.shape(), file.path()) * (3 * 8 + size_of(output.torch.type) + 1);
+    }
+    if (due != file.left()) {
+        throw file.damaged("is damaged: " + std::to_string(file.left()) + " bytes of numbers, its shapes need " +
+                           std::to_string(due));
+    }
+}
+
+inline void read_numbers(Bytes& file, Tensor& tensor, const std::string& what) {
+    tensor.data = file.take<unsigned char>(elements(tensor.shape, file.path()) * size_of(tensor.type));
+    if (tensor.type != Type::boolean) return;
+    for (const auto truth : tensor.data) {
+        if (truth > 1) throw file.damaged("has truth values in " + what + " that are neither 0 nor 1");
+    }
+}
+
+inline void read_output(Bytes& file, GoldenOutput& output) {
+    const auto count = elements(output.shape(), file.path());
+    const auto what = "output " + output.name;
+    output.reference = file.take<double>(count);
+    output.bound = file.take<double>(count);
+    output.unit = file.take<double>(count);
+    read_numbers(file, output.torch, what);
+    output.accept = file.take<std::uint8_t>(count);
+    for (const auto accept : output.accept) {
+        if (accept > anything) throw file.damaged("says accept " + std::to_string(accept) + "; 0 to 4 is expected");
+    }
+    for (const auto bound : output.bound) {
+        if (output.whole() && bound != 0 && !std::isinf(bound)) {
+            throw file.damaged("has a bound for " + what + ", which is whole, that is neither 0 nor infinite");
+        }
+    }
+}
+
 }  // namespace detail
 
 /// Read a golden file. Whatever is in it: it is read whole and consistent, or a Failure says what is wrong.
@@ -96,179 +217,24 @@ inline Golden read_golden(const std::string& path) {
     if (std::memcmp(magic.data(), "NALUGOLD", 8) != 0) {
         throw file.damaged("is not a golden file; make one with: nalu-export golden MODEL -o golden.bin");
     }
-    if (const auto version = file.one<std::uint32_t>(); version != 1) {
-        throw file.damaged("is a golden file of version " + std::to_string(version) + "; this program reads version 1");
+    const auto version = file.number();
+    if (version != 1 && version != 2) {
+        throw file.damaged("is a golden file of version " + std::to_string(version) +
+                           "; this program reads versions 1 and 2");
     }
     Golden golden;
-    golden.compute = file.one<std::uint32_t>();
+    golden.compute = file.number();
     if (golden.compute != 32 && golden.compute != 64) {
         throw file.damaged("says compute " + std::to_string(golden.compute) + "; 32 or 64 is expected");
     }
     const auto sha = file.take<char>(64);
     golden.source_sha256.assign(sha.begin(), sha.end());
     if (!detail::is_sha256(golden.source_sha256)) throw file.damaged("holds no SHA-256 of its model");
-    golden.x_shape = file.shape("x");
-    golden.y_shape = file.shape("y");
-    if (golden.x_shape[0] != golden.y_shape[0]) {
-        throw file.damaged("holds " + std::to_string(golden.x_shape[0]) + " inputs and " +
-                           std::to_string(golden.y_shape[0]) + " outputs");
-    }
-    const auto inputs = elements(golden.x_shape, path), outputs = elements(golden.y_shape, path);
-    const auto due = 4 * std::uint64_t{inputs} + (3 * 8 + 4 + 1) * std::uint64_t{outputs};
-    if (due != file.left()) {
-        throw file.damaged("is damaged: " + std::to_string(file.left()) + " bytes of numbers, its shapes need " +
-                           std::to_string(due));
-    }
-    golden.x = file.take<float>(inputs);
-    golden.reference = file.take<double>(outputs);
-    golden.bound = file.take<double>(outputs);
-    golden.unit = file.take<double>(outputs);
-    golden.torch = file.take<float>(outputs);
-    golden.accept = file.take<std::uint8_t>(outputs);
-    for (const auto accept : golden.accept) {
-        if (accept > anything) throw file.damaged("says accept " + std::to_string(accept) + "; 0 to 4 is expected");
-    }
+    version == 1 ? detail::read_head_of_version_1(file, golden) : detail::read_head(file, golden);
+    detail::check_sizes(file, golden);
+    for (auto& [name, tensor] : golden.inputs) detail::read_numbers(file, tensor, "input " + name);
+    for (auto& output : golden.outputs) detail::read_output(file, output);
     return golden;
-}
-
-/// What a comparison found. Errors over the bound are mismatches, whatever the other figures are.
-struct Comparison {
-    std::size_t outputs = 0, mismatches = 0;
-    std::int64_t max_ulp = 0;  // from the reference rounded to float32, in float32 steps
-    double max_e = 0;          // |output - reference| / unit
-    double worst = -1;         // |output - reference| / bound
-    std::string where;         // of the worst output
-};
-
-namespace detail {
-
-/// float32 numbered in their order, so that neighbours differ by 1 and -0 equals +0.
-inline std::int64_t ordered(float value) {
-    std::int32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    return bits < 0 ? -std::int64_t{bits & 0x7FFFFFFF} : bits;
-}
-
-inline bool is_accepted(float out, std::uint8_t accept) {
-    if (std::isnan(out)) return accept == nan_too || accept == anything;
-    return accept == (out > 0 ? plus_infinity_too : minus_infinity_too) || accept == anything;
-}
-
-inline double over(double error, double of) { return error == 0 ? 0 : error / of; }  // 0 / 0 is no error
-
-inline std::string format(const char* pattern, double a) {
-    std::array<char, 64> text{};
-    std::snprintf(text.data(), text.size(), pattern, a);
-    return text.data();
-}
-
-inline std::string expectation(const Golden& golden, std::size_t index) {
-    switch (golden.accept[index]) {
-        case nan_too: return "NaN";
-        case plus_infinity_too: return "inf";
-        case minus_infinity_too: return "-inf";
-        default: return format("%.9g", golden.reference[index]) + " ± " + format("%.3g", golden.bound[index]);
-    }
-}
-
-}  // namespace detail
-
-/// Compare outputs of all samples with a golden file; `how` says how they were made.
-inline void compare(const Golden& golden, const std::vector<float>& out, const std::string& how, Comparison& found) {
-    constexpr auto infinity = std::numeric_limits<double>::infinity();
-    const auto width = golden.accept.size() / golden.samples();
-    found.outputs = out.size();
-    for (std::size_t index = 0; index < out.size(); ++index) {
-        const auto reference = golden.reference[index], bound = golden.bound[index];
-        double worst = 0;
-        if (!std::isfinite(out[index])) {
-            worst = detail::is_accepted(out[index], golden.accept[index]) ? 0 : infinity;
-        } else if (bound != infinity) {
-            const auto error = std::abs(double{out[index]} - reference);
-            worst = detail::over(error, bound);
-            if (std::isnan(worst)) worst = infinity;
-            if (const auto rounded = static_cast<float>(reference); std::isfinite(rounded)) {
-                const auto steps = detail::ordered(out[index]) - detail::ordered(rounded);
-                found.max_ulp = std::max(found.max_ulp, steps < 0 ? -steps : steps);
-                found.max_e = std::max(found.max_e, detail::over(error, golden.unit[index]));
-            }
-        }
-        if (worst > 1) ++found.mismatches;
-        if (worst > found.worst) {
-            found.worst = worst;
-            found.where = how + ", sample " + std::to_string(index / width) + ", output " +
-                          std::to_string(index % width) + " is " + detail::format("%.9g", out[index]) + ", expected " +
-                          detail::expectation(golden, index);
-        }
-    }
-}
-
-using Run = std::function<Tensor(const Tensor&)>;
-
-/// All samples through `run`, `size` at a time.
-inline std::vector<float> in_batches(const Golden& golden, std::size_t size, const Run& run) {
-    const auto step = golden.x.size() / golden.samples();
-    std::vector<float> out;
-    for (std::size_t start = 0; start < golden.samples(); start += size) {
-        const auto count = std::min(size, golden.samples() - start);
-        Tensor batch{golden.x_shape, {}};
-        batch.shape[0] = count;
-        const auto first = golden.x.begin() + static_cast<std::ptrdiff_t>(start * step);
-        batch.data.assign(first, first + static_cast<std::ptrdiff_t>(count * step));
-        auto want = golden.y_shape;
-        want[0] = count;
-        const auto result = run(batch);
-        if (result.shape != want) {
-            throw Failure(mismatch, "a batch of " + text_of(batch.shape) + " gives " + text_of(result.shape) +
-                                        ", expected " + text_of(want));
-        }
-        out.insert(out.end(), result.data.begin(), result.data.end());
-    }
-    return out;
-}
-
-/// Refuse a golden file of another model, or one whose bounds are for arithmetic of another type.
-inline void check_origin(const Golden& golden, const Options& options, const Texts& metadata) {
-    const auto sha = value_of(metadata, "source_sha256"), compute = value_of(metadata, "compute");
-    if (sha.empty() || compute.empty()) {
-        throw Failure(bad_input, options.model + " does not say what it was exported from; export it with nalu-export");
-    }
-    if (sha != golden.source_sha256) {
-        throw Failure(bad_input, options.golden + " is of the model with sha256 " + golden.source_sha256 + ", " +
-                                     options.model + " of " + one_line(sha));
-    }
-    if (const auto want = "float" + std::to_string(golden.compute); compute != want) {
-        throw Failure(bad_input, options.golden + " is for --compute " + want + ", " + options.model + " computes in " +
-                                     one_line(compute));
-    }
-}
-
-/// How many outputs have no bound: something on the way to them overflows, and float32 determines no digit of them.
-inline std::size_t undetermined(const Golden& golden) {
-    const auto unbounded = [](double bound) { return std::isinf(bound); };
-    return static_cast<std::size_t>(std::count_if(golden.bound.begin(), golden.bound.end(), unbounded));
-}
-
-/// Run a golden file's samples in batches of 1, 7 and --batch (or all), print one line, and give the exit code.
-inline int verify(const Golden& golden, const Options& options, const std::string& who, const Run& run) {
-    const auto free = undetermined(golden);
-    if (free == golden.accept.size()) {
-        const auto count = std::to_string(free);
-        throw Failure(mismatch, options.golden + " determines none of its " + count + " outputs; nothing was compared");
-    }
-    Comparison found;
-    for (const std::size_t size : {std::size_t{1}, std::size_t{7}, options.batch ? options.batch : golden.samples()}) {
-        compare(golden, in_batches(golden, size, run), "batches of " + std::to_string(size), found);
-    }
-    const auto left_out = free ? " (" + std::to_string(free) + " undetermined)" : "";
-    std::printf("%s: %zu samples, %zu outputs%s, max ULP %lld, max E %.3g, worst %.3g of its bound: %s\n", who.c_str(),
-                golden.samples(), found.outputs, left_out.c_str(), static_cast<long long>(found.max_ulp), found.max_e,
-                found.worst, found.mismatches ? "failed" : "passed");
-    if (found.mismatches) {
-        std::printf("%zu of %zu outputs are wrong; worst: %s\n", found.mismatches, 3 * found.outputs,
-                    found.where.c_str());
-    }
-    return found.mismatches ? mismatch : passed;
 }
 
 }  // namespace infer

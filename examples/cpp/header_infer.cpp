@@ -10,29 +10,52 @@
 #include <string>
 #include <vector>
 
-#include "golden.hpp"
 #include "program.hpp"
 
 namespace {
 
 using Model = nalu::Model;
 
-infer::Tensor in_a_batch(const infer::Tensor& batch) {
-    infer::Tensor result{{batch.shape[0], Model::outputs}, std::vector<float>(batch.shape[0] * Model::outputs)};
-    Model::predict(batch.data.data(), result.data.data(), batch.shape[0]);
-    return result;
+infer::Tensors in_a_batch(const infer::Tensors& batch) {
+    const auto count = static_cast<std::size_t>(batch[0].shape[0]);
+    infer::Tensor result{infer::Type::float32, {count, Model::outputs}, {}};
+    result.data.resize(count * Model::outputs * sizeof(float));
+    Model::predict(batch[0].as<float>(), result.as<float>(), count);
+    return {result};
 }
 
 /// predict(x, y, n) must give, bit for bit, what n calls of predict(x, y) give.
 void check_singles(const infer::Golden& golden) {
-    const auto batched = in_a_batch({golden.x_shape, golden.x}).data;
+    const auto& x = golden.inputs[0].tensor;
+    const auto batched = in_a_batch({x});
     std::vector<float> single(Model::outputs);
     for (std::size_t sample = 0; sample < golden.samples(); ++sample) {
-        Model::predict(golden.x.data() + sample * Model::inputs, single.data());
-        if (std::memcmp(single.data(), batched.data() + sample * Model::outputs, sizeof(float) * Model::outputs) != 0) {
+        Model::predict(x.as<float>() + sample * Model::inputs, single.data());
+        const auto* same = batched[0].as<float>() + sample * Model::outputs;
+        if (std::memcmp(single.data(), same, sizeof(float) * Model::outputs) != 0) {
             throw infer::Failure(infer::mismatch, "sample " + std::to_string(sample) +
                                                       ": predict(x, y) and predict(x, y, n) give other bits");
         }
+    }
+}
+
+/// Refuse a golden file of other inputs and outputs than the header has.
+void check_shapes(const infer::Golden& golden, const std::string& path) {
+    if (golden.inputs.size() != 1 || golden.outputs.size() != 1) {
+        throw infer::Failure(infer::bad_input, path + " is for " + std::to_string(golden.inputs.size()) +
+                                                   " inputs and " + std::to_string(golden.outputs.size()) +
+                                                   " outputs, the header for one of each");
+    }
+    const auto &input = golden.inputs[0].tensor, &output = golden.outputs[0].torch;
+    if (input.type != infer::Type::float32 || output.type != infer::Type::float32 || golden.outputs[0].shared) {
+        throw infer::Failure(infer::bad_input, path + " is for " + text_of(input.type) + " to " +
+                                                   text_of(output.type) + ", the header for float32 to float32");
+    }
+    const infer::Shape x{input.shape[0], Model::inputs}, y{input.shape[0], Model::outputs};
+    if (input.shape != x || output.shape != y) {
+        throw infer::Failure(infer::bad_input, path + " is for " + infer::text_of(input.shape) + " to " +
+                                                   infer::text_of(output.shape) + ", the header for " +
+                                                   infer::text_of(x) + " to " + infer::text_of(y));
     }
 }
 
@@ -46,12 +69,7 @@ int run(int argc, char** argv) {
     options.model = "the header";
     options.golden = argv[1];
     check_origin(golden, options, metadata);
-    const infer::Shape x{golden.x_shape[0], Model::inputs}, y{golden.x_shape[0], Model::outputs};
-    if (golden.x_shape != x || golden.y_shape != y) {
-        throw infer::Failure(infer::bad_input, options.golden + " is for " + infer::text_of(golden.x_shape) + " to " +
-                                                   infer::text_of(golden.y_shape) + ", the header for " +
-                                                   infer::text_of(x) + " to " + infer::text_of(y));
-    }
+    check_shapes(golden, options.golden);
     check_singles(golden);
     return verify(golden, options, "nalu::Model", in_a_batch);
 }

@@ -8,9 +8,11 @@
 #include <torch/version.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cuda.hpp"
@@ -34,6 +36,34 @@ void need_cuda() {
     throw Failure(infer::unavailable, std::string(library) + " sees no CUDA device, or was built without CUDA");
 }
 
+constexpr std::array scalars = {torch::kFloat32, torch::kFloat64, torch::kInt32, torch::kInt64, torch::kBool};
+
+torch::ScalarType scalar_of(infer::Type type) { return scalars[static_cast<std::size_t>(type) - 1]; }
+
+infer::Type type_of(const torch::Tensor& output, std::size_t number) {
+    const auto found = std::find(scalars.begin(), scalars.end(), output.scalar_type());
+    if (found == scalars.end()) {
+        throw Failure(infer::bad_input, "the model's output " + std::to_string(number) + " is of " +
+                                            toString(output.scalar_type()) + "; " + infer::type_names + " is expected");
+    }
+    return static_cast<infer::Type>(found - scalars.begin() + 1);
+}
+
+/// What a model gives: a tensor, or a tuple or list of tensors.
+std::vector<torch::Tensor> tensors_of(const c10::IValue& output) {
+    if (output.isTensor()) return {output.toTensor()};
+    if (output.isTensorList()) return output.toTensorVector();
+    std::vector<torch::Tensor> found;
+    if (output.isTuple()) {
+        for (const auto& element : output.toTupleRef().elements()) {
+            if (!element.isTensor()) break;
+            found.push_back(element.toTensor());
+        }
+        if (found.size() == output.toTupleRef().elements().size()) return found;
+    }
+    throw Failure(infer::bad_input, "the model's output is neither a tensor nor a tuple or list of tensors");
+}
+
 class TorchModel final : public infer::Model {
 public:
     explicit TorchModel(const infer::Options& options) : device_(options.cuda ? torch::kCUDA : torch::kCPU) {
@@ -50,19 +80,23 @@ public:
         facts.insert(facts.end(), device.begin(), device.end());
     }
 
-    infer::Tensor run(const infer::Tensor& batch) override {
+    infer::Tensors run(const infer::Tensors& batch) override {
         const c10::InferenceMode no_gradients;
-        const std::vector<std::int64_t> shape(batch.shape.begin(), batch.shape.end());
-        auto* data = const_cast<float*>(batch.data.data());  // it is only read
-        const auto input = torch::from_blob(data, shape, torch::kFloat32).to(device_);
-        const auto output = module_.forward({input});
-        if (!output.isTensor() || output.toTensor().scalar_type() != torch::kFloat32) {
-            throw Failure(infer::bad_input, "the model's output is not a float32 tensor");
+        std::vector<c10::IValue> given;
+        for (const auto& tensor : batch) {
+            const std::vector<std::int64_t> shape(tensor.shape.begin(), tensor.shape.end());
+            auto* data = const_cast<unsigned char*>(tensor.data.data());  // it is only read
+            given.emplace_back(torch::from_blob(data, shape, scalar_of(tensor.type)).to(device_));
         }
-        const auto values = output.toTensor().to(torch::kCPU).contiguous();
-        infer::Tensor result{{values.sizes().begin(), values.sizes().end()}, {}};
-        result.data.assign(values.const_data_ptr<float>(), values.const_data_ptr<float>() + values.numel());
-        return result;
+        infer::Tensors results;
+        for (const auto& output : tensors_of(module_.forward(given))) {
+            const auto values = output.to(torch::kCPU).contiguous();
+            infer::Tensor result{type_of(values, results.size()), {values.sizes().begin(), values.sizes().end()}, {}};
+            const auto* bytes = static_cast<const unsigned char*>(values.const_data_ptr());
+            result.data.assign(bytes, bytes + values.nbytes());
+            results.push_back(std::move(result));
+        }
+        return results;
     }
 
 private:
@@ -72,6 +106,8 @@ private:
             auto module = torch::jit::load(options.model, device_, extra);
             module.eval();
             metadata = infer::read_metadata(extra.at("nalu_export.json"), options.model);
+            inputs = infer::read_names(metadata, "inputs", options.model);
+            outputs = infer::read_names(metadata, "outputs", options.model);
             return module;
         } catch (const c10::Error& error) {
             throw Failure(infer::bad_input, std::string(library) + " refuses " + options.model + ": " +

@@ -1,4 +1,5 @@
-// The metadata of a TorchScript file: its extra file nalu_export.json, one flat JSON object of texts.
+// Metadata that is JSON: the extra file nalu_export.json of a TorchScript file, one flat object of texts, and the lists
+// of inputs and outputs that are such texts.
 #pragma once
 
 #include <algorithm>
@@ -11,29 +12,79 @@ namespace infer {
 
 namespace detail {
 
-/// Reads `{"key": "value", ...}`, which is all that an export writes; anything else is a Failure.
-class FlatObject {
+/// JSON as an export writes it, from the front; what it cannot read is a Failure.
+class Json {
 public:
-    FlatObject(const std::string& text, const std::string& path) : text_(text), path_(path) {}
+    Json(const std::string& text, const std::string& what) : text_(text), what_(what) {}
 
-    Texts read() {
+    /// `{"key": "value", ...}`
+    Texts texts() {
         Texts found;
-        expect('{');
-        if (next() != '}') {
+        members([&](const std::string& key) { found.emplace_back(key, string()); });
+        end();
+        return found;
+    }
+
+    /// The names of `[{"name": "x", ...}, ...]`.
+    Names names() {
+        Names found;
+        expect('[');
+        if (next() != ']') {
             do {
-                auto key = string();
-                expect(':');
-                found.emplace_back(std::move(key), string());
+                std::string name;
+                members([&](const std::string& key) { key == "name" ? void(name = string()) : skip(); });
+                found.push_back(name);
             } while (taken(','));
         }
-        expect('}');
-        if (next() != '\0') throw bad();
+        expect(']');
+        end();
         return found;
     }
 
 private:
-    Failure bad() const {
-        return Failure(bad_input, path_ + ": its extra file nalu_export.json is not what an export writes");
+    Failure bad() const { return Failure(bad_input, what_ + " is not what an export writes"); }
+
+    /// An object, whose values `take_value` takes.
+    template <class TakeValue>
+    void members(const TakeValue& take_value) {
+        expect('{');
+        if (next() != '}') {
+            do {
+                const auto key = string();
+                expect(':');
+                take_value(key);
+            } while (taken(','));
+        }
+        expect('}');
+    }
+
+    /// Any value, in so many others at most.
+    void skip(int depth = 0) {
+        if (depth > 16) throw bad();
+        if (next() == '"') {
+            string();
+        } else if (next() == '{') {
+            members([&](const std::string&) { skip(depth + 1); });
+        } else if (taken('[')) {
+            if (taken(']')) return;
+            do skip(depth + 1);
+            while (taken(','));
+            expect(']');
+        } else {
+            word();
+        }
+    }
+
+    /// A number, true, false or null.
+    void word() {
+        const auto start = at_;
+        const auto part = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '.'; };
+        while (at_ < text_.size() && (part(text_[at_]) || text_[at_] == '+' || text_[at_] == 'E')) ++at_;
+        if (at_ == start) throw bad();
+    }
+
+    void end() {
+        if (next() != '\0') throw bad();
     }
 
     /// The next character that is not a blank, '\0' at the end.
@@ -114,7 +165,7 @@ private:
         }
     }
 
-    const std::string &text_, &path_;
+    const std::string text_, what_;
     std::size_t at_ = 0;
 };
 
@@ -123,13 +174,19 @@ private:
 /// The keys and values of nalu_export.json, without the prefix "nalu_export."; none where the file has none.
 inline Texts read_metadata(const std::string& json, const std::string& path) {
     if (json.empty()) return {};
-    auto texts = detail::FlatObject(json, path).read();
+    auto texts = detail::Json(json, path + ": its extra file nalu_export.json").texts();
     const std::string prefix = "nalu_export.";
     for (auto& [key, value] : texts) {
         if (key.rfind(prefix, 0) == 0) key.erase(0, prefix.size());
     }
     std::sort(texts.begin(), texts.end());
     return texts;
+}
+
+/// The names in the metadata `inputs` or `outputs`; none where the file has no such list.
+inline Names read_names(const Texts& metadata, const std::string& key, const std::string& path) {
+    const auto json = value_of(metadata, key);
+    return json.empty() ? Names{} : detail::Json(json, path + ": its metadata " + key).names();
 }
 
 }  // namespace infer

@@ -6,6 +6,8 @@
 #include <onnxruntime_cxx_api.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -87,6 +89,11 @@ bool is_bad_file(const Ort::Exception& error) {
     }
 }
 
+/// In the order of infer::Type.
+constexpr std::array elements = {ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE,
+                                 ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64,
+                                 ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL};
+
 class OnnxRuntimeModel final : public infer::Model {
 public:
     explicit OnnxRuntimeModel(const infer::Options& options) : environment_(start()), session_(load(options)) {
@@ -106,19 +113,19 @@ public:
         facts.insert(facts.end(), device.begin(), device.end());
     }
 
-    infer::Tensor run(const infer::Tensor& batch) override {
-        const std::vector<std::int64_t> shape(batch.shape.begin(), batch.shape.end());
-        float none = 0;  // an address for a batch without numbers
-        auto* data = batch.data.empty() ? &none : const_cast<float*>(batch.data.data());  // it is only read
-        const auto input = Ort::Value::CreateTensor<float>(memory_, data, batch.data.size(), shape.data(), shape.size());
-        const char *input_name = input_name_.c_str(), *output_name = output_name_.c_str();
-        const auto outputs = session_.Run(Ort::RunOptions{}, &input_name, &input, 1, &output_name, 1);
-        const auto info = outputs[0].GetTensorTypeAndShapeInfo();
-        const auto sizes = info.GetShape();
-        infer::Tensor result{{sizes.begin(), sizes.end()}, {}};
-        const auto* numbers = outputs[0].GetTensorData<float>();
-        result.data.assign(numbers, numbers + info.GetElementCount());
-        return result;
+    infer::Tensors run(const infer::Tensors& batch) override {
+        if (batch.size() != inputs.size()) {
+            throw Failure(infer::bad_input, "the model takes " + std::to_string(inputs.size()) + " inputs, not " +
+                                                std::to_string(batch.size()));
+        }
+        std::vector<Ort::Value> given;
+        for (const auto& tensor : batch) given.push_back(value_of(tensor));
+        const auto input_names = pointers(inputs), output_names = pointers(outputs);
+        const auto found = session_.Run(Ort::RunOptions{}, input_names.data(), given.data(), given.size(),
+                                        output_names.data(), output_names.size());
+        infer::Tensors results;
+        for (const auto& value : found) results.push_back(tensor_of(value));
+        return results;
     }
 
 private:
@@ -147,27 +154,52 @@ private:
         }
     }
 
-    /// One input and one output of float32: what an export of this package has.
+    /// Names, and tensors of the types that a golden file and the protocol have.
     void check_values() {
-        const auto inputs = session_.GetInputCount(), outputs = session_.GetOutputCount();
-        if (inputs != 1 || outputs != 1) {
-            throw Failure(infer::bad_input, "the model has " + std::to_string(inputs) + " inputs and " +
-                                                std::to_string(outputs) + " outputs; one of each is expected");
+        for (std::size_t number = 0; number < session_.GetInputCount(); ++number) {
+            inputs.emplace_back(session_.GetInputNameAllocated(number, allocator_).get());
+            check_type(session_.GetInputTypeInfo(number), "input " + inputs.back());
         }
-        input_name_ = session_.GetInputNameAllocated(0, allocator_).get();
-        output_name_ = session_.GetOutputNameAllocated(0, allocator_).get();
-        check_type(session_.GetInputTypeInfo(0), "input");
-        check_type(session_.GetOutputTypeInfo(0), "output");
+        for (std::size_t number = 0; number < session_.GetOutputCount(); ++number) {
+            outputs.emplace_back(session_.GetOutputNameAllocated(number, allocator_).get());
+            check_type(session_.GetOutputTypeInfo(number), "output " + outputs.back());
+        }
     }
 
     static void check_type(const Ort::TypeInfo& info, const std::string& which) {
-        if (info.GetONNXType() != ONNX_TYPE_TENSOR ||
-            info.GetTensorTypeAndShapeInfo().GetElementType() != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT) {
-            throw Failure(infer::bad_input, "the model's " + which + " is not a float32 tensor");
+        if (info.GetONNXType() == ONNX_TYPE_TENSOR &&
+            std::find(elements.begin(), elements.end(), info.GetTensorTypeAndShapeInfo().GetElementType()) !=
+                elements.end()) {
+            return;
         }
+        throw Failure(infer::bad_input, "the model's " + which + " is no tensor of " + infer::type_names);
     }
 
-    std::string options_in_force_, input_name_, output_name_;
+    Ort::Value value_of(const infer::Tensor& tensor) const {
+        static unsigned char none = 0;  // an address for a tensor without numbers
+        auto* data = tensor.data.empty() ? &none : const_cast<unsigned char*>(tensor.data.data());  // it is only read
+        const std::vector<std::int64_t> shape(tensor.shape.begin(), tensor.shape.end());
+        return Ort::Value::CreateTensor(memory_, data, tensor.data.size(), shape.data(), shape.size(),
+                                        elements[static_cast<std::size_t>(tensor.type) - 1]);
+    }
+
+    static infer::Tensor tensor_of(const Ort::Value& value) {
+        const auto info = value.GetTensorTypeAndShapeInfo();
+        const auto sizes = info.GetShape();
+        const auto type = std::find(elements.begin(), elements.end(), info.GetElementType()) - elements.begin();
+        infer::Tensor result{static_cast<infer::Type>(type + 1), {sizes.begin(), sizes.end()}, {}};
+        const auto* bytes = static_cast<const unsigned char*>(value.GetTensorRawData());
+        result.data.assign(bytes, bytes + info.GetElementCount() * infer::size_of(result.type));
+        return result;
+    }
+
+    static std::vector<const char*> pointers(const infer::Names& names) {
+        std::vector<const char*> found;
+        for (const auto& name : names) found.push_back(name.c_str());
+        return found;
+    }
+
+    std::string options_in_force_;
     Ort::Env environment_;
     Ort::Session session_;
     Ort::AllocatorWithDefaultOptions allocator_;

@@ -12,7 +12,9 @@
 
 #include "common.hpp"
 #include "golden.hpp"
+#include "matching.hpp"
 #include "serve.hpp"
+#include "verify.hpp"
 
 namespace infer {
 
@@ -92,7 +94,7 @@ inline int run(const Options& options, Load load) {
     const auto& facts = model->facts;
     auto who = value_of(facts, "library") + ", " + value_of(facts, "provider");
     if (options.cuda) who += ", " + value_of(facts, "device");
-    return verify(golden, options, who, [&](const Tensor& batch) { return model->run(batch); });
+    return verify(golden, options, who, matched(golden, *model, options));
 }
 
 }  // namespace detail

@@ -6,7 +6,7 @@ What is up to date stays: a second run takes seconds. ``--cuda`` runs them on a 
 import argparse
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +22,9 @@ class Case:
         name: of the files.
         source: the model.
         compute: type of the arithmetic.
-        size: the option for the size of images.
+        size: the options for the size of images, or for what the inputs are.
         part: path of the head, where that is not the whole model: a header holds the head alone.
+        header: whether a header of it has one input and one output, which header_infer takes.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Case:
     compute: str = "float32"
     size: Sequence[str] = ()
     part: str = ""
+    header: bool = True
 
     def file(self, suffix: str) -> Path:
         """A file of this model, in the folder of its source's copy."""
@@ -46,7 +48,8 @@ class Case:
         compute = [] if self.compute == "float32" else ["--compute", self.compute]
         for name, suffix in (("onnx", ".onnx"), ("torchscript", ".torchscript.pt")):
             yield self.file(suffix), [str(self.source), "--format", name, *compute, *self.size]
-        yield self.file(".hpp"), [str(self.source), "--format", "cpp", *compute]
+        if self.header:
+            yield self.file(".hpp"), [str(self.source), "--format", "cpp", *compute]
         yield self.file(".bin"), ["golden", str(self.source), *compute, *self.size]
         if self.part:
             yield self.header_golden, ["golden", str(self.source), *compute, "--part", self.part]
@@ -64,7 +67,7 @@ def main() -> int:
     for case in cases:
         if code := make_files(case):
             return code
-    headers = [word for case in cases for word in ("--header", str(case.file(".hpp")))]
+    headers = [word for case in cases if case.header for word in ("--header", str(case.file(".hpp")))]
     building = [sys.executable, str(HERE / "build.py"), "--build", str(folder), *headers]
     if code := subprocess.run(building, check=False).returncode:
         return code
@@ -74,16 +77,22 @@ def main() -> int:
 
 def find_cases(folder: Path) -> Iterator[Case]:
     """A NALU, in both types of arithmetic, and the CNN with a NALU head that adds digits, where it is."""
-    head = folder / "head.pt"
-    if not head.exists():
-        save_head(head)
-    yield Case("head", head)
-    yield Case("head_float64", head, "float64")
+    yield Case("head", made(folder / "head.pt", save_head))
+    yield Case("head_float64", folder / "head.pt", "float64")
     if DIGITS.exists():
-        digits = folder / "digits.pt"
-        if not digits.exists() or digits.read_bytes() != DIGITS.read_bytes():
-            digits.write_bytes(DIGITS.read_bytes())
-        yield Case("digits", digits, size=("--input-size", "8", "24"), part="head")
+        yield Case("digits", made(folder / "digits.pt", copy_digits), size=("--input-size", "8", "24"), part="head")
+
+
+def made(path: Path, make: Callable[[Path], None]) -> Path:
+    """The path of a model, which is made where it is missing."""
+    if not path.exists() or (make is copy_digits and path.read_bytes() != DIGITS.read_bytes()):
+        make(path)
+    return path
+
+
+def copy_digits(path: Path) -> None:
+    """The model of examples/digits_sum, as it is now."""
+    path.write_bytes(DIGITS.read_bytes())
 
 
 def save_head(path: Path) -> None:
@@ -125,7 +134,8 @@ def runs(case: Case, cuda: bool) -> Iterator[list[str]]:
     libtorch = ["libtorch_infer", str(case.file(".torchscript.pt")), str(case.file(".bin"))]
     yield onnxruntime
     yield libtorch
-    yield [f"header_infer_{case.name}", str(case.header_golden)]
+    if case.header:
+        yield [f"header_infer_{case.name}", str(case.header_golden)]
     if cuda:
         yield [*onnxruntime, "--provider", "cuda"]
         yield [*libtorch, "--device", "cuda"]

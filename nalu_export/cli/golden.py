@@ -58,21 +58,44 @@ def golden(model: Path, output: Path, as_json: bool, quiet: bool, **options: Any
         for note in found.notes:
             say(out, f"note: {note}")
         facts = _facts(found)
-        sizes = " → ".join("×".join(map(str, facts[key])) for key in ("input_shape", "output_shape"))
         say(
             out,
-            f"{found.path}  {facts['samples']} samples of {sizes}, {facts['compute']}, "
+            f"{found.path}  {facts['samples']} samples of {_sizes(facts)}, {facts['compute']}, "
             f"from sha256 {facts['source_sha256']}",
         )
 
 
 def _facts(found: WrittenGolden) -> dict[str, Any]:
+    golden = found.golden
     return {
         "path": str(found.path),
-        "samples": len(found.golden.x),
-        "input_shape": list(found.golden.x.shape[1:]),
-        "output_shape": list(found.golden.reference.shape[1:]),
-        "compute": found.golden.compute,
-        "source_sha256": found.golden.source_sha256,
+        "samples": golden.samples,
+        "inputs": [
+            {"name": given.name, "dtype": str(given.values.dtype), "shape": list(given.values.shape[1:])}
+            for given in golden.inputs
+        ],
+        "outputs": [
+            {
+                "name": output.name,
+                "dtype": str(output.torch.dtype),
+                "shape": list(output.torch.shape[0 if output.shared else 1 :]),
+                "shared": output.shared,
+            }
+            for output in golden.outputs
+        ],
+        "compute": golden.compute,
+        "source_sha256": golden.source_sha256,
         "notes": list(found.notes),
     }
+
+
+def _sizes(facts: dict[str, Any]) -> str:
+    """What a sample is and what comes of it: ``2 → 1``, or with names and types where there are several."""
+    alone = all(len(facts[kind]) == 1 for kind in ("inputs", "outputs"))
+    return " → ".join(", ".join(_size(value, alone) for value in facts[kind]) for kind in ("inputs", "outputs"))
+
+
+def _size(value: dict[str, Any], alone: bool) -> str:
+    size = "×".join(map(str, value["shape"])) or "scalar"
+    kind = "" if value["dtype"] == "float32" else f" {value['dtype']}"
+    return f"{'' if alone else value['name'] + ' '}{size}{kind}"

@@ -4,12 +4,13 @@ At its start the program says who it is, or why it cannot run the file; then it 
 numbers are little-endian::
 
     hello     u32 0, u32 length, UTF-8 lines "key<TAB>value"
-    request   u32 rank, u64 sizes, float32 numbers
-    answer    u32 0, u32 rank, u64 sizes, float32 numbers
+    request   u32 number of inputs, and of each u32 type, u32 rank, u64 sizes, numbers
+    answer    u32 0, u32 number of outputs, and of each u32 type, u32 rank, u64 sizes, numbers
     refusal   u32 status, u32 length, UTF-8 text    in place of a hello or an answer
 
-Status 1: the file or the batch is refused; 2: the runtime or the device is not there. Whatever else a program does ends
-in one line and with its process gone: it is as hostile as the file that it runs.
+Types: 1 float32, 2 float64, 3 int32, 4 int64, 5 truth values, one byte each that is 0 or 1. Status 1: the file or the
+batch is refused; 2: the runtime or the device is not there. Whatever else a program does ends in one line and with its
+process gone: it is as hostile as the file that it runs.
 """
 
 import contextlib
@@ -28,6 +29,17 @@ from typing import IO, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from nalu_export._wire import (
+    MAX_RANK,
+    MAX_VALUES,
+    TYPE_NAMES,
+    TYPES,
+    code_of,
+    odd_truths,
+    packed,
+    packed_shape,
+    unpacked,
+)
 from nalu_export.errors import InputError, RuntimeUnavailableError
 from nalu_export.runtimes.base import RunOptions, Session
 from nalu_export.text import printable
@@ -41,7 +53,7 @@ ANSWER_SECONDS = 120.0
 END_SECONDS = 5.0
 
 MAX_TEXT = 2**16
-MAX_RANK = 16
+# In all outputs of an answer together.
 MAX_NUMBERS = 2**26
 # Of what it wrote to stderr.
 MAX_LAST_WORDS = 4096
@@ -93,12 +105,13 @@ class ProgramSession(Session):
             self._abort()
             raise
 
-    def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
+    def run(self, inputs: Sequence[NDArray[np.generic]]) -> tuple[NDArray[np.generic], ...]:
         """See :meth:`Session.run`."""
         if not self._end.alive:
             raise InputError(self._over or f"{self._runtime}: the session is closed")
+        codes = [self._code(number, given) for number, given in enumerate(inputs)]
         try:
-            answer = self._ask(x)
+            answer = self._ask(inputs, codes)
         except BaseException as error:
             # Half a request or half an answer may still be in the pipes; nothing that is read from now on is sure.
             self._over = str(error) if isinstance(error, InputError) else f"{self._runtime}: it was interrupted"
@@ -141,25 +154,50 @@ class ProgramSession(Session):
         driver = [f"driver {said['driver']}"] if "driver" in said else []
         self.where = ", ".join([said["library"], said["provider"], *device, *driver])
 
-    def _ask(self, x: NDArray[np.float32]) -> NDArray[np.float32] | str:
-        """An output, or the text of a refusal."""
+    def _code(self, number: int, given: NDArray[np.generic]) -> int:
+        """The number of the type of an input."""
+        code = code_of(given.dtype)
+        if code is None:
+            raise InputError(f"{self._runtime}: input {number} is {given.dtype}; {self._name} takes {TYPE_NAMES}")
+        return code
+
+    def _ask(self, inputs: Sequence[NDArray[np.generic]], codes: list[int]) -> tuple[NDArray[np.generic], ...] | str:
+        """The outputs, or the text of a refusal."""
         deadline = _Deadline(ANSWER_SECONDS)
-        self._send(struct.pack(f"<I{x.ndim}Q", x.ndim, *x.shape), deadline)
-        self._send(np.asarray(x, "<f4").tobytes(), deadline)
+        self._send(struct.pack("<I", len(inputs)), deadline)
+        for given, code in zip(inputs, codes, strict=True):
+            self._send(struct.pack("<I", code) + packed_shape(given.shape), deadline)
+            self._send(packed(given, TYPES[code]), deadline)
         status = self._number(deadline)
         if status == _REFUSED:
             return self._text(deadline)
         if status:
             self._violation(f"an answer begins with {status}")
-        rank = self._number(deadline)
+        count, left = self._number(deadline), MAX_NUMBERS
+        if count > MAX_VALUES:
+            self._violation(f"an answer has {count} outputs")
+        outputs: list[NDArray[np.generic]] = []
+        for _ in range(count):
+            outputs.append(self._array(left, deadline))
+            left -= outputs[-1].size
+        return tuple(outputs)
+
+    def _array(self, most: int, deadline: "_Deadline") -> NDArray[np.generic]:
+        """One output of no more numbers than this."""
+        code, rank = self._number(deadline), self._number(deadline)
+        if code not in TYPES:
+            self._violation(f"an output is of type {code}")
         if rank > MAX_RANK:
             self._violation(f"an output has {rank} axes")
         shape = struct.unpack(f"<{rank}Q", self._receive(8 * rank, deadline))
         # Each size apart as well: beside a size of 0 any other makes no number, and no array.
-        if max(math.prod(shape), *shape, 0) > MAX_NUMBERS:
+        if max(shape, default=0) > MAX_NUMBERS or math.prod(shape) > most:
             self._violation(f"an output has the shape {shape}")
-        numbers = self._receive(4 * math.prod(shape), deadline)
-        return np.frombuffer(numbers, "<f4").astype(np.float32).reshape(shape)
+        dtype = TYPES[code]
+        found = unpacked(self._receive(dtype.itemsize * math.prod(shape), deadline), dtype, shape)
+        if odd_truths(found):
+            self._violation("an output has truth values that are neither 0 nor 1")
+        return found
 
     def _number(self, deadline: "_Deadline") -> int:
         return int.from_bytes(self._receive(4, deadline), "little")

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from nalu_export import NALU, BackboneHead, save
-from nalu_export.golden import read_golden
+from nalu_export.golden import WrittenGolden, read_golden
 from tests.cli.conftest import Run, assert_user_error, listing
+from tests.goldens import several
 
 
 def test_what_is_said(source: Path, run: Run) -> None:
@@ -27,7 +28,8 @@ def test_options(source: Path, run: Run) -> None:
     assert result.stdout.startswith("golden.npz  36 samples of 2 → 1, float64, from sha256 ")
     other = run("golden", source, "-o", "other.npz", "--samples", 3, "--compute", "float64", "--seed", 8)
     assert other.exit_code == 0
-    assert (read_golden("golden.npz").x != read_golden("other.npz").x).any()
+    first, second = (read_golden(name).inputs[0].values for name in ("golden.npz", "other.npz"))
+    assert (first != second).any()
 
 
 def test_images_and_their_head(source: Path, image_model: BackboneHead, run: Run) -> None:
@@ -52,13 +54,28 @@ def test_json(source: Path, run: Run) -> None:
     assert json.loads(result.stdout) == {
         "path": "golden.bin",
         "samples": 12,
-        "input_shape": [2],
-        "output_shape": [1],
+        "inputs": [{"name": "input", "dtype": "float32", "shape": [2]}],
+        "outputs": [{"name": "output", "dtype": "float32", "shape": [1], "shared": False}],
         "compute": "float32",
         "source_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
         "notes": [],
         "part": "",
     }
+
+
+def test_several_inputs_and_outputs(source: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With their names and types; one that all samples share may be one number."""
+
+    def written(*_: object, **__: object) -> WrittenGolden:
+        return WrittenGolden(Path("golden.bin"), several(), ())
+
+    monkeypatch.setattr("nalu_export.golden.write_golden", written)
+    sizes = "x 2, how many scalar int64, mask/µ.npy 2×1 bool → y 2, exact 1 float64, k scalar int64, any scalar bool"
+    result = run("golden", source, "-o", "golden.bin")
+    assert result.stdout == f"golden.bin  3 samples of {sizes}, float32, from sha256 {'a' * 64}\n"
+    facts = json.loads(run("golden", source, "-o", "golden.bin", "--json").stdout)
+    assert facts["inputs"][2] == {"name": "mask/µ.npy", "dtype": "bool", "shape": [2, 1]}
+    assert facts["outputs"][2] == {"name": "k", "dtype": "int64", "shape": [], "shared": True}
 
 
 def test_quiet(source: Path, run: Run) -> None:

@@ -35,21 +35,27 @@ def request():
     head = given.read(4)
     if not head:
         sys.exit(0)
-    (rank,) = struct.unpack("<I", head)
+    return [tensor() for _ in range(*struct.unpack("<I", head))]
+
+
+def tensor():
+    code, rank = struct.unpack("<II", given.read(8))
     shape = struct.unpack(f"<{rank}Q", given.read(8 * rank))
-    count = 1
+    count = {1: 4, 2: 8, 3: 4, 4: 8, 5: 1}[code]
     for size in shape:
         count *= size
-    return shape, given.read(4 * count)
+    return code, shape, given.read(count)
 
 
-def answer(shape, data):
-    put(struct.pack(f"<II{len(shape)}Q", 0, len(shape), *shape) + data)
+def answer(tensors):
+    put(struct.pack("<II", 0, len(tensors)))
+    for code, shape, data in tensors:
+        put(struct.pack(f"<II{len(shape)}Q", code, len(shape), *shape) + data)
 
 
 def serve():
     while True:
-        answer(*request())
+        answer(request())
 """
 
 

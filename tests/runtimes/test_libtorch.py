@@ -8,15 +8,27 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 import nalu_export
 from nalu_export import NALU, BackboneHead, InputError, RuntimeUnavailableError, runtimes
 from nalu_export.runtimes import _program
 from nalu_export.runtimes.base import RunOptions, Session
+from tests.mixed import inputs_of, outputs_of, scripted, torchscript_file
 from tests.runtimes.programs import program, skip_unless_built
 
 Load = Callable[..., Session]
 NAME = "libtorch"
+
+
+class Dictionary(nn.Module):
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"x": x}
+
+
+class Rows(nn.Module):
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return list(x.unbind())
 
 
 @pytest.fixture
@@ -34,7 +46,7 @@ def test_it_is_given_the_file_and_the_threads(
     session = runtimes.get(NAME).load(nalu, b"fake 1.0", RunOptions())
     assert re.fullmatch(r"\S+/model\.torchscript\.pt --serve", session.details["options"])
     assert session.where == "fake 1.0, Fake, CPU"
-    np.testing.assert_array_equal(session.run(batch), batch)
+    np.testing.assert_array_equal(session.run([batch]), [batch])
 
 
 def test_one_that_is_not_built(nalu: NALU, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +68,8 @@ class TestTheRealOne:
     ) -> None:
         here, there = (load(name, nalu, compute=compute) for name in (NAME, "torchscript"))
         for x in (batch, batch[:1], batch * np.float32(1e6), np.zeros_like(batch)):
-            np.testing.assert_allclose(here.run(x).astype(float), there.run(x).astype(float), rtol=1e-5, atol=1e-30)
+            (ours,), (theirs,) = here.run([x]), there.run([x])
+            np.testing.assert_allclose(ours.astype(float), theirs.astype(float), rtol=1e-5, atol=1e-30)
         assert here.details["library"] == f"libtorch {torch.__version__.partition('+')[0]}"
         assert (here.details["threads"], here.details["device"]) == ("1", "CPU")
 
@@ -82,8 +95,35 @@ class TestTheRealOne:
 
     def test_a_batch_that_it_refuses_is_not_the_end(self, nalu: NALU, load: Load, batch: NDArray[np.float32]) -> None:
         session = load(NAME, nalu)
-        before = session.run(batch)
+        (before,) = session.run([batch])
         with pytest.raises(InputError, match=rf"^{NAME}: .+") as caught:
-            session.run(np.zeros((1, 7), np.float32))
+            session.run([np.zeros((1, 7), np.float32)])
         assert "\n" not in str(caught.value)
-        assert session.run(batch).tobytes() == before.tobytes()
+        (after,) = session.run([batch])
+        assert after.tobytes() == before.tobytes()
+
+    @pytest.mark.parametrize("samples", [1, 5, 0])
+    def test_several_inputs_and_outputs_of_every_type(self, samples: int, nalu: NALU) -> None:
+        session = runtimes.get(NAME).load(nalu, torchscript_file(), RunOptions(threads=1))
+        inputs = inputs_of(samples)
+        found = session.run(list(inputs.values()))
+        for out, expected in zip(found, outputs_of(inputs).values(), strict=True):
+            np.testing.assert_array_equal(out, expected, strict=True)
+
+    def test_what_is_no_tensor_is_refused_and_not_the_end(self, nalu: NALU, batch: NDArray[np.float32]) -> None:
+        session = runtimes.get(NAME).load(nalu, scripted(Dictionary()), RunOptions())
+        for _ in range(2):
+            with pytest.raises(InputError) as caught:
+                session.run([batch])
+            assert str(caught.value) == f"{NAME}: the model's output is neither a tensor nor a tuple or list of tensors"
+
+    @pytest.mark.parametrize("count", [1, 64, 65])
+    def test_a_list_of_any_length(self, count: int, nalu: NALU) -> None:
+        session = runtimes.get(NAME).load(nalu, scripted(Rows()), RunOptions())
+        x = np.arange(count, dtype=np.int32)
+        if count > 64:
+            with pytest.raises(InputError) as caught:
+                session.run([x])
+            assert str(caught.value) == f"{NAME}: the model has 65 outputs; at most 64 can be told"
+        else:
+            np.testing.assert_array_equal(np.stack(session.run([x])), x, strict=True)

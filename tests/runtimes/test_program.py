@@ -1,5 +1,6 @@
 """A program behind pipes: what it says is used, and whatever it does wrong is one line and leaves nothing behind."""
 
+import struct
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError
 from nalu_export.runtimes import _program
@@ -43,8 +45,14 @@ def failing(start: Start, body: str, kind: type[NaluExportError] = InputError) -
 
 def refusing(session: ProgramSession) -> str:
     with pytest.raises(InputError) as caught:
-        session.run(X)
+        session.run([X])
     return str(caught.value)
+
+
+def echoed(session: ProgramSession, x: NDArray[np.generic]) -> NDArray[np.generic]:
+    """What a session that gives back what it is given makes of one array."""
+    (found,) = session.run([x])
+    return found
 
 
 def gone(session: ProgramSession) -> bool:
@@ -58,20 +66,49 @@ class TestAGoodOne:
         session = start("hello(); serve()")
         x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
         for _ in range(2):
-            out = session.run(x)
-            assert out.dtype == np.float32
-            np.testing.assert_array_equal(out, x)
+            out = echoed(session, x)
+            np.testing.assert_array_equal(out, x, strict=True)
             out[...] = 0  # it is the caller's own
         session.close()
 
-    def test_what_is_not_contiguous_or_not_float32(self, start: Start) -> None:
+    def test_what_is_not_contiguous_or_of_another_byte_order(self, start: Start) -> None:
         session = start("hello(); serve()")
-        for x in (X.T, X[:, ::2], X.astype(">f4")):
-            np.testing.assert_array_equal(session.run(x), x)
+        for x in (X.T, X[:, ::2], X.astype(">f4"), X.astype(">i8").T):
+            np.testing.assert_array_equal(echoed(session, x), x)
 
-    def test_every_bit_passes(self, start: Start) -> None:
-        x = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-45, 3.4028235e38], np.float32)
-        assert start("hello(); serve()").run(x).tobytes() == x.tobytes()
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_every_bit_passes(self, dtype: type[np.floating], start: Start) -> None:
+        x = np.array([np.nan, np.inf, -np.inf, -0.0, np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max], dtype)
+        found = echoed(start("hello(); serve()"), x)
+        assert (found.dtype, found.tobytes()) == (x.dtype, x.tobytes())
+
+    def test_several_of_several_types(self, start: Start) -> None:
+        session = start("hello(); serve()")
+        batches: list[list[NDArray[np.generic]]] = [
+            [X, np.array([-(2**63), 2**63 - 1]), np.array(True), np.array([], np.int32), X.astype(np.float64)],
+            [np.array([[True], [False]]), np.array(-1, np.int32)],
+            [],
+        ]
+        for batch in batches:
+            found = session.run(batch)
+            assert isinstance(found, tuple)
+            for out, given in zip(found, batch, strict=True):
+                np.testing.assert_array_equal(out, given, strict=True)
+
+    def test_the_bytes_of_a_request(self, start: Start) -> None:
+        data = struct.pack("<IIIQQ", 2, 1, 2, 1, 2) + struct.pack("<ff", 1, 2) + struct.pack("<IIQ", 5, 1, 1) + b"\1"
+        body = f"hello(); got = given.read({len(data)}); say(1, got.hex().encode()); serve()"
+        with pytest.raises(InputError) as caught:
+            start(body).run([np.array([[1, 2]], np.float32), np.array([True])])
+        assert str(caught.value) == f"fake: {data.hex()}"
+
+    def test_a_type_that_it_does_not_take_is_not_the_end(self, start: Start) -> None:
+        session = start("hello(); serve()")
+        with pytest.raises(InputError) as caught:
+            session.run([X, X.astype(np.float16)])
+        text = "fake: input 1 is float16; fake_infer takes float32, float64, int32, int64, bool"
+        assert str(caught.value) == text
+        np.testing.assert_array_equal(echoed(session, X), X)
 
     def test_where_it_ran(self, start: Start) -> None:
         session = start("hello(unknown='x', options='a=\\x1b[31m'); serve()")
@@ -94,11 +131,11 @@ class TestAGoodOne:
     def test_a_batch_that_is_refused_is_not_the_end(self, start: Start) -> None:
         session = start("hello()\nrequest(); say(1, b'not this\\n\\x1b[31m one ')\nserve()")
         assert refusing(session) == r"fake: not this\n\x1b[31m one"
-        np.testing.assert_array_equal(session.run(X), X)
+        np.testing.assert_array_equal(echoed(session, X), X)
 
     def test_it_may_talk_a_lot_to_stderr(self, start: Start) -> None:
         session = start("hello(); sys.stderr.write('x' * 2**22); sys.stderr.flush(); serve()")
-        np.testing.assert_array_equal(session.run(X), X)
+        np.testing.assert_array_equal(echoed(session, X), X)
 
 
 class TestItsEnd:
@@ -152,7 +189,7 @@ class TestItsEnd:
 
         monkeypatch.setattr(session, "_receive", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            session.run(X)
+            session.run([X])
         assert gone(session)
         assert refusing(session) == "fake: it was interrupted"
 
@@ -215,7 +252,7 @@ def test_its_death_is_told(body: str, start: Start) -> None:
 def test_a_request_that_nobody_reads(start: Start) -> None:
     session = start("hello(); sys.exit(4)")
     with pytest.raises(InputError, match=r"^fake: fake_infer ended with exit code 4$"):
-        session.run(np.zeros(2**20, np.float32))
+        session.run([np.zeros(2**20, np.float32)])
 
 
 @pytest.mark.usefixtures("impatient")
@@ -233,7 +270,7 @@ class TestSilence:
         x = np.zeros(2**20, np.float32)
         begun = time.monotonic()
         with pytest.raises(InputError) as caught:
-            session.run(x)
+            session.run([x])
         assert str(caught.value) == "fake: fake_infer gave no answer within 0.5 s"
         assert time.monotonic() - begun < 60  # what it waits for takes 99 s
         assert session._process.returncode == -9
@@ -260,11 +297,19 @@ BAD_STARTS = {
 BAD_ANSWERS = {
     "put(struct.pack('<I', 2))": "an answer begins with 2",
     "put(b'nonsense')": f"an answer begins with {int.from_bytes(b'nons', 'little')}",
-    "put(struct.pack('<II', 0, 17))": "an output has 17 axes",
-    "put(struct.pack('<II', 0, 2**32 - 1))": "an output has 4294967295 axes",
-    "put(struct.pack('<IIQ', 0, 1, 2**26 + 1))": "an output has the shape (67108865,)",
-    "put(struct.pack('<IIQQ', 0, 2, 2**40, 2**40))": "an output has the shape (1099511627776, 1099511627776)",
-    "put(struct.pack('<IIQQ', 0, 2, 0, 2**63))": "an output has the shape (0, 9223372036854775808)",
+    "put(struct.pack('<II', 0, 65))": "an answer has 65 outputs",
+    "put(struct.pack('<II', 0, 2**32 - 1))": "an answer has 4294967295 outputs",
+    "put(struct.pack('<IIII', 0, 1, 0, 0))": "an output is of type 0",
+    "put(struct.pack('<IIII', 0, 1, 6, 0))": "an output is of type 6",
+    "put(struct.pack('<IIII', 0, 1, 1, 17))": "an output has 17 axes",
+    "put(struct.pack('<IIII', 0, 1, 1, 2**32 - 1))": "an output has 4294967295 axes",
+    "put(struct.pack('<IIIIQ', 0, 1, 1, 1, 2**26 + 1))": "an output has the shape (67108865,)",
+    "put(struct.pack('<IIIIQQ', 0, 1, 4, 2, 2**40, 2**40))": "an output has the shape (1099511627776, 1099511627776)",
+    "put(struct.pack('<IIIIQQ', 0, 1, 2, 2, 0, 2**63))": "an output has the shape (0, 9223372036854775808)",
+    "put(struct.pack('<IIIIQ', 0, 2, 5, 1, 1) + b'\\0' + struct.pack('<IIQ', 5, 1, 2**26))": (
+        "an output has the shape (67108864,)"
+    ),
+    "put(struct.pack('<IIIIQ', 0, 1, 5, 1, 3) + b'\\0\\1\\2')": ("an output has truth values that are neither 0 nor 1"),
     "put(struct.pack('<II', 1, 2**31))": "a text has 2,147,483,648 bytes",
 }
 
@@ -285,7 +330,7 @@ def test_an_answer_that_breaks_the_protocol(body: str, start: Start) -> None:
 
 
 def test_a_promise_takes_no_memory(start: Start) -> None:
-    session = start(f"hello(); request(); put(struct.pack('<IIQ', 0, 1, {MAX_NUMBERS})); sys.exit(0)")
+    session = start(f"hello(); request(); put(struct.pack('<IIIIQ', 0, 1, 1, 1, {MAX_NUMBERS})); sys.exit(0)")
     tracemalloc.start()
     try:
         assert refusing(session) == "fake: fake_infer ended with exit code 0"
