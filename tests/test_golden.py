@@ -19,6 +19,7 @@ import nalu_export
 from nalu_export import NALU, BackboneHead, InputError, NACCell, NALUCell, save, write_golden
 from nalu_export.golden import read_golden
 from nalu_export.parity.acceptance import acceptance
+from nalu_export.parity.batch import Batch
 from nalu_export.parity.check import calibration
 from nalu_export.parity.comparison import Tolerance, compare
 from nalu_export.parity.inputs import FAMILIES, draw
@@ -91,13 +92,14 @@ class TestWhatIsInThem:
         (given,), (output,) = golden.inputs, golden.outputs
         assert (given.name, output.name, output.shared) == ("input", "output", False)
         profile = Profile(compute)
-        drawn = [found.x for found in draw([(4,)], 5, 3)]
-        x = np.concatenate(drawn)
+        graph = graph_of(nalu)
+        batch = Batch.joined([found.x for found in draw(graph.interface.inputs, [graph.sizes], 5, 3)])
+        (x,) = batch.arrays
         assert golden.samples == 5 * len(FAMILIES)
         np.testing.assert_array_equal(given.values, x)
-        expected = Reference(graph_of(nalu))(x, [profile])[profile]
+        (expected,) = Reference(graph)(batch, [profile])[profile]
         # In one batch a matrix product may be rounded otherwise.
-        exact = nalu.double()(torch.from_numpy(x).double()).detach()
+        exact = nalu.double()(*batch.tensors(double=True)).detach()
         np.testing.assert_allclose(output.reference, exact, rtol=1e-12)
         np.testing.assert_allclose(output.bound, expected.bound, rtol=1e-6)
         np.testing.assert_allclose(output.unit, expected.unit, rtol=1e-6)
@@ -131,10 +133,12 @@ class TestWhatIsInThem:
         """What no rule bounds is measured, on the inputs on which a check measures it."""
         image_model.backbone = torch.nn.Sequential(image_model.backbone, Bessel())
         golden = write_golden(image_model, tmp_path / "golden.bin", input_size=(8, 6), samples=2).golden.outputs[0]
-        graph, inputs = graph_of(image_model), [drawn.x for drawn in draw([(1, 8, 6)], 2, 0)]
+        graph = graph_of(image_model, (1, 8, 6))
+        shape = graph.interface.inputs, [graph.sizes]
+        inputs = [drawn.x for drawn in draw(*shape, 2, 0)]
         measured, unmeasured = (
-            np.concatenate([reference(x, [Profile()])[Profile()].bound for x in inputs])
-            for reference in (Reference(graph, calibration([(1, 8, 6)])), Reference(graph))
+            np.concatenate([reference(x, [Profile()])[Profile()][0].bound for x in inputs])
+            for reference in (Reference(graph, calibration(*shape)), Reference(graph))
         )
         np.testing.assert_allclose(golden.bound, measured, rtol=1e-9)
         assert (golden.bound != unmeasured).any()
@@ -236,7 +240,7 @@ def test_a_whole_file_accepts_what_a_check_accepts(overflowing: NALUCell, comput
     """Outputs at, and just beyond, their bounds, and of every kind."""
     found = read_golden(write_golden(overflowing, tmp_path / "golden.bin", compute=compute, samples=8).path)
     (given,), (golden,) = found.inputs, found.outputs
-    expected = Reference(graph_of(overflowing))(given.values, [Profile(compute)])[Profile(compute)]
+    (expected,) = Reference(graph_of(overflowing))(Batch.of(given.values), [Profile(compute)])[Profile(compute)]
     with np.errstate(over="ignore", invalid="ignore"):
         candidates = [
             (golden.reference + factor * golden.bound).astype(np.float32) for factor in (-1.01, -0.9, 0, 0.9, 1.01)
