@@ -121,7 +121,7 @@ def exported(model: nn.Module, example: torch.Tensor) -> bytes:
 
 def torchscript() -> bytes:
     """A TorchScript archive of a NAC."""
-    return _jit.save(_jit.trace(NAC(3, 2), torch.zeros(1, 3)), {})
+    return _jit.save(_jit.trace(NAC(3, 2), (torch.zeros(1, 3),)), {})
 
 
 class RunsCode:

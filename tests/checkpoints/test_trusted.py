@@ -26,7 +26,7 @@ def trusted_refusal(data: bytes) -> str:
 
 def test_torchscript() -> None:
     model = NAC(3, 2)
-    data = _jit.save(_jit.trace(model, torch.zeros(1, 3)), {})
+    data = _jit.save(_jit.trace(model, (torch.zeros(1, 3),)), {})
     assert refused(data) == f"is a TorchScript archive, which runs code when loaded; {INSTEAD}, {TRUST}"
     found = unpack(data, trust=True)
     assert (found.kind, found.notes) == ("torchscript", (NOTE,))
@@ -36,7 +36,7 @@ def test_torchscript() -> None:
 
 def test_torchscript_damaged() -> None:
     model = NAC(3, 2)
-    data = bytearray(_jit.save(_jit.trace(model, torch.zeros(1, 3)), {}))
+    data = bytearray(_jit.save(_jit.trace(model, (torch.zeros(1, 3),)), {}))
     data[data.index(model.state_dict()["layers.0.W_hat"].numpy().tobytes())] ^= 1
     assert trusted_refusal(bytes(data)) == "is damaged: the checksum of 'archive/data/0' does not match"
 

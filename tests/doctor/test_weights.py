@@ -180,7 +180,7 @@ def test_weights_are_put_to_the_nearest_and_nothing_else_is() -> None:
     for model in (*(make() for make in CELLS_OF_OURS), *(build() for build in CELLS.values())):
         for head in heads_of(model):
             instead = snapped(head.cells)
-            values = head.form.run(*(torch.rand(shape).double() for shape in head.form.shapes), instead=instead)
+            values = head.form.run(*(torch.rand(spec.shape).double() for spec in head.form.inputs), instead=instead)
             for cell in head.cells:
                 for weight in cell.layer.weights:
                     old, new = head.form.value(weight.node), values[weight.node]

@@ -91,7 +91,7 @@ def test_scripts(layer: ArithmeticLayer) -> None:
 
 
 def test_traces_at_every_batch_size(layer: ArithmeticLayer) -> None:
-    traced = _jit.trace(layer, some_inputs(2))
+    traced = _jit.trace(layer, (some_inputs(2),))
     for batch in (0, 1, 7):
         x = some_inputs(batch)
         torch.testing.assert_close(traced(x), layer(x))

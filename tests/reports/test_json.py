@@ -54,7 +54,9 @@ def test_the_schema_is_of_this_version(schema: Data) -> None:
         (("rows", 0, "max_e"), None),
         (("rows", 0, "max_e"), "infinity"),
         (("rows", 0, "samples"), -1),
-        (("worst", 0, "x"), [["0.1"]]),
+        (("worst", 0, "inputs"), [[0.1]]),
+        (("worst", 0, "inputs"), {"input": [["0.1"]]}),
+        (("worst", 0, "output"), None),
         (("runtimes", 0, "details"), {"threads": 1}),
     ],
 )
@@ -79,7 +81,9 @@ def test_nan_and_infinity_are_texts_everywhere(failing: Report, passing: Report)
 
 def test_the_worst_input_comes_back_exactly(passing: Report) -> None:
     for found, worst in zip(_rendered(passing)["worst"], passing.worst, strict=True):
-        assert np.array_equal(np.array(found["x"], np.float32), worst.x)
+        assert list(found["inputs"]) == list(worst.inputs)
+        for name, x in worst.inputs.items():
+            assert np.array_equal(np.array(found["inputs"][name], np.float32), x)
         assert np.array_equal(np.array(found["reference"], np.float64), worst.reference)
 
 

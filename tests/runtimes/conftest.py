@@ -13,6 +13,7 @@ from torch import nn
 
 from nalu_export import formats, runtimes
 from nalu_export.formats.base import EmitOptions
+from nalu_export.graph.interface import Called, positional
 from nalu_export.runtimes.base import RunOptions, Session
 from nalu_export.weights import Compute
 from tests.captured import graph_of
@@ -29,7 +30,7 @@ def load() -> Load:
         data = b""
         if runtime.format:
             data = formats.get(runtime.format).emit(graph_of(model, shape), EmitOptions(compute=compute)).to_bytes({})
-        return runtime.load(model, data, RunOptions(threads=1))
+        return runtime.load(Called(model, positional(1)), data, RunOptions(threads=1))
 
     return load
 

@@ -17,12 +17,13 @@ from nalu_export import NAC, NALU, BackboneHead, NALUCell, export, formats, runt
 from nalu_export.errors import EXIT_RUNTIME_MISSING, RuntimeUnavailableError
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph import ModelGraph
-from nalu_export.inputs import sweep
 from nalu_export.nn.nac import NACCell
 from nalu_export.parity import CheckOptions, Report, check_bytes
 from nalu_export.parity.report import INTERMEDIATE
 from nalu_export.runtimes.base import RunOptions, Session
+from nalu_export.sizes import sweep
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
+from tests.alone import run_one
 from tests.captured import graph_of
 
 pytestmark = pytest.mark.cuda
@@ -51,7 +52,8 @@ def _data(name: str, graph: ModelGraph, options: EmitOptions = DEFAULT) -> bytes
 
 def _load(name: str, model: nn.Module, *, tf32: bool = False) -> Session:
     try:
-        return runtimes.get(name).load(model, _data(name, graph_of(model)), RunOptions(tf32=tf32))
+        graph = graph_of(model)
+        return runtimes.get(name).load(graph.called(model), _data(name, graph), RunOptions(tf32=tf32))
     except RuntimeUnavailableError as error:
         pytest.skip(str(error))
 
@@ -60,11 +62,11 @@ def _check(name: str, model: nn.Module, options: EmitOptions = DEFAULT, *, tf32:
     """The verdict of the default bound; the runtime is tried first, so that a machine without it skips."""
     _load(name, NAC(1, 1))
     graph = graph_of(model)
-    shape = tuple(graph.example.shape[1:])
-    shapes = sweep(model, shape) if len(shape) == 3 else [shape]
+    (shape,) = graph.sizes
+    sizes = sweep(graph) if graph.interface.free else [graph.sizes]
     # Less than the default, because these are many; benchmarks/cuda.py checks with more.
     wanted = CheckOptions(samples=256 if len(shape) == 1 else None, search=6, tf32=tf32)
-    return check_bytes(graph, _data(name, graph, options), shapes, options.compute, [name], wanted)
+    return check_bytes(graph, _data(name, graph, options), sizes, options.compute, [name], wanted)
 
 
 @pytest.mark.parametrize("name", [*ON_ONNX, "torchscript-cuda"])
@@ -98,7 +100,7 @@ def test_every_batch_size(name: str) -> None:
         x = np.random.default_rng(batch).uniform(0, 2, (batch, 4)).astype(np.float32)
         with torch.no_grad():
             expected = model(torch.from_numpy(x)).numpy()
-        np.testing.assert_allclose(session.run(x).astype(np.float32), expected, rtol=1e-5)
+        np.testing.assert_allclose(run_one(session, x).astype(np.float32), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", [*ON_ONNX, *ON_TORCH])
@@ -144,18 +146,18 @@ def test_torch_is_left_as_it_was() -> None:
     x = np.random.default_rng(0).uniform(-1, 1, (64, 64)).astype(np.float32)
     torch.set_float32_matmul_precision("high")
     try:
-        inside = session.run(x)
+        inside = run_one(session, x)
         assert torch.get_float32_matmul_precision() == "high"
     finally:
         torch.set_float32_matmul_precision(before)
-    np.testing.assert_array_equal(session.run(x), inside)
+    np.testing.assert_array_equal(run_one(session, x), inside)
 
 
 @pytest.mark.parametrize("name", ON_ONNX)
 def test_it_can_be_looked_into(name: str) -> None:
     session = _load(name, NALU(4, 5, 2))
     x = np.random.default_rng(0).uniform(-3, 3, (5, 4)).astype(np.float32)
-    seen = session.values(x, ["layers.0.abs", "layers.0.W", "layers.0.a"])
+    seen = session.values([x], ["layers.0.abs", "layers.0.W", "layers.0.a"])
     np.testing.assert_array_equal(seen["layers.0.abs"], np.abs(x))
     weight = seen["layers.0.W"].astype(np.float64)
     np.testing.assert_allclose(seen["layers.0.a"].astype(np.float64), x @ weight.T, rtol=1e-5, atol=1e-6)
@@ -179,7 +181,9 @@ def test_binding_gives_what_the_plain_session_computes() -> None:
     for batch in (8, 3, 64, 8):
         x = draw.uniform(-3, 3, (batch, 16)).astype(np.float32)
         kept = x.copy()
-        np.testing.assert_allclose(bound.run(x).astype(np.float64), plain.run(x).astype(np.float64), rtol=1e-6)
+        np.testing.assert_allclose(
+            run_one(bound, x).astype(np.float64), run_one(plain, x).astype(np.float64), rtol=1e-6
+        )
         np.testing.assert_array_equal(x, kept)
 
 
@@ -190,7 +194,9 @@ def test_graphs_replay_what_the_plain_session_computes() -> None:
     draw = np.random.default_rng(0)
     for batch in (8, 3, 8, 8, 3, 64, 8):
         x = draw.uniform(-3, 3, (batch, 16)).astype(np.float32)
-        np.testing.assert_allclose(graph.run(x).astype(np.float64), plain.run(x).astype(np.float64), rtol=1e-6)
+        np.testing.assert_allclose(
+            run_one(graph, x).astype(np.float64), run_one(plain, x).astype(np.float64), rtol=1e-6
+        )
 
 
 @pytest.mark.parametrize("name", ON_ONNX)

@@ -14,8 +14,8 @@ def test_overflow_is_no_news(nalu: NALU, load: Callable[..., Session], capfd: py
     session = load("onnx-reference", nalu)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        session.run(np.full((2, 4), 3e38, np.float32))
-        session.values(np.full((2, 4), 3e38, np.float32), ["layers.0.m"])
+        session.run([np.full((2, 4), 3e38, np.float32)])
+        session.values([np.full((2, 4), 3e38, np.float32)], ["layers.0.m"])
     assert capfd.readouterr() == ("", "")
 
 

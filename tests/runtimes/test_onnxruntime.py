@@ -11,11 +11,13 @@ import numpy as np
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
 from nalu_export import NALU, InputError, RuntimeUnavailableError, formats, runtimes
 from nalu_export.formats.base import EmitOptions
 from nalu_export.runtimes._onnxruntime import BindingSession, GraphSession, OrtSession, Target
 from nalu_export.runtimes.base import RunOptions
+from tests.alone import run_one
 from tests.captured import graph_of
 
 NAMES = ("onnxruntime-cuda", "onnxruntime-cuda-binding", "onnxruntime-cuda-graph")
@@ -38,12 +40,12 @@ def test_bound_buffers_give_the_same_on_the_cpu(kind: type[OrtSession], data: by
     bound = kind(data, onnxruntime, Target("bound"))
     for x in _batches():
         kept = x.copy()
-        np.testing.assert_array_equal(bound.run(x), plain.run(x))
+        np.testing.assert_array_equal(run_one(bound, x), run_one(plain, x))
         np.testing.assert_array_equal(x, kept)
-    seen = bound.values(batch, ["layers.0.m", "layers.0.W"])
-    np.testing.assert_array_equal(seen["layers.0.m"], plain.values(batch, ["layers.0.m"])["layers.0.m"])
+    seen = bound.values([batch], ["layers.0.m", "layers.0.W"])
+    np.testing.assert_array_equal(seen["layers.0.m"], plain.values([batch], ["layers.0.m"])["layers.0.m"])
     with pytest.raises(InputError, match=r"^onnxruntime: .*invalid dimensions"):
-        bound.run(np.zeros((1, 7), np.float32))
+        bound.run([np.zeros((1, 7), np.float32)])
     assert bound.where.endswith(kind.manner)
 
 
@@ -51,14 +53,15 @@ def test_an_array_that_is_not_contiguous_runs(data: bytes) -> None:
     x = np.asfortranarray(_batches()[0])
     plain = OrtSession(data, onnxruntime, Target("plain"))
     for kind in (OrtSession, BindingSession, GraphSession):
-        np.testing.assert_array_equal(kind(data, onnxruntime, Target("bound")).run(x), plain.run(x.copy()))
+        bound = kind(data, onnxruntime, Target("bound"))
+        np.testing.assert_array_equal(run_one(bound, x), run_one(plain, x.copy()))
 
 
 def test_a_result_is_not_overwritten_by_the_next_run(data: bytes) -> None:
     session = GraphSession(data, onnxruntime, Target("graph"))
-    first = session.run(np.ones((2, 4), np.float32))
+    first = run_one(session, np.ones((2, 4), np.float32))
     kept = first.copy()
-    session.run(np.full((2, 4), 3, np.float32))
+    session.run([np.full((2, 4), 3, np.float32)])
     np.testing.assert_array_equal(first, kept)
 
 
@@ -98,7 +101,7 @@ def test_cuda_runs_without_tf32_and_without_a_fallback(
     }
     plain = OrtSession(data, onnxruntime, Target("plain"))
     for x in _batches():
-        np.testing.assert_array_equal(session.run(x), plain.run(x))
+        np.testing.assert_array_equal(run_one(session, x), run_one(plain, x))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -120,12 +123,27 @@ def test_a_damaged_file_is_the_fault_of_the_file(nalu: NALU, pretended_cuda: Cal
         runtimes.get("onnxruntime-cuda").load(nalu, b"garbage", RunOptions())
 
 
-def test_a_file_with_two_outputs_is_refused(
-    nalu: NALU, onnx_file: Callable[..., bytes], pretended_cuda: Callable[..., Any]
-) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_of_two_inputs_and_outputs(nalu: NALU, name: str, pretended_cuda: Callable[..., Any]) -> None:
     pretended_cuda()
-    with pytest.raises(InputError, match=r"^onnxruntime-cuda: the file has 1 inputs and 2 outputs, not one each$"):
-        runtimes.get("onnxruntime-cuda").load(nalu, onnx_file("y", "z"), RunOptions())
+    session = runtimes.get(name).load(nalu, _sum_and_difference(), RunOptions())
+    draw = np.random.default_rng(0)
+    for sizes in ((3, 2), (5, 2), (3, 4), (3, 2)):
+        x, y = (draw.uniform(-1, 1, sizes).astype(np.float32) for _ in range(2))
+        total, difference = session.run([x, y])
+        np.testing.assert_array_equal(total, x + y)
+        np.testing.assert_array_equal(difference, x - y)
+    with pytest.raises(InputError, match=rf"^{name}: the file takes 2 inputs, the model 1$"):
+        session.run([x])
+
+
+def _sum_and_difference() -> bytes:
+    x, y, s, d = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", "m"]) for name in "xysd")
+    nodes = [helper.make_node("Add", ["x", "y"], ["s"]), helper.make_node("Sub", ["x", "y"], ["d"])]
+    graph = helper.make_graph(nodes, "g", [x, y], [s, d])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    data: bytes = proto.SerializeToString()
+    return data
 
 
 def test_one_graph_for_each_shape(nalu: NALU, data: bytes, pretended_cuda: Callable[..., Any]) -> None:
@@ -133,20 +151,20 @@ def test_one_graph_for_each_shape(nalu: NALU, data: bytes, pretended_cuda: Calla
     session = runtimes.get("onnxruntime-cuda-graph").load(nalu, data, RunOptions())
     assert module.options["enable_cuda_graph"] == "1"
     assert session.where.endswith(", CUDA graph")
-    session.run(np.ones((5, 4), np.float32))
+    session.run([np.ones((5, 4), np.float32)])
     assert module.graphs == ["-1", "1", "1"]  # warm-up, capture, replay
-    session.run(np.ones((2, 4), np.float32))
+    session.run([np.ones((2, 4), np.float32)])
     assert module.graphs[3:] == ["-1", "2", "2"]
-    session.run(np.zeros((5, 4), np.float32))
+    session.run([np.zeros((5, 4), np.float32)])
     assert module.graphs[6:] == ["1"]
-    session.run(np.zeros((0, 4), np.float32))
+    session.run([np.zeros((0, 4), np.float32)])
     assert module.graphs[7:] == ["-1"]
 
 
 def test_the_others_capture_nothing(nalu: NALU, data: bytes, pretended_cuda: Callable[..., Any]) -> None:
     module = pretended_cuda()
     for name in NAMES[:2]:
-        runtimes.get(name).load(nalu, data, RunOptions()).run(np.ones((5, 4), np.float32))
+        runtimes.get(name).load(nalu, data, RunOptions()).run([np.ones((5, 4), np.float32)])
         assert "enable_cuda_graph" not in module.options
     assert module.graphs == []
 

@@ -11,27 +11,41 @@ from torch import Tensor, nn
 from nalu_export import NALU, InputError, RuntimeUnavailableError, formats, runtimes
 from nalu_export.formats.base import EmitOptions
 from nalu_export.runtimes.base import RunOptions, Session
+from tests.alone import run_one
 from tests.captured import graph_of
 
 
 def test_the_model_is_not_shared(nalu: NALU, load: Callable[..., Session]) -> None:
     session = load("torch", nalu)
     x = np.ones((1, 4), np.float32)
-    before = session.run(x)
+    before = run_one(session, x)
     with torch.no_grad():
         next(nalu.parameters()).add_(1.0)
-    np.testing.assert_array_equal(session.run(x), before)
+    np.testing.assert_array_equal(run_one(session, x), before)
 
 
 class _Pair(nn.Module):
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return x, x
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return x + y, x - y
+
+
+def test_a_model_of_several_inputs_and_outputs() -> None:
+    session = runtimes.get("torch").load(_Pair(), b"", RunOptions())
+    x, y = np.ones((2, 4), np.float32), np.full((2, 4), 3, np.float32)
+    total, difference = session.run([x, y])
+    np.testing.assert_array_equal(total, x + y)
+    np.testing.assert_array_equal(difference, x - y)
+
+
+class _Text(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, str]:
+        return x, "text"
 
 
 def test_a_model_that_gives_no_tensor() -> None:
-    session = runtimes.get("torch").load(_Pair(), b"", RunOptions())
-    with pytest.raises(InputError, match=r"^torch: the module returns tuple, not a tensor$"):
-        session.run(np.ones((1, 4), np.float32))
+    session = runtimes.get("torch").load(_Text(), b"", RunOptions())
+    with pytest.raises(InputError, match=r"^torch: the module returns str, not a tensor$"):
+        session.run([np.ones((1, 4), np.float32)])
 
 
 @pytest.mark.parametrize("name", ["torch-cuda", "torchscript-cuda"])
@@ -55,7 +69,7 @@ def test_cuda_with_a_device_that_is_the_cpu(
     runtime = runtimes.get(name)
     data = formats.get(runtime.format).emit(graph_of(nalu), EmitOptions()).to_bytes({}) if runtime.format else b""
     x = np.ones((3, 4), np.float32)
-    expected = load(name.removesuffix("-cuda"), nalu).run(x)
+    expected = run_one(load(name.removesuffix("-cuda"), nalu), x)
     asked: list[bool] = []
 
     @contextmanager
@@ -73,7 +87,7 @@ def test_cuda_with_a_device_that_is_the_cpu(
         Tensor, "to", lambda tensor, *how: tensor if isinstance(how[0], torch.device) else to(tensor, *how)
     )
     session = runtime.load(nalu, data, RunOptions(tf32=tf32))
-    np.testing.assert_array_equal(session.run(x), expected)
+    np.testing.assert_array_equal(run_one(session, x), expected)
     assert asked == [tf32]
     assert session.where.endswith(f"CUDA 13.0, Some GPU, driver 1.2, TF32 {'on' if tf32 else 'off'}")
     assert session.details["options"] == f"cudnn.allow_tf32={int(tf32)}, matmul.allow_tf32={int(tf32)}"

@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 
 from nalu_export import NALU, BackboneHead, InputError, _jit, runtimes
 from nalu_export.runtimes.base import RunOptions, Session
+from tests.alone import run_one
 
 
 class _Arithmetic(nn.Module):
@@ -54,7 +55,7 @@ def _traced(part: nn.Module) -> nn.Module:
     for node in list(graph.nodes):
         if node.op == "call_function" and (name := next(names, None)):
             node.name = name
-    return _jit.trace(fx.GraphModule(part, graph), torch.zeros(2, 4))
+    return _jit.trace(fx.GraphModule(part, graph), (torch.zeros(2, 4),))
 
 
 def _float64(array: NDArray[np.generic]) -> NDArray[np.float64]:
@@ -79,22 +80,22 @@ def _session(module: nn.Module) -> Session:
 
 def test_values_by_their_names(part: _Arithmetic, batch: NDArray[np.float32]) -> None:
     session = _session(_traced(part))
-    seen = session.values(batch, ["layers.0.a", "layers.0.m", "layers.0.weight", "layers.0.nope", "nope"])
+    seen = session.values([batch], ["layers.0.a", "layers.0.m", "layers.0.weight", "layers.0.nope", "nope"])
     assert list(seen) == ["layers.0.weight", "layers.0.a", "layers.0.m"]
     weight = _weight(part)
     np.testing.assert_array_equal(seen["layers.0.weight"], weight)
     a, m = _float64(seen["layers.0.a"]), _float64(seen["layers.0.m"])
     np.testing.assert_allclose(a, batch @ weight.T, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(m, np.exp(batch @ weight.T), rtol=1e-5)
-    np.testing.assert_allclose(_float64(session.run(batch)), a * m, rtol=1e-6)
-    assert session.values(batch, []) == {}
+    np.testing.assert_allclose(_float64(run_one(session, batch)), a * m, rtol=1e-6)
+    assert session.values([batch], []) == {}
 
 
 def test_parts_are_told_apart_and_calls_are_counted(part: _Arithmetic, batch: NDArray[np.float32]) -> None:
     other = _Arithmetic()
     session = _session(_Twice(_traced(part), _traced(other)))
     names = ["inner.head.layers.0.a", "inner.head.layers.0.a#2", "inner.head.layers.0.a#3", "other.layers.0.a"]
-    seen = session.values(batch, names)
+    seen = session.values([batch], names)
     assert list(seen) == [names[0], names[1], names[3]]
     mine, theirs = _weight(part), _weight(other)
     np.testing.assert_allclose(_float64(seen[names[0]]), batch @ mine.T, rtol=1e-5, atol=1e-6)
@@ -105,23 +106,23 @@ def test_parts_are_told_apart_and_calls_are_counted(part: _Arithmetic, batch: ND
 def test_an_exported_model_of_images(image_model: BackboneHead, load: Callable[..., Session]) -> None:
     session = load("torchscript", image_model, (1, 16, 16))
     x = np.random.default_rng(0).uniform(0, 0.1, (2, 1, 12, 8)).astype(np.float32)
-    before = session.run(x)
-    assert list(session.values(x, ["head.layers.0.W", "head.layers.0.V"])) == ["head.layers.0.W"]
-    np.testing.assert_array_equal(session.run(x), before)
+    before = run_one(session, x)
+    assert list(session.values([x], ["head.layers.0.W", "head.layers.0.V"])) == ["head.layers.0.W"]
+    np.testing.assert_array_equal(run_one(session, x), before)
 
 
 def test_an_exported_head(nalu: NALU, load: Callable[..., Session], batch: NDArray[np.float32]) -> None:
     session = load("torchscript", nalu)
     assert session.where.endswith("TorchScript, CPU")
-    np.testing.assert_array_equal(session.values(batch, ["layers.0.W"])["layers.0.W"].shape, (5, 4))
+    np.testing.assert_array_equal(session.values([batch], ["layers.0.W"])["layers.0.W"].shape, (5, 4))
 
 
-class _Nothing(nn.Module):
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return x, x
+class _Text(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, str]:
+        return x, "text"
 
 
 def test_a_module_that_gives_no_tensor() -> None:
-    session = _session(_Nothing())
-    with pytest.raises(InputError, match=r"^TorchScript: the module returns tuple, not a tensor$"):
-        session.run(np.ones((1, 4), np.float32))
+    session = _session(_Text())
+    with pytest.raises(InputError, match=r"^TorchScript: the module returns str, not a tensor$"):
+        session.run([np.ones((1, 4), np.float32)])

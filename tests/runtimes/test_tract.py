@@ -10,13 +10,14 @@ import pytest
 from nalu_export import NALU, InputError, runtimes
 from nalu_export.runtimes import tract
 from nalu_export.runtimes.base import RunOptions, Session
+from tests.alone import run_one
 
 
 def test_it_leaves_no_file_behind(
     nalu: NALU, load: Callable[..., Session], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    load("tract", nalu).values(np.ones((1, 4), np.float32), ["layers.0.m"])
+    load("tract", nalu).values([np.ones((1, 4), np.float32)], ["layers.0.m"])
     with pytest.raises(InputError, match=r"^tract refuses the file: "):
         runtimes.get("tract").load(nalu, b"garbage", RunOptions())
     assert list(tmp_path.iterdir()) == []
@@ -33,12 +34,12 @@ def test_its_tanh_is_within_what_any_of_its_kernels_gives(nalu: NALU, onnx_file:
     session = runtimes.get("tract").load(nalu, onnx_file("y", op="Tanh"), RunOptions())
     moderate = np.array([1e-30, -1e-10, 1e-3, -0.5, 5.0], np.float32)
     np.testing.assert_allclose(
-        session.run(moderate).astype(np.float64), np.tanh(moderate.astype(np.float64)), rtol=1e-6
+        run_one(session, moderate).astype(np.float64), np.tanh(moderate.astype(np.float64)), rtol=1e-6
     )
     tiny = np.array([1e-45, -1e-40, 1e-38, -1e-37, 1e-36], np.float32)
-    found = session.run(tiny)
+    found = run_one(session, tiny)
     assert ((found == 0) | np.isclose(found, tiny, rtol=1e-6, atol=0)).all()
-    ends = session.run(np.array([20.0, 3e38, -20.0, -3e38], np.float32)).astype(np.float64)
+    ends = run_one(session, np.array([20.0, 3e38, -20.0, -3e38], np.float32)).astype(np.float64)
     assert (np.abs(ends) <= 1).all()
     np.testing.assert_allclose(ends, [1, 1, -1, -1], atol=2e-6)
 

@@ -20,7 +20,9 @@ def report(verdict: str = "bound", out: float = 2.0, *, decisive: bool = True, *
     }  # fmt: skip
     row = Row("runtime", "zeros", 4, 8, **(values | numbers))
     one = np.ones(1, np.float32)
-    worst = Worst("runtime", "zeros", 3.5, one * 0.1, one * out, np.ones(1), np.ones(1) * 0.25, one)
+    worst = Worst(
+        "runtime", "zeros", 3.5, {"input": one * 0.1}, "output", one * out, np.ones(1), np.ones(1) * 0.25, one
+    )
     info = RuntimeInfo("runtime", "here", {}, decisive)
     subject = {"model": "m\x1b.pt", "artifact": "a.onnx", "format": "onnx", "weights": "live", "compute": "float32"}
     broken = (Break("runtime", reason="it gives outputs only"),)
