@@ -19,7 +19,10 @@ _KEYWORDS = """
 """
 RESERVED = frozenset(_KEYWORDS.split())
 # What stands beside the struct, and in it: there its own name would be that of a constructor.
-TAKEN = frozenset({"arithmetic", "inputs", "outputs", "stack_bytes", "tool", "source_sha256", "compute", "predict"})
+TAKEN = frozenset(
+    "arithmetic inputs outputs input_count output_count input_sizes output_sizes stack_bytes tool source_sha256 compute "
+    "predict".split()
+)
 MAX_LENGTH = 60
 
 
