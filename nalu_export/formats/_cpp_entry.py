@@ -1,4 +1,4 @@
-"""What a header is called by: its struct, and the functions behind that, which run the stages over blocks of samples."""
+"""What a header is called by: its struct, and the functions behind that, which run the stages over blocks."""
 
 from collections.abc import Sequence
 
@@ -59,19 +59,20 @@ class _Edges:
     def __init__(self, found: Plan, pointers: Sequence[Pointer]) -> None:
         self._pointers, self._inputs = pointers, len(found.inputs)
         self.sizes = ", ".join(f"{pointer.size} = {pointer.count}" for pointer in pointers)
-        at = [f"at + {found.places[value]} * S" for value in (*found.inputs, *found.outputs)]
-        both = list(zip(pointers, at, strict=True))
+        values = list(zip(pointers, (*found.inputs, *found.outputs), strict=True))
+        given = {value: pointer for pointer, value in values[: self._inputs]}
         self.reads = "\n".join(
-            f"  read<real, S, {pointer.size}>({pointer.inside}, samples, {place});"
-            for pointer, place in both[: self._inputs]
+            f"  read<real, S, {pointer.size}>({pointer.inside}, samples, at + {found.places[value]} * S);"
+            for pointer, value in values[: self._inputs]
         )
         self.writes = "\n".join(
-            f"  write<real, S, {pointer.size}>({place}, samples, {pointer.inside});"
-            for pointer, place in both[self._inputs :]
+            _written(pointer, given.get(value), f"at + {found.places[value]} * S")
+            for pointer, value in values[self._inputs :]
         )
 
     def parameters(self, samples: str) -> str:
-        return self._around(f"std::size_t {samples}", [f"{pointer.type} {pointer.inside}" for pointer in self._pointers])
+        texts = [f"{pointer.type} {pointer.inside}" for pointer in self._pointers]
+        return self._around(f"std::size_t {samples}", texts)
 
     def arguments(self, samples: str) -> str:
         return self._around(samples, [pointer.inside for pointer in self._pointers])
@@ -83,6 +84,13 @@ class _Edges:
 
     def _around(self, samples: str, texts: list[str]) -> str:
         return ", ".join([*texts[: self._inputs], samples, *texts[self._inputs :]])
+
+
+def _written(pointer: Pointer, source: Pointer | None, place: str) -> str:
+    """What is written of an output; ``source`` is the input that it is, which ``real`` may not hold."""
+    if source is not None and source.spec.dtype == pointer.spec.dtype != "float32":
+        return f"  pass<{pointer.size}>({source.inside}, samples, {pointer.inside});"
+    return f"  write<real, S, {pointer.size}>({place}, samples, {pointer.inside});"
 
 
 def struct(name: str, pointers: Sequence[Pointer]) -> str:
@@ -125,9 +133,6 @@ def _several(inputs: Sequence[Pointer], outputs: Sequence[Pointer]) -> str:
         "// Numbers in a sample of each, in the order of predict, and by name.",
         f"static constexpr std::size_t input_sizes[] = {{{', '.join(str(pointer.count) for pointer in inputs)}}};",
         f"static constexpr std::size_t output_sizes[] = {{{', '.join(str(pointer.count) for pointer in outputs)}}};",
-        *(
-            f"static constexpr std::size_t {pointer.name}_size = {pointer.count};"
-            for pointer in (*inputs, *outputs)
-        ),
+        *(f"static constexpr std::size_t {pointer.name}_size = {pointer.count};" for pointer in (*inputs, *outputs)),
     ]
     return "\n".join(f"  {line}" for line in lines)

@@ -14,7 +14,6 @@ from nalu_export.formats._cpp_plan import Plan
 from nalu_export.formats._cpp_pointers import Pointer, listed, pointers
 from nalu_export.formats._cpp_stages import functions
 from nalu_export.formats._cpp_text import Parameters, in_comment
-from nalu_export.formats._cpp_types import TYPES
 from nalu_export.formats.base import TensorSpec
 from nalu_export.graph import formulas
 from nalu_export.weights import Compute
@@ -83,39 +82,46 @@ def _about_calls(header: Header) -> list[str]:
     arguments = ", ".join(pointer.name for pointer in found)
     if len(found) == 2:
         sizes = f"{found[0].count} -> {found[1].count} numbers"
-        one = f"x: {found[0].count} {_plural(found[0])}, y: {found[1].count}"
-        one += "" if found[1].spec.dtype == found[0].spec.dtype else f" {_plural(found[1])}"
+        one = f"x: {found[0].count} floats, y: {found[1].count}" if _is_plain(found) else "one sample"
     else:
         sizes = f"{len(header.inputs)} inputs -> {len(header.outputs)} outputs"
         one = "one sample"
-    lines = [
+    many = "n samples, one after the other; the same results as one by one"
+    return [
         f"// {model}: {sizes}, computed in {header.compute}.",
         "//",
-        f"//   {model}::predict({arguments});     {one}",
-        f"//   {model}::predict({arguments}, n);  n samples, one after the other; the same results as one by one",
+        *_lines(f"{model}::predict({arguments});     {one}"),
+        *_lines(f"{model}::predict({arguments}, n);  {many}"),
+        *([] if _is_plain(found) else ["//", *listed(found)]),
     ]
-    if len(found) > 2 or not all(pointer.is_plain for pointer in found):
-        lines += ["//", *listed(found)]
-    return lines
 
 
-def _plural(pointer: Pointer) -> str:
-    return "floats" if pointer.spec.dtype == "float32" else TYPES[pointer.spec.dtype].cpp
+def _is_plain(found: Sequence[Pointer]) -> bool:
+    return len(found) == 2 and all(pointer.is_plain for pointer in found)
 
 
 def _about_use(found: Sequence[Pointer]) -> list[str]:
+    """What a caller has to know; the last line goes on."""
+    anyone = "No allocation, no exception, no state: any number of threads may call it. It is"
     if len(found) == 2:
-        return ["// x and y must not overlap. No allocation, no exception, no state: any number of threads may call it. It is"]
+        return [f"// x and y must not overlap. {anyone}"]
     return [
-        "// The numbers of a sample stand row by row, those of several samples one after the other. No output may overlap",
-        "// anything else. No allocation, no exception, no state: any number of threads may call it. It is",
+        "// The numbers of a sample stand row by row, those of several samples one after the other. What is written",
+        "// must not overlap anything else.",
+        f"// {anyone}",
     ]
 
 
-def _wrapped(header: Header) -> list[str]:
-    """The formulas, and of several outputs which is which; a name from a file may be anything, so what is not plain text is quoted, in one line.
+def _lines(text: str) -> list[str]:
+    """In the comment."""
+    return [f"//   {line}" for line in textwrap.wrap(text, 108, subsequent_indent="    ", break_on_hyphens=False)]
 
-    A line of a comment that ends in a backslash, or for C in its trigraph, goes on in the next.
+
+def _wrapped(header: Header) -> list[str]:
+    """The formulas, and of several outputs which is which.
+
+    A name from a file may be anything, so what is not plain text is quoted, in one line: a line of a comment that ends
+    in a backslash, or for C in its trigraph, goes on in the next.
     """
     outputs = [pointer.name for pointer in header.pointers if not pointer.given]
     lines: list[str] = []

@@ -10,12 +10,11 @@ from nalu_export.errors import UnsupportedLayerError
 from nalu_export.formats._cpp_moves import Index, Shape, is_run, row_major
 from nalu_export.formats._cpp_plan import Piece, Plan, Read, Stage, Value, place, reads
 from nalu_export.formats._cpp_samples import Samples, kind_of, name_of, read_samples, reduced_axes, results_of
+from nalu_export.formats._cpp_types import refuse_result
 from nalu_export.graph.evaluation import constant
 
 
-def plan(
-    form: fx.GraphModule, shapes: Sequence[Shape], dtypes: Sequence[str] = (), names: Sequence[str] = ()
-) -> Plan:
+def plan(form: fx.GraphModule, shapes: Sequence[Shape], dtypes: Sequence[str] = (), names: Sequence[str] = ()) -> Plan:
     """The stages of a well-conditioned inference form.
 
     Args:
@@ -74,11 +73,15 @@ class _Planner:
 
     def _result(self, node: fx.Node) -> Value:
         """Where an output stands in one piece."""
+        given, name = self._samples.results[node], self._samples.integers.get(node)
         if node not in self._shapes:
+            refuse_result(given, name, passed=False)
             return self._constant(node)
         value, index = self._held[node]
+        whole = value.count == index.size and is_run(index)
+        refuse_result(given, name, passed=whole and value in self._plan.inputs)
         self._stage_of(value)
-        return value if value.count == index.size and is_run(index) else self._copy(value, index)
+        return value if whole else self._copy(value, index)
 
     def _constant(self, node: fx.Node) -> Value:
         """An output that no input has a part in: the numbers of one sample, for each sample."""

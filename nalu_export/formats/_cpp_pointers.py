@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from nalu_export.formats._cpp_names import MAX_LENGTH, RESERVED, TAKEN
 from nalu_export.formats._cpp_text import in_comment
@@ -12,11 +12,12 @@ from nalu_export.formats.base import TensorSpec
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]+")
 # The number of samples, and what headers of C and of systems define as macros.
-_NOT_A_POINTER = RESERVED | TAKEN | frozenset(["n", *"I errno complex imaginary noreturn near far small interface".split()])
+_NOT_A_POINTER = frozenset({"n", "I", "errno", "complex", "imaginary", "noreturn", "near", "far", "small", "interface"})
 _LINE = re.compile(r'//   ([A-Za-z0-9_]+): (const )?([a-z0-9_:]+)\*, of a sample \(([0-9, ]*)\)(?:, (".*"))?')
 
 
-class Pointer(NamedTuple):
+@dataclass(frozen=True)
+class Pointer:
     """One of the pointers.
 
     Attributes:
@@ -79,7 +80,7 @@ class _Names:
     """Names of pointers, each with one for its size, none of which means anything else."""
 
     def __init__(self, taken: Iterable[str]) -> None:
-        self._taken = _NOT_A_POINTER | set(taken)
+        self._taken = RESERVED | TAKEN | _NOT_A_POINTER | set(taken)
 
     def of(self, text: str, given: bool) -> str:
         stem = _NOT_IN_A_NAME.sub("_", text).strip("_")[:MAX_LENGTH].strip("_")

@@ -1,7 +1,7 @@
 """What a graph computes of one sample: shapes of its values, found by a run, and that no sample sees another."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,12 +29,16 @@ class Samples:
         masks: those that are true or false.
         moves: for each primitive that moves numbers where they come from, see :func:`_cpp_moves.moved`.
         least: of these and of constants a number that none of their numbers is below, unless it is NaN.
+        integers: those that are integers of an input, by its name.
+        results: what the graph gave.
     """
 
     shapes: dict[fx.Node, Shape] = field(default_factory=dict)
     masks: set[fx.Node] = field(default_factory=set)
     moves: dict[fx.Node, Index] = field(default_factory=dict)
     least: dict[fx.Node, float] = field(default_factory=dict)
+    integers: dict[fx.Node, str] = field(default_factory=dict)
+    results: dict[fx.Node, torch.Tensor] = field(default_factory=dict)
 
 
 def name_of(node: fx.Node) -> str:
@@ -96,8 +100,8 @@ class _Reader:
             elif node.op == "get_attr":
                 self._constant(node)
             elif node.op == "output":
-                for result in results_of(node):
-                    self._integers.refuse_result(result, self._seen[result])
+                self._found.results = {result: self._seen[result] for result in results_of(node)}
+                self._found.integers = self._integers.names
             else:
                 self._call(node)
         return self._found
@@ -108,9 +112,9 @@ class _Reader:
         self._found.least[node] = float(lowest.min()) if value.numel() else -math.inf
 
     def _call(self, node: fx.Node) -> None:
-        call: Callable[..., torch.Tensor] = node.target  # type: ignore[assignment]
+        assert callable(node.target)
         try:
-            self._seen[node] = call(*fx.node.map_arg(node.args, self._seen.__getitem__))
+            self._seen[node] = node.target(*fx.node.map_arg(node.args, self._seen.__getitem__))
         except RuntimeError as error:
             # Shapes that fit for one number of samples alone.
             raise _across(node) from error
@@ -137,7 +141,7 @@ def results_of(output: fx.Node) -> tuple[fx.Node, ...]:
     (given,) = output.args
     results = tuple(given) if isinstance(given, (tuple, list)) else (given,)
     assert all(isinstance(result, fx.Node) for result in results)
-    return results  # type: ignore[return-value]
+    return results
 
 
 def _across(node: fx.Node) -> UnsupportedLayerError:

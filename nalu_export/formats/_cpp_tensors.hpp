@@ -16,3 +16,8 @@ NALU_EXPORT_INLINE void write(const T* block, std::size_t samples, Y* y) noexcep
     for (std::size_t i = 0; i < N; ++i) y[s * N + i] = static_cast<Y>(block[i * S + s]);
   }
 }
+// What is given as it was taken.
+template <std::size_t N, class X>
+NALU_EXPORT_INLINE void pass(const X* x, std::size_t samples, X* y) noexcept {
+  for (std::size_t i = 0; i < N * samples; ++i) y[i] = x[i];
+}

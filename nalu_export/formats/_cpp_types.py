@@ -47,15 +47,19 @@ def _listed() -> str:
 
 
 class Integers:
-    """Inputs of integers: they may be moved, and made floating point numbers, which is what a header reads them as."""
+    """Inputs of integers: they may be moved, and made floating point numbers, which is what a header reads them as.
+
+    Attributes:
+        names: of the input that each value with numbers of one has them from.
+    """
 
     def __init__(self) -> None:
-        self._names: dict[fx.Node, str] = {}
+        self.names: dict[fx.Node, str] = {}
 
     def given(self, node: fx.Node, value: Tensor, name: str) -> None:
         """An input."""
         if value.dtype in INTEGERS:
-            self._names[node] = name
+            self.names[node] = name
 
     def follow(self, node: fx.Node, value: Tensor) -> None:
         """What a call makes of its arguments.
@@ -65,28 +69,50 @@ class Integers:
         """
         primitive = primitive_of(node)
         name, kind = ("", "") if primitive is None else (primitive.name, primitive.kind)
-        names = [self._names[argument] for argument in node.all_input_nodes if argument in self._names]
+        names = [self.names[argument] for argument in node.all_input_nodes if argument in self.names]
         if kind == "cast" and not value.is_floating_point():
-            raise UnsupportedLayerError(f"a {name} gives {_called(value)}; a header computes with floating point numbers")
+            raise UnsupportedLayerError(
+                f"a {name} gives {_called(value)}; a header computes with floating point numbers"
+            )
         if names and kind == "shape" and value.dtype in INTEGERS:
-            self._names[node] = names[0]
+            self.names[node] = names[0]
         elif names and kind != "cast":
             raise UnsupportedLayerError(
                 f"{name} reads input {plain(names[0])} as integers; a header computes with floating point numbers, so "
                 f"make them some first: {plain(names[0])}.float()"
             )
 
-    def refuse_result(self, node: fx.Node, value: Tensor) -> None:
-        """What the model gives.
 
-        Raises:
-            UnsupportedLayerError: they are integers.
-        """
-        if not value.is_floating_point() and value.dtype != torch.bool:
-            what = f"input {plain(self._names[node])}, which is" if node in self._names else "what is"
-            raise UnsupportedLayerError(
-                f"the model gives {what} {_called(value)}; a header gives floating point numbers, and true or false"
-            )
+def refuse_result(value: Tensor, name: str | None, *, passed: bool) -> None:
+    """What the model gives.
+
+    Args:
+        value: a few samples of it.
+        name: of the input whose integers they are.
+        passed: whether they are that input, as it is.
+
+    Raises:
+        UnsupportedLayerError: they are other integers.
+    """
+    if value.is_floating_point() or value.dtype == torch.bool or passed:
+        return
+    what = "what is" if name is None else f"numbers of input {plain(name)} in another order, which are"
+    raise UnsupportedLayerError(
+        f"the model gives {what} {_called(value)}; a header gives floating point numbers, and true or false"
+    )
+
+
+def refuse_rounding(dtype: str, name: str, compute: str, *, passed: bool) -> None:
+    """An output in more digits than it is computed in.
+
+    Raises:
+        UnsupportedLayerError: it is one.
+    """
+    if dtype == "float64" and compute == "float32" and not passed:
+        raise UnsupportedLayerError(
+            f"output {plain(name)} is float64, of which a header that computes in float32 has not all digits; export "
+            "it with compute float64"
+        )
 
 
 def _called(value: Tensor) -> str:

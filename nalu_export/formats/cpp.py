@@ -18,7 +18,7 @@ from nalu_export.formats._cpp_names import CppNames, checked_names
 from nalu_export.formats._cpp_planner import plan
 from nalu_export.formats._cpp_pointers import read_listed
 from nalu_export.formats._cpp_text import in_comment, in_string
-from nalu_export.formats._cpp_types import type_of
+from nalu_export.formats._cpp_types import refuse_rounding, type_of
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.graph import ModelGraph, Subgraph, well_conditioned
 from nalu_export.text import plain
@@ -142,6 +142,8 @@ def header_of(
         type_of(spec.dtype, spec.name)
     shapes = [tuple(int(size) for size in spec.shape[1:]) for spec in inputs]
     found = plan(form, shapes, [spec.dtype for spec in inputs], [spec.name for spec in inputs])
+    for spec, value in zip(outputs, found.outputs, strict=True):
+        refuse_rounding(spec.dtype, spec.name, options.compute, passed=value in found.inputs)
     header = Header(found, names, options.compute, options.extern_c, inputs, outputs)
     if len(header.pointers) > 2:
         for value, pointer in zip(found.inputs, header.pointers, strict=False):

@@ -32,19 +32,15 @@ bool get(T* values, std::size_t count) {
   return std::fread(values, sizeof(T), count, stdin) == count;
 }
 
-// Types, as the protocol counts them.
+// A type, as the protocol counts them.
 template <class T>
-constexpr std::uint32_t code = 0;
-template <>
-constexpr std::uint32_t code<float> = 1;
-template <>
-constexpr std::uint32_t code<double> = 2;
-template <>
-constexpr std::uint32_t code<std::int32_t> = 3;
-template <>
-constexpr std::uint32_t code<std::int64_t> = 4;
-template <>
-constexpr std::uint32_t code<bool> = 5;
+constexpr std::uint32_t code() {
+  if (std::is_same_v<T, float>) return 1;
+  if (std::is_same_v<T, double>) return 2;
+  if (std::is_same_v<T, std::int32_t>) return 3;
+  if (std::is_same_v<T, std::int64_t>) return 4;
+  return 5;
+}
 
 // Numbers in a sample of what the k-th pointer of predict points to.
 template <class M, class = void>
@@ -72,7 +68,7 @@ struct Tensor {
   // An input of a request; n is the number of samples, once an input has told it.
   bool read(std::size_t& n, bool& known) {
     std::uint32_t head[2];
-    if (!get(head, 2) || head[0] != code<T> || head[1] == 0) return false;
+    if (!get(head, 2) || head[0] != code<T>() || head[1] == 0) return false;
     std::vector<std::uint64_t> shape(head[1]);
     if (!get(shape.data(), shape.size())) return false;
     std::size_t numbers = 1;
@@ -84,7 +80,7 @@ struct Tensor {
     return get(batch.get(), n * size);
   }
   void write(std::size_t n) const {
-    put(code<T>);
+    put(code<T>());
     put(std::uint32_t{2});
     put(static_cast<std::uint64_t>(n));
     put(static_cast<std::uint64_t>(size));

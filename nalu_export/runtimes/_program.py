@@ -4,12 +4,14 @@ At its start the program says who it is, or why it cannot run the file; then it 
 numbers are little-endian::
 
     hello     u32 0, u32 length, UTF-8 lines "key<TAB>value"
-    request   u32 rank, u64 sizes, float32 numbers
-    answer    u32 0, u32 rank, u64 sizes, float32 numbers
+    request   u32 count, then for each input a tensor
+    answer    u32 0, u32 count, then for each output a tensor
+    tensor    u32 type, u32 rank, u64 sizes, numbers
     refusal   u32 status, u32 length, UTF-8 text    in place of a hello or an answer
 
-Status 1: the file or the batch is refused; 2: the runtime or the device is not there. Whatever else a program does ends
-in one line and with its process gone: it is as hostile as the file that it runs.
+Types: 1 float32, 2 float64, 3 int32, 4 int64, 5 bool, of one byte. Status 1: the file or the batch is refused; 2: the
+runtime or the device is not there. Whatever else a program does ends in one line and with its process gone: it is as
+hostile as the file that it runs.
 """
 
 import contextlib
@@ -42,10 +44,12 @@ END_SECONDS = 5.0
 
 MAX_TEXT = 2**16
 MAX_RANK = 16
+MAX_TENSORS = 4096
 MAX_NUMBERS = 2**26
 # Of what it wrote to stderr.
 MAX_LAST_WORDS = 4096
 
+_TYPES = {code: np.dtype(name) for code, name in enumerate(("<f4", "<f8", "<i4", "<i8", "?"), 1)}
 _NEEDED = ("library", "device", "provider", "options", "threads")
 _ON_CUDA = ("driver", "cuda")
 _REFUSED, _UNAVAILABLE = 1, 2
@@ -93,12 +97,12 @@ class ProgramSession(Session):
             self._abort()
             raise
 
-    def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
+    def run(self, inputs: Sequence[NDArray[np.generic]]) -> tuple[NDArray[np.generic], ...]:
         """See :meth:`Session.run`."""
         if not self._end.alive:
             raise InputError(self._over or f"{self._runtime}: the session is closed")
         try:
-            answer = self._ask(x)
+            answer = self._ask(inputs)
         except BaseException as error:
             # Half a request or half an answer may still be in the pipes; nothing that is read from now on is sure.
             self._over = str(error) if isinstance(error, InputError) else f"{self._runtime}: it was interrupted"
@@ -141,25 +145,39 @@ class ProgramSession(Session):
         driver = [f"driver {said['driver']}"] if "driver" in said else []
         self.where = ", ".join([said["library"], said["provider"], *device, *driver])
 
-    def _ask(self, x: NDArray[np.float32]) -> NDArray[np.float32] | str:
-        """An output, or the text of a refusal."""
+    def _ask(self, inputs: Sequence[NDArray[np.generic]]) -> tuple[NDArray[np.generic], ...] | str:
+        """Outputs, or the text of a refusal."""
         deadline = _Deadline(ANSWER_SECONDS)
-        self._send(struct.pack(f"<I{x.ndim}Q", x.ndim, *x.shape), deadline)
-        self._send(np.asarray(x, "<f4").tobytes(), deadline)
+        self._send(struct.pack("<I", len(inputs)), deadline)
+        for x in inputs:
+            dtype = x.dtype.newbyteorder("<")
+            code = next((code for code, known in _TYPES.items() if known == dtype), None)
+            if code is None:
+                raise InputError(f"{self._runtime}: an input is {x.dtype}")
+            self._send(struct.pack(f"<II{x.ndim}Q", code, x.ndim, *x.shape), deadline)
+            self._send(np.asarray(x, dtype).tobytes(), deadline)
         status = self._number(deadline)
         if status == _REFUSED:
             return self._text(deadline)
         if status:
             self._violation(f"an answer begins with {status}")
-        rank = self._number(deadline)
+        count = self._number(deadline)
+        if count > MAX_TENSORS:
+            self._violation(f"it gives {count} outputs")
+        return tuple(self._tensor(deadline) for _ in range(count))
+
+    def _tensor(self, deadline: "_Deadline") -> NDArray[np.generic]:
+        code, rank = self._number(deadline), self._number(deadline)
+        if code not in _TYPES:
+            self._violation(f"an output is of type {code}")
         if rank > MAX_RANK:
             self._violation(f"an output has {rank} axes")
         shape = struct.unpack(f"<{rank}Q", self._receive(8 * rank, deadline))
         # Each size apart as well: beside a size of 0 any other makes no number, and no array.
         if max(math.prod(shape), *shape, 0) > MAX_NUMBERS:
             self._violation(f"an output has the shape {shape}")
-        numbers = self._receive(4 * math.prod(shape), deadline)
-        return np.frombuffer(numbers, "<f4").astype(np.float32).reshape(shape)
+        numbers = self._receive(_TYPES[code].itemsize * math.prod(shape), deadline)
+        return np.frombuffer(numbers, _TYPES[code]).copy().reshape(shape)
 
     def _number(self, deadline: "_Deadline") -> int:
         return int.from_bytes(self._receive(4, deadline), "little")

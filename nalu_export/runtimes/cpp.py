@@ -21,6 +21,7 @@ from nalu_export.runtimes._program import ProgramSession
 from nalu_export.runtimes.base import RunOptions, Runtime, Session
 from nalu_export.text import printable
 
+Array = NDArray[np.generic]
 DRIVER = Path(__file__).with_name("_cpp_driver.cpp")
 COMPILERS = ("c++", "g++", "clang++")
 STANDARD = "-std=c++17"
@@ -45,7 +46,7 @@ class CppSession(Session):
     """
 
     def __init__(self, data: bytes, compiler: Sequence[str]) -> None:
-        self._data = data
+        self._data, self._signature = data, FORMAT.signature(data)
         with contextlib.ExitStack() as started:
             # A program that runs needs its file no longer.
             with tempfile.TemporaryDirectory(prefix="nalu_export-") as folder:
@@ -68,22 +69,39 @@ class CppSession(Session):
         """End both programs."""
         self._end.close()
 
-    def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
+    def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """See :meth:`Session.run`; the program itself compares each sample of the batch with that sample alone."""
-        first, *others = (program.run(x) for program in self._programs)
+        first, *others = (program.run(inputs) for program in self._programs)
         for level, other in zip(LEVELS[1:], others, strict=True):
-            # Which NaN comes out of an operation on two of them is nobody's promise.
-            same = (first.view(np.uint32) == other.view(np.uint32)) | ((first != first) & (other != other))
-            different = int((~same).any(axis=1).sum())
+            if len(first) != len(other):
+                raise InputError(f"cpp: {LEVELS[0]} gives {len(first)} outputs and {level} {len(other)}")
+            different = _differing(first, other)
             if different:
-                raise InputError(f"cpp: {LEVELS[0]} and {level} differ in {different} of {len(x)} samples")
-        return first
+                raise InputError(f"cpp: {LEVELS[0]} and {level} differ in {different} of {len(first[0])} samples")
+        return self._shaped(first)
 
-    def values(self, x: NDArray[np.float32], names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+    def values(self, inputs: Sequence[Array], names: Sequence[str]) -> dict[str, Array]:
         """See :meth:`Session.values`: the weights, as they stand in the header."""
-        del x
+        del inputs
         held = FORMAT.read_weights(self._data, trust=True)
         return {name: held[name] for name in names if name in held}
+
+    def _shaped(self, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Samples in the shapes that the header says; a program knows how many numbers they have."""
+        if self._signature is None:
+            return outputs
+        shapes = [(len(out), *map(int, spec.shape[1:])) for out, spec in zip(outputs, self._signature[1], strict=True)]
+        return tuple(out.reshape(shape) for out, shape in zip(outputs, shapes, strict=True))
+
+
+def _differing(first: Sequence[Array], other: Sequence[Array]) -> int:
+    """Samples of which some output has other bits; which NaN comes out of two of them is nobody's promise."""
+    different = np.zeros(len(first[0]), np.bool_)
+    for a, b in zip(first, other, strict=True):
+        bits = np.dtype(f"u{a.itemsize}")
+        same = (a.view(bits) == b.view(bits)) | ((a != a) & (b != b))
+        different |= ~same.reshape(len(a), -1).all(axis=1)
+    return int(different.sum())
 
 
 def _compile(data: bytes, compiler: Sequence[str], folder: Path) -> list[Path]:

@@ -22,7 +22,7 @@ from tests.formats.families import MODELS, features_of
 
 
 def _plan(model: nn.Module, features: int, compute: Compute = "float32") -> Plan:
-    return plan(well_conditioned(form_of(model, "folded", compute, (features,))), (features,))
+    return plan(well_conditioned(form_of(model, "folded", compute, (features,))), [(features,)])
 
 
 class _Formula(ArithmeticLayer):
@@ -42,7 +42,7 @@ class _Formula(ArithmeticLayer):
 def check_places(found: Plan) -> None:
     """Lives through the plan with a memory that knows whose each number is."""
     memory: list[Value | None] = [None] * found.size
-    written = _write(memory, found, found.input)
+    written = sum(_write(memory, found, value) for value in found.inputs)
     for stage in found.stages:
         needed = reads(found, stage)
         for value in needed:
@@ -52,7 +52,7 @@ def check_places(found: Plan) -> None:
         assert sum(map(len, places)) == len(set().union(*places))
         for value in stage.outputs:
             written += _write(memory, found, value)
-    assert _whose(memory, found, found.output) == {found.output}
+    assert all(_whose(memory, found, value) == {value} for value in found.outputs)
     assert written == len(found.places)
 
 
@@ -74,7 +74,7 @@ def _write(memory: list[Value | None], found: Plan, value: Value) -> int:
 
 def check_order(found: Plan) -> None:
     """Every node is in one stage, after what it reads."""
-    done = {found.input}
+    done = set(found.inputs)
     for stage in found.stages:
         assert {piece.value for piece in stage.pieces} <= done
         made = {value.node: value for value in stage.outputs}
@@ -166,8 +166,8 @@ def test_number_of_stages(model: nn.Module, stages: int) -> None:
 
 
 def test_no_stage_where_nothing_is_computed() -> None:
-    found = plan(fx.symbolic_trace(nn.Identity()), (3,))
-    assert (found.stages, found.output) == ([], found.input)
+    found = plan(fx.symbolic_trace(nn.Identity()), [(3,)])
+    assert (found.stages, found.outputs) == ([], found.inputs)
     check_places(found)
 
 

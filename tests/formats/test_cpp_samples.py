@@ -27,7 +27,7 @@ def _read(make: Make, *features: int) -> tuple[Samples, Node]:
     form = _form(make)
     (result,) = next(node for node in form.graph.nodes if node.op == "output").args
     assert isinstance(result, fx.Node)
-    return read_samples(form, features), result
+    return read_samples(form, [features]), result
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_values_without_numbers_are_refused() -> None:
 def test_what_is_no_result_is_refused(kind: str, make: Make) -> None:
     text = f"the model gives what is {kind}; a header gives numbers computed from its input"
     with pytest.raises(UnsupportedLayerError, match=f"^{text}$"):
-        plan(_form(make), (4,))
+        plan(_form(make), [(4,)])
 
 
 def test_numbers_that_none_is_below() -> None:
