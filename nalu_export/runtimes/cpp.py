@@ -1,6 +1,7 @@
 """An exported C++ header, compiled by the system's compiler and run as a program of its own."""
 
 import contextlib
+import math
 import os
 import re
 import shlex
@@ -72,13 +73,14 @@ class CppSession(Session):
     def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """See :meth:`Session.run`; the program itself compares each sample of the batch with that sample alone."""
         first, *others = (program.run(inputs) for program in self._programs)
+        shapes = self._shapes(first)
         for level, other in zip(LEVELS[1:], others, strict=True):
-            if len(first) != len(other):
-                raise InputError(f"cpp: {LEVELS[0]} gives {len(first)} outputs and {level} {len(other)}")
+            if [(out.dtype, out.shape) for out in first] != [(out.dtype, out.shape) for out in other]:
+                raise InputError(f"cpp: {LEVELS[0]} and {level} give outputs of other types or shapes")
             different = _differing(first, other)
             if different:
                 raise InputError(f"cpp: {LEVELS[0]} and {level} differ in {different} of {len(first[0])} samples")
-        return self._shaped(first)
+        return tuple(out.reshape(shape) for out, shape in zip(first, shapes, strict=True))
 
     def values(self, inputs: Sequence[Array], names: Sequence[str]) -> dict[str, Array]:
         """See :meth:`Session.values`: the weights, as they stand in the header."""
@@ -86,12 +88,26 @@ class CppSession(Session):
         held = FORMAT.read_weights(self._data, trust=True)
         return {name: held[name] for name in names if name in held}
 
-    def _shaped(self, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
-        """Samples in the shapes that the header says; a program knows how many numbers they have."""
-        if self._signature is None:
-            return outputs
-        shapes = [(len(out), *map(int, spec.shape[1:])) for out, spec in zip(outputs, self._signature[1], strict=True)]
-        return tuple(out.reshape(shape) for out, shape in zip(outputs, shapes, strict=True))
+    def _shapes(self, outputs: Sequence[Array]) -> list[tuple[int, ...]]:
+        """In which the header says that its outputs are; its program knows how many numbers a sample has.
+
+        Raises:
+            InputError: the program gives something else.
+        """
+        shapes = [out.shape for out in outputs]
+        dtypes = [out.dtype.name for out in outputs]
+        if self._signature is not None:
+            specs = self._signature[1]
+            said = [tuple(map(int, spec.shape[1:])) for spec in specs]
+            if dtypes == [spec.dtype for spec in specs] and [shape[1:] for shape in shapes] == [
+                (math.prod(shape),) for shape in said
+            ]:
+                return [(own[0], *shape) for own, shape in zip(shapes, said, strict=True)]
+        elif dtypes == ["float32"] and len(shapes[0]) == 2:
+            return shapes
+        raise InputError(
+            "cpp: its outputs are not of the number, types and sizes that its comment says; export it again"
+        )
 
 
 def _differing(first: Sequence[Array], other: Sequence[Array]) -> int:
@@ -100,7 +116,7 @@ def _differing(first: Sequence[Array], other: Sequence[Array]) -> int:
     for a, b in zip(first, other, strict=True):
         bits = np.dtype(f"u{a.itemsize}")
         same = (a.view(bits) == b.view(bits)) | ((a != a) & (b != b))
-        different |= ~same.reshape(len(a), -1).all(axis=1)
+        different |= ~same.all(axis=1)
     return int(different.sum())
 
 
