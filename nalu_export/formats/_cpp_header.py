@@ -90,8 +90,8 @@ def _about_calls(header: Header) -> list[str]:
     return [
         f"// {model}: {sizes}, computed in {header.compute}.",
         "//",
-        *_lines(f"{model}::predict({arguments});     {one}"),
-        *_lines(f"{model}::predict({arguments}, n);  {many}"),
+        *_call(f"{model}::predict({arguments});     {one}", wrap=len(found) > 2),
+        *_call(f"{model}::predict({arguments}, n);  {many}", wrap=len(found) > 2),
         *([] if _is_plain(found) else ["//", *listed(found)]),
     ]
 
@@ -107,14 +107,16 @@ def _about_use(found: Sequence[Pointer]) -> list[str]:
         return [f"// x and y must not overlap. {anyone}"]
     return [
         "// The numbers of a sample stand row by row, those of several samples one after the other. What is written",
-        "// must not overlap anything else.",
+        "// must not overlap anything else. input_count and output_count say how many pointers there are, input_sizes and",
+        "// output_sizes how many numbers of a sample each has, and NAME_size says it by name.",
+        "//",
         f"// {anyone}",
     ]
 
 
-def _lines(text: str) -> list[str]:
-    """In the comment."""
-    return [f"//   {line}" for line in textwrap.wrap(text, 108, subsequent_indent="    ", break_on_hyphens=False)]
+def _call(text: str, *, wrap: bool) -> list[str]:
+    lines = textwrap.wrap(text, 108, subsequent_indent="    ", break_long_words=False) if wrap else [text]
+    return [f"//   {line}" for line in lines]
 
 
 def _wrapped(header: Header) -> list[str]:
