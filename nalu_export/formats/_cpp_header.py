@@ -107,8 +107,8 @@ def _about_use(found: Sequence[Pointer]) -> list[str]:
         return [f"// x and y must not overlap. {anyone}"]
     return [
         "// The numbers of a sample stand row by row, those of several samples one after the other. What is written",
-        "// must not overlap anything else. input_count and output_count say how many pointers there are, input_sizes and",
-        "// output_sizes how many numbers of a sample each has, and NAME_size says it by name.",
+        "// must not overlap anything else. input_count and output_count say how many pointers there are, input_sizes",
+        "// and output_sizes how many numbers of a sample each has, and NAME_size says it by name.",
         "//",
         f"// {anyone}",
     ]
