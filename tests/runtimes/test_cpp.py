@@ -85,6 +85,15 @@ class TestRunning:
         assert list(found) == ["layers.0.W"]
         np.testing.assert_allclose(found["layers.0.W"].astype(np.float64), weight, rtol=1e-6)
 
+    @pytest.mark.parametrize("shape", [(3, 2), (2, 1, 2)])
+    def test_samples_of_several_axes(self, model: NALU, shape: tuple[int, ...]) -> None:
+        """They come out in the shape that the header says."""
+        data = formats.get("cpp").emit(graph_of(model, shape), EmitOptions()).to_bytes({})
+        x = np.random.default_rng(0).standard_normal((5, *shape)).astype(np.float32)
+        (found,) = load(data).run([x])
+        assert found.shape == (5, *shape[:-1], 1)
+        np.testing.assert_allclose(found.astype(np.float64), model(torch.from_numpy(x)).detach(), rtol=1e-4)
+
     def test_nothing_is_left(self, model: NALU, folders: Path) -> None:
         session = load(header(model))
         programs = [program._process for program in session._programs]
