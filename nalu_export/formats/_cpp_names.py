@@ -19,7 +19,11 @@ _KEYWORDS = """
 """
 RESERVED = frozenset(_KEYWORDS.split())
 # What stands beside the struct, and in it: there its own name would be that of a constructor.
-TAKEN = frozenset({"arithmetic", "inputs", "outputs", "stack_bytes", "tool", "source_sha256", "compute", "predict"})
+_MEMBERS = """
+    arithmetic inputs outputs input_count output_count input_sizes output_sizes stack_bytes tool source_sha256 compute
+    predict
+"""
+TAKEN = frozenset(_MEMBERS.split())
 MAX_LENGTH = 60
 
 

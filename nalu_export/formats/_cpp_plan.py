@@ -65,7 +65,8 @@ class Stage:
 
     Attributes:
         kind: ``"tiles"``, or the name of what has a pass of its own: ``"rows"`` (a ``linear`` of several rows),
-            ``"reduce"``, ``"matmul"`` or ``"copy"`` (numbers in another order, or repeated).
+            ``"reduce"``, ``"matmul"``, ``"copy"`` (numbers in another order, or repeated) or ``"constant"`` (an output
+            that is the same for every input).
         shape: of its values, without the samples.
         nodes: what it computes, in order.
         outputs: those of them that something after it reads.
@@ -92,14 +93,14 @@ class Plan:
 
     Attributes:
         form: the graph.
-        shapes: of every node that depends on the input, without the samples.
+        shapes: of every node that depends on an input, without the samples.
         masks: those of them that are true or false, which a header holds as 1 and 0.
         least: of them and of constants a number that none of their numbers is below, unless it is NaN.
         stages: in order.
-        input: what goes in.
-        output: what comes out.
-        result: the node that computes it.
-        reads: how each node reads each of its arguments that depends on the input.
+        inputs: what goes in.
+        outputs: what comes out; the same value may do so twice.
+        results: the node that each of them is.
+        reads: how each node reads each of its arguments that depends on an input.
         places: where each value that is passed on stands, in numbers of each sample.
         size: numbers of each sample that all of them take.
     """
@@ -109,9 +110,9 @@ class Plan:
     masks: set[fx.Node]
     least: dict[fx.Node, float]
     stages: list[Stage]
-    input: Value
-    output: Value
-    result: fx.Node
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...] = ()
+    results: tuple[fx.Node, ...] = ()
     reads: dict[tuple[fx.Node, fx.Node], Read] = field(default_factory=dict)
     places: dict[Value, int] = field(default_factory=dict)
     size: int = 0
@@ -130,11 +131,12 @@ def reads(found: Plan, stage: Stage) -> list[Value]:
 
 def place(found: Plan) -> None:
     """Give each value that is passed on a place: first fit over the time from its making to its last reading."""
-    last = {found.output: len(found.stages)}
+    last = dict.fromkeys(found.outputs, len(found.stages))
     for number, stage in enumerate(found.stages):
         for value in reads(found, stage):
             last[value] = max(last.get(value, 0), number)
-    made = [(found.input, -1)] + [(value, k) for k, stage in enumerate(found.stages) for value in stage.outputs]
+    made = [(value, -1) for value in found.inputs]
+    made += [(value, k) for k, stage in enumerate(found.stages) for value in stage.outputs]
     held: list[tuple[int, int, int]] = []  # first number, one past the last, stage until which it is held
     for value, now in made:
         held = [other for other in held if other[2] >= now]

@@ -1,6 +1,7 @@
 """Puts every node of the arithmetic graph into a stage of a header."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from torch import fx
@@ -8,39 +9,48 @@ from torch import fx
 from nalu_export.errors import UnsupportedLayerError
 from nalu_export.formats._cpp_moves import Index, Shape, is_run, row_major
 from nalu_export.formats._cpp_plan import Piece, Plan, Read, Stage, Value, place, reads
-from nalu_export.formats._cpp_samples import Samples, kind_of, name_of, read_samples, reduced_axes
+from nalu_export.formats._cpp_samples import Samples, kind_of, name_of, read_samples, reduced_axes, results_of
+from nalu_export.formats._cpp_types import refuse_result
+from nalu_export.graph.evaluation import constant
 
 
-def plan(form: fx.GraphModule, features: Shape) -> Plan:
+def plan(form: fx.GraphModule, shapes: Sequence[Shape], dtypes: Sequence[str] = (), names: Sequence[str] = ()) -> Plan:
     """The stages of a well-conditioned inference form.
 
     Args:
-        form: one input, one output.
-        features: shape of one sample of its input.
+        form: any number of inputs; its output is one value or a tuple of them.
+        shapes: of one sample of each input.
+        dtypes: of each input, as numpy calls them; ``"float32"`` by default.
+        names: of each input, for messages; by default those that the graph has for them.
 
     Raises:
-        UnsupportedLayerError: it computes across the samples of a batch, or gives what is no number of a sample.
+        UnsupportedLayerError: it computes across the samples of a batch or with integers, or gives what is no number
+            of a sample.
     """
-    return _Planner(form, read_samples(form, features)).plan()
+    return _Planner(form, read_samples(form, shapes, dtypes, names)).plan()
 
 
 class _Planner:
     def __init__(self, form: fx.GraphModule, samples: Samples) -> None:
         self._form, self._samples, self._shapes = form, samples, samples.shapes
-        source = next(node for node in form.graph.nodes if node.op == "placeholder")
-        given = Value(source, self._shapes[source])
-        self._plan = Plan(form, self._shapes, samples.masks, samples.least, [], given, given, source)
+        sources = [node for node in form.graph.nodes if node.op == "placeholder"]
+        given = tuple(Value(source, self._shapes[source]) for source in sources)
+        self._plan = Plan(form, self._shapes, samples.masks, samples.least, [], given)
         # The value that has a node's numbers, and where they stand in it.
-        self._held: dict[fx.Node, tuple[Value, Index]] = {source: (given, row_major(given.shape))}
-        # Stage in which each value is made; that of the input is before all.
-        self._made: dict[Value, int] = {given: -1}
+        self._held: dict[fx.Node, tuple[Value, Index]] = {
+            value.node: (value, row_major(value.shape)) for value in given
+        }
+        # Stage in which each value is made; inputs are before all.
+        self._made: dict[Value, int] = dict.fromkeys(given, -1)
         self._copies: dict[tuple[Value, bytes], Value] = {}
+        self._constants: dict[str, Value] = {}
 
     def plan(self) -> Plan:
         for node in self._form.graph.nodes:
             kind, name = kind_of(node), name_of(node)
             if node.op == "output":
-                self._result(node.args[0])
+                self._plan.results = results_of(node)
+                self._plan.outputs = tuple(map(self._result, self._plan.results))
             elif node not in self._shapes or node.op == "placeholder":
                 continue
             elif kind == "cast":
@@ -61,17 +71,33 @@ class _Planner:
         place(self._plan)
         return self._plan
 
-    def _result(self, node: fx.Node) -> None:
-        if node not in self._shapes or node in self._plan.masks:
-            kind = "true or false" if node in self._plan.masks else "the same for every input"
-            raise UnsupportedLayerError(
-                f"the model gives what is {kind}; a header gives numbers computed from its input"
-            )
+    def _result(self, node: fx.Node) -> Value:
+        """Where an output stands in one piece."""
+        given, name = self._samples.results[node], self._samples.integers.get(node)
+        if node not in self._shapes:
+            refuse_result(given, name, passed=False)
+            return self._constant(node)
         value, index = self._held[node]
         whole = value.count == index.size and is_run(index)
+        refuse_result(given, name, passed=whole and value in self._plan.inputs)
         self._stage_of(value)
-        self._plan.output = value if whole else self._copy(value, index)
-        self._plan.result = node
+        return value if whole else self._copy(value, index)
+
+    def _constant(self, node: fx.Node) -> Value:
+        """An output that no input has a part in: the numbers of one sample, for each sample."""
+        while node.op != "get_attr":
+            (node,) = node.all_input_nodes  # in the type in which it is handed on
+        name = str(node.target)
+        shape = tuple(constant(self._form, name).shape)
+        if shape[:1] not in ((), (1,)) or 0 in shape:
+            raise UnsupportedLayerError(
+                f"the model gives what is the same for every input, of shape {shape}; a header gives numbers of each "
+                "sample, so its first axis has to be 1"
+            )
+        if name not in self._constants:
+            value = self._constants[name] = Value(node, shape[1:])
+            self._alone(value, Stage("constant", value.shape))
+        return self._constants[name]
 
     def _value(self, node: fx.Node) -> Value:
         value = Value(node, self._shapes[node])
@@ -202,11 +228,11 @@ class _Planner:
 
     def _find_outputs(self) -> None:
         """What each stage has to leave behind for those after it."""
-        read: dict[Value, None] = {self._plan.output: None}
+        read = dict.fromkeys(self._plan.outputs)
         for stage in self._plan.stages:
             read |= dict.fromkeys(reads(self._plan, stage))
         for value in read:
-            if value is not self._plan.input:
+            if self._made[value] >= 0:
                 self._plan.stages[self._made[value]].outputs.append(value)
 
 

@@ -10,7 +10,7 @@ from nalu_export.formats._cpp_plan import Plan, Stage, reads
 from nalu_export.formats._cpp_primitives import REDUCTIONS
 from nalu_export.formats._cpp_samples import name_of
 from nalu_export.formats._cpp_text import Array, Parameters, in_comment
-from nalu_export.formats._cpp_tile import Naming, Tile
+from nalu_export.formats._cpp_tile import Naming, Tile, repeated
 from nalu_export.graph import label_of
 from nalu_export.graph.evaluation import constant
 
@@ -126,7 +126,27 @@ def _copy(found: Plan, stage: Stage, parameters: Parameters, naming: Naming) -> 
     return lines
 
 
-_BODIES = {"tiles": _tiles, "rows": _rows, "reduce": _reduction, "matmul": matmul, "copy": _copy}
+def _constant(found: Plan, stage: Stage, parameters: Parameters, naming: Naming) -> list[str]:
+    """Numbers that are the same for every sample."""
+    (value,) = stage.outputs
+    target = str(value.node.target)
+    text = repeated(parameters, target, constant(found.form, target).detach().numpy(), stage.shape)
+    return [
+        *_each_tile(stage.count),
+        *(["  using M = typename R::simd_t;"] if "M::" in text else []),
+        f"  for (std::size_t k = 0; k < R::count; ++k) R::store({naming.pointer(value)} + o * S, k, {text});",
+        "});",
+    ]
+
+
+_BODIES = {
+    "tiles": _tiles,
+    "rows": _rows,
+    "reduce": _reduction,
+    "matmul": matmul,
+    "copy": _copy,
+    "constant": _constant,
+}
 
 
 def _each_tile(outputs: int) -> list[str]:

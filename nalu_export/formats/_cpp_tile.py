@@ -7,7 +7,7 @@ from torch import fx
 from nalu_export.formats._cpp_plan import Plan, Read, Stage, Value
 from nalu_export.formats._cpp_primitives import EXPRESSIONS, Spelling
 from nalu_export.formats._cpp_samples import name_of
-from nalu_export.formats._cpp_text import Names, Parameters
+from nalu_export.formats._cpp_text import Array, Names, Parameters
 from nalu_export.graph import label_of
 from nalu_export.graph.evaluation import constant
 
@@ -28,8 +28,8 @@ class Naming:
 
     def pointer(self, value: Value) -> str:
         """Where a value stands for all features."""
-        if value is self._found.input:
-            return "x"
+        if value in self._found.inputs:
+            return "x" if len(self._found.inputs) == 1 else self._names.of(value, "x", _called(value.node))
         return self._names.of(value, "all", _called(value.node) + ("_copied" if value.copied else ""))
 
     def start(self, read: Read, plus: str = "") -> str:
@@ -115,6 +115,11 @@ class Tile(Spelling):
 
     def _constant(self, target: str) -> str:
         value = constant(self._plan.form, target).detach().numpy()
-        if value.size == 1:
-            return f"M::splat({self._parameters.literal(value.item())})"
-        return f"R::constant({self._parameters.constant(target, value, self._plan.shapes[self._node])} + o, k)"
+        return repeated(self._parameters, target, value, self._plan.shapes[self._node])
+
+
+def repeated(parameters: Parameters, target: str, value: Array, shape: tuple[int, ...]) -> str:
+    """One vector of a constant that is repeated to a shape."""
+    if value.size == 1:
+        return f"M::splat({parameters.literal(value.item())})"
+    return f"R::constant({parameters.constant(target, value, shape)} + o, k)"

@@ -9,15 +9,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import fx
 
 from nalu_export.errors import InputError
 from nalu_export.formats._cpp_arrays import arrays
-from nalu_export.formats._cpp_header import METADATA, Header, about, code
-from nalu_export.formats._cpp_names import checked_names
+from nalu_export.formats._cpp_header import FORMULAS, METADATA, Header, about, code
+from nalu_export.formats._cpp_names import CppNames, checked_names
 from nalu_export.formats._cpp_planner import plan
+from nalu_export.formats._cpp_pointers import read_listed
 from nalu_export.formats._cpp_text import in_comment, in_string
+from nalu_export.formats._cpp_types import refuse_rounding, type_of
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
-from nalu_export.graph import ModelGraph, well_conditioned
+from nalu_export.graph import ModelGraph, Subgraph, well_conditioned
 from nalu_export.text import plain
 from nalu_export.weights import inference_form
 
@@ -73,18 +76,9 @@ class CppFormat(Format):
             raise InputError("a header holds effective weights only: weights='live' goes with onnx and torchscript")
         names = checked_names(options.namespace, options.struct)
         assert graph.whole is not None
+        inputs, outputs = _tensors(graph.whole)
         form = well_conditioned(inference_form(graph.whole.module, "folded", options.compute))
-        found = plan(form, tuple(graph.example.shape[1:]))
-        for verb, node in (("takes", found.input.node), ("gives", found.result)):
-            axes = len(found.shapes[node])
-            if axes != 1:
-                raise InputError(f"a sample of what the model {verb} has {axes} axes; in a header it has one")
-        header = Header(found, names, options.compute, options.extern_c)
-        return CppDraft(
-            (TensorSpec("input", "float32", ("batch", header.inputs)),),
-            (TensorSpec("output", "float32", ("batch", header.outputs)),),
-            header,
-        )
+        return CppDraft(inputs, outputs, header_of(form, names, options, inputs, outputs))
 
     def recognises(self, data: bytes) -> bool:
         """A header of ours says so in its first line."""
@@ -101,6 +95,15 @@ class CppFormat(Format):
                 raise InputError(f"its metadata {plain(key)} is damaged; export it again") from error
         return metadata
 
+    def signature(self, data: bytes) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]] | None:
+        """From the comment at the top, which lists them where they are more than one vector each of floats."""
+        lines = itertools.takewhile(lambda line: line != FORMULAS, _comment(data))
+        try:
+            found = read_listed(lines)
+        except (ValueError, RecursionError) as error:
+            raise InputError("its list of what it takes and gives is damaged; export it again") from error
+        return found if all(found) else None
+
     def read_weights(self, data: bytes, *, trust: bool) -> dict[str, NDArray[np.generic]]:
         """The arrays; nothing is compiled for that."""
         del trust
@@ -108,6 +111,44 @@ class CppFormat(Format):
 
 
 FORMAT = CppFormat()
+
+
+def _tensors(whole: Subgraph) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """What the subgraph takes and gives."""
+    ((_, *taken),), ((_, *made),) = whole.input_shapes, whole.output_shapes
+    return (TensorSpec("input", "float32", ("batch", *taken)),), (TensorSpec("output", "float32", ("batch", *made)),)
+
+
+def header_of(
+    form: fx.GraphModule,
+    names: CppNames,
+    options: EmitOptions,
+    inputs: tuple[TensorSpec, ...],
+    outputs: tuple[TensorSpec, ...],
+) -> Header:
+    """The header of an inference form.
+
+    Args:
+        form: well-conditioned; its inputs are told in the formulas what they are called.
+        names: of namespace and struct.
+        options: of which the type that computes, and whether there are functions for C.
+        inputs: of the form, in order; the first axis is that of the samples.
+        outputs: the same.
+
+    Raises:
+        UnsupportedLayerError: see :func:`plan`; or a header does not give what has that type.
+    """
+    for spec in outputs:
+        type_of(spec.dtype, spec.name)
+    shapes = [tuple(int(size) for size in spec.shape[1:]) for spec in inputs]
+    found = plan(form, shapes, [spec.dtype for spec in inputs], [spec.name for spec in inputs])
+    for spec, value in zip(outputs, found.outputs, strict=True):
+        refuse_rounding(spec.dtype, spec.name, options.compute, passed=value in found.inputs)
+    header = Header(found, names, options.compute, options.extern_c, inputs, outputs)
+    if len(header.pointers) > 2:
+        for value, pointer in zip(found.inputs, header.pointers, strict=False):
+            value.node.meta["called"] = pointer.name
+    return header
 
 
 def struct_of(data: bytes) -> str:

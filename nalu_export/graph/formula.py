@@ -1,6 +1,7 @@
 """The traced graph as text for a person: one line for each value that its source gives a name."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from torch import fx
@@ -14,13 +15,14 @@ _SUMS = ("add", "sub")
 _NUMBER = re.compile(r"_\d+$")
 
 
-def formulas(form: fx.GraphModule) -> list[str]:
+def formulas(form: fx.GraphModule, outputs: Sequence[str] = ()) -> list[str]:
     """Lines ``layers.0.m = exp(linear(log(abs(x) + 1e-10), W))``, in order of computation.
 
     A value that has no name of its own in the source is written out where it is read. ``linear(x, W)`` is ``x Wᵀ``.
 
     Args:
-        form: a graph of primitives.
+        form: a graph of primitives. An input is ``x``, or what its ``meta`` says that it is ``called``.
+        outputs: names of what it gives, each of which gets a line; by default what has no name is ``y``.
     """
     lines = []
     for node in form.graph.nodes:
@@ -28,6 +30,9 @@ def formulas(form: fx.GraphModule) -> list[str]:
             lines.append(f"{_name(node)} = {_expression(node)}")
         elif node.op == "output":
             results = node.args[0] if isinstance(node.args[0], (tuple, list)) else (node.args[0],)
+            if outputs:
+                lines += [f"{name} = {_operand(result)}" for name, result in zip(outputs, results, strict=True)]
+                continue
             unnamed = [result for result in results if not _is_named(_past_casts(result))]
             lines += [f"y{f'_{k}' if k > 1 else ''} = {_operand(result)}" for k, result in enumerate(unnamed, 1)]
     return lines
@@ -98,7 +103,7 @@ def _operand(argument: Any) -> str:
     if not isinstance(argument, fx.Node):
         return f"{argument:g}" if isinstance(argument, float) else str(argument)
     if argument.op == "placeholder":
-        return "x"
+        return str(argument.meta.get("called", "x"))
     if argument.op == "get_attr":
         return str(argument.target)
     return _name(argument) if _is_named(argument) else _expression(argument)

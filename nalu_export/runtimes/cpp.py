@@ -1,6 +1,7 @@
 """An exported C++ header, compiled by the system's compiler and run as a program of its own."""
 
 import contextlib
+import math
 import os
 import re
 import shlex
@@ -21,6 +22,7 @@ from nalu_export.runtimes._program import ProgramSession
 from nalu_export.runtimes.base import RunOptions, Runtime, Session
 from nalu_export.text import printable
 
+Array = NDArray[np.generic]
 DRIVER = Path(__file__).with_name("_cpp_driver.cpp")
 COMPILERS = ("c++", "g++", "clang++")
 STANDARD = "-std=c++17"
@@ -45,7 +47,7 @@ class CppSession(Session):
     """
 
     def __init__(self, data: bytes, compiler: Sequence[str]) -> None:
-        self._data = data
+        self._data, self._signature = data, FORMAT.signature(data)
         with contextlib.ExitStack() as started:
             # A program that runs needs its file no longer.
             with tempfile.TemporaryDirectory(prefix="nalu_export-") as folder:
@@ -68,22 +70,54 @@ class CppSession(Session):
         """End both programs."""
         self._end.close()
 
-    def run(self, x: NDArray[np.float32]) -> NDArray[np.generic]:
+    def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """See :meth:`Session.run`; the program itself compares each sample of the batch with that sample alone."""
-        first, *others = (program.run(x) for program in self._programs)
+        first, *others = (program.run(inputs) for program in self._programs)
+        shapes = self._shapes(first)
         for level, other in zip(LEVELS[1:], others, strict=True):
-            # Which NaN comes out of an operation on two of them is nobody's promise.
-            same = (first.view(np.uint32) == other.view(np.uint32)) | ((first != first) & (other != other))
-            different = int((~same).any(axis=1).sum())
+            if [(out.dtype, out.shape) for out in first] != [(out.dtype, out.shape) for out in other]:
+                raise InputError(f"cpp: {LEVELS[0]} and {level} give outputs of other types or shapes")
+            different = _differing(first, other)
             if different:
-                raise InputError(f"cpp: {LEVELS[0]} and {level} differ in {different} of {len(x)} samples")
-        return first
+                raise InputError(f"cpp: {LEVELS[0]} and {level} differ in {different} of {len(first[0])} samples")
+        return tuple(out.reshape(shape) for out, shape in zip(first, shapes, strict=True))
 
-    def values(self, x: NDArray[np.float32], names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+    def values(self, inputs: Sequence[Array], names: Sequence[str]) -> dict[str, Array]:
         """See :meth:`Session.values`: the weights, as they stand in the header."""
-        del x
+        del inputs
         held = FORMAT.read_weights(self._data, trust=True)
         return {name: held[name] for name in names if name in held}
+
+    def _shapes(self, outputs: Sequence[Array]) -> list[tuple[int, ...]]:
+        """In which the header says that its outputs are; its program knows how many numbers a sample has.
+
+        Raises:
+            InputError: the program gives something else.
+        """
+        shapes = [out.shape for out in outputs]
+        dtypes = [out.dtype.name for out in outputs]
+        if self._signature is not None:
+            specs = self._signature[1]
+            said = [tuple(map(int, spec.shape[1:])) for spec in specs]
+            if dtypes == [spec.dtype for spec in specs] and [shape[1:] for shape in shapes] == [
+                (math.prod(shape),) for shape in said
+            ]:
+                return [(own[0], *shape) for own, shape in zip(shapes, said, strict=True)]
+        elif dtypes == ["float32"] and len(shapes[0]) == 2:
+            return shapes
+        raise InputError(
+            "cpp: its outputs are not of the number, types and sizes that its comment says; export it again"
+        )
+
+
+def _differing(first: Sequence[Array], other: Sequence[Array]) -> int:
+    """Samples of which some output has other bits; which NaN comes out of two of them is nobody's promise."""
+    different = np.zeros(len(first[0]), np.bool_)
+    for a, b in zip(first, other, strict=True):
+        bits = np.dtype(f"u{a.itemsize}")
+        same = (a.view(bits) == b.view(bits)) | ((a != a) & (b != b))
+        different |= ~same.all(axis=1)
+    return int(different.sum())
 
 
 def _compile(data: bytes, compiler: Sequence[str], folder: Path) -> list[Path]:

@@ -46,6 +46,18 @@ class Drawing:
         generator = torch.Generator().manual_seed(len(list(self.root.buffers())))
         return self.constant(torch.randn(shape, generator=generator))
 
+    def given(self, name: str) -> Node:
+        """Another input."""
+        return self.graph.placeholder(name)
+
+    def giving(self, *results: Node) -> fx.GraphModule:
+        """The graph that gives its results as they are."""
+        self.graph.output(results[0] if len(results) == 1 else results)
+        self.graph.eliminate_dead_code()
+        form = fx.GraphModule(self.root, self.graph)
+        form.graph.lint()
+        return form
+
     def done(self, *results: Node) -> fx.GraphModule:
         """The graph that gives its results one after the other."""
         flat = [self("flatten", result, 1, -1) for result in results]

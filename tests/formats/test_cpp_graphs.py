@@ -10,6 +10,7 @@ import torch
 from nalu_export.formats._cpp_header import Header, code
 from nalu_export.formats._cpp_names import CppNames
 from nalu_export.formats._cpp_planner import plan
+from nalu_export.formats.base import TensorSpec
 from nalu_export.primitives import PRIMITIVES
 from nalu_export.weights import COMPUTE, Compute
 from tests.formats import graphs
@@ -38,7 +39,11 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     for compute in COMPUTE:
         folder = tmp_path_factory.mktemp(compute)
         form, _ = graphs.together(compute)
-        made = Header(plan(form, (graphs.FEATURES,)), CppNames("nalu", "Model"), compute, extern_c=False)
+        planned = plan(form, [(graphs.FEATURES,)])
+        specs = [
+            (TensorSpec("", "float32", ("batch", value.count)),) for value in (planned.inputs[0], planned.outputs[0])
+        ]
+        made = Header(planned, CppNames("nalu", "Model"), compute, False, *specs)
         text = re.sub("@[a-z0-9_]+@", '""', code(made).replace("@hash@", "0" * 16))
         (folder / "all.hpp").write_text(f"{text}\n#define MODELS RUN(nalu::Model)\n", encoding="ascii")
         source = folder / "models.cpp"

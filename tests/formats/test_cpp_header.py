@@ -13,6 +13,7 @@ from nalu_export import NALU, ArithmeticLayer
 from nalu_export.formats._cpp_header import Header
 from nalu_export.formats._cpp_names import CppNames
 from nalu_export.formats._cpp_planner import plan
+from nalu_export.formats.base import TensorSpec
 from nalu_export.formats.cpp import FORMAT, CppDraft
 from nalu_export.graph import well_conditioned
 from nalu_export.graph.evaluation import constant
@@ -58,7 +59,8 @@ def _hostile(number: int) -> tuple[dict[str, Tensor], bytes]:
             node.target = renamed
         elif "label" in node.meta:
             node.meta["label"] = f"{name}{node.meta['label']}"
-    made = Header(plan(form, (3,)), CppNames(f"h{number}", "Model"), "float32", extern_c=True)
+    x, y = (TensorSpec("input", "float32", ("batch", 3)),), (TensorSpec("output", "float32", ("batch", 2)),)
+    made = Header(plan(form, [(3,)]), CppNames(f"h{number}", "Model"), "float32", True, x, y)
     return held, CppDraft((), (), made).to_bytes({"nalu_export.tool": "test", "nalu_export.source_layout": name})
 
 

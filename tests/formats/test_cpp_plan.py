@@ -19,10 +19,11 @@ from nalu_export.nn import NACCell
 from nalu_export.weights import Compute
 from tests.captured import form_of
 from tests.formats.families import MODELS, features_of
+from tests.formats.graphs import Drawing
 
 
 def _plan(model: nn.Module, features: int, compute: Compute = "float32") -> Plan:
-    return plan(well_conditioned(form_of(model, "folded", compute, (features,))), (features,))
+    return plan(well_conditioned(form_of(model, "folded", compute, (features,))), [(features,)])
 
 
 class _Formula(ArithmeticLayer):
@@ -42,7 +43,7 @@ class _Formula(ArithmeticLayer):
 def check_places(found: Plan) -> None:
     """Lives through the plan with a memory that knows whose each number is."""
     memory: list[Value | None] = [None] * found.size
-    written = _write(memory, found, found.input)
+    written = sum(_write(memory, found, value) for value in found.inputs)
     for stage in found.stages:
         needed = reads(found, stage)
         for value in needed:
@@ -52,7 +53,7 @@ def check_places(found: Plan) -> None:
         assert sum(map(len, places)) == len(set().union(*places))
         for value in stage.outputs:
             written += _write(memory, found, value)
-    assert _whose(memory, found, found.output) == {found.output}
+    assert all(_whose(memory, found, value) == {value} for value in found.outputs)
     assert written == len(found.places)
 
 
@@ -74,7 +75,7 @@ def _write(memory: list[Value | None], found: Plan, value: Value) -> int:
 
 def check_order(found: Plan) -> None:
     """Every node is in one stage, after what it reads."""
-    done = {found.input}
+    done = set(found.inputs)
     for stage in found.stages:
         assert {piece.value for piece in stage.pieces} <= done
         made = {value.node: value for value in stage.outputs}
@@ -166,8 +167,8 @@ def test_number_of_stages(model: nn.Module, stages: int) -> None:
 
 
 def test_no_stage_where_nothing_is_computed() -> None:
-    found = plan(fx.symbolic_trace(nn.Identity()), (3,))
-    assert (found.stages, found.output) == ([], found.input)
+    found = plan(fx.symbolic_trace(nn.Identity()), [(3,)])
+    assert (found.stages, found.outputs) == ([], found.inputs)
     check_places(found)
 
 
@@ -224,3 +225,45 @@ def test_one_number_is_repeated_without_a_stage() -> None:
 def test_constants_that_are_the_same_for_every_sample(shape: Shape) -> None:
     found = _plan(_Formula(lambda x, c: x + c, 3, c=torch.full(shape, 2.0)), 3)
     assert [stage.shape for stage in found.stages] == [(3,)]
+
+
+def _several(*results: str) -> Plan:
+    """Of two inputs of shape (2, 3) and what is made of them; the results by name."""
+    d = Drawing()
+    a, b = d.x, d.given("b")
+    made = {"a": a, "b": b, "a * b": d("mul", a, b), "c": d.random(1, 2)}
+    made |= {
+        "turned": d("transpose", b, 1, 2),
+        "flat": d("reshape", a, [-1, 6]),
+        "sum": d("sum", made["a * b"], [2], True),
+    }
+    return plan(d.giving(*(made[name] for name in results)), [(2, 3), (2, 3)])
+
+
+@pytest.mark.parametrize(
+    ("results", "kinds"),
+    [
+        (("a * b",), ["tiles"]),
+        (("a * b", "a * b"), ["tiles"]),
+        (("a", "b", "flat"), []),
+        (("turned", "turned"), ["copy"]),
+        (("c", "c", "sum", "a"), ["constant", "tiles", "reduce"]),
+        (("sum", "a * b", "turned", "b"), ["tiles", "reduce", "copy"]),
+    ],
+)
+def test_several_inputs_and_outputs(results: tuple[str, ...], kinds: list[str]) -> None:
+    """Each is held until the end, once however often it is given; inputs and views of them need no stage."""
+    found = _several(*results)
+    assert sorted(stage.kind for stage in found.stages) == sorted(kinds)
+    assert len(found.outputs) == len(found.results) == len(results)
+    assert len(set(found.outputs)) == len({name.replace("flat", "a") for name in results})
+    check_places(found)
+    check_order(found)
+
+
+def test_an_output_that_is_overwritten_is_seen() -> None:
+    """The check of the tests above."""
+    found = _several("a * b", "sum")
+    found.places[found.outputs[1]] = found.places[found.outputs[0]]
+    with pytest.raises(AssertionError):
+        check_places(found)

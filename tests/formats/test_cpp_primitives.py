@@ -38,7 +38,7 @@ class _Formula(ArithmeticLayer):
 def _lines(forward: Forward, compute: Compute, **constants: Tensor) -> list[str]:
     """The statements of the loops over the vectors of a tile, of all stages."""
     form = well_conditioned(form_of(_Formula(forward, **constants), "folded", compute, (3,)))
-    text = functions(plan(form, (3,)), Parameters(np.dtype(compute)))
+    text = functions(plan(form, [(3,)]), Parameters(np.dtype(compute)))
     return [line.strip() for line in text.splitlines() if line.strip().startswith("const auto ")]
 
 

@@ -63,11 +63,11 @@ def check(model: torch.nn.Module, data: bytes, compute: Compute = "float32") -> 
 class TestRunning:
     def test_it_gives_what_the_model_gives_and_says_where(self, model: NALU) -> None:
         session = load(header(model))
-        found = session.run(BATCH)
+        (found,) = session.run([BATCH])
         assert found.dtype == np.float32
         assert found.shape == (3, 1)
         np.testing.assert_allclose(found.astype(np.float64), model(torch.from_numpy(BATCH)).detach(), rtol=1e-4)
-        assert session.run(BATCH[:0]).shape == (0, 1)
+        assert session.run([BATCH[:0]])[0].shape == (0, 1)
         assert session.where.endswith(" -O3 and -O0, CPU")
         assert session.details["options"] == "-std=c++17 -O3 -O0"
         assert set(session.details) == {"library", "device", "provider", "options", "threads"}
@@ -81,9 +81,18 @@ class TestRunning:
     def test_it_shows_the_weights_that_are_in_the_file(self, model: NALU) -> None:
         session = load(header(model))
         weight = effective_weight(*(model.get_parameter(f"layers.0.{name}") for name in ("W_hat", "M_hat"))).detach()
-        found = session.values(BATCH, ["layers.0.W", "layers.0.a"])
+        found = session.values([BATCH], ["layers.0.W", "layers.0.a"])
         assert list(found) == ["layers.0.W"]
         np.testing.assert_allclose(found["layers.0.W"].astype(np.float64), weight, rtol=1e-6)
+
+    @pytest.mark.parametrize("shape", [(3, 2), (2, 1, 2)])
+    def test_samples_of_several_axes(self, model: NALU, shape: tuple[int, ...]) -> None:
+        """They come out in the shape that the header says."""
+        data = formats.get("cpp").emit(graph_of(model, shape), EmitOptions()).to_bytes({})
+        x = np.random.default_rng(0).standard_normal((5, *shape)).astype(np.float32)
+        (found,) = load(data).run([x])
+        assert found.shape == (5, *shape[:-1], 1)
+        np.testing.assert_allclose(found.astype(np.float64), model(torch.from_numpy(x)).detach(), rtol=1e-4)
 
     def test_nothing_is_left(self, model: NALU, folders: Path) -> None:
         session = load(header(model))
@@ -134,7 +143,7 @@ class TestFaultsAreFound:
     def test_a_batch_that_is_computed_otherwise_than_its_samples(self, model: NALU) -> None:
         data = edited(header(model), "run<1>(x, 1, y); }", "run<1>(x, 1, y); y[0] += y[0] * 0x1p-23f; }")
         with pytest.raises(InputError, match=r"^cpp: 3 of 3 samples give something else alone than in their batch$"):
-            load(data).run(BATCH)
+            load(data).run([BATCH])
         report = check(model, data)
         assert not report.passed
         assert "samples give something else alone than in their batch" in report.summary()
@@ -151,12 +160,12 @@ class TestFaultsAreFound:
             b"#ifndef NALU_EXPORT_HEADER", late.encode() + b"#ifndef NALU_EXPORT_HEADER", 1
         )
         with pytest.raises(InputError, match=r"^cpp: -O3 and -O0 differ in 3 of 3 samples$"):
-            load(data).run(BATCH)
+            load(data).run([BATCH])
 
     def test_a_program_that_crashes(self, model: NALU) -> None:
         data = edited(header(model), "run<1>(x, 1, y); }", "run<1>(x, 1, y); __builtin_trap(); }")
         with pytest.raises(InputError, match=r"^cpp: .*ended with signal"):
-            load(data).run(BATCH)
+            load(data).run([BATCH])
 
     def test_a_file_that_does_not_compile(self, model: NALU, folders: Path) -> None:
         with pytest.raises(InputError, match=r"^cpp: \S+ refuses the file: .*strct.*does not name a type"):
@@ -177,7 +186,7 @@ class TestCompilers:
         monkeypatch.setenv("CXX", f"'{compiler}' -DONE='1 2'")
         monkeypatch.setenv("CXXFLAGS", "-DTWO -g0")
         session = load(header(model))
-        assert session.run(BATCH).shape == (3, 1)
+        assert session.run([BATCH])[0].shape == (3, 1)
         asked = (tmp_path / "asked").read_text().splitlines()
         for level in ("-O3", "-O0"):
             assert any({"-DTWO", "-g0", "-std=c++17", level} <= set(line.split()) for line in asked)

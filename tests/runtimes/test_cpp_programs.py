@@ -17,7 +17,7 @@ from nalu_export import NAC, NALU, InputError, ParityError, RuntimeUnavailableEr
 from nalu_export.cli import main
 from nalu_export.formats.cpp import CppDraft
 from nalu_export.runtimes import cpp
-from nalu_export.runtimes.base import RunOptions, Session
+from nalu_export.runtimes.base import RunOptions
 from tests.formats.programs import COMPILERS, header
 
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="there is no C++ compiler here")
@@ -35,8 +35,10 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def _load(data: bytes) -> Session:
-    return cpp.RUNTIME.load(NAC(1, 1), data, RunOptions())
+def _load(data: bytes) -> cpp.CppSession:
+    session = cpp.RUNTIME.load(NAC(1, 1), data, RunOptions())
+    assert isinstance(session, cpp.CppSession)
+    return session
 
 
 def _edited(statements: str) -> bytes:
@@ -67,11 +69,11 @@ def _edited(statements: str) -> bytes:
 def test_programs_that_misbehave(statements: str, text: str, folders: Path) -> None:
     session = _load(_edited(statements))
     with pytest.raises(InputError, match=f"^{text}$"):
-        session.run(X)
+        session.run([X])
     assert not list(folders.iterdir())
     # And it stays over.
     with pytest.raises(InputError, match=f"^{text}$"):
-        session.run(X)
+        session.run([X])
 
 
 def test_a_program_that_does_not_start(folders: Path) -> None:
@@ -90,7 +92,7 @@ def test_which_nan_it_is_does_not_matter() -> None:
 
     def run(optimised: str, plain: str, text: str) -> np.ndarray:
         levels = f"\n#ifdef __OPTIMIZE__\n#define ALONE {optimised}\n#else\n#define ALONE {plain}\n#endif"
-        return _load(text.replace(begin, levels + begin, 1).encode()).run(X[:1])
+        return _load(text.replace(begin, levels + begin, 1).encode()).run([X[:1]])[0]
 
     both = data.replace('-std::nanf("7")', "ALONE")
     for text in (data, both):
@@ -105,12 +107,11 @@ def test_which_nan_it_is_does_not_matter() -> None:
 
 def test_closing_ends_both_programs() -> None:
     session = _load(header(NALU(2, 3, 1), 2))
-    assert isinstance(session, cpp.CppSession)
     processes = [program._process for program in session._programs]
     session.close()
     assert [process.returncode for process in processes] == [0, 0]
     with pytest.raises(InputError, match=r"^cpp: the session is closed$"):
-        session.run(X)
+        session.run([X])
 
 
 def _compiler(path: Path, script: str) -> str:
@@ -199,7 +200,7 @@ def test_a_standard_in_the_flags_counts(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(InputError, match="refuses the file: static assertion failed"):
         _load(data)
     monkeypatch.setenv("CXXFLAGS", "-std=c++20")
-    assert _load(data).run(X).shape == (2, 1)
+    assert _load(data).run([X])[0].shape == (2, 1)
 
 
 def test_a_folder_that_cannot_be_written(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
