@@ -193,7 +193,7 @@ def _emit(
     emitted = {size for spec in draft.inputs for size in spec.shape if isinstance(size, str)}
     stuck = [name for name in graph.interface.free if name not in emitted]
     if stuck and not _are_of_images(stuck):
-        notes.append(_fixed(graph, stuck, "what surrounds the arithmetic depends on it"))
+        notes.append(_fixed(graph, stuck, kind.fixed or "what surrounds the arithmetic depends on it"))
     graph = graph.with_fixed(stuck)
     while free := graph.interface.free:
         sizes = sweep(graph)

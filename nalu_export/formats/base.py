@@ -74,6 +74,7 @@ class Format(ABC):
         runtime: what checks an export of this format, by name.
         weights: the modes that it can hold.
         options: those of :class:`EmitOptions` that mean something to this format alone.
+        fixed: why no axis but that of the samples can be free; empty where one can.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Format(ABC):
     runtime: str
     weights: tuple[Weights, ...] = WEIGHTS
     options: tuple[str, ...] = ()
+    fixed: str = ""
 
     def scope(self, graph: ModelGraph, part: str | None) -> str:
         """Name of what a file of this format holds of a model: ``""`` where it holds all of it.

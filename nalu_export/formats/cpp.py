@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ from nalu_export.formats._cpp_pointers import read_listed
 from nalu_export.formats._cpp_text import in_comment, in_string
 from nalu_export.formats._cpp_types import refuse_rounding, type_of
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
-from nalu_export.graph import ModelGraph, Subgraph, well_conditioned
+from nalu_export.graph import ModelGraph, well_conditioned
+from nalu_export.graph.interface import BATCH
 from nalu_export.text import plain
 from nalu_export.weights import inference_form
 
@@ -57,6 +58,7 @@ class CppFormat(Format):
     runtime = "cpp"
     weights = ("folded",)
     options = ("part", "namespace", "struct", "extern_c")
+    fixed = "a header has one size of each axis"
 
     def scope(self, graph: ModelGraph, part: str | None) -> str:
         """See :meth:`Format.scope`: the arithmetic subgraph, or one of several."""
@@ -76,7 +78,7 @@ class CppFormat(Format):
             raise InputError("a header holds effective weights only: weights='live' goes with onnx and torchscript")
         names = checked_names(options.namespace, options.struct)
         assert graph.whole is not None
-        inputs, outputs = _tensors(graph.whole)
+        inputs, outputs = _tensors(graph)
         form = well_conditioned(inference_form(graph.whole.module, "folded", options.compute))
         return CppDraft(inputs, outputs, header_of(form, names, options, inputs, outputs))
 
@@ -113,10 +115,14 @@ class CppFormat(Format):
 FORMAT = CppFormat()
 
 
-def _tensors(whole: Subgraph) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """What the subgraph takes and gives."""
-    ((_, *taken),), ((_, *made),) = whole.input_shapes, whole.output_shapes
-    return (TensorSpec("input", "float32", ("batch", *taken)),), (TensorSpec("output", "float32", ("batch", *made)),)
+def _tensors(graph: ModelGraph) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """What the subgraph takes and gives: of one size, and a constant once for each sample."""
+    ports = graph.with_fixed(graph.interface.free).interface
+    inputs, outputs = (tuple(map(TensorSpec.of, each)) for each in (ports.inputs, ports.outputs))
+    return inputs, tuple(
+        spec if port.batched else replace(spec, shape=(BATCH, *spec.shape))
+        for port, spec in zip(ports.outputs, outputs, strict=True)
+    )
 
 
 def header_of(

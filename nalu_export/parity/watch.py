@@ -197,7 +197,11 @@ class Watch:
     def _per_sample(self, outs: Sequence[NDArray[np.generic]], count: int) -> list[NDArray[np.generic]]:
         """A constant among the outputs once for each sample, as the reference has it."""
         pairs = zip(self._outputs, outs, strict=True)
-        return [out if port.batched else np.broadcast_to(out, (count, *out.shape)) for port, out in pairs]
+        repeated = [port.batched or out.shape == (count, *port.shape) for port, out in pairs]
+        return [
+            out if there else np.broadcast_to(out, (count, *out.shape))
+            for there, out in zip(repeated, outs, strict=True)
+        ]
 
     def _runs_one_by_one(self, x: Batch) -> bool:
         """Whether each of two samples runs alone, and the two together do not."""
