@@ -1,14 +1,13 @@
-"""nalu_export.inputs: inputs of the user's own, from files."""
+"""nalu_export.input_files: arrays of the user's own, from files."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from torch import nn
 
-from nalu_export import NAC, InputError
-from nalu_export.inputs import fitting, read_inputs
+from nalu_export import InputError
+from nalu_export.input_files import read_inputs
 
 
 def test_an_npz_is_read_by_names(tmp_path: Path) -> None:
@@ -71,7 +70,7 @@ def test_a_truncated_archive_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nalu_export.inputs.MAX_INPUTS", 10_000)
+    monkeypatch.setattr("nalu_export.input_files.MAX_INPUTS", 10_000)
     np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros(100_000))
     with pytest.raises(InputError, match=r"bomb\.npz: unpacks to 800,\d+ bytes; at most 10,000 are read$"):
         read_inputs(tmp_path / "bomb.npz")
@@ -80,36 +79,3 @@ def test_an_archive_that_unpacks_to_too_much_is_refused_unread(tmp_path: Path, m
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.npz"):
         read_inputs(tmp_path / "none.npz")
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int32, np.uint8, np.bool_])
-def test_numbers_of_any_type_become_float32(dtype: Any) -> None:
-    x = np.ones((2, 3), dtype)
-    found = fitting(NAC(3, 1), "own", x)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, np.ones((2, 3)))
-
-
-def test_what_float32_does_not_hold_becomes_infinite() -> None:
-    assert np.isinf(fitting(NAC(1, 1), "own", np.array([[1e300]]))).all()
-
-
-@pytest.mark.parametrize(
-    ("x", "text"),
-    [
-        (np.ones(3), r"inputs own: float64 of shape \(3,\); expected numbers of shape \(samples, …\)"),
-        (np.ones((0, 3)), r"inputs own: float64 of shape \(0, 3\); expected numbers"),
-        (np.array([["a", "b", "c"]]), r"inputs own: <U1 of shape \(1, 3\); expected numbers"),
-        (np.ones((2, 3), np.complex64), r"inputs own: complex64 of shape \(2, 3\); expected numbers"),
-        (np.array(1.0), r"inputs own: float64 of shape \(\); expected numbers"),
-        (np.ones((2, 4)), r"inputs own: the model does not run on samples of shape \(4,\): mat1 and mat2 shapes"),
-    ],
-)
-def test_inputs_that_do_not_fit_are_refused(x: np.ndarray[Any, Any], text: str) -> None:
-    with pytest.raises(InputError, match=f"^{text}"):
-        fitting(NAC(3, 1), "own", x)
-
-
-def test_images_fit_where_the_model_runs() -> None:
-    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), NAC(3, 1))
-    assert fitting(model, "own", np.zeros((1, 2, 9, 14))).shape == (1, 2, 9, 14)

@@ -1,25 +1,15 @@
+"""nalu_export.inputs: the shape of a sample, as far as a model tells."""
+
 import re
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from nalu_export import NAC, NALU, ArithmeticLayer, BackboneHead, InputError, NALUCell, build_head
-from nalu_export.inputs import (
-    DEFAULT_SIZE,
-    LENGTH,
-    MAX_PIXELS,
-    example_like,
-    free_sizes,
-    runs,
-    sample_shape,
-    shape_of_example,
-    steps,
-    sweep,
-)
+from nalu_export.inputs import DEFAULT_SIZE, LENGTH, MAX_PIXELS, sample_shape
 from tests.handwritten.nets import NETS
 
 
@@ -90,7 +80,8 @@ class Product(nn.Module):
         return a * b * scale
 
 
-TELL = "say what it takes with --input x=batch,… (example_inputs= in Python)"
+# As torch.nn.Sequential calls its input.
+TELL_INPUT = "say what it takes with --input input=batch,… (example_inputs= in Python)"
 POSITIVE = "it must be an integer of at least 1"
 
 
@@ -136,13 +127,14 @@ POSITIVE = "it must be an integer of at least 1"
         (
             lambda: nn.Sequential(NAC(2, 3), nn.Linear(4, 1)),
             None,
-            "Sequential does not run on 2 features (mat1 and mat2 shapes cannot be multiplied (2x3 and 4x1)); " + TELL,
+            "Sequential does not run on 2 features (mat1 and mat2 shapes cannot be multiplied (2x3 and 4x1)); "
+            + TELL_INPUT,
         ),
         (
             lambda: nn.Sequential(nn.Conv1d(1, 2, 3), nn.Flatten(), NAC(8, 1)),
             None,
             "Sequential does not run on samples of 1×16 (mat1 and mat2 shapes cannot be multiplied (2x28 and 8x1)); "
-            + TELL,
+            + TELL_INPUT,
         ),
         (
             lambda: nn.Sequential(nn.Conv1d(1, 2, 3), nn.Flatten(), NAC(28, 1)),
@@ -152,14 +144,20 @@ POSITIVE = "it must be an integer of at least 1"
         (
             lambda: nn.Sequential(nn.ReLU()),
             None,
-            "Sequential has no layer that tells the number of its inputs; " + TELL,
+            "Sequential has no layer that tells the number of its inputs; " + TELL_INPUT,
         ),
         (
             lambda: nn.Sequential(nn.Embedding(9, 4), NAC(4, 1)),
             None,
-            "Sequential looks its input up in an embedding; models of integer inputs (int64) cannot be exported yet",
+            "Sequential looks its input up in an embedding; say what it takes with --input input=batch,…:int64 "
+            "(example_inputs= in Python)",
         ),
-        (Product, None, "Product takes 2 inputs (a, b); a model of one input can be exported"),
+        (
+            Product,
+            None,
+            "Product.forward(a, b, scale=1.0) takes 2 inputs; say what they are with --input a=batch,… "
+            "--input b=batch,… (example_inputs= in Python)",
+        ),
         (
             lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.Softmax("x"), nn.Flatten(), NAC(2, 1)),  # type: ignore[arg-type]
             None,
@@ -184,121 +182,3 @@ def test_forward_of_the_user_may_raise_anything() -> None:
 
     with pytest.raises(InputError, match=r"^Broken does not run on 2 features \('table'\); say what it takes"):
         sample_shape(Broken(), None)
-
-
-@pytest.mark.parametrize(("shape", "expected"), [((1, 6, 9), True), ((1, 6, 8), False), ((2, 6, 9), False)])
-def test_runs(shape: tuple[int, ...], expected: bool) -> None:
-    assert runs(flattened(6, 9), shape) is expected
-
-
-def test_running_leaves_no_gradient() -> None:
-    model = NALU(3, 1)
-    assert runs(model, (3,))
-    assert all(parameter.grad is None for parameter in model.parameters())
-
-
-@pytest.mark.parametrize(
-    ("shape", "expected"),
-    [
-        (("batch", 4), False),
-        (("batch", 1, 8, 8), False),
-        (("batch", 1, "height", "width"), True),
-        (("batch", 1, 8, "width"), True),
-    ],
-)
-def test_free_sizes(shape: tuple[int | str, ...], expected: bool) -> None:
-    assert free_sizes(shape) is expected
-
-
-def test_sweep_takes_other_sizes() -> None:
-    assert sweep(convolutional(), (2, 8, 24)) == [
-        (2, 8, 24),
-        (2, 9, 27),
-        (2, 16, 24),
-        (2, 8, 49),
-        (2, 4, 16),
-    ]
-
-
-def test_steps_are_found_and_swept() -> None:
-    """The U-Net halves twice and joins what it doubles, so its sizes are multiples of 4."""
-    unet = NETS["U-Net"].build()
-    assert steps(unet, (1, 16, 16)) == (4, 4)
-    # 33 columns are pooled to 16, as 32 are.
-    assert sweep(unet, (1, 16, 16)) == [(1, 16, 16), (1, 20, 28), (1, 32, 16), (1, 16, 33), (1, 16, 36)]
-    assert steps(convolutional(), (2, 8, 24)) == (1, 1)
-    assert steps(flattened(6, 9), (1, 6, 9)) == (0, 0)
-    assert steps(NETS["ViT"].build(), (1, 16, 16)) == (0, 0)
-
-
-def test_sweep_leaves_out_what_the_model_does_not_take() -> None:
-    assert sweep(flattened(6, 9), (1, 6, 9)) == [(1, 6, 9)]
-    assert (2, 2, 2) not in sweep(convolutional(), (2, 4, 4))
-
-
-def test_sweep_repeats_no_size() -> None:
-    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), NAC(2, 1))
-    shapes = sweep(model, (1, 1, 1))
-    assert len(set(shapes)) == len(shapes) == 4
-    assert shapes[0] == (1, 1, 1)
-
-
-# What the user says that a model takes ------------------------------------------------------------------------------
-
-
-def test_an_example_tells_the_shape_of_a_sample() -> None:
-    x = torch.zeros(2, 7, 3)
-    for example in (x, x.double(), [x], (x,), {"x": x}, x.numpy()):
-        assert shape_of_example(example) == (7, 3)
-    assert shape_of_example(torch.zeros(5)) == ()
-
-
-@pytest.mark.parametrize(
-    ("example", "text"),
-    [
-        ((torch.zeros(2, 3), torch.zeros(2, 3)), "example_inputs holds 2 inputs; a model of one input can be exported"),
-        ({}, "example_inputs holds 0 inputs; a model of one input can be exported"),
-        ("x", "example_inputs is a str; expected a tensor (samples, …)"),
-        ([[1.0, 2.0]], "example_inputs is a list; expected a tensor (samples, …)"),
-        (torch.zeros(2, 3, dtype=torch.int64),
-         "example_inputs is int64 of shape (2, 3); expected floats of shape (samples, …)"),
-        (np.zeros((2, 3), bool), "example_inputs is bool of shape (2, 3); expected floats of shape (samples, …)"),
-        (torch.tensor(1.0), "example_inputs is float32 of shape (); expected floats of shape (samples, …)"),
-        (torch.zeros(2, 0), "example_inputs is float32 of shape (2, 0); expected floats of shape (samples, …)"),
-    ],
-)  # fmt: skip
-def test_an_example_that_is_none_is_refused(example: Any, text: str) -> None:
-    with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
-        shape_of_example(example)
-
-
-def test_a_batch_is_made_as_described() -> None:
-    for text, shape in (("x=batch,7,3", (1, 7, 3)), ("x=batch,16:float32", (1, 16)), ("the input=batch", (1,))):
-        made = example_like(text)
-        assert (tuple(made.shape), made.dtype) == (shape, torch.float32)
-
-
-EXPECTED = "expected NAME=batch,SIZE,… such as x=batch,16"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", f"input is ''; {EXPECTED}"),
-        ("batch,7", f"input is 'batch,7'; {EXPECTED}"),
-        ("x=7,3", f"input is 'x=7,3'; {EXPECTED}"),
-        ("x=batch,-7", f"input is 'x=batch,-7'; {EXPECTED}"),
-        ("x=batch,7.5", f"input is 'x=batch,7.5'; {EXPECTED}"),
-        ("x=batch,time,3", f"input is 'x=batch,time,3'; {EXPECTED}"),
-        ("x=batch,7,", f"input is 'x=batch,7,'; {EXPECTED}"),
-        ("x=batch,7:", f"input is 'x=batch,7:'; {EXPECTED}"),
-        ("x=batch,7:int64", "input x is int64; only float32 inputs can be exported yet"),
-        ("x=batch,7:float64", "input x is float64; only float32 inputs can be exported yet"),
-        ("x=batch," + "9" * 5000, f"input is '{'x=batch,' + '9' * 52}'; {EXPECTED}"),
-        ("x=batch,0", f"a size of input x is 0; {POSITIVE}"),
-        ("x=batch,8192,8192", f"input x has 67,108,864 numbers; at most {MAX_PIXELS:,} are allowed"),
-    ],
-)
-def test_a_description_of_none_is_refused(text: str, message: str) -> None:
-    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
-        example_like(text)
