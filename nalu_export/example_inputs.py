@@ -173,7 +173,7 @@ def _axes(row: Any, name: str, x: Tensor) -> dict[int, str]:
 
 def _axis_name(size: Any, default: str) -> str | None:
     """A name for a free axis: a text, or one of ``torch.export.Dim``; ``None`` for one that is not free."""
-    if size is None or isinstance(size, int) or str(size).endswith("STATIC"):
+    if size is None or isinstance(size, int) or size is torch.export.Dim.STATIC:
         return None
     if isinstance(size, str):
         return size

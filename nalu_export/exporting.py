@@ -14,7 +14,7 @@ import nalu_export
 from nalu_export import formats
 from nalu_export.artifact import Artifact, encode_metadata
 from nalu_export.checkpoints import Checkpoint
-from nalu_export.errors import InputError, ParityError, RuntimeUnavailableError
+from nalu_export.errors import InputError, ParityError, RuntimeUnavailableError, UnsupportedLayerError
 from nalu_export.example_inputs import IMAGE_AXES
 from nalu_export.files import check_target, write_atomically
 from nalu_export.formats.base import Draft, EmitOptions, Format
@@ -262,6 +262,8 @@ def _size_problem(
         return f"with another, {report.summary()}" if any(row.failed for row in report.decisive) else None
     except RuntimeUnavailableError as error:
         return f"other sizes could not be tried: {error}"
+    except UnsupportedLayerError:
+        return "what was captured of the model holds for that size alone"
 
 
 def _size_name(graph: ModelGraph, sizes: Sizes) -> str:

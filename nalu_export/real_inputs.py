@@ -63,11 +63,10 @@ def fitting(graph: ModelGraph, name: str, given: Any) -> Batch:
     if isinstance(given, Batch):
         return given
     ports = graph.interface.inputs
-    arrays = _in_order(ports, name, given)
-    if len({len(x) for x in arrays}) > 1:
-        counts = ", ".join(f"{plain(port.name)} {len(x)}" for port, x in zip(ports, arrays, strict=True))
+    batch = Batch(tuple(_typed(port, name, x) for port, x in zip(ports, _in_order(ports, name, given), strict=True)))
+    if len({len(x) for x in batch.arrays}) > 1:
+        counts = ", ".join(f"{plain(port.name)} {len(x)}" for port, x in zip(ports, batch.arrays, strict=True))
         raise InputError(f"inputs {plain(name)}: different numbers of samples: {counts}")
-    batch = Batch(tuple(_typed(port, name, x) for port, x in zip(ports, arrays, strict=True)))
     try:
         with torch.no_grad():
             graph.called(graph.module)(*_as_model(graph, batch[:2]))

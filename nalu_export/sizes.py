@@ -10,6 +10,7 @@ from nalu_export.example_inputs import IMAGE_AXES
 from nalu_export.graph import ModelGraph
 from nalu_export.graph.evaluation import results_of
 from nalu_export.graph.interface import Sizes
+from nalu_export.integer_ranges import FEW
 
 # Numbers by which an axis is made longer to find out which sizes a model takes.
 MAX_STEP = 32
@@ -47,14 +48,19 @@ def runs_with(graph: ModelGraph, sizes: Sizes) -> bool:
 
 
 def sample(graph: ModelGraph, sizes: Sizes) -> list[Tensor]:
-    """Two samples of these shapes, with values that the model takes."""
+    """A few samples of these shapes, with values that the model takes; more where integers may hide what happens."""
     rng = torch.Generator().manual_seed(0)
+    count = 2 if all(port.dtype.is_floating_point for port in graph.interface.inputs) else 16
     found = []
     for port, shape, like in zip(graph.interface.inputs, sizes, graph.example, strict=True):
         low, high = port.range
-        x = torch.rand((2, *shape), generator=rng) + 0.5
-        if not port.dtype.is_floating_point:
-            x = torch.full((2, *shape), 0 if low <= 0 <= high else low)
+        if like.is_floating_point():
+            x = torch.rand((count, *shape), generator=rng) + 0.5
+        elif like.dtype == torch.bool:
+            x = torch.rand((count, *shape), generator=rng) < 0.5
+        else:
+            few = max(low, min(0, high)), min(high, max(FEW, low))
+            x = torch.randint(few[0], few[1] + 1, (count, *shape), generator=rng)
         found.append(x.to(like.dtype))
     return found
 
