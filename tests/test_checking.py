@@ -12,7 +12,7 @@ import torch
 import nalu_export
 from nalu_export import NALU, BackboneHead, InputError
 from nalu_export.artifact import read_artifact
-from nalu_export.inputs import read_inputs
+from nalu_export.input_files import read_inputs
 
 
 @pytest.fixture
@@ -35,7 +35,8 @@ def test_a_report_says_what_was_checked(pair: tuple[Path, Path]) -> None:
     for name, path in (("model_sha256", pair[0]), ("artifact_sha256", pair[1])):
         assert subject[name] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert (subject["format"], subject["weights"], subject["compute"]) == ("onnx", "folded", "float32")
-    assert subject["input_shapes"] == [[4]]
+    assert subject["inputs"] == [{"name": "input", "dtype": "float32", "shape": ["batch", 4]}]
+    assert subject["outputs"] == [{"name": "output", "dtype": "float32", "shape": ["batch", 2]}]
     assert [layer["path"] for layer in subject["layers"]] == ["layers.0", "layers.1"]
     assert report.environment["torch"] == torch.__version__
     assert {name: sorted(matrices) for name, matrices in report.weights.items()} == {
@@ -110,14 +111,14 @@ def test_inputs_of_the_user_s_own(pair: tuple[Path, Path]) -> None:
     report = nalu_export.check(*pair, inputs=inputs, only_inputs=True)
     rows = {row.family: row.samples for row in report.rows}
     assert (rows["whole numbers"], rows["double"]) == (2, 3)
-    assert report.worst[0].x.dtype == np.float32
+    assert report.worst[0].inputs["input"].dtype == np.float32
     with pytest.raises(InputError, match=r"^inputs odd: the model does not run on samples of shape \(3,\): "):
         nalu_export.check(*pair, inputs={"odd": np.ones((2, 3))})
 
 
 def test_a_worst_input_that_was_saved_is_replayed(tmp_path: Path, pair: tuple[Path, Path]) -> None:
     (worst,) = nalu_export.check(*pair, samples=32, search=2).worst
-    np.savez(tmp_path / "worst.npz", worst=worst.x[None])
+    np.savez(tmp_path / "worst.npz", worst=worst.inputs["input"][None])
     (again,) = nalu_export.check(*pair, inputs=read_inputs(tmp_path / "worst.npz"), only_inputs=True).worst
     assert again.ratio == pytest.approx(worst.ratio, rel=0.05)
 

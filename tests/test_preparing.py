@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 import nalu_export
 from nalu_export import NAC, NALU, InputError, NALUCell, ParityError, UnsupportedLayerError
-from nalu_export.preparing import SAMPLES, SourceOptions, captured, example_of, prepared
+from nalu_export.example_inputs import SAMPLES
+from nalu_export.preparing import SourceOptions, captured, example_of, prepared
+from tests.captured import example_for
 from tests.handwritten.cells import CELLS
 
 
@@ -94,14 +96,14 @@ def test_what_is_no_arithmetic_cannot_be_named(target: Any, kind: type[Exception
 
 def test_a_function_of_the_batch_is_refused() -> None:
     with pytest.raises(InputError, match="sample"):
-        captured(Mixing(), SourceOptions())
+        captured(Mixing(), example_for(Mixing()), SourceOptions())
 
 
 def test_what_is_not_free_is_said() -> None:
     model = nn.Sequential(nn.Flatten(), NAC(6, 2))
     ready = prepared(model, SourceOptions(example_inputs=torch.zeros(1, 2, 3)))
     assert ready.notes == ("the batch is free; the other axes are fixed at 2×3",)
-    assert tuple(ready.graph.example.shape) == (SAMPLES, 2, 3)
+    assert [tuple(x.shape) for x in ready.graph.example] == [(SAMPLES, 2, 3)]
 
 
 def test_a_size_and_an_example_are_not_both_given(nalu: NALU) -> None:
@@ -111,9 +113,15 @@ def test_a_size_and_an_example_are_not_both_given(nalu: NALU) -> None:
 
 
 def test_an_example_is_the_same_each_time_and_positive() -> None:
-    x = example_of((2, 5), NALUCell(5, 2))
-    assert torch.equal(x, example_of((2, 5), NALUCell(5, 2)))
-    assert torch.equal(x.double(), example_of((2, 5), NALUCell(5, 2).double()))
+    def tensor(model: nn.Module) -> Tensor:
+        example, notes = example_of(model, SourceOptions(example_inputs=torch.zeros(1, 2, 5)))
+        assert notes == ()
+        (found,) = example.tensors
+        return found
+
+    x = tensor(NALUCell(5, 2))
+    assert torch.equal(x, tensor(NALUCell(5, 2)))
+    assert torch.equal(x.double(), tensor(NALUCell(5, 2).double()))
     assert tuple(x.shape) == (SAMPLES, 2, 5)
     assert 0.1 <= float(x.min()) <= float(x.max()) <= 1.0
 

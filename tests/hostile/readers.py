@@ -7,13 +7,15 @@ from pathlib import Path
 from nalu_export import NAC, load
 from nalu_export.artifact import read_artifact
 from nalu_export.errors import NaluExportError
-from nalu_export.inputs import fitting, read_inputs
+from nalu_export.input_files import read_inputs
 from nalu_export.inspecting import inspect
+from nalu_export.real_inputs import fitting
 from nalu_export.text import printable
+from tests.captured import graph_of
 from tests.hostile.watch import watched
 
 SENTINEL = "executed"
-MODEL = NAC(2, 1)
+MODEL = graph_of(NAC(2, 1))
 
 
 class StrayError(AssertionError):

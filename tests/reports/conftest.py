@@ -25,7 +25,7 @@ def runtime(name: str = "onnxruntime-cpu", *, decisive: bool = True) -> RuntimeI
 def worst(x: Any, ratio: float = 0.42, name: str = "onnxruntime-cpu") -> Worst:
     out = np.array([1.25, 1e-45, 3.0], np.float32)
     reference = np.array([1.2500001, 0.0, 3.0])
-    inputs = {"input": np.array(x, np.float32)}
+    inputs: dict[str, Any] = {"input": np.array(x, np.float32)}
     return Worst(name, "zeros", ratio, inputs, "output", out, reference, np.full(3, 1e-6), out)
 
 

@@ -41,7 +41,7 @@ def quantised() -> nn.Module:
 
 
 def scripted() -> nn.Module:
-    module: nn.Module = _jit.trace(nn.Linear(2, 2), torch.zeros(1, 2))
+    module: nn.Module = _jit.trace(nn.Linear(2, 2), (torch.zeros(1, 2),))
     return module
 
 
