@@ -28,7 +28,7 @@ def test_json_on_stdout(passes: bool, source: Path, artifact: Path, other: Path,
     result = run("check", source, artifact if passes else other, "--json", "-", *FEW)
     found = json.loads(result.stdout)
     assert result.exit_code == (0 if passes else 1)
-    assert found["schema"] == "nalu_export.report/2"
+    assert found["schema"] == "nalu_export.report/3"
     assert found["passed"] is passes
     assert {row["samples"] for row in found["rows"] if row["family"] == "zeros"} == {8}
     assert result.stderr == ("" if passes else f"nalu-export: {found['summary']}\n")

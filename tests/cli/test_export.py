@@ -302,15 +302,15 @@ USER_ERRORS = [
         write_mismatch,
         [],
         "model.pt: Sequential does not run on 2 features (mat1 and mat2 shapes cannot be multiplied (2x3 and 4x1)); "
-        "say what it takes with --input x=batch,… (example_inputs= in Python)",
+        "say what it takes with --input input=batch,… (example_inputs= in Python)",
     ),
     (
         write_nothing,
         ["--input-size", "8", "8"],
         "model.pt: input_size is given, but the model takes 2 features, not images",
     ),
-    (write_nothing, ["--input", "x=7"], "input is 'x=7'; expected NAME=batch,SIZE,… such as x=batch,16"),
-    (write_nothing, ["--input", "x=batch,2:int64"], "input x is int64; only float32 inputs can be exported yet"),
+    (write_nothing, ["--input", "x=7"], "input is 'x=7'; expected NAME=batch,SIZE,…[:TYPE] such as x=batch,16 or ids="),
+    (write_nothing, ["--input", "x=batch,2:int64"], "NALU.forward(x) does not run on x int64 (3, 2): "),
     (
         write_nothing,
         ["--input", "x=batch,2", "--input-size", "8", "8"],
