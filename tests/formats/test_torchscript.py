@@ -142,7 +142,7 @@ from torch import nn
 from nalu_export import NALU, build_head, _jit
 from nalu_export.formats.base import EmitOptions
 from nalu_export.formats.torchscript import FORMAT
-from nalu_export.graph import capture
+from nalu_export.graph import Example, capture
 if sys.argv[1] == "busy":
     for module in (nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()), NALU(2, 1), nn.Conv2d(1, 1, 2)):
         with _jit.quiet():
@@ -150,7 +150,7 @@ if sys.argv[1] == "busy":
 torch.manual_seed(0)
 model = build_head(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 2)), 4, [5], "regression", 1).eval()
 for _ in range(2):
-    graph = capture(model, torch.rand(3, 1, 9, 9))
+    graph = capture(model, Example.of(torch.rand(3, 1, 9, 9)))
     print(hashlib.sha256(FORMAT.emit(graph, EmitOptions()).to_bytes({})).hexdigest())
 """
 
