@@ -62,24 +62,6 @@ class TwoInputs(nn.Module):
         return y
 
 
-class TwoOutputs(nn.Module):
-    """``(sum(x), product(x))``."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = NALU(4, 2), NALU(4, 1)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.first(x), self.second(x)
-
-
-class DictOutput(TwoOutputs):
-    """``{"first": …, "second": …}``."""
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
-        return {"first": self.first(x), "second": self.second(x)}
-
-
 def batch_norm() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6, track_running_stats=False), NALU(6, 2))
 
@@ -130,9 +112,8 @@ REFUSED: dict[str, Refused] = {
     "noise": Refused(network(Noise), "randn_like"),
     "the batch's own mean": Refused(network(BatchMean), "batch"),
     "BatchNorm without running statistics": Refused(network(batch_norm), "running statistics"),
+    # These two are for want of an example alone.
     "two inputs": Refused(network(TwoInputs), "2 inputs", ((2,), (2,))),
-    "two outputs": Refused(network(TwoOutputs), "2 outputs"),
-    "a dict of outputs": Refused(network(DictOutput), "dict"),
     "integers": Refused(network(embedding), "int64", ((3,),), integers=True),
     "quantised": Refused(network(quantised), "is a quantised Linear, whose packed weights no format here holds"),
     "no arithmetic": Refused(network(no_arithmetic), "no arithmetic"),

@@ -20,6 +20,7 @@ from nalu_export.weights import Weights
 from tests.handwritten.cells import CELL_SHAPE, CELLS
 from tests.handwritten.nets import NETS, REFUSED, WRAPPED
 from tests.handwritten.public import PUBLIC
+from tests.handwritten.several import SEVERAL
 
 FEW = CheckOptions(samples=16, search=0)
 
@@ -116,6 +117,16 @@ def test_refusals(tmp_path: Path, name: str) -> None:
         nalu_export.export(case.build(), tmp_path / "net.onnx", example_inputs=example)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_inputs_and_outputs_export(tmp_path: Path, name: str) -> None:
+    build, inputs, outputs = SEVERAL[name]
+    artifact = nalu_export.export(build(), tmp_path / "net.onnx", example_inputs=inputs)
+    assert artifact.report.passed, artifact.report.summary()
+    assert [port["name"] for port in artifact.metadata["outputs"]] == outputs
+    assert len(artifact.metadata["inputs"]) == len(inputs)
+    assert nalu_export.check(build(), artifact, samples=16, search=0).passed
 
 
 @pytest.mark.parametrize("name", _slow_apart(PUBLIC))
