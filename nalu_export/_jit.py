@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -34,6 +34,17 @@ def script_or_trace(module: nn.Module, example: tuple[Tensor, ...]) -> tuple[tor
             return torch.jit.script(module), True
         except Exception:  # noqa: BLE001  the compiler raises NotSupportedError, RuntimeError, AttributeError, OSError …
             return trace(module, example), False
+
+
+def defined(modules: Mapping[str, torch.jit.ScriptModule], source: str) -> torch.jit.ScriptModule:
+    """A module of these submodules whose ``forward`` is written in TorchScript."""
+    with quiet():
+        holder = nn.Module()
+        for name, module in modules.items():
+            holder.add_module(name, module)
+        found: torch.jit.ScriptModule = torch.jit.script(holder)
+        found.define(source)
+    return found
 
 
 def save(module: torch.jit.ScriptModule, extra_files: dict[str, str]) -> bytes:

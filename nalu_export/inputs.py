@@ -49,7 +49,8 @@ def sample_shape(model: nn.Module, size: Sequence[int] | None) -> tuple[int, ...
 
 def _refuse_another(model: nn.Module, shape: tuple[int, ...], shapes: list[tuple[int, ...]]) -> None:
     """Parameters alone do not tell where the model runs on samples of several sizes that they suggest."""
-    others = [other for other in shapes if other != shape and _failure(model, other) is None]
+    # One number is repeated for whatever it meets.
+    others = [other for other in shapes if other not in (shape, (1,)) and _failure(model, other) is None]
     if others:
         both = f"{_sample_of(shape)} and on {_sample_of(others[0])}"
         raise InputError(f"{type(model).__name__} runs on {both}; {_tell(model)}")

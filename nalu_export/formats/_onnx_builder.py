@@ -70,6 +70,25 @@ class Builder:
             max(value.rank for value in inputs) if rank is None else rank,
         )
 
+    def node(
+        self, op_type: str, inputs: Sequence[Value], outputs: Sequence[Value], name: str, **attributes: Any
+    ) -> list[Value]:
+        """A node of several outputs, of which types and ranks are known."""
+        named = [replace(y, name=self.free(f"{name}.{place}")) for place, y in enumerate(outputs)]
+        given, made = [x.name for x in inputs], [y.name for y in named]
+        self.nodes.append(helper.make_node(op_type, given, made, self._prefix + name, **attributes))
+        return named
+
+    def inner(self) -> "Builder":
+        """A builder of a graph within this one: constants are those of this one, names are apart."""
+        found = Builder(self._prefix, self.opset, self._parameter, self._taken, self._reserved)
+        found.initializers, found._counts = self.initializers, self._counts
+        return found
+
+    def free(self, name: str) -> str:
+        """A name of this subgraph's own."""
+        return self._prefix + name
+
     def called(self, value: Value, name: str) -> Value:
         """The value under another name, where the last node gives it; as it is where an earlier one does."""
         last = self.nodes[-1] if self.nodes else None

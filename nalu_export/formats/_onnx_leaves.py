@@ -8,6 +8,7 @@ from onnx import helper
 from nalu_export.formats._onnx_builder import Builder, Value
 from nalu_export.formats._onnx_edges import file_dtype, name_results, rename
 from nalu_export.formats._onnx_primitives import lower
+from nalu_export.formats._onnx_scan import scan
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph import Subgraph, well_conditioned
 from nalu_export.graph.naming import entry, numbered
@@ -56,7 +57,8 @@ class _Lowering:
 
     def lower(self, leaf: onnx.NodeProto) -> None:
         """The nodes of one call of a subgraph."""
-        (index,) = [helper.get_attribute_value(attribute) for attribute in leaf.attribute]
+        attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in leaf.attribute}
+        index = attributes["index"]
         subgraph, options = self._subgraphs[index], self._options
         name = subgraph.called(self._calls.setdefault(index, 0))
         self._calls[index] += 1
@@ -64,7 +66,11 @@ class _Lowering:
         form = well_conditioned(inference_form(subgraph.module, options.weights, options.compute))
         given = [self._entering(value, f"{name}.{entry(place)}") for place, value in enumerate(leaf.input)]
         pairs = zip(given, subgraph.inputs, strict=True)
-        results = lower(form, [Value(new, file_dtype(spec.dtype), len(spec.shape)) for new, spec in pairs], build)
+        values = [Value(new, file_dtype(spec.dtype), len(spec.shape)) for new, spec in pairs]
+        if subgraph.loop:
+            results = scan(form, values, build, attributes["carried"], attributes["scanned"])
+        else:
+            results = lower(form, values, build)
         ends = [self._leaving(output, f"{name}.{numbered('y', place)}") for place, output in enumerate(leaf.output)]
         name_results(build, results, ends)
         self.initializers |= build.initializers

@@ -7,6 +7,7 @@ import onnx
 from onnx import helper
 
 from nalu_export.formats._onnx_edges import file_dtype
+from nalu_export.formats._onnx_scan import NODE
 from nalu_export.graph import Subgraph
 from nalu_export.graph.naming import entry, numbered
 from nalu_export.graph.subgraphs import Spec
@@ -31,6 +32,8 @@ def cut_out(proto: onnx.ModelProto, subgraph: Subgraph, call: int) -> bytes | No
     def short(name: str) -> str:
         return name.removeprefix(f"{path}.") if name.startswith(f"{path}.") else name.removeprefix(subgraph.namespace)
 
+    if subgraph.loop:
+        return _step(proto, path, short)
     producers = {name: node for node in graph.node for name in node.output}
     starts = [f"{path}.{entry(place)}" for place in range(len(subgraph.inputs))]
     ends = [f"{path}.{numbered('y', place)}" for place in range(len(subgraph.outputs))]
@@ -44,16 +47,40 @@ def cut_out(proto: onnx.ModelProto, subgraph: Subgraph, call: int) -> bytes | No
     nodes = _between(graph, producers, starts, ends)
     if nodes is None:
         return None
+    return _file(proto, nodes, short, _infos(starts, subgraph.inputs, short), _infos(ends, subgraph.outputs, short))
+
+
+def _step(proto: onnx.ModelProto, path: str, short: Callable[[str], str]) -> bytes | None:
+    """The body of a loop; ``None`` where it reads what is outside and no weight."""
+    loop = next((node for node in proto.graph.node if node.name == f"{path}.{NODE}"), None)
+    if loop is None:
+        return None
+    body = copy.deepcopy(next(attribute.g for attribute in loop.attribute if attribute.name == "body"))
+    made = {name for node in body.node for name in node.output} | {value.name for value in body.input}
+    weights = {tensor.name for tensor in proto.graph.initializer}
+    if any(name not in made | weights for node in body.node for name in node.input if name):
+        return None
+    for value in (*body.input, *body.output):
+        value.name = short(value.name)
+    return _file(proto, list(body.node), short, list(body.input), list(body.output))
+
+
+def _file(
+    proto: onnx.ModelProto,
+    nodes: Sequence[onnx.NodeProto],
+    short: Callable[[str], str],
+    inputs: Sequence[onnx.ValueInfoProto],
+    outputs: Sequence[onnx.ValueInfoProto],
+) -> bytes:
+    """These nodes with the weights that they read."""
     used = {name for node in nodes for name in node.input}
-    tensors = [copy.deepcopy(tensor) for tensor in graph.initializer if tensor.name in used]
+    tensors = [copy.deepcopy(tensor) for tensor in proto.graph.initializer if tensor.name in used]
     for tensor in tensors:
         tensor.name = short(tensor.name)
     for node in nodes:
         for names in (node.input, node.output):
             names[:] = [short(name) for name in names]
-    part = helper.make_graph(
-        nodes, path, _infos(starts, subgraph.inputs, short), _infos(ends, subgraph.outputs, short), tensors
-    )
+    part = helper.make_graph(nodes, "part", inputs, outputs, tensors)
     model = helper.make_model(part, opset_imports=proto.opset_import, ir_version=proto.ir_version)
     data: bytes = model.SerializeToString(deterministic=True)
     return data

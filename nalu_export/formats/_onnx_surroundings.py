@@ -17,6 +17,7 @@ from nalu_export.graph.evaluation import constant, result_nodes
 from nalu_export.graph.example import narrowed
 from nalu_export.graph.exclusive import TRACING
 from nalu_export.graph.exported import quiet
+from nalu_export.graph.loops import Loop
 from nalu_export.graph.module import written
 
 
@@ -51,6 +52,25 @@ class _OpaqueLeaf(nn.Module):
         return torch.onnx.ops.symbolic_multi_out(name, inputs, attributes, dtypes=self._dtypes, shapes=shapes)
 
 
+class _OpaqueLoop(nn.Module):
+    """The same for a loop: shapes are those of its first step."""
+
+    def __init__(self, index: int, loop: Loop) -> None:
+        super().__init__()
+        self._index, self._loop = index, loop
+
+    def forward(self, *inputs: Tensor) -> Any:
+        state, given, rest = self._loop.parts(inputs)
+        found = self._loop.body(*state, *(x[0] for x in given), *rest)
+        found = found if isinstance(found, tuple) else (found,)
+        carried = self._loop.carried
+        shapes = [list(y.shape) for y in found[:carried]]
+        shapes += [[given[0].shape[0], *y.shape] for y in found[carried:]]
+        attributes = dict[str, Any](index=self._index, carried=carried, scanned=self._loop.scanned)
+        dtypes = [y.dtype for y in found]
+        return torch.onnx.ops.symbolic_multi_out(f"{LEAVES}::Loop", inputs, attributes, dtypes=dtypes, shapes=shapes)
+
+
 def _type(dtype: torch.dtype) -> torch.dtype:
     """Of a value of the host, whose floats are float32."""
     return torch.float32 if dtype.is_floating_point else dtype
@@ -68,8 +88,10 @@ def export_surroundings(graph: ModelGraph, opset: int) -> onnx.ModelProto:
     kept = [node for node in dict.fromkeys(given) if node.op.startswith("call_")]
     outer.graph.output_node().args = (tuple(kept),)
     written(outer)
-    for index, (name, subgraph) in enumerate(graph.subgraphs.items()):
-        replace_module(outer, name, _OpaqueLeaf(index, subgraph))
+    for index, subgraph in enumerate(graph.subgraphs.values()):
+        module = outer.get_submodule(subgraph.place)
+        leaf = _OpaqueLoop(index, module) if isinstance(module, Loop) else _OpaqueLeaf(index, subgraph)
+        replace_module(outer, subgraph.place, leaf)
     # AUTO: an axis on which the model depends (a Linear on a flattened map) comes out fixed instead of failing.
     free = tuple({0: torch.export.Dim.DYNAMIC} | dict.fromkeys(p.free, torch.export.Dim.AUTO) for p in ports.inputs)
     try:

@@ -17,9 +17,11 @@ from nalu_export import _jit
 from nalu_export.errors import InputError, first_line
 from nalu_export.formats._surroundings import replace_module, surroundings
 from nalu_export.formats._torchscript_archive import reproducible
+from nalu_export.formats._torchscript_loop import scripted_loop
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.graph import ModelGraph, Subgraph
 from nalu_export.graph.example import narrowed
+from nalu_export.graph.loops import Loop
 from nalu_export.graph.module import written
 from nalu_export.text import plain
 from nalu_export.weights import inference_form
@@ -62,7 +64,11 @@ class TorchScriptFormat(Format):
             outer = _scriptable(surroundings(graph))
             for name, subgraph in graph.subgraphs.items():
                 examples = tuple(torch.zeros(spec.shape, dtype=_type(spec.dtype)) for spec in subgraph.inputs)
-                replace_module(outer, name, _jit.trace(forms[name], examples))
+                module = _jit.trace(forms[name], examples)
+                loop = outer.get_submodule(subgraph.place)
+                if isinstance(loop, Loop):
+                    module = scripted_loop(module, loop.carried, loop.scanned, len(examples), len(subgraph.outputs))
+                replace_module(outer, subgraph.place, module)
             module, _ = _jit.script_or_trace(outer, tuple(narrowed(graph.example)))
         inputs, outputs = (tuple(map(TensorSpec.of, p)) for p in (graph.interface.inputs, graph.interface.outputs))
         return TorchScriptDraft(inputs, outputs, module)
@@ -76,9 +82,10 @@ class TorchScriptFormat(Format):
         """See :meth:`Format.part`: the submodule, which was traced as a whole; loading runs what is in the archive."""
         if call:  # it is one submodule, however often it is called
             return None
+        path = f"{subgraph.loop}.body" if subgraph.loop else subgraph.name
         try:
             # Not get_submodule, which a ScriptModule has not.
-            return _jit.save(functools.reduce(getattr, subgraph.name.split("."), _jit.load(data)), {})
+            return _jit.save(functools.reduce(getattr, path.split("."), _jit.load(data)), {})
         except (RuntimeError, AttributeError):
             return None
 

@@ -18,6 +18,8 @@ from nalu_export.graph.example import INPUT, OUTPUT, Example, widened
 from nalu_export.graph.exported import exported
 from nalu_export.graph.hosting import host_of
 from nalu_export.graph.interface import BATCH, Called, Interface, Port, Shape, positional
+from nalu_export.graph.loop_subgraphs import loop_subgraphs
+from nalu_export.graph.loops import bring_loops
 from nalu_export.graph.naming import numbered
 from nalu_export.graph.outputs import outputs_of
 from nalu_export.graph.randomness import refuse_random
@@ -201,6 +203,7 @@ def _primitives(model: nn.Module, example: Example, how: How) -> tuple[fx.GraphM
     work = copied(model)
     flat = traced(work, example) if how == "torch.fx" else exported(work, example)
     hold_constants(flat)
+    bring_loops(flat, example.tensors)
     values = run(flat, *example.tensors)
     canonicalise(flat, values)
     share_constants(flat)
@@ -269,7 +272,8 @@ def _found(
     taken = [port.name for port in (*interface.inputs, *interface.outputs)]
     parts = extracted(flat, regions, values, taken)
     subgraphs = {part.subgraph.name: part.subgraph for part in parts}
-    host = None if "" in subgraphs or not parts else host_of(flat, parts)
+    subgraphs |= loop_subgraphs(flat, values, subgraphs)
+    host = None if "" in subgraphs or not subgraphs else host_of(flat, parts)
     result = tuple(values[node] for node in result_nodes(flat.graph))
     return ModelGraph(model, interface, flat, host, subgraphs, how, example.tensors, result)
 

@@ -56,6 +56,7 @@ class Subgraph:
         inputs: what it took in the run that captured it.
         outputs: what it gave.
         outer: what stands before the paths of its modules where it was taken out of a larger model.
+        loop: path of the loop of which it is one step, empty for what is no loop.
     """
 
     name: str
@@ -69,10 +70,16 @@ class Subgraph:
     inputs: tuple[Spec, ...]
     outputs: tuple[Spec, ...]
     outer: str = ""
+    loop: str = ""
 
     def parameter(self, target: str) -> str:
         """What a parameter of ``module`` is called in the model."""
         return target if target in self.foreign else self.namespace + target
+
+    @property
+    def place(self) -> str:
+        """Path of what stands for it in the host."""
+        return self.loop or self.name
 
     def called(self, call: int) -> str:
         """``"cell"``, or ``"cell#2"`` for the second of several calls, counted from 0."""

@@ -32,9 +32,10 @@ from torch import Tensor, fx
 from nalu_export.graph import part_of, primitive_of
 from nalu_export.graph.constants import parameter_nodes, read_by_parts
 from nalu_export.graph.evaluation import constant, evaluated, result_nodes
+from nalu_export.graph.loops import Loop, loops_of
 from nalu_export.parity.opaque import OpaqueCalls
 from nalu_export.parity.opaque.allowance import KERNEL
-from nalu_export.primitives.conditioned import Conditioned, rounded
+from nalu_export.primitives.conditioned import Conditioned, of_entries, rounded, stacked
 from nalu_export.primitives.operands import signs_of_zeros
 from nalu_export.primitives.precision import FLOAT32, FLOAT64, Precision, Profile
 
@@ -63,10 +64,11 @@ class ErrorAnalysis:
         self._edges = {node for node in graph_module.graph.nodes if _leaves_its_part(node)}
         self._constants = set(parameter_nodes(graph_module.graph))
         self._weights = read_by_parts(graph_module.graph)
+        self._loops = {path: (loop, ErrorAnalysis(loop.body)) for path, loop in loops_of(graph_module)}
         # What depends on parameters alone is the same for all inputs.
         self._kept: dict[Profile, dict[fx.Node, Any]] = {}
 
-    def __call__(self, inputs: Sequence[Tensor], profile: Profile) -> tuple[Conditioned, ...]:
+    def __call__(self, inputs: Sequence[Any], profile: Profile) -> tuple[Conditioned, ...]:
         """The model's outputs for a batch (float32 values held in float64), ``D`` never less than ``|y|``."""
         known = dict(self._walk(inputs, profile))
         return tuple(_output(node, known[node]) for node in result_nodes(self.graph_module.graph))
@@ -75,7 +77,7 @@ class ErrorAnalysis:
         """Every number on the way to the outputs, in the order of computation."""
         return ((node, value) for node, value in self._walk(inputs, profile) if isinstance(value, Conditioned))
 
-    def _walk(self, inputs: Sequence[Tensor], profile: Profile) -> Iterator[tuple[fx.Node, Any]]:
+    def _walk(self, inputs: Sequence[Any], profile: Profile) -> Iterator[tuple[fx.Node, Any]]:
         kept = self._kept.setdefault(profile, {})
         known: dict[fx.Node, Any] = dict(kept)
         waiting = list(inputs)
@@ -89,6 +91,17 @@ class ErrorAnalysis:
                 if node in self._constants:
                     kept[node] = known[node]
             yield node, known[node]
+
+    def _loop(self, found: "tuple[Loop, ErrorAnalysis]", given: Sequence[Any], profile: Profile) -> tuple[Any, ...]:
+        """Every step after the other, each with what is known of the one before."""
+        loop, step = found
+        state, scanned, rest = loop.parts(given)
+        results: list[tuple[Any, ...]] = []
+        for place in range(len(_value(scanned[0]))):
+            outs = step([*state, *(_entry(x, place) for x in scanned), *rest], profile)
+            state = list(outs[: loop.carried])
+            results.append(outs[loop.carried :])
+        return (*state, *(stacked(each) for each in zip(*results, strict=True)))
 
     def _used(self, node: fx.Node, weight: Conditioned, profile: Profile) -> Conditioned:
         """A weight as data meet it: rounded to the type that computes."""
@@ -107,6 +120,8 @@ class ErrorAnalysis:
     def _evaluate(self, node: fx.Node, known: dict[fx.Node, Any], profile: Profile) -> Any:
         inside = part_of(node) is not None or node in self._weights
         precision = profile.inside if inside else profile.outside
+        if node.op == "call_module" and str(node.target) in self._loops:
+            return self._loop(self._loops[str(node.target)], [known[a] for a in node.all_input_nodes], profile)
         # Weights are computed in float64 and rounded once, unless a runtime computes them itself.
         wide = profile.live and node in self._constants
         precision = FLOAT64 if wide else precision
@@ -136,8 +151,20 @@ class ErrorAnalysis:
         return result
 
 
-def _given(x: Tensor, profile: Profile) -> Any:
-    """An input: a number, a truth value, or an integer as it is."""
+def _value(x: Any) -> Tensor:
+    found: Tensor = x.value if isinstance(x, Conditioned) else x
+    return found
+
+
+def _entry(x: Any, place: int) -> Any:
+    """One entry of the first axis of what is scanned."""
+    return of_entries(x, lambda field: field[place]) if isinstance(x, Conditioned) else x[place]
+
+
+def _given(x: Any, profile: Profile) -> Any:
+    """An input: a number, a truth value, or an integer as it is; in a loop what is known of it already."""
+    if isinstance(x, Conditioned):
+        return x
     if x.dtype == torch.bool:
         return Conditioned.exact(x.double())
     if not x.is_floating_point():

@@ -190,6 +190,11 @@ class _Check:
                     raise
                 missing[name] = str(error).removeprefix(f"{name}: ")
                 continue
+            except InputError as error:
+                if not skip or not runtime.partial:
+                    raise
+                missing[name] = str(error).removeprefix(f"{name} ")
+                continue
             profile = profile_of(runtime, session, self._compute, tf32=run.tf32)
             tolerance = Tolerance(profile.compute, self._options.rtol, self._options.atol, self._options.max_ulp)
             decides = decisive is None or name in decisive

@@ -14,6 +14,7 @@ from nalu_export.graph import ModelGraph, label_of, part_of
 from nalu_export.graph.copying import copied, in_double, in_single
 from nalu_export.graph.evaluation import constant, result_nodes
 from nalu_export.graph.example import widened
+from nalu_export.graph.loops import loops_of, over_bodies
 from nalu_export.graph.rewrites import without_cancellation
 from nalu_export.parity.analysis import ErrorAnalysis
 from nalu_export.parity.batch import Batch
@@ -83,9 +84,13 @@ class Reference:
         self._written = graph.flat_in_double
         conditioned = copied(self._written)
         self._rewritten = without_cancellation(conditioned, _is_arithmetic)
+        for _, loop in loops_of(conditioned):
+            self._rewritten |= without_cancellation(loop.body)
         self._conditioned = conditioned
         # A copy: folding changes the graph that it is given.
-        self._folded = ErrorAnalysis(fold(copied(conditioned)))
+        folded = fold(copied(conditioned))
+        over_bodies(folded, fold)
+        self._folded = ErrorAnalysis(folded)
         self.notes: tuple[str, ...] = ()
         self._batched = [port.batched for port in graph.interface.outputs]
         self._runs_in_double = self._tried(widened(graph.example))

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ LARGEST_DOUBLE = torch.finfo(torch.float64).max
 # Whatever falls under the smallest normal float32 may be flushed to zero, so no D is smaller than that.
 FLUSH = torch.finfo(torch.float32).tiny / ROUNDOFF
 
+_TENSORS = ("value", "size", "error", "radius", "overflow", "lost", "zero")
 Flag = Callable[["Conditioned"], Tensor]
 
 
@@ -131,6 +132,18 @@ def settle(
     if overflow is none and lost is none:
         vars(result).update(overflows=False, loses=False)
     return result
+
+
+def of_entries(x: Conditioned, change: Callable[[Tensor], Tensor]) -> Conditioned:
+    """``change``, which moves numbers, of everything that is known of them."""
+    found = {name: change(getattr(x, name).expand(x.value.shape)) for name in _TENSORS}
+    return Conditioned(**found, least=x.least)
+
+
+def stacked(parts: Sequence[Conditioned]) -> Conditioned:
+    """Values one after the other along a new first axis."""
+    found = {name: torch.stack([getattr(x, name).expand(x.value.shape) for x in parts]) for name in _TENSORS}
+    return Conditioned(**found, least=min(x.least for x in parts))
 
 
 def rounded(x: Conditioned, precision: Precision, widening: float = 1.0) -> Conditioned:

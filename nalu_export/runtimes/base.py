@@ -90,6 +90,7 @@ class Runtime(ABC):
         format: name of the format that it runs; ``None`` where it runs the model itself.
         own_weights: whether it computes the effective weights in float32, once more each run.
         float64: whether it computes in float64 what a file says is float64.
+        partial: whether it lacks operators, so that it may refuse a right file.
         tf32: whether :attr:`RunOptions.tf32` makes a difference to it.
     """
 
@@ -97,6 +98,7 @@ class Runtime(ABC):
     format: str | None
     own_weights: bool = False
     float64: bool = True
+    partial: bool = False
     tf32: bool = False
 
     @abstractmethod

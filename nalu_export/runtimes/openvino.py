@@ -117,6 +117,7 @@ class OpenVino(Runtime):
     name = "openvino"
     format = "onnx"
     float64 = False
+    partial = True
 
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
         """See :meth:`Runtime.load`."""

@@ -77,6 +77,7 @@ class Tract(Runtime):
 
     name = "tract"
     format = "onnx"
+    partial = True
 
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
         """See :meth:`Runtime.load`."""

@@ -1,0 +1,194 @@
+"""Loops over the steps of a sequence, which ``torch.export`` has from ``torch``'s ``scan``: one graph for all steps."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, fx, nn
+
+from nalu_export.graph.evaluation import Values, attribute, result_nodes, results_of, run
+from nalu_export.graph.places import Call, note, stack_of
+from nalu_export.graph.spelling import canonicalise
+from nalu_export.graph.spelling.canonical import primitive_of
+from nalu_export.graph.subgraphs import graph_module_of
+
+SCAN, WHILE = torch.ops.higher_order.scan, torch.ops.higher_order.while_loop
+# Steps that are written out at most.
+MAX_STEPS = 256
+
+
+class Loop(nn.Module):
+    """Runs a graph once for each entry of the first axis of what it scans.
+
+    It takes what is carried from step to step, what is scanned, and what is the same in every step; it gives what was
+    carried out of the last step, and the other results of all steps, stacked.
+
+    Attributes:
+        body: one step: takes the carried values, one entry of each scanned one, and the rest; gives the new carried
+            values and the results.
+        carried: how many values are carried.
+        scanned: how many are scanned.
+    """
+
+    def __init__(self, body: fx.GraphModule, carried: int, scanned: int) -> None:
+        super().__init__()
+        self.body, self.carried, self.scanned = body, carried, scanned
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """See :class:`Loop`."""
+        state, given, rest = self.parts(tensors)
+        results: list[list[Tensor]] = []
+        for step in range(len(given[0])):
+            found = self.body(*state, *(x[step] for x in given), *rest)
+            found = found if isinstance(found, tuple) else (found,)
+            state = list(found[: self.carried])
+            results.append(list(found[self.carried :]))
+        return (*state, *(torch.stack(list(each)) for each in zip(*results, strict=True)))
+
+    def parts(self, values: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+        """What is carried, scanned, and the same in every step."""
+        end = self.carried + self.scanned
+        return list(values[: self.carried]), list(values[self.carried : end]), list(values[end:])
+
+
+def loops_of(module: nn.Module) -> Iterator[tuple[str, Loop]]:
+    """The loops of a graph module by path."""
+    return ((path, found) for path, found in module.named_modules() if isinstance(found, Loop))
+
+
+def over_bodies(module: nn.Module, change: Callable[[fx.GraphModule], fx.GraphModule]) -> None:
+    """Put something else in place of the body of every loop; in place."""
+    for _, loop in loops_of(module):
+        loop.body = change(loop.body)
+
+
+def bring_loops(flat: fx.GraphModule, example: Sequence[Tensor]) -> None:
+    """Each scan of an exported graph as a call of a :class:`Loop`, where a step is made of primitives; in place.
+
+    Any other, and each ``while_loop``, is written out for the steps of the example.
+
+    Args:
+        flat: as ``torch.export`` gave it.
+        example: a batch of each input.
+
+    Raises:
+        ValueError: there are too many steps to be written out.
+    """
+    calls = [node for node in flat.graph.nodes if node.target in (SCAN, WHILE)]
+    if not calls:
+        return
+    values = run(flat, *example)
+    for number, node in enumerate(calls):
+        if node.target is WHILE:
+            condition, source, carried, extra = node.args
+            step = _step(flat, node, source, carried, (), extra)
+            _unroll(flat, node, step, _count(flat, condition, step, extra, values))
+        else:
+            source, carried, scanned, extra = node.args
+            step = _step(flat, node, source, carried, scanned, extra)
+            _bring_scan(flat, node, step, values, f"loop_{number}" if number else "loop")
+        flat.graph.erase_node(node)
+    flat.graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))
+    flat.recompile()
+
+
+def _bring_scan(flat: fx.GraphModule, node: fx.Node, step: "_Step", values: Values, name: str) -> None:
+    body, carried, scanned, rest = step
+    given = [*(values[x] for x in carried), *(values[x][0] for x in scanned), *(values[x] for x in rest)]
+    canonicalise(body, run(body, *given))
+    if not all(primitive_of(each) is not None for each in body.graph.nodes if each.op.startswith("call_")):
+        _unroll(flat, node, step, len(values[scanned[0]]))
+        return
+    flat.add_module(name, Loop(body, len(carried), len(scanned)))
+    with flat.graph.inserting_before(node):
+        result = flat.graph.call_module(name, (*carried, *scanned, *rest))
+    result.meta = dict(node.meta)
+    node.replace_all_uses_with(result)
+
+
+def _count(flat: fx.GraphModule, condition: fx.Node, step: "_Step", extra: Sequence[fx.Node], values: Values) -> int:
+    """How many steps a ``while_loop`` takes for the example."""
+    graph = attribute(flat, str(condition.target))
+    state, rest = [values[x] for x in step.carried], [values[x] for x in step.rest]
+    every = [values[x] for x in extra]
+    for count in range(MAX_STEPS + 1):
+        if not bool(results_of(graph, *state, *every)[0]):
+            return count
+        state = list(results_of(step.body, *state, *rest))
+    raise ValueError(f"a while_loop takes more than {MAX_STEPS} steps")
+
+
+class _Step(NamedTuple):
+    """The body of a loop, and the nodes that it is given."""
+
+    body: fx.GraphModule
+    carried: list[Any]
+    scanned: list[Any]
+    rest: list[Any]
+
+
+def _step(flat: fx.GraphModule, node: fx.Node, source: fx.Node, carried: Any, scanned: Any, extra: Any) -> _Step:
+    """The body, with the parameters that it reads in it."""
+    combine = attribute(flat, str(source.target))
+    graph, held, rest = fx.Graph(), dict[str, Any](), list[Any]()
+    known: dict[fx.Node, fx.Node] = {}
+    places = [each for each in combine.graph.nodes if each.op == "placeholder"]
+    for place, outer in zip(places, [*carried, *scanned, *extra], strict=True):
+        if outer in extra and outer.op == "get_attr":
+            held[str(outer.target)] = attribute(flat, str(outer.target))
+            known[place] = graph.get_attr(str(outer.target))
+            continue
+        known[place] = graph.placeholder(place.name)
+        if outer in extra:
+            rest.append(outer)
+    path = _common_path(held)
+    stack = (Call(path, 0, type(flat.get_submodule(path))),) if path else stack_of(node)
+    for each in combine.graph.nodes:
+        if each.op == "output":
+            results = fx.node.map_arg(tuple(each.args[0]), known.__getitem__)
+            graph.output(results[0] if len(results) == 1 else results)
+        elif each not in known:
+            known[each] = graph.node_copy(each, known.__getitem__)
+            known[each].meta = {}
+            note(known[each], stack, None)
+            if each.op == "get_attr":
+                held[str(each.target)] = attribute(combine, str(each.target))
+    return _Step(graph_module_of(held, graph, "Step"), list(carried), list(scanned), rest)
+
+
+def _common_path(names: Sequence[str] | dict[str, Any]) -> str:
+    """The innermost module that all these parameters are in."""
+    paths = [name.split(".")[:-1] for name in names]
+    shared = []
+    for steps in zip(*paths, strict=False):
+        if len(set(steps)) > 1:
+            break
+        shared.append(steps[0])
+    return ".".join(shared)
+
+
+def _unroll(flat: fx.GraphModule, node: fx.Node, step: _Step, steps: int) -> None:
+    """The nodes of every step one after the other."""
+    if steps > MAX_STEPS:
+        raise ValueError(f"a loop over {steps} steps is no Scan, because its step is more than primitives")
+    graph, body, state = flat.graph, step.body, list(step.carried)
+    results: list[list[Any]] = []
+    for target in [str(each.target) for each in body.graph.nodes if each.op == "get_attr"]:
+        if not hasattr(flat, target.partition(".")[0]):
+            flat.register_buffer(target, attribute(body, target))
+    with graph.inserting_before(node):
+        for place in range(steps):
+            entries = [graph.call_function(torch.select, (x, 0, place)) for x in step.scanned]
+            places = (each for each in body.graph.nodes if each.op == "placeholder")
+            known: dict[fx.Node, Any] = dict(zip(places, [*state, *entries, *step.rest], strict=True))
+            for each in body.graph.nodes:
+                if each.op not in ("placeholder", "output"):
+                    known[each] = graph.node_copy(each, known.__getitem__)
+            found = [known[each] for each in result_nodes(body.graph)]
+            state = found[: len(step.carried)]
+            results.append(found[len(step.carried) :])
+        stacked = [graph.call_function(torch.stack, (list(each),)) for each in zip(*results, strict=True)]
+    together = [*state, *stacked]
+    for user in list(node.users):
+        user.replace_all_uses_with(together[user.args[1]])  # type: ignore[index]
+        graph.erase_node(user)
