@@ -212,7 +212,7 @@ def test_what_neither_can_follow_is_one_line_with_the_place() -> None:
 def test_several_results_are_outputs_by_key_or_place() -> None:
     for function, names in (
         (lambda x, p: (x, torch.exp(x)), ["output_0", "output_1"]),
-        (lambda x, p: [torch.exp(x)], ["output_0"]),
+        (lambda x, p: [torch.exp(x)], ["output"]),
         (lambda x, p: {"y": torch.exp(x), "z": x}, ["y", "z"]),
         (lambda x, p: F.max_pool1d(torch.exp(x).unsqueeze(1), 2, return_indices=True), ["output_0", "output_1"]),
         (lambda x, p: (torch.exp(x), None, 2.5), ["output_0", "output_2"]),
@@ -256,7 +256,8 @@ def test_what_does_not_run_is_one_line_with_the_place() -> None:
 
     for function, what in ((by_key, "KeyError: 'b'"), (by_exit, "SystemExit: 3")):
         line = function.__code__.co_firstlineno + 1
-        start = f"_Net does not run on inputs of shape (3, 3): {what}; at {HERE}, line {line}, in {function.__name__}: "
+        here = f"at {HERE}, line {line}, in {function.__name__}"
+        start = f"_Net.forward(x) does not run on input float32 (3, 3): {what}; {here}: "
         with pytest.raises(InputError, match=f"^{re.escape(start)}[^\n]+$"):
             capture(_Net(function).eval(), Example.of(torch.rand(3, 3)))
 
