@@ -1,13 +1,18 @@
 """What stands before and after an arithmetic subgraph, in words: a file that holds it alone says so."""
 
+import operator
 from dataclasses import dataclass
 
+import torch
 from torch import fx
 
 from nalu_export.graph.capture import ModelGraph
 from nalu_export.graph.naming import part_of
 from nalu_export.graph.places import stack_of
 from nalu_export.graph.spelling.canonical import primitive_of
+
+# Keywords that say nothing of what is computed.
+_NO_MEANING = ("pin_memory", "device", "dtype", "layout")
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ def around(model: ModelGraph, name: str) -> Around:
     # What is computed of parameters alone feeds nobody.
     data = _closure([node for node in graph.nodes if node.op == "placeholder"], "users")
     outside = [node for node in graph.nodes if node in data and node.op.startswith("call_") and node not in inside]
+    outside = [node for node in outside if not _gives_sizes(node)]
     around_it = _containing(subgraph.namespace.rstrip("."))
     names = [(node, _module_of(node, around_it) or _name(node)) for node in outside]
     # A module is named once, and not by each of its layers.
@@ -70,6 +76,8 @@ def _name(node: fx.Node) -> str:
     if node.op == "call_module":
         return str(node.target)
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
+    # An operator of ATen without its overload: ``new_zeros`` and not ``new_zeros.default``.
+    name = name.partition(".")[0] if isinstance(node.target, torch._ops.OpOverload) else name
     positional, keywords = list(node.args), dict(node.kwargs)
     primitive = primitive_of(node)
     if primitive is not None:
@@ -78,8 +86,19 @@ def _name(node: fx.Node) -> str:
         positional = [value for key, value in given.items() if key not in primitive.defaults]
         keywords = {key: value for key, value in given.items() if value != primitive.defaults.get(key, value)}
     arguments = [repr(value) for value in positional if _is_plain(value)]
-    arguments += [f"{key}={value!r}" for key, value in keywords.items() if _is_plain(value) and key[0] != "_"]
+    keywords = {key: value for key, value in keywords.items() if key[0] != "_" and key not in _NO_MEANING}
+    arguments += [f"{key}={value!r}" for key, value in keywords.items() if _is_plain(value)]
     return f"{name}({', '.join(arguments)})" if arguments else name
+
+
+def _gives_sizes(node: fx.Node) -> bool:
+    """Whether it asks for the shape of something, or picks a size out of one."""
+    if node.target is torch.ops.aten.sym_size.int or (node.op == "call_method" and node.target in ("size", "dim")):
+        return True
+    if node.target is getattr and node.args[1] in ("shape", "ndim"):
+        return True
+    source = node.args[0] if node.target is operator.getitem else None
+    return isinstance(source, fx.Node) and _gives_sizes(source)
 
 
 def _is_plain(value: object) -> bool:
