@@ -63,8 +63,8 @@ ALLOWED: dict[str, set[str]] = {
         "doctor", "files", "input_files", "input_specs", "real_inputs", "reports", "text", "golden", "__init__",
     },
     "testing": {
-        "checking", "exporting", "checkpoints", "artifact", "input_files", "real_inputs", "files", "formats", "reports", "parity", "text",
-        "cli", "__init__",
+        "checking", "exporting", "checkpoints", "artifact", "input_files", "real_inputs", "files", "formats", "reports", "parity", "preparing",
+        "text", "cli", "__init__",
     },
     "__main__": {"cli"},
 }  # fmt: skip

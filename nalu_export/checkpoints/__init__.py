@@ -2,7 +2,6 @@
 
 from nalu_export.checkpoints.native import save
 from nalu_export.checkpoints.read import (
-    READ_OPTIONS,
     Checkpoint,
     ReadOptions,
     load,
@@ -12,7 +11,6 @@ from nalu_export.checkpoints.read import (
 )
 
 __all__ = [
-    "READ_OPTIONS",
     "Checkpoint",
     "ReadOptions",
     "load",

@@ -66,7 +66,6 @@ class ReadOptions:
 
 # They say what a public layout leaves open.
 LAYOUT_OPTIONS = ("layout", "eps", "backbone", "task")
-READ_OPTIONS = tuple(option.name for option in fields(ReadOptions))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import os
 import tempfile
 import unittest
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,19 +13,19 @@ from torch import nn
 from nalu_export import formats, reports
 from nalu_export.artifact import Artifact, read_artifact
 from nalu_export.checking import ALL, check
-from nalu_export.checkpoints import READ_OPTIONS
 from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError
 from nalu_export.exporting import export
 from nalu_export.files import check_target, write_atomically
 from nalu_export.input_files import read_inputs
 from nalu_export.parity import Report
+from nalu_export.preparing import SourceOptions
 from nalu_export.real_inputs import InputFile
 from nalu_export.testing.errors import ParityAssertionError
 from nalu_export.testing.message import Files, message
 
-# Options that say how to export; the others say how to check, and these two do both.
+# Options that say how to export; the others say how to check, and these what the model is and takes, for both.
 EXPORT = ("weights", "compute", "opset")
-BOTH = ("input_size", *READ_OPTIONS)
+BOTH = tuple(option.name for option in fields(SourceOptions))
 
 Source = nn.Module | str | os.PathLike[str]
 
@@ -64,9 +64,9 @@ def assert_parity(
         skip_missing: skip the test where a runtime that ``runtimes`` names is not there, instead of raising. The
             others are checked first, and a failure of theirs is a failure.
         **options: of :func:`nalu_export.check`: ``samples``, ``seed``, ``search``, ``rtol``, ``atol``, ``max_ulp``,
-            ``tf32``, ``ranges``, ``inputs``, ``allow_empty``, ``input_size``, and how to read the model's file
-            (``model``, ``layout`` …); without an artifact also ``weights``, ``compute`` and ``opset`` of
-            :func:`nalu_export.export`.
+            ``tf32``, ``ranges``, ``inputs``, ``allow_empty``, what the model takes (``example_inputs``,
+            ``dynamic_shapes``, ``input_size`` …), and how to read its file (``model``, ``layout`` …); without an
+            artifact also ``weights``, ``compute`` and ``opset`` of :func:`nalu_export.export`.
 
     Returns:
         The report; ``report.missing`` lists what ``"all"`` could not run.
