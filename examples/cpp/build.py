@@ -12,7 +12,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -39,10 +39,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--build", type=Path, default=HERE / "build", metavar="FOLDER", help="where to build")
     parser.add_argument("--header", type=Path, action="append", default=[], help="a model's header, for header_infer")
+    parser.add_argument("--header-two-inputs", type=Path, metavar="HEADER", help="that of two_inputs.py")
     parser.add_argument("--onnxruntime-headers", type=Path, metavar="FOLDER", help=f"where {ENTRY} is")
     options = parser.parse_args()
     try:
-        build(options.build.resolve(), options.header, options.onnxruntime_headers)
+        build(options.build.resolve(), model_headers(options), options.onnxruntime_headers)
     except MissingError as error:
         print(f"build.py: {error}", file=sys.stderr)
         return EXIT_MISSING
@@ -52,8 +53,23 @@ def main() -> int:
     return 0
 
 
-def build(folder: Path, model_headers: Sequence[Path], headers: Path | None) -> None:
-    """Configure and build into ``folder``; what is up to date there stays."""
+def model_headers(options: argparse.Namespace) -> dict[str, str]:
+    """The headers of models, under the names that CMake has for them."""
+    two_inputs = options.header_two_inputs
+    return {
+        "NALU_HEADER": ";".join(str(path.resolve()) for path in options.header),
+        "NALU_HEADER_TWO_INPUTS": str(two_inputs.resolve()) if two_inputs else "",
+    }
+
+
+def build(folder: Path, models: Mapping[str, str], headers: Path | None) -> None:
+    """Configure and build into ``folder``; what is up to date there stays.
+
+    Args:
+        folder: where to.
+        models: the values of :func:`model_headers`.
+        headers: the folder of onnxruntime's, where that is known.
+    """
     need_tools()
     torch, onnxruntime = package("torch"), package("onnxruntime")
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +86,7 @@ def build(folder: Path, model_headers: Sequence[Path], headers: Path | None) -> 
             "ONNXRUNTIME_LIBRARY": str(library),
             "ONNXRUNTIME_INCLUDE_DIR": str(found),
             "NALU_LIBRARY_PATH": ";".join(str(path) for path in sorted(torch.parent.glob("nvidia/*/lib"))),
-            "NALU_HEADER": ";".join(str(path.resolve()) for path in model_headers),
+            **models,
         }
         compile_all(folder, values)
     print(f"built: {', '.join(programs(folder))} in {folder}")
@@ -236,7 +252,8 @@ def logged(command: list[str], log: Path, mode: str) -> None:
 
 def programs(folder: Path) -> list[str]:
     """The names of what was built."""
-    return sorted(path.name for path in folder.glob("*_infer*") if path.is_file())
+    found = {*folder.glob("*_infer*"), *folder.glob("header_*")}
+    return sorted(path.name for path in found if path.is_file())
 
 
 if __name__ == "__main__":

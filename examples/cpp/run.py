@@ -12,6 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 DIGITS = HERE.parent / "digits_sum" / "model.pt"
+TWO_INPUTS = HERE / "two_inputs.py"
 
 
 @dataclass(frozen=True)
@@ -22,17 +23,19 @@ class Case:
         name: of the files.
         source: the model.
         compute: type of the arithmetic.
-        size: the options for the size of images, or for what the inputs are.
+        options: for every command: what builds the model, and what its inputs are.
+        size: for those that take the whole model: the size of images.
         part: path of the head, where that is not the whole model: a header holds the head alone.
-        header: whether a header of it has one input and one output, which header_infer takes.
+        program: what runs the header, where header_infer does not.
     """
 
     name: str
     source: Path
     compute: str = "float32"
+    options: Sequence[str] = ()
     size: Sequence[str] = ()
     part: str = ""
-    header: bool = True
+    program: str = ""
 
     def file(self, suffix: str) -> Path:
         """A file of this model, in the folder of its source's copy."""
@@ -45,14 +48,18 @@ class Case:
 
     def commands(self) -> Iterator[tuple[Path, list[str]]]:
         """Each file that is made, and the arguments of nalu-export that make it."""
-        compute = [] if self.compute == "float32" else ["--compute", self.compute]
+        options = [*([] if self.compute == "float32" else ["--compute", self.compute]), *self.options]
         for name, suffix in (("onnx", ".onnx"), ("torchscript", ".torchscript.pt")):
-            yield self.file(suffix), [str(self.source), "--format", name, *compute, *self.size]
-        if self.header:
-            yield self.file(".hpp"), [str(self.source), "--format", "cpp", *compute]
-        yield self.file(".bin"), ["golden", str(self.source), *compute, *self.size]
+            yield self.file(suffix), [str(self.source), "--format", name, *options, *self.size]
+        yield self.file(".hpp"), [str(self.source), "--format", "cpp", *options]
+        yield self.file(".bin"), ["golden", str(self.source), *options, *self.size]
         if self.part:
-            yield self.header_golden, ["golden", str(self.source), *compute, "--part", self.part]
+            yield self.header_golden, ["golden", str(self.source), *options, "--part", self.part]
+
+    def building(self) -> list[str]:
+        """The arguments of build.py that build a program with the header."""
+        option = f"--{self.program.replace('_', '-')}" if self.program else "--header"
+        return [option, str(self.file(".hpp"))]
 
 
 def main() -> int:
@@ -67,7 +74,7 @@ def main() -> int:
     for case in cases:
         if code := make_files(case):
             return code
-    headers = [word for case in cases if case.header for word in ("--header", str(case.file(".hpp")))]
+    headers = [word for case in cases for word in case.building()]
     building = [sys.executable, str(HERE / "build.py"), "--build", str(folder), *headers]
     if code := subprocess.run(building, check=False).returncode:
         return code
@@ -76,18 +83,28 @@ def main() -> int:
 
 
 def find_cases(folder: Path) -> Iterator[Case]:
-    """A NALU, in both types of arithmetic, and the CNN with a NALU head that adds digits, where it is."""
+    """A NALU in both types of arithmetic, a model of two inputs, and the CNN that adds digits, where that is."""
     yield Case("head", made(folder / "head.pt", save_head))
     yield Case("head_float64", folder / "head.pt", "float64")
+    options = ("--model", f"{TWO_INPUTS}:build", "--input", "prices=batch,3", "--input", "quantities=batch,3")
+    weights = made(folder / "two_inputs.pt", save_two_inputs)
+    yield Case("two_inputs", weights, options=options, program="header_two_inputs")
     if DIGITS.exists():
         yield Case("digits", made(folder / "digits.pt", copy_digits), size=("--input-size", "8", "24"), part="head")
 
 
 def made(path: Path, make: Callable[[Path], None]) -> Path:
     """The path of a model, which is made where it is missing."""
-    if not path.exists() or (make is copy_digits and path.read_bytes() != DIGITS.read_bytes()):
+    if not path.exists() or is_old(path, make):
         make(path)
     return path
+
+
+def is_old(path: Path, make: Callable[[Path], None]) -> bool:
+    """Whether what a model is made from is another one by now."""
+    if make is copy_digits:
+        return path.read_bytes() != DIGITS.read_bytes()
+    return make is save_two_inputs and path.stat().st_mtime_ns < TWO_INPUTS.stat().st_mtime_ns
 
 
 def copy_digits(path: Path) -> None:
@@ -103,6 +120,11 @@ def save_head(path: Path) -> None:
 
     torch.manual_seed(0)
     nalu_export.save(nalu_export.NALU(16, 32, 1), path)
+
+
+def save_two_inputs(path: Path) -> None:
+    """The weights of two_inputs.py; the model itself is code of a user's own."""
+    subprocess.run([sys.executable, str(TWO_INPUTS), str(path)], check=True)
 
 
 def make_files(case: Case) -> int:
@@ -134,8 +156,7 @@ def runs(case: Case, cuda: bool) -> Iterator[list[str]]:
     libtorch = ["libtorch_infer", str(case.file(".torchscript.pt")), str(case.file(".bin"))]
     yield onnxruntime
     yield libtorch
-    if case.header:
-        yield [f"header_infer_{case.name}", str(case.header_golden)]
+    yield [case.program or f"header_infer_{case.name}", str(case.header_golden)]
     if cuda:
         yield [*onnxruntime, "--provider", "cuda"]
         yield [*libtorch, "--device", "cuda"]

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 from torch import fx
 
-from nalu_export.graph.naming import label_of
+from nalu_export.graph.naming import label_of, numbered
 from nalu_export.graph.spelling.canonical import primitive_of
 from nalu_export.primitives import PRIMITIVES
 
@@ -21,7 +22,8 @@ def formulas(form: fx.GraphModule, outputs: Sequence[str] = ()) -> list[str]:
     A value that has no name of its own in the source is written out where it is read. ``linear(x, W)`` is ``x Wᵀ``.
 
     Args:
-        form: a graph of primitives. An input is ``x``, or what its ``meta`` says that it is ``called``.
+        form: a graph of primitives. An input is ``x``, the second ``x_2``, or what its ``meta`` says that it is
+            ``called``.
         outputs: names of what it gives, each of which gets a line; by default what has no name is ``y``.
     """
     lines = []
@@ -34,7 +36,9 @@ def formulas(form: fx.GraphModule, outputs: Sequence[str] = ()) -> list[str]:
                 lines += [f"{name} = {_operand(result)}" for name, result in zip(outputs, results, strict=True)]
                 continue
             unnamed = [result for result in results if not _is_named(_past_casts(result))]
-            lines += [f"y{f'_{k}' if k > 1 else ''} = {_operand(result)}" for k, result in enumerate(unnamed, 1)]
+            named = {_name(other) for other in form.graph.nodes if _is_named(other)}
+            free = (name for name in (numbered("y", place) for place in count()) if name not in named)
+            lines += [f"{name} = {_operand(result)}" for name, result in zip(free, unnamed, strict=False)]
     return lines
 
 
@@ -103,7 +107,7 @@ def _operand(argument: Any) -> str:
     if not isinstance(argument, fx.Node):
         return f"{argument:g}" if isinstance(argument, float) else str(argument)
     if argument.op == "placeholder":
-        return str(argument.meta.get("called", "x"))
+        return str(argument.meta.get("called", argument.target))
     if argument.op == "get_attr":
         return str(argument.target)
     return _name(argument) if _is_named(argument) else _expression(argument)

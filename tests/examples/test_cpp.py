@@ -47,21 +47,18 @@ def steps(x: NDArray[np.float32]) -> NDArray[np.int64]:
 
 def test_make_cpp_runs_every_program_on_every_model(programs: Programs) -> None:
     verdicts = [line for line in programs.printed.splitlines() if " samples, " in line]
-    assert len(verdicts) == 9
+    assert len(verdicts) == 12
     assert all(line.endswith("of its bound: passed") for line in verdicts)
-    assert sum(line.startswith("nalu::Model: 384 ") for line in verdicts) == 3
-    assert {path.name for path in programs.folder.glob("*_infer*")} == {
-        "onnxruntime_infer",
-        "libtorch_infer",
-        "header_infer_head",
-        "header_infer_head_float64",
-        "header_infer_digits",
-    }
+    assert sum(line.startswith("nalu::Model: 384 ") for line in verdicts) == 4
+    names = "header_infer_digits header_infer_head header_infer_head_float64 header_two_inputs"
+    built = [*names.split(), "libtorch_infer", "onnxruntime_infer"]
+    assert f"built: {', '.join(built)} in {programs.folder}\n" in programs.printed
+    assert all((programs.folder / name).is_file() for name in built)
 
 
 def test_a_second_run_makes_and_builds_nothing(programs: Programs) -> None:
-    files = {path: path.stat().st_mtime_ns for path in programs.folder.glob("*_infer*")}
-    files |= {path: path.stat().st_mtime_ns for path in programs.folder.glob("models/*")}
+    patterns = ("*_infer*", "header_*", "models/*")
+    files = {path: path.stat().st_mtime_ns for pattern in patterns for path in programs.folder.glob(pattern)}
     done = make_cpp()
     assert (done.code, done.err) == (0, "")
     assert "nalu-export" not in done.out
@@ -125,7 +122,7 @@ def test_cuda_that_is_not_there_is_never_the_cpu(name: str, option: str, text: s
 
 @pytest.mark.cuda
 @pytest.mark.parametrize(("name", "option"), [("onnxruntime_infer", "--provider"), ("libtorch_infer", "--device")])
-@pytest.mark.parametrize("model", ["head", "head_float64", "digits"])
+@pytest.mark.parametrize("model", ["head", "head_float64", "two_inputs", "digits"])
 def test_cuda_passes_on_cuda(model: str, name: str, option: str, programs: Programs) -> None:
     suffix = LIBRARIES[name][0].removeprefix("head")
     done = programs.run(name, programs.file(model + suffix), programs.file(f"{model}.bin"), option, "cuda")

@@ -197,6 +197,7 @@ def test_a_copy_elsewhere_builds_what_it_can_and_says_what_it_leaves_out(tmp_pat
     done = run("cmake", "-S", source, "-B", build, f"-DNALU_HEADER={source / 'mine.hpp'}", "-DTORCH_LIBRARY=")
     assert (done.code, done.err) == (0, "")
     assert "-- libtorch_infer is left out: set CMAKE_PREFIX_PATH to libtorch's folder" in done.out
+    assert "-- header_two_inputs is left out: set NALU_HEADER_TWO_INPUTS" in done.out
     done = run("cmake", "--build", build)
     assert (done.code, done.err) == (0, "")
     done = run(build / "header_infer")

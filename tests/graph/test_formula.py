@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nalu_export import NAC, NALU, ArithmeticLayer, NALUCell
-from nalu_export.graph import formulas, well_conditioned
+from nalu_export.graph import Example, capture, formulas, well_conditioned
 from tests.captured import form_of, graph_of, primitives_of
 
 
@@ -87,6 +87,19 @@ def test_several_results() -> None:
 
     subgraph = graph_of(Two().eval(), (2, 3)).subgraphs["arithmetic"]
     assert formulas(subgraph.module) == ["size = log(abs(x) + 1)", "y = exp(size)", "y_2 = size * 2"]
+
+
+def test_several_inputs_and_results_have_names_of_their_own() -> None:
+    class Two(nn.Module):
+        def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+            ratio = torch.log(torch.abs(a) + 1.0) - torch.log(torch.abs(b) + 1.0)
+            return ratio * 2.0, torch.exp(ratio)
+
+    found = capture(Two().eval(), Example.of(torch.ones(2, 3), torch.ones(2, 3)))
+    lines = formulas(found.subgraphs[""].module)
+    assert lines[0] == "ratio = log(abs(x) + 1) - log(abs(x_2) + 1)"
+    assert sorted(line.partition(" = ")[0] for line in lines[1:]) == ["y", "y_2"]
+    assert sorted(line.partition(" = ")[2] for line in lines[1:]) == ["exp(ratio)", "ratio * 2"]
 
 
 @pytest.mark.parametrize("value", [1e-10, 0.1, 3.0])
