@@ -48,8 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "checking": {
         "graph", "weights", "formats", "runtimes", "parity", "artifact", "input_specs", "real_inputs", "sizes",
-        "preparing", "promises",
-        "statistics", "environment", "verifying", "text",
+        "preparing", "promises", "statistics", "environment", "verifying", "text",
     },
     "doctor": {"nn", "checkpoints", "source", "graph", "inputs", "preparing", "statistics", "text"},
     "inspecting": {"checkpoints", "source", "graph", "preparing", "formats", "artifact", "statistics", "doctor"},
@@ -63,8 +62,8 @@ ALLOWED: dict[str, set[str]] = {
         "doctor", "files", "input_files", "input_specs", "real_inputs", "reports", "text", "golden", "__init__",
     },
     "testing": {
-        "checking", "exporting", "checkpoints", "artifact", "input_files", "real_inputs", "files", "formats", "reports", "parity", "preparing",
-        "text", "cli", "__init__",
+        "checking", "exporting", "checkpoints", "artifact", "input_files", "real_inputs", "files", "formats", "reports",
+        "parity", "preparing", "text", "cli", "__init__",
     },
     "__main__": {"cli"},
 }  # fmt: skip

@@ -103,7 +103,7 @@ class TestWhatIsInThem:
         np.testing.assert_allclose(output.reference, exact, rtol=1e-12)
         np.testing.assert_allclose(output.bound, expected.bound, rtol=1e-6)
         np.testing.assert_allclose(output.unit, expected.unit, rtol=1e-6)
-        np.testing.assert_allclose(output.torch, expected.torch, rtol=1e-5)
+        np.testing.assert_allclose(output.torch, expected.torch.astype(np.float32), rtol=1e-5)
         assert golden.compute == compute
         assert not output.accept.any()
 

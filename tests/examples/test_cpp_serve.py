@@ -204,7 +204,7 @@ def test_what_a_model_prints_stays_out_of_the_answers(programs: Programs, tmp_pa
             print("computing")  # noqa: T201
             return x
 
-    module = _jit.script_or_trace(Talking(), torch.zeros(1, 2))[0]
+    module = _jit.script_or_trace(Talking(), (torch.zeros(1, 2),))[0]
     (tmp_path / "m.pt").write_bytes(_jit.save(module, {}))
     batch = np.ones((1, 2), np.float32)
     code, out, err = served(programs, "libtorch_infer", [str(tmp_path / "m.pt")], request(batch))

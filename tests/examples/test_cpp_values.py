@@ -275,7 +275,7 @@ def test_lists_of_inputs_may_say_more(programs: Programs, tmp_path: Path) -> Non
 @pytest.mark.parametrize("text", BAD_LISTS)
 def test_lists_of_inputs_that_are_none(text: str, programs: Programs, tmp_path: Path) -> None:
     texts = metadata() | {"nalu_export.inputs": text}
-    data = _jit.save(_jit.trace(nn.ReLU(), torch.zeros(1, 2)), {"nalu_export.json": json.dumps(texts)})
+    data = _jit.save(_jit.trace(nn.ReLU(), (torch.zeros(1, 2),)), {"nalu_export.json": json.dumps(texts)})
     done = infer("libtorch_infer", golden_of(SAMPLES), programs, tmp_path, data)
     said = f"{tmp_path / 'model'}: its metadata inputs is not what an export writes"
     assert (done.code, done.out, done.err) == (2, "", f"libtorch_infer: {said}\n")

@@ -81,7 +81,7 @@ class While(Scanned):
             xt = x.index_select(1, i.reshape(1)).squeeze(1)
             return i + 1, self.cell(torch.cat([xt, h], -1))
 
-        return while_loop(there_is_more, step, (torch.tensor(0), x.new_zeros(x.shape[0], 2)))[1]  # type: ignore[no-any-return]
+        return while_loop(there_is_more, step, (torch.tensor(0), x.new_zeros(x.shape[0], 2)))[1]  # type: ignore[no-any-return, no-untyped-call]
 
 
 class ZeroState(nn.Module):
@@ -171,13 +171,14 @@ def test_its_number_of_steps_stays_free(
 
 
 def test_a_fault_in_the_step_is_found(tmp_path: Path) -> None:
-    artifact = nalu_export.export(built(Scanned), tmp_path / "m.onnx", example_inputs=torch.ones(1, 4, 3), **STEPS)
+    options: dict[str, Any] = {"example_inputs": torch.ones(1, 4, 3), **STEPS}
+    artifact = nalu_export.export(built(Scanned), tmp_path / "m.onnx", **options)
     proto = onnx.load_from_string(artifact.data)
     weight = next(tensor for tensor in proto.graph.initializer if tensor.name == "cell.layers.0.W")
     weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float32(1.0001), weight.name))
     path = tmp_path / "wrong.onnx"
     path.write_bytes(proto.SerializeToString())
-    report = nalu_export.check(built(Scanned), read_artifact(path), example_inputs=torch.ones(1, 4, 3), **STEPS)
+    report = nalu_export.check(built(Scanned), read_artifact(path), **options)
     assert not report.passed
     assert any(row.failed for row in report.rows if row.family == "cell.layers.0 isolated")
 

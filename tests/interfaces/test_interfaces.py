@@ -112,7 +112,7 @@ def scaled(proto: onnx.ModelProto) -> None:
     last = proto.graph.output[-1].name
     for node in proto.graph.node:
         node.output[:] = ["before" if name == last else name for name in node.output]
-    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.float32([1.001]), "factor"))
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1.001], np.float32), "factor"))
     proto.graph.node.append(helper.make_node("Mul", ["before", "factor"], [last]))
 
 
@@ -182,8 +182,8 @@ def test_an_axis_that_cannot_stay_free_is_fixed_and_said(tmp_path: Path) -> None
                 total = total + x[:, step] * (step < lengths).unsqueeze(-1)
             return self.cell(total)  # type: ignore[no-any-return]
 
-    example = CASES["lengths"].example
-    artifact = nalu_export.export(Unrolled().eval(), tmp_path / "m.onnx", example_inputs=example, **TIME)
+    options: dict[str, Any] = {"example_inputs": CASES["lengths"].example, **TIME}
+    artifact = nalu_export.export(Unrolled().eval(), tmp_path / "m.onnx", **options)
     assert artifact.metadata["inputs"][0]["shape"] == ["batch", 6, 4]
     (note,) = [note for note in artifact.notes if note.startswith("time is fixed at 6: ")]
     assert "loop" in note

@@ -57,7 +57,7 @@ def load(data: bytes) -> CppSession:
 
 
 def check(model: torch.nn.Module, data: bytes, compute: Compute = "float32") -> Report:
-    return check_bytes(graph_of(model), data, [(2,)], compute, ["cpp"], CheckOptions(samples=32, search=2))
+    return check_bytes(graph_of(model), data, [((2,),)], compute, ["cpp"], CheckOptions(samples=32, search=2))
 
 
 class TestRunning:
@@ -126,7 +126,7 @@ class TestFaultsAreFound:
             old = next(line.strip() for line in data.decode().splitlines() if "v_neg" in line and "M::neg(" in line)
             new = old.replace("M::neg(", "(")
         report = check_bytes(
-            graph_of(model), edited(data, old, new), [(9,)], "float32", ["cpp"], CheckOptions(samples=64)
+            graph_of(model), edited(data, old, new), [((9,),)], "float32", ["cpp"], CheckOptions(samples=64)
         )
         assert not report.passed
 

@@ -24,7 +24,9 @@ def test_trained_cells(inputs: int, compute: Compute) -> None:
     for seed in range(2 if compute == "float32" and inputs < max(cells.SIZES) else 1):
         cell = subjects.our_cell(cells.saturated(np.random.default_rng(seed), inputs))
         data = formats.get("cpp").emit(graph_of(cell), EmitOptions(compute=compute)).to_bytes({})
-        report = check_bytes(graph_of(cell), data, [(inputs,)], compute, ["cpp"], CheckOptions(samples=256, search=0))
+        report = check_bytes(
+            graph_of(cell), data, [((inputs,),)], compute, ["cpp"], CheckOptions(samples=256, search=0)
+        )
         assert report.passed, report.summary()
         assert len(report.rows) > 8
         worst = max(report.rows, key=lambda row: row.max_e)
