@@ -13,14 +13,13 @@ from nalu_export.graph.copying import type_of
 from nalu_export.graph.example import INPUT, Example, taken_names
 from nalu_export.graph.interface import BATCH, Place, Port
 from nalu_export.graph.signature import shown, signature_of
-from nalu_export.graph.structure import Path, leaves, mapped, names_of
-from nalu_export.text import plain
+from nalu_export.graph.structure import MAX_NAME, Path, is_name, leaves, mapped, names_of
+from nalu_export.text import plain, short
 
 # Samples in the batch that a model is captured with; 1 could be taken for an axis to repeat, 2 for a pair.
 SAMPLES = 3
 # Axes of images that are free where nobody says which are.
 IMAGE_AXES = {2: "height", 3: "width"}
-MAX_NAME = 200
 
 DynamicShapes = Mapping[str, Any] | Sequence[Any]
 
@@ -186,7 +185,7 @@ def _refuse_unequal_axes(ports: Sequence[Port], tensors: Sequence[Tensor]) -> No
         for axis, name in port.free.items():
             size, other = sizes.setdefault(name, (x.shape[axis], port.argument))
             if name == BATCH or not name.isidentifier():
-                raise InputError(f"input {port.argument} has a free axis called {plain(name)!a}; choose another name")
+                raise InputError(f"input {port.argument} has a free axis called {short(name)}; choose another name")
             if size != x.shape[axis]:
                 raise InputError(
                     f"axis {name} is {size} in input {other} and {x.shape[axis]} in {port.argument}; axes of one name "
@@ -200,11 +199,11 @@ def _checked_names(option: str, names: Sequence[str] | None, taken: Collection[s
         return None
     found = [names] if isinstance(names, str) else list(names)
     for name in found:
-        if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= MAX_NAME:
-            raise InputError(f"{option} holds {plain(str(name))!a}; expected printable names")
+        if not isinstance(name, str) or not is_name(name):
+            raise InputError(f"{option} holds {short(name)}; expected printable names of up to {MAX_NAME} characters")
         if name in taken:
             what = "is a weight or an input of the model"
-            raise InputError(f"{option} holds {plain(name)!a}, which {what}; choose another name")
+            raise InputError(f"{option} holds {short(name)}, which {what}; choose another name")
     if len(set(found)) < len(found):
         raise InputError(f"{option} are {', '.join(map(plain, found))}; each has to be another one")
     return found

@@ -15,6 +15,11 @@ from nalu_export.text import plain
 Arrays = Mapping[str, NDArray[np.generic]]
 
 
+def written_as(name: str) -> str:
+    """A name within that of an array in a file."""
+    return name.replace("/", "∕")
+
+
 class InputFile(dict[str, NDArray[np.generic]]):
     """The arrays of a file by name.
 
@@ -39,10 +44,14 @@ def families(graph: ModelGraph, arrays: InputFile) -> dict[str, Any]:
     names = [port.name for port in graph.interface.inputs]
     if len(names) == 1:
         return dict(arrays)
+    # The file of worst inputs has no slash in a name, because that would be a folder.
+    written = {written_as(name): name for name in names}
     found: dict[str, dict[str, NDArray[np.generic]]] = {}
     for key, array in arrays.items():
-        family, separator, name = key.rpartition(":")
-        if name not in names:
+        suffix = next((word for word in written if key.endswith(f":{word}")), "")
+        family, separator = (key.removesuffix(f":{suffix}"), True) if suffix else ("", False)
+        name = written.get(suffix or key, "")
+        if not name:
             there = ", ".join(map(plain, names))
             raise InputError(f"inputs {plain(key)}: there is no input of that name; the model takes {there}")
         found.setdefault(family if separator else arrays.stem, {})[name] = array

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 Path = tuple[str | int, ...]
+MAX_NAME = 200
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -55,9 +56,10 @@ def names_of(paths: Sequence[Path], alone: str, taken: Collection[str] = ()) -> 
     """
     short = [_short(path) for path in paths]
     names: list[str] = []
-    for path, name in zip(paths, short, strict=True):
+    for place, (path, name) in enumerate(zip(paths, short, strict=True)):
         full = "_".join(map(str, path if any(isinstance(key, str) for key in path) else (alone, *path)))
-        chosen = name if name and short.count(name) == 1 else full
+        candidates = (*([name] if short.count(name) == 1 else []), full, f"{alone}_{place}")
+        chosen = next(candidate for candidate in candidates if is_name(candidate))
         names.append(free_name(chosen, alone, {*taken, *names}))
     return names
 
@@ -66,6 +68,11 @@ def free_name(name: str, kind: str, taken: Collection[str]) -> str:
     """The name itself, or with its kind and a number behind it where something else has it."""
     candidates = (name, f"{name}_{kind}", *(f"{name}_{kind}_{count}" for count in range(2, len(taken) + 3)))
     return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def is_name(text: str) -> bool:
+    """Whether a file can call a tensor that."""
+    return text.isprintable() and 0 < len(text) <= MAX_NAME
 
 
 def _short(path: Path) -> str:
