@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from nalu_export import NALU, InputError, NALUCell
-from nalu_export.example_inputs import MAX_NAME, SAMPLES, example_of_given, seeded
+from nalu_export.example_inputs import SAMPLES, example_of_given, seeded
 from nalu_export.graph import Example
 from nalu_export.graph.interface import arguments_with
+from nalu_export.graph.structure import MAX_NAME
 
 INT, BOOL = torch.int64, torch.bool
 
@@ -137,7 +138,7 @@ LONG = "n" * (MAX_NAME + 1)
         ({"input_names": ["a", "a"]}, "input_names are a, a; each has to be another one"),
         ({"input_names": ["a", ""]}, "input_names holds ''; expected printable names"),
         ({"input_names": ["a", "b\n"]}, "input_names holds "),
-        ({"input_names": ["a", 3]}, "input_names holds '3'; expected printable names"),
+        ({"input_names": ["a", 3]}, "input_names holds 3; expected printable names"),
         ({"output_names": [LONG]}, "output_names holds 'nnnn"),
         ({"input_names": ["a", "weight"]}, "input_names holds 'weight', which is a weight or an input of the model"),
         ({"input_names": ["a", "W"]}, "input_names holds 'W', which is a weight or an input of the model"),
