@@ -12,8 +12,8 @@ from nalu_export.graph.interface import ANY_INTEGER, Called
 
 # What integers are tried first where no example of the user's tells one.
 STARTS = (1, 0, 2)
-# Random draws on which a model has to run, and the largest integer in the example that is made of them.
-TRIES, FEW = 8, 10
+# Random draws on which a model has to run.
+TRIES = 8
 
 
 def is_integer(tensor: Tensor) -> bool:
@@ -111,9 +111,8 @@ def _drawn(example: Example, places: Sequence[int], seed: int) -> list[Tensor]:
     rng = torch.Generator().manual_seed(seed)
     tensors = list(example.tensors)
     for place in places:
-        low, high = example.inputs[place].range
-        few = (max(low, min(0, high)), min(high, max(FEW, low)))
-        first, last = (low, high) if seed % 2 and (low, high) != ANY_INTEGER else few
+        port = example.inputs[place]
+        first, last = port.range if seed % 2 and port.range != ANY_INTEGER else port.small()
         drawn = torch.randint(first, last + 1, tensors[place].shape, generator=rng)
         tensors[place] = drawn.to(tensors[place].dtype)
     return tensors

@@ -10,7 +10,6 @@ from nalu_export.example_inputs import IMAGE_AXES
 from nalu_export.graph import ModelGraph
 from nalu_export.graph.evaluation import results_of
 from nalu_export.graph.interface import Sizes
-from nalu_export.integer_ranges import FEW
 
 # Numbers by which an axis is made longer to find out which sizes a model takes.
 MAX_STEP = 32
@@ -53,14 +52,13 @@ def sample(graph: ModelGraph, sizes: Sizes) -> list[Tensor]:
     count = 2 if all(port.dtype.is_floating_point for port in graph.interface.inputs) else 16
     found = []
     for port, shape, like in zip(graph.interface.inputs, sizes, graph.example, strict=True):
-        low, high = port.range
         if like.is_floating_point():
             x = torch.rand((count, *shape), generator=rng) + 0.5
         elif like.dtype == torch.bool:
             x = torch.rand((count, *shape), generator=rng) < 0.5
         else:
-            few = max(low, min(0, high)), min(high, max(FEW, low))
-            x = torch.randint(few[0], few[1] + 1, (count, *shape), generator=rng)
+            low, high = port.small()
+            x = torch.randint(low, high + 1, (count, *shape), generator=rng)
         found.append(x.to(like.dtype))
     return found
 

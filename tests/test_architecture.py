@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "example_inputs": {"graph", "text"},
     "input_specs": {"example_inputs", "graph", "text"},
     "integer_ranges": {"graph"},
-    "sizes": {"example_inputs", "integer_ranges", "graph"},
+    "sizes": {"example_inputs", "graph"},
     "real_inputs": {"graph", "parity", "text"},
     "preparing": {
         "checkpoints", "source", "graph", "inputs", "example_inputs", "input_specs", "integer_ranges", "sizes", "text",

@@ -15,6 +15,8 @@ Shape = tuple[int, ...]
 Sizes = tuple[Shape, ...]
 # Integers are drawn from a range that float32 holds exactly, where a model takes any.
 ANY_INTEGER = (-(2**20), 2**20)
+# Up to this one small integers go at least.
+FEW = 10
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,15 @@ class Port:
     def free(self) -> dict[int, str]:
         """Its free axes by place, that of the samples apart."""
         return {axis: size for axis, size in enumerate(self.shape) if axis and isinstance(size, str)}
+
+    def small(self, longest: int = FEW) -> tuple[int, int]:
+        """The smallest and the largest of the small integers that it takes, as lengths and places are.
+
+        Args:
+            longest: axis that they may be lengths or places of.
+        """
+        low, high = self.range
+        return max(low, min(0, high)), min(high, max(longest, FEW, low))
 
     def fixed(self, sizes: Sequence[int]) -> "Port":
         """With no free axis but that of the samples.

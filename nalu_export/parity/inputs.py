@@ -17,8 +17,6 @@ _Draw = Callable[[Generator, _Shape], Tensor]
 SPLITS = (1, 3)
 # One sample in so many is of another shape than the first.
 OTHER = 8
-# Integers up to which small ones go at least.
-FEW = 10
 
 
 def between(low: float, high: float) -> _Draw:
@@ -160,7 +158,7 @@ def _values(port: Port, shape: _Shape, values: _Draw, rng: Generator, longest: i
         return values(rng, shape).float()
     if port.dtype == torch.bool:
         return truths(rng, shape)
-    return integers(rng, shape, port.range, longest).to(port.dtype)
+    return integers(rng, shape, port, longest).to(port.dtype)
 
 
 def truths(rng: Generator, shape: _Shape) -> Tensor:
@@ -170,19 +168,18 @@ def truths(rng: Generator, shape: _Shape) -> Tensor:
     return torch.rand(shape, generator=rng) < share
 
 
-def integers(rng: Generator, shape: _Shape, allowed: tuple[int, int], longest: int) -> Tensor:
-    """Integers within a range: in half of the samples small ones, as lengths and places are; both ends come too.
+def integers(rng: Generator, shape: _Shape, port: Port, longest: int) -> Tensor:
+    """Integers that an input takes: in half of the samples small ones; both ends of its range come too.
 
     Args:
         rng: where from.
         shape: samples first.
-        allowed: the smallest and the largest.
+        port: the input.
         longest: axis of any input.
     """
-    low, high = allowed
-    small_low, small_high = max(low, min(0, high)), min(high, max(longest, FEW, low))
+    (low, high), (first, last) = port.range, port.small(longest)
     wide = torch.randint(low, high + 1, shape, generator=rng)
-    small = torch.randint(small_low, small_high + 1, shape, generator=rng)
+    small = torch.randint(first, last + 1, shape, generator=rng)
     alternate = (torch.arange(shape[0]) % 2 == 0).reshape(-1, *[1] * (len(shape) - 1))
     x = torch.where(alternate, small, wide)
     x[1:2], x[2:3] = low, high

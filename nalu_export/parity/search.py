@@ -118,7 +118,7 @@ def _other_values(port: Port, own: Tensor, other: Tensor, rng: Generator) -> Ten
     if port.dtype == torch.bool:
         new = torch.rand(own.shape, generator=rng) < 0.5
     else:
-        new = integers(rng, tuple(own.shape), port.range, max(own.shape)).to(port.dtype)
+        new = integers(rng, tuple(own.shape), port, max(own.shape)).to(port.dtype)
     return torch.where(dice < 0.8, own, torch.where(dice < 0.9, other, new))
 
 
