@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
+from nalu_export._exclusive import own_warnings
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Hide the DeprecationWarning of every ``torch.jit`` call and the advice of compiler and tracer; nothing else."""
-    with warnings.catch_warnings():
+    with own_warnings():
         warnings.filterwarnings("ignore", r"`?torch\.jit", DeprecationWarning)
         warnings.filterwarnings("ignore", category=TracerWarning)
         # About the annotations of torch's own modules, when it scripts what contains them.

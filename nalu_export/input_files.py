@@ -3,7 +3,6 @@
 import io
 import math
 import os
-import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nalu_export._exclusive import own_warnings
 from nalu_export.errors import InputError, first_line
 from nalu_export.files import read_bytes
 from nalu_export.text import MAX_TEXT, plain
@@ -90,8 +90,7 @@ def _header(file: io.BytesIO, name: str) -> tuple[tuple[int, ...], bool, np.dtyp
     """Shape, whether columns stand together, and type."""
     try:
         read = _HEADERS[np.lib.format.read_magic(file)]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that Python 2 wrote it
+        with own_warnings(ignored=True):  # that Python 2 wrote it
             return read(file)
     except Exception as error:
         # numpy parses it as Python, and what Python's parser raises varies with its version.

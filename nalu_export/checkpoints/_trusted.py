@@ -2,7 +2,6 @@
 
 import io
 import re
-import warnings
 import zipfile
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nalu_export import _jit
+from nalu_export._exclusive import own_warnings
 from nalu_export.checkpoints._inert import Inert, of_type
 from nalu_export.checkpoints._user_file import importing_from
 from nalu_export.checkpoints.factory import UserCode
@@ -54,8 +54,7 @@ def pickled(data: bytes, code: UserCode | None = None) -> tuple[Any, dict[str, n
     """
     with importing_from() if code is None else code.lent():
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that the source of a class has changed since, for example
+            with own_warnings(ignored=True):  # that the source of a class has changed since, for example
                 loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
                 return _plain(loaded), modules_in(loaded)
         except Exception as error:

@@ -8,6 +8,7 @@ import torch
 from onnx import helper, numpy_helper
 from torch import Tensor, fx, nn
 
+from nalu_export._exclusive import TRACING
 from nalu_export.errors import InputError, first_line
 from nalu_export.formats._onnx_edges import value_info
 from nalu_export.formats._onnx_leaves import LEAVES
@@ -15,7 +16,6 @@ from nalu_export.formats._surroundings import replace_module, surroundings
 from nalu_export.graph import Interface, ModelGraph, Subgraph
 from nalu_export.graph.evaluation import constant, result_nodes
 from nalu_export.graph.example import narrowed
-from nalu_export.graph.exclusive import TRACING
 from nalu_export.graph.exported import quiet
 from nalu_export.graph.loops import Loop
 from nalu_export.graph.module import written

@@ -5,7 +5,6 @@ import inspect
 import io
 import logging
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from nalu_export._exclusive import TRACING, own_warnings
 from nalu_export.graph.example import Example
-from nalu_export.graph.exclusive import TRACING
 from nalu_export.graph.interface import arguments_with, as_tensor
 from nalu_export.graph.module import LazyGraphModule
 from nalu_export.graph.places import Call, note, place_in
@@ -112,8 +111,7 @@ def quiet() -> Iterator[None]:
     try:
         for logger in loggers:
             logger.setLevel(logging.CRITICAL)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with own_warnings(ignored=True):
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

@@ -1,10 +1,9 @@
 """ONNX's own reference implementation: numpy, the meaning of each operator written down plainly."""
 
-import warnings
-
 import numpy as np
 from torch import nn
 
+from nalu_export._exclusive import own_warnings
 from nalu_export.errors import InputError, first_line
 from nalu_export.runtimes._log_softmax import log_softmax_remarks
 from nalu_export.runtimes._onnx_values import Loaded, OnnxSession
@@ -42,8 +41,7 @@ class _ReferenceSession(OnnxSession):
 
         def run(inputs: Arrays) -> Arrays:
             # Overflow and log(0) are values here, not news; numpy would warn about each.
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with np.errstate(all="ignore"), own_warnings(ignored=True):
                 try:
                     outputs = evaluator.run(None, dict(zip(evaluator.input_names, inputs, strict=True)))
                 except Exception as error:
