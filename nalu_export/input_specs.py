@@ -19,6 +19,8 @@ TYPES = {
 # Size with which a free axis is captured, where the text does not say another.
 LENGTH = 16
 MAX_NUMBERS = 2**24
+# A file may say of itself that it takes any number of inputs.
+MAX_INPUTS = 64
 EXPECTED = "expected NAME=batch,SIZE,…[:TYPE] such as x=batch,16 or ids=batch,time:int64"
 _SPEC = re.compile(r"([^=:,]+)=([^:]*)(?::(\w+))?")
 _AXIS = re.compile(r"(\d{1,9})|([A-Za-z_]\w{0,63})(?:=(\d{1,9}))?")
@@ -89,7 +91,7 @@ def described(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
     shapes = [[LENGTH if isinstance(size, str) else size for size in row["shape"][1:]] for row in rows]
     if not rows or any(row["dtype"] not in TYPES or 0 in shape for row, shape in zip(rows, shapes, strict=True)):
         return None
-    if any(math.prod(shape) > MAX_NUMBERS for shape in shapes):
+    if sum(math.prod(shape) for shape in shapes) > MAX_NUMBERS or len(rows) > MAX_INPUTS:
         return None
     free = [{k: size for k, size in enumerate(row["shape"]) if k and isinstance(size, str)} for row in rows]
     if any(set(axes.values()) & set(IMAGE_AXES.values()) for axes in free):
