@@ -50,9 +50,11 @@ def check(
         input_size: (H, W), for a model that takes images.
         progress: called with a text, the steps done and their number.
         **options: the attributes of :class:`nalu_export.parity.CheckOptions`: ``samples``, ``seed``, ``search``,
-            ``rtol``, ``atol``, ``max_ulp``, ``tf32``, ``ranges``, ``inputs``, ``only_inputs``; and to read the source
-            as :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``, ``prefix``, ``backbone``, ``task``,
-            ``trust``, ``strict``.
+            ``rtol``, ``atol``, ``max_ulp``, ``tf32``, ``ranges``, ``only_inputs``, and ``inputs``: arrays of the
+            user's own by the name of their distribution, each an array, a tuple or a dict by the names of inputs. What
+            the model takes, where neither the file nor its layers tell: ``example_inputs``, ``dynamic_shapes`` …; and
+            to read the source as :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``, ``prefix``,
+            ``backbone``, ``task``, ``trust``, ``strict``.
 
     Returns:
         The report; ``report.passed`` is the verdict.

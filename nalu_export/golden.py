@@ -101,8 +101,9 @@ def write_golden(
     Args:
         source: a module, or the path of a ``model.pt``; it is not changed.
         path: where to; ``.bin`` is the form for programs in other languages, ``.npz`` that of numpy.
-        **options: ``part``, ``compute``, ``samples``, ``seed``, ``input_size``, and to read a file as
-            :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``, ``prefix``, ``backbone``, ``task``,
+        **options: ``part``, ``compute``, ``samples``, ``seed``; what the model takes, see :func:`nalu_export.export`:
+            ``input_size``, ``example_inputs``, ``dynamic_shapes`` …; and to read a file as :func:`nalu_export.load`
+            does: ``model``, ``layout``, ``eps``, ``prefix``, ``backbone``, ``task``,
             ``trust``, ``strict``.
 
     Raises:

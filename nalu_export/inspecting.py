@@ -33,7 +33,7 @@ def inspect(
         trust: also read the weights of a TorchScript archive or a pickled module, which runs what is in it.
         **options: how else to read a ``model.pt``, see :func:`nalu_export.load`: ``layout``, ``eps``, ``prefix``,
             ``backbone``, ``task``, ``strict``; and what the model is fed with and what of it is arithmetic, see
-            :func:`nalu_export.export`: ``input_size``, ``example_inputs``, ``arithmetic``.
+            :func:`nalu_export.export`: ``input_size``, ``example_inputs``, ``dynamic_shapes``, ``arithmetic``.
 
     Returns:
         A dict with ``kind`` (``"model"`` or the format), ``layers`` and ``weights`` (``None`` where not read); a model

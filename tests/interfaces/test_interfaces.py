@@ -11,11 +11,12 @@ import onnxruntime
 import pytest
 import torch
 from onnx import helper
+from torch import nn
 
 import nalu_export
-from nalu_export import _jit, formats, runtimes
+from nalu_export import NALU, _jit, formats, runtimes
 from nalu_export.artifact import Artifact, read_artifact
-from nalu_export.errors import RuntimeUnavailableError
+from nalu_export.errors import ParityError, RuntimeUnavailableError
 from nalu_export.example_inputs import example_of_given
 from nalu_export.parity import Report
 from tests.interfaces.nets import CASES, TIME, Lengths
@@ -187,3 +188,21 @@ def test_an_axis_that_cannot_stay_free_is_fixed_and_said(tmp_path: Path) -> None
     assert artifact.metadata["inputs"][0]["shape"] == ["batch", 6, 4]
     (note,) = [note for note in artifact.notes if note.startswith("time is fixed at 6: ")]
     assert "loop" in note
+
+
+def test_an_output_of_which_nothing_is_compared_is_named(tmp_path: Path) -> None:
+    class Lost(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell = NALU(3, 2)
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"y": self.cell(x), "lost": torch.log((self.cell(x) - self.cell(x)).abs())}
+
+    torch.manual_seed(0)
+    with pytest.raises(ParityError, match=r"nothing was compared of output lost in onnxruntime-cpu$") as error:
+        nalu_export.export(Lost().eval(), tmp_path / "m.onnx", example_inputs=torch.ones(2, 3))
+    report = error.value.report
+    assert isinstance(report, Report)
+    assert report.status == "nothing compared"
+    assert report.silent("onnxruntime-cpu") == ("lost",)
