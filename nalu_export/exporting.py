@@ -25,7 +25,7 @@ from nalu_export.parity import CheckOptions, Report, check_bytes
 from nalu_export.parity.check import Progress
 from nalu_export.parity.inputs import between, drawn
 from nalu_export.preparing import SourceOptions, prepared, unnamed
-from nalu_export.sizes import base_of, constraint, read_axes, sweep
+from nalu_export.sizes import NO_OTHER_SIZE, base_of, constraint, read_axes, sweep
 from nalu_export.statistics import layer_table
 from nalu_export.text import plain
 from nalu_export.verifying import verify as verify_file
@@ -231,7 +231,7 @@ def _stuck(
     """
     names = list(graph.interface.free)
     if len(sizes) == 1:
-        return names, "the model runs at no other size"
+        return names, NO_OTHER_SIZE
     data = draft.to_bytes({})
     why = _size_problem(graph, data, sizes[1:], kind, settings)
     if why is None:

@@ -15,6 +15,9 @@ from nalu_export.graph.interface import Sizes
 MAX_STEP = 32
 # Share of a result by which a graph at another size may be off in float32; a wrong one is off by much more.
 SAME = 1e-3
+# Why an axis is fixed.
+NO_OTHER_SIZE = "the model runs at no other size"
+ONE_SIZE = "forward has a loop over it, or a shape of its size, which is captured for that size alone"
 
 
 def base_of(graph: ModelGraph) -> dict[str, int]:
@@ -99,31 +102,30 @@ def _changes(names: Sequence[str], base: Mapping[str, int], step: Mapping[str, i
 
 
 def with_captured_axes(graph: ModelGraph) -> tuple[ModelGraph, tuple[str, ...]]:
-    """The model with those free axes fixed at whose other sizes its captured graph is another function than it.
+    """The model with those free axes fixed that cannot be: it takes no other size, or its captured graph does not.
 
     A loop of ``forward`` over an axis is unrolled where it is captured, and a size that becomes a Python number is
     that number from there on.
 
     Returns:
-        The model, and what to say of the axes that somebody named.
+        The model, and what to say of axes that are fixed.
     """
-    stuck = [name for name in graph.interface.free if not _holds(graph, name)]
-    base = base_of(graph)
-    named = [name for name in stuck if name not in IMAGE_AXES.values()]
-    notes = tuple(
-        f"{name} is fixed at {base[name]}: forward has a loop over it, or a shape of its size, which is captured for "
-        "that size alone"
-        for name in named
-    )
-    return graph.with_fixed(stuck), notes
+    base, axes = base_of(graph), graph.interface.free
+    why = {name: reason for name in axes if (reason := _stuck(graph, name))}
+    images = set(IMAGE_AXES.values())
+    if images <= {name for name, reason in why.items() if reason == NO_OTHER_SIZE}:
+        # Images of one size: whoever exports what surrounds the arithmetic finds that out, or the sweep does.
+        why = {name: reason for name, reason in why.items() if name not in images}
+    said = {name: reason for name, reason in why.items() if name not in images or reason == NO_OTHER_SIZE}
+    notes = tuple(f"{name} is fixed at {base[name]}: {reason}" for name, reason in said.items())
+    return graph.with_fixed(list(why)), notes
 
 
-def _holds(graph: ModelGraph, name: str) -> bool:
-    """Whether the captured graph gives what the model gives at the next larger size of an axis that it takes."""
-    base = base_of(graph)
-    for more in range(1, MAX_STEP + 1):
-        sizes = with_axes(graph, {name: base[name] + more})
-        tensors = sample(graph, sizes)
+def _stuck(graph: ModelGraph, name: str) -> str:
+    """Why an axis cannot be free; empty where the captured graph is right at the next size that the model takes."""
+    size = base_of(graph)[name]
+    for more in (*range(1, MAX_STEP + 1), *range(-1, -min(size, MAX_STEP), -1)):
+        tensors = sample(graph, with_axes(graph, {name: size + more}))
         try:
             with torch.no_grad():
                 expected = graph.called(graph.module)(*tensors)
@@ -132,9 +134,10 @@ def _holds(graph: ModelGraph, name: str) -> bool:
         try:
             found = results_of(graph.flat, *tensors)
         except (RuntimeError, ValueError, IndexError, TypeError):
-            return False
-        return all(a.shape == b.shape and bool(_near(a, b).all()) for a, b in zip(found, expected, strict=True))
-    return True  # the model takes no other size, which the sweep finds
+            return ONE_SIZE
+        same = all(a.shape == b.shape and bool(_near(a, b).all()) for a, b in zip(found, expected, strict=True))
+        return "" if same else ONE_SIZE
+    return NO_OTHER_SIZE
 
 
 def _near(a: Tensor, b: Tensor) -> Tensor:
@@ -170,13 +173,17 @@ def _step(taken: Callable[[int], bool]) -> int:
 
 def constraint(graph: ModelGraph, names: Sequence[str]) -> str:
     """What the sizes of free axes have to be, where the model does not take all; else empty."""
-    base, found = base_of(graph), steps(graph, names)
+    found = steps(graph, names)
     if all(step == 1 for step in found.values()):
         return ""
-    return " and ".join(_said(name, base[name], found[name]) for name in names)
+    return " and ".join(_said(graph, name, found[name]) for name in names)
 
 
-def _said(name: str, size: int, step: int) -> str:
-    if step <= 1:
-        return f"any {name}" if step else f"{name} {size}"
+def _said(graph: ModelGraph, name: str, step: int) -> str:
+    size = base_of(graph)[name]
+    if step == 1:
+        return f"any {name}"
+    if not step:
+        shorter = runs_with(graph, with_axes(graph, {name: max(1, size - 1)}))
+        return f"{name} up to {size}" if shorter and size > 1 else f"{name} {size}"
     return f"{name} a multiple of {step}" if size % step == 0 else f"{name} {size} plus a multiple of {step}"
