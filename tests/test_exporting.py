@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -157,31 +156,6 @@ def test_positions_that_are_learned_fix_the_size(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"does not run on 1×20×20 images \(.+\); give another --input-size H W$"):
         nalu_export.export(net.build(), tmp_path / "b.onnx", input_size=(20, 20))
     assert not (tmp_path / "b.onnx").exists()
-
-
-class _Positions(nn.Module):
-    """A vector for each place, of which there are 16."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.places, self.cell = nn.Parameter(torch.rand(16, 4)), NALU(4, 2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.cell((x + self.places[: x.shape[1]]).sum(1))  # type: ignore[no-any-return]
-
-
-def test_an_axis_that_has_a_largest_size_stays_free(tmp_path: Path) -> None:
-    options: dict[str, Any] = {"example_inputs": torch.zeros(2, 16, 4), "dynamic_shapes": {"x": {1: "time"}}}
-    artifact = nalu_export.export(_Positions().eval(), tmp_path / "a.onnx", **options)
-    assert artifact.metadata["inputs"][0]["shape"] == ["batch", "time", 4]
-    assert artifact.notes == ("the model does not run on inputs of every size, and the file neither: time up to 16",)
-
-
-def test_an_axis_of_one_size_is_fixed_and_said(tmp_path: Path) -> None:
-    """The last axis of a head is that of its features, also in what looks like an image."""
-    artifact = nalu_export.export(NALU(5, 2), tmp_path / "a.onnx", example_inputs=torch.zeros(2, 3, 4, 5))
-    assert artifact.metadata["inputs"][0]["shape"] == ["batch", 3, "height", 5]
-    assert artifact.notes == ("width is fixed at 5: the model runs at no other size",)
 
 
 def test_what_layers_do_not_tell_is_told_by_an_example(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from nalu_export.artifact import Artifact, read_artifact
 from nalu_export.errors import ParityError, RuntimeUnavailableError
 from nalu_export.example_inputs import example_of_given
 from nalu_export.parity import Report
-from tests.interfaces.nets import CASES, TIME, Lengths
+from tests.interfaces.nets import CASES
 
 Exported = Callable[[str, str], Artifact]
 
@@ -173,21 +173,6 @@ def test_real_inputs_beside_the_drawn_ones(exported: Exported) -> None:
     report = checked("dict", exported("dict", "onnx"), inputs={"real": {"x": x, "known": known}})
     assert report.passed
     assert next(row.samples for row in report.rows if row.family == "real" and row.runtime == "onnxruntime-cpu") == 40
-
-
-def test_an_axis_that_cannot_stay_free_is_fixed_and_said(tmp_path: Path) -> None:
-    class Unrolled(Lengths):
-        def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-            total = torch.zeros_like(x[:, 0])
-            for step in range(x.shape[1]):
-                total = total + x[:, step] * (step < lengths).unsqueeze(-1)
-            return self.cell(total)  # type: ignore[no-any-return]
-
-    options: dict[str, Any] = {"example_inputs": CASES["lengths"].example, **TIME}
-    artifact = nalu_export.export(Unrolled().eval(), tmp_path / "m.onnx", **options)
-    assert artifact.metadata["inputs"][0]["shape"] == ["batch", 6, 4]
-    (note,) = [note for note in artifact.notes if note.startswith("time is fixed at 6: ")]
-    assert "loop" in note
 
 
 def test_an_output_of_which_nothing_is_compared_is_named(tmp_path: Path) -> None:
