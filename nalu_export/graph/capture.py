@@ -104,7 +104,10 @@ class ModelGraph:
         if not interface.free:
             outputs = tuple(port.fixed(y.shape) for port, y in zip(interface.outputs, self.result, strict=True))
             interface = replace(interface, outputs=outputs)
-        return replace(self, interface=interface)
+        found = replace(self, interface=interface)
+        if "flat_in_double" in vars(self):
+            vars(found)["flat_in_double"] = self.flat_in_double  # of the same graph; a copy takes milliseconds
+        return found
 
     def subgraph(self, name: str) -> Subgraph:
         """The arithmetic subgraph of that name.
