@@ -20,7 +20,7 @@ from benchmarks.silence import silence
 from benchmarks.timing import Timing, calls_within, interleave
 from nalu_export import NALU, formats
 from nalu_export.formats.base import EmitOptions
-from nalu_export.runtimes._cuda import tf32
+from nalu_export.runtimes._tf32 import tf32
 
 Array = NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from benchmarks.graphs import graph_of
 from nalu_export import NAC, formats, runtimes
 from nalu_export.errors import NaluExportError, first_line
 from nalu_export.formats.base import EmitOptions
-from nalu_export.runtimes._cuda import device_facts
+from nalu_export.runtimes._cuda_device import device_facts
 from nalu_export.runtimes.base import RunOptions
 
 

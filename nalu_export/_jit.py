@@ -57,7 +57,7 @@ def save(module: torch.jit.ScriptModule, extra_files: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def load(data: bytes) -> torch.jit.ScriptModule:
-    """The module of an archive, on the CPU; loading runs what is in it."""
+def load(data: bytes, device: torch.device | None = None) -> torch.jit.ScriptModule:
+    """The module of an archive, by default on the CPU; loading runs what is in it."""
     with quiet():
-        return torch.jit.load(io.BytesIO(data), map_location="cpu")  # type: ignore[no-any-return, no-untyped-call]
+        return torch.jit.load(io.BytesIO(data), map_location=device or "cpu")  # type: ignore[no-any-return, no-untyped-call]

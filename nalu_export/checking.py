@@ -50,8 +50,9 @@ def check(
         input_size: (H, W), for a model that takes images.
         progress: called with a text, the steps done and their number.
         **options: the attributes of :class:`nalu_export.parity.CheckOptions`: ``samples``, ``seed``, ``search``,
-            ``rtol``, ``atol``, ``max_ulp``, ``tf32``, ``ranges``, ``only_inputs``, and ``inputs``: arrays of the
-            user's own by the name of their distribution, each an array, a tuple or a dict by the names of inputs. What
+            ``rtol``, ``atol``, ``max_ulp``, ``ranges``, ``only_inputs``, ``inputs``: arrays of the user's own by the
+            name of their distribution, each an array, a tuple or a dict by the names of inputs; for what runs on a
+            CUDA device ``tf32``, ``device``, ``device_memory``, ``provider_options``; ``constant_folding``. What
             the model takes, where neither the file nor its layers tell: ``example_inputs``, ``dynamic_shapes`` …; and
             to read the source as :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``, ``prefix``,
             ``backbone``, ``task``, ``trust``, ``strict``.
@@ -73,6 +74,7 @@ def check(
         raise InputError(f"check takes no such option: {error}") from error
     found = artifact if isinstance(artifact, Artifact) else read_artifact(artifact)
     names, every = _names(runtimes, found)
+    _refuse_idle(settings, names)
     ready = _prepared(source, reading, found)
     graph = _part(ready.graph, found)
     compute = _compute(found)
@@ -135,6 +137,15 @@ def _names(runtimes: Sequence[str] | str | None, artifact: Artifact) -> tuple[li
         if runs not in (None, artifact.format):
             raise InputError(f"runtime {name} runs {runs}, {artifact.path} is {artifact.format}")
     return list(dict.fromkeys(wanted)), False
+
+
+def _refuse_idle(settings: CheckOptions, names: Sequence[str]) -> None:
+    """Refuse options that no runtime of the check heeds."""
+    wanted = [name for name in names if all_runtimes.get(name).cuda]
+    if settings.for_cuda and not wanted:
+        raise InputError(f"{settings.for_cuda[0]} is given, but {', '.join(names)} runs on no CUDA device")
+    if settings.provider_options and not any(all_runtimes.get(name).format == "onnx" for name in wanted):
+        raise InputError(f"provider_options are ONNX Runtime's; {', '.join(wanted)} does not run in it")
 
 
 def _compute(artifact: Artifact) -> Compute:

@@ -28,8 +28,9 @@ from nalu_export.input_files import read_inputs
 from nalu_export.nn.init import choose
 from nalu_export.parity.acceptance import acceptance
 from nalu_export.parity.batch import Batch
-from nalu_export.parity.check import MAX_SEED, calibration, numbers_in, torch_threads
+from nalu_export.parity.check import calibration, numbers_in, torch_threads
 from nalu_export.parity.inputs import FAMILIES, draw
+from nalu_export.parity.options import MAX_SEED
 from nalu_export.parity.reference import Expected, Reference
 from nalu_export.preparing import SourceOptions, prepared
 from nalu_export.primitives.precision import Profile

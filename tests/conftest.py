@@ -1,11 +1,17 @@
 """Models that every part of the suite uses, all seeded."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from torch import nn
 
 from nalu_export import NAC, NALU, BackboneHead, NALUCell, build_head
+
+if TYPE_CHECKING:
+    from tests.runtimes.pretended_cuda import PretendedCuda
 
 # The models are small, and threads that wait for each other on a busy machine take longer than the work.
 torch.set_num_threads(1)
@@ -50,3 +56,22 @@ def saturated(cell: NALUCell) -> NALUCell:
         cell.W_hat.copy_(torch.randint(-1, 2, cell.W_hat.shape) * used * 20.0)
         cell.M_hat.fill_(20.0)
     return cell
+
+
+@pytest.fixture
+def pretended_cuda(monkeypatch: pytest.MonkeyPatch) -> Callable[..., "PretendedCuda"]:
+    """Replaces onnxruntime for the runtimes by :class:`PretendedCuda`, and the device by one with a name."""
+    from tests.runtimes.pretended_cuda import PretendedCuda
+
+    def pretend(*args: Any, **kwargs: Any) -> "PretendedCuda":
+        module = PretendedCuda(*args, **kwargs)
+        for name in ("onnxruntime_cuda", "onnxruntime_cuda_binding", "onnxruntime_cuda_graph"):
+            monkeypatch.setattr(f"nalu_export.runtimes.{name}.import_onnxruntime", lambda *_: module)
+        monkeypatch.setattr(
+            "nalu_export.runtimes._onnxruntime.device_facts",
+            lambda number: {"device": f"GPU {number}", "driver": "1.2"},
+        )
+        monkeypatch.setattr("nalu_export.runtimes._ort_cuda._has_driver", lambda: True)
+        return module
+
+    return pretend

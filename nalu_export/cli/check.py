@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nalu_export import reports, runtimes
+from nalu_export.cli.devices import device_options
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import FILE, FILE_OR_DASH, capture_options, read_options, reading, seed_option
 from nalu_export.errors import EXIT_PARITY_FAILED, InputError
@@ -66,7 +67,7 @@ REPORTS = ("json", "junit", "html")
 @seed_option
 @capture_options
 @read_options
-@click.option("--tf32", is_flag=True, help="Let a CUDA runtime use TF32, and widen its bound accordingly.")
+@device_options
 @click.option(
     "--allow-empty",
     is_flag=True,

@@ -1,6 +1,7 @@
 """Whether an artifact computes what its model computes, with numbers."""
 
-from nalu_export.parity.check import CheckOptions, check_bytes
+from nalu_export.parity.check import check_bytes
+from nalu_export.parity.options import CheckOptions
 from nalu_export.parity.report import Report, Row
 
 __all__ = ["CheckOptions", "Report", "Row", "check_bytes"]

@@ -1,10 +1,9 @@
 """Runs a model and its artifact over the input families and says whether they agree."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from nalu_export.graph.interface import Port, Sizes
 from nalu_export.parity.batch import Batch
 from nalu_export.parity.comparison import Tolerance
 from nalu_export.parity.inputs import FAMILIES, Draw, draw
+from nalu_export.parity.options import CheckOptions
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Report
 from nalu_export.parity.search import SearchOptions, climb
@@ -44,65 +44,9 @@ REPLAYED = 67
 GROUP = 2**17
 # Bytes after whose release glibc keeps whatever is smaller; more than 32 MiB have no effect.
 LARGE = 31 * 2**20
-MAX_SAMPLES = 10**6
-MAX_SEARCH = 10**5
-MAX_SEED = 2**32 - 1
 SEARCHED = "search"
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class CheckOptions:
-    """How to check.
-
-    Attributes:
-        samples: of each input family; by default 128, down to 64 for layers of 2¹⁶ weights, for images 24.
-        seed: of the inputs and the search.
-        search: generations of the directed search for the largest error over its bound, 0 for none; by default 16
-            for heads, 6 for images.
-        rtol: pass by nearness to PyTorch's float32 output instead of the bound, relative part.
-        atol: the same, absolute part in the unit of the output.
-        max_ulp: pass by nearness to PyTorch's float32 output instead of the bound, in float32 steps.
-        tf32: let a CUDA runtime use TF32, and widen its bound accordingly.
-        ranges: more families, uniform from low to high.
-        inputs: more families by name, such as real data; each a batch of every input.
-        only_inputs: run ``inputs`` alone, without families and search, to replay what an earlier check found.
-        allow_empty: accept a check in which no output could be compared. Its verdict stays ``nothing compared``.
-    """
-
-    samples: int | None = None
-    seed: int = 0
-    search: int | None = None
-    rtol: float | None = None
-    atol: float | None = None
-    max_ulp: int | None = None
-    tf32: bool = False
-    ranges: Sequence[tuple[float, float]] = ()
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    only_inputs: bool = False
-    allow_empty: bool = False
-
-    def __post_init__(self) -> None:
-        for name, value in (("rtol", self.rtol), ("atol", self.atol)):
-            if value is not None and not 0 <= value < float("inf"):
-                raise InputError(f"{name} is {value}; it must be a number of at least 0")
-        if self.max_ulp is not None and (self.rtol, self.atol) != (None, None):
-            raise InputError("max_ulp is given with rtol or atol; give one or the other")
-        for name, number, low, high in (
-            ("samples", self.samples, 1, MAX_SAMPLES),
-            ("search", self.search, 0, MAX_SEARCH),
-            ("max_ulp", self.max_ulp, 0, 2**32),
-            ("seed", self.seed, 0, MAX_SEED),
-        ):
-            if number is not None and not low <= number <= high:
-                raise InputError(f"{name} is {number}; it must be from {low} to {high}")
-        largest = float(np.finfo(np.float32).max)
-        for low_end, high_end in self.ranges:
-            if not -largest <= low_end <= high_end <= largest:
-                raise InputError(f"range is {low_end:g} to {high_end:g}; it must be two float32 numbers in order")
-        if self.only_inputs and not self.inputs:
-            raise InputError("only_inputs is given without inputs")
 
 
 def check_bytes(
@@ -139,10 +83,10 @@ def check_bytes(
     torch.empty(LARGE, dtype=torch.uint8)
     # Threads that wait for each other take longer than little work, and much longer on a busy machine.
     with torch_threads(1 if numbers_in(sizes[0]) <= SMALL else None) as threads:
-        check = _Check(graph, sizes, compute, options, progress or (lambda *_: None))
-        missing = check.load(data, names, RunOptions(tf32=options.tf32, threads=threads), decisive, skip=skip_missing)
+        check = _Check(graph, sizes, compute, options, progress or (lambda *_: None), skip=skip_missing)
+        check.load(data, names, options.running(threads), decisive)
         check.run()
-        return check.report(missing)
+        return check.report()
 
 
 def profile_of(runtime: Runtime, session: Session, compute: Compute, *, tf32: bool = False) -> Profile:
@@ -152,7 +96,7 @@ def profile_of(runtime: Runtime, session: Session, compute: Compute, *, tf32: bo
     own: Compute = "float32" if runtime.own_weights else compute
     own_weights = runtime.own_weights or (session.narrows and own == "float32")
     written = runtime.own_weights
-    return Profile(own, own_weights, tf32=tf32 and runtime.tf32, exp_limit=session.exp_limit, as_written=written)
+    return Profile(own, own_weights, tf32=tf32 and runtime.cuda, exp_limit=session.exp_limit, as_written=written)
 
 
 class _Check:
@@ -165,7 +109,10 @@ class _Check:
         compute: Compute,
         options: CheckOptions,
         progress: Progress,
+        *,
+        skip: bool,
     ) -> None:
+        self._skip, self._missing = skip, dict[str, str]()
         self._graph, self._sizes, self._compute, self._options = graph, list(sizes), compute, options
         self._progress = progress
         self._ports = graph.interface.inputs
@@ -173,25 +120,23 @@ class _Check:
         self._reference = Reference(graph, calibration(self._ports, self._sizes))
         self._watches: list[Watch] = []
 
-    def load(
-        self, data: bytes, names: Sequence[str], run: RunOptions, decisive: Sequence[str] | None, *, skip: bool
-    ) -> dict[str, str]:
-        """A session for each runtime; those that are not there, with the reason, where that is no error."""
-        missing: dict[str, str] = {}
+    def load(self, data: bytes, names: Sequence[str], run: RunOptions, decisive: Sequence[str] | None) -> None:
+        """A session for each runtime; those that are not there are remembered, where that is no error."""
+        missing = self._missing
         for name in names:
             runtime = runtimes.get(name)
-            if skip and self._compute == "float64" and not runtime.float64:
+            if self._skip and self._compute == "float64" and not runtime.float64:
                 missing[name] = "computes float64 in float32, which the file does not allow"
                 continue
             try:
                 session = runtime.load(self._reference.single, data, run)
             except RuntimeUnavailableError as error:
-                if not skip:
+                if not self._skip:
                     raise
                 missing[name] = str(error).removeprefix(f"{name}: ")
                 continue
             except InputError as error:
-                if not skip or not runtime.partial:
+                if not self._skip or not runtime.partial:
                     raise
                 missing[name] = str(error).removeprefix(f"{name} ")
                 continue
@@ -201,7 +146,6 @@ class _Check:
             self._watches.append(Watch(name, session, profile, tolerance, decides, self._graph.interface))
         if not self._watches:
             raise RuntimeUnavailableError(f"no runtime is there: {'; '.join(missing.values())}")
-        return missing
 
     def run(self) -> None:
         """The families, then the search from what was worst in them."""
@@ -223,7 +167,7 @@ class _Check:
             self._compare(together, [watch for watch in self._watches if not watch.decisive])
         for watch in searching:
             start = watch.worst_inputs(self._sizes[0])
-            if watch.lost or start is None:
+            if watch.lost or start is None or watch not in self._watches:
                 continue
 
             def score(x: Batch, watch: Watch = watch) -> NDArray[np.float64]:
@@ -239,14 +183,14 @@ class _Check:
                 watch.look_inside(self._reference, watch.sizes or self._sizes[0])
             watch.explain(self._reference)
 
-    def report(self, missing: dict[str, str]) -> Report:
+    def report(self) -> Report:
         """What was found; where a runtime failed, also where its values leave their bounds."""
         return Report(
             rows=tuple(row for watch in self._watches for row in watch.rows()),
             runtimes=tuple(watch.info() for watch in self._watches),
             verdict=str(self._watches[0].tolerance),
             seed=self._options.seed,
-            missing=missing,
+            missing=self._missing,
             worst=tuple(worst for watch in self._watches if (worst := watch.worst()) is not None),
             breaks=tuple(found for watch in self._watches if (found := watch.locate(self._reference)) is not None),
             curves=tuple(watch.curve() for watch in self._watches),
@@ -290,14 +234,24 @@ class _Check:
         near = any(watch.tolerance.against_torch for watch in watches)
         batches = [batch for drawn in draws for batch in drawn.batches] if near else []
         expected = self._reference(x, list(dict.fromkeys(watch.profile for watch in watches)), batches)
-        ratios = np.zeros(0)
+        ratios = np.zeros(len(draws[-1].x))
         start = 0
         for drawn in draws:
             rows = slice(start, start + len(drawn.x))
             start += len(drawn.x)
-            for watch in watches:
-                ratios = watch.compare(drawn, [each.of(rows) for each in expected[watch.profile]])
+            for watch in [watch for watch in watches if watch in self._watches]:
+                try:
+                    ratios = watch.compare(drawn, [each.of(rows) for each in expected[watch.profile]])
+                except RuntimeUnavailableError as error:
+                    self._drop(watch, error)
         return ratios
+
+    def _drop(self, watch: Watch, error: RuntimeUnavailableError) -> None:
+        """Go on without a runtime whose device fails on the way, where those that are missing are left out."""
+        if not self._skip or len(self._watches) == 1:
+            raise error
+        self._watches.remove(watch)
+        self._missing[watch.name] = str(error).removeprefix(f"{watch.name}: ")
 
 
 def _together(draws: Iterable[Draw]) -> Iterator[list[Draw]]:

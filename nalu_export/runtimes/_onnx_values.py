@@ -63,7 +63,11 @@ def with_outputs(data: bytes, names: Sequence[str]) -> tuple[bytes, tuple[str, .
 
 def _element_types(proto: onnx.ModelProto) -> dict[str, int]:
     """Element type of every value of the main graph, 0 where shape inference does not find it."""
-    graph = onnx.shape_inference.infer_shapes(proto).graph
+    return types_of(onnx.shape_inference.infer_shapes(proto).graph)
+
+
+def types_of(graph: onnx.GraphProto) -> dict[str, int]:
+    """Element type of the values that a graph declares, without those of the graphs in its nodes."""
     types = {tensor.name: tensor.data_type for tensor in graph.initializer}
     for value in (*graph.value_info, *graph.input, *graph.output):
         types[value.name] = value.type.tensor_type.elem_type

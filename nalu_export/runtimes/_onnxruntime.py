@@ -1,27 +1,26 @@
-"""What the ONNX Runtime runtimes share: the session, its refusal to fall back, I/O binding and CUDA graphs."""
+"""What the ONNX Runtime runtimes share: the session, and its refusal to fall back to another provider."""
 
-import contextlib
-import io
 import os
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nalu_export.errors import InputError, RuntimeUnavailableError, first_line
-from nalu_export.runtimes._cuda import device_facts
+from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError
+from nalu_export.runtimes._cuda_device import device_facts, tf32_state
+from nalu_export.runtimes._cuda_faults import device_fault, told
 from nalu_export.runtimes._imports import import_library
 from nalu_export.runtimes._onnx_values import Loaded, OnnxSession, Runner
+from nalu_export.runtimes._ort_cuda import CUDA, need_provider, not_loaded, provider_options, why_not
+from nalu_export.runtimes._ort_placement import RECORD, Placed, computing, elsewhere, folded, listed
 from nalu_export.runtimes.base import Arrays, RunOptions
 
 CPU = "CPUExecutionProvider"
-CUDA = "CUDAExecutionProvider"
 
 # onnxruntime's exception classes share no base but Exception; these say that the file is at fault, not the device.
 _BAD_FILE = ("InvalidProtobuf", "InvalidGraph", "InvalidArgument", "NoModel")
-# gpu_graph_id of a run that is neither captured nor replayed.
-_UNCAPTURED = -1
+# The optimizer that computes what depends on constants alone, with CPU kernels.
+_FOLDING = "ConstantFolding"
 
 
 @dataclass(frozen=True)
@@ -32,15 +31,19 @@ class Target:
         runtime: name for messages.
         provider: the execution provider that must run every node.
         device: how ``OrtValue`` spells the provider's device.
+        number: of the device.
         options: for the provider.
         threads: intra-op threads, ``None`` for onnxruntime's default.
+        fold: whether what depends on constants alone is computed once, when the file is loaded.
     """
 
     runtime: str
     provider: str = CPU
     device: str = "cpu"
+    number: int = 0
     options: dict[str, str] = field(default_factory=dict)
     threads: int | None = None
+    fold: bool = True
 
 
 def import_onnxruntime(runtime: str, extra: str) -> Any:
@@ -55,21 +58,16 @@ def import_onnxruntime(runtime: str, extra: str) -> Any:
     return import_library("onnxruntime", runtime, extra)
 
 
-def cuda_target(onnxruntime: Any, runtime: str, options: RunOptions, **provider_options: str) -> Target:
-    """The CUDA provider, TF32 off unless asked for (its own default is on), its libraries loaded.
+def cuda_target(onnxruntime: Any, runtime: str, options: RunOptions, **more: str) -> Target:
+    """The CUDA provider, its libraries loaded.
 
     Raises:
-        RuntimeUnavailableError: this onnxruntime was built without it.
+        RuntimeUnavailableError: it does not load.
+        InputError: an option of the provider has a switch of its own.
     """
-    if CUDA not in onnxruntime.get_available_providers():
-        raise RuntimeUnavailableError(
-            f"{runtime}: this onnxruntime has no {CUDA}; pip uninstall onnxruntime, then pip install 'nalu_export[gpu]'"
-        )
-    # CUDA and cuDNN from the nvidia-* wheels are not on the loader's path by themselves. It prints what it misses;
-    # what matters of that comes back as the provider that did not load.
-    with contextlib.redirect_stdout(io.StringIO()):
-        onnxruntime.preload_dlls()
-    return Target(runtime, CUDA, "cuda", {"use_tf32": "1" if options.tf32 else "0", **provider_options})
+    given = provider_options(options, **more)
+    need_provider(onnxruntime, runtime)
+    return Target(runtime, CUDA, "cuda", options.device, given, fold=options.fold)
 
 
 class OrtSession(OnnxSession):
@@ -86,24 +84,31 @@ class OrtSession(OnnxSession):
 
     def __init__(self, data: bytes, onnxruntime: Any, target: Target) -> None:
         self._onnxruntime, self._target = onnxruntime, target
+        self._on_cpu: list[Placed] = []
+        self._folded = False
         library = f"onnxruntime {onnxruntime.__version__}"
         super().__init__(target.runtime, data)
-        facts = {"device": "CPU"}
+        options, facts = dict(self._in_force), {"device": "CPU"}
+        parts = [library, target.provider]
         if target.provider == CUDA:
-            facts = {**device_facts(), "cuda": str(getattr(onnxruntime, "cuda_version", "") or "unknown")}
+            facts = {**device_facts(target.number), "cuda": str(getattr(onnxruntime, "cuda_version", "") or "unknown")}
+            # From what the session says, not from what was asked of it.
+            state, more = tf32_state(self._in_force.get("use_tf32") == "1")
+            options |= more
+            parts += [facts["device"], f"driver {facts['driver']}", f"TF32 {state}", *self._remarkable()]
         self.details = {
             "library": library,
             **facts,
             "provider": target.provider,
-            "options": ", ".join(f"{key}={value}" for key, value in sorted(self._in_force.items())),
+            "options": ", ".join(f"{key}={value}" for key, value in sorted(options.items())),
             "threads": "default" if target.threads is None else str(target.threads),
         }
-        parts = [library, target.provider]
-        if target.provider == CUDA:
-            # From what the session says, not from what was asked of it.
-            state = {"0": "off", "1": "on"}.get(self._in_force.get("use_tf32", ""), "unknown")
-            parts += [facts["device"], f"driver {facts['driver']}", f"TF32 {state}"]
         self.where = ", ".join([*parts, self.manner] if self.manner else parts)
+
+    def _remarkable(self) -> list[str]:
+        """What does not run on the device, and rightly so."""
+        found = [f"shapes on the CPU: {listed(self._on_cpu)}"] if self._on_cpu else []
+        return [*found, "constants folded on the CPU at load"] if self._folded else found
 
     def _load(self, data: bytes) -> Loaded:
         session = self._inference_session(data)
@@ -115,10 +120,14 @@ class OrtSession(OnnxSession):
                 return runner([np.ascontiguousarray(array) for array in inputs])
             except Exception as error:
                 # No common base here either. A file that cannot take the batch is a failed check, not a crash.
-                raise InputError(f"onnxruntime: {first_line(error)}") from error
+                raise self._fault(error) or InputError(f"onnxruntime: {told(error)}") from error
 
         names = ([value.name for value in values] for values in (session.get_inputs(), session.get_outputs()))
         return Loaded(run, *names)
+
+    def _fault(self, error: Exception) -> NaluExportError | None:
+        """The error as one of the device's, where there is one."""
+        return None if self._target.provider == CPU else device_fault(error, self._target.runtime)
 
     def _runner(self, session: Any) -> Runner:
         """How a batch is run."""
@@ -131,105 +140,58 @@ class OrtSession(OnnxSession):
         available = self._onnxruntime.get_available_providers()
         if provider not in available:
             raise RuntimeUnavailableError(f"{runtime}: this onnxruntime has no {provider}, only {', '.join(available)}")
-        options = self._onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # failures come as exceptions, warnings about fallback as errors below
-        if self._target.threads is not None:
-            options.intra_op_num_threads = self._target.threads
-        if provider != CPU:
-            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         try:
             # enable_fallback: otherwise a failure prints a banner and tries again on the CPU.
             session = self._onnxruntime.InferenceSession(
-                data, options, providers=[(provider, dict(self._target.options))], enable_fallback=0
+                data,
+                self._session_options(),
+                providers=[(provider, dict(self._target.options))],
+                enable_fallback=0,
+                **({} if self._target.fold else {"disabled_optimizers": [_FOLDING]}),
             )
         except Exception as error:
-            reason = first_line(error)
-            if provider != CPU and type(error).__name__ not in _BAD_FILE:
-                raise RuntimeUnavailableError(f"{runtime}: cannot run on {provider}: {reason}") from error
-            raise InputError(f"{runtime} refuses the file: {reason}") from error
-        used = session.get_providers()
-        if used[0] != provider:
+            raise self._refusal(error) from error
+        if session.get_providers()[0] != provider:
             # The provider's libraries did not load: onnxruntime falls back to the CPU without an error.
-            raise RuntimeUnavailableError(f"{runtime}: asked for {provider}, got {', '.join(used)}")
+            raise not_loaded(self._onnxruntime, runtime, why_not(self._onnxruntime))
+        if provider != CPU:
+            self._refuse_fallback(session, data)
         return session
 
-
-class BindingSession(OrtSession):
-    """The same with I/O binding: the batch is copied to the device first, the outputs are made there.
-
-    https://onnxruntime.ai/docs/performance/tune-performance/iobinding.html
-    """
-
-    manner = "I/O binding"
-
-    def _runner(self, session: Any) -> Runner:
-        return lambda inputs: _results(session, self._bound(session, inputs))
-
-    def _bound(self, session: Any, inputs: Arrays) -> Any:
-        """A binding of this batch, and of outputs that the run makes on the device."""
-        binding = session.io_binding()
-        for source, array in zip(session.get_inputs(), inputs, strict=True):
-            binding.bind_ortvalue_input(source.name, self._on_device(array))
-        for output in session.get_outputs():
-            binding.bind_output(output.name, self._target.device, 0)
-        return binding
-
-    def _on_device(self, x: NDArray[np.generic]) -> Any:
-        # On the CPU an OrtValue is the array itself, and a buffer that is written to must not be the caller's.
-        return self._onnxruntime.OrtValue.ortvalue_from_numpy(np.array(x), self._target.device, 0)
-
-
-class GraphSession(BindingSession):
-    """The same with CUDA graphs: the first batch of a shape is captured, every run after that replays its kernels.
-
-    What a graph needs, from https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html: every node on
-    the CUDA provider, no control flow, and inputs and outputs at addresses that never change. So each shape has
-    its own buffers and its own graph (run option ``gpu_graph_id``), and a batch is copied into the buffers in place.
-    A run before the capture, not captured itself, makes the outputs and lets the allocator and cuDNN settle; the result
-    of the capturing run is thrown away, so that every result comes from a replay. A batch without samples launches no
-    kernel and is run without a graph.
-    """
-
-    manner = "CUDA graph"
-
-    def _runner(self, session: Any) -> Runner:
-        captured: dict[tuple[tuple[int, ...], ...], tuple[int, Any, list[Any]]] = {}
-
-        def run(inputs: Arrays) -> Arrays:
-            if not all(array.size for array in inputs):
-                return _results(session, self._bound(session, inputs), self._graph(_UNCAPTURED))
-            shapes = tuple(array.shape for array in inputs)
-            if shapes not in captured:
-                captured[shapes] = (len(captured) + 1, *self._captured(session, inputs, len(captured) + 1))
-            number, binding, buffers = captured[shapes]
-            for buffer, array in zip(buffers, inputs, strict=True):
-                buffer.update_inplace(array)
-            return _results(session, binding, self._graph(number))
-
-        return run
-
-    def _captured(self, session: Any, inputs: Arrays, number: int) -> tuple[Any, list[Any]]:
-        """A binding of buffers whose addresses stay, with its graph captured; and the inputs' buffers."""
-        first = self._bound(session, inputs)
-        _results(session, first, self._graph(_UNCAPTURED))
-        binding, buffers = session.io_binding(), [self._on_device(array) for array in inputs]
-        for source, buffer in zip(session.get_inputs(), buffers, strict=True):
-            binding.bind_ortvalue_input(source.name, buffer)
-        for output, value in zip(session.get_outputs(), first.get_outputs(), strict=True):
-            binding.bind_ortvalue_output(output.name, value)
-        _results(session, binding, self._graph(number))
-        return binding, buffers
-
-    def _graph(self, number: int) -> Any:
-        options = self._onnxruntime.RunOptions()
-        options.add_run_config_entry("gpu_graph_id", str(number))
+    def _session_options(self) -> Any:
+        options = self._onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # failures come as exceptions, warnings about fallback as errors
+        if self._target.threads is not None:
+            options.intra_op_num_threads = self._target.threads
+        if self._target.provider != CPU:
+            # Not "session.disable_cpu_ep_fallback": that forbids shapes on the CPU too.
+            options.add_session_config_entry(RECORD, "1")
         return options
 
+    def _refusal(self, error: Exception) -> NaluExportError:
+        runtime, provider, reason = self._target.runtime, self._target.provider, told(error)
+        if fault := self._fault(error):
+            return fault
+        if provider != CPU and "provider option" in reason.lower():
+            return InputError(f"{runtime}: {reason}")
+        if provider != CPU and type(error).__name__ not in _BAD_FILE:
+            return RuntimeUnavailableError(f"{runtime}: cannot run on {provider}: {reason}")
+        return InputError(f"{runtime} refuses the file: {reason}")
 
-def _results(session: Any, binding: Any, options: Any = None) -> Arrays:
-    """Run a binding; its outputs as arrays. Copies to and from a device may be under way when a call returns."""
-    binding.synchronize_inputs()
-    session.run_with_iobinding(binding, options)
-    binding.synchronize_outputs()
-    outputs: Arrays = binding.copy_outputs_to_cpu()
-    return outputs
+    def _refuse_fallback(self, session: Any, data: bytes) -> None:
+        """Let nothing but shapes run on another provider."""
+        runtime, provider = self._target.runtime, self._target.provider
+        library = f"onnxruntime {self._onnxruntime.__version__}"
+        if not hasattr(session, "get_provider_graph_assignment_info"):
+            raise RuntimeUnavailableError(
+                f"{runtime}: {library} does not tell which provider runs a node; pip install 'onnxruntime-gpu>=1.24'"
+            )
+        others = elsewhere(session, provider)
+        wrong = computing(data, others) if others else {}
+        if wrong:
+            count = len(wrong)
+            raise RuntimeUnavailableError(
+                f"{runtime}: {library} runs {count} node{'' if count == 1 else 's'} of the file on the CPU, for which "
+                f"{provider} has no kernel: {listed(wrong, wrong)}"
+            )
+        self._on_cpu, self._folded = others, folded(data, session)

@@ -1,8 +1,9 @@
 """What the runtimes inside PyTorch share: eager and TorchScript sessions on a device."""
 
 import copy
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,9 +13,13 @@ from torch import Tensor, nn
 from nalu_export import _jit
 from nalu_export.errors import InputError, RuntimeUnavailableError, first_line
 from nalu_export.graph.structure import leaves
-from nalu_export.runtimes._cuda import device_facts, tf32
+from nalu_export.runtimes._cuda_device import device_facts, tf32_state
+from nalu_export.runtimes._cuda_faults import device_fault
 from nalu_export.runtimes._script_values import script_values
+from nalu_export.runtimes._tf32 import tf32
 from nalu_export.runtimes.base import Arrays, RunOptions, Session
+
+_T = TypeVar("_T")
 
 
 class _TorchSession(Session):
@@ -23,22 +28,25 @@ class _TorchSession(Session):
     Args:
         module: already on it.
         what: ``eager`` or ``TorchScript``.
-        device: ``cpu`` or ``cuda``.
+        device: the CPU or a CUDA device.
         options: see :class:`RunOptions`; TF32 is set for each run and put back after it. The threads are the caller's,
             because torch has one number of them for the whole process.
     """
 
-    def __init__(self, module: Callable[..., object], what: str, device: str, options: RunOptions) -> None:
-        self._module, self._device, self._tf32 = module, torch.device(device), options.tf32
+    def __init__(self, module: Callable[..., object], what: str, device: torch.device, options: RunOptions) -> None:
+        self._module, self._device, self._options = module, device, options
         self._what = "torch" if what == "eager" else what
         library = f"torch {torch.__version__}"
         self.details = {"library": library, "device": "CPU", "provider": what, "options": ""}
         self.where = f"{library}, {what}, CPU"
-        if device == "cuda":
-            facts = {**device_facts(), "cuda": str(torch.version.cuda)}
+        if device.type == "cuda":
+            facts = {**device_facts(device.index), "cuda": str(torch.version.cuda)}
             flag = int(options.tf32)
-            self.details |= {**facts, "options": f"cudnn.allow_tf32={flag}, matmul.allow_tf32={flag}"}
-            state = "on" if options.tf32 else "off"
+            state, more = tf32_state(options.tf32)
+            given = {"device": str(device), "cudnn.allow_tf32": flag, "matmul.allow_tf32": flag, **more}
+            if options.device_memory is not None:
+                given["memory"] = options.device_memory
+            self.details |= {**facts, "options": ", ".join(f"{key}={value}" for key, value in sorted(given.items()))}
             self.where = (
                 f"{library}, {what}, CUDA {facts['cuda']}, {facts['device']}, driver {facts['driver']}, TF32 {state}"
             )
@@ -46,50 +54,105 @@ class _TorchSession(Session):
 
     def run(self, inputs: Arrays) -> Arrays:
         """See :meth:`Session.run`."""
-        results = [leaf for _, leaf in leaves(self._computed(inputs, self._module)) if leaf is not None]
-        for result in results:
-            if not isinstance(result, Tensor):
-                raise InputError(f"{self._what}: the module returns {type(result).__name__}, not a tensor")
-        return [result.detach().cpu().numpy() for result in results]
+        return self._computed(inputs, lambda *batch: self._results(self._module(*batch)))
 
-    def _computed(self, inputs: Arrays, compute: Callable[..., object]) -> object:
+    def _results(self, result: object) -> list[NDArray[np.generic]]:
+        found = [leaf for _, leaf in leaves(result) if leaf is not None]
+        for leaf in found:
+            if not isinstance(leaf, Tensor):
+                raise InputError(f"{self._what}: the module returns {type(leaf).__name__}, not a tensor")
+        return [_array(leaf) for leaf in found]
+
+    def _computed(self, inputs: Arrays, compute: Callable[..., _T]) -> _T:
+        """What a function makes of a batch on the device, with all that it computes brought back.
+
+        CUDA computes on its own: what goes wrong there shows in a later call, at the latest when results are copied.
+        """
         try:
-            with torch.no_grad(), self._precision():
+            with torch.no_grad(), self._settings():
                 return compute(*(torch.from_numpy(array).to(self._device) for array in inputs))
         except (RuntimeError, IndexError) as error:
-            raise InputError(f"{self._what}: {first_line(error)}") from error
+            fault = device_fault(error, self._what) if self._device.type == "cuda" else None
+            raise fault or InputError(f"{self._what}: {first_line(error)}") from error
 
-    def _precision(self) -> AbstractContextManager[None]:
-        return tf32(self._tf32) if self._device.type == "cuda" else nullcontext()
+    @contextmanager
+    def _settings(self) -> Iterator[None]:
+        """TF32 and the limit of memory, for one run."""
+        if self._device.type != "cuda":
+            yield
+            return
+        with tf32(self._options.tf32), memory_limit(self._device, self._options.device_memory):
+            yield
+
+
+def _array(tensor: Tensor) -> NDArray[np.generic]:
+    array: NDArray[np.generic] = tensor.detach().cpu().numpy()
+    return array
+
+
+@contextmanager
+def memory_limit(device: torch.device, limit: int | None) -> Iterator[None]:
+    """Let torch take no more than ``limit`` bytes of a device for a while; ``None`` changes nothing."""
+    if limit is None:
+        yield
+        return
+    before = torch.cuda.get_per_process_memory_fraction(device)
+    total = torch.cuda.get_device_properties(device).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total), device)
+    try:
+        yield
+    finally:
+        torch.cuda.set_per_process_memory_fraction(before, device)
 
 
 class EagerSession(_TorchSession):
     """The model itself in float32; a copy of it, so that training goes on elsewhere."""
 
-    def __init__(self, model: nn.Module, device: str, options: RunOptions) -> None:
-        super().__init__(copy.deepcopy(model).eval().to(device), "eager", device, options)
+    def __init__(self, model: nn.Module, device: torch.device, options: RunOptions) -> None:
+        super().__init__(moved(copy.deepcopy(model).eval(), device), "eager", device, options)
 
 
 class ScriptSession(_TorchSession):
     """A TorchScript archive."""
 
-    def __init__(self, data: bytes, runtime: str, device: str, options: RunOptions) -> None:
+    def __init__(self, data: bytes, runtime: str, device: torch.device, options: RunOptions) -> None:
         try:
-            self._script = _jit.load(data).eval().to(device)
+            # Loaded where it is to run: moving a module later leaves the constants of its code behind.
+            self._script = _jit.load(data, device).eval()
         except RuntimeError as error:
-            raise InputError(f"{runtime} refuses the file: {first_line(error)}") from error
+            fault = device_fault(error, runtime) if device.type == "cuda" else None
+            raise fault or InputError(f"{runtime} refuses the file: {first_line(error)}") from error
         super().__init__(self._script, "TorchScript", device, options)
 
     def values(self, inputs: Arrays, names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
         """See :meth:`Session.values` and :mod:`nalu_export.runtimes._script_values`."""
-        found: dict[str, Tensor] = {}
+
+        def found(*batch: Tensor) -> dict[str, NDArray[np.generic]]:
+            return {name: _array(value) for name, value in script_values(self._script, batch, names).items()}
+
         with _jit.quiet():
-            self._computed(inputs, lambda *batch: found.update(script_values(self._script, batch, names)))
-        return {name: value.detach().cpu().numpy() for name, value in found.items()}
+            return self._computed(inputs, found)
 
 
-def need_cuda(runtime: str) -> None:
-    """Refuse to go on without a CUDA device that torch sees.
+def moved(module: nn.Module, device: torch.device) -> nn.Module:
+    """A module on a device.
+
+    Raises:
+        RuntimeUnavailableError: the device does not take it.
+    """
+    try:
+        return module.to(device)
+    except RuntimeError as error:
+        fault = device_fault(error, "torch") if device.type == "cuda" else None
+        raise fault or error from error
+
+
+def need_cuda(runtime: str, number: int = 0) -> torch.device:
+    """A CUDA device that torch sees.
+
+    Args:
+        runtime: name for messages.
+        number: of the device.
 
     Raises:
         RuntimeUnavailableError: there is none, or torch was built without CUDA.
@@ -100,3 +163,9 @@ def need_cuda(runtime: str) -> None:
             f"{runtime}: torch {torch.__version__} {reason}; run it on a machine with an NVIDIA device and "
             "pip install torch from https://pytorch.org/get-started/locally with CUDA"
         )
+    if number >= (count := torch.cuda.device_count()):
+        raise RuntimeUnavailableError(
+            f"{runtime}: there is no CUDA device {number}; torch sees {count}, counted from 0, those of "
+            "CUDA_VISIBLE_DEVICES alone"
+        )
+    return torch.device("cuda", number)

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -20,10 +20,18 @@ class RunOptions:
     Attributes:
         tf32: allow TF32 in matrix products and convolutions where the device has it (about 1e-3 relative).
         threads: threads of a CPU runtime that has its own, ``None`` for its default.
+        device: number of the CUDA device, as CUDA counts those that are visible.
+        device_memory: how many bytes of it a CUDA runtime may take, ``None`` for all.
+        provider_options: more options for ONNX Runtime's CUDA provider, by name.
+        fold: let ONNX Runtime compute what depends on constants alone when it loads a file, with its CPU kernels.
     """
 
     tf32: bool = False
     threads: int | None = None
+    device: int = 0
+    device_memory: int | None = None
+    provider_options: Mapping[str, str] = field(default_factory=dict)
+    fold: bool = True
 
 
 class Session(ABC):
@@ -91,7 +99,7 @@ class Runtime(ABC):
         own_weights: whether it computes the effective weights in float32, once more each run.
         float64: whether it computes in float64 what a file says is float64.
         partial: whether it lacks operators, so that it may refuse a right file.
-        tf32: whether :attr:`RunOptions.tf32` makes a difference to it.
+        cuda: whether it runs on a CUDA device, so that those options of :class:`RunOptions` make a difference to it.
     """
 
     name: str
@@ -99,7 +107,7 @@ class Runtime(ABC):
     own_weights: bool = False
     float64: bool = True
     partial: bool = False
-    tf32: bool = False
+    cuda: bool = False
 
     @abstractmethod
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:

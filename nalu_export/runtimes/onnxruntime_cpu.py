@@ -16,7 +16,7 @@ class OnnxRuntimeCpu(Runtime):
         """See :meth:`Runtime.load`; TF32 does not apply to the CPU."""
         del model
         module = import_onnxruntime(self.name, "cpu")
-        return OrtSession(data, module, Target(self.name, threads=options.threads))
+        return OrtSession(data, module, Target(self.name, threads=options.threads, fold=options.fold))
 
 
 RUNTIME = OnnxRuntimeCpu()

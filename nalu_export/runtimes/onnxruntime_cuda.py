@@ -15,7 +15,7 @@ class OnnxRuntimeCuda(Runtime):
 
     name = "onnxruntime-cuda"
     format = "onnx"
-    tf32 = True
+    cuda = True
 
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
         """See :meth:`Runtime.load`; the number of threads does not apply."""

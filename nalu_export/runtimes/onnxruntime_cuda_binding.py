@@ -2,7 +2,8 @@
 
 from torch import nn
 
-from nalu_export.runtimes._onnxruntime import BindingSession, cuda_target, import_onnxruntime
+from nalu_export.runtimes._onnxruntime import cuda_target, import_onnxruntime
+from nalu_export.runtimes._ort_binding import BindingSession
 from nalu_export.runtimes.base import RunOptions, Runtime, Session
 
 
@@ -11,7 +12,7 @@ class OnnxRuntimeCudaBinding(Runtime):
 
     name = "onnxruntime-cuda-binding"
     format = "onnx"
-    tf32 = True
+    cuda = True
 
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
         """See :meth:`Runtime.load`; the number of threads does not apply."""

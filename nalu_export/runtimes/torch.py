@@ -1,5 +1,6 @@
 """PyTorch itself, in float32 on the CPU: the model as its user runs it."""
 
+import torch
 from torch import nn
 
 from nalu_export.runtimes._torch import EagerSession
@@ -16,7 +17,7 @@ class Torch(Runtime):
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
         """See :meth:`Runtime.load`; the artifact plays no part."""
         del data
-        return EagerSession(model, "cpu", options)
+        return EagerSession(model, torch.device("cpu"), options)
 
 
 RUNTIME = Torch()

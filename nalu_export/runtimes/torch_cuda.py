@@ -16,14 +16,13 @@ class TorchCuda(Runtime):
 
     name = "torch-cuda"
     format = None
-    tf32 = True
+    cuda = True
     own_weights = True
 
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
         """See :meth:`Runtime.load`; the artifact plays no part."""
         del data
-        need_cuda(self.name)
-        return EagerSession(model, "cuda", options)
+        return EagerSession(model, need_cuda(self.name, options.device), options)
 
 
 RUNTIME = TorchCuda()

@@ -1,5 +1,6 @@
 """TorchScript in PyTorch, on the CPU."""
 
+import torch
 from torch import nn
 
 from nalu_export.runtimes._torch import ScriptSession
@@ -15,7 +16,7 @@ class TorchScript(Runtime):
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
         """See :meth:`Runtime.load`; TF32 does not apply."""
         del model
-        return ScriptSession(data, self.name, "cpu", options)
+        return ScriptSession(data, self.name, torch.device("cpu"), options)
 
 
 RUNTIME = TorchScript()

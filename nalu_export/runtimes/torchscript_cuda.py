@@ -10,19 +10,18 @@ class TorchScriptCuda(Runtime):
     """``torch.jit.load``, moved to CUDA. Loading an archive runs what is in it; check only what you would run.
 
     TF32 as in :mod:`torch-cuda <nalu_export.runtimes.torch_cuda>`. TorchScript fuses elementwise operations on CUDA
-    once it has seen two runs; a check runs many batches, and so both ways. Without a device that torch sees: a
-    RuntimeUnavailableError.
+    once it has seen a few runs of a shape: which batches of a check run fused is its choice. Without a device that
+    torch sees: a RuntimeUnavailableError.
     """
 
     name = "torchscript-cuda"
     format = "torchscript"
-    tf32 = True
+    cuda = True
 
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
         """See :meth:`Runtime.load`."""
         del model
-        need_cuda(self.name)
-        return ScriptSession(data, self.name, "cuda", options)
+        return ScriptSession(data, self.name, need_cuda(self.name, options.device), options)
 
 
 RUNTIME = TorchScriptCuda()

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 from torch import nn
 
-from nalu_export import formats, runtimes
+from nalu_export import NALU, formats, runtimes
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph.interface import Called, positional
 from nalu_export.runtimes.base import RunOptions, Session
@@ -33,6 +32,19 @@ def load() -> Load:
         return runtime.load(Called(model, positional(1)), data, RunOptions(threads=1))
 
     return load
+
+
+@pytest.fixture
+def head_file(nalu: NALU) -> bytes:
+    """An ONNX file of a small NALU."""
+    return formats.get("onnx").emit(graph_of(nalu), EmitOptions()).to_bytes({})
+
+
+@pytest.fixture
+def batches() -> list[np.ndarray[Any, np.dtype[np.float32]]]:
+    """Batches for it of several sizes, one of them empty."""
+    draw = np.random.default_rng(1)
+    return [draw.uniform(-3, 3, (size, 4)).astype(np.float32) for size in (5, 1, 5, 0, 1, 7)]
 
 
 @pytest.fixture
@@ -64,98 +76,3 @@ def batch() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     x = np.random.default_rng(0).uniform(-3, 3, (5, 4)).astype(np.float32)
     x[0, 0] = 0
     return x
-
-
-class PretendedCuda:
-    """onnxruntime with a CUDA provider that is its CPU provider: what is asked of it is kept, and it computes.
-
-    Args:
-        used: what a session says that it runs on.
-        refuses: what loading raises.
-    """
-
-    __version__ = "1.0"
-    cuda_version = "13.0"
-
-    def __init__(self, used: str = "CUDAExecutionProvider", refuses: Exception | None = None) -> None:
-        self.used, self.refuses = used, refuses
-        self.entries: dict[str, str] = {}
-        self.options: dict[str, str] = {}
-        self.graphs: list[str] = []
-        self.preloaded = False
-        module = self
-
-        class SessionOptions:
-            log_severity_level = 0
-
-            def add_session_config_entry(self, key: str, value: str) -> None:
-                module.entries[key] = value
-
-        class RunOptions:
-            def add_run_config_entry(self, key: str, value: str) -> None:
-                assert key == "gpu_graph_id"
-                module.graphs.append(value)
-
-        class OrtValue:
-            @staticmethod
-            def ortvalue_from_numpy(x: Any, device: str, number: int) -> Any:
-                assert (device, number) == ("cuda", 0)
-                return onnxruntime.OrtValue.ortvalue_from_numpy(x, "cpu", 0)
-
-        self.SessionOptions, self.RunOptions, self.OrtValue = SessionOptions, RunOptions, OrtValue
-
-    def get_available_providers(self) -> list[str]:
-        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
-
-    def preload_dlls(self) -> None:
-        sys.stdout.write("a library is missing")
-        self.preloaded = True
-
-    def InferenceSession(self, data: bytes, options: Any, providers: Any, enable_fallback: int) -> Any:  # noqa: N802
-        assert enable_fallback == 0
-        assert options.log_severity_level == 4
-        ((name, self.options),) = providers
-        assert name == "CUDAExecutionProvider"
-        if self.refuses:
-            raise self.refuses
-        return _PretendedSession(data, self)
-
-
-class _PretendedSession:
-    def __init__(self, data: bytes, module: PretendedCuda) -> None:
-        self._session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-        self._module = module
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._session, name)
-
-    def get_providers(self) -> list[str]:
-        return [self._module.used, "CPUExecutionProvider"]
-
-    def get_provider_options(self) -> dict[str, dict[str, str]]:
-        return {"CUDAExecutionProvider": {"device_id": "0", **self._module.options}}
-
-    def io_binding(self) -> Any:
-        binding = self._session.io_binding()
-        bind_output = binding.bind_output
-        binding.bind_output = lambda name, device, number: bind_output(name, {"cuda": "cpu"}[device], number)
-        return binding
-
-    def run_with_iobinding(self, binding: Any, options: Any = None) -> None:
-        del options
-        self._session.run_with_iobinding(binding)
-
-
-@pytest.fixture
-def pretended_cuda(monkeypatch: pytest.MonkeyPatch) -> Callable[..., PretendedCuda]:
-    """Replaces onnxruntime for the runtimes by :class:`PretendedCuda`, and the device by one with a name."""
-
-    def pretend(*args: Any, **kwargs: Any) -> PretendedCuda:
-        module = PretendedCuda(*args, **kwargs)
-        for name in ("onnxruntime_cuda", "onnxruntime_cuda_binding", "onnxruntime_cuda_graph"):
-            monkeypatch.setattr(f"nalu_export.runtimes.{name}.import_onnxruntime", lambda *_: module)
-        facts = {"device": "Some GPU", "driver": "1.2"}
-        monkeypatch.setattr("nalu_export.runtimes._onnxruntime.device_facts", lambda: facts)
-        return module
-
-    return pretend

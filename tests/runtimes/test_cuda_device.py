@@ -1,138 +1,95 @@
-"""The name of the device, and torch's TF32 settings: put back exactly, in whichever of its interfaces they were set."""
+"""The name of the device and of its driver, and what the environment says of TF32."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 
-from nalu_export.runtimes._cuda import device_facts, tf32
+from nalu_export.runtimes._cuda_device import _from_nvidia_smi, device_facts, tf32_state
 
-_OPERATIONS = (("generic", "all"), ("cuda", "matmul"), ("cuda", "conv"), ("cuda", "rnn"), ("mkldnn", "matmul"))
+Answer = Callable[[list[str]], str | Exception]
+
+LISTED = """GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
+  MIG 1g.5gb      Device  0: (UUID: MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f)
+GPU 1: NVIDIA H200 (UUID: GPU-9a0f0ee9-0000-0000-0000-000000000000)
+  MIG 1g.18gb     Device  0: (UUID: MIG-0a757cd7-e142-573a-8e15-b03d92b19a4d)
+  MIG 2g.35gb     Device  1: (UUID: MIG-72a4ec33-0000-0000-0000-000000000000)
+"""
 
 
-def _answer(monkeypatch: pytest.MonkeyPatch, answer: str | Exception) -> list[list[str]]:
+@pytest.fixture(autouse=True)
+def _forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    _from_nvidia_smi.cache_clear()
+    yield
+    _from_nvidia_smi.cache_clear()
+
+
+def _answering(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> list[list[str]]:
     commands: list[list[str]] = []
 
     def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         commands.append(command)
-        if isinstance(answer, Exception):
-            raise answer
-        return subprocess.CompletedProcess(command, 0, answer, "")
+        given = answer(command)
+        if isinstance(given, Exception):
+            raise given
+        return subprocess.CompletedProcess(command, 0, given, "")
 
     monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     return commands
 
 
-def test_nvidia_smi_names_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nvidia_smi_names_the_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
-    commands = _answer(monkeypatch, "NVIDIA H200, 590.12.01\n")
-    assert device_facts() == {"device": "NVIDIA H200", "driver": "590.12.01"}
-    assert commands == [["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader", "--id=3"]]
+    commands = _answering(monkeypatch, lambda command: f"NVIDIA H200 {command[-1]}, 590.12.01\n")
+    for _ in range(2):
+        assert device_facts() == {"device": "NVIDIA H200 --id=3", "driver": "590.12.01"}
+    assert device_facts(1)["device"] == "NVIDIA H200 --id=1"
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    assert commands == [[*query, "--id=3"], [*query, "--id=1"]]
+
+
+def test_a_part_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-72a4ec33-0000-0000-0000-000000000000")
+    commands = _answering(monkeypatch, lambda command: LISTED if "-L" in command else "NVIDIA H200, 590.12.01\n")
+    assert device_facts() == {"device": "NVIDIA H200 MIG 2g.35gb", "driver": "590.12.01"}
+    assert commands[-1][-1] == "--id=1"
 
 
 def test_torch_knows_its_device_better(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    commands = _answer(monkeypatch, "NVIDIA H200, 590.12.01\n")
+    commands = _answering(monkeypatch, lambda _: "NVIDIA H200, 590.12.01\n")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: f"torch's {number}")
-    assert device_facts() == {"device": "torch's 0", "driver": "590.12.01"}
-    assert commands[0][-1] == "--id=0"
+    assert device_facts(1) == {"device": "torch's 1", "driver": "590.12.01"}
+    assert commands[0][-1] == "--id=1"
+    assert device_facts(2)["device"] == "NVIDIA H200"
 
 
 @pytest.mark.parametrize(
     "answer", [FileNotFoundError("nvidia-smi"), subprocess.CalledProcessError(9, "nvidia-smi"), "", "\n"]
 )
-def test_what_nobody_knows_is_unknown(monkeypatch: pytest.MonkeyPatch, answer: str | Exception) -> None:
-    _answer(monkeypatch, answer)
+@pytest.mark.parametrize("visible", ["0", "MIG-72a4ec33"])
+def test_what_nobody_knows_is_unknown(monkeypatch: pytest.MonkeyPatch, answer: str | Exception, visible: str) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    _answering(monkeypatch, lambda _: answer)
     assert device_facts() == {"device": "unknown", "driver": "unknown"}
 
 
-def _state() -> list[object]:
-    state: list[object] = [torch._C._get_fp32_precision_getter(*operation) for operation in _OPERATIONS]
-    getters: tuple[Callable[[], object], ...] = (
-        torch._C._get_cublas_allow_tf32,
-        torch._C._get_cudnn_allow_tf32,
-        torch.get_float32_matmul_precision,
-    )
-    for getter in getters:
-        try:
-            state.append(getter())
-        except RuntimeError:
-            state.append("torch's two interfaces disagree")
-    return state
-
-
-def _nothing() -> None:
-    pass
-
-
-def _old_interface() -> None:
-    torch.backends.cuda.matmul.allow_tf32 = True
-    torch.backends.cudnn.allow_tf32 = False
-
-
-def _high() -> None:
-    torch.set_float32_matmul_precision("medium")
-
-
-def _new_interface() -> None:
-    backends: Any = torch.backends
-    backends.cuda.matmul.fp32_precision = "tf32"
-    backends.cudnn.conv.fp32_precision = "ieee"
-    backends.cudnn.rnn.fp32_precision = "ieee"
-
-
-def _parent() -> None:
-    backends: Any = torch.backends
-    backends.fp32_precision = "tf32"
-
-
-def _parent_ieee() -> None:
-    backends: Any = torch.backends
-    backends.fp32_precision = "ieee"
-    backends.cudnn.conv.fp32_precision = "none"
-    backends.cudnn.rnn.fp32_precision = "none"
-
-
-@pytest.fixture
-def _put_back() -> Any:
-    backends: Any = torch.backends
-    yield
-    backends.fp32_precision = "none"
-    torch.set_float32_matmul_precision("highest")
-    backends.cudnn.allow_tf32 = True
-    for operation in (backends.cuda.matmul, backends.mkldnn.matmul):
-        operation.fp32_precision = "none"
-
-
-@pytest.mark.usefixtures("_put_back")
-@pytest.mark.parametrize("allowed", [False, True])
 @pytest.mark.parametrize(
-    "prepare", [_nothing, _old_interface, _high, _new_interface, _parent, _parent_ieee], ids=lambda f: f.__name__
+    ("set_to", "said", "options"),
+    [
+        (None, "on", {}),
+        ("0", "on, NVIDIA_TF32_OVERRIDE=0", {"NVIDIA_TF32_OVERRIDE": "0"}),
+    ],
 )
-def test_tf32_is_what_is_asked_for_and_put_back(allowed: bool, prepare: Callable[[], None]) -> None:
-    prepare()
-    before = _state()
-    with tf32(allowed):
-        inside = _state()
-        wanted = "tf32" if allowed else "ieee"
-        assert inside[1:4] == [wanted] * 3
-        # The older interface agrees wherever it did so before.
-        assert all(now == allowed for now, was in zip(inside[5:7], before[5:7], strict=True) if isinstance(was, bool))
-    assert _state() == before
-    with pytest.raises(KeyError), tf32(allowed):
-        raise KeyError
-    assert _state() == before
-
-
-@pytest.mark.usefixtures("_put_back")
-def test_a_parent_setting_is_inherited_again() -> None:
-    backends: Any = torch.backends
-    _parent_ieee()
-    with tf32(True):
-        pass
-    backends.fp32_precision = "tf32"
-    assert backends.cudnn.conv.fp32_precision == "tf32"
+def test_the_environment_overrides_tf32(
+    monkeypatch: pytest.MonkeyPatch, set_to: str | None, said: str, options: dict[str, str]
+) -> None:
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    if set_to is not None:
+        monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", set_to)
+    assert tf32_state(True) == (said, options)

@@ -1,6 +1,7 @@
-"""What the ONNX Runtime runtimes share: no fallback, I/O binding and CUDA graphs, here with the CPU as the device."""
+"""The session that the ONNX Runtime runtimes share: it falls back to no other provider, and says why it cannot run."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,54 +16,13 @@ from onnx import TensorProto, helper
 
 from nalu_export import NALU, InputError, RuntimeUnavailableError, formats, runtimes
 from nalu_export.formats.base import EmitOptions
-from nalu_export.runtimes._onnxruntime import BindingSession, GraphSession, OrtSession, Target
+from nalu_export.runtimes._onnxruntime import OrtSession, Target
 from nalu_export.runtimes.base import RunOptions
 from tests.alone import run_one
 from tests.captured import graph_of
 
 NAMES = ("onnxruntime-cuda", "onnxruntime-cuda-binding", "onnxruntime-cuda-graph")
 Array = NDArray[np.float32]
-
-
-@pytest.fixture
-def data(nalu: NALU) -> bytes:
-    return formats.get("onnx").emit(graph_of(nalu), EmitOptions()).to_bytes({})
-
-
-def _batches() -> list[Array]:
-    draw = np.random.default_rng(1)
-    return [draw.uniform(-3, 3, (size, 4)).astype(np.float32) for size in (5, 1, 5, 0, 1, 7)]
-
-
-@pytest.mark.parametrize("kind", [BindingSession, GraphSession])
-def test_bound_buffers_give_the_same_on_the_cpu(kind: type[OrtSession], data: bytes, batch: Array) -> None:
-    plain = OrtSession(data, onnxruntime, Target("plain"))
-    bound = kind(data, onnxruntime, Target("bound"))
-    for x in _batches():
-        kept = x.copy()
-        np.testing.assert_array_equal(run_one(bound, x), run_one(plain, x))
-        np.testing.assert_array_equal(x, kept)
-    seen = bound.values([batch], ["layers.0.m", "layers.0.W"])
-    np.testing.assert_array_equal(seen["layers.0.m"], plain.values([batch], ["layers.0.m"])["layers.0.m"])
-    with pytest.raises(InputError, match=r"^onnxruntime: .*invalid dimensions"):
-        bound.run([np.zeros((1, 7), np.float32)])
-    assert bound.where.endswith(kind.manner)
-
-
-def test_an_array_that_is_not_contiguous_runs(data: bytes) -> None:
-    x = np.asfortranarray(_batches()[0])
-    plain = OrtSession(data, onnxruntime, Target("plain"))
-    for kind in (OrtSession, BindingSession, GraphSession):
-        bound = kind(data, onnxruntime, Target("bound"))
-        np.testing.assert_array_equal(run_one(bound, x), run_one(plain, x.copy()))
-
-
-def test_a_result_is_not_overwritten_by_the_next_run(data: bytes) -> None:
-    session = GraphSession(data, onnxruntime, Target("graph"))
-    first = run_one(session, np.ones((2, 4), np.float32))
-    kept = first.copy()
-    session.run([np.full((2, 4), 3, np.float32)])
-    np.testing.assert_array_equal(first, kept)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -79,42 +39,161 @@ def test_a_provider_that_is_not_there(nalu: NALU, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("tf32", [False, True])
 def test_cuda_runs_without_tf32_and_without_a_fallback(
-    nalu: NALU, data: bytes, name: str, tf32: bool, pretended_cuda: Callable[..., Any], capsys: Any
+    nalu: NALU,
+    head_file: bytes,
+    batches: list[Array],
+    name: str,
+    tf32: bool,
+    pretended_cuda: Callable[..., Any],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    module = pretended_cuda()
-    session = runtimes.get(name).load(nalu, data, RunOptions(tf32=tf32))
+    module = pretended_cuda(preloading="Failed to load libcufft.so.12: it is not needed")
+    options = RunOptions(tf32=tf32, device=1, device_memory=2**30, provider_options={"prefer_nhwc": "1"})
+    session = runtimes.get(name).load(nalu, head_file, options)
     assert module.preloaded
-    assert capsys.readouterr() == ("", "")
-    assert module.entries == {"session.disable_cpu_ep_fallback": "1"}
-    assert module.options["use_tf32"] == ("1" if tf32 else "0")
+    assert capfd.readouterr() == ("", "")
+    assert module.entries == {"session.record_ep_graph_assignment_info": "1"}
+    given = {"device_id": "1", "cudnn_conv_algo_search": "HEURISTIC", "gpu_mem_limit": "1073741824", "prefer_nhwc": "1"}
+    assert given.items() <= module.options.items()
     state = "on" if tf32 else "off"
-    assert f"onnxruntime 1.0, CUDAExecutionProvider, Some GPU, driver 1.2, TF32 {state}" in session.where
-    assert f"use_tf32={int(tf32)}" in session.details["options"].split(", ")
+    assert f"onnxruntime 1.0, CUDAExecutionProvider, GPU 1, driver 1.2, TF32 {state}" in session.where
+    wanted = {f"{key}={value}" for key, value in (given | {"use_tf32": str(int(tf32))}).items()}
+    assert wanted <= set(session.details["options"].split(", "))
     rest = {key: session.details[key] for key in ("library", "device", "driver", "cuda", "provider", "threads")}
     assert rest == {
         "library": "onnxruntime 1.0",
-        "device": "Some GPU",
+        "device": "GPU 1",
         "driver": "1.2",
         "cuda": "13.0",
         "provider": "CUDAExecutionProvider",
         "threads": "default",
     }
-    plain = OrtSession(data, onnxruntime, Target("plain"))
-    for x in _batches():
+    plain = OrtSession(head_file, onnxruntime, Target("plain"))
+    for x in batches:
         np.testing.assert_array_equal(run_one(session, x), run_one(plain, x))
+    assert module.devices <= {("cuda", 1)}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_fallback_is_an_error(nalu: NALU, data: bytes, name: str, pretended_cuda: Callable[..., Any]) -> None:
+def test_a_session_without_its_provider_is_an_error(
+    nalu: NALU, head_file: bytes, name: str, pretended_cuda: Callable[..., Any]
+) -> None:
     pretended_cuda("CPUExecutionProvider")
-    message = rf"^{name}: asked for CUDAExecutionProvider, got CPUExecutionProvider"
+    message = rf"^{name}: onnxruntime 1.0, built for CUDA 13.0, cannot load its CUDAExecutionProvider: its libraries do"
     with pytest.raises(RuntimeUnavailableError, match=message) as error:
-        runtimes.get(name).load(nalu, data, RunOptions())
+        runtimes.get(name).load(nalu, head_file, RunOptions())
     assert error.value.exit_code == 3
-    pretended_cuda(refuses=RuntimeError("nodes were assigned to the CPU\nand more"))
-    message = rf"^{name}: cannot run on CUDAExecutionProvider: nodes were assigned to the CPU$"
-    with pytest.raises(RuntimeUnavailableError, match=message):
-        runtimes.get(name).load(nalu, data, RunOptions())
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (
+            RuntimeError("something else\nand more"),
+            RuntimeUnavailableError,
+            "cannot run on CUDAExecutionProvider: some",
+        ),
+        (RuntimeError("CUDA failure 35: driver too old ; hostname=me"), RuntimeUnavailableError, "update the driver"),
+        (RuntimeError("CUDA failure 2: out of memory ; hostname=me"), RuntimeUnavailableError, "out of memory"),
+        (RuntimeError("Unknown provider option: prefer"), InputError, "Unknown provider option: prefer"),
+    ],
+)
+def test_why_a_file_does_not_load(
+    nalu: NALU,
+    head_file: bytes,
+    error: Exception,
+    kind: type[Exception],
+    message: str,
+    pretended_cuda: Callable[..., Any],
+) -> None:
+    pretended_cuda(refuses=error)
+    with pytest.raises(kind, match=rf"^onnxruntime-cuda: .*{message}") as raised:
+        runtimes.get("onnxruntime-cuda").load(nalu, head_file, RunOptions())
+    assert "hostname" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (RuntimeError("Status Message: cuDNN is not available."), RuntimeUnavailableError, "cuDNN is missing"),
+        (
+            RuntimeError("CUDA failure 700: an illegal access ; hostname=me"),
+            RuntimeUnavailableError,
+            "the device failed",
+        ),
+        (ValueError("Got invalid dimensions"), InputError, "onnxruntime: Got invalid dimensions"),
+    ],
+)
+def test_why_a_batch_does_not_run(
+    nalu: NALU,
+    head_file: bytes,
+    batch: Array,
+    name: str,
+    error: Exception,
+    kind: type[Exception],
+    message: str,
+    pretended_cuda: Callable[..., Any],
+) -> None:
+    pretended_cuda(fails=error)
+    session = runtimes.get(name).load(nalu, head_file, RunOptions())
+    with pytest.raises(kind, match=message) as raised:
+        session.run([batch])
+    assert "hostname" not in str(raised.value)
+
+
+def test_a_node_without_a_kernel_is_named(nalu: NALU, head_file: bytes, pretended_cuda: Callable[..., Any]) -> None:
+    pretended_cuda(on_cpu=["Exp"])
+    message = (
+        "onnxruntime-cuda: onnxruntime 1.0 runs 6 nodes of the file on the CPU, for which CUDAExecutionProvider has no "
+        "kernel: Exp (float) "
+    )
+    with pytest.raises(RuntimeUnavailableError, match=f"^{re.escape(message)}") as error:
+        runtimes.get("onnxruntime-cuda").load(nalu, head_file, RunOptions())
+    assert str(error.value).endswith(" and 2 more")
+
+
+def test_an_onnxruntime_that_does_not_tell(nalu: NALU, head_file: bytes, pretended_cuda: Callable[..., Any]) -> None:
+    pretended_cuda().assignments = False
+    with pytest.raises(RuntimeUnavailableError, match=r"does not tell which provider .* 'onnxruntime-gpu>=1\.24'$"):
+        runtimes.get("onnxruntime-cuda").load(nalu, head_file, RunOptions())
+
+
+def test_shapes_may_stay_on_the_cpu(nalu: NALU, pretended_cuda: Callable[..., Any]) -> None:
+    pretended_cuda(on_cpu=["Shape", "Gather", "Concat"])
+    session = runtimes.get("onnxruntime-cuda").load(nalu, _flattening(), RunOptions())
+    assert session.where.endswith(", shapes on the CPU: Shape s, Gather g, Concat c")
+
+
+@pytest.mark.parametrize("fold", [True, False])
+def test_whether_live_weights_were_folded_is_said(
+    nalu: NALU, fold: bool, batch: Array, pretended_cuda: Callable[..., Any]
+) -> None:
+    pretended_cuda()
+    data = formats.get("onnx").emit(graph_of(nalu), EmitOptions("live")).to_bytes({})
+    session = runtimes.get("onnxruntime-cuda").load(nalu, data, RunOptions(fold=fold))
+    assert session.where.endswith(", constants folded on the CPU at load") is fold
+    plain = OrtSession(data, onnxruntime, Target("plain", fold=fold))
+    np.testing.assert_array_equal(run_one(session, batch), run_one(plain, batch))
+
+
+def _flattening() -> bytes:
+    """``x.view(x.size(0), -1)`` as torch exports it."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2, 2])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "m"])
+    zero, rest = (
+        helper.make_tensor(name, TensorProto.INT64, [1], [value]) for name, value in (("zero", 0), ("rest", -1))
+    )
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"], name="s"),
+        helper.make_node("Gather", ["shape", "zero"], ["size"], name="g"),
+        helper.make_node("Concat", ["size", "rest"], ["sizes"], name="c", axis=0),
+        helper.make_node("Reshape", ["x", "sizes"], ["y"], name="r"),
+    ]
+    graph = helper.make_graph(nodes, "g", [x], [y], [zero, rest])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    data: bytes = proto.SerializeToString()
+    return data
 
 
 def test_a_damaged_file_is_the_fault_of_the_file(nalu: NALU, pretended_cuda: Callable[..., Any]) -> None:
@@ -144,29 +223,6 @@ def _sum_and_difference() -> bytes:
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
     data: bytes = proto.SerializeToString()
     return data
-
-
-def test_one_graph_for_each_shape(nalu: NALU, data: bytes, pretended_cuda: Callable[..., Any]) -> None:
-    module = pretended_cuda()
-    session = runtimes.get("onnxruntime-cuda-graph").load(nalu, data, RunOptions())
-    assert module.options["enable_cuda_graph"] == "1"
-    assert session.where.endswith(", CUDA graph")
-    session.run([np.ones((5, 4), np.float32)])
-    assert module.graphs == ["-1", "1", "1"]  # warm-up, capture, replay
-    session.run([np.ones((2, 4), np.float32)])
-    assert module.graphs[3:] == ["-1", "2", "2"]
-    session.run([np.zeros((5, 4), np.float32)])
-    assert module.graphs[6:] == ["1"]
-    session.run([np.zeros((0, 4), np.float32)])
-    assert module.graphs[7:] == ["-1"]
-
-
-def test_the_others_capture_nothing(nalu: NALU, data: bytes, pretended_cuda: Callable[..., Any]) -> None:
-    module = pretended_cuda()
-    for name in NAMES[:2]:
-        runtimes.get(name).load(nalu, data, RunOptions()).run([np.ones((5, 4), np.float32)])
-        assert "enable_cuda_graph" not in module.options
-    assert module.graphs == []
 
 
 @pytest.mark.parametrize("given", [None, "0"])

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from nalu_export import NALU, InputError, RuntimeUnavailableError, formats, runtimes
 from nalu_export.formats.base import EmitOptions
+from nalu_export.runtimes._torch import EagerSession, memory_limit
 from nalu_export.runtimes.base import RunOptions, Session
 from tests.alone import run_one
 from tests.captured import graph_of
@@ -71,6 +74,15 @@ def test_cuda_with_a_device_that_is_the_cpu(
     x = np.ones((3, 4), np.float32)
     expected = run_one(load(name.removesuffix("-cuda"), nalu), x)
     asked: list[bool] = []
+    moved_to: list[torch.device] = []
+
+    def moving(module: nn.Module, device: torch.device) -> nn.Module:
+        moved_to.append(device)
+        return module
+
+    def loading(file: BytesIO, map_location: torch.device) -> Any:
+        moved_to.append(map_location)
+        return loaded(file)
 
     @contextmanager
     def switch(allowed: bool) -> Iterator[None]:
@@ -79,17 +91,67 @@ def test_cuda_with_a_device_that_is_the_cpu(
 
     to = Tensor.to
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.version, "cuda", "13.0")
-    monkeypatch.setattr("nalu_export.runtimes._torch.device_facts", lambda: {"device": "Some GPU", "driver": "1.2"})
+    facts = {"device": "Some GPU", "driver": "1.2"}
+    monkeypatch.setattr("nalu_export.runtimes._torch.device_facts", lambda number: facts if number == 1 else {})
+    loaded: Any = torch.jit.load
+    monkeypatch.setattr(torch.jit, "load", loading)
     monkeypatch.setattr("nalu_export.runtimes._torch.tf32", switch)
-    monkeypatch.setattr(nn.Module, "to", lambda module, device: module)
+    monkeypatch.setattr(nn.Module, "to", moving)
     monkeypatch.setattr(
         Tensor, "to", lambda tensor, *how: tensor if isinstance(how[0], torch.device) else to(tensor, *how)
     )
-    session = runtime.load(nalu, data, RunOptions(tf32=tf32))
+    session = runtime.load(nalu, data, RunOptions(tf32=tf32, device=1))
     np.testing.assert_array_equal(run_one(session, x), expected)
+    assert moved_to == [torch.device("cuda", 1)]
     assert asked == [tf32]
     assert session.where.endswith(f"CUDA 13.0, Some GPU, driver 1.2, TF32 {'on' if tf32 else 'off'}")
-    assert session.details["options"] == f"cudnn.allow_tf32={int(tf32)}, matmul.allow_tf32={int(tf32)}"
+    assert session.details["options"] == (f"cudnn.allow_tf32={int(tf32)}, device=cuda:1, matmul.allow_tf32={int(tf32)}")
     assert (session.details["device"], session.details["driver"]) == ("Some GPU", "1.2")
     assert session.details["cuda"] == "13.0"
+
+
+def test_a_device_that_is_not_there(nalu: NALU, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(RuntimeUnavailableError, match=r"^torch-cuda: there is no CUDA device 2; torch sees 2, "):
+        runtimes.get("torch-cuda").load(nalu, b"", RunOptions(device=2))
+
+
+class _Late(Tensor):
+    """A result whose computation has gone wrong, which shows when it is copied."""
+
+    def cpu(self, *_: object, **__: object) -> Tensor:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be late")
+
+
+class _LateModule(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.as_subclass(_Late)
+
+
+def test_an_error_that_comes_late_is_the_device_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = EagerSession(_LateModule(), torch.device("cpu"), RunOptions())
+    with pytest.raises(InputError, match=r"^torch: CUDA error: an illegal memory access was encountered$"):
+        session.run([np.ones((1, 4), np.float32)])
+    monkeypatch.setattr(session, "_device", torch.device("cuda", 0))
+    monkeypatch.setattr(Tensor, "to", lambda tensor, *_: tensor)
+    with pytest.raises(RuntimeUnavailableError, match=r"^torch: the device failed \(CUDA error: an illegal"):
+        session.run([np.ones((1, 4), np.float32)])
+
+
+def test_memory_is_limited_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    fractions = [1.0]
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda _: fractions[-1])
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda share, _: fractions.append(share))
+    total = type("Properties", (), {"total_memory": 8 * 2**30})
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: total)
+    device = torch.device("cuda", 0)
+    with pytest.raises(KeyError), memory_limit(device, 2**30):
+        raise KeyError(fractions[-1])
+    with memory_limit(device, 2**40):
+        assert fractions[-1] == 1.0
+    with memory_limit(device, None):
+        pass
+    assert fractions == [1.0, 1 / 8, 1.0, 1.0, 1.0]

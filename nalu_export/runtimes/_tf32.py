@@ -1,40 +1,12 @@
-"""What the runtimes on a CUDA device share: the device's name, its driver, and TF32."""
+"""TF32 in torch's matrix products and convolutions, allowed or forbidden for a while."""
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
 
-UNKNOWN = "unknown"
-
 _Setting = TypeVar("_Setting")
-
-
-def device_facts() -> dict[str, str]:
-    """``device``, the name of the first CUDA device, and ``driver``, the version of NVIDIA's driver.
-
-    From ``nvidia-smi``, which comes with the driver; a torch that sees the device knows its name better, since it
-    counts devices as CUDA does. ``unknown`` where nothing answers.
-    """
-    name, driver = _from_nvidia_smi()
-    if torch.cuda.is_available():
-        name = torch.cuda.get_device_name(0)
-    return {"device": name, "driver": driver}
-
-
-def _from_nvidia_smi() -> tuple[str, str]:
-    # CUDA numbers only the devices of CUDA_VISIBLE_DEVICES (indices or UUIDs), nvidia-smi all of them.
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip() or "0"
-    command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader", f"--id={first}"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return UNKNOWN, UNKNOWN
-    name, _, driver = answer.stdout.strip().partition("\n")[0].rpartition(",")
-    return name.strip() or UNKNOWN, driver.strip() or UNKNOWN
 
 
 @contextmanager

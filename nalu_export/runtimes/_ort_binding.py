@@ -1,0 +1,106 @@
+"""ONNX Runtime fed the way a GPU pipeline feeds it: with I/O binding, and with CUDA graphs."""
+
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nalu_export.runtimes._onnx_values import Runner
+from nalu_export.runtimes._onnxruntime import OrtSession
+from nalu_export.runtimes.base import Arrays
+
+# gpu_graph_id of a run that is neither captured nor replayed.
+_UNCAPTURED = -1
+_RUNS_TO_CAPTURE = 3
+_CAPTURING = threading.RLock()
+
+
+class BindingSession(OrtSession):
+    """The same with I/O binding: the batch is copied to the device first, the outputs are made there.
+
+    https://onnxruntime.ai/docs/performance/tune-performance/iobinding.html
+    """
+
+    manner = "I/O binding"
+
+    def _runner(self, session: Any) -> Runner:
+        return lambda inputs: _results(session, self._bound(session, inputs))
+
+    def _bound(self, session: Any, inputs: Arrays) -> Any:
+        """A binding of this batch, and of outputs that the run makes on the device."""
+        binding = session.io_binding()
+        for source, array in zip(session.get_inputs(), inputs, strict=True):
+            binding.bind_ortvalue_input(source.name, self._on_device(array))
+        for output in session.get_outputs():
+            binding.bind_output(output.name, self._target.device, self._target.number)
+        return binding
+
+    def _on_device(self, x: NDArray[np.generic]) -> Any:
+        # On the CPU an OrtValue is the array itself, and a buffer that is written to must not be the caller's.
+        return self._onnxruntime.OrtValue.ortvalue_from_numpy(np.array(x), self._target.device, self._target.number)
+
+
+class GraphSession(BindingSession):
+    """The same with CUDA graphs: the first batch of a shape is captured, every run after that replays its kernels.
+
+    What a graph needs, from https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html: every node on
+    the CUDA provider but those that compute shapes, no control flow, and inputs and outputs at addresses that never
+    change. So each shape has its own buffers and its own graph (run option ``gpu_graph_id``), and a batch is copied
+    into the buffers in place. ONNX Runtime keeps a graph with the thread that captured it, so each thread has its own
+    too. While one is captured no other thread may call CUDA; those of this class wait for each other.
+
+    A run before the capture, not captured itself, makes the outputs. The provider then captures after two regular runs
+    of a graph, because the second may still allocate memory (min_num_runs_before_cuda_graph_capture_ in
+    onnxruntime/core/providers/cuda/cuda_execution_provider.h); the results of all these are thrown away, so that every
+    result comes from a replay. A batch without samples launches no kernel and is run without a graph.
+    """
+
+    manner = "CUDA graph"
+
+    def _runner(self, session: Any) -> Runner:
+        captured: dict[tuple[int, tuple[tuple[int, ...], ...]], tuple[int, Any, list[Any]]] = {}
+
+        def run(inputs: Arrays) -> Arrays:
+            if not all(array.size for array in inputs):
+                return _results(session, self._bound(session, inputs), self._graph(_UNCAPTURED))
+            key = threading.get_ident(), tuple(array.shape for array in inputs)
+            if key not in captured:
+                captured[key] = (len(captured) + 1, *self._captured(session, inputs, len(captured) + 1))
+            number, binding, buffers = captured[key]
+            for buffer, array in zip(buffers, inputs, strict=True):
+                buffer.update_inplace(array)
+            return _results(session, binding, self._graph(number))
+
+        def alone(inputs: Arrays) -> Arrays:
+            with _CAPTURING:
+                return run(inputs)
+
+        return alone
+
+    def _captured(self, session: Any, inputs: Arrays, number: int) -> tuple[Any, list[Any]]:
+        """A binding of buffers whose addresses stay, with its graph captured; and the inputs' buffers."""
+        first = self._bound(session, inputs)
+        _results(session, first, self._graph(_UNCAPTURED))
+        binding, buffers = session.io_binding(), [self._on_device(array) for array in inputs]
+        for source, buffer in zip(session.get_inputs(), buffers, strict=True):
+            binding.bind_ortvalue_input(source.name, buffer)
+        for output, value in zip(session.get_outputs(), first.get_outputs(), strict=True):
+            binding.bind_ortvalue_output(output.name, value)
+        for _ in range(_RUNS_TO_CAPTURE):
+            _results(session, binding, self._graph(number))
+        return binding, buffers
+
+    def _graph(self, number: int) -> Any:
+        options = self._onnxruntime.RunOptions()
+        options.add_run_config_entry("gpu_graph_id", str(number))
+        return options
+
+
+def _results(session: Any, binding: Any, options: Any = None) -> Arrays:
+    """Run a binding; its outputs as arrays. Copies to and from a device may be under way when a call returns."""
+    binding.synchronize_inputs()
+    session.run_with_iobinding(binding, options)
+    binding.synchronize_outputs()
+    outputs: Arrays = binding.copy_outputs_to_cpu()
+    return outputs

@@ -1,0 +1,115 @@
+"""Which nodes of a file ONNX Runtime runs on another provider than the one that was asked for, and what they compute.
+
+The CUDA provider leaves nodes on the CPU that only compute shapes: their results are needed there
+(onnxruntime/core/framework/fallback_cpu_capability.cc). Every other node on the CPU is a fallback.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import onnx
+from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
+
+from nalu_export.runtimes._onnx_values import types_of
+
+#: Session entry (onnxruntime 1.24) with which a session remembers who runs which node, those of subgraphs too.
+RECORD = "session.record_ep_graph_assignment_info"
+
+_INTEGERS = (TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
+_SHAPES = ("Shape", "Size")
+# These have no input that matters, and give other numbers each time.
+_RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli")
+# What these do to a constant changes no number.
+_MOVES = (
+    *("Cast", "Concat", "Constant", "Expand", "Gather", "Identity"),
+    *("Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"),
+)
+# How many nodes a text names.
+_NAMED = 4
+
+
+class Placed(NamedTuple):
+    """A node as ONNX Runtime names it when it decides who runs it."""
+
+    operator: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.operator} {self.name}".strip()
+
+
+def elsewhere(session: Any, provider: str) -> list[Placed]:
+    """The nodes of a session, recorded with :data:`RECORD`, that run on another provider."""
+    groups = session.get_provider_graph_assignment_info()
+    return [
+        Placed(node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}", node.name)
+        for group in groups
+        if group.ep_name != provider
+        for node in group.get_nodes()
+    ]
+
+
+def computing(data: bytes, nodes: Iterable[Placed]) -> dict[Placed, str]:
+    """Those of some nodes that compute more than shapes, with the element type of their results.
+
+    A node computes shapes where it is Shape or Size, or where all that it reads is constant or was computed from shapes
+    alone and its results are integers or truth values. One that is not in the file, because an optimizer made it, is
+    taken for one that computes values.
+    """
+    proto = onnx.shape_inference.infer_shapes(onnx.load_from_string(data))
+    found: dict[Placed, list[tuple[bool, str]]] = {}
+    for node, is_shape, kind in _judged(proto.graph, types_of(proto.graph), set()):
+        found.setdefault(Placed(node.op_type, node.name), []).append((is_shape, kind))
+    wrong: dict[Placed, str] = {}
+    for placed in nodes:
+        judged = found.get(placed, [(placed.operator in _SHAPES, "")])
+        bad = [kind for is_shape, kind in judged if not is_shape]
+        if bad:
+            wrong[placed] = bad[0]
+    return wrong
+
+
+def listed(nodes: Iterable[Placed], kinds: Mapping[Placed, str] | None = None) -> str:
+    """``Shape node_Shape_0, Det (float) d``, the first few."""
+    kinds = kinds or {}
+    texts = [f"{node.operator} ({kinds[node]}) {node.name}".strip() if kinds.get(node) else str(node) for node in nodes]
+    more = len(texts) - _NAMED
+    return ", ".join(texts[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def folded(data: bytes, session: Any) -> bool:
+    """Whether loading a file computed numbers of it: nodes that depend on initializers alone are not there to be run.
+
+    ONNX Runtime folds constants before it decides who runs what, and always with its CPU kernels; so the effective
+    weights of a live file are the CPU's, whichever provider runs the rest.
+    """
+    graph = onnx.load_from_string(data).graph
+    run = {node.name for group in session.get_provider_graph_assignment_info() for node in group.get_nodes()}
+    known = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        if node.input and all(name in known for name in node.input if name):
+            known.update(node.output)
+            if node.op_type not in _MOVES and node.name and node.name not in run:
+                return True
+    return False
+
+
+def _judged(graph: GraphProto, types: Mapping[str, int], outer: set[str]) -> Iterator[tuple[NodeProto, bool, str]]:
+    """Each node, whether it computes shapes alone, and the element type of its first result."""
+    known = outer | {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        bodies = [attribute.g for attribute in node.attribute if attribute.type == AttributeProto.GRAPH]
+        kinds = [types.get(name, TensorProto.UNDEFINED) for name in node.output if name]
+        is_shape = node.op_type in _SHAPES or (
+            not bodies
+            and node.op_type not in _RANDOM
+            and all(name in known for name in node.input if name)
+            and all(kind in _INTEGERS for kind in kinds)
+        )
+        if is_shape or (not node.input and not bodies and node.op_type == "Constant"):
+            known.update(name for name in node.output if name)
+        yield node, is_shape, TensorProto.DataType.Name(kinds[0]).lower() if kinds and kinds[0] else ""
+        for body in bodies:
+            # The number of a Loop's step comes from its trip count alone.
+            counter = {body.input[0].name} if node.op_type == "Loop" and body.input else set()
+            yield from _judged(body, {**types, **types_of(body)}, known | counter)
