@@ -243,7 +243,7 @@ def fake_tf32(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
             return session
 
         monkeypatch.setattr(kind, "load", load)
-        monkeypatch.setattr(kind, "tf32", True)
+        monkeypatch.setattr(kind, "cuda", True)
 
 
 @pytest.mark.usefixtures("fake_tf32")
