@@ -96,7 +96,9 @@ def profile_of(runtime: Runtime, session: Session, compute: Compute, *, tf32: bo
     own: Compute = "float32" if runtime.own_weights else compute
     own_weights = runtime.own_weights or (session.narrows and own == "float32")
     written = runtime.own_weights
-    return Profile(own, own_weights, tf32=tf32 and runtime.cuda, exp_limit=session.exp_limit, as_written=written)
+    cuda = runtime.cuda
+    limit = session.exp_limit
+    return Profile(own, own_weights, tf32=tf32 and cuda, exp_limit=limit, as_written=written, tiles=cuda)
 
 
 class _Check:

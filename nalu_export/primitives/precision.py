@@ -36,6 +36,7 @@ class Precision:
         tf32: whether the factors of matrix products and convolutions are rounded to TF32.
         dtype: type that literals and constants are rounded to.
         exp_limit: nothing is known of the exp of a larger number.
+        tiles: whether convolutions may transform tiles (Winograd).
     """
 
     roundoff: float
@@ -43,6 +44,7 @@ class Precision:
     tf32: bool
     dtype: torch.dtype
     exp_limit: float = math.inf
+    tiles: bool = False
 
     @property
     def largest(self) -> float:
@@ -110,6 +112,7 @@ class Profile:
         as_written: whether gates are computed as the source spells them, ``1 − σ(z)`` with its cancellation.
         all_double: whether what is not an arithmetic layer is float64 too.
         live: whether the file has the raw parameters, and values on the way from them to the weights.
+        tiles: whether float32 convolutions may transform tiles (Winograd), as cuDNN's do.
     """
 
     compute: Compute = "float32"
@@ -119,13 +122,14 @@ class Profile:
     as_written: bool = False
     all_double: bool = False
     live: bool = False
+    tiles: bool = False
 
     @functools.cached_property
     def outside(self) -> Precision:
         """Of what is not an arithmetic layer."""
         if self.all_double:
             return FLOAT64
-        return replace(TF32 if self.tf32 else FLOAT32, exp_limit=self.exp_limit)
+        return replace(TF32 if self.tf32 else FLOAT32, exp_limit=self.exp_limit, tiles=self.tiles)
 
     @functools.cached_property
     def inside(self) -> Precision:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from nalu_export.parity.opaque.allowance import ROUNDINGS, Allowance, Rule, of_a_sum
 from nalu_export.parity.opaque.call import Call, Error, constant_ball
 from nalu_export.parity.opaque.parametrised import weight_of
+from nalu_export.parity.opaque.tiles import in_tiles
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.precision import Precision
 
@@ -32,6 +33,7 @@ class _Map:
         bias: see above, ``None`` for none; in the shape in which it is added.
         apply: the map without its bias, of other inputs and weights.
         terms: products in one output, at most.
+        tiles: whether an algorithm that transforms tiles computes such maps.
     """
 
     x: Conditioned
@@ -39,6 +41,7 @@ class _Map:
     bias: Conditioned | None
     apply: Apply
     terms: float
+    tiles: bool = False
 
 
 def _allowance(found: _Map, value: Tensor, precision: Precision) -> Allowance:
@@ -58,6 +61,8 @@ def _allowance(found: _Map, value: Tensor, precision: Precision) -> Allowance:
     # One rounding of each factor in TF32, which may be cut off and so be of one sign.
     own = own + (precision.product - precision.roundoff) * torch.minimum(size, value.abs() + 4.0 * spread)
     own = own + precision.tiny * terms * (size > 0)
+    if found.tiles and precision.tiles:
+        own = own + in_tiles(precision, terms, value, found.apply, inputs, weights)
     if bool(found.weight.radius.any()):
         own = own + found.apply(inputs, found.weight.radius)
     if found.bias is not None:
@@ -91,7 +96,8 @@ def _convolution_module(call: Call) -> _Map | None:
         if len(call.node.args) > 1 or call.node.kwargs:
             return None  # with an output size, which changes the padding
         return _Map(x, weight, bias, lambda x, w: _transposed(module, x, w), _taps(call, weight.value))
-    return _Map(x, weight, bias, lambda x, w: module._conv_forward(x, w, None), weight.value[0].numel())
+    terms = weight.value[0].numel()
+    return _Map(x, weight, bias, lambda x, w: module._conv_forward(x, w, None), terms, _tiled(call, weight.value))
 
 
 def _transposed(module: Any, x: Tensor, weight: Tensor) -> Tensor:
@@ -116,7 +122,14 @@ def _convolution_function(call: Call) -> _Map | None:
     shaped = bias if call.name == "linear" else _shaped(bias, weight.value.ndim - 2)
     if call.name == "linear":
         terms = weight.value.shape[-1]
-    return _Map(x, weight, shaped, lambda x, w: call.apply(input=x, weight=w, bias=None), terms)
+    tiles = not transposed and call.name != "linear" and _tiled(call, weight.value)
+    return _Map(x, weight, shaped, lambda x, w: call.apply(input=x, weight=w, bias=None), terms, tiles)
+
+
+def _tiled(call: Call, weight: Tensor) -> bool:
+    """Whether it is one for which a library may take Winograd's algorithm: 3×3, each place, no gaps."""
+    places = all(_each(call.setting(name, 1), 2) == [1, 1] for name in ("stride", "dilation"))
+    return places and weight.shape[2:] == (3, 3)
 
 
 def _taps(call: Call, weight: Tensor) -> float:
