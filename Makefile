@@ -1,6 +1,6 @@
 # `make demo` and `make test` work on a fresh machine: each first creates .venv from constraints.txt.
 .DELETE_ON_ERROR:
-.PHONY: demo test slow lint bench cuda cpp fuzz clean
+.PHONY: demo test slow lint bench cuda cuda-probe cpp fuzz clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -38,6 +38,10 @@ bench: $(STAMP)
 cuda: $(STAMP)
 	$(BIN)/python -m pytest -m cuda -rs
 	$(BIN)/python benchmarks/cuda.py
+
+# On a machine with an NVIDIA GPU, with the Python that is there: installs nothing; nine minutes, one file, cuda-probe.md.
+cuda-probe:
+	$(PYTHON) benchmarks/cuda_probe.py
 
 # Exit code 2, and one line that says what, where CMake, a compiler or onnxruntime's headers are missing.
 cpp: $(STAMP)

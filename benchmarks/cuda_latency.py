@@ -2,8 +2,7 @@
 
 import contextlib
 import importlib
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,12 +14,15 @@ from torch import nn
 
 from benchmarks.cuda_parity import Subject, cnn
 from benchmarks.cuda_setup import OUT_OF_TIME, Setup, brief
+from benchmarks.graphs import folded_module
+from benchmarks.ort_sessions import whole
 from benchmarks.report import Section, figure
 from benchmarks.silence import silence
 from benchmarks.timing import Timing, calls_within, interleave
 from nalu_export import NALU, formats
 from nalu_export.formats.base import EmitOptions
 from nalu_export.runtimes._tf32 import tf32
+from nalu_export.weights import WEIGHTS, Weights
 
 Array = NDArray[np.float32]
 
@@ -36,6 +38,24 @@ COMPILED = {"compile": "default", "compile, reduce-overhead": "reduce-overhead"}
 CALL, BINDING, GRAPH = "ORT call", "ORT I/O binding", "ORT CUDA graph"
 COLUMNS = (EAGER, *COMPILED, CALL, BINDING, GRAPH)
 HOST, DEVICE = "host", "device"
+NOT_COMPILED = "not run: a quick run compiles nothing"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is timed, and until when.
+
+    Attributes:
+        subjects: the models.
+        batches: numbers of samples.
+        compile_until: seconds after the start of the run; then nothing is compiled any more. ``None``: nothing ever is.
+        until: then nothing is timed.
+    """
+
+    subjects: Sequence[Subject]
+    batches: Sequence[int]
+    compile_until: float | None = COMPILE_UNTIL
+    until: float = UNTIL
 
 
 @dataclass(frozen=True)
@@ -53,9 +73,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Line:
-    """One row: a model, a batch, and where inputs and outputs lie."""
+    """One row: a model, whether weights are folded or computed in each run, a batch, and where its arrays lie."""
 
     model: str
+    weights: Weights
     batch: int
     inputs: str
     sides: dict[str, Timing | str]
@@ -85,12 +106,17 @@ class Bench:
     Args:
         setup: where.
         subject: the model.
+        weights: folded on all sides, or computed in each run on all sides.
+        compile_until: as :class:`Plan` has it.
     """
 
-    def __init__(self, setup: Setup, subject: Subject) -> None:
-        self._setup = setup
-        model = subject.model().requires_grad_(False)
-        self._data = formats.get("onnx").emit(subject.graph(), EmitOptions()).to_bytes({})
+    def __init__(
+        self, setup: Setup, subject: Subject, weights: Weights = "folded", compile_until: float | None = COMPILE_UNTIL
+    ) -> None:
+        self._setup, self._weights, self._compile_until = setup, weights, compile_until
+        graph = subject.graph()
+        model = folded_module(graph) if weights == "folded" else subject.model().requires_grad_(False)
+        self._data = formats.get("onnx").emit(graph, EmitOptions(weights)).to_bytes({})
         # A model that does not get to the device leaves the other sides to be measured.
         self._module = _kept(lambda: model.to(setup.device))
         self._compiled = {name: _kept(partial(self._compile, mode)) for name, mode in COMPILED.items()}
@@ -104,11 +130,17 @@ class Bench:
         modules = {EAGER: self._module, **self._compiled}
         found: dict[str, Side | str] = {}
         for name, module in modules.items():
-            late = name != EAGER and self._setup.late(COMPILE_UNTIL)
-            found[name] = OUT_OF_TIME if late else _tried(partial(self._torch, module, x, inputs))
+            why_not = "" if name == EAGER else self._not_compiled()
+            found[name] = why_not or _tried(partial(self._torch, module, x, inputs))
         if inputs == HOST:
             return found | {CALL: _tried(lambda: self._call(x))}
         return found | {BINDING: _tried(lambda: self._binding(x)), GRAPH: _tried(lambda: self._replay(x))}
+
+    def _not_compiled(self) -> str:
+        """Why nothing is compiled, empty where something is."""
+        if self._compile_until is None:
+            return NOT_COMPILED
+        return OUT_OF_TIME if self._setup.late(self._compile_until) else ""
 
     def _compile(self, mode: str) -> Callable[[torch.Tensor], torch.Tensor]:
         if isinstance(self._module, Exception):
@@ -116,20 +148,8 @@ class Bench:
         return compiled(self._module, mode)
 
     def _session(self, **options: str) -> Any:
-        import onnxruntime
-
-        cuda = self._setup.device == "cuda"
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 4
-        if cuda:
-            with contextlib.redirect_stdout(io.StringIO()):  # it prints what it misses
-                onnxruntime.preload_dlls()
-            settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        provider = (self._setup.provider, {"use_tf32": "0", **options} if cuda else {})
-        session = onnxruntime.InferenceSession(self._data, settings, providers=[provider], enable_fallback=0)
-        if session.get_providers()[0] != self._setup.provider:
-            raise RuntimeError(f"runs on {session.get_providers()[0]}")
-        return session
+        # onnxruntime folds live weights when it loads the file: then a live file is a folded one.
+        return whole(self._setup, self._data, fold=self._weights == "folded", **options)
 
     def _torch(self, kept: Any, x: Array, inputs: str) -> Side:
         module: Callable[[torch.Tensor], torch.Tensor] = _unwrap(kept)
@@ -232,24 +252,32 @@ def _tried(make: Callable[[], Side]) -> Side | str:
         return f"n/a ({brief(error)})"
 
 
-def measure(setup: Setup, *, quick: bool) -> list[Line]:
-    """All rows."""
+def measure(setup: Setup, *, quick: bool, plan: Plan | None = None) -> list[Line]:
+    """All rows: those of folded weights first."""
+    plan = plan or Plan(all_subjects(quick=quick), BATCHES[quick])
     found: list[Line] = []
     with tf32(False), silence(), _recompiling():
-        for subject in all_subjects(quick=quick):
-            setup.progress(f"latency: {subject.name}: loading")
-            torch.compiler.reset()
-            bench = Bench(setup, subject)
-            for batch in BATCHES[quick]:
-                rng = np.random.default_rng(0)
-                x = rng.uniform(0.5, 2.0, (batch, *subject.shape)).astype(np.float32)
-                for inputs in (DEVICE, HOST):
-                    if setup.late(UNTIL):
-                        found.append(Line(subject.name, batch, inputs, dict.fromkeys(COLUMNS, OUT_OF_TIME)))
-                        continue
-                    setup.progress(f"latency: {subject.name}, batch {batch}, inputs on the {inputs}")
-                    found.append(Line(subject.name, batch, inputs, time_batch(bench, x, inputs, quick=quick)))
+        for weights in WEIGHTS:
+            for subject in plan.subjects:
+                found += _lines(setup, plan, subject, weights, quick=quick)
     return found
+
+
+def _lines(setup: Setup, plan: Plan, subject: Subject, weights: Weights, *, quick: bool) -> Iterator[Line]:
+    """Those of one model."""
+    bench: Bench | None = None
+    for batch in plan.batches:
+        x = np.random.default_rng(0).uniform(0.5, 2.0, (batch, *subject.shape)).astype(np.float32)
+        for inputs in (DEVICE, HOST):
+            if setup.late(plan.until):
+                yield Line(subject.name, weights, batch, inputs, dict.fromkeys(COLUMNS, OUT_OF_TIME))
+                continue
+            if bench is None:
+                setup.progress(f"latency: {subject.name}, {weights}: loading")
+                torch.compiler.reset()
+                bench = Bench(setup, subject, weights, plan.compile_until)
+            setup.progress(f"latency: {subject.name}, {weights}, batch {batch}, inputs on the {inputs}")
+            yield Line(subject.name, weights, batch, inputs, time_batch(bench, x, inputs, quick=quick))
 
 
 def time_batch(bench: Bench, x: Array, inputs: str, *, quick: bool) -> dict[str, Timing | str]:
@@ -307,13 +335,15 @@ def section(found: list[Line], *, quick: bool) -> Section:
             "device's memory, nothing is copied; host, in numpy arrays, and both copies are part of the time. Each "
             "call is followed by `torch.cuda.synchronize()`, so this is latency, not throughput. Medians of "
             f"{ROUNDS[quick]} alternating rounds of about {TURN[quick] * 1e3:g} ms for each side, after a warm-up that "
-            "compiles and captures. The peer is this package's own module in eager PyTorch, which computes the "
-            "effective weights in every run; `torch.compile` gets the same module, compiled for each batch size apart "
-            "(`dynamic=False`). ORT runs the folded file. A ratio under 1 is faster than eager."
+            "compiles and captures. Folded: the effective weights are constants on all sides, in PyTorch in the graph "
+            "that the file was written from. Live: all sides compute them in every run, PyTorch in this package's own "
+            "module, ORT without its ConstantFolding, which would do it once. `torch.compile` gets eager's module, "
+            "compiled for each batch size apart (`dynamic=False`). A ratio under 1 is faster than eager."
         ),
-        header=("model", "batch", "inputs", *COLUMNS),
+        header=("model", "weights", "batch", "inputs", *COLUMNS),
         rows=tuple(
-            (line.model, str(line.batch), line.inputs, *(_cell(line, name) for name in COLUMNS)) for line in found
+            (line.model, line.weights, str(line.batch), line.inputs, *(_cell(line, name) for name in COLUMNS))
+            for line in found
         ),
     )
 

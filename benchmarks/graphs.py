@@ -2,9 +2,12 @@
 
 from torch import nn
 
+from nalu_export.formats._surroundings import replace_module, surroundings
 from nalu_export.graph import ModelGraph
+from nalu_export.graph.module import written
 from nalu_export.preparing import SourceOptions, captured, example_of
 from nalu_export.source import prepare
+from nalu_export.weights import inference_form
 
 
 def graph_of(model: nn.Module, input_size: tuple[int, int] | None = None) -> ModelGraph:
@@ -16,3 +19,17 @@ def graph_of(model: nn.Module, input_size: tuple[int, int] | None = None) -> Mod
     """
     subject, options = prepare(model)[0], SourceOptions(input_size=input_size)
     return captured(subject, example_of(subject, options)[0], options)
+
+
+def folded_module(graph: ModelGraph) -> nn.Module:
+    """The model with its effective weights computed, as a folded file holds it: what that is to be timed against."""
+    forms = {
+        name: written(inference_form(subgraph.module, "folded", "float32"))
+        for name, subgraph in graph.subgraphs.items()
+    }
+    if graph.whole is not None:
+        return forms[""]
+    outer = surroundings(graph)
+    for name, subgraph in graph.subgraphs.items():
+        replace_module(outer, subgraph.place, forms[name])
+    return outer

@@ -32,44 +32,43 @@ class Errors:
     outputs: str
 
 
-def errors(operator: Operator, operands: list[Array], out: Array, allowance: float | None = None) -> Errors:
+@np.errstate(all="ignore")
+def errors(operator: Operator, operands: list[Array], out: Array) -> Errors:
     """Hold a kernel to the exact function.
 
     Args:
-        operator: the function.
+        operator: the function, and what it is allowed.
         operands: in the type of the kernel.
         out: what it gave for them.
-        allowance: in roundoffs; by default the operator's own.
     """
     info = np.finfo(out.dtype)
     tiny, roundoff, largest = float(info.tiny), float(info.eps) / 2, float(info.max)
-    allowance = operator.allowance if allowance is None else allowance
-    with np.errstate(all="ignore"):
-        exact = operator.exact(*(x.astype(wider(out.dtype)) for x in operands))
-        size, error = np.abs(exact), np.abs(out.astype(exact.dtype) - exact)
-        scale = np.where(np.abs(operands[0]) >= operator.absolute, 1.0, size)
-        subnormal = np.any([(x != 0) & (np.abs(x) < tiny) for x in operands], axis=0)
-        finite = np.isfinite(exact) & (size <= largest) & np.isfinite(out)
-        # What is nearly too large may round to infinity.
-        near = size * (1 + allowance * roundoff) > largest
-        wrong = ~finite & ~_same(out, exact, near, largest) & ~subnormal
-        beyond = finite & ~subnormal & (error > allowance * roundoff * scale + tiny)
-        normal = finite & ~subnormal & (size >= tiny)
-        off = np.where(normal, error / (roundoff * scale), 0.0)
-        beyond_tiny = np.where(normal, (error - tiny) / (roundoff * scale), 0.0)
-        units = np.where(normal, error / _step(size, info), 0.0)
-        place = int(np.argmax(off))
-        flushed = operator.exact(*(_flushed(x, tiny).astype(exact.dtype) for x in operands))
+    exact = operator.exact(*(x.astype(wider(out.dtype)) for x in operands))
+    size, error = np.abs(exact), np.abs(out.astype(exact.dtype) - exact)
+    scale = np.where(np.abs(operands[0]) >= operator.absolute, 1.0, size)
+    subnormal = np.any([(x != 0) & (np.abs(x) < tiny) for x in operands], axis=0)
+    finite = np.isfinite(exact) & (size <= largest) & np.isfinite(out)
+    # What is nearly too large may round to infinity.
+    near = size * (1 + operator.allowance * roundoff) > largest
+    wrong = ~finite & ~_same(out, exact, near, largest) & ~subnormal
+    beyond = finite & ~subnormal & (error > operator.allowance * roundoff * scale + tiny)
+    normal = finite & ~subnormal & (size >= tiny)
+    place = int(np.argmax(np.where(normal, error / scale, 0.0)))
+    flushed = operator.exact(*(_flushed(x, tiny).astype(exact.dtype) for x in operands))
     return Errors(
         tried=out.size,
-        ulp=float(units.max(initial=0.0)),
-        roundoffs=float(beyond_tiny.max(initial=0.0)),
+        ulp=_largest(error / _step(size, info), normal),
+        roundoffs=_largest((error - tiny) / (roundoff * scale), normal),
         worst=", ".join(f"{float(x[place])!r}" for x in operands),
         beyond=int(beyond.sum()),
         wrong=int(wrong.sum()),
         inputs=_fate(out, exact, flushed, subnormal),
         outputs=_fate(out, exact, np.zeros_like(exact), ~subnormal & (size > 0) & (size < tiny)),
     )
+
+
+def _largest(values: Array, where: Array) -> float:
+    return float(np.where(where, values, 0.0).max(initial=0.0))
 
 
 def wider(dtype: np.dtype[np.generic]) -> type[np.floating]:

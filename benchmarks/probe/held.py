@@ -12,8 +12,9 @@ from nalu_export.parity.comparison import Tolerance, compare_all
 from nalu_export.parity.reference import Expected, Reference
 from nalu_export.primitives.precision import Profile
 
-FILE = Profile()
-EAGER = Profile(own_weights=True, as_written=True)
+# As parity/check.py's profile_of has it for a runtime on CUDA.
+FILE = Profile(tiles=True)
+EAGER = Profile(own_weights=True, as_written=True, tiles=True)
 
 Arrays = Sequence[NDArray[np.generic]]
 

@@ -44,7 +44,8 @@ class Operator:
 
 def _erf(x: Array) -> Array:
     """By torch on the CPU: numpy has none."""
-    return torch.special.erf(torch.from_numpy(np.asarray(x, np.float64))).numpy()
+    found: Array = torch.special.erf(torch.from_numpy(np.asarray(x, np.float64))).numpy()
+    return found
 
 
 OPERATORS = (

@@ -62,7 +62,7 @@ def table(context: Context, title: str, subjects: Sequence[Subject]) -> Section:
 def _file(context: Context, subject: Subject, graph: ModelGraph, options: EmitOptions) -> bytes | str:
     """A file, or why there is none."""
     if context.late:
-        context.skip(f"placement: {subject.name} and what comes after it")
+        context.skip(f"placement: {subject.name}, {options.weights}, {options.compute}, opset {options.opset}")
         return OUT_OF_TIME
     try:
         return formats.get("onnx").emit(graph, options).to_bytes({})

@@ -6,6 +6,7 @@ from itertools import product
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.cuda_parity import Subject, cnn
 from benchmarks.cuda_setup import OUT_OF_TIME, brief
@@ -16,6 +17,7 @@ from benchmarks.report import Section, figure
 from nalu_export import NALU, formats, runtimes
 from nalu_export.formats.base import EmitOptions
 from nalu_export.runtimes.base import RunOptions, Session
+from nalu_export.weights import WEIGHTS
 
 RUNS = 5
 BATCHES = {False: (1, 3, 64, 1024), True: (1, 3)}
@@ -37,11 +39,11 @@ def measure(context: Context) -> Iterator[Section]:
     if not context.running(name):
         return
     rows = []
-    for subject, weights in product(subjects(quick=context.quick), ("folded", "live")):
+    for subject, weights in product(subjects(quick=context.quick), WEIGHTS):
         context.progress(f"TorchScript: {subject.name}, {weights}")
         try:
             graph = subject.graph()
-            data = formats.get("torchscript").emit(graph, EmitOptions(weights=weights)).to_bytes({})  # type: ignore[arg-type]
+            data = formats.get("torchscript").emit(graph, EmitOptions(weights)).to_bytes({})
             session = runtimes.get(name).load(graph.called(graph.module), data, RunOptions())
         except Exception as error:  # noqa: BLE001  a failing item is a line of the table
             rows.append((subject.name, weights, "", brief(error), "", ""))
@@ -65,7 +67,7 @@ def measure(context: Context) -> Iterator[Section]:
     )
 
 
-def _five(session: Session, x: np.ndarray, held: Held) -> tuple[str, str, str]:  # type: ignore[type-arg]
+def _five(session: Session, x: NDArray[np.float32], held: Held) -> tuple[str, str, str]:
     results: list[Arrays] = []
     times = []
     try:

@@ -82,11 +82,12 @@ def grid(operator: Operator, kind: type[np.floating], *, quick: bool) -> list[Ar
     step = 2**width // count - 1  # odd, so that mantissas vary
     every = (np.arange(count, dtype=bits) * bits(step)).view(kind)
     special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0], kind)
-    parts = [special, every]
+    smallest = np.arange(1, CLOSE[quick], dtype=bits).view(kind)
+    parts = [special, every, smallest, -smallest]
     around = np.arange(-CLOSE[quick], CLOSE[quick])
     integers = np.int32 if kind is np.float32 else np.int64
     for number in operator.close:
-        nearby = (np.array(number, kind).view(integers) + around).astype(integers).view(kind)
+        nearby = (int(np.array(number, kind).view(integers)) + around).astype(integers).view(kind)
         parts += [nearby, -nearby]
     x = np.concatenate(parts)
     return [x] if operator.operands == 1 else _pairs(x, kind)
@@ -130,7 +131,9 @@ def one_operator(operator: Operator, kind: type[np.floating]) -> bytes:
     return data
 
 
-def _row(operator: Operator, name: str, kernel: Callable[[list[Array]], Array], operands: list[Array]) -> tuple[str, ...]:
+def _row(
+    operator: Operator, name: str, kernel: Callable[[list[Array]], Array], operands: list[Array]
+) -> tuple[str, ...]:
     head = (operator.name, str(operands[0].dtype), name)
     try:
         found = errors(operator, operands, kernel(operands))

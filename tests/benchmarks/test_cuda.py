@@ -28,6 +28,7 @@ from nalu_export.parity import CheckOptions, Row
 from nalu_export.parity.report import INTERMEDIATE
 from nalu_export.parity.verdict import Status
 from nalu_export.runtimes.base import Arrays, RunOptions, Session
+from nalu_export.weights import WEIGHTS, Weights
 
 TINY = Subject("tiny", lambda: NALU(2, 1), (2,))
 QUICK = CheckOptions(samples=8, search=0)
@@ -95,7 +96,7 @@ def test_a_quick_run_on_cpu_runtimes(
         assert fact in text
     captured = capsys.readouterr()
     assert "s] parity: tiny, live, float64: torchscript" in captured.err
-    assert "s] latency: tiny, batch 64, inputs on the host" in captured.err
+    assert "s] latency: tiny, live, batch 64, inputs on the host" in captured.err
     assert f"written: {page}" in captured.out
 
 
@@ -346,15 +347,32 @@ def test_latency_of_every_way(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(cuda_latency, "compiled", _compiled)
     monkeypatch.setattr(cuda_latency, "all_subjects", lambda *, quick: [TINY])
     lines = cuda_latency.measure(setup, quick=True)
-    assert [(line.batch, line.inputs) for line in lines] == [(1, DEVICE), (1, HOST), (64, DEVICE), (64, HOST)]
+    four = [(1, DEVICE), (1, HOST), (64, DEVICE), (64, HOST)]
+    assert [(line.weights, line.batch, line.inputs) for line in lines] == [
+        (weights, *each) for weights in WEIGHTS for each in four
+    ]
     for line in lines:
         timed = {name for name, side in line.sides.items() if isinstance(side, Timing)}
         assert timed == {EAGER, "compile"} | ({CALL} if line.inputs == HOST else {BINDING, GRAPH})
         assert line.sides["compile, reduce-overhead"] == "n/a (OSError: no compiler)"
     section = cuda_latency.section(lines, quick=True)
-    assert section.rows[0][:3] == ("tiny", "1", "device")
-    assert section.rows[0][3 + COLUMNS.index(CALL)] == ""
-    assert "×)" in section.rows[0][3 + COLUMNS.index(GRAPH)]
+    assert section.rows[0][:4] == ("tiny", "folded", "1", "device")
+    assert section.rows[0][4 + COLUMNS.index(CALL)] == ""
+    assert "×)" in section.rows[0][4 + COLUMNS.index(GRAPH)]
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_all_sides_fold_their_weights_or_none_does(
+    weights: Weights, setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tanh is left in what PyTorch runs and in what ONNX Runtime runs where weights are live, and nowhere else."""
+    bench = cuda_latency.Bench(setup, TINY, weights)
+    with torch.profiler.profile() as profile:
+        bench._module(torch.ones(3, 2))
+    groups = bench._plain.get_provider_graph_assignment_info()
+    in_onnx = {node.op_type for group in groups for node in group.get_nodes()}
+    assert ("aten::tanh" in {event.key for event in profile.key_averages()}) == (weights == "live")
+    assert ("Tanh" in in_onnx) == (weights == "live")
 
 
 def test_a_fast_wrong_answer_is_none(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,6 +388,7 @@ def test_a_device_that_torch_does_not_have(setup: Setup) -> None:
     if not torch.cuda.is_available():
         bench = cuda_latency.Bench(replace(setup, device="cuda"), TINY)
         found = cuda_latency.time_batch(bench, np.ones((3, 2), np.float32), HOST, quick=True)
+        assert isinstance(found.pop(CALL), Timing)
         assert all(str(side).startswith("n/a (") for side in found.values())
     bench = cuda_latency.Bench(replace(setup, provider="NoSuchExecutionProvider"), TINY)
     found = cuda_latency.time_batch(bench, np.ones((3, 2), np.float32), HOST, quick=True)
@@ -388,8 +407,10 @@ def test_latency_out_of_time(late: Setup, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_latency_cells() -> None:
-    line = Line("m", 1, HOST, {EAGER: Timing((2e-5,)), CALL: Timing((1e-5,)), GRAPH: Timing((3e-2,)), "compile": "n/a"})
+    line = Line(
+        "m", "live", 1, HOST, {EAGER: Timing((2e-5,)), CALL: Timing((1e-5,)), GRAPH: Timing((3e-2,)), "compile": "n/a"}
+    )
     row = cuda_latency.section([line], quick=False).rows[0]
-    assert row == ("m", "1", "host", "20.0", "n/a", "", "10.0 (0.50×)", "", "30,000 (1500.00×)")
+    assert row == ("m", "live", "1", "host", "20.0", "n/a", "", "10.0 (0.50×)", "", "30,000 (1500.00×)")
     alone = replace(line, sides={CALL: Timing((1e-5,)), EAGER: "n/a (no device)"})
-    assert cuda_latency.section([alone], quick=False).rows[0][3:7] == ("n/a (no device)", "", "", "10.0")
+    assert cuda_latency.section([alone], quick=False).rows[0][4:8] == ("n/a (no device)", "", "", "10.0")
