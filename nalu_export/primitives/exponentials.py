@@ -7,7 +7,19 @@ from torch import Tensor
 
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.operands import Pair, change, zero_at_least
-from nalu_export.primitives.precision import ASINH, ERF, EXP, EXPM1, LOG, LOG1P, QUOTIENT, SINH, SINH_SHIFT, TANH, Precision
+from nalu_export.primitives.precision import (
+    ASINH,
+    ERF,
+    EXP,
+    EXPM1,
+    LOG,
+    LOG1P,
+    QUOTIENT,
+    SINH,
+    SINH_SHIFT,
+    TANH,
+    Precision,
+)
 from nalu_export.primitives.record import Primitive
 
 

@@ -43,7 +43,8 @@ def _analysed(proto: onnx.ModelProto, x: Array) -> Conditioned:
             kept = result.value.float().double() == result.value
             result.radius[kept] = 0.0
         found[node.output[0]] = result
-    return found[proto.graph.output[0].name]
+    last: Conditioned = found[proto.graph.output[0].name]
+    return last
 
 
 def _across(low: float, high: float, count: int) -> Array:
@@ -100,6 +101,6 @@ def test_runtimes_stay_within_the_allowance(name: str, function: Any, run: Calla
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ["sinh", "asinh"])
 def test_the_ends_of_what_is_written_out(name: str, dtype: type) -> None:
-    ends = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0, 2.0**-149, -(2.0**-149), 2.0, 0.75, -0.75, -2.0], dtype)
+    ends: Array = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0, 2.0**-149, -(2.0**-149), 2.0, 0.75, -0.75, -2.0], dtype)
     wanted = {"sinh": np.sinh, "asinh": np.arcsinh}[name](ends.astype(np.float64))
     np.testing.assert_allclose(_run(EMITTERS[name], [ends]), wanted, rtol=4 * float(np.finfo(dtype).eps), atol=0)
