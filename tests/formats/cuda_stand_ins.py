@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import weakref
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,7 +65,7 @@ def refusals(files: Mapping[str, bytes]) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         for name, data in files.items():
             Path(folder, f"{name}.onnx").write_bytes(data)
-        environment = os.environ | {"LD_LIBRARY_PATH": str(_stand_ins(site)), "PYTHONPATH": str(site)}
+        environment = os.environ | {"LD_LIBRARY_PATH": _stand_ins(site).name, "PYTHONPATH": str(site)}
         environment |= {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}
         command = [sys.executable, "-c", _SCRIPT, folder]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=400)
@@ -80,9 +81,10 @@ def _provider(site: Path) -> Path:
 
 
 @functools.cache
-def _stand_ins(site: Path) -> Path:
+def _stand_ins(site: Path) -> tempfile.TemporaryDirectory[str]:
     """A folder of libraries with every function that the provider takes from CUDA's."""
-    folder = Path(tempfile.mkdtemp(prefix="cuda-stand-ins-"))
+    kept = tempfile.TemporaryDirectory(prefix="cuda-stand-ins-", ignore_cleanup_errors=True)
+    folder = Path(kept.name)
     for library, functions in _wanted(_provider(site)).items():
         source, versions = folder / f"{library}.c", folder / f"{library}.map"
         bodies = [_ANSWERS.get(name, f"int {name}(void) {{ return 0; }}") for name in sorted(functions)]
@@ -90,7 +92,8 @@ def _stand_ins(site: Path) -> Path:
         versions.write_text(f"{library} {{ global: *; }};\n")
         flags = ["-shared", "-fPIC", "-w", "-fno-builtin", f"-Wl,-soname,{library}", f"-Wl,--version-script,{versions}"]
         subprocess.run(["cc", *flags, "-o", folder / library, source], check=True)
-    return folder
+    weakref.finalize(_stand_ins, kept.cleanup)
+    return kept
 
 
 def _wanted(provider: Path) -> dict[str, set[str]]:
