@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from nalu_export.runtimes.base import RunOptions
 CUDA = "CUDAExecutionProvider"
 
 DRIVER = "libcuda.so.1"
+_WARNING, _ERROR = 2, 3
 # From this version on onnxruntime-gpu on PyPI is built for CUDA 13, before it for CUDA 12.
 _CUDA_13 = "1.27"
 # Options of the provider that have a switch of their own, or would change what a check means.
@@ -40,8 +42,10 @@ def provider_options(options: RunOptions, **more: str) -> dict[str, str]:
         if key in _OWN:
             raise InputError(f"provider option {key}: {_OWN[key]}")
     memory = {} if options.device_memory is None else {"gpu_mem_limit": str(options.device_memory)}
+    # Device 0 is the default. Named, it makes 1.31 warn on stderr of a plugin that is not there.
+    device = {"device_id": str(options.device)} if options.device else {}
     return {
-        "device_id": str(options.device),
+        **device,
         "use_tf32": "1" if options.tf32 else "0",
         "cudnn_conv_algo_search": "HEURISTIC",
         **memory,
@@ -70,6 +74,21 @@ def need_provider(onnxruntime: Any, runtime: str) -> None:
         onnxruntime.preload_dlls()
     if (said.getvalue().strip() or not _has_driver()) and (reason := why_not(onnxruntime)):
         raise not_loaded(onnxruntime, runtime, reason)
+
+
+@contextlib.contextmanager
+def warnings_off(onnxruntime: Any, *, off: bool) -> Iterator[None]:
+    """Keep onnxruntime's own logger, which is not a session's, from warning on stderr for a while.
+
+    It has no way to ask for what was set; what is set afterwards is its default.
+    """
+    if off:
+        onnxruntime.set_default_logger_severity(_ERROR)
+    try:
+        yield
+    finally:
+        if off:
+            onnxruntime.set_default_logger_severity(_WARNING)
 
 
 def _has_driver() -> bool:

@@ -14,7 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as bindings
 
 from nalu_export.formats._onnx_builder import Builder, Value
 from nalu_export.formats.onnx import OPSETS
-from tests.formats import cuda_stand_ins
+from tests import cuda_stand_ins
 from tests.formats.emitted import arithmetic, with_surroundings
 from tests.formats.onnx_kernels import NAMES, OTHERS, OURS, Types, kernel, lacking, rows
 from tests.formats.test_onnx_primitives import _model

@@ -81,7 +81,6 @@ def test_another_cuda_than_torch_s(library: Callable[..., Any], monkeypatch: pyt
 def test_options() -> None:
     given = provider_options(RunOptions(provider_options={"cudnn_conv_algo_search": "DEFAULT"}), enable_cuda_graph="1")
     assert given == {
-        "device_id": "0",
         "use_tf32": "0",
         "cudnn_conv_algo_search": "DEFAULT",
         "enable_cuda_graph": "1",

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import weakref
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 #: Environment variable: the folder that ``pip install --no-deps --target FOLDER onnxruntime-gpu`` made.
@@ -61,19 +61,24 @@ def unavailable() -> str:
 
 def refusals(files: Mapping[str, bytes]) -> dict[str, str]:
     """For each ONNX file, what ONNX Runtime says when all of its nodes have to run on CUDA; empty where they do."""
-    site = Path(os.environ[VARIABLE])
     with tempfile.TemporaryDirectory() as folder:
         for name, data in files.items():
             Path(folder, f"{name}.onnx").write_bytes(data)
-        environment = os.environ | {"LD_LIBRARY_PATH": _stand_ins(site).name, "PYTHONPATH": str(site)}
-        environment |= {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}
-        command = [sys.executable, "-c", _SCRIPT, folder]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=400)
+        done = run(["-c", _SCRIPT, folder])
     found: dict[str, str] = {}
     for line in done.stdout.splitlines():
         found |= json.loads(line)
     assert found.keys() == files.keys(), done.stderr[-2000:]
     return found
+
+
+def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Python with the wheel in place of the onnxruntime that is installed, and with the stand-ins."""
+    site, root = Path(os.environ[VARIABLE]), Path(__file__).parents[1]
+    environment = os.environ | {"LD_LIBRARY_PATH": _stand_ins(site).name, "PYTHONPATH": f"{site}{os.pathsep}{root}"}
+    environment |= {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=400)
 
 
 def _provider(site: Path) -> Path:
