@@ -17,8 +17,9 @@ CUDA = "CUDAExecutionProvider"
 
 DRIVER = "libcuda.so.1"
 _WARNING, _ERROR = 2, 3
-# From this version on onnxruntime-gpu on PyPI is built for CUDA 13, before it for CUDA 12.
-_CUDA_13 = "1.27"
+# onnxruntime-gpu on PyPI is built for CUDA 13 from 1.27 on, whose extras name packages that are not there; before it for
+# CUDA 12. Before 1.24 a session does not tell which provider runs a node.
+_CUDA_12, _CUDA_13 = ">=1.24,<1.27", ">=1.28"
 # Options of the provider that have a switch of their own, or would change what a check means.
 _OWN = {
     "use_tf32": "--tf32 switches it",
@@ -65,7 +66,8 @@ def need_provider(onnxruntime: Any, runtime: str) -> None:
     """
     if CUDA not in onnxruntime.get_available_providers():
         raise RuntimeUnavailableError(
-            f"{runtime}: this onnxruntime has no {CUDA}; pip uninstall onnxruntime, then pip install 'nalu_export[gpu]'"
+            f"{runtime}: this onnxruntime has no {CUDA}; pip uninstall onnxruntime, then "
+            f"pip install '{_package(torch.version.cuda)}'"
         )
     # CUDA and cuDNN from the nvidia-* wheels are not on the loader's path by themselves. What it misses it prints, and
     # much of that the provider does without.
@@ -137,4 +139,4 @@ def not_loaded(onnxruntime: Any, runtime: str, reason: str) -> RuntimeUnavailabl
 def _package(cuda_of_torch: str | None) -> str:
     """The onnxruntime-gpu whose CUDA is torch's, with the libraries that it needs."""
     old = cuda_of_torch is not None and int(cuda_of_torch.partition(".")[0]) < 13
-    return f"onnxruntime-gpu[cuda,cudnn]{'<' if old else '>='}{_CUDA_13}"
+    return f"onnxruntime-gpu[cuda,cudnn]{_CUDA_12 if old else _CUDA_13}"
