@@ -1,6 +1,6 @@
 # `make demo` and `make test` work on a fresh machine: each first creates .venv from constraints.txt.
 .DELETE_ON_ERROR:
-.PHONY: demo test slow lint bench cuda cuda-probe cpp fuzz clean
+.PHONY: demo test slow lint bench cuda cuda-probe cpp fuzz ort-gpu clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,9 @@ export ORT_DISABLE_TELEMETRY := 1
 # onnxruntime and onnxruntime-gpu install the same module: one or the other, never both.
 ORT := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 STAMP := $(VENV)/.installed-$(ORT)
+# The wheel of onnxruntime-gpu in a folder of its own, where `make ort-gpu` has put it: its tests need no GPU.
+ORT_GPU := .ort-gpu
+export NALU_ORT_GPU ?= $(abspath $(wildcard $(ORT_GPU)))
 DIGITS := examples/digits_sum
 
 demo: $(STAMP)
@@ -43,6 +46,14 @@ cuda: $(STAMP)
 cuda-probe:
 	$(PYTHON) benchmarks/cuda_probe.py
 
+# 250 MB; the tests of what its CUDA provider does without a GPU are skipped without it.
+ort-gpu: $(ORT_GPU)
+
+$(ORT_GPU): constraints.txt $(STAMP)
+	rm -rf $@ $@.part
+	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt --target $@.part onnxruntime-gpu
+	mv $@.part $@
+
 # Exit code 2, and one line that says what, where CMake, a compiler or onnxruntime's headers are missing.
 cpp: $(STAMP)
 	$(BIN)/python examples/cpp/run.py
@@ -52,7 +63,7 @@ fuzz: $(STAMP)
 	$(BIN)/python -m fuzz.run
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis examples/cpp/build
+	rm -rf $(VENV) $(ORT_GPU) .mypy_cache .pytest_cache .ruff_cache .hypothesis examples/cpp/build
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=python3.11")'

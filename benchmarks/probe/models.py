@@ -33,6 +33,20 @@ class Flattened(nn.Module):
         return y
 
 
+class Rows(nn.Module):
+    """A shape that is computed from that of the input: ``view(x.size(0), 4, -1)``, with two free axes in the ``-1``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.head = nn.Conv2d(1, 4, 3, padding=1), NALU(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, 1, H, W)`` → ``(N, 2)``."""
+        x = self.convolution(x).relu()
+        y: Tensor = self.head(x.view(x.size(0), 4, -1).mean(2))
+        return y
+
+
 def unpooled() -> nn.Module:
     """``build_head(pool=None)`` behind a backbone that pools to a fixed size."""
     backbone = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(2))
@@ -60,6 +74,7 @@ def backbones(*, quick: bool) -> list[Subject]:
     found = [
         Subject("CNN, flatten(1)", partial(Flattened, 1), IMAGE),
         Subject("CNN, view(x.size(0), -1)", partial(Flattened, 1, view=True), IMAGE),
+        Subject("CNN, view(x.size(0), 4, -1)", Rows, IMAGE),
         Subject("CNN, AdaptiveAvgPool2d(2)", partial(Flattened, 2), IMAGE),
         Subject("CNN, build_head(pool=None)", unpooled, IMAGE),
         Subject("CNN, build_head(pool='avg')", cnn, IMAGE),

@@ -56,7 +56,7 @@ def table(context: Context, kind: type[np.floating]) -> Section:
             break
         context.progress(f"ulp: {operator.name}, {wanted}")
         operands = grid(operator, kind, quick=context.quick)
-        kernels = {"onnxruntime": _in_onnxruntime(context, operator, kind)} if with_onnx else {}
+        kernels = {"onnxruntime": _in_onnxruntime(context, operator, kind)} if with_onnx and operator.in_files else {}
         if context.setup.eager not in context.missing:
             kernels["torch"] = _in_torch(context, operator)
         rows += [_row(operator, name, kernel, operands) for name, kernel in kernels.items()]

@@ -27,13 +27,22 @@ def flatten(build: Builder, x: Value, start: int, end: int) -> Value:
     start, end = start % x.rank, end % x.rank
     if start == end:
         return x
-    if (start, end) == (1, x.rank - 1):
-        # Not Reshape, which cannot tell what −1 is in an empty batch.
+    last = x.rank - 1
+    # Not Reshape, which cannot tell what −1 is in an empty batch.
+    if (start, end) == (1, last):
         return build.op("Flatten", x, rank=2, axis=1)
-    before = [build.op("Shape", x, dtype=INT64, rank=1, end=start)] if start else []
-    after = [build.op("Shape", x, dtype=INT64, rank=1, start=end + 1)] if end < x.rank - 1 else []
-    shape = build.op("Concat", *before, build.literal([-1], INT64), *after, axis=0)
-    return build.op("Reshape", x, shape, rank=x.rank - (end - start))
+    if (start, end) == (0, last - 1):
+        return build.op("Flatten", x, rank=2, axis=last)
+    # Nor Shape: ONNX Runtime computes shapes on the CPU, also in a session that is to run on CUDA alone. A 0 copies the
+    # size at its own place, so the axes that become one have to be the last.
+    kept, joined = [*range(start), *range(end + 1, x.rank)], [*range(start, end + 1)]
+    flat = build.op(
+        "Reshape",
+        permute(build, x, kept + joined) if end < last else x,
+        build.literal([0] * len(kept) + [-1], INT64),
+        rank=len(kept) + 1,
+    )
+    return flat if end == last else permute(build, flat, [*range(start), len(kept), *range(start, len(kept))])
 
 
 def transpose(build: Builder, x: Value, dim0: int, dim1: int) -> Value:

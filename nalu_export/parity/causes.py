@@ -1,5 +1,7 @@
 """Why outputs are left out of a comparison: the first value without a finite error bound, and what makes it so."""
 
+import math
+
 import torch
 from torch import Tensor, fx
 
@@ -8,7 +10,7 @@ from nalu_export.parity.batch import Batch
 from nalu_export.parity.locate import activations, described, name_of
 from nalu_export.parity.reference import Reference
 from nalu_export.primitives.conditioned import LARGEST, LARGEST_DOUBLE, Conditioned
-from nalu_export.primitives.precision import Profile
+from nalu_export.primitives.precision import SINH_SHIFT, Profile
 
 UNKNOWN = "its error bound is infinite"
 # Primitives that are infinite or undefined at 0 and beyond it, and what of them must not be 0.
@@ -21,7 +23,8 @@ SINGULAR = {
     "pow": "the base",
     "div": "the divisor",
 }
-EXPONENTIAL = ("exp", "sinh")
+# How far an argument may be past the limit of exp.
+EXPONENTIAL = {"exp": 0.0, "sinh": SINH_SHIFT}
 # Primitives whose bound is infinite for one reason only: the result may be too large.
 OVERFLOWING = (*EXPONENTIAL, "linear", "add", "sub", "mul", "prod", "sum", "square")
 
@@ -81,7 +84,8 @@ def _cause(node: fx.Node, balls: list[tuple[Tensor, Tensor]], profile: Profile) 
     kind = "" if primitive is None else primitive.name
     if kind in SINGULAR and any(bool((value.abs() <= radius).any()) for value, radius in balls[1:]):
         return f"{said}: {SINGULAR[kind]} may be 0 within its error bound"
-    if kind in EXPONENTIAL and bool((balls[-1][0].abs() + balls[-1][1] > profile.exp_limit).any()):
+    past = profile.exp_limit + EXPONENTIAL.get(kind, math.inf)
+    if bool((balls[-1][0].abs() + balls[-1][1] > past).any()):
         return f"{said}: the exp of this runtime is infinite past {profile.exp_limit:g}"
     wide = profile.compute == "float64" and primitive is not None
     largest, type_name = (LARGEST_DOUBLE, "float64") if wide else (LARGEST, "float32")

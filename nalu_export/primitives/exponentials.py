@@ -7,7 +7,19 @@ from torch import Tensor
 
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.operands import Pair, change, zero_at_least
-from nalu_export.primitives.precision import ASINH, ERF, EXP, EXPM1, LOG, LOG1P, QUOTIENT, SINH, TANH, Precision
+from nalu_export.primitives.precision import (
+    ASINH,
+    ERF,
+    EXP,
+    EXPM1,
+    LOG,
+    LOG1P,
+    QUOTIENT,
+    SINH,
+    SINH_SHIFT,
+    TANH,
+    Precision,
+)
 from nalu_export.primitives.record import Primitive
 
 
@@ -78,8 +90,8 @@ def _sinh_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
     # sinh(|x| + r) − sinh(|x|), without the cancellation.
     spread = 2.0 * torch.cosh(x.magnitude + x.radius / 2) * torch.sinh(x.radius / 2)
     radius = p.rounded(value, spread, SINH)
-    # Kernels go by exp, which is infinite before its half is: torch's own is in float32.
-    limit = min(p.exp_limit, math.log(p.largest))
+    # Kernels go by exp, which is infinite before its half is: torch's own is in float32. Written out it is not.
+    limit = min(p.exp_limit + SINH_SHIFT, math.log(p.largest))
     return torch.where(x.reach > limit, torch.inf, radius)
 
 

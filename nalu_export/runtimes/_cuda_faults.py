@@ -7,6 +7,8 @@ from nalu_export.errors import RuntimeUnavailableError, first_line
 # "CUDA failure 2: out of memory ; GPU=0 ; hostname=node17 ; file=/onnxruntime_src/… ; line=65 ; expr=cudaMalloc(…); "
 # (onnxruntime, core/providers/cuda/cuda_call.cc), often behind a place in its sources.
 _FAILURE = re.compile(r"\b(?:CUDA|CUDNN|CUBLAS|CUSPARSE|CURAND|CUFFT|NCCL)\w* failure \d+: .*")
+# What others begin with: "/onnxruntime_src/….cc:63 static onnxruntime::… Parse(…) [ONNXRuntimeError] : 1 : FAIL : ".
+_HEAD = re.compile(r"^(?:/\S+\.\w+:\d+ .*?)?\[ONNXRuntimeError\] : \d+ : (?:[A-Z_]+ : )?")
 _PLACE = re.compile(r"\s*;\s*(?:hostname|file|line)=[^;]*")
 
 _FAULTS = (
@@ -19,7 +21,7 @@ _FAULTS = (
         "NVIDIA's driver is older than this CUDA needs; update the driver, or install builds for an older CUDA",
     ),
     (
-        re.compile(r"no CUDA-capable device|invalid device ordinal|failure 10[01]\b|Invalid device_?id", re.IGNORECASE),
+        re.compile(r"no CUDA-capable device|invalid device (?:ordinal|id)|failure 10[01]\b", re.IGNORECASE),
         "there is no such CUDA device; devices are counted from 0, those of CUDA_VISIBLE_DEVICES alone",
     ),
     (
@@ -28,7 +30,7 @@ _FAULTS = (
     ),
     (
         re.compile(r"cudnn is (?:not available|unavailable)|libcudnn|cudnn handle is required", re.IGNORECASE),
-        "cuDNN is missing, which convolutions, pooling, reductions and recurrent layers need; "
+        "cuDNN is missing, which convolutions, pooling, some reductions and recurrent layers need; "
         "pip install 'onnxruntime-gpu[cuda,cudnn]'",
     ),
     (
@@ -41,10 +43,10 @@ _FAULTS = (
 
 
 def told(error: BaseException) -> str:
-    """The first line of an error; of one of ONNX Runtime's CUDA calls without its place and the name of the host."""
+    """The first line of an error, without the place in ONNX Runtime's sources and the name of the host."""
     line = first_line(error)
     failure = _FAILURE.search(line)
-    return _PLACE.sub("", failure[0]).replace(" ;", ";").strip(" ;") if failure else line
+    return _PLACE.sub("", failure[0]).replace(" ;", ";").strip(" ;") if failure else _HEAD.sub("", line)
 
 
 def device_fault(error: BaseException, runtime: str) -> RuntimeUnavailableError | None:

@@ -1,6 +1,7 @@
 """What the ONNX Runtime runtimes share: the session, and its refusal to fall back to another provider."""
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from nalu_export.runtimes._cuda_device import device_facts, tf32_state
 from nalu_export.runtimes._cuda_faults import device_fault, told
 from nalu_export.runtimes._imports import import_library
 from nalu_export.runtimes._onnx_values import Loaded, OnnxSession, Runner
-from nalu_export.runtimes._ort_cuda import CUDA, need_provider, not_loaded, provider_options, why_not
+from nalu_export.runtimes._ort_cuda import CUDA, need_provider, not_loaded, provider_options, warnings_off, why_not
 from nalu_export.runtimes._ort_placement import RECORD, Placed, computing, elsewhere, folded, listed
 from nalu_export.runtimes.base import Arrays, RunOptions
 
@@ -19,6 +20,7 @@ CPU = "CPUExecutionProvider"
 
 # onnxruntime's exception classes share no base but Exception; these say that the file is at fault, not the device.
 _BAD_FILE = ("InvalidProtobuf", "InvalidGraph", "InvalidArgument", "NoModel")
+_OPTION = re.compile(r"(?:Unknown|Invalid) provider option.*|Failed to parse provider option.*")
 # The optimizer that computes what depends on constants alone, with CPU kernels.
 _FOLDING = "ConstantFolding"
 
@@ -141,14 +143,15 @@ class OrtSession(OnnxSession):
         if provider not in available:
             raise RuntimeUnavailableError(f"{runtime}: this onnxruntime has no {provider}, only {', '.join(available)}")
         try:
-            # enable_fallback: otherwise a failure prints a banner and tries again on the CPU.
-            session = self._onnxruntime.InferenceSession(
-                data,
-                self._session_options(),
-                providers=[(provider, dict(self._target.options))],
-                enable_fallback=0,
-                **({} if self._target.fold else {"disabled_optimizers": [_FOLDING]}),
-            )
+            with warnings_off(self._onnxruntime, off=self._target.number > 0):
+                # enable_fallback: otherwise a failure prints a banner and tries again on the CPU.
+                session = self._onnxruntime.InferenceSession(
+                    data,
+                    self._session_options(),
+                    providers=[(provider, dict(self._target.options))],
+                    enable_fallback=0,
+                    **({} if self._target.fold else {"disabled_optimizers": [_FOLDING]}),
+                )
         except Exception as error:
             raise self._refusal(error) from error
         if session.get_providers()[0] != provider:
@@ -172,8 +175,8 @@ class OrtSession(OnnxSession):
         runtime, provider, reason = self._target.runtime, self._target.provider, told(error)
         if fault := self._fault(error):
             return fault
-        if provider != CPU and "provider option" in reason.lower():
-            return InputError(f"{runtime}: {reason}")
+        if provider != CPU and (option := _OPTION.search(reason)):
+            return InputError(f"{runtime}: {option[0]}")
         if provider != CPU and type(error).__name__ not in _BAD_FILE:
             return RuntimeUnavailableError(f"{runtime}: cannot run on {provider}: {reason}")
         return InputError(f"{runtime} refuses the file: {reason}")

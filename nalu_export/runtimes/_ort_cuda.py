@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from nalu_export.runtimes.base import RunOptions
 CUDA = "CUDAExecutionProvider"
 
 DRIVER = "libcuda.so.1"
-# From this version on onnxruntime-gpu on PyPI is built for CUDA 13, before it for CUDA 12.
-_CUDA_13 = "1.27"
+_WARNING, _ERROR = 2, 3
+# onnxruntime-gpu on PyPI is built for CUDA 13 from 1.27 on, whose extras name packages that are not there; before it for
+# CUDA 12. Before 1.24 a session does not tell which provider runs a node.
+_CUDA_12, _CUDA_13 = ">=1.24,<1.27", ">=1.28"
 # Options of the provider that have a switch of their own, or would change what a check means.
 _OWN = {
     "use_tf32": "--tf32 switches it",
@@ -40,8 +43,10 @@ def provider_options(options: RunOptions, **more: str) -> dict[str, str]:
         if key in _OWN:
             raise InputError(f"provider option {key}: {_OWN[key]}")
     memory = {} if options.device_memory is None else {"gpu_mem_limit": str(options.device_memory)}
+    # Device 0 is the default. Named, it makes 1.31 warn on stderr of a plugin that is not there.
+    device = {"device_id": str(options.device)} if options.device else {}
     return {
-        "device_id": str(options.device),
+        **device,
         "use_tf32": "1" if options.tf32 else "0",
         "cudnn_conv_algo_search": "HEURISTIC",
         **memory,
@@ -61,7 +66,8 @@ def need_provider(onnxruntime: Any, runtime: str) -> None:
     """
     if CUDA not in onnxruntime.get_available_providers():
         raise RuntimeUnavailableError(
-            f"{runtime}: this onnxruntime has no {CUDA}; pip uninstall onnxruntime, then pip install 'nalu_export[gpu]'"
+            f"{runtime}: this onnxruntime has no {CUDA}; pip uninstall onnxruntime, then "
+            f"pip install '{_package(torch.version.cuda)}'"
         )
     # CUDA and cuDNN from the nvidia-* wheels are not on the loader's path by themselves. What it misses it prints, and
     # much of that the provider does without.
@@ -70,6 +76,21 @@ def need_provider(onnxruntime: Any, runtime: str) -> None:
         onnxruntime.preload_dlls()
     if (said.getvalue().strip() or not _has_driver()) and (reason := why_not(onnxruntime)):
         raise not_loaded(onnxruntime, runtime, reason)
+
+
+@contextlib.contextmanager
+def warnings_off(onnxruntime: Any, *, off: bool) -> Iterator[None]:
+    """Keep onnxruntime's own logger, which is not a session's, from warning on stderr for a while.
+
+    It has no way to ask for what was set; what is set afterwards is its default.
+    """
+    if off:
+        onnxruntime.set_default_logger_severity(_ERROR)
+    try:
+        yield
+    finally:
+        if off:
+            onnxruntime.set_default_logger_severity(_WARNING)
 
 
 def _has_driver() -> bool:
@@ -118,4 +139,4 @@ def not_loaded(onnxruntime: Any, runtime: str, reason: str) -> RuntimeUnavailabl
 def _package(cuda_of_torch: str | None) -> str:
     """The onnxruntime-gpu whose CUDA is torch's, with the libraries that it needs."""
     old = cuda_of_torch is not None and int(cuda_of_torch.partition(".")[0]) < 13
-    return f"onnxruntime-gpu[cuda,cudnn]{'<' if old else '>='}{_CUDA_13}"
+    return f"onnxruntime-gpu[cuda,cudnn]{_CUDA_12 if old else _CUDA_13}"

@@ -19,9 +19,9 @@ _INTEGERS = (TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
 _SHAPES = ("Shape", "Size")
 # These have no input that matters, and give other numbers each time.
 _RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli")
-# What these do to a constant changes no number.
+# What these do to constants changes no number.
 _MOVES = (
-    *("Cast", "Concat", "Constant", "Expand", "Gather", "Identity"),
+    *("Cast", "Concat", "Constant", "ConstantOfShape", "Expand", "Gather", "Identity"),
     *("Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"),
 )
 # How many nodes a text names.
@@ -53,8 +53,8 @@ def computing(data: bytes, nodes: Iterable[Placed]) -> dict[Placed, str]:
     """Those of some nodes that compute more than shapes, with the element type of their results.
 
     A node computes shapes where it is Shape or Size, or where all that it reads is constant or was computed from shapes
-    alone and its results are integers or truth values. One that is not in the file, because an optimizer made it, is
-    taken for one that computes values.
+    alone and its results are integers or truth values, or constants that it fills a shape with. One that is not in the
+    file, because an optimizer made it, is taken for one that computes values.
     """
     proto = onnx.shape_inference.infer_shapes(onnx.load_from_string(data))
     found: dict[Placed, list[tuple[bool, str]]] = {}
@@ -104,7 +104,7 @@ def _judged(graph: GraphProto, types: Mapping[str, int], outer: set[str]) -> Ite
             not bodies
             and node.op_type not in _RANDOM
             and all(name in known for name in node.input if name)
-            and all(kind in _INTEGERS for kind in kinds)
+            and (all(kind in _INTEGERS for kind in kinds) or (node.op_type in _MOVES and node.op_type != "Cast"))
         )
         if is_shape or (not node.input and not bodies and node.op_type == "Constant"):
             known.update(name for name in node.output if name)

@@ -136,7 +136,7 @@ def test_a_runtime_that_is_not_there(source: Path, artifact: Path, run: Run) -> 
         result = run("check", source, artifact, "--runtime", "onnxruntime-cuda", *options)
         assert (result.exit_code, result.stdout) == (3, "")
         assert result.stderr.startswith("nalu-export: onnxruntime-cuda: ")
-        assert "pip install 'nalu_export[gpu]'" in result.stderr
+        assert "pip install 'onnxruntime-gpu[cuda,cudnn]>=1.28'" in result.stderr
         assert result.stderr.count("\n") == 1
 
 

@@ -22,6 +22,7 @@ from nalu_export.parity import Report
 from tests.interfaces.nets import CASES
 
 Exported = Callable[[str, str], Artifact]
+RUNTIMES = [pytest.param(name, marks=pytest.mark.cuda if runtimes.get(name).cuda else ()) for name in runtimes.names()]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def described(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {row["name"]: (row["dtype"], row["shape"]) for row in rows}
 
 
-@pytest.mark.parametrize("runtime", runtimes.names())
+@pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("name", CASES)
 def test_every_runtime_gives_what_the_model_gives(name: str, runtime: str, exported: Exported) -> None:
     artifact = exported(name, runtimes.get(runtime).format or "onnx")

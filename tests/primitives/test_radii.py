@@ -372,6 +372,17 @@ def test_an_exp_that_overflows_early_is_known_up_to_its_limit_only() -> None:
     assert bool(torch.isfinite(_radius("exp", ball([81.0]))[1]).all())
 
 
+def test_a_sinh_overflows_two_past_its_exp_or_where_that_of_torch_does() -> None:
+    """In an ONNX file it is made of exp(|x| − 2)."""
+    early = replace(FLOAT32, exp_limit=80.0)
+    _, radius = _radius("sinh", ball([81.0, -81.0, 82.5, -81.0], [0.5, 0.5, 0.0, 1.5]), precision=early)
+    assert torch.isinf(radius).tolist() == [False, False, True, True]
+    openvino = replace(FLOAT32, exp_limit=88.376)
+    for precision in (FLOAT32, openvino):
+        _, radius = _radius("sinh", ball([88.5, -88.7, 88.8]), precision=precision)
+        assert torch.isinf(radius).tolist() == [False, False, True]
+
+
 @pytest.mark.parametrize("name", [name for name in UNARY if name not in ("neg", "abs")] + list(BINARY))
 @settings(max_examples=40, deadline=None)
 @given(data=st.data(), factor=st.floats(1.0, 100.0))

@@ -44,6 +44,7 @@ class PretendedCuda:
         self.graphs: list[str] = []
         self.disabled: list[str] = []
         self.preloaded = False
+        self.levels: list[int] = []
         self.sessions = 0
         self.devices: set[tuple[str, int]] = set()
         self.assignments = True
@@ -67,6 +68,9 @@ class PretendedCuda:
                 return onnxruntime.OrtValue.ortvalue_from_numpy(x, "cpu", 0)
 
         self.SessionOptions, self.RunOptions, self.OrtValue = SessionOptions, RunOptions, OrtValue
+
+    def set_default_logger_severity(self, level: int) -> None:
+        self.levels.append(level)
 
     def get_available_providers(self) -> list[str]:
         return [CUDA, CPU]

@@ -47,7 +47,7 @@ def test_a_missing_library_is_named(nalu: NALU, name: str, library: Callable[...
     module = library(preloading="Failed to load libcublasLt.so.13: …", unloadable=_failed("libcublasLt.so.13"))
     message = (
         f"{name}: onnxruntime 1.0, built for CUDA 13.0, cannot load its CUDAExecutionProvider: libcublasLt.so.13 is "
-        "missing; pip install 'onnxruntime-gpu[cuda,cudnn]>=1.27'"
+        "missing; pip install 'onnxruntime-gpu[cuda,cudnn]>=1.28'"
     )
     with pytest.raises(RuntimeUnavailableError) as error:
         runtimes.get(name).load(nalu, b"", RunOptions())
@@ -74,14 +74,13 @@ def test_another_cuda_than_torch_s(library: Callable[..., Any], monkeypatch: pyt
     error = not_loaded(library(), "onnxruntime-cuda", f"libcublasLt.so.13: {CANNOT_OPEN}")
     assert str(error).endswith(
         "libcublasLt.so.13 is missing; torch brings CUDA 12.8, which is not the same; "
-        "pip install 'onnxruntime-gpu[cuda,cudnn]<1.27'"
+        "pip install 'onnxruntime-gpu[cuda,cudnn]>=1.24,<1.27'"
     )
 
 
 def test_options() -> None:
     given = provider_options(RunOptions(provider_options={"cudnn_conv_algo_search": "DEFAULT"}), enable_cuda_graph="1")
     assert given == {
-        "device_id": "0",
         "use_tf32": "0",
         "cudnn_conv_algo_search": "DEFAULT",
         "enable_cuda_graph": "1",

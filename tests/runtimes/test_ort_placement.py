@@ -72,6 +72,7 @@ def test_arithmetic_of_shapes_is_none_of_values() -> None:
         ([("Shape", "x", "s"), ("Cast", "s", "f"), ("Sqrt", "f", "y")], FLOAT, {"Cast f", "Sqrt y"}),
         ([("ArgMax", "x", "y")], INT64, {"ArgMax y"}),
         ([("Tanh", "half", "y")], FLOAT, {"Tanh y"}),
+        ([("Shape", "x", "s"), ("ConstantOfShape", "s", "zeros"), ("Exp", "zeros", "y")], FLOAT, {"Exp y"}),
         ([("RandomUniform", "", "y")], FLOAT, {"RandomUniform y"}),
     ],
 )
