@@ -27,6 +27,7 @@ from nalu_export import NALU, formats, runtimes
 from nalu_export.formats.base import EmitOptions
 from nalu_export.runtimes._ort_placement import Placed
 from nalu_export.runtimes.base import RunOptions
+from tests import cuda_stand_ins
 from tests.captured import graph_of
 
 ROOT = Path(cuda_probe.__file__).resolve().parents[1]
@@ -299,3 +300,26 @@ def test_pytest_is_stopped_in_time_and_its_output_kept(setup: Setup, monkeypatch
     context = Context(setup)
     assert list(suite.measure(context)) == []
     assert context.skipped == ["pytest -m cuda: no_such_package not installed"]
+
+
+PLANNED = """
+from functools import partial
+from benchmarks.cuda_parity import Subject
+from benchmarks.cuda_setup import Setup
+from benchmarks.probe import placement
+from benchmarks.probe.context import Context
+from benchmarks.probe.models import IMAGE, Rows
+from nalu_export.runtimes._onnxruntime import OrtSession
+
+OrtSession.run = lambda self, inputs: inputs  # the libraries compute nothing
+for row in placement.table(Context(Setup(), quick=True), "Table", [Subject("rows", Rows, IMAGE)]).rows:
+    print(" | ".join(row))
+"""
+
+
+@pytest.mark.skipif(bool(cuda_stand_ins.unavailable()), reason=cuda_stand_ins.unavailable())
+def test_the_nodes_that_the_real_provider_leaves_to_the_cpu() -> None:
+    done = cuda_stand_ins.run(["-c", PLANNED])
+    lines = done.stdout.splitlines()
+    assert lines[0] == "rows | folded | float32 | runs; CPU: Concat ×1 | ", done.stderr
+    assert lines[2] == "rows | live | float32 | runs; CPU: Concat ×1 | yes; fold=False: no"
