@@ -75,10 +75,15 @@ def refusals(files: Mapping[str, bytes]) -> dict[str, str]:
 def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Python with the wheel in place of the onnxruntime that is installed, and with the stand-ins."""
     site, root = Path(os.environ[VARIABLE]), Path(__file__).parents[1]
-    environment = os.environ | {"LD_LIBRARY_PATH": _stand_ins(site).name, "PYTHONPATH": f"{site}{os.pathsep}{root}"}
-    environment |= {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}
+    given = {**environment(), "PYTHONPATH": f"{site}{os.pathsep}{root}"}
     command = [sys.executable, *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=400)
+    return subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=400)
+
+
+def environment() -> dict[str, str]:
+    """That of a program which finds the stand-ins where it looks for CUDA's libraries."""
+    quiet = {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}
+    return os.environ | quiet | {"LD_LIBRARY_PATH": _stand_ins(Path(os.environ[VARIABLE])).name}
 
 
 def _provider(site: Path) -> Path:

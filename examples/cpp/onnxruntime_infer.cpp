@@ -9,11 +9,13 @@
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "cuda.hpp"
+#include "placement.hpp"
 #include "program.hpp"
 
 namespace {
@@ -52,24 +54,26 @@ std::string text_of(const OrtCUDAProviderOptionsV2* options) {
     return text;
 }
 
-/// Put CUDA into a session: without TF32, which the provider uses by default, and without the silent fallback to the
-/// CPU that a node without a kernel for CUDA otherwise means. Gives the options that are in force.
+/// Put CUDA into a session: without TF32, which the provider uses by default, and with the convolutions that cuDNN's
+/// heuristics choose, which are the same in every run. Gives the options that are in force.
 std::string use_cuda(Ort::SessionOptions& session) {
     OrtCUDAProviderOptionsV2* given = nullptr;
     Ort::ThrowOnError(Ort::GetApi().CreateCUDAProviderOptions(&given));
     const std::unique_ptr<OrtCUDAProviderOptionsV2, void (*)(OrtCUDAProviderOptionsV2*)> options(
         given, [](OrtCUDAProviderOptionsV2* owned) { Ort::GetApi().ReleaseCUDAProviderOptions(owned); });
-    const char* const keys[] = {"use_tf32"};
-    const char* const values[] = {"0"};
-    Ort::ThrowOnError(Ort::GetApi().UpdateCUDAProviderOptions(options.get(), keys, values, 1));
-    session.AddConfigEntry("session.disable_cpu_ep_fallback", "1");
+    const char* const keys[] = {"use_tf32", "cudnn_conv_algo_search"};
+    const char* const values[] = {"0", "HEURISTIC"};
+    Ort::ThrowOnError(Ort::GetApi().UpdateCUDAProviderOptions(options.get(), keys, values, 2));
     session.AppendExecutionProvider_CUDA_V2(*options);
     return text_of(options.get());
 }
 
-/// What an error says, without the place in the library's source that some begin with.
+/// What an error says, without the place in the library's source that some begin with, and without the machine's name.
 std::string reason_of(const Ort::Exception& error) {
-    const std::string text = error.what(), mark = "[ONNXRuntimeError] : ";
+    std::string text = error.what();
+    const std::string mark = "[ONNXRuntimeError] : ", host = " ; hostname=";
+    const auto named = text.find(host);
+    if (named != std::string::npos) text.erase(named, text.find(" ; ", named + host.size()) - named);
     const auto start = text.find(mark);
     if (start == std::string::npos) return infer::one_line(text);
     const auto name = text.find(" : ", start + mark.size());  // "[ONNXRuntimeError] : 1 : FAIL : reason"
@@ -123,12 +127,49 @@ public:
         const auto input_names = pointers(inputs), output_names = pointers(outputs);
         const auto found = session_.Run(Ort::RunOptions{}, input_names.data(), given.data(), given.size(),
                                         output_names.data(), output_names.size());
+        if (profile_) check_profile();
         infer::Tensors results;
         for (const auto& value : found) results.push_back(tensor_of(value));
         return results;
     }
 
 private:
+    /// After the first run: nothing but shapes was computed on the CPU.
+    void check_profile() {
+        const auto file = session_.EndProfilingAllocated(allocator_);
+        std::ifstream profile(file.get());
+        const auto node = profile ? infer::fallback_in(profile) : "which cannot be known";
+        profile_.reset();
+        if (node.empty()) return;
+        throw Failure(infer::unavailable, library() + " runs a node on the CPU, for which " + cuda_provider +
+                                              " has no kernel: " + infer::one_line(node));
+    }
+
+    /// A session on CUDA without the silent fallback to the CPU that a node without a kernel otherwise means. Where only
+    /// shapes would be computed there, which the ban forbids too, the first run is profiled instead.
+    Ort::Session on_cuda(const infer::Options& options, Ort::SessionOptions& session) {
+        auto banned = session.Clone();
+        banned.AddConfigEntry("session.disable_cpu_ep_fallback", "1");
+        try {
+            return Ort::Session(environment_, options.model.c_str(), banned);
+        } catch (const Ort::Exception& error) {
+            if (std::string(error.what()).find("explicitly disabled") == std::string::npos) throw;
+            profile_ = std::make_unique<infer::ProfileFolder>();
+            session.EnableProfiling(profile_->prefix().c_str());
+            auto loaded = Ort::Session(environment_, options.model.c_str(), session);
+            if (takes_integers(loaded)) throw;  // then integers may be values
+            return loaded;
+        }
+    }
+
+    static bool takes_integers(const Ort::Session& session) {
+        for (std::size_t number = 0; number < session.GetInputCount(); ++number) {
+            const auto type = session.GetInputTypeInfo(number).GetTensorTypeAndShapeInfo().GetElementType();
+            if (type != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT && type != ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE) return true;
+        }
+        return false;
+    }
+
     Ort::Session load(const infer::Options& options) {
         const auto provider = options.cuda ? cuda_provider : cpu_provider;
         const auto available = Ort::GetAvailableProviders();
@@ -145,7 +186,8 @@ private:
             throw Failure(infer::unavailable, refused + reason_of(error));
         }
         try {
-            return Ort::Session(environment_, options.model.c_str(), session);
+            return options.cuda ? on_cuda(options, session)
+                                : Ort::Session(environment_, options.model.c_str(), session);
         } catch (const Ort::Exception& error) {
             if (options.cuda && !is_bad_file(error)) {
                 throw Failure(infer::unavailable, refused + reason_of(error));
@@ -200,6 +242,7 @@ private:
     }
 
     std::string options_in_force_;
+    std::unique_ptr<infer::ProfileFolder> profile_;  // outlives the session, which may still write into it
     Ort::Env environment_;
     Ort::Session session_;
     Ort::AllocatorWithDefaultOptions allocator_;

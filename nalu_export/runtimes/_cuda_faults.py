@@ -7,8 +7,8 @@ from nalu_export.errors import RuntimeUnavailableError, first_line
 # "CUDA failure 2: out of memory ; GPU=0 ; hostname=node17 ; file=/onnxruntime_src/… ; line=65 ; expr=cudaMalloc(…); "
 # (onnxruntime, core/providers/cuda/cuda_call.cc), often behind a place in its sources.
 _FAILURE = re.compile(r"\b(?:CUDA|CUDNN|CUBLAS|CUSPARSE|CURAND|CUFFT|NCCL)\w* failure \d+: .*")
-# What others begin with: "/onnxruntime_src/….cc:63 static onnxruntime::… Parse(…) [ONNXRuntimeError] : 1 : FAIL : ".
-_HEAD = re.compile(r"^(?:/\S+\.\w+:\d+ .*?)?\[ONNXRuntimeError\] : \d+ : (?:[A-Z_]+ : )?")
+# What others have before each reason: "/onnxruntime_src/….h:63 static … f(…) [ONNXRuntimeError] : 1 : FAIL : ".
+_HEAD = re.compile(r"(?:/\S+\.\w+:\d+ .*?)?\[ONNXRuntimeError\] : \d+ : (?:[A-Z_]+ : )?")
 _PLACE = re.compile(r"\s*;\s*(?:hostname|file|line)=[^;]*")
 
 _FAULTS = (

@@ -17,8 +17,8 @@ CUDA = "CUDAExecutionProvider"
 
 DRIVER = "libcuda.so.1"
 _WARNING, _ERROR = 2, 3
-# onnxruntime-gpu on PyPI is built for CUDA 13 from 1.27 on, whose extras name packages that are not there; before it for
-# CUDA 12. Before 1.24 a session does not tell which provider runs a node.
+# onnxruntime-gpu on PyPI is built for CUDA 13 from 1.27 on, whose extras name packages that are not there; before it
+# for CUDA 12. Before 1.24 a session does not tell which provider runs a node.
 _CUDA_12, _CUDA_13 = ">=1.24,<1.27", ">=1.28"
 # Options of the provider that have a switch of their own, or would change what a check means.
 _OWN = {

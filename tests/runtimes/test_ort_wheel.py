@@ -19,12 +19,15 @@ pytestmark = pytest.mark.skipif(bool(cuda_stand_ins.unavailable()), reason=cuda_
 NAMES = ("onnxruntime-cuda", "onnxruntime-cuda-binding", "onnxruntime-cuda-graph")
 _SCRIPT = """
 import json, pathlib, sys
+import numpy
 from nalu_export import NAC, runtimes
 from nalu_export.runtimes.base import RunOptions
 for path in sorted(pathlib.Path(sys.argv[1]).glob("*.onnx")):
     for name in json.loads(sys.argv[2]):
         try:
             session = runtimes.get(name).load(NAC(1, 1), path.read_bytes(), RunOptions(**json.loads(sys.argv[3])))
+            if path.stem == "run":
+                session.run([numpy.ones((1, 3, 4, 4), "float32")])
             said = [0, session.where]
         except Exception as error:
             said = [getattr(error, "exit_code", 70), str(error)]
@@ -88,6 +91,18 @@ def test_an_operator_without_a_kernel_is_named(ask: Ask) -> None:
         assert code == 3
         assert text.startswith(f"{name}: ")
         assert "has no kernel: Det (float) d" in text or name == NAMES[2]
+
+
+def test_a_convolution_without_cudnn(ask: Ask) -> None:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 4, 4])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1, 4, 4])
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [1, 3, 1, 1], [1.0, 2.0, 3.0])
+    graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"], name="c")], "g", [x], [y], [weight])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    for code, text in ask({"run": proto.SerializeToString()}, NAMES[:2]).values():
+        assert code == 3
+        assert "cuDNN is missing, " in text
+        assert "Name:'c' Status Message: cuDNN is unavailable" in text
 
 
 def test_a_device_and_an_option_that_are_not_there(ask: Ask) -> None:
