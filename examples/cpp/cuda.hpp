@@ -54,6 +54,17 @@ inline std::string cuda_version() {
 
 }  // namespace detail
 
+/// Whether an error is one of the device or of its libraries, and so no fault of the model or the batch: a full memory, a
+/// missing cuDNN, whatever CUDA itself reports.
+inline bool is_device_fault(const std::string& error) {
+    for (const auto* mark : {"CUDA failure", "CUDNN failure", "CUBLAS failure", "cuDNN is ", "cuDNN handle", "CUDA error",
+                             "cuDNN error", "CUDNN_STATUS", "CUBLAS_STATUS", "CUDA out of memory",
+                             "Failed to allocate memory"}) {
+        if (error.find(mark) != std::string::npos) return true;
+    }
+    return false;
+}
+
 /// device, driver and cuda; "unknown" where nothing answers. To be called when the provider is loaded.
 inline Texts cuda_facts() {
     return {{"device", detail::cuda_device()}, {"driver", detail::cuda_driver()}, {"cuda", detail::cuda_version()}};

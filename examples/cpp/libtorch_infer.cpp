@@ -81,6 +81,18 @@ public:
     }
 
     infer::Tensors run(const infer::Tensors& batch) override {
+        try {
+            return computed(batch);
+        } catch (const std::exception& error) {  // CUDA's come late, at the latest where results are copied
+            if (device_.is_cuda() && infer::is_device_fault(error.what())) {
+                throw Failure(infer::unavailable, std::string(library) + ": " + infer::one_line(error.what()));
+            }
+            throw;
+        }
+    }
+
+private:
+    infer::Tensors computed(const infer::Tensors& batch) {
         const c10::InferenceMode no_gradients;
         std::vector<c10::IValue> given;
         for (const auto& tensor : batch) {
@@ -99,7 +111,6 @@ public:
         return results;
     }
 
-private:
     torch::jit::Module load(const infer::Options& options) {
         torch::jit::ExtraFilesMap extra{{"nalu_export.json", ""}};
         try {

@@ -100,7 +100,8 @@ constexpr std::array elements = {ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, ONNX_TENSO
 
 class OnnxRuntimeModel final : public infer::Model {
 public:
-    explicit OnnxRuntimeModel(const infer::Options& options) : environment_(start()), session_(load(options)) {
+    explicit OnnxRuntimeModel(const infer::Options& options)
+        : on_cuda_(options.cuda), environment_(start()), session_(load(options)) {
         check_values();
         const auto meta = session_.GetModelMetadata();
         for (const auto& key : meta.GetCustomMetadataMapKeysAllocated(allocator_)) {
@@ -125,8 +126,15 @@ public:
         std::vector<Ort::Value> given;
         for (const auto& tensor : batch) given.push_back(value_of(tensor));
         const auto input_names = pointers(inputs), output_names = pointers(outputs);
-        const auto found = session_.Run(Ort::RunOptions{}, input_names.data(), given.data(), given.size(),
-                                        output_names.data(), output_names.size());
+        const auto found = [&] {
+            try {
+                return session_.Run(Ort::RunOptions{}, input_names.data(), given.data(), given.size(),
+                                    output_names.data(), output_names.size());
+            } catch (const Ort::Exception& error) {
+                const bool device = on_cuda_ && infer::is_device_fault(error.what());
+                throw Failure(device ? infer::unavailable : infer::bad_input, library() + ": " + reason_of(error));
+            }
+        }();
         if (profile_) check_profile();
         infer::Tensors results;
         for (const auto& value : found) results.push_back(tensor_of(value));
@@ -241,6 +249,7 @@ private:
         return found;
     }
 
+    const bool on_cuda_;
     std::string options_in_force_;
     std::unique_ptr<infer::ProfileFolder> profile_;  // outlives the session, which may still write into it
     Ort::Env environment_;

@@ -127,6 +127,8 @@ inline int serve(const std::function<std::unique_ptr<Model>()>& load) {
     for (bool read = pipe.say(0, hello); read && pipe.next(batch);) {
         try {
             read = pipe.answer(model->run(batch));
+        } catch (const Failure& failure) {
+            read = pipe.say(status_of(failure.code), one_line(failure.what()));
         } catch (const std::exception& error) {
             read = pipe.say(1, one_line(error.what()));
         }

@@ -40,7 +40,7 @@ from nalu_export._wire import (
     packed_shape,
     unpacked,
 )
-from nalu_export.errors import InputError, RuntimeUnavailableError
+from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError
 from nalu_export.runtimes.base import RunOptions, Session
 from nalu_export.text import printable
 
@@ -114,7 +114,7 @@ class ProgramSession(Session):
             answer = self._ask(inputs, codes)
         except BaseException as error:
             # Half a request or half an answer may still be in the pipes; nothing that is read from now on is sure.
-            self._over = str(error) if isinstance(error, InputError) else f"{self._runtime}: it was interrupted"
+            self._over = str(error) if isinstance(error, NaluExportError) else f"{self._runtime}: it was interrupted"
             self._abort()
             raise
         if isinstance(answer, str):
@@ -171,6 +171,8 @@ class ProgramSession(Session):
         status = self._number(deadline)
         if status == _REFUSED:
             return self._text(deadline)
+        if status == _UNAVAILABLE:  # its device failed on the way
+            raise RuntimeUnavailableError(f"{self._runtime}: {self._text(deadline)}")
         if status:
             self._violation(f"an answer begins with {status}")
         count, left = self._number(deadline), MAX_NUMBERS

@@ -63,7 +63,9 @@ def run(programs: Programs, tmp_path: Path) -> Callable[[Path, Path], Done]:
 
 def _files(model: nn.Module, example: Tensor, free: dict[int, str], folder: Path) -> tuple[Path, Path]:
     artifact, golden = folder / "model.onnx", folder / "golden.bin"
-    given: dict[str, Any] = {"example_inputs": example, "dynamic_shapes": {"x" if example.ndim == 4 else "ids": free}}
+    given: dict[str, Any] = {"example_inputs": example}
+    if free:
+        given |= {"dynamic_shapes": {"x" if example.ndim == 4 else "ids": free}}
     nalu_export.export(model, artifact, check=False, **given)
     nalu_export.write_golden(model, golden, samples=2, **given)
     return artifact, golden
@@ -84,6 +86,14 @@ def test_shapes_stay_on_the_cpu_and_values_do_not(run: Callable[[Path, Path], Do
     done = run(artifact, golden)
     assert done.code == 3
     assert done.err.endswith(" runs a node on the CPU, for which CUDAExecutionProvider has no kernel: Sinh planted\n")
+
+
+def test_a_missing_cudnn_is_no_fault_of_the_model(run: Callable[[Path, Path], Done], tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv2d(4, 4, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(1), NALU(4, 2))
+    done = run(*_files(model, torch.randn(2, 4, 3, 5), {}, tmp_path))
+    assert done.code == 3
+    assert "cuDNN is unavailable" in done.err
+    assert done.err.count("\n") == 1
 
 
 def test_of_integers_nothing_stays_on_the_cpu(run: Callable[[Path, Path], Done], tmp_path: Path) -> None:

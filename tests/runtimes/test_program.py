@@ -128,6 +128,12 @@ class TestAGoodOne:
         assert (session.details["driver"], session.details["cuda"]) == ("1.2", "13.0")
         assert start("hello(provider='CPUProvider'); serve()").where == "fake 1.0, CPUProvider"
 
+    def test_a_device_that_fails_is_the_end(self, start: Start) -> None:
+        session = start("hello(); request(); say(2, b'out of memory'); serve()")
+        with pytest.raises(RuntimeUnavailableError, match=r"^fake: out of memory$"):
+            session.run([np.ones((1, 2), np.float32)])
+        assert refusing(session) == "fake: out of memory"
+
     def test_a_batch_that_is_refused_is_not_the_end(self, start: Start) -> None:
         session = start("hello()\nrequest(); say(1, b'not this\\n\\x1b[31m one ')\nserve()")
         assert refusing(session) == r"fake: not this\n\x1b[31m one"
@@ -295,7 +301,7 @@ BAD_STARTS = {
     "say(0, b'\\xff\\xfe\\n\\t\\n')": "it does not say its library",
 }
 BAD_ANSWERS = {
-    "put(struct.pack('<I', 2))": "an answer begins with 2",
+    "put(struct.pack('<I', 3))": "an answer begins with 3",
     "put(b'nonsense')": f"an answer begins with {int.from_bytes(b'nons', 'little')}",
     "put(struct.pack('<II', 0, 65))": "an answer has 65 outputs",
     "put(struct.pack('<II', 0, 2**32 - 1))": "an answer has 4294967295 outputs",
