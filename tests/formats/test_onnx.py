@@ -3,6 +3,7 @@
 import itertools
 import logging
 import re
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nalu_export import NAC, NALU, BackboneHead, InputError, NACCell, NALUCell
+from nalu_export import NAC, NALU, BackboneHead, InputError, NACCell, NALUCell, build_head, export
 from nalu_export.formats.base import EmitOptions
 from nalu_export.formats.onnx import FORMAT, OPSETS
 from nalu_export.graph import ModelGraph
@@ -152,6 +153,17 @@ def test_a_backbone_with_a_fixed_image_size(image_model: BackboneHead) -> None:
     assert draft.inputs[0].shape == ("batch", 1, 8, 10)
     draft = FORMAT.emit(graph_of(image_model, (1, 8, 10)).with_fixed(["height"]), EmitOptions())
     assert draft.inputs[0].shape == ("batch", 1, 8, "width")
+
+
+@pytest.mark.parametrize("pool", [None, "avg"])
+def test_a_head_computes_no_shape(pool: str | None, tmp_path: Path) -> None:
+    """ONNX Runtime would do that on the CPU, whatever runs the rest."""
+    size = (30, 30) if pool is None else None
+    model = build_head(nn.Conv2d(3, 4, 3), 4, [4], "regression", 1, pool=pool, feature_size=size)
+    export(model, tmp_path / "model.onnx", check=False)
+    proto = onnx.load(tmp_path / "model.onnx")
+    assert "Conv" in {node.op_type for node in proto.graph.node}
+    assert {"Shape", "Size"} & {node.op_type for node in proto.graph.node} == set()
 
 
 def test_a_layer_that_is_called_twice_is_held_once_and_computed_twice() -> None:
