@@ -4,6 +4,7 @@ The CUDA provider leaves nodes on the CPU that only compute shapes: their result
 (onnxruntime/core/framework/fallback_cpu_capability.cc). Every other node on the CPU is a fallback.
 """
 
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -58,7 +59,7 @@ def computing(data: bytes, nodes: Iterable[Placed]) -> dict[Placed, str]:
     """
     proto = onnx.shape_inference.infer_shapes(onnx.load_from_string(data))
     found: dict[Placed, list[tuple[bool, str]]] = {}
-    for node, is_shape, kind in _judged(proto.graph, types_of(proto.graph), set()):
+    for node, is_shape, kind in _judged(proto.graph, ChainMap(), ChainMap()):
         found.setdefault(Placed(node.op_type, node.name), []).append((is_shape, kind))
     wrong: dict[Placed, str] = {}
     for placed in nodes:
@@ -94,9 +95,15 @@ def folded(data: bytes, session: Any) -> bool:
     return False
 
 
-def _judged(graph: GraphProto, types: Mapping[str, int], outer: set[str]) -> Iterator[tuple[NodeProto, bool, str]]:
-    """Each node, whether it computes shapes alone, and the element type of its first result."""
-    known = outer | {tensor.name for tensor in graph.initializer}
+def _judged(
+    graph: GraphProto, outer_types: ChainMap[str, int], outer: ChainMap[str, None]
+) -> Iterator[tuple[NodeProto, bool, str]]:
+    """Each node, whether it computes shapes alone, and the element type of its first result.
+
+    What is known outside of a body is looked up and not copied: a file may have thousands of bodies.
+    """
+    types = outer_types.new_child(types_of(graph))
+    known = outer.new_child({tensor.name: None for tensor in graph.initializer})
     for node in graph.node:
         bodies = [attribute.g for attribute in node.attribute if attribute.type == AttributeProto.GRAPH]
         kinds = [types.get(name, TensorProto.UNDEFINED) for name in node.output if name]
@@ -107,9 +114,9 @@ def _judged(graph: GraphProto, types: Mapping[str, int], outer: set[str]) -> Ite
             and (all(kind in _INTEGERS for kind in kinds) or (node.op_type in _MOVES and node.op_type != "Cast"))
         )
         if is_shape or (not node.input and not bodies and node.op_type == "Constant"):
-            known.update(name for name in node.output if name)
+            known.update(dict.fromkeys(name for name in node.output if name))
         yield node, is_shape, TensorProto.DataType.Name(kinds[0]).lower() if kinds and kinds[0] else ""
         for body in bodies:
             # The number of a Loop's step comes from its trip count alone.
-            counter = {body.input[0].name} if node.op_type == "Loop" and body.input else set()
-            yield from _judged(body, {**types, **types_of(body)}, known | counter)
+            counter = {body.input[0].name: None} if node.op_type == "Loop" and body.input else {}
+            yield from _judged(body, types, known.new_child(counter))
