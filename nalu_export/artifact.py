@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from nalu_export import formats
+from nalu_export.assumption import Assumption
 from nalu_export.errors import InputError
 from nalu_export.files import read_bytes
 
 TEXTS = ("tool", "torch", "source_sha256", "source_layout", "weights", "compute")
 # Lists of objects, with the texts that each object must have.
-TABLES = {"layers": ("path", "type"), "inputs": ("name", "dtype"), "outputs": ("name", "dtype")}
+TABLES = {
+    "layers": ("path", "type"),
+    "inputs": ("name", "dtype"),
+    "outputs": ("name", "dtype"),
+    "assumptions": ("what", "value", "why", "option"),
+}
+# Those whose rows have a shape.
+SHAPED = ("inputs", "outputs")
 # Objects; of a part the path is a text.
 OBJECTS = ("part", "parity")
 KEYS = (*TEXTS, *TABLES, *OBJECTS)
@@ -30,6 +38,7 @@ class Artifact:
         metadata: one JSON text for each key, prefixed ``nalu_export.`` in the file; empty for a foreign file.
         report: the parity report of the export, ``None`` where there was no check.
         notes: what the export did differently from what was asked.
+        assumptions: what decides what the model computes and is not in its file; the metadata has them too.
     """
 
     path: Path
@@ -38,6 +47,7 @@ class Artifact:
     metadata: dict[str, Any]
     report: Any = None
     notes: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
 
 
 def encode_metadata(metadata: dict[str, Any]) -> dict[str, str]:
@@ -79,7 +89,7 @@ def _is_well_formed(name: str, value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(row, dict)
         and all(isinstance(row.get(field), str) for field in TABLES[name])
-        and (name == "layers" or _is_shape(row.get("shape")))
+        and (name not in SHAPED or _is_shape(row.get("shape")))
         for row in value
     )
 

@@ -106,7 +106,13 @@ def check(
         "outputs": [_subject(port) for port in graph.interface.outputs],
         "layers": layer_table(graph),
     }
-    return replace(report, subject=facts, environment=environment(), weights=weight_matrices(graph))
+    return replace(
+        report,
+        subject=facts,
+        environment=environment(),
+        weights=weight_matrices(graph),
+        assumptions=ready.checkpoint.assumptions,
+    )
 
 
 def _part(graph: ModelGraph, artifact: Artifact) -> ModelGraph:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nalu_export.assumption import Assumption
 from nalu_export.checkpoints import read_checkpoint
 from nalu_export.checkpoints.description import describe
 from nalu_export.checkpoints.factory import Factory
@@ -20,7 +21,8 @@ class Converted:
         path: where it is.
         source_sha256: of the file that it was made from.
         layout: the public layout that this file was in, ``None`` for a file of ours.
-        notes: what had to be assumed, one line each.
+        notes: what was seen and done, one line each.
+        assumptions: what decides what it computes and is not in the source; the file that was written holds them too.
         self_contained: whether it holds the layers as well as the weights, so that reading it needs no code.
     """
 
@@ -28,6 +30,7 @@ class Converted:
     source_sha256: str
     layout: str | None
     notes: tuple[str, ...]
+    assumptions: tuple[Assumption, ...]
     self_contained: bool
 
 
@@ -49,5 +52,6 @@ def convert(
     check_target(target, Path(source))
     checkpoint = read_checkpoint(source, model, **options)
     description = describe(checkpoint.model)
-    write(checkpoint.model, target, description, checkpoint.sha256)
-    return Converted(target, checkpoint.sha256, checkpoint.layout, checkpoint.notes, description is not None)
+    assumed = checkpoint.assumptions
+    write(checkpoint.model, target, description, checkpoint.sha256, assumed)
+    return Converted(target, checkpoint.sha256, checkpoint.layout, checkpoint.notes, assumed, description is not None)

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,7 @@ def export(
     graph = graph.isolated(path_of_part)
     graph, draft, sizes, notes = _emit(graph, kind, settings)
     metadata = _metadata(graph, ready.checkpoint, draft, settings, kind) | part
+    assumed = ready.checkpoint.assumptions
     data = draft.to_bytes(encode_metadata(metadata))
 
     report: Report | None = None
@@ -147,12 +148,14 @@ def export(
             decisive=[kind.runtime],
             progress=tell,
         )
+        report = replace(report, assumptions=assumed)
         if not report.passed:
             why = "".join(f"; {note}" for note in unnamed(ready.graph))
             raise ParityError(f"{target}: not written, the check failed: {report.summary()}{why}", report)
 
     write_atomically(target, data, verify if settings.check else None)
-    return Artifact(target, kind.name, data, metadata, report, (*ready.notes, *part_notes, *draft.notes, *notes))
+    said = (*ready.notes, *part_notes, *draft.notes, *notes)
+    return Artifact(target, kind.name, data, metadata, report, said, assumed)
 
 
 def _target(source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[str] | None, kind: Format) -> Path:
@@ -288,6 +291,7 @@ def _metadata(
         "torch": torch.__version__,
         "source_sha256": checkpoint.sha256,
         **({} if checkpoint.layout is None else {"source_layout": checkpoint.layout}),
+        **({"assumptions": [asdict(each) for each in checkpoint.assumptions]} if checkpoint.assumptions else {}),
         "weights": settings.weights,
         "compute": settings.compute,
         "layers": layer_table(graph),

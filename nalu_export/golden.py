@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from nalu_export._golden_codec import (
     to_bin,
     to_npz,
 )
+from nalu_export.assumption import Assumption
 from nalu_export.errors import InputError
 from nalu_export.files import check_target, read_bytes, write_atomically
 from nalu_export.graph import ModelGraph, Port
@@ -82,12 +83,14 @@ class WrittenGolden:
     Attributes:
         path: where it is.
         golden: what is in it.
-        notes: what had to be assumed of the model and what the file cannot tell, one line each.
+        notes: what was seen of the model and what the file cannot tell, one line each.
+        assumptions: what decides what it computes and is not in its file; the golden file has them as texts.
     """
 
     path: Path
     golden: Golden
     notes: tuple[str, ...]
+    assumptions: tuple[Assumption, ...] = ()
 
 
 def write_golden(
@@ -119,7 +122,9 @@ def write_golden(
     check_target(target, None if isinstance(source, nn.Module) else Path(source))
     ready = prepared(source, settings)
     graph = ready.graph if settings.part is None else ready.graph.isolated(settings.part)
-    golden = checked(_computed(graph, ready.checkpoint.sha256, settings))
+    golden = _computed(graph, ready.checkpoint.sha256, settings)
+    assumed = ready.checkpoint.assumptions
+    golden = checked(replace(golden, assumptions=tuple(map(str, assumed))))
     undetermined = sum(int(np.isinf(output.bound).sum()) for output in golden.outputs)
     count = sum(output.bound.size for output in golden.outputs)
     if undetermined == count:
@@ -131,7 +136,7 @@ def write_golden(
     if undetermined:
         notes += (f"{settings.compute} does not determine {undetermined} of the {count} outputs",)
     write_atomically(target, write(golden))
-    return WrittenGolden(target, golden, notes)
+    return WrittenGolden(target, golden, notes, assumed)
 
 
 def read_golden(path: str | os.PathLike[str]) -> Golden:

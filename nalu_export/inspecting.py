@@ -1,6 +1,7 @@
 """What is in a model or an exported file, as plain data."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def _model(
         "layout": layout,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "notes": list(dict.fromkeys((*notes, *subject.notes))),
+        "assumptions": [asdict(each) for each in subject.assumptions],
         "doctor": summary(examine(subject, Settings())),
         "subgraphs": subgraphs,
         "layers": layers,

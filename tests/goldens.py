@@ -79,7 +79,8 @@ def named(name: bytes, code: int, shape: tuple[int, ...], shared: int | None = N
 
 def header(inputs: list[bytes], outputs: list[bytes]) -> bytes:
     """All that comes before the numbers."""
-    return header_bytes() + struct.pack("<II", len(inputs), len(outputs)) + b"".join(inputs + outputs)
+    slots = b"".join(inputs + outputs)
+    return header_bytes() + struct.pack("<II", len(inputs), len(outputs)) + slots + struct.pack("<I", 0)
 
 
 def version_1(golden: Golden) -> bytes:
@@ -102,6 +103,7 @@ def same(a: Golden, b: Golden) -> bool:
         return (
             golden.source_sha256,
             golden.compute,
+            golden.assumptions,
             [(given.name, *_bits(given.values)) for given in golden.inputs],
             [
                 (output.name, output.shared, *(_bits(getattr(output, name)) for name in FIELDS))

@@ -39,6 +39,7 @@ plain = st.recursive(
 )
 rows = {
     "layers": st.fixed_dictionaries({"path": st.text(), "type": st.text()}, optional={"eps": st.floats(0, 1)}),
+    "assumptions": st.fixed_dictionaries({name: st.text() for name in ("what", "value", "why", "option")}),
     "spec": st.fixed_dictionaries(
         {"name": st.text(), "dtype": st.text(), "shape": st.lists(st.text() | st.integers(0, 2**62), max_size=4)}
     ),
@@ -46,7 +47,7 @@ rows = {
 metadatas = st.fixed_dictionaries(
     {},
     optional={name: st.text() for name in TEXTS}
-    | {name: st.lists(rows["layers" if name == "layers" else "spec"], max_size=3) for name in TABLES}
+    | {name: st.lists(rows[name if name in rows else "spec"], max_size=3) for name in TABLES}
     | {"parity": st.dictionaries(st.text(), plain, max_size=3)},
 )
 
@@ -93,13 +94,14 @@ def metadatas_example() -> dict[str, Any]:
         "part": {"path": "head", "fed_by": ["backbone"], "followed_by": []},
         "inputs": spec,
         "outputs": spec,
+        "assumptions": [{"what": "eps", "value": "1e-10", "why": "as it is", "option": "--eps 1e-10"}],
         "parity": {"verdict": "passed"},
     }
 
 
 def test_what_an_export_writes_is_what_is_known(tmp_path: Path) -> None:
     made = export(NALU(2, 3, 1), tmp_path / "m.onnx", check=False)
-    assert set(made.metadata) == set(KEYS) - {"source_layout", "part"}
+    assert set(made.metadata) == set(KEYS) - {"source_layout", "assumptions", "part"}
     torch.save({f"model.0.{name}": torch.ones(2, 3) for name in ("W_hat", "M_hat")}, tmp_path / "model.pt")
     made = export(tmp_path / "model.pt", check=False)
     assert set(made.metadata) == set(KEYS) - {"part"}
@@ -109,7 +111,7 @@ def test_what_an_export_writes_is_what_is_known(tmp_path: Path) -> None:
 def test_what_a_file_of_a_part_says(tmp_path: Path) -> None:
     model = torch.nn.Sequential(torch.nn.Linear(3, 2), NAC(2, 1), torch.nn.Softmax(dim=1))
     made = export(model, tmp_path / "m.hpp", format="cpp", check=False)
-    assert set(made.metadata) == set(KEYS) - {"source_layout"}
+    assert set(made.metadata) == set(KEYS) - {"source_layout", "assumptions"}
     assert made.metadata["part"] == {"path": "1", "fed_by": ["0"], "followed_by": ["2"]}
     assert read_artifact(made.path).metadata == made.metadata
 

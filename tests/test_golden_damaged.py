@@ -79,19 +79,19 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
     "rank 17": (header([X], [named(b"y", 1, (1,) * 17, 1)]), "output y has 17 axes; expected 0 to 16"),
     "cut in the numbers": (
         header([X], [Y]) + NUMBERS[:-1],
-        "has 223 bytes; its input x (2, 3) and output y (2,) need 224",
+        "has 227 bytes; its input x (2, 3) and output y (2,) need 228",
     ),
     "trailing": (
         header([X], [Y]) + NUMBERS + b"\0",
-        "has 225 bytes; its input x (2, 3) and output y (2,) need 224",
+        "has 229 bytes; its input x (2, 3) and output y (2,) need 228",
     ),
     "huge": (
         header([named(b"x", 1, (HUGE, HUGE))], [Y]),
-        f"has 142 bytes; its input x {(HUGE, HUGE)} and output y (2,) need more than 2**64",
+        f"has 146 bytes; its input x {(HUGE, HUGE)} and output y (2,) need more than 2**64",
     ),
     "many that do not fit": (
         header([named(b"%d" % number, 1, (2,)) for number in range(9)], [Y]) + NUMBERS,
-        "has 384 bytes; its 9 inputs and 1 outputs need 432",
+        "has 388 bytes; its 9 inputs and 1 outputs need 436",
     ),
     "no samples": (header([named(b"x", 1, (0, 3))], [named(b"y", 1, (0,), 0)]), "input x has shape (0, 3), no numbers"),
     "a size of nothing": (

@@ -5,6 +5,7 @@
 //   u32 number of inputs, u32 number of outputs,
 //   each input:   u32 length and UTF-8 of its name, u32 type, u32 rank and u64 sizes, of which the first is the samples
 //   each output:  the same, with u32 shared (0 or 1) after the type; one that is shared has no axis of samples
+//   u32 number of assumptions; each: u32 length and UTF-8 of a line on what the model's file does not say
 //   each input:   its numbers
 //   each output:  reference float64, bound float64, unit float64, torch of its own type, accept u8
 // Version 1 has one input and one output of float32: u32 rank and u64 sizes of both instead of numbers and names.
@@ -45,6 +46,7 @@ struct Golden {
     std::string source_sha256;  // of the model's file that the export read
     std::vector<GoldenInput> inputs;
     std::vector<GoldenOutput> outputs;
+    std::vector<std::string> assumptions;  // what decides what the model computes and is not in its file
 
     std::size_t samples() const { return static_cast<std::size_t>(inputs[0].tensor.shape[0]); }
 };
@@ -98,13 +100,17 @@ public:
     }
 
     std::string name(const std::string& kind) {
-        const auto text = take<char>(number("the length of an " + kind + "'s name", 1, 255));
-        for (const auto character : text) {
-            if (static_cast<unsigned char>(character) < 32 || character == 127) {
-                throw damaged("has an " + kind + " whose name cannot be printed");
-            }
+        return text("the length of an " + kind + "'s name", 255, "has an " + kind + " whose name cannot be printed");
+    }
+
+    std::string assumption() { return text("the length of an assumption", 1023, "has an assumption that cannot be printed"); }
+
+    std::string text(const std::string& what, std::uint32_t most, const std::string& refusal) {
+        const auto found = take<char>(number(what, 1, most));
+        for (const auto character : found) {
+            if (static_cast<unsigned char>(character) < 32 || character == 127) throw damaged(refusal);
         }
-        return {text.begin(), text.end()};
+        return {found.begin(), found.end()};
     }
 
     Failure damaged(const std::string& what) const { return Failure(bad_input, path_ + " " + what); }
@@ -147,6 +153,8 @@ inline void read_head(Bytes& file, Golden& golden) {
     }
     refuse_repeated(file, golden.inputs, "input");
     refuse_repeated(file, golden.outputs, "output");
+    golden.assumptions.resize(file.number("the number of assumptions", 0, 16));
+    for (auto& assumption : golden.assumptions) assumption = file.assumption();
 }
 
 /// The same of version 1, which has no names.

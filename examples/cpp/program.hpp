@@ -90,6 +90,7 @@ inline int run(const Options& options, Load load) {
     const auto golden = read_golden(options.golden);
     const auto model = loaded(options, load);
     show(model->metadata);
+    for (const auto& assumption : golden.assumptions) std::printf("  assumed        %s\n", assumption.c_str());
     check_origin(golden, options, model->metadata);
     const auto& facts = model->facts;
     auto who = value_of(facts, "library") + ", " + value_of(facts, "provider");

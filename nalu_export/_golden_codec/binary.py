@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from nalu_export._golden_codec.record import (
     FIELDS,
+    MAX_ASSUMPTION,
+    MAX_ASSUMPTIONS,
+    MAX_NAME,
     ONLY_INPUT,
     ONLY_OUTPUT,
     VERSION,
@@ -54,6 +57,8 @@ def to_bin(golden: Golden) -> bytes:
         + packed_shape(output.reference.shape)
         for output in golden.outputs
     ]
+    texts = [text.encode() for text in golden.assumptions]
+    pieces += [struct.pack("<I", len(texts)), *(struct.pack("<I", len(text)) + text for text in texts)]
     pieces += [_numbers(given.values) for given in golden.inputs]
     for output in golden.outputs:
         pieces += [_numbers(getattr(output, name), dtype) for name, dtype in FIELDS.items()]
@@ -87,6 +92,7 @@ def from_bin(data: bytes) -> Golden:
     if bits not in _BITS:
         raise InputError(f"compute is {bits}; expected 32 or 64")
     inputs, outputs = _slots(reader) if version == VERSION else _slots_of_version_1(reader)
+    assumptions = reader.assumptions() if version == VERSION else ()
     sizes = [math.prod(slot.shape) * slot.dtype.itemsize for slot in inputs]
     sizes += [math.prod(slot.shape) * (dtype or slot.dtype).itemsize for slot in outputs for dtype in FIELDS.values()]
     need = reader.at + sum(sizes)
@@ -99,6 +105,7 @@ def from_bin(data: bytes) -> Golden:
             _BITS[bits],
             tuple(GoldenInput(slot.name, reader.numbers(slot.dtype, slot.shape)) for slot in inputs),
             tuple(_output(reader, slot) for slot in outputs),
+            assumptions,
         )
     )
 
@@ -164,14 +171,24 @@ class _Reader:
         check_rank(what, rank, shared=shared)
         return struct.unpack(f"<{rank}Q", self.take(8 * rank))
 
-    def slot(self, kind: str) -> _Slot:
-        """What the header says of an input or output."""
+    def assumptions(self) -> tuple[str, ...]:
+        """Their number, and each as its length and text."""
+        count = self.number()
+        if count > MAX_ASSUMPTIONS:
+            raise InputError(f"has {count:,} assumptions; expected at most {MAX_ASSUMPTIONS}")
+        return tuple(self._text("an assumption", MAX_ASSUMPTION) for _ in range(count))
+
+    def _text(self, what: str, most: int) -> str:
         length = self.number()
         try:
             # One byte more than is allowed is enough to say so.
-            name = self.take(min(length, 256)).decode()
+            return self.take(min(length, most + 1)).decode()
         except UnicodeDecodeError as error:
-            raise InputError(f"an {kind}'s name is not UTF-8") from error
+            raise InputError(f"{what} is not UTF-8") from error
+
+    def slot(self, kind: str) -> _Slot:
+        """What the header says of an input or output."""
+        name = self._text(f"an {kind}'s name", MAX_NAME)
         check_names(kind, [name])
         what, code = f"{kind} {plain(name)}", self.number()
         if code not in TYPES:

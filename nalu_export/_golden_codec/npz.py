@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -28,6 +29,7 @@ from nalu_export.weights import Compute
 # As old as a zip can say, so that the same arrays give the same bytes at any time.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _TEXTS = ("source_sha256", "compute")
+_LISTS = ("inputs", "outputs", "shared", "assumptions")
 
 _Arrays = Mapping[str, NDArray[Any]]
 
@@ -52,6 +54,7 @@ def _arrays(golden: Golden) -> dict[str, NDArray[Any]]:
         "inputs": np.array([given.name for given in golden.inputs]),
         "outputs": np.array([output.name for output in golden.outputs]),
         "shared": np.array([output.shared for output in golden.outputs], np.bool_),
+        "assumptions": np.array(golden.assumptions, np.str_),
     }
     for given in golden.inputs:
         arrays[_key("input", given.name, "values")] = _little(given.values)
@@ -80,7 +83,7 @@ def from_arrays(arrays: _Arrays) -> Golden:
 
 
 def _newest(arrays: _Arrays) -> Golden:
-    _need(arrays, ["version", *_TEXTS, "inputs", "outputs", "shared"])
+    _need(arrays, ["version", *_TEXTS, *_LISTS])
     version = arrays["version"]
     if version.dtype.kind not in "iu" or version.shape or int(version) != VERSION:
         said = str(version) if version.dtype.kind in "iu" and not version.shape else _kind(version)
@@ -93,8 +96,15 @@ def _newest(arrays: _Arrays) -> Golden:
     outputs = {name: {field: _key("output", name, field) for field in FIELDS} for name in names["output"]}
     ours = [*inputs.values(), *(key for keys in outputs.values() for key in keys.values())]
     _need(arrays, ours)
-    _refuse_others(arrays, {"version", *_TEXTS, "inputs", "outputs", "shared", *ours})
-    return _golden(arrays, inputs, outputs, {name: bool(shared[at]) for at, name in enumerate(outputs)})
+    _refuse_others(arrays, {"version", *_TEXTS, *_LISTS, *ours})
+    golden = _golden(arrays, inputs, outputs, {name: bool(shared[at]) for at, name in enumerate(outputs)})
+    return checked(replace(golden, assumptions=_assumptions(arrays["assumptions"])))
+
+
+def _assumptions(array: NDArray[Any]) -> tuple[str, ...]:
+    if array.dtype.kind != "U" or array.ndim != 1:
+        raise InputError(f"assumptions is {_kind(array)}; expected a list of texts")
+    return tuple(_said(array))
 
 
 def _version_1(arrays: _Arrays) -> Golden:

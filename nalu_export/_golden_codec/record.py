@@ -16,6 +16,7 @@ VERSION = 2
 HEX = frozenset("0123456789abcdef")
 MAX_ACCEPT = 4
 MAX_NAME = 255
+MAX_ASSUMPTIONS, MAX_ASSUMPTION = 16, 1023
 #: What there is of each output, in this order, with the type of its numbers; that of ``torch`` is the output's own.
 FIELDS: dict[str, np.dtype[Any] | None] = {
     "reference": np.dtype("<f8"),
@@ -81,17 +82,32 @@ class Golden:
         compute: the type of the arithmetic part that the bounds are for.
         inputs: in the model's order.
         outputs: in the model's order.
+        assumptions: what decides what the model computes and is not in its file, a line each.
     """
 
     source_sha256: str
     compute: Compute
     inputs: tuple[GoldenInput, ...]
     outputs: tuple[GoldenOutput, ...]
+    assumptions: tuple[str, ...] = ()
 
     @property
     def samples(self) -> int:
         """How many samples there are."""
         return len(self.inputs[0].values)
+
+
+def check_assumptions(texts: Sequence[str]) -> None:
+    """A few lines.
+
+    Raises:
+        InputError: there are more, or one is empty or longer than a line.
+    """
+    if len(texts) > MAX_ASSUMPTIONS:
+        raise InputError(f"has {len(texts):,} assumptions; expected at most {MAX_ASSUMPTIONS}")
+    for text in texts:
+        if not 0 < len(text.encode()) <= MAX_ASSUMPTION:
+            raise InputError(f"has an assumption of {len(text.encode()):,} bytes; expected 1 to {MAX_ASSUMPTION:,}")
 
 
 def checked(golden: Golden) -> Golden:
@@ -104,6 +120,7 @@ def checked(golden: Golden) -> Golden:
         raise InputError(f"source_sha256 is {plain(golden.source_sha256)}; expected 64 hexadecimal digits")
     if golden.compute not in COMPUTE:
         raise InputError(f"compute is {plain(golden.compute)}; expected {' or '.join(COMPUTE)}")
+    check_assumptions(golden.assumptions)
     for kind, values in (("input", golden.inputs), ("output", golden.outputs)):
         check_count(kind, len(values))
         check_names(kind, [value.name for value in values])

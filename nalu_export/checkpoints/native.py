@@ -3,7 +3,8 @@
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from nalu_export.assumption import Assumption, is_assumptions
 from nalu_export.checkpoints.container import Contents
 from nalu_export.checkpoints.description import Description, build, describe
 from nalu_export.errors import InputError
@@ -42,7 +44,13 @@ def save(model: nn.Module, path: str | os.PathLike[str]) -> None:
     write(model, Path(path), describe(model))
 
 
-def write(model: nn.Module, target: Path, description: Description | None, source_sha256: str | None = None) -> None:
+def write(
+    model: nn.Module,
+    target: Path,
+    description: Description | None,
+    source_sha256: str | None = None,
+    assumptions: Sequence[Assumption] = (),
+) -> None:
     """As :func:`save`, of a model that is described already.
 
     Args:
@@ -50,11 +58,13 @@ def write(model: nn.Module, target: Path, description: Description | None, sourc
         target: where to.
         description: of the model.
         source_sha256: of the file that the model was read from.
+        assumptions: what was assumed when it was read; whoever reads this file is told again.
     """
     check_target(target, None)
     state = {name: _own(value.detach().cpu()) for name, value in model.state_dict().items()}
     about = {"format": FORMAT, "version": VERSION, "model": description}
     about |= {} if source_sha256 is None else {"source_sha256": source_sha256}
+    about |= {"assumptions": [asdict(each) for each in assumptions]} if assumptions else {}
     write_atomically(target, _safetensors(about, state) if target.suffix == SAFETENSORS else _torch(about, state))
 
 
@@ -95,6 +105,18 @@ def native_payload(contents: Contents) -> Mapping[str, Any] | None:
         return {**about, "state_dict": contents.payload}
     payload = contents.payload
     return payload if isinstance(payload, dict) and payload.get("format") == FORMAT else None
+
+
+def assumptions_of(payload: Mapping[str, Any]) -> tuple[Assumption, ...]:
+    """What was assumed when the file was made.
+
+    Raises:
+        InputError: it is not what :func:`write` writes.
+    """
+    given = payload.get("assumptions", [])
+    if not is_assumptions(given):
+        raise InputError("has assumptions that are not what nalu_export writes; was the file changed?")
+    return tuple(Assumption(**each) for each in given)
 
 
 def read_native(payload: Mapping[str, Any]) -> tuple[nn.Module | None, Any]:

@@ -8,12 +8,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from nalu_export.assumption import Assumption, refuse
 from nalu_export.checkpoints._assigning import assign, refuse_inflated
+from nalu_export.checkpoints.assumptions import of_layout
 from nalu_export.checkpoints.building import Surroundings, build_layout, disagreeing_twins
 from nalu_export.checkpoints.container import Contents, unpack
 from nalu_export.checkpoints.factory import Factory, UserCode, from_factory
-from nalu_export.checkpoints.fitting import Fit
-from nalu_export.checkpoints.native import native_payload, read_native
+from nalu_export.checkpoints.native import assumptions_of, native_payload, read_native
 from nalu_export.checkpoints.recognise import Recognised, UnknownLayoutError, recognise
 from nalu_export.checkpoints.unwrapping import State, prefixes, state_of, under, without_wrappers
 from nalu_export.checkpoints.whole import chosen, evaluating
@@ -41,7 +42,7 @@ class ReadOptions:
         backbone: builds the CNN before a head, for files that hold a head with one.
         task: ``"classification"`` or ``"regression"``, where such a file is open to both.
         trust: load a pickled module, as it is, or the weights of a TorchScript archive too, which runs what is in it.
-        strict: refuse a faux NAC.
+        strict: refuse a faux NAC, and whatever would have to be assumed because the file does not say it.
     """
 
     model: Factory | None = None
@@ -79,6 +80,7 @@ class Opened:
         module: built by the user's code or from the description in a file of ours; ``None`` for a public layout.
         recognised: the public layout; ``None`` for the others.
         whole: whether the module was pickled as it is, so that its tensors are in it already.
+        assumptions: those that a file of ours was made with.
     """
 
     sha256: str
@@ -87,6 +89,7 @@ class Opened:
     module: nn.Module | None = None
     recognised: Recognised | None = None
     whole: bool = False
+    assumptions: tuple[Assumption, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,15 +99,17 @@ class Checkpoint:
     Attributes:
         model: in ``eval()`` mode, on the CPU.
         sha256: of the file.
-        notes: what had to be assumed, one line each.
+        notes: what was seen and done, one line each.
         layout: the public layout that was recognised, ``"kevinzakka:NALU"``; ``None`` for a file of ours or with
             ``model``.
+        assumptions: what decides what it computes and is not in the file.
     """
 
     model: nn.Module
     sha256: str
     notes: tuple[str, ...]
     layout: str | None = None
+    assumptions: tuple[Assumption, ...] = ()
 
 
 def load(path: str | os.PathLike[str], model: Factory | None = None, **options: Any) -> nn.Module:
@@ -193,6 +198,7 @@ def _understood(contents: Contents, options: ReadOptions, code: UserCode | None,
         state = _under(state, options.prefix)
     taken: tuple[str, ...] = ()
     recognised = None
+    assumed = assumptions_of(native) if native is not None and own else ()
     if code is not None:
         _refuse_options(options, LAYOUT_OPTIONS, "is read into the model of --model, which knows all of that")
         alone = code.is_file_alone
@@ -206,7 +212,7 @@ def _understood(contents: Contents, options: ReadOptions, code: UserCode | None,
         state, taken = without_wrappers(state)
         recognised = _recognised(state, options)
     notes = (*contents.notes, *notes, *taken)
-    return Opened(hashlib.sha256(data).hexdigest(), state, notes, module, recognised)
+    return Opened(hashlib.sha256(data).hexdigest(), state, notes, module, recognised, assumptions=assumed)
 
 
 def _as_it_is(
@@ -272,6 +278,7 @@ def build(opened: Opened, options: ReadOptions) -> Checkpoint:
     if opened.recognised is None:
         assert opened.module is not None
         module, state, notes, layout = opened.module, opened.state, opened.notes, None
+        assumptions = opened.assumptions
     else:
         fit = opened.recognised.fit
         pair = next(iter(disagreeing_twins(fit, opened.state)), None)
@@ -282,7 +289,8 @@ def build(opened: Opened, options: ReadOptions) -> Checkpoint:
             )
         backbone = None if options.backbone is None else from_factory(options.backbone, "--backbone")
         module, state = build_layout(fit, opened.state, options.eps, Surroundings(backbone, options.task))
-        notes, layout = (*opened.notes, *layout_notes(opened.recognised, options)), fit.name
+        notes, layout = (*opened.notes, *layout_notes(opened.recognised)), fit.name
+        assumptions = of_layout(fit, layout=options.layout, eps=options.eps, task=options.task)
     if not opened.whole:
         assign(module, state)
     faux = [path for path, layer in arithmetic_layers(module).items() if getattr(layer, "stored", False)]
@@ -292,21 +300,17 @@ def build(opened: Opened, options: ReadOptions) -> Checkpoint:
             f"is a faux NAC: {where} computes with a stored W, not with tanh(W_hat)·σ(M_hat); "
             "without --strict it is exported as the linear layer that it is"
         )
+    if options.strict:
+        refuse(assumptions, converted=opened.recognised is None)
     evaluating(module)
-    return Checkpoint(module, opened.sha256, notes, layout)
+    return Checkpoint(module, opened.sha256, notes, layout, assumptions)
 
 
-def layout_notes(recognised: Recognised, options: ReadOptions) -> tuple[str, ...]:
-    """What was seen and what was assumed."""
+def layout_notes(recognised: Recognised) -> tuple[str, ...]:
+    """What was seen of a public layout."""
     fit, (name, *others) = recognised.fit, recognised.names
     same = f", which computes the same as {', '.join(others)}" if others else ""
     notes = [f"layout {name}{same}"]
-    if fit.unit.eps is not None and options.eps is None and not _stores_eps(fit):
-        notes.append(f"eps is {fit.unit.eps}, as {name} has it; the file does not store it")
     if fit.unit.options.get("stored"):
         notes.append("a faux NAC: the stored weight computes, not tanh(W_hat)·σ(M_hat); it is taken as it is")
     return tuple(notes)
-
-
-def _stores_eps(fit: Fit) -> bool:
-    return any(key.argument == "eps" for key in fit.unit.keys.values())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nalu_export import reports, runtimes
+from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.devices import device_options
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import FILE, FILE_OR_DASH, capture_options, read_options, reading, seed_option
@@ -144,6 +145,8 @@ def check(
         for path in written:
             out.print(f"written: {printable(str(path))}", markup=False, soft_wrap=True)
         show_verdict(out, report)
+    if quiet or to_stdout:
+        say_assumed(report.assumptions)
     if not report.accepted:
         if quiet or to_stdout:
             click.echo(f"nalu-export: {printable(report.summary())}", err=True)

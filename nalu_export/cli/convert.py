@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import FILE, read_options, reading
 from nalu_export.text import to_json
@@ -35,10 +36,14 @@ def convert(model: Path, output: Path, as_json: bool, quiet: bool, **options: An
     found = run(model, output, **reading(options))
     if as_json:
         click.echo(to_json({**asdict(found), "path": str(found.path)}))
-    elif not quiet:
+    elif quiet:
+        say_assumed(found.assumptions)
+    else:
         out = console()
         for note in found.notes:
             say(out, f"note: {note}")
+        for each in found.assumptions:
+            say(out, f"assumed: {each}")
         if not found.self_contained:
             say(out, "note: it holds weights only, as its model has layers of your own; read it with --model")
         say(out, f"{found.path}  from sha256 {found.source_sha256}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nalu_export import formats
+from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import FILE, capture_options, read_options, reading, seed_option
 from nalu_export.errors import ParityError
@@ -69,7 +70,9 @@ def export(model: Path, format_name: str, output: Path | None, as_json: bool, qu
         if not quiet and error.report is not None:
             _show(error.report, None, as_json=as_json)  # type: ignore[arg-type]
         raise
-    if not quiet:
+    if quiet:
+        say_assumed(artifact.assumptions)
+    else:
         _show(artifact.report, artifact, as_json=as_json)
 
 
@@ -95,6 +98,8 @@ def _show(report: Report | None, artifact: Artifact | None, *, as_json: bool) ->
     if artifact is not None:
         for note in artifact.notes:
             say(out, f"note: {note}")
-        if report is None:
+        if report is None:  # which says them
+            for each in artifact.assumptions:
+                say(out, f"assumed: {each}")
             say(out, "not checked")
         say(out, artifact_line(artifact))

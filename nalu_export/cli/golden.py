@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import FILE, capture_options, read_options, reading, seed_option
 from nalu_export.text import to_json
@@ -53,10 +55,14 @@ def golden(model: Path, output: Path, as_json: bool, quiet: bool, **options: Any
     found = run(model, output, **reading(options))
     if as_json:
         click.echo(to_json(_facts(found) | {"part": options["part"]}))
-    elif not quiet:
+    elif quiet:
+        say_assumed(found.assumptions)
+    else:
         out = console()
         for note in found.notes:
             say(out, f"note: {note}")
+        for each in found.assumptions:
+            say(out, f"assumed: {each}")
         facts = _facts(found)
         say(
             out,
@@ -86,6 +92,7 @@ def _facts(found: WrittenGolden) -> dict[str, Any]:
         "compute": golden.compute,
         "source_sha256": golden.source_sha256,
         "notes": list(found.notes),
+        "assumptions": [asdict(each) for each in found.assumptions],
     }
 
 

@@ -87,7 +87,12 @@ _READING = (
         is_flag=True,
         help="Load a pickled module, as it is, or the weights of a TorchScript archive too. This runs what is in it.",
     ),
-    click.option("--strict", is_flag=True, help="Refuse a faux NAC, whose weights are stored instead of computed."),
+    click.option(
+        "--strict",
+        is_flag=True,
+        help="Refuse what would have to be assumed because MODEL does not say it (--layout, --eps, --task state it), "
+        "and a faux NAC, whose weights are stored instead of computed.",
+    ),
 )
 
 

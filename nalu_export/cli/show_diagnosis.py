@@ -25,11 +25,13 @@ def show_diagnosis(out: Console, diagnosis: Diagnosis) -> None:
 
     for note in diagnosis.notes:
         say(out, f"note: {note}", style="dim")
+    for each in diagnosis.assumptions:
+        say(out, f"assumed: {each}")
     said: set[tuple[str, str, str]] = set()
     for finding in diagnosis.findings:
         _show(out, finding, said)
     graver = {level: number for level, number in diagnosis.counts.items() if level != "info"}
-    if diagnosis.notes or diagnosis.findings:
+    if diagnosis.notes or diagnosis.assumptions or diagnosis.findings:
         out.print()
     if any(graver.values()):
         say(out, (counted(diagnosis.counts), _STYLES["error" if diagnosis.failed else "warning"]))

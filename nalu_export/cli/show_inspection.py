@@ -148,6 +148,8 @@ def _show_metadata(out: Console, found: dict[str, Any]) -> None:
         out.print(printable(line), markup=False)
     for note in found.get("notes", []):
         say(out, f"note: {note}")
+    for each in found.get("assumptions", []):
+        say(out, f"assumed: {each['what']} is {each['value']}, {each['why']}")
     if "doctor" in found:
         say(out, found["doctor"])
 

@@ -51,6 +51,8 @@ def show_report(out: Console, report: Report) -> None:
         out.print()
     for note in report.notes:
         say(out, f"note: {note}")
+    for each in report.assumptions:
+        say(out, f"assumed: {each}")
     _show_missing(out, report)
     for line in _legend(report, detailed=detailed):
         say(out, line, style="dim")

@@ -63,6 +63,7 @@ def examine(subject: Subject, settings: Settings) -> Diagnosis:
         settings.inputs,
         subject.notes,
         in_order(_found(subject, settings)),
+        subject.assumptions,
     )
 
 

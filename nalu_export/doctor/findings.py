@@ -4,6 +4,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nalu_export.assumption import Assumption
+
 LEVELS = ("error", "warning", "info")
 
 
@@ -39,8 +41,9 @@ class Diagnosis:
         layout: the public layout that it is in, ``"kevinzakka:NALU"``; ``None`` for others.
         compute: type of the arithmetic that ε was judged for.
         inputs: range of the inputs that weights and gates were judged on, beside the thousandfold of it.
-        notes: what had to be assumed to read it, one line each.
+        notes: what was seen and done to read it, one line each.
         findings: what was found.
+        assumptions: what decides what it computes and is not in the file.
     """
 
     path: str | None
@@ -50,6 +53,7 @@ class Diagnosis:
     inputs: tuple[float, float]
     notes: tuple[str, ...]
     findings: tuple[Finding, ...]
+    assumptions: tuple[Assumption, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from nalu_export.assumption import Assumption
+from nalu_export.checkpoints.assumptions import of_layout
 from nalu_export.checkpoints.building import Surroundings, build_layout
 from nalu_export.checkpoints.factory import from_factory
 from nalu_export.checkpoints.fitting import Fit
@@ -114,7 +116,8 @@ class Subject:
         fit: how a public layout explains them; ``None`` for others.
         path: of the file.
         sha256: of the file.
-        notes: what had to be assumed.
+        notes: what was seen and done.
+        assumptions: what decides what it computes and is not in the file.
     """
 
     heads: tuple[Head, ...]
@@ -125,6 +128,7 @@ class Subject:
     path: str | None = None
     sha256: str | None = None
     notes: tuple[str, ...] = field(default=())
+    assumptions: tuple[Assumption, ...] = ()
 
 
 def from_module(module: nn.Module, options: SourceOptions) -> Subject:
@@ -148,8 +152,10 @@ def from_file(path: str | os.PathLike[str], options: SourceOptions) -> Subject:
         module, notes = _built(opened.recognised.fit, opened, options)
     except InputError as error:
         raise InputError(f"{os.fspath(path)}: {error}") from error
-    notes = (*opened.notes, *layout_notes(opened.recognised, options), *notes)
-    return of_checkpoint(path, opened, Checkpoint(module, opened.sha256, notes), options)
+    notes = (*opened.notes, *layout_notes(opened.recognised), *notes)
+    fit = opened.recognised.fit
+    assumed = of_layout(fit, layout=options.layout, eps=options.eps, task=options.task)
+    return of_checkpoint(path, opened, Checkpoint(module, opened.sha256, notes, fit.name, assumed), options)
 
 
 def of_checkpoint(
@@ -160,7 +166,14 @@ def of_checkpoint(
     keys = Keys({} if fit is None else _places(fit, built.model))
     found = _subject(built.model, opened.state, keys, options or SourceOptions())
     notes = (*built.notes, *found.notes)
-    return replace(found, fit=fit, path=os.fspath(path), sha256=opened.sha256, notes=notes)
+    return replace(
+        found,
+        fit=fit,
+        path=os.fspath(path),
+        sha256=opened.sha256,
+        notes=notes,
+        assumptions=built.assumptions,
+    )
 
 
 def _places(fit: Fit, module: nn.Module) -> dict[str, Place]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nalu_export.assumption import Assumption
 from nalu_export.parity import wording
 from nalu_export.parity.records import (
     EVERY_INPUT,
@@ -44,6 +45,7 @@ class Report:
         subject: what was checked: model, artifact, their hashes, weights and compute mode, layers.
         environment: versions of what took part.
         notes: what the check could not do, or had to do otherwise, one line each.
+        assumptions: what decides what the model computes and is not in its file.
         allow_empty: whether a check that compared nothing is accepted.
         isolated: names of the rows that are of an isolated subgraph.
     """
@@ -60,6 +62,7 @@ class Report:
     subject: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
     allow_empty: bool = False
     isolated: tuple[str, ...] = ()
 
@@ -127,6 +130,7 @@ class Report:
                 "subject": self.subject,
                 "environment": self.environment,
                 "notes": list(self.notes),
+                "assumptions": [asdict(each) for each in self.assumptions],
                 "runtimes": [asdict(runtime) for runtime in self.runtimes],
                 "missing": self.missing,
                 "rows": [asdict(row) for row in self.rows],

@@ -131,6 +131,7 @@ def _properties(report: "Report", runtime: "RuntimeInfo | None") -> Properties:
         found |= {f"runtime.{key}": value for key, value in runtime.details.items()}
         found |= {f"remark.{number}": text for number, text in enumerate(runtime.remarks, 1)}
     found |= {f"note.{number}": text for number, text in enumerate(report.notes, 1)}
+    found |= {f"assumption.{each.what}": str(each) for each in report.assumptions}
     found |= {f"environment.{key}": value for key, value in report.environment.items()}
     scalars = {key: value for key, value in report.subject.items() if isinstance(value, (str, int, float))}
     return found | {f"subject.{key}": str(value) for key, value in scalars.items()}

@@ -59,6 +59,8 @@ def test_an_error_fails(folder: Path, run: Run) -> None:
     assert result.stdout == (
         "note: layout kevinzakka:fauxNAC, which computes the same as nkarasovd:NAC, simkir00:NAC\n"
         "note: a faux NAC: the stored weight computes, not tanh(W_hat)·σ(M_hat); it is taken as it is\n"
+        "assumed: formula is that of kevinzakka:fauxNAC, by the names and shapes of its tensors; the file does not "
+        "store it\n"
         "\n"
         "error[faux-weights] at model.0.W\n"
         "  W is stored and is what computes; tanh(W_hat)·σ(M_hat) is another matrix, off by up to 1 (1 is stored at "
@@ -87,7 +89,7 @@ def test_json(folder: Path, run: Run) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     expected = diagnose("model.pt", compute="float16", inputs=(1.0, 2.0)).to_dict()
     assert json.loads(result.stdout) == json.loads(json.dumps(expected))
-    assert set(expected) == {"path", "sha256", "layout", "compute", "inputs", "notes", "findings", "counts"}
+    assert set(expected) == {"path", "sha256", "layout", "compute", "inputs", "notes", "findings", "assumptions", "counts"}
 
 
 def test_json_of_an_error(folder: Path, run: Run) -> None:

@@ -180,12 +180,8 @@ def test_json(check: bool, source: Path, run: Run) -> None:
 
 def test_a_note_is_shown(source: Path, run: Run, model: nn.Module) -> None:
     torch.save(model.state_dict(), source)
-    note = "eps is 1e-10, as nalu-export:NALU has it; the file does not store it"
-    assert f"note: {note}" in run(source, "-f", "onnx", "--no-check").stdout.splitlines()
-    assert json.loads(run(source, "-f", "onnx", "--no-check", "--json").stdout)["notes"] == [
-        "layout nalu-export:NALU",
-        note,
-    ]
+    assert "note: layout nalu-export:NALU" in run(source, "-f", "onnx", "--no-check").stdout.splitlines()
+    assert json.loads(run(source, "-f", "onnx", "--no-check", "--json").stdout)["notes"] == ["layout nalu-export:NALU"]
 
 
 @pytest.mark.usefixtures("wrong_checks")

@@ -59,6 +59,7 @@ def test_json(source: Path, run: Run) -> None:
         "compute": "float32",
         "source_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
         "notes": [],
+        "assumptions": [],
         "part": "",
     }
 

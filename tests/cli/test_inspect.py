@@ -146,7 +146,7 @@ def test_arithmetic_that_the_user_names(folder: Path, run: Run) -> None:
 def test_a_note(source: Path, run: Run, model: nn.Module) -> None:
     torch.save(model.state_dict(), source)
     assert (
-        "note: eps is 1e-10, as nalu-export:NALU has it; the file does not store it"
+        "assumed: eps is 1e-10, as nalu-export:NALU has it; the file does not store it"
         in run("inspect", source).stdout.splitlines()
     )
 
