@@ -89,7 +89,17 @@ def test_json(folder: Path, run: Run) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     expected = diagnose("model.pt", compute="float16", inputs=(1.0, 2.0)).to_dict()
     assert json.loads(result.stdout) == json.loads(json.dumps(expected))
-    assert set(expected) == {"path", "sha256", "layout", "compute", "inputs", "notes", "findings", "assumptions", "counts"}
+    assert set(expected) == {
+        "path",
+        "sha256",
+        "layout",
+        "compute",
+        "inputs",
+        "notes",
+        "findings",
+        "assumptions",
+        "counts",
+    }
 
 
 def test_json_of_an_error(folder: Path, run: Run) -> None:
