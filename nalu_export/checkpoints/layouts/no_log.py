@@ -15,7 +15,7 @@ LAYOUT = Layout(
             LoglessNALUCell,
             hats("nac.", names=_RAW) | {"gate_weights": weight("G")},
             eps=1e-12,
-            quirks=("the product is exp((|x| + eps) W): the logarithm is missing",),
+            quirks=("the product lacks its logarithm: it is exp of the weighted sum of magnitudes",),
         ),
     ),
 )
