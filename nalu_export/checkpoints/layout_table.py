@@ -4,6 +4,7 @@ from typing import Any
 
 from nalu_export.checkpoints import layouts
 from nalu_export.checkpoints.layouts.base import Key, Unit
+from nalu_export.checkpoints.turning import turned
 
 
 def rows(owner: str | None = None) -> list[dict[str, Any]]:
@@ -30,10 +31,11 @@ def _row(owner: str, variants: list[Unit]) -> dict[str, Any]:
     # Of a key whose shape differs, that of the first.
     every = {leaf: key for unit in reversed(variants) for leaf, key in unit.keys.items()}
     every = {leaf: every[leaf] for unit in variants for leaf in unit.keys}
-    around = first.around
+    around, twin = first.around, turned(first)
     outside = {} if around is None else {f"{around.backbone}*": "", f"{around.reduce}*": ""}
     return {
         "layout": f"{owner}:{first.name}",
+        "turned": None if twin is None else f"{owner}:{twin.name}",
         "read": first.cell is not None,
         "keys": outside | {leaf if leaf in shared else f"({leaf})": _shape(key) for leaf, key in every.items()},
         "eps": first.eps,

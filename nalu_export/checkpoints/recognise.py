@@ -1,13 +1,15 @@
 """From the tensors of a state_dict to the one public layout that they are in; nothing is guessed."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from torch import Tensor
 
 from nalu_export.checkpoints import layouts
 from nalu_export.checkpoints.fitting import NAMED, Fit, Misfit, fit, some
-from nalu_export.checkpoints.layouts.base import Layout, Unit
+from nalu_export.checkpoints.layouts.base import Layout, Shape, Unit
+from nalu_export.checkpoints.turning import SUFFIX, turned
 from nalu_export.errors import InputError
 from nalu_export.text import MAX_TEXT
 
@@ -28,10 +30,14 @@ class Recognised:
     Attributes:
         fit: the unit that explains it.
         names: every layout in which it is the same function, the first one chosen.
+        decided_by: what tells which way round its matrices are stored. ``"shapes"``: stored the other way round they
+            would not fit, or compute the same. ``"names"``: they would fit with other sizes, and are read as the
+            owner of the names stores them. ``"layout"``: they would fit, and the user said which it is.
     """
 
     fit: Fit
     names: tuple[str, ...]
+    decided_by: Literal["shapes", "names", "layout"] = "shapes"
 
 
 def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float | None = None) -> Recognised:
@@ -39,7 +45,7 @@ def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float
 
     Args:
         state: tensors by name, without any wrapper's prefix.
-        layout: ``"owner"`` or ``"owner:unit"``, where the user knows it.
+        layout: ``"owner"``, ``"owner:unit"`` or ``"owner:unit-turned"``, where the user knows it.
         eps: in place of every published ε.
 
     Raises:
@@ -54,6 +60,8 @@ def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float
     chosen = list(_chosen(layout))
     tried = [fit(owner.owner, unit, place, shapes) for owner, unit in chosen for place in unit.places]
     fits = [found for found in tried if isinstance(found, Fit)]
+    if layout is None:
+        fits += _twins(fits, eps)
     misfits = [found for found in tried if isinstance(found, Misfit)]
     # The shapes of units that are not read are not known: they do not excuse the wrong ones of a unit that is.
     unread = all(found.unit.cell is None for found in fits)
@@ -70,7 +78,23 @@ def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float
         raise InputError(
             f"has {some(list(state))}, as the layout {names[0]} does, which is known but not read in this release"
         )
-    return Recognised(groups[0][0], names)
+    return Recognised(groups[0][0], names, _decided_by(groups[0][0], shapes, layout))
+
+
+def _twins(fits: list[Fit], eps: float | None) -> list[Fit]:
+    """What square layers are too, stored the other way round, where no public layout computes that already."""
+    public = {found.function(eps) for found in fits}
+    square = [found for found in fits if found.dims and set(found.dims) == {found.dims[0]}]
+    twins = [replace(found, unit=unit) for found in square if (unit := turned(found.unit)) is not None]
+    return [twin for twin in twins if twin.function(eps) not in public]
+
+
+def _decided_by(found: Fit, shapes: Mapping[str, Shape], layout: str | None) -> Literal["shapes", "names", "layout"]:
+    other = turned(replace(found.unit, name=found.unit.name.removesuffix(SUFFIX)))
+    twin = None if other is None else fit(found.owner, other, found.place, shapes)
+    if not isinstance(twin, Fit) or twin.function() == found.function():
+        return "shapes"
+    return "names" if layout is None else "layout"
 
 
 def _chosen(layout: str | None) -> Iterable[tuple[Layout, Unit]]:
@@ -82,9 +106,10 @@ def _chosen(layout: str | None) -> Iterable[tuple[Layout, Unit]]:
     if name not in layouts.names():
         raise InputError(f"--layout is {layout!r}; allowed owners: {', '.join(layouts.names())}")
     owner = layouts.get(name)
-    units = [unit for unit in owner.units if not colon or unit.name.lower() == wanted.lower()]
+    either = [*owner.units, *(twin for unit in owner.units if (twin := turned(unit)) is not None)]
+    units = [unit for unit in either if unit.name.lower() == wanted.lower()] if colon else list(owner.units)
     if not units:
-        allowed = ", ".join(dict.fromkeys(f"{name}:{unit.name}" for unit in owner.units))
+        allowed = ", ".join(dict.fromkeys(f"{name}:{unit.name}" for unit in either))
         raise InputError(f"--layout is {layout!r}; allowed: {allowed}")
     return [(owner, unit) for unit in units]
 
@@ -108,10 +133,11 @@ def _ambiguous(keys: list[str], groups: list[list[Fit]]) -> str:
         names = ", ".join(unread)
         return f"has {some(keys)}, as the layouts {names} do, which are known but not read in this release"
     parts = ", ".join(sorted(readable))
+    turns = " (-turned: with its matrices stored the other way round)" if SUFFIX in parts else ""
     known = f", or one that is known but not read in this release: {', '.join(unread)}" if unread else ""
     return (
         f"has {some(keys)}, in shapes that fit layouts which compute different things: {parts}{known}; "
-        "say which with --layout OWNER:UNIT"
+        f"say which with --layout OWNER:UNIT{turns}"
     )
 
 

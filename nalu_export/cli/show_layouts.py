@@ -20,6 +20,13 @@ def show_layouts(out: Console, found: list[dict[str, Any]], *, every: bool) -> N
                 eps = "" if row["eps"] is None else f"{row['eps']:g}"
                 table.add_row(row["layout"], eps, ", ".join(row["keys"]))
         out.print(table)
+        alone = [row["layout"] for row in found if row["read"] and not row["turned"]]
+        say(
+            out,
+            "each is taken with its matrices stored the other way round too, as --layout OWNER:UNIT-turned "
+            f"(not {', '.join(alone)}: nn.Linear has one way)",
+            style="dim",
+        )
         unread = [row["layout"] for row in found if not row["read"]]
         say(out, f"known but not read in this release: {', '.join(unread)}", style="dim")
         return
@@ -29,5 +36,7 @@ def show_layouts(out: Console, found: list[dict[str, Any]], *, every: bool) -> N
         say(out, f"  found  {', '.join(place.replace('{}', 'k') or 'alone' for place in row['places'])}")
         if row["eps"] is not None:
             say(out, f"  eps    {row['eps']:g}")
+        if row["turned"]:
+            say(out, f"  other  {row['turned']}: (i, o) for (o, i), and the reverse")
         for quirk in row["quirks"]:
             say(out, f"  note   {quirk}")

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nalu_export import NAC, NALU, NACCell, NALUCell, build_head
-from nalu_export.nn import ClampedNALUCell, NACExactCell, SinhNALUCell
+from nalu_export.nn import ClampedNALUCell, LoglessNALUCell, NACExactCell, SignedNALUCell, SinhNALUCell
 
 Model = Callable[[], nn.Module]
 
@@ -73,6 +73,8 @@ OWN_CASES: dict[str, tuple[tuple[int, ...], list[Model]]] = {
     "NALUCell": (ROW, [lambda: NALUCell(4, 3), lambda: NALUCell(4, 3, 1e-5, False, "row", init="xavier_uniform")]),
     "ClampedNALUCell": (ROW, [lambda: ClampedNALUCell(4, 3), lambda: ClampedNALUCell(4, 3, 1e-3, 0.1, 9.0, False)]),
     "SinhNALUCell": (ROW, [lambda: SinhNALUCell(4, 3), lambda: SinhNALUCell(4, 3, stored=True)]),
+    "SignedNALUCell": (ROW, [lambda: SignedNALUCell(4, 3), lambda: SignedNALUCell(4, 3, 1e-3, "row")]),
+    "LoglessNALUCell": (ROW, [lambda: LoglessNALUCell(4, 3), lambda: LoglessNALUCell(4, 3, 1e-3)]),
     "NACExactCell": (ROW, [lambda: NACExactCell(4, 3)]),
     "NAC": (ROW, [lambda: NAC(4, 3), lambda: NAC(4, 3, 2, stored=True), lambda: NAC(4, 5, 6, 2)]),
     "NALU": (

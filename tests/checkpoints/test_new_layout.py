@@ -64,10 +64,20 @@ def test_one_file_is_all_that_a_layout_takes(tmp_path: Path) -> None:
     assert "eps is 0.001, as somebody-new:NALU has it; the file does not store it" in checkpoint.notes
     assert "(0): NALUCell(in_features=3, out_features=4, eps=0.001" in repr(checkpoint.model)
     assert torch.equal(checkpoint.model.state_dict()["layers.1.W_hat"], _state()["units.1.what"].T)
-    assert "somebody-new:NALU" in {row["layout"] for row in rows()}
+    assert ("somebody-new:NALU", "somebody-new:NALU-turned") in {(row["layout"], row["turned"]) for row in rows()}
     artifact = nalu_export.export(tmp_path / "model.pt")
     assert artifact.report.passed
     assert artifact.metadata["source_layout"] == "somebody-new:NALU"
+
+
+@pytest.mark.usefixtures("somebody")
+def test_its_square_files_are_asked_about(tmp_path: Path) -> None:
+    state = {f"units.0.{name}": torch.rand(3, 3) for name in ("gate", "what", "mhat")}
+    torch.save(state, tmp_path / "model.pt")
+    with pytest.raises(InputError, match=r"somebody-new:NALU \(3 → 3\), somebody-new:NALU-turned \(3 → 3\); say which"):
+        load(tmp_path / "model.pt")
+    turned = load(tmp_path / "model.pt", layout="somebody-new:NALU-turned").state_dict()
+    assert torch.equal(turned["layers.0.W_hat"], state["units.0.what"])
 
 
 def test_without_the_file_it_is_unknown(tmp_path: Path) -> None:

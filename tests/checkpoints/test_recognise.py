@@ -89,9 +89,9 @@ def test_what_is_assumed_is_said(model: nn.Module, notes: tuple[str, ...], tmp_p
 
 
 def test_recognised_without_allocating(tmp_path: Path) -> None:
-    huge = torch.empty(10**9, 10**9, device="meta")
+    huge = torch.empty(10**9, 10**8, device="meta")
     found = recognise({"layers.0.W_hat": huge, "layers.0.M_hat": huge})
-    assert found.fit.dims == (10**9, 10**9)
+    assert found.fit.dims == (10**8, 10**9)
 
 
 def w(*shape: int) -> Tensor:

@@ -24,12 +24,20 @@ def test_one_owner(run: Run) -> None:
         "nilabhra:NAC",
         "  keys   W_hat (o, i), M_hat (o, i)",
         "  found  alone, k.",
+        "  other  nilabhra:NAC-turned: (i, o) for (o, i), and the reverse",
         "nilabhra:NALU",
         "  keys   G (1, 1), nac.W_hat (o, i), nac.M_hat (o, i)",
         "  found  alone, k.",
         "  eps    1e-12",
+        "  other  nilabhra:NALU-turned: (i, o) for (o, i), and the reverse",
         "  note   the gate is σ(G) of one number and does not see the input",
     ]
+
+
+def test_the_twins_of_square_files_are_named(run: Run) -> None:
+    text = " ".join(run("layouts").stdout.split())
+    assert "as --layout OWNER:UNIT-turned (not wassname:NAC_exact: nn.Linear has one way)" in text
+    assert "  other  wassname:NAC_exact-turned" not in run("layouts", "wassname").stdout
 
 
 def test_a_unit_that_is_not_read(run: Run) -> None:
@@ -48,4 +56,5 @@ def test_json(run: Run) -> None:
     assert [row["layout"] for row in found] == ["goddoe:NAC", "goddoe:NALU"]
     assert found[1]["keys"]["G"] == "(i, o)"
     assert found[1]["eps"] == 1e-8
+    assert found[1]["turned"] == "goddoe:NALU-turned"
     assert all(row["faux"] for row in found)

@@ -14,10 +14,12 @@ from tests.handwritten.public import PUBLIC
 W_HAT = torch.tensor([[0.5, -0.25], [2.0, 0.0]])
 M_HAT = torch.tensor([[0.0, 1.0], [-3.0, 0.5]])
 SUM = torch.tensor([[1.0, 1.0], [0.0, -1.0]])
+# Square files do not tell which way round they are stored.
+FAUX = "kevinzakka:fauxNAC"
 
 
 def test_raw_parameters_beside_another_weight(tmp_path: Path) -> None:
-    found = diagnose(written(faux(SUM, W_HAT, M_HAT), tmp_path))
+    found = diagnose(written(faux(SUM, W_HAT, M_HAT), tmp_path), layout=FAUX)
     assert codes(found) == [("error", "faux-weights", "model.0.W")]
     (finding,) = found.findings
     assert finding.what == (
@@ -42,7 +44,7 @@ def test_the_largest_difference_is_where_it_is(tmp_path: Path) -> None:
 def test_raw_parameters_that_are_as_initialised_are_said_to_be(tmp_path: Path) -> None:
     state = faux(torch.eye(8), nn.init.xavier_uniform_(torch.empty(8, 8)), nn.init.xavier_uniform_(torch.empty(8, 8)))
     end = " The raw parameters are still distributed as xavier_uniform draws them."
-    assert only(written(state, tmp_path), "faux-weights").what.endswith(end)
+    assert only(written(state, tmp_path), "faux-weights", layout=FAUX).what.endswith(end)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
@@ -50,7 +52,7 @@ def test_a_weight_that_the_raw_parameters_give(dtype: torch.dtype, tmp_path: Pat
     """However it was rounded; what is little more is another matrix."""
     raw = (3 * torch.randn(32, 32)).to(dtype), (3 * torch.randn(32, 32)).to(dtype)
     state = faux(effective_weight(*raw), *raw)
-    finding = only(written(state, tmp_path), "faux-in-sync")
+    finding = only(written(state, tmp_path), "faux-in-sync", layout=FAUX)
     assert finding.level == "warning"
     assert finding.what == "W is stored and is what computes; it is tanh(W_hat)·σ(M_hat), to rounding."
     assert finding.follows == (
@@ -59,24 +61,24 @@ def test_a_weight_that_the_raw_parameters_give(dtype: torch.dtype, tmp_path: Pat
     )
     assert finding.do == LINEAR
     state["model.0.W"] = state["model.0.W"] + 20 * torch.finfo(dtype).eps
-    assert only(written(state, tmp_path), "faux-weights").level == "error"
+    assert only(written(state, tmp_path), "faux-weights", layout=FAUX).level == "error"
 
 
 def test_strict_makes_every_faux_nac_an_error(tmp_path: Path) -> None:
     path = written(faux(effective_weight(W_HAT, M_HAT), W_HAT, M_HAT), tmp_path)
-    assert only(path, "faux-in-sync", strict=True).level == "error"
+    assert only(path, "faux-in-sync", strict=True, layout=FAUX).level == "error"
     path = written({"model.0.W": SUM}, tmp_path)
-    assert only(path, "stored-weight", strict=True).level == "error"
+    assert only(path, "stored-weight", strict=True, layout="shivamsaboo17").level == "error"
     assert not diagnose(HEALTHY, strict=True).findings
 
 
 def test_raw_parameters_that_are_no_numbers(tmp_path: Path) -> None:
     nothing = torch.full((2, 2), float("nan"))
     text = "W is stored and is what computes; tanh(W_hat)·σ(M_hat) is another matrix, and no value of both is finite."
-    assert only(written(faux(SUM, nothing, nothing), tmp_path), "faux-weights").what == text
+    assert only(written(faux(SUM, nothing, nothing), tmp_path), "faux-weights", layout=FAUX).what == text
     nothing[0, 0] = 0.0
     text = "off by up to 1 (1 is stored at [0, 0], the raw parameters give 0)."
-    assert only(written(faux(SUM, nothing, nothing), tmp_path), "faux-weights").what.endswith(text)
+    assert only(written(faux(SUM, nothing, nothing), tmp_path), "faux-weights", layout=FAUX).what.endswith(text)
 
 
 def test_each_weight_has_the_raw_parameters_beside_it(tmp_path: Path) -> None:
@@ -91,7 +93,7 @@ def test_each_weight_has_the_raw_parameters_beside_it(tmp_path: Path) -> None:
 
 def test_a_weight_without_raw_parameters(tmp_path: Path) -> None:
     state = {"model.0.G": 50 * torch.ones(2, 2), "model.0.W": SUM, "model.0.nac.W": SUM}
-    finding = only(written(state, tmp_path), "stored-weight")
+    finding = only(written(state, tmp_path), "stored-weight", layout="shivamsaboo17")
     assert (finding.level, finding.where) == ("warning", "model.0")
     assert finding.what == (
         "model.0.nac.W and model.0.W are stored, not computed as tanh(W_hat)·σ(M_hat), and no raw parameters are in "
@@ -104,7 +106,11 @@ def test_a_weight_without_raw_parameters(tmp_path: Path) -> None:
 
 
 def test_weights_that_no_nac_has(tmp_path: Path) -> None:
-    finding = only(written({"model.0.W": torch.tensor([[1.5, -2.25], [1.0, 0.0]])}, tmp_path), "weight-outside")
+    finding = only(
+        written({"model.0.W": torch.tensor([[1.5, -2.25], [1.0, 0.0]])}, tmp_path),
+        "weight-outside",
+        layout="shivamsaboo17",
+    )
     assert (finding.level, finding.where) == ("warning", "model.0.W")
     assert finding.what == "2 of 4 stored weights are outside −1..1; the largest is -2.25 at [0, 1]."
     assert finding.follows == "tanh(W_hat)·σ(M_hat) cannot give them: nothing held this weight where a NAC holds it."

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nalu_export import NAC, NALU, ArithmeticLayer, NACCell, NALUCell
-from nalu_export.nn import ClampedNALUCell, NACExactCell, SinhNALUCell
+from nalu_export.nn import ClampedNALUCell, LoglessNALUCell, NACExactCell, SignedNALUCell, SinhNALUCell
 from tests.test_new_layer import ToyMultiplier
 
 FEATURES = 3
@@ -109,6 +109,8 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "clamped": lambda: ClampedNALUCell(FEATURES, 2),
     "clamped_plain": lambda: ClampedNALUCell(FEATURES, 2, gate_bias=False),
     "sinh": lambda: SinhNALUCell(FEATURES, 2),
+    "signed": lambda: SignedNALUCell(FEATURES, 2),
+    "logless": lambda: LoglessNALUCell(FEATURES, 2),
     "toy": lambda: ToyMultiplier(FEATURES, 2),
     "fused": lambda: MultipliesAndAdds(FEATURES, 3),
     "every": lambda: EveryPrimitive(FEATURES, 2),

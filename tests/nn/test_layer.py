@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import nalu_export.nn
 from nalu_export import NAC, NALU, ArithmeticLayer, NACCell, NALUCell, _jit
-from nalu_export.nn import ClampedNALUCell, NACExactCell, SinhNALUCell
+from nalu_export.nn import ClampedNALUCell, LoglessNALUCell, NACExactCell, SignedNALUCell, SinhNALUCell
 from nalu_export.nn.layer import constructor_arguments
 from tests.captured import primitives_of
 
@@ -45,6 +45,9 @@ LAYERS: dict[str, Callable[[], ArithmeticLayer]] = {
     "ClampedNALUCell without bias": lambda: ClampedNALUCell(IN, 3, gate_bias=False),
     "SinhNALUCell": lambda: SinhNALUCell(IN, 3),
     "SinhNALUCell stored": lambda: SinhNALUCell(IN, 3, stored=True),
+    "SignedNALUCell": lambda: SignedNALUCell(IN, 3),
+    "SignedNALUCell matrix": lambda: SignedNALUCell(IN, 3, gate="matrix"),
+    "LoglessNALUCell": lambda: LoglessNALUCell(IN, 3),
     "NACExactCell": lambda: NACExactCell(IN, 3),
     "NAC": lambda: NAC(IN, 5, 3),
     "NAC stored": lambda: NAC(IN, 5, 3, stored=True),

@@ -24,12 +24,14 @@ class Key:
         target: parameter of our cell that it becomes; empty where nothing reads it.
         twin: leaf of the key that it must equal, because the implementation registers the same parameter twice.
         argument: constructor argument of our cell that its one number becomes.
+        linear: whether it is the weight of an ``nn.Linear``, which torch stores outputs first whoever wrote the rest.
     """
 
     shape: str | None
     target: str = ""
     twin: str = ""
     argument: str = ""
+    linear: bool = False
 
     @property
     def unread(self) -> bool:
@@ -40,6 +42,11 @@ class Key:
 def weight(target: str, shape: str = "oi") -> Key:
     """A tensor that computes."""
     return Key(shape, target)
+
+
+def linear(target: str) -> Key:
+    """The weight of an ``nn.Linear``."""
+    return Key("oi", target, linear=True)
 
 
 def stale(shape: str = "oi") -> Key:

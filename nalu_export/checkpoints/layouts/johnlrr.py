@@ -1,8 +1,9 @@
-"""Johnlrr's units, all stored inputs first."""
+"""Johnlrr's units, stored inputs first but for those of the first commit."""
 
 from nalu_export.checkpoints.layouts.base import Layout, Unit, hats, known, weight
-from nalu_export.nn import NACCell, NALUCell
+from nalu_export.nn import ClampedNALUCell, NACCell, NALUCell
 
+_FIRST = "of df41cf2, stored outputs first; from 1e93921 on it has other keys"
 _NALU = hats(shape="io") | {"G": weight("G", "io")}
 
 LAYOUT = Layout(
@@ -11,6 +12,22 @@ LAYOUT = Layout(
     (
         Unit("NAC", NACCell, hats(shape="io")),
         Unit("NALU", NALUCell, _NALU, eps=1e-7),
+        Unit(
+            "NALU-first",
+            NALUCell,
+            {"G": weight("G")} | hats("nac_add.") | hats("nac_log.", suffix="_mul"),
+            {"tied": False},
+            eps=1e-7,
+            quirks=(_FIRST,),
+        ),
+        Unit(
+            "iNALU-first",
+            ClampedNALUCell,
+            {"G": weight("G")} | hats("nac_add.") | hats("nac_mul.", suffix="_mul"),
+            {"floor": 0.0, "limit": 20.0, "gate_bias": False},
+            eps=1e-7,
+            quirks=(_FIRST, "exponents are within ±20, its default; the file does not store it"),
+        ),
         known("NAC_mul", "W_hat", "M_hat"),
         Unit("GNALU", None, _NALU),
         known("NAU", "W"),

@@ -1,6 +1,6 @@
 """wassname's own units, beside the snapshot of kevinzakka's."""
 
-from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, faux, stored, weight
+from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, faux, linear, stored, weight
 from nalu_export.nn import NACExactCell, SinhNALUCell
 
 LAYOUT = Layout(
@@ -11,9 +11,9 @@ LAYOUT = Layout(
             "NAC_exact",
             NACExactCell,
             {
-                "gate.weight": weight("G"),
+                "gate.weight": linear("G"),
                 "gate.bias": weight("G_bias", "o"),
-                "transform.weight": weight("W"),
+                "transform.weight": linear("W"),
                 "transform.bias": weight("bias", "o"),
             },
             places=(*MODEL, *CELL),

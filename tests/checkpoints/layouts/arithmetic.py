@@ -47,6 +47,18 @@ def log_magnitude(x: Value, eps: float | np.floating, floor: float = 0.0) -> Val
     return Value(value, np.abs(value) + x.size / argument)
 
 
+def magnitude(x: Value, eps: float | np.floating) -> Value:
+    """``|x| + eps``."""
+    value = np.abs(x.value) + np.longdouble(eps)
+    return Value(value, value + x.size)
+
+
+def sign_of_all(x: Value) -> Value:
+    """The product of the signs of a row, which is exact."""
+    value = np.prod(np.sign(x.value), axis=-1, keepdims=True)
+    return Value(value, np.zeros_like(value))
+
+
 def arcsinh(x: Value) -> Value:
     """``asinh(x)``."""
     value = np.arcsinh(x.value)

@@ -16,10 +16,12 @@ from tests.checkpoints.layouts.arithmetic import (
     gate,
     linear,
     log_magnitude,
+    magnitude,
     mixed,
     negated,
     product,
     sigmoid,
+    sign_of_all,
     sinh,
     total,
 )
@@ -87,6 +89,33 @@ def clamped_nalu(cell: Cell, x: Value, eps: float) -> Value:
     m = exp(clamp(linear(logarithm, effective("m.w_hat", "m.m_hat")(cell)), 20.0))
     z = linear(x, cell["g.weight"].T, cell.get("g.bias"))
     return mixed(z, linear(x, effective("a.w_hat", "a.m_hat")(cell)), m)
+
+
+def first_inalu(cell: Cell, x: Value, eps: float) -> Value:
+    """Johnlrr df41cf2, models/inalu.py: no floor, exponent held in [−20, 20], gate without a bias."""
+    m = exp(clamp(linear(log_magnitude(x, eps), effective("nac_mul.W_hat", "nac_mul.M_hat")(cell)), 20.0))
+    return mixed(linear(x, cell["G"].T), linear(x, effective("nac_add.W_hat", "nac_add.M_hat")(cell)), m)
+
+
+def linear_gate(cell: Cell, x: Value, eps: float) -> Value:
+    """A tied NALU with raw parameters (inputs, outputs) and ``z = x Gᵀ + b``, G and b those of an nn.Linear."""
+    weight = transposed(effective("nac.w_hat", "nac.m_hat"))(cell)
+    m = exp(linear(log_magnitude(x, eps), weight))
+    return mixed(linear(x, cell["gate.weight"].T, cell["gate.bias"]), linear(x, weight), m)
+
+
+def logless_nalu(cell: Cell, x: Value, eps: float) -> Value:
+    """``m = exp((|x| + ε) W)``: the logarithm is missing."""
+    weight = effective("nac.tanh_weights", "nac.sigmoid_weights")(cell)
+    return mixed(linear(x, cell["gate_weights"].T), linear(x, weight), exp(linear(magnitude(x, eps), weight)))
+
+
+def signed_nalu(cell: Cell, x: Value, eps: float) -> Value:
+    """SNALU: gate ``σ(G)`` of one number, product times the signs of all inputs, matrices (inputs, outputs)."""
+    weight = transposed(effective("_nac._W_hat", "_nac._M_hat"))(cell)
+    z = np.broadcast_to(cell["_G"], (len(x.value), 1))
+    m = product(sign_of_all(x), exp(linear(log_magnitude(x, eps), weight)))
+    return mixed(Value(z, np.zeros_like(z)), linear(x, weight), m)
 
 
 def stable_nalu(cell: Cell, x: Value, eps: float) -> Value:

@@ -37,6 +37,11 @@ class Published:
         rivals: layouts with the same keys and shapes that compute something else.
         square: whether only cells with as many inputs as outputs run in the original.
         aliases: keys that share the storage of another key.
+        unread: keys that nothing reads, beside others of the same kind that compute.
+        hats: keys that are raw parameters in spite of a name that says a weight.
+        one_way: whether only nn.Linear holds its matrices, so that their orientation is known.
+        gate_of_one: whether a gate for one input has the shape of a gate that sees none, of another layout.
+        scales: of tensors that have to be small for the formula to stay finite.
     """
 
     layout: str
@@ -48,14 +53,20 @@ class Published:
     rivals: tuple[str, ...] = ()
     square: bool = False
     aliases: Mapping[str, str] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
+    hats: tuple[str, ...] = ()
+    one_way: bool = False
+    gate_of_one: bool = False
+    scales: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.layout} {self.place}{next(iter(self.keys))}"
 
-    @property
-    def option(self) -> str | None:
-        """What ``--layout`` has to say, None where keys and shapes tell."""
-        return self.layout if self.rivals else None
+    def option(self, dims: tuple[int, ...]) -> str | None:
+        """What ``--layout`` has to say, None where keys and shapes tell: square layers may be stored either way."""
+        square = len(set(dims)) == 1 and dims[0] > 1 and not self.one_way
+        narrow = self.gate_of_one and set(dims[:-1]) == {1}
+        return self.layout if self.rivals or square or narrow else None
 
     @property
     def stacks(self) -> bool:
@@ -65,12 +76,13 @@ class Published:
     @property
     def computing(self) -> set[str]:
         """Keys of the tensors that the formula uses: a stored W wins over the raw parameters beside it."""
-        return {key for key in self.keys if not (self.faux and _is_raw(key)) and key not in self.aliases}
+        silent = {*self.aliases, *self.unread}
+        return {key for key in self.keys if not (self.faux and _is_raw(key)) and key not in silent}
 
     @property
     def faux(self) -> bool:
         """Whether a stored W computes."""
-        return any(map(_is_stored, self.keys))
+        return any(_is_stored(key) for key in self.keys if key not in self.hats)
 
     def prefixes(self, layers: int) -> list[str]:
         """What stands before the keys of each layer; stable-nalu counts from 1."""
@@ -81,7 +93,8 @@ class Published:
         """A state_dict of this layout with random tensors of a precision."""
         found: State = {}
         for prefix, (inputs, outputs) in zip(self.prefixes(len(dims) - 1), pairwise(dims), strict=True):
-            cell = {key: _drawn(rng, key, shape, inputs, outputs).to(dtype) for key, shape in self.keys.items()}
+            drawn = {key: _drawn(rng, key, shape, inputs, outputs) for key, shape in self.keys.items()}
+            cell = {key: (value * self.scales.get(key, 1.0)).to(dtype) for key, value in drawn.items()}
             cell |= {key: cell[source] for key, source in self.aliases.items()}
             found |= {prefix + key: cell[key] for key in self.keys}
         return found
@@ -220,6 +233,7 @@ ARTHURDOUILLARD = [
             1e-8,
             place=place,
             aliases={"G": "_G", "_nac.W_hat": "_nac._W_hat", "_nac.M_hat": "_nac._M_hat"},
+            gate_of_one=place == "",
         )
         for place in ("", "_nalu_stack.{}.")
     ),
@@ -268,6 +282,7 @@ WASSNAME = [
         "wassname:NAC_exact",
         {"gate.weight": "oi", "gate.bias": "o", "transform.weight": "oi", "transform.bias": "o"},
         f.nac_exact,
+        one_way=True,
     ),
     Published("wassname:NALU_sinh", _oi("G", *_NAC_FAUX), f.nalu_sinh, rivals=("kevinzakka:fauxNALU",)),
 ]
@@ -328,6 +343,113 @@ JOHNLRR = [
     Published("johnlrr:NALU", _io(*_HATS, "G"), _JOHNLRR_NALU, 1e-7, place="", rivals=("johnlrr:GNALU",)),
 ]
 
+# df41cf2, the first commit
+_FIRST = {"add": f.effective("nac_add.W_hat", "nac_add.M_hat"), "log": f.effective("nac_log.W_hat", "nac_log.M_hat")}
+JOHNLRR_FIRST = [
+    Published(
+        "johnlrr:NALU-first",
+        _oi("G", *(f"nac_{path}.{key}" for path in ("add", "log") for key in _HATS)),
+        f.nalu(_FIRST["add"], _FIRST["log"], f.raw("G")),
+        1e-7,
+        place="",
+    ),
+    Published(
+        "johnlrr:iNALU-first",
+        _oi("G", *(f"nac_{path}.{key}" for path in ("add", "mul") for key in _HATS)),
+        f.first_inalu,
+        1e-7,
+        place="",
+    ),
+]
+
+_FORK_HATS = f.effective("nac.W_", "nac.M_")
+FORKS = [
+    *(
+        Published(
+            "bharathgs-io:NALU",
+            {"G": "oi"} | _io(*_BHARATHGS_HATS),
+            f.nalu(f.transposed(_FORK_HATS), f.transposed(_FORK_HATS), f.raw("G")),
+            1e-5,
+            place=place,
+        )
+        for place in ("", "model.{}.")
+    ),
+    *(
+        Published(
+            "bharathgs-repaired:NALU",
+            _oi("G", *_BHARATHGS_HATS),
+            f.nalu(_FORK_HATS, _FORK_HATS, f.raw("G")),
+            1e-7,
+            place=place,
+        )
+        for place in ("", "model.{}.")
+    ),
+]
+
+_TCH = f.effective("nac.W", "nac.M")
+_DENSE = ("nac.tanh_weights", "nac.sigmoid_weights")
+_DENSE_NAC = ("tanh_weights", "sigmoid_weights")
+_SNALU_HATS = ("_nac._W_hat", "_nac._M_hat")
+_SNALU_TWICE = {"_nac.W_hat": "_nac._W_hat", "_nac.M_hat": "_nac._M_hat"}
+_SHORT = f.effective("W_h", "M_h")
+_PATHS = ("nac_a.W_hat", "nac_a.M_hat", "nac_m.W_hat", "nac_m.M_hat")
+# Of repositories without a name.
+UNNAMED = [
+    Published(
+        "linear-gate:NALU",
+        _io("nac.w_hat", "nac.m_hat") | {"gate.weight": "oi", "gate.bias": "o"},
+        f.linear_gate,
+        1e-7,
+        place="layers.{}.",
+    ),
+    Published("short-hats:NALU", _oi("W_h", "M_h", "G"), f.nalu(_SHORT, _SHORT, f.raw("G")), 1e-10, place=""),
+    Published(
+        "flat:NALU",
+        _oi(*_HATS, "G"),
+        f.nalu(_TRAINED, _TRAINED, f.raw("G")),
+        1e-7,
+        place="",
+        rivals=("johnlrr:NALU", "nalu-export:NALU"),
+    ),
+    Published("raw:NALU", _oi("G", "W", "M"), f.nalu(f.raw("W"), f.raw("M"), f.raw("G")), 1e-7, place=""),
+    Published("unread-hats:NALU", _oi(*_HATS, "G", *_NAC_HATS), _TIED, 1e-8, place="", unread=_HATS),
+    Published(
+        "nac-a-m:NALU",
+        _oi("G", *_PATHS),
+        f.nalu(f.effective(*_PATHS[:2]), f.effective(*_PATHS[2:]), f.raw("G")),
+        1e-12,
+        place="",
+        rivals=("nac-a-m:iNALU",),
+    ),
+    Published("tch-rs:NAC", _oi("W", "M"), f.nac(f.effective("W", "M")), place="", hats=("W",)),
+    Published(
+        "tch-rs:NALU", _oi("G", "nac.W", "nac.M"), f.nalu(_TCH, _TCH, f.raw("G")), 1e-5, place="", hats=("nac.W",)
+    ),
+    Published("no-log:NAC", _oi(*_DENSE_NAC), f.nac(f.effective(*_DENSE_NAC)), place="", hats=_DENSE_NAC),
+    Published(
+        "no-log:NALU",
+        _oi(*_DENSE, "gate_weights"),
+        f.logless_nalu,
+        1e-12,
+        place="",
+        hats=(*_DENSE, "gate_weights"),
+        scales={_DENSE[0]: 1e-3},
+    ),
+    *(
+        Published(
+            "snalu:NALU",
+            {"_G": "11"} | dict.fromkeys(gate, "11") | _io(*_SNALU_HATS, *twice),
+            f.signed_nalu,
+            1e-8,
+            place=place,
+            gate_of_one=place == "" and bool(gate),
+            aliases=twice | gate,
+        )
+        for twice, gate in ((_SNALU_TWICE, {"G": "_G"}), (_SNALU_TWICE, {}), ({}, {}))
+        for place in ("", "_snalu_stack.{}.")
+    ),
+]
+
 # This package's own cells, whose bare keys are Johnlrr's with another orientation and ε.
 OWN = [
     Published("nalu-export:NAC", _oi(*_HATS), f.nac(_TRAINED), place="", same=_PLAIN_NAC, rivals=("johnlrr:NAC",)),
@@ -344,4 +466,5 @@ OWN = [
 ALL = [
     *SHIVAMSABOO17, *KEVINZAKKA, *VRXACS, *BHARATHGS, *ARTHURDOUILLARD, *NKARASOVD, *SIMKIR00, *NILABHRA, *GODDOE,
     *SHANGETH, *WASSNAME, AMG1, AMG2, *AMG3, *STABLE_NALU, *JOHNLRR,
+    *JOHNLRR_FIRST, *FORKS, *UNNAMED,
 ]  # fmt: skip

@@ -93,7 +93,23 @@ AMBIGUOUS: dict[str, Ambiguous] = {
         {"layer_1.layer.W": (1, 2), "layer_1.layer.bias": (1,)}, known=("stable-nalu:BasicLayer",)
     ),
     "bare W_hat, M_hat, G": Ambiguous(
-        _keys(_SQUARE, *_HATS, "G"), ("johnlrr:NALU", "nalu-export:NALU"), ("johnlrr:GNALU",)
+        _keys(_SQUARE, *_HATS, "G"), ("johnlrr:NALU", "nalu-export:NALU", "flat:NALU"), ("johnlrr:GNALU",)
+    ),
+    "forks of bharathgs, square": Ambiguous(
+        _keys(_SQUARE, "G", "nac.W_", "nac.M_"), ("bharathgs:NALU", "bharathgs-io:NALU", "bharathgs-repaired:NALU")
+    ),
+    "forks of bharathgs, square stack": Ambiguous(
+        _keys(_SQUARE, "G", "nac.W_", "nac.M_", place="model.0."),
+        ("bharathgs:NALU", "bharathgs-io:NALU", "bharathgs-repaired:NALU"),
+    ),
+    "nac_a and nac_m": Ambiguous(
+        _keys(_OBLONG, "G", "nac_a.W_hat", "nac_a.M_hat", "nac_m.W_hat", "nac_m.M_hat"),
+        ("nac-a-m:NALU",),
+        ("nac-a-m:iNALU",),
+    ),
+    "a signed gate for one input": Ambiguous(
+        _keys((1, 1), "_G", "G") | _keys((1, 3), "_nac._W_hat", "_nac._M_hat", "_nac.W_hat", "_nac.M_hat"),
+        ("arthurdouillard:NALU", "snalu:NALU"),
     ),
     "a/m/g, square": Ambiguous(
         _keys(_SQUARE, "g.weight", "a.w_hat", "a.m_hat", "m.w_hat", "m.m_hat"), ("amg1:NALU", "amg2:NALU")
@@ -106,7 +122,14 @@ AMBIGUOUS: dict[str, Ambiguous] = {
 
 def _state(case: Ambiguous, seed: int = 1) -> published.State:
     rng = np.random.default_rng(seed)
-    return {key: torch.from_numpy(rng.normal(0.0, 0.7, shape).astype(np.float32)) for key, shape in case.keys.items()}
+    drawn = {key: torch.from_numpy(rng.normal(0.0, 0.7, shape).astype(np.float32)) for key, shape in case.keys.items()}
+    return {key: drawn.get(_private(key), value) for key, value in drawn.items()}
+
+
+def _private(key: str) -> str:
+    """The first name of a parameter that arthurdouillard registers twice."""
+    path, dot, name = key.rpartition(".")
+    return f"{path}{dot}_{name}"
 
 
 @pytest.mark.parametrize("name", AMBIGUOUS)

@@ -52,7 +52,8 @@ def test_formulas_of_the_same_keys_are_told_apart(pair: tuple[Published, Publish
     assert worst(second.reference(state, x).value.astype(np.float64), reference) > 1e6 * RELATIVE
 
 
-@pytest.mark.parametrize("case", [case for case in ALL if case.eps], ids=str)
+# Outside a logarithm 1e-12 is nothing.
+@pytest.mark.parametrize("case", [case for case in ALL if case.eps and case.layout != "no-log:NALU"], ids=str)
 @pytest.mark.parametrize("factor", [0.1, 0.9, 10.0])
 def test_another_eps_is_noticed(case: Published, factor: float) -> None:
     rng = np.random.default_rng(4)

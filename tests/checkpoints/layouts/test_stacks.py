@@ -24,7 +24,7 @@ def test_thirteen_layers(case: Published, tmp_path: Path) -> None:
     state, x = case.state(rng, WIDENING), inputs(rng, 2)
     shuffled = dict(sorted(state.items()))
     assert list(shuffled) != list(state)
-    checkpoint = opened(shuffled, tmp_path, layout=case.option)
+    checkpoint = opened(shuffled, tmp_path, layout=case.option(WIDENING))
     assert worst(outputs(checkpoint.model, x), case.reference(state, x)) <= RELATIVE
 
 
@@ -36,7 +36,7 @@ def test_thirteen_square_layers_with_gates(case: Published, tmp_path: Path) -> N
     x = rng.uniform(-2.0, 2.0, (8, 3))
     reference = case.reference(state, x)
     assert np.ptp(reference.value.astype(np.float64)) > 1e-3
-    checkpoint = opened(dict(sorted(state.items())), tmp_path)
+    checkpoint = opened(dict(sorted(state.items())), tmp_path, layout=case.layout)
     assert worst(outputs(checkpoint.model, x), reference) <= RELATIVE
 
 
@@ -57,7 +57,7 @@ def test_layers_that_do_not_chain_are_refused(case: Published, refusal: Refusal)
     rng = np.random.default_rng(4)
     state = case.state(rng, (3, 3, 3))
     state |= {key: value.new_ones(7 if value.dim() == 1 else (7, 7)) for key, value in state.items() if ".1." in key}
-    text = refusal(torch_bytes(state), layout=case.option)
+    text = refusal(torch_bytes(state), layout=case.option((3, 3, 3)))
     assert "model.1." in text
     assert "7" in text
     assert "3" in text
@@ -68,7 +68,7 @@ def test_a_tensor_of_another_shape_is_refused_by_key(case: Published, refusal: R
     """Each tensor in turn gets an axis that fits nothing else in the file."""
     state = case.state(np.random.default_rng(5), (3, 3))
     for key, value in state.items():
-        text = refusal(torch_bytes(state | {key: torch.ones(*value.shape[:-1], 9, 2)}), layout=case.option)
+        text = refusal(torch_bytes(state | {key: torch.ones(*value.shape[:-1], 9, 2)}), layout=case.option((3, 3)))
         assert key in text
 
 
@@ -78,13 +78,21 @@ def test_a_missing_tensor_is_never_filled_in(case: Published, tmp_path: Path) ->
     state = case.state(np.random.default_rng(6), (3, 3))
     for key in state:
         less = {name: value for name, value in state.items() if name != key}
-        assert not _computes_it(case, less, state, tmp_path)
+        if any(other.layout == case.layout and set(less) == _keys(other) for other in ALL):
+            continue  # a variant without the second name of a parameter
+        assert not any(_computes_it(case, less, state, tmp_path, layout) for layout in (case.layout, None))
 
 
-def _computes_it(case: Published, less: published.State, state: published.State, folder: Path) -> bool:
+def _keys(case: Published) -> set[str]:
+    return {prefix + key for prefix in case.prefixes(1) for key in case.keys}
+
+
+def _computes_it(
+    case: Published, less: published.State, state: published.State, folder: Path, layout: str | None
+) -> bool:
     x = inputs(np.random.default_rng(7), 3)
     try:
-        model = opened(less, folder, layout=case.option).model
+        model = opened(less, folder, layout=layout).model
     except InputError:
         return False
     return worst(outputs(model, x), case.reference(state, x)) <= RELATIVE

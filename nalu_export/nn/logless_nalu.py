@@ -1,0 +1,46 @@
+"""A NALU whose product lacks the logarithm."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nalu_export.nn.gated import _GatedCell
+from nalu_export.nn.nalu import checked_eps
+
+
+class LoglessNALUCell(_GatedCell):
+    """``m = exp((|x| + ε) Wᵀ)``; the rest as in :class:`NALUCell`. It is no product: the logarithm is missing.
+
+    Shapes: as there. In float32 ``m`` overflows where the sum passes 88. For files of the repository that computes
+    this, not for training.
+
+    Args:
+        in_features: size of the last axis of the input.
+        out_features: size of the last axis of the output.
+        eps: ε, added to the magnitude.
+        init: initialiser, by name.
+
+    Raises:
+        InputError: an argument is outside what is listed here; the text names it.
+
+    Source: a public NALU with ``tanh_weights`` and ``sigmoid_weights`` behind a DenseNet, without a paper.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, eps: float = 1e-12, *, init: str = "kaiming_uniform"
+    ) -> None:
+        super().__init__(
+            in_features,
+            out_features,
+            tied=True,
+            gate="matrix",
+            stored=False,
+            gate_bias=False,
+            two_gates=False,
+            init=init,
+        )
+        self.eps = checked_eps(eps)
+
+    def product(self, x: Tensor, W: Tensor) -> Tensor:
+        """``m = exp((|x| + ε) Wᵀ)``."""
+        return torch.exp(F.linear(torch.abs(x) + self.eps, W))
