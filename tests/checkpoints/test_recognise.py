@@ -283,5 +283,5 @@ def test_a_model_under_a_prefix_is_pointed_at(refusal: Refusal) -> None:
     state = {"encoder.weight": w(4, 4)} | {f"final.{name}": value for name, value in nac(3, 2).items()}
     assert refusal(files.torch_bytes(state)) == (
         "has keys of no known layout: 'encoder.weight', 'final.layers.0.W_hat', 'final.layers.0.M_hat'; "
-        f"{OTHERWISE}; or --prefix final. for the model under it"
+        f"{OTHERWISE}; or --prefix final. for the model under it, which leaves out 1 tensor ('encoder.weight')"
     )
