@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import FILE, capture_options, read_options, reading, seed_option
+from nalu_export.cli.options import FILE, MODEL, capture_options, read_options, reading, seed_option
 from nalu_export.text import to_json
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", type=FILE)
+@click.argument("model", type=MODEL)
 @click.option(
     "--output",
     "-o",
