@@ -8,6 +8,8 @@ from nalu_export.errors import InputError
 
 # Of a list that is read from a file.
 MAX_COUNT, MAX_LENGTH = 16, 1000
+# States all of them.
+CODE = "--model FILE.py:NAME"
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,8 @@ class Assumption:
     """One thing that was assumed.
 
     Attributes:
-        what: ``"eps"``, ``"task"``, or ``"formula"``: what is computed with the tensors, and which way round they are.
+        what: ``"formula"``: what is computed with the tensors, ``"orientation"``: which way round they are stored,
+            ``"eps"``, ``"task"`` or ``"pooling"``.
         value: what was taken.
         why: the reason, as the end of a sentence.
         option: how the user states it, on the command line.
@@ -55,18 +58,20 @@ def refuse(assumptions: Sequence[Assumption], *, converted: bool) -> None:
     Raises:
         InputError: something would be.
     """
-    if assumptions:
-        options = " ".join(each.option for each in assumptions)
-        names = _listed([each.what for each in assumptions])
-        if converted:
-            raise InputError(
-                f"was converted from a file that does not say its {names}, which --strict does not let be assumed; "
-                f"convert that again with what it was trained with, such as {options}"
-            )
+    if not assumptions:
+        return
+    options = [each.option for each in assumptions]
+    stated = "" if CODE in options else f"what it was trained with, such as {' '.join(dict.fromkeys(options))}"
+    names = _listed([each.what for each in assumptions])
+    if converted:
         raise InputError(
-            f"does not say its {names}, which --strict does not let be assumed; "
-            f"state what it was trained with, such as {options}, or give its code: --model FILE.py:NAME"
+            f"was converted from a file that does not say its {names}, which --strict does not let be assumed; "
+            f"convert that again with {stated or f'its code: {CODE}'}"
         )
+    raise InputError(
+        f"does not say its {names}, which --strict does not let be assumed; "
+        f"{f'state {stated}, or ' if stated else ''}give its code: {CODE}"
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ import io
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,21 +15,67 @@ MODE = 0o666  # less the umask, as for any new file
 DESCRIPTORS = "/proc/self/fd"
 
 
-def read_bytes(path: Path) -> bytes:
+class StandardInput(type(Path())):  # type: ignore[misc]
+    """Stands for the path of what comes on standard input, which is read once and kept."""
+
+    TEXT = "standard input"
+    _read: bytes | None = None
+
+    def __new__(cls) -> "StandardInput":
+        """A path that no file has to have."""
+        made: StandardInput = super().__new__(cls, cls.TEXT)
+        return made
+
+    def content(self) -> bytes:
+        """All of it.
+
+        Raises:
+            InputError: there is none, it is a terminal, or it is too large.
+        """
+        if self._read is None:
+            self._read = _read_stream(self.TEXT)
+        return self._read
+
+
+def _read_stream(name: str) -> bytes:
+    stream = getattr(sys.stdin, "buffer", None)
+    if stream is None or sys.stdin.isatty():
+        raise InputError(f"{name}: there is none; give a file, or put one there: cat model.pt | nalu-export -")
+    memory, pieces, size = _memory(), [], 0
+    try:
+        while piece := stream.read(2**20):
+            pieces.append(piece)
+            size += len(piece)
+            if memory is not None and size > memory // 2:
+                raise InputError(f"{name}: has more than half of the memory of this machine ({memory:,} bytes)")
+        return b"".join(pieces)
+    except MemoryError as error:
+        raise InputError(f"{name}: is larger than the memory") from error
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read: {error.strerror}") from error
+
+
+def read_bytes(path: Path, *, beside: int = 0) -> bytes:
     """The content of a regular file, as it was at one moment.
+
+    Args:
+        path: of the file.
+        beside: bytes of other files that are held together with it, and count towards the limit.
 
     Raises:
         InputError: there is none, it is something else (a FIFO would hang, opening a device may do things), it is too
             large, cannot be read, or changed meanwhile.
     """
+    if isinstance(path, StandardInput):
+        return path.content()
     try:
         # Before it is opened and again after it: another file may have taken its name in between.
-        _check_regular(path, os.stat(path))
+        _check_regular(path, os.stat(path), beside)
         # O_NONBLOCK: opening a FIFO without a writer returns at once.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with open(descriptor, "rb", buffering=0) as file:
             before = os.fstat(descriptor)
-            _check_regular(path, before)
+            _check_regular(path, before, beside)
             data = _read_all(file, before.st_size)
             after = os.fstat(descriptor)
     except InputError:
@@ -47,15 +94,17 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def _check_regular(path: Path, found: os.stat_result) -> None:
+def _check_regular(path: Path, found: os.stat_result, beside: int) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise InputError(f"{path}: is a directory; give the path of a file")
     if not stat.S_ISREG(found.st_mode):
         raise InputError(f"{path}: is not a regular file; give the path of a file")
     memory = _memory()
-    if memory is not None and found.st_size > memory // 2:
+    if memory is not None and found.st_size + beside > memory // 2:
+        others = f" beside {beside:,} of other files" if beside else ""
         raise InputError(
-            f"{path}: has {found.st_size:,} bytes, more than half of the memory of this machine ({memory:,} bytes)"
+            f"{path}: has {found.st_size:,} bytes{others}, "
+            f"more than half of the memory of this machine ({memory:,} bytes)"
         )
 
 

@@ -107,8 +107,8 @@ def write_golden(
         path: where to; ``.bin`` is the form for programs in other languages, ``.npz`` that of numpy.
         **options: ``part``, ``compute``, ``samples``, ``seed``; what the model takes, see :func:`nalu_export.export`:
             ``input_size``, ``example_inputs``, ``dynamic_shapes`` …; and to read a file as :func:`nalu_export.load`
-            does: ``model``, ``layout``, ``eps``, ``prefix``, ``backbone``, ``task``,
-            ``trust``, ``strict``.
+            does: ``model``, ``layout``, ``eps``, ``prefix``, ``key``, ``backbone``,
+            ``task``, ``trust``, ``strict``.
 
     Raises:
         InputError: the source, an option or the target cannot be used, or no output is determined in that type.

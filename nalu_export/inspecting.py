@@ -33,8 +33,8 @@ def inspect(
             file needs none.
         trust: also read the weights of a TorchScript archive or a pickled module, which runs what is in it.
         **options: how else to read a ``model.pt``, see :func:`nalu_export.load`: ``layout``, ``eps``, ``prefix``,
-            ``backbone``, ``task``, ``strict``; and what the model is fed with and what of it is arithmetic, see
-            :func:`nalu_export.export`: ``input_size``, ``example_inputs``, ``dynamic_shapes``, ``arithmetic``.
+            ``key``, ``backbone``, ``task``, ``strict``; and what the model is fed with and what of it is arithmetic,
+            see :func:`nalu_export.export`: ``input_size``, ``example_inputs``, ``dynamic_shapes``, ``arithmetic``.
 
     Returns:
         A dict with ``kind`` (``"model"`` or the format), ``layers`` and ``weights`` (``None`` where not read); a model
@@ -51,7 +51,9 @@ def inspect(
     if isinstance(source, nn.Module):
         checkpoint = source_of(source, read)
         return _model(checkpoint.model, from_module(checkpoint.model, read), checkpoint.sha256, None, checkpoint.notes)
-    artifact = find_artifact(Path(source))
+    given = source if isinstance(source, Path) else Path(source)
+    # A folder of weights in several files is no artifact.
+    artifact = None if os.path.isdir(given) else find_artifact(given)
     if artifact is None or (trust and artifact.format == "torchscript" and not artifact.metadata):
         opened, built = read_both(source, read)
         subject = of_checkpoint(source, opened, built, read)

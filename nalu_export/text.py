@@ -35,7 +35,7 @@ def short(value: Any) -> str:
     """
     if value is not None and type(value) not in (bool, float, str) and not (type(value) is int and abs(value) < 2**64):
         return f"a value of type {type(value).__name__}"
-    text = ascii(value if type(value) is not str else value[: MAX_TEXT + 1])
+    text = repr(value if type(value) is not str else value[: MAX_TEXT + 1])
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."
 
 

@@ -21,11 +21,14 @@ from nalu_export.golden import read_golden
 
 Run = Callable[..., Result]
 FORMULA = "formula is that of kevinzakka:NALU, by the names and shapes of its tensors; the file does not store it"
+ORIENTATION = "orientation is 3 → 2, as kevinzakka stores it; its matrices fit the other way round too"
 EPS = "eps is 1e-10, as kevinzakka:NALU has it; the file does not store it"
+ASSUMED = [FORMULA, ORIENTATION, EPS]
 FIELDS = ("what", "value", "why", "option")
 STATED: dict[str, Any] = {"layout": "kevinzakka:NALU", "eps": 1e-7}
 LINE = (
-    "nalu-export: assumed: formula is that of kevinzakka:NALU (--layout kevinzakka:NALU), eps is 1e-10 (--eps 1e-10)\n"
+    "nalu-export: assumed: formula is that of kevinzakka:NALU (--layout kevinzakka:NALU), "
+    "orientation is 3 → 2 (--layout kevinzakka:NALU), eps is 1e-10 (--eps 1e-10)\n"
 )
 
 
@@ -53,24 +56,23 @@ def _texts(assumptions: Any) -> list[str]:
 
 
 def test_everything_that_comes_of_it_says_so(file: Path, tmp_path: Path) -> None:
-    wanted = [FORMULA, EPS]
-    assert _texts(read_checkpoint(file).assumptions) == wanted
-    assert _texts(inspect(file)["assumptions"]) == wanted
-    assert _texts(diagnose(file).assumptions) == wanted
+    assert _texts(read_checkpoint(file).assumptions) == ASSUMED
+    assert _texts(inspect(file)["assumptions"]) == ASSUMED
+    assert _texts(diagnose(file).assumptions) == ASSUMED
     for kind in ("onnx", "torchscript", "cpp"):
         artifact = export(file, tmp_path / f"model.{kind}", format=kind, check=False)
-        assert _texts(artifact.assumptions) == wanted
-        assert _texts(read_artifact(artifact.path).metadata["assumptions"]) == wanted
-        assert _texts(inspect(artifact.path)["assumptions"]) == wanted
+        assert _texts(artifact.assumptions) == ASSUMED
+        assert _texts(read_artifact(artifact.path).metadata["assumptions"]) == ASSUMED
+        assert _texts(inspect(artifact.path)["assumptions"]) == ASSUMED
     for name in ("golden.bin", "golden.npz"):
         write_golden(file, tmp_path / name, samples=1)
-        assert list(read_golden(tmp_path / name).assumptions) == wanted
+        assert list(read_golden(tmp_path / name).assumptions) == ASSUMED
 
 
 def test_reports_say_so(file: Path, tmp_path: Path) -> None:
     report = check(file, export(file, tmp_path / "m.onnx", check=False), search=0, samples=4)
-    assert _texts(report.assumptions) == [FORMULA, EPS]
-    assert _texts(json.loads(reports.get("json").render(report))["assumptions"]) == [FORMULA, EPS]
+    assert _texts(report.assumptions) == ASSUMED
+    assert _texts(json.loads(reports.get("json").render(report))["assumptions"]) == ASSUMED
     assert EPS in reports.get("junit").render(report).decode()
     assert f"Assumed: {EPS}." in reports.get("html").render(report).decode()
 
@@ -87,8 +89,8 @@ def test_what_is_stated_is_not_assumed(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "names", "options"),
     [
-        ({}, "formula and eps", "--layout kevinzakka:NALU --eps 1e-10"),
-        ({"eps": 1e-7}, "formula", "--layout kevinzakka:NALU"),
+        ({}, "formula, orientation and eps", "--layout kevinzakka:NALU --eps 1e-10"),
+        ({"eps": 1e-7}, "formula and orientation", "--layout kevinzakka:NALU"),
         ({"layout": "kevinzakka"}, "eps", "--eps 1e-10"),
     ],
 )
@@ -135,9 +137,11 @@ def test_the_user_s_class_settles_it(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_a_converted_file_still_says_so(file: Path, tmp_path: Path, suffix: str) -> None:
     own = tmp_path / f"own{suffix}"
-    assert _texts(convert(file, own).assumptions) == [FORMULA, EPS]
-    assert _texts(read_checkpoint(own).assumptions) == [FORMULA, EPS]
-    with pytest.raises(InputError, match=r"from a file that does not say its formula and eps, .*--eps 1e-10$"):
+    assert _texts(convert(file, own).assumptions) == ASSUMED
+    assert _texts(read_checkpoint(own).assumptions) == ASSUMED
+    with pytest.raises(
+        InputError, match=r"from a file that does not say its formula, orientation and eps, .*--eps 1e-10$"
+    ):
         read_checkpoint(own, strict=True)
     convert(file, own, strict=True, **STATED)
     assert read_checkpoint(own, strict=True).assumptions == ()
@@ -168,7 +172,7 @@ def test_the_terminal_says_so_even_where_it_is_quiet(arguments: list[str], file:
     assert (loud.exit_code, loud.stderr) == (0, "")
     lines = loud.stdout.splitlines()
     assert f"assumed: {FORMULA}" in lines
-    assert lines.count(f"assumed: {EPS}") == 1
+    assert lines.count(f"assumed: {ORIENTATION}") == lines.count(f"assumed: {EPS}") == 1
     quiet = run(*arguments, "-q")
     assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", LINE)
     stated = run(*arguments, "-q", "--strict", "--layout", "kevinzakka:NALU", "--eps", "1e-10")
@@ -178,4 +182,4 @@ def test_the_terminal_says_so_even_where_it_is_quiet(arguments: list[str], file:
 def test_in_a_file_it_is_one_text(file: Path, tmp_path: Path) -> None:
     export(file, tmp_path / "m.onnx", check=False)
     texts = {prop.key: prop.value for prop in onnx.load(tmp_path / "m.onnx").metadata_props}
-    assert json.loads(texts["nalu_export.assumptions"])[1]["value"] == "1e-10"
+    assert [each["value"] for each in json.loads(texts["nalu_export.assumptions"])][1:] == ["3 → 2", "1e-10"]

@@ -39,9 +39,22 @@ def read(data: bytes) -> tuple[dict[str, Tensor | Inert], dict[str, str]]:
     except InputError:
         raise
     except Exception as error:
+        if 8 + int.from_bytes(data[:8], "little") > len(data) or _is_cut(data):
+            raise InputError("is a safetensors file without its end; copy or download it again, whole") from error
         # SafetensorError for what the format forbids; the text of JSON errors otherwise.
         raise InputError(f"is a damaged safetensors file: {printable(first_line(error)[:200])}") from error
     return {name: _tensor(name, entry) for name, entry in entries}, header.get("__metadata__") or {}
+
+
+def _is_cut(data: bytes) -> bool:
+    """Whether the header speaks of more bytes than there are."""
+    begin = 8 + int.from_bytes(data[:8], "little")
+    try:
+        header = json.loads(data[8:begin])
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        return begin + max(ends, default=0) > len(data)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        return False
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

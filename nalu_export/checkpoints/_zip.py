@@ -70,8 +70,12 @@ def _directory(data: bytes) -> tuple[list[zipfile.ZipInfo], int]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return archive.infolist(), archive.start_dir
+    except zipfile.BadZipFile as error:
+        if str(error) == "File is not a zip file":  # its directory stands at the end
+            raise InputError("is a zip file without its end; copy or download it again, whole") from error
+        raise InputError(f"is a damaged zip file: {printable(str(error)[:200])}") from error
     except Exception as error:
-        # BadZipFile, and for what zipfile does not foresee EOFError, struct.error, RuntimeError, OSError, ValueError …
+        # What zipfile does not foresee: EOFError, struct.error, RuntimeError, OSError, ValueError …
         raise InputError(f"is a damaged zip file: {printable(first_line(error)[:200])}") from error
 
 

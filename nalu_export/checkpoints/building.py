@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvTransposeNd
 
 from nalu_export.checkpoints.fitting import Fit, some, turn
+from nalu_export.checkpoints.normed import computed
 from nalu_export.errors import InputError
 from nalu_export.nn import NAC, NALU, NACCell, NALUCell, build_head
 from nalu_export.nn.head import TASKS
@@ -166,6 +168,8 @@ def _backbone_state(fit: Fit, state: State, backbone: nn.Module) -> dict[str, Te
     prefix = fit.unit.around.backbone
     found = {key.removeprefix(prefix): state[key] for key in fit.surroundings if key.startswith(prefix)}
     wanted = backbone.state_dict()
+    if found.keys() != wanted.keys():
+        found = _with_weights(found, backbone)
     ours, theirs = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     if ours or theirs:
         parts = [f"the file alone has {some([prefix + key for key in theirs])}"] if theirs else []
@@ -176,3 +180,11 @@ def _backbone_state(fit: Fit, state: State, backbone: nn.Module) -> dict[str, Te
             shapes = f"{tuple(found[key].shape)} in the file and {tuple(target.shape)} in the backbone"
             raise InputError(f"does not fit --backbone: {short(prefix + key)} has shape {shapes}")
     return {f"backbone.{key}": value for key, value in found.items()}
+
+
+def _with_weights(found: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a CNN with the weights that its own module holds as they are, without weight_norm for example."""
+    transposed = {f"{path}.weight" for path, module in backbone.named_modules() if isinstance(module, _ConvTransposeNd)}
+    made, _ = computed(found, lambda name: 1 if name in transposed else 0)
+    wanted = backbone.state_dict().keys()
+    return made if made.keys() == wanted else found

@@ -1,7 +1,8 @@
 """From a path to a module with its weights, whatever kind of file it is."""
 
-import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,20 @@ from typing import Any
 from torch import Tensor, nn
 
 from nalu_export.assumption import Assumption, refuse
+from nalu_export.checkpoints import layouts
+from nalu_export.checkpoints._adapters import refuse_adapters
 from nalu_export.checkpoints._assigning import assign, refuse_inflated
 from nalu_export.checkpoints.assumptions import of_layout
 from nalu_export.checkpoints.building import Surroundings, build_layout, disagreeing_twins
-from nalu_export.checkpoints.container import Contents, unpack
+from nalu_export.checkpoints.container import Contents
 from nalu_export.checkpoints.factory import Factory, UserCode, from_factory
 from nalu_export.checkpoints.native import assumptions_of, native_payload, read_native
+from nalu_export.checkpoints.normed import computed, refuse_unknown
 from nalu_export.checkpoints.recognise import Recognised, UnknownLayoutError, recognise
-from nalu_export.checkpoints.unwrapping import State, prefixes, state_of, under, without_wrappers
+from nalu_export.checkpoints.shards import Gathered, gather
+from nalu_export.checkpoints.unwrapping import State, left_out, prefixes, state_of, under, without_wrappers
 from nalu_export.checkpoints.whole import chosen, evaluating
 from nalu_export.errors import InputError
-from nalu_export.files import read_bytes
 from nalu_export.nn.parts import arithmetic_layers
 from nalu_export.text import short
 
@@ -39,6 +43,7 @@ class ReadOptions:
         layout: ``"owner"`` or ``"owner:unit"`` of a public layout, where keys and shapes fit several.
         eps: ε in place of the one that the layout publishes.
         prefix: the model is what stands under it in a larger state_dict, or this part of a pickled module.
+        key: of the dict of tensors in the file that holds the weights, where there are several.
         backbone: builds the CNN before a head, for files that hold a head with one.
         task: ``"classification"`` or ``"regression"``, where such a file is open to both.
         trust: load a pickled module, as it is, or the weights of a TorchScript archive too, which runs what is in it.
@@ -49,6 +54,7 @@ class ReadOptions:
     layout: str | None = None
     eps: float | None = None
     prefix: str | None = None
+    key: str | None = None
     backbone: Factory | None = None
     task: str | None = None
     trust: bool = False
@@ -65,6 +71,10 @@ class ReadOptions:
                 raise InputError(f"{option.name} is for reading a file, and the source is a module in memory")
 
 
+# Before the keys of the CNN around a head, in every layout that has one.
+BACKBONES = tuple(
+    sorted({unit.around.backbone for name in layouts.names() for unit in layouts.get(name).units if unit.around})
+)
 # They say what a public layout leaves open.
 LAYOUT_OPTIONS = ("layout", "eps", "backbone", "task")
 
@@ -121,8 +131,8 @@ def load(path: str | os.PathLike[str], model: Factory | None = None, **options: 
         model: for a model with layers of your own: a module, a class or function that gives one, or the name of one,
             ``"net.py:build"`` or ``"package.module:build"``; the weights go into it. With ``trust`` and a pickled
             module ``"net.py"`` alone: the file that has its classes.
-        **options: the other attributes of :class:`ReadOptions`: ``layout``, ``eps``, ``prefix``, ``backbone``,
-            ``task``, ``trust``, ``strict``.
+        **options: the other attributes of :class:`ReadOptions`: ``layout``, ``eps``, ``prefix``, ``key``,
+            ``backbone``, ``task``, ``trust``, ``strict``.
 
     Returns:
         The module, in ``eval()`` mode, on the CPU, with weights of the type that the file has.
@@ -170,21 +180,33 @@ def open_checkpoint(path: str | os.PathLike[str], options: ReadOptions) -> Opene
     Raises:
         InputError: see :func:`load`.
     """
-    data = read_bytes(Path(path))
-    try:
+    # A path may be more than its text: standard input is one.
+    given = path if isinstance(path, Path) else Path(path)
+    with _about(path):
         code = None if options.model is None else UserCode(options.model, "--model")
-        return _understood(unpack(data, trust=options.trust, code=code), options, code, data)
+    found = gather(given, trust=options.trust, code=code)
+    with _about(path):
+        return _understood(found, options, code)
+
+
+@contextmanager
+def _about(path: str | os.PathLike[str]) -> Iterator[None]:
+    try:
+        yield
     except InputError as error:
         raise InputError(f"{os.fspath(path)}: {error}") from error
 
 
-def _understood(contents: Contents, options: ReadOptions, code: UserCode | None, data: bytes) -> Opened:
-    whole = chosen(contents.modules, contents.payload, options.prefix)
+def _understood(found: Gathered, options: ReadOptions, code: UserCode | None) -> Opened:
+    contents = found.contents
+    whole = _whole(contents, options)
     if whole is not None:
-        return _as_it_is(contents, *whole, options, code, data)
+        return _as_it_is(found, *whole, options, code)
     native = native_payload(contents)
     own = native is not None and options.model is None and options.prefix is None
     module, weights = None, contents.payload
+    if native is not None:
+        _refuse_options(options, ("key",), "is in the nalu_export format, which holds one model")
     if native is not None and own:
         _refuse_options(options, LAYOUT_OPTIONS, "is in the nalu_export format, which holds all of that")
         module, weights = read_native(native)
@@ -192,36 +214,69 @@ def _understood(contents: Contents, options: ReadOptions, code: UserCode | None,
             raise InputError("does not describe its model; give --model FILE.py:NAME to build it")
     elif native is not None:
         weights = native.get("state_dict")
-    state, notes = state_of(weights)
-    refuse_inflated(state, len(data))
+    state, notes = state_of(weights, options.key)
+    refuse_inflated(state, found.size)
     if options.prefix is not None:
-        state = _under(state, options.prefix)
+        state, without = _under(state, options.prefix)
+        notes = (*notes, *without)
     taken: tuple[str, ...] = ()
     recognised = None
     assumed = assumptions_of(native) if native is not None and own else ()
     if code is not None:
-        _refuse_options(options, LAYOUT_OPTIONS, "is read into the model of --model, which knows all of that")
-        alone = code.is_file_alone
-        module = code.build()
-        taken = (f"the model is {code.name} of {code.file}",) if alone else ()
-        if module.state_dict().keys() != state.keys():
-            bare, without = without_wrappers(state)
-            if module.state_dict().keys() & bare.keys():
-                state, taken = bare, (*taken, *without)
+        module, state, taken = _into_code(state, options, code)
     elif not own:
-        state, taken = without_wrappers(state)
+        state, taken = _plain(state)
         recognised = _recognised(state, options)
+        taken += _said_of_a_cnn(recognised, state)
     notes = (*contents.notes, *notes, *taken)
-    return Opened(hashlib.sha256(data).hexdigest(), state, notes, module, recognised, assumptions=assumed)
+    return Opened(found.sha256, state, notes, module, recognised, assumptions=assumed)
+
+
+def _whole(contents: Contents, options: ReadOptions) -> tuple[nn.Module, tuple[str, ...]] | None:
+    """The pickled module that the file is about, if it is."""
+    if options.key is None:
+        return chosen(contents.modules, contents.payload, options.prefix)
+    if options.key not in contents.modules:
+        return None
+    path = options.key if options.prefix is None else f"{options.key}.{options.prefix}"
+    return chosen(contents.modules, contents.payload, path)
+
+
+def _into_code(state: State, options: ReadOptions, code: UserCode) -> tuple[nn.Module, State, tuple[str, ...]]:
+    """The module of the user's code, and the tensors under the names that it has for them."""
+    _refuse_options(options, LAYOUT_OPTIONS, "is read into the model of --model, which knows all of that")
+    alone = code.is_file_alone
+    module = code.build()
+    taken = (f"the model is {code.name} of {code.file}",) if alone else ()
+    if module.state_dict().keys() != state.keys():
+        bare, without = without_wrappers(state)
+        if module.state_dict().keys() & bare.keys():
+            return module, bare, (*taken, *without)
+    return module, state, taken
+
+
+def _plain(state: State) -> tuple[State, tuple[str, ...]]:
+    """The tensors of a layout, which has no wrappers, adapters or parts of a weight."""
+    state, taken = without_wrappers(state)
+    refuse_adapters(state)
+    # What the user's own CNN makes of its parts is for its code to say.
+    outside = {name: value for name, value in state.items() if name.startswith(BACKBONES)}
+    inside, notes = computed({name: value for name, value in state.items() if name not in outside})
+    refuse_unknown(inside)
+    return ({**inside, **outside} if notes else state), (*taken, *notes)
+
+
+def _said_of_a_cnn(recognised: Recognised, state: State) -> tuple[str, ...]:
+    """What is not in the file of a head behind a CNN."""
+    around = recognised.fit.unit.around
+    if around is None:
+        return ()
+    outside = {name: value for name, value in state.items() if name.startswith(around.backbone)}
+    return tuple(f"{note}, where --backbone has the weight itself" for note in computed(outside)[1])
 
 
 def _as_it_is(
-    contents: Contents,
-    module: nn.Module,
-    notes: tuple[str, ...],
-    options: ReadOptions,
-    code: UserCode | None,
-    data: bytes,
+    found: Gathered, module: nn.Module, notes: tuple[str, ...], options: ReadOptions, code: UserCode | None
 ) -> Opened:
     """A module that was pickled: it holds more than its weights, ε and its own forward for example."""
     why = "holds a module, which is used as it is"
@@ -230,7 +285,7 @@ def _as_it_is(
         alone = "" if code.file is None else f", or give the file alone: --model {code.file}"
         raise InputError(f"{why}, not what --model builds; leave --model out{alone}")
     state = {name: value.detach() for name, value in module.state_dict().items() if isinstance(value, Tensor)}
-    return Opened(hashlib.sha256(data).hexdigest(), state, (*contents.notes, *notes), module, whole=True)
+    return Opened(found.sha256, state, (*found.contents.notes, *notes), module, whole=True)
 
 
 def _refuse_options(options: ReadOptions, names: tuple[str, ...], why: str) -> None:
@@ -239,13 +294,15 @@ def _refuse_options(options: ReadOptions, names: tuple[str, ...], why: str) -> N
             raise InputError(f"{why}; leave --{name} out")
 
 
-def _under(state: State, prefix: str) -> State:
-    """What stands under a prefix, also where a wrapper put another before all names."""
+def _under(state: State, prefix: str) -> tuple[State, tuple[str, ...]]:
+    """What stands under a prefix, also where a wrapper put another before all names; and a note on what does not."""
     bare, _ = without_wrappers(state)
     try:
-        return under(state, prefix)
+        found, whole = under(state, prefix), state
     except InputError:
-        return under(bare, prefix)
+        found, whole = under(bare, prefix), bare
+    left = left_out(whole, f"{prefix.removesuffix('.')}." if prefix else "")
+    return found, ((f"--prefix {prefix} left out {left}",) if left else ())
 
 
 def _recognised(state: State, options: ReadOptions) -> Recognised:
@@ -258,7 +315,9 @@ def _recognised(state: State, options: ReadOptions) -> Recognised:
         helpful = next((prefix for prefix in tried if _fits(under(state, prefix), options)), None)
         if helpful is None:
             raise
-        raise InputError(f"{error}; or --prefix {helpful} for the model under it") from error
+        left = left_out(state, helpful)
+        beside = f", which leaves out {left}" if left else ""
+        raise InputError(f"{error}; or --prefix {helpful} for the model under it{beside}") from error
 
 
 def _fits(state: State, options: ReadOptions) -> bool:
@@ -290,7 +349,7 @@ def build(opened: Opened, options: ReadOptions) -> Checkpoint:
         backbone = None if options.backbone is None else from_factory(options.backbone, "--backbone")
         module, state = build_layout(fit, opened.state, options.eps, Surroundings(backbone, options.task))
         notes, layout = (*opened.notes, *layout_notes(opened.recognised)), fit.name
-        assumptions = of_layout(fit, layout=options.layout, eps=options.eps, task=options.task)
+        assumptions = of_layout(opened.recognised, layout=options.layout, eps=options.eps, task=options.task)
     if not opened.whole:
         assign(module, state)
     faux = [path for path, layer in arithmetic_layers(module).items() if getattr(layer, "stored", False)]

@@ -7,16 +7,15 @@ from typing import Any
 from torch import Tensor
 
 from nalu_export.checkpoints._inert import Inert
+from nalu_export.checkpoints._refusals import SAVE_INSTEAD
+from nalu_export.checkpoints.holding import MAX_WRAPPERS, WRAPPERS, named, the_only
 from nalu_export.errors import InputError
 from nalu_export.text import short
 
-# Under which training loops keep the weights, beside an optimizer, an epoch and so on.
-WRAPPERS = ("state_dict", "model_state_dict", "model")
 # What DataParallel, torch.compile and Lightning modules put before every name.
 PREFIX = re.compile(r"(?:module|_orig_mod|net)\.")
 # Which torch.optim.swa_utils.AveragedModel counts beside the averaged weights.
 COUNTER = "n_averaged"
-MAX_WRAPPERS = 4
 MAX_NAME = 1000
 # Names are cut at so many dots to find prefixes.
 MAX_DEPTH = 8
@@ -24,25 +23,42 @@ MAX_DEPTH = 8
 State = dict[str, Tensor]
 
 
-def state_of(payload: Any) -> tuple[State, tuple[str, ...]]:
+def state_of(payload: Any, key: str | None = None) -> tuple[State, tuple[str, ...]]:
     """The state_dict in the content of a file, and what stood around it.
 
+    Args:
+        payload: the content.
+        key: of the dict that holds the weights, where the user says which.
+
     Raises:
-        InputError: there is none, there are two, or it holds something else than dense tensors.
+        InputError: there is none, there are several, or it holds something else than dense tensors.
     """
-    path: list[str] = []
-    while isinstance(payload, dict) and not _is_state(payload):
-        found = [name for name in WRAPPERS if isinstance(payload.get(name), (dict, Inert))]
-        if not found or len(path) == MAX_WRAPPERS:
+    notes: tuple[str, ...] = ()
+    before = ""
+    if key is not None:
+        payload, notes = named(payload, key), (f"the weights are those under {short(key)}",)
+        before = f"{key}."
+    if isinstance(payload, dict) and not _is_state(payload):
+        found = the_only(payload)
+        if found is None:
+            return _checked(_known(payload)), notes
+        held, notes = found
+        payload = held.state
+        if before:
+            notes = (f"the weights are those under {short(before + held.path)}", *notes[1:])
+    return _checked(payload), notes
+
+
+def _known(payload: Any) -> Any:
+    """What training loops call weights, though none are there: the refusal names what is."""
+    for _ in range(MAX_WRAPPERS):
+        if not isinstance(payload, dict):
             break
-        states = [payload[name] for name in found]
-        if len(found) > 1 and any(state is not states[0] for state in states[1:]):
-            names = " and ".join(map(repr, found))
-            raise InputError(f"holds weights under both {names}; save the state_dict that you mean by itself")
-        path.append(found[0])
-        payload = states[0]
-    state = _checked(payload)
-    return state, ((f"the weights are those under {'.'.join(path)!r}",) if path else ())
+        inside = next((payload[name] for name in WRAPPERS if isinstance(payload.get(name), (dict, Inert))), None)
+        if inside is None:
+            break
+        payload = inside
+    return payload
 
 
 def _is_state(payload: dict[Any, Any]) -> bool:
@@ -51,15 +67,16 @@ def _is_state(payload: dict[Any, Any]) -> bool:
 
 def _checked(payload: Any) -> State:
     if isinstance(payload, Inert):
-        raise InputError(f"holds {payload.what}; expected a state_dict or a file of nalu_export.save")
+        raise InputError(f"holds {payload.what}; {SAVE_INSTEAD}")
     if not isinstance(payload, dict):
-        raise InputError(f"holds a {type(payload).__name__}; expected a state_dict or a file of nalu_export.save")
+        raise InputError(f"holds a {type(payload).__name__}; {SAVE_INSTEAD}")
     for key, value in payload.items():
         if isinstance(value, Inert) and isinstance(key, str):
             raise InputError(f"has {short(key)} as {value.what}; expected a dense floating point tensor")
         if not isinstance(key, str) or not isinstance(value, Tensor):
             name = key.what if isinstance(key, Inert) else short(key)
-            raise InputError(f"has {name} of type {type(value).__name__}; a state_dict has names and tensors only")
+            only = f"a state_dict has names and tensors only; {SAVE_INSTEAD}"
+            raise InputError(f"has {name} of type {type(value).__name__}; {only}")
         if len(key) > MAX_NAME:
             raise InputError(f"has a tensor with a name of {len(key):,} characters; no module has one this long")
         if value.is_complex():
@@ -98,11 +115,41 @@ def under(state: State, prefix: str) -> State:
     return found
 
 
+def left_out(state: Mapping[str, Tensor], prefix: str) -> str:
+    """How many tensors do not stand under a prefix, and some of them; empty where all do."""
+    names = [name for name in state if not name.startswith(prefix)]
+    shown = ", ".join(map(short, names[:3])) + (" …" if len(names) > 3 else "")
+    return f"{len(names):,} tensor{'s' if len(names) > 1 else ''} ({shown})" if names else ""
+
+
 def prefixes(state: Mapping[str, Tensor]) -> list[str]:
-    """Every prefix of a few dots that some of the names share, the shortest first."""
-    found = set()
+    """Every prefix of a few dots under which a whole model may stand, the shortest first.
+
+    One layer of several that are numbered is a part of a stack. Where a module has tensors of its own beside the
+    prefix, these may be a gate of what stands under it.
+    """
+    found: set[str] = set()
+    numbers: dict[str, set[str]] = {}
     for name in state:
         # A name of 500 dots has 500 prefixes, which together take 500 times its memory.
         *parts, _ = name.split(".", MAX_DEPTH)
-        found |= {".".join(parts[:count]) + "." for count in range(1, len(parts) + 1)}
-    return sorted(found, key=lambda prefix: (prefix.count("."), prefix))
+        starts = ["".join(f"{part}." for part in parts[:count]) for count in range(len(parts) + 1)]
+        found.update(starts[1:])
+        for start, part in zip(starts, parts, strict=False):
+            if part.isdecimal():
+                numbers.setdefault(start, set()).add(part)
+    stacks = {f"{start}{number}." for start, several in numbers.items() if len(several) > 1 for number in several}
+    owners = {name[: name.rfind(".") + 1] for name in state}
+    return sorted(
+        (prefix for prefix in found if not _starts(prefix) & stacks and _parent(prefix) not in owners),
+        key=lambda prefix: (prefix.count("."), prefix),
+    )
+
+
+def _parent(prefix: str) -> str:
+    return prefix[: prefix.rfind(".", 0, -1) + 1]
+
+
+def _starts(prefix: str) -> set[str]:
+    """The prefix and those that it begins with."""
+    return {prefix[: index + 1] for index, character in enumerate(prefix) if character == "."}

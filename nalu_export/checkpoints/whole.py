@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nalu_export.checkpoints.fitting import some
-from nalu_export.checkpoints.unwrapping import MAX_WRAPPERS, WRAPPERS
+from nalu_export.checkpoints.holding import MAX_WRAPPERS, weights_in
 from nalu_export.errors import InputError
 from nalu_export.text import short
 
@@ -42,23 +42,18 @@ def chosen(
         return _under(modules, prefix.strip("."))
     # A loss function is a module as well; what has no tensors is not what a file is about.
     full = {path: module for path, module in modules.items() if path == "" or module.state_dict()}
-    states = [name for name in WRAPPERS if _is_state(payload, name, full)]
+    states = [held for held in weights_in(payload) if held.path not in modules]
     if not full and states:
         return None
     candidates = full or dict(modules)
     if not candidates:
         return None
     (path, module), *others = candidates.items()
-    beside = [name for name in states if not _is_its_own(module, payload[name])]
+    beside = [held.path for held in states if not _is_its_own(module, held.state)]
     if beside or any(other is not module for _, other in others):
         also = f" and weights under {some(beside)}" if beside else ""
         raise InputError(f"holds modules under {some(list(candidates))}{also}; say which module with --prefix {path}")
     return module, (f"the model is the module under {short(path)}",) if path else ()
-
-
-def _is_state(payload: Any, name: str, modules: Mapping[str, nn.Module]) -> bool:
-    held = payload.get(name) if isinstance(payload, dict) and name not in modules else None
-    return isinstance(held, dict) and bool(held) and all(isinstance(value, Tensor) for value in held.values())
 
 
 def _is_its_own(module: nn.Module, state: Mapping[str, Tensor]) -> bool:

@@ -9,7 +9,7 @@ from nalu_export import reports, runtimes
 from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.devices import device_options
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import FILE, FILE_OR_DASH, capture_options, read_options, reading, seed_option
+from nalu_export.cli.options import FILE, FILE_OR_DASH, MODEL, capture_options, read_options, reading, seed_option
 from nalu_export.errors import EXIT_PARITY_FAILED, InputError
 from nalu_export.files import check_target, write_atomically
 from nalu_export.text import printable
@@ -21,7 +21,7 @@ REPORTS = ("json", "junit", "html")
 
 
 @click.command()
-@click.argument("model", type=FILE)
+@click.argument("model", type=MODEL)
 @click.argument("artifact", type=FILE)
 @click.option(
     "--runtime",

@@ -8,12 +8,12 @@ import click
 
 from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import FILE, read_options, reading
+from nalu_export.cli.options import FILE, MODEL, read_options, reading
 from nalu_export.text import to_json
 
 
 @click.command()
-@click.argument("model", type=FILE)
+@click.argument("model", type=MODEL)
 @click.option(
     "--output",
     "-o",

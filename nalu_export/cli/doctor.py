@@ -6,14 +6,14 @@ from typing import Any
 import click
 
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import FILE, capture_options, read_options, reading
+from nalu_export.cli.options import MODEL, capture_options, read_options, reading
 from nalu_export.text import to_json
 
 EXIT_FOUND = 1
 
 
 @click.command()
-@click.argument("model", type=FILE)
+@click.argument("model", type=MODEL)
 @click.option(
     "--compute",
     type=click.Choice(["float32", "float64", "float16"]),

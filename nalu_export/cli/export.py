@@ -10,8 +10,9 @@ import click
 from nalu_export import formats
 from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import FILE, capture_options, read_options, reading, seed_option
-from nalu_export.errors import ParityError
+from nalu_export.cli.options import FILE, MODEL, capture_options, read_options, reading, seed_option
+from nalu_export.errors import InputError, ParityError
+from nalu_export.files import StandardInput
 from nalu_export.text import to_json
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", type=FILE)
+@click.argument("model", type=MODEL)
 @click.option("--format", "-f", "format_name", type=click.Choice(formats.names()), required=True, help="What to write.")
 @click.option(
     "--output",
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 def export(model: Path, format_name: str, output: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
-    """Export MODEL (model.pt), check the result and only then put it in its place.
+    """Export MODEL (model.pt; - is standard input), check the result and only then put it in its place.
 
     The check compares the file with the model in float64 on inputs from the training range to 1e7, negatives, exact
     zeros and subnormals. If it fails nothing is written and the exit code is 1.
@@ -63,6 +64,8 @@ def export(model: Path, format_name: str, output: Path | None, as_json: bool, qu
         from nalu_export.cli.progress import stages
         from nalu_export.exporting import export as run
 
+    if isinstance(model, StandardInput) and output is None:
+        raise InputError(f"{model}: has no folder to export beside; say where to with --output FILE")
     try:
         with stages(quiet=quiet or as_json) as tell:
             artifact = run(model, output, format=format_name, progress=tell, **reading(options))

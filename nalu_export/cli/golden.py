@@ -10,7 +10,7 @@ import click
 
 from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import FILE, capture_options, read_options, reading, seed_option
+from nalu_export.cli.options import FILE, MODEL, capture_options, read_options, reading, seed_option
 from nalu_export.text import to_json
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", type=FILE)
+@click.argument("model", type=MODEL)
 @click.option(
     "--output",
     "-o",

@@ -6,12 +6,12 @@ from typing import Any
 import click
 
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import FILE, capture_options, read_options, reading
+from nalu_export.cli.options import MODEL, capture_options, read_options, reading
 from nalu_export.text import to_json
 
 
 @click.command()
-@click.argument("file", type=FILE)
+@click.argument("file", type=MODEL)
 @read_options
 @capture_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

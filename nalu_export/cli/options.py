@@ -7,12 +7,24 @@ from typing import Any
 import click
 
 from nalu_export.errors import InputError
+from nalu_export.files import StandardInput
 
 Command = Callable[..., Any]
 
 # click would tell of a file that cannot be read in four lines; whoever reads it does in one.
 FILE = click.Path(path_type=Path, readable=False)
 FILE_OR_DASH = click.Path(path_type=Path, readable=False, allow_dash=True)
+
+
+class _Model(click.Path):
+    """A path, or ``-`` for what comes on standard input."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As click has it."""
+        return StandardInput() if value == "-" else super().convert(value, param, ctx)
+
+
+MODEL = _Model(path_type=Path, readable=False)
 
 _CAPTURING = (
     click.option(
@@ -70,7 +82,8 @@ _READING = (
         help="The public implementation that MODEL is from, where keys and shapes fit several; see `layouts`.",
     ),
     click.option("--eps", type=float, help="Epsilon, in place of the one that the implementation publishes."),
-    click.option("--prefix", metavar="PREFIX", help="Read what stands under it in a larger file, such as head."),
+    click.option("--prefix", metavar="PREFIX", help="Read what stands under it in a larger model, such as head."),
+    click.option("--key", metavar="NAME", help="The dict of tensors to read, where MODEL holds several, such as ema."),
     click.option(
         "--backbone",
         metavar="FILE.py:NAME",

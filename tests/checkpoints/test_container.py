@@ -24,7 +24,7 @@ TRUST = "or give --trust if you made it yourself"
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "is empty; expected a model.pt"),
     "text": (lambda: b"W_hat: 1.0\nM_hat: 2.0\n", "is not a file of torch.save; expected a model.pt"),
-    "zip": (lambda: b"PK", "is a damaged zip file: File is not a zip file"),
+    "zip": (lambda: b"PK", "is a zip file without its end; copy or download it again, whole"),
     "pickle": (lambda: b"\x80\x02.", DAMAGED + "takes more from its stack than is there"),
     "safetensors": (
         lambda: files.safetensors_bytes(b"{"),

@@ -89,29 +89,33 @@ WRONG_STATE: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "number for a tensor": (
         lambda: changed(layers__0__W_hat=1.0),
-        "has 'layers.0.W_hat' of type float; a state_dict has names and tensors only",
+        "has 'layers.0.W_hat' of type float; a state_dict has names and tensors only; "
+        "save model.state_dict() or use nalu_export.save(model, path)",
     ),
     "list for a tensor": (
         lambda: changed(layers__0__W_hat=[[1.0, 2.0]]),
-        "has 'layers.0.W_hat' of type list; a state_dict has names and tensors only",
+        "has 'layers.0.W_hat' of type list; a state_dict has names and tensors only; "
+        "save model.state_dict() or use nalu_export.save(model, path)",
     ),
     "number for a name": (
         lambda: {0: torch.zeros(1, 2)},
-        "has 0 of type Tensor; a state_dict has names and tensors only",
+        "has 0 of type Tensor; a state_dict has names and tensors only; "
+        "save model.state_dict() or use nalu_export.save(model, path)",
     ),
     "endless number for a name": (
         lambda: {10**500: torch.zeros(1, 2)},
-        "has a value of type int of type Tensor; a state_dict has names and tensors only",
+        "has a value of type int of type Tensor; a state_dict has names and tensors only; "
+        "save model.state_dict() or use nalu_export.save(model, path)",
     ),
     "a list": (
         lambda: [torch.zeros(1, 2)],
-        "holds a list; expected a state_dict or a file of nalu_export.save",
+        "holds a list; save model.state_dict() or use nalu_export.save(model, path)",
     ),
     "a tensor": (
         lambda: torch.zeros(1, 2),
-        "holds a Tensor; expected a state_dict or a file of nalu_export.save",
+        "holds a Tensor; save model.state_dict() or use nalu_export.save(model, path)",
     ),
-    "None": (lambda: None, "holds a NoneType; expected a state_dict or a file of nalu_export.save"),
+    "None": (lambda: None, "holds a NoneType; save model.state_dict() or use nalu_export.save(model, path)"),
     "expanded": (
         lambda: changed(layers__0__W_hat=torch.zeros(1).expand(10**6, 10**6)),
         "claims 4,000,000,000,008 bytes of tensors in a file of {size}; save them with .contiguous(), not expanded",
@@ -147,7 +151,7 @@ def test_wrong_state_can_be_right(tmp_path: Path) -> None:
 
 def test_no_state_dict(refusal: Refusal) -> None:
     data = files.torch_bytes({"format": "nalu_export", "version": 1, "model": DESCRIPTION})
-    assert refusal(data) == "holds a NoneType; expected a state_dict or a file of nalu_export.save"
+    assert refusal(data) == "holds a NoneType; save model.state_dict() or use nalu_export.save(model, path)"
 
 
 @pytest.mark.parametrize(

@@ -143,20 +143,38 @@ def test_under_of_names_without_a_dot() -> None:
 
 
 def test_prefixes_come_shortest_first() -> None:
-    assert prefixes({"b.a.x": torch.ones(1), "a.y": torch.ones(1), "z": torch.ones(1)}) == ["a.", "b.", "b.a."]
+    one = torch.ones(1)
+    assert prefixes({"b.a.x": one, "a.y": one, "z.c": one}) == ["a.", "b.", "z.", "b.a."]
+
+
+def test_no_prefix_ends_inside_a_stack_or_a_cell() -> None:
+    one = torch.ones(1)
+    assert prefixes({"s.0.a.w": one, "s.1.a.w": one}) == ["s."]
+    assert prefixes({"s.0.a.w": one, "s.0.a.v": one}) == ["s.", "s.0.", "s.0.a."]
+    assert prefixes({"h.G": one, "h.nac.W": one}) == ["h."]
+    assert prefixes({"G": one, "nac.W": one}) == []
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "two": (
         {"state_dict": STATE, "model": {"W": torch.ones(1, 2)}},
-        "holds weights under both 'state_dict' and 'model'; save the state_dict that you mean by itself",
+        "holds several dicts of tensors: 'state_dict' (2 tensors), 'model' (1 tensor); say which with --key NAME",
     ),
-    "no weights": ({"epoch": 3}, "has 'epoch' of type int; a state_dict has names and tensors only"),
-    "a list": ([1], "holds a list; expected a state_dict or a file of nalu_export.save"),
-    "a number for a name": ({3: torch.ones(1)}, "has 3 of type Tensor; a state_dict has names and tensors only"),
+    "no weights": (
+        {"epoch": 3},
+        "has 'epoch' of type int; a state_dict has names and tensors only; "
+        "save model.state_dict() or use nalu_export.save(model, path)",
+    ),
+    "a list": ([1], "holds a list; save model.state_dict() or use nalu_export.save(model, path)"),
+    "a number for a name": (
+        {3: torch.ones(1)},
+        "has 3 of type Tensor; a state_dict has names and tensors only; "
+        "save model.state_dict() or use nalu_export.save(model, path)",
+    ),
     "wrapped five times": (
         {"model": {"model": {"model": {"model": {"model": STATE}}}}},
-        "has 'model' of type dict; a state_dict has names and tensors only",
+        "has 'model' of type dict; a state_dict has names and tensors only; "
+        "save model.state_dict() or use nalu_export.save(model, path)",
     ),
     "a long name": (
         {"x" * (MAX_NAME + 1): torch.ones(1)},
@@ -176,11 +194,15 @@ def test_refused(name: str, refusal: Refusal) -> None:
     [
         (
             Inert("a value of type x.Y"),
-            "holds a value of type x.Y; expected a state_dict or a file of nalu_export.save",
+            "holds a value of type x.Y; save model.state_dict() or use nalu_export.save(model, path)",
         ),
         ({"w": Inert("a sparse tensor")}, "has 'w' as a sparse tensor; expected a dense floating point tensor"),
-        ({"model": Inert("a value of type x.Y")}, "holds a value of type x.Y; expected a state_dict or a file of "),
-        ({Inert("a tuple"): torch.ones(1)}, "has a tuple of type Tensor; a state_dict has names and tensors only"),
+        ({"model": Inert("a value of type x.Y")}, "holds a value of type x.Y; save model.state_dict() or use "),
+        (
+            {Inert("a tuple"): torch.ones(1)},
+            "has a tuple of type Tensor; a state_dict has names and tensors only; "
+            "save model.state_dict() or use nalu_export.save(model, path)",
+        ),
     ],
 )
 def test_what_was_never_made(payload: Any, text: str) -> None:

@@ -36,10 +36,11 @@ def test_values() -> None:
 
 
 def test_how_a_file_is_read() -> None:
-    chosen = ["--layout", "goddoe:NALU", "--eps", "1e-5", "--prefix", "head.", "--backbone", "a:b"]
+    chosen = ["--layout", "goddoe:NALU", "--eps", "1e-5", "--prefix", "head.", "--key", "ema", "--backbone", "a:b"]
     result = given(*chosen, "--task", "regression", "--trust", "--strict")
     assert result.stdout == (
-        "{'arithmetic': (), 'backbone': 'a:b', 'eps': 1e-05, 'input_shapes': (), 'layout': 'goddoe:NALU', "
+        "{'arithmetic': (), 'backbone': 'a:b', 'eps': 1e-05, 'input_shapes': (), 'key': 'ema', "
+        "'layout': 'goddoe:NALU', "
         "'prefix': 'head.', 'seed': 0, 'strict': True, 'task': 'regression', 'trust': True}\n"
     )
 

@@ -204,7 +204,8 @@ PICKLES: Table = {
     ),
     "a billion laughs": Case(
         lambda: of(b"]q\x00" + b"".join(b"0](%seq%c" % (b"h%c" % k * 99, k + 1) for k in range(9))),
-        "has 'layers.0.W_hat' of type list; a state_dict has names and tensors only",
+        "has 'layers.0.W_hat' of type list; a state_dict has names and tensors only; "
+        "save model.state_dict() or use nalu_export.save(model, path)",
     ),
     "a persistent id of something else": Case(
         lambda: of(text("storage") + b"Q"),

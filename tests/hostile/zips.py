@@ -63,7 +63,7 @@ def overlapping() -> bytes:
     return patched(data, 1, 42, "<I", start - 150)
 
 
-CUT = "is a damaged zip file: File is not a zip file"
+CUT = "is a zip file without its end; copy or download it again, whole"
 
 ZIPS: Table = {
     "nothing but PK": Case(lambda: b"PK", CUT),

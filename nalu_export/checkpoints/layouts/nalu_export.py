@@ -1,13 +1,19 @@
-"""This package's own state_dicts, as model.state_dict() gives them."""
+"""This package's own state_dicts, as model.state_dict() gives them, and those of build_head."""
 
+from dataclasses import replace
 from itertools import product
 
-from nalu_export.checkpoints.layouts.base import CELL, Key, Layout, Unit, hats, weight
+from nalu_export.checkpoints.layouts.base import CELL, Around, Key, Layout, Unit, hats, weight
 from nalu_export.nn import NACCell, NALUCell
 
 _PLACES = ("layers.{}.", *CELL)
 _DEFAULT_EPS = 1e-10
 _QUIRK = "G is (1, i) with gate='row' and (1,) with gate='constant'"
+_HEAD = Around("backbone.", "reduce.")
+_POOL = (
+    "the file holds neither the backbone's code (--backbone) nor, with one output, the task (--task), "
+    "and not the pooling: an average, as build_head has it by default"
+)
 _GATES = {"matrix": "oi", "row": "1i", "constant": "1"}
 
 
@@ -35,11 +41,15 @@ _NALUS = [
     if gate == "matrix" or not (two_gates or gate_bias)
 ]
 
+_NACS = [Unit("NAC", NACCell, _weights(flag), {"stored": flag}, places=_PLACES) for flag in _FLAGS]
+
+
+def _behind_a_cnn(unit: Unit) -> Unit:
+    return replace(unit, name="build_head", places=("head.layers.{}.",), around=_HEAD, quirks=(_POOL, *unit.quirks))
+
+
 LAYOUT = Layout(
     "nalu-export",
     "this package; nalu_export.save stores the layers with the weights, a state_dict does not",
-    (
-        *(Unit("NAC", NACCell, _weights(flag), {"stored": flag}, places=_PLACES) for flag in _FLAGS),
-        *_NALUS,
-    ),
+    (*_NACS, *_NALUS, *map(_behind_a_cnn, (*_NALUS, *_NACS))),
 )

@@ -76,11 +76,12 @@ def test_eps_is_refused_where_a_formula_has_none(case: Published, refusal: Refus
 @pytest.mark.parametrize("case", ALL, ids=str)
 def test_strict_refuses_every_faux_nac_and_nothing_else(case: Published, tmp_path: Path) -> None:
     state = case.state(np.random.default_rng(14), (3, 3))
+    stated = {"layout": case.option((3, 3)) or case.layout, "eps": None if "eps" in case.keys else case.eps}
     if not case.faux:
-        opened(state, tmp_path, layout=case.option((3, 3)), strict=True)
+        assert opened(state, tmp_path, **stated, strict=True).assumptions == ()
         return
     with pytest.raises(InputError, match=r"is a faux NAC: .* computes with a stored W"):
-        opened(state, tmp_path, layout=case.option((3, 3)), strict=True)
+        opened(state, tmp_path, **stated, strict=True)
 
 
 @pytest.mark.parametrize("case", [case for case in ALL if case.stacks and "model" in case.place], ids=str)

@@ -1,0 +1,190 @@
+"""Which dict of a file holds the weights: the only one there is, or the one that the user names."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from nalu_export.checkpoints._inert import Inert
+from nalu_export.errors import InputError
+from nalu_export.text import short
+
+# Under which training loops keep the weights, beside an optimizer, an epoch and so on.
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+# So many keys lead to the weights at most.
+MAX_WRAPPERS = 4
+MAX_LISTED = 6
+_OPTIMIZER = re.compile(r"(?:^|[_.])opt(?:s|im|ims)?(?:$|[_.])|optimi[sz]er", re.IGNORECASE)
+_AVERAGED = re.compile(r"(?:^|[_.])(?:ema|swa|averaged?|shadow)(?:$|[_.])", re.IGNORECASE)
+# What DataParallel, torch.compile and Lightning modules put before every name.
+PREFIX = re.compile(r"(?:(?:module|_orig_mod|net)\.)+")
+
+
+@dataclass(frozen=True)
+class Held:
+    """A dict of tensors in a file.
+
+    Attributes:
+        keys: that lead to it.
+        state: what it holds.
+    """
+
+    keys: tuple[str, ...]
+    state: Mapping[Any, Any]
+
+    @property
+    def path(self) -> str:
+        """As ``--key`` takes it."""
+        return ".".join(self.keys)
+
+    @property
+    def averaged(self) -> bool:
+        """Whether its keys say that it is an average over the training."""
+        return any(map(_AVERAGED.search, self.keys))
+
+
+def weights_in(payload: Any) -> list[Held]:
+    """The dicts of tensors in what a file holds, those with the fewest keys first; none of an optimizer.
+
+    Each dict is looked at once, however often it is referred to.
+    """
+    found: list[Held] = []
+    level: list[Held] = [Held((), payload)] if type(payload) is dict else []
+    seen = {id(payload)}
+    for _ in range(MAX_WRAPPERS):
+        following: list[Held] = []
+        for holder in level:
+            for key, value in _dicts(holder.state):
+                if id(value) not in seen:
+                    seen.add(id(value))
+                    (found if _holds_weights(key, value) else following).append(Held((*holder.keys, key), value))
+        level = following
+    return found
+
+
+def _dicts(holder: Mapping[Any, Any]) -> list[tuple[str, dict[Any, Any]]]:
+    """The dicts in a dict that may lead to weights; known wrappers come first."""
+    if _is_optimizer(holder):
+        return []
+    found = [
+        (key, value)
+        for key, value in holder.items()
+        if type(value) is dict and value and isinstance(key, str) and not _OPTIMIZER.search(key)
+    ]
+    return sorted(found, key=lambda item: WRAPPERS.index(item[0]) if item[0] in WRAPPERS else len(WRAPPERS))
+
+
+def _is_optimizer(holder: Mapping[Any, Any]) -> bool:
+    return "param_groups" in holder and "state" in holder
+
+
+def _holds_weights(key: str, value: dict[Any, Any]) -> bool:
+    # Metrics are numbers, states of random generators bytes.
+    if not any(map(_is_weight, value.values())):
+        return False
+    # What a training loop calls weights is not passed over because something else is among them.
+    return key in WRAPPERS or all(
+        isinstance(name, str) and isinstance(entry, (Tensor, Inert)) for name, entry in value.items()
+    )
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.ndim > 0
+
+
+def the_only(payload: Any) -> tuple[Held, tuple[str, ...]] | None:
+    """The dict of weights, and what the user has to know of the others; ``None`` where there is none.
+
+    Raises:
+        InputError: there are several; the text lists them.
+    """
+    found = weights_in(payload)
+    averages = [held for held in found if held.averaged and any(_is_average_of(held, other) for other in found)]
+    raw = [held for held in found if not any(held is other for other in averages)]
+    if not found:
+        return None
+    if len(raw) > 1:
+        raise InputError(f"holds several dicts of tensors: {listed(found)}; say which with --key NAME")
+    loose = _loose(payload, raw[0].keys)
+    if loose and raw[0].averaged:
+        raise InputError(
+            f"holds tensors by themselves ({_some(loose)}) and averaged ones under {short(raw[0].path)}; "
+            f"--key {raw[0].path} takes the average, else save the state_dict that you mean by itself"
+        )
+    notes = [f"the weights are those under {short(raw[0].path)}"]
+    if averages:
+        notes.append(f"averaged weights were left out: {listed(averages)}; --key {averages[0].path} takes them")
+    if loose:
+        notes.append(f"tensors beside the weights were left out: {_some(loose)}")
+    return raw[0], tuple(notes)
+
+
+def _is_average_of(held: Held, other: Held) -> bool:
+    """Whether the names are those of other weights: one of two sets may lack counters and buffers."""
+    if other.averaged:
+        return False
+    one, two = _bare(held.state), _bare(other.state)
+    return one <= two or two <= one
+
+
+def _bare(state: Mapping[Any, Any]) -> set[str]:
+    return {PREFIX.sub("", name, count=1) for name in state if isinstance(name, str) and name != "n_averaged"}
+
+
+def _loose(payload: Any, keys: tuple[str, ...]) -> list[str]:
+    """Tensors of the dicts around the one that was taken."""
+    found: list[str] = []
+    for key in keys:
+        found += [name for name, value in payload.items() if isinstance(name, str) and _is_weight(value)]
+        payload = payload[key]
+    return found
+
+
+def named(payload: Any, key: str) -> Any:
+    """What stands under a key of the user's, ``model.ema`` also where it is two.
+
+    Raises:
+        InputError: nothing, or nothing that holds weights; the text lists what would do.
+    """
+    if not isinstance(payload, dict):
+        raise InputError(f"holds no dict, so that nothing is under {short(key)}; leave --key out")
+    if payload and all(isinstance(value, Tensor) for value in payload.values()):
+        raise InputError("is one dict of tensors, with no other inside; leave --key out, --prefix takes a part of it")
+    at, left = payload, key
+    while left:
+        if not isinstance(at, dict):
+            raise _unknown(payload, key)
+        cuts = [left, *(left[:index] for index in range(len(left) - 1, 0, -1) if left[index] == ".")]
+        name = next((cut for cut in cuts if cut in at), None)
+        if name is None:
+            raise _unknown(payload, key)
+        if _OPTIMIZER.search(name) or _is_optimizer(at):
+            raise InputError(f"has the state of an optimizer under {short(key)}, no weights{_others(payload)}")
+        at, left = at[name], left[len(name) + 1 :]
+    held = isinstance(at, dict) and (any(isinstance(value, Tensor) for value in at.values()) or weights_in(at))
+    if not held or _is_optimizer(at):
+        raise InputError(f"has no dict of tensors under {short(key)}{_others(payload)}")
+    return at
+
+
+def _unknown(payload: Any, key: str) -> InputError:
+    return InputError(f"has nothing under {short(key)}{_others(payload)}")
+
+
+def _others(payload: Any) -> str:
+    found = weights_in(payload)
+    return f"; --key takes one of {listed(found)}" if found else "; leave --key out"
+
+
+def listed(found: list[Held]) -> str:
+    """The keys of a few, with how much is there."""
+    sizes = [(held.path, len(held.state)) for held in found[:MAX_LISTED]]
+    shown = [f"{short(path)} ({size:,} tensor{'s' if size > 1 else ''})" for path, size in sizes]
+    return ", ".join(shown) + (f" and {len(found) - MAX_LISTED:,} more" if len(found) > MAX_LISTED else "")
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(map(short, names[:3]))
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3:,} more"

@@ -1,0 +1,271 @@
+"""Weights that were saved in several files: joined by the numbers in their names, or by an index, or refused."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nalu_export.checkpoints.container import Contents, unpack
+from nalu_export.checkpoints.factory import UserCode
+from nalu_export.errors import InputError
+from nalu_export.files import read_bytes
+from nalu_export.text import plain, short
+
+# Of a file that lists tensors, of which a file may have 50,000.
+MAX_INDEX = 10_000_000
+MAX_SHARDS = 1000
+_SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{1,6})-of-(?P<count>\d{1,6})(?P<suffix>\.[^./]+)", re.DOTALL)
+_JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{")
+_INDEX = ".index.json"
+_MAP = "weight_map"
+# Longer than that no file system allows.
+MAX_NAME = 255
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What was read, of one file or of several.
+
+    Attributes:
+        contents: those of all of them.
+        sha256: of the file; of several, of their hashes one after another, in the order of their names.
+        size: bytes of all of them.
+    """
+
+    contents: Contents
+    sha256: str
+    size: int
+
+
+def gather(path: Path, *, trust: bool = False, code: UserCode | None = None) -> Gathered:
+    """Read a file, and the others that its weights are in.
+
+    Args:
+        path: a file, one of several, an index of several, or a folder with such an index.
+        trust: see :func:`nalu_export.checkpoints.container.unpack`.
+        code: see there.
+
+    Raises:
+        InputError: one of them is missing or is no model file; they overlap, or do not hold what the index says. The
+            text begins with the path of the file that it is about.
+    """
+    with _about(path):
+        path = _index_in(path) if _is_folder(path) else path
+    data = read_bytes(path)
+    with _about(path):
+        listing = _index(data)
+        if listing is not None:
+            files, folder = sorted(set(listing.values())), path.parent
+        else:
+            files, folder = _siblings(path)
+        if not files:
+            return Gathered(unpack(data, trust=trust, code=code), hashlib.sha256(data).hexdigest(), len(data))
+        del data
+        _refuse_missing(folder, files)
+    join = _Join(listing)
+    for file in files:
+        read = read_bytes(_inside(folder, file), beside=join.size)
+        with _about(folder / file):
+            join.add(file, read, unpack(read, trust=trust, code=code))
+    return join.gathered()
+
+
+@contextmanager
+def _about(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{os.fspath(path)}: {error}") from error
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # what is no path at all is for the reader to say
+        return False
+
+
+def _index_in(folder: Path) -> Path:
+    """The only index in a folder."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}") from error
+    found = [name for name in names if name.endswith(_INDEX)]
+    if len(found) == 1:
+        return folder / found[0]
+    if found:
+        raise InputError(f"is a directory with several indices; give one of {', '.join(map(plain, found[:5]))}")
+    if ".metadata" in names and any(name.endswith(".distcp") for name in names):
+        raise InputError(
+            "is a checkpoint of torch.distributed.checkpoint; make one file of it: "
+            "python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER model.pt"
+        )
+    if "adapter_config.json" in names:
+        raise InputError(
+            "is a directory of PEFT adapters, which change weights of another file; merge them with "
+            "model = peft_model.merge_and_unload() and save model.state_dict()"
+        )
+    raise InputError("is a directory; give the path of a file")
+
+
+def _index(data: bytes) -> dict[str, str] | None:
+    """The file of each tensor, where this is an index; ``None`` for any other file."""
+    if not _JSON.match(data[:100]) or len(data) > MAX_INDEX:
+        if _JSON.match(data[:100]) and f'"{_MAP}"'.encode() in data[:MAX_INDEX]:
+            raise InputError(f"is an index of {len(data):,} bytes; at most {MAX_INDEX:,} are read")
+        return None
+    try:
+        found = json.loads(data, object_pairs_hook=_without_repetition)
+    except InputError:
+        raise
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or _MAP not in found:
+        return None
+    listing = found[_MAP]
+    if not isinstance(listing, dict) or not listing:
+        raise InputError(f"is an index whose {_MAP} lists no tensors; give the path of a file of weights")
+    for name, file in listing.items():
+        if not _is_plain(file):
+            raise InputError(
+                f"is an index that keeps {short(name)} in {short(file)}; expected the plain name of a file beside it"
+            )
+    if len(set(listing.values())) > MAX_SHARDS:
+        raise InputError(f"is an index of more than {MAX_SHARDS:,} files; join them first")
+    return listing
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise InputError(f"is an index that has {short(name)} twice")
+        found[name] = value
+    return found
+
+
+def _is_plain(file: object) -> bool:
+    """Whether it is a name in the folder, and nothing that a system reads otherwise."""
+    return (
+        isinstance(file, str)
+        and 0 < len(file) <= MAX_NAME
+        and file.isprintable()
+        and file not in (".", "..")
+        and not set(file) & set("/\\:")
+    )
+
+
+def _siblings(path: Path) -> tuple[list[str], Path]:
+    """All of the files that one is numbered among, and their folder; none where it is one by itself."""
+    match = _SHARD.fullmatch(path.name)
+    if match is None:
+        # A link may hide the number.
+        path = Path(os.path.realpath(path))
+        match = _SHARD.fullmatch(path.name)
+    if match is None or int(match["count"]) == 1 == int(match["number"]):
+        return [], path.parent
+    number, count = int(match["number"]), int(match["count"])
+    if number > count or count > MAX_SHARDS:
+        allowed = f"expected a number up to that one, of at most {MAX_SHARDS:,}"
+        raise InputError(f"is numbered {number:,} of {count:,} by its name; {allowed}")
+    # Some count from 0.
+    first = 0 if number == 0 or _named(match, 0) in _names(path.parent) else 1
+    return [_named(match, index) for index in range(first, first + count)], path.parent
+
+
+def _named(match: re.Match[str], number: int) -> str:
+    return f"{match['stem']}-{number:0{len(match['number'])}}-of-{match['count']}{match['suffix']}"
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except OSError:
+        return set()
+
+
+def _refuse_missing(folder: Path, files: list[str]) -> None:
+    missing = next((file for file in files if not os.path.lexists(folder / file)), None)
+    if missing is not None:
+        raise InputError(
+            f"is one part of weights in {len(files):,} files, and {plain(missing)} is not beside it; "
+            "put all of them into one folder"
+        )
+
+
+def _inside(folder: Path, file: str) -> Path:
+    """The path of a file, which may be no link to another folder: an index must not choose what is read there."""
+    path = folder / file
+    if os.path.dirname(os.path.realpath(path)) != os.path.realpath(folder):
+        raise InputError(f"{path}: is a link out of its folder; copy the file itself there")
+    return path
+
+
+@dataclass
+class _Join:
+    """Puts the tensors of several files together.
+
+    Attributes:
+        listing: the file of each tensor, where an index says it.
+        listed: the same by file.
+        size: bytes of the files.
+        owners: the file of each tensor that was read.
+        state: the tensors.
+        notes: what the user should know.
+        digests: SHA-256 of each file.
+    """
+
+    listing: Mapping[str, str] | None
+    listed: dict[str, dict[str, None]] = field(default_factory=dict)
+    size: int = 0
+    owners: dict[str, str] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, None] = field(default_factory=dict)
+    digests: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name, file in (self.listing or {}).items():
+            self.listed.setdefault(file, {})[name] = None
+
+    def add(self, file: str, data: bytes, contents: Contents) -> None:
+        """One more file.
+
+        Raises:
+            InputError: it holds something else than tensors, or not those that it should.
+        """
+        payload = contents.payload
+        if contents.modules or not isinstance(payload, dict):
+            raise InputError(f"holds a {type(payload).__name__}; a part of weights in several files is a state_dict")
+        twice = next((name for name in payload if name in self.owners), None)
+        if twice is not None:
+            raise InputError(f"has {short(twice)}, which {self.owners[twice]} has too; are the files of one model?")
+        if self.listing is not None:
+            self._compare(file, payload)
+        self.size += len(data)
+        self.digests.append(hashlib.sha256(data).digest())
+        self.owners |= dict.fromkeys(payload, file)
+        self.state |= payload
+        self.notes |= dict.fromkeys(contents.notes)
+
+    def _compare(self, file: str, payload: Mapping[Any, Any]) -> None:
+        listed = self.listed.get(file, {})
+        lacking = next((name for name in listed if name not in payload), None)
+        if lacking is not None:
+            raise InputError(f"lacks {short(lacking)}, which the index keeps in it; are the files of one model?")
+        extra = next((name for name in payload if name not in listed), None)
+        if extra is not None:
+            raise InputError(f"has {short(extra)}, which the index does not keep in it; are the files of one model?")
+
+    def gathered(self) -> Gathered:
+        """All of them, as if they were one file."""
+        files = list(dict.fromkeys(self.owners.values()))
+        shown = ", ".join(map(plain, files[:3])) + (" …" if len(files) > 3 else "")
+        notes = (f"joined from {len(self.digests)} files: {shown}", *self.notes)
+        digest = hashlib.sha256(b"".join(self.digests)).hexdigest()
+        return Gathered(Contents("shards", self.state, notes=notes), digest, self.size)
