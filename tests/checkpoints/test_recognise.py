@@ -209,7 +209,7 @@ REFUSED: dict[str, tuple[State, str]] = {
     "line feed": ({"W_hat\n": w(2, 3)}, (f"has keys of no known layout: 'W_hat\\n'; {OTHERWISE}")),
     "Arabic digit": (
         {"layers.\u0661.W_hat": w(2, 3)},
-        (f"has keys of no known layout: 'layers.\\u0661.W_hat'; {OTHERWISE}"),
+        (f"has keys of no known layout: 'layers.\u0661.W_hat'; {OTHERWISE}"),
     ),
     "endless layer number": (
         {f"layers.{'9' * 5000}.W_hat": w(2, 3)},

@@ -27,6 +27,7 @@ def test_what_is_said(faux: Path, run: Run) -> None:
         "note: a faux NAC: the stored weight computes, not tanh(W_hat)·σ(M_hat); it is taken as it is",
         "assumed: formula is that of kevinzakka:fauxNAC, by the names and shapes of its tensors; the file does not "
         "store it",
+        "assumed: orientation is 3 → 2, as kevinzakka stores it; its matrices fit the other way round too",
         f"own.safetensors  from sha256 {hashlib.sha256(faux.read_bytes()).hexdigest()}",
     ]
     assert torch.equal(load("own.safetensors")(torch.eye(3)), torch.ones(3, 2))

@@ -61,6 +61,7 @@ def test_an_error_fails(folder: Path, run: Run) -> None:
         "note: a faux NAC: the stored weight computes, not tanh(W_hat)·σ(M_hat); it is taken as it is\n"
         "assumed: formula is that of kevinzakka:fauxNAC, by the names and shapes of its tensors; the file does not "
         "store it\n"
+        "assumed: orientation is 2 → 1, as kevinzakka stores it; its matrices fit the other way round too\n"
         "\n"
         "error[faux-weights] at model.0.W\n"
         "  W is stored and is what computes; tanh(W_hat)·σ(M_hat) is another matrix, off by up to 1 (1 is stored at "
