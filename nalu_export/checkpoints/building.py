@@ -1,6 +1,5 @@
 """From a recognised layout to our module and the tensors that go into it."""
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from torch.nn.modules.conv import _ConvTransposeNd
 from nalu_export.checkpoints.fitting import Fit, some, turn
 from nalu_export.checkpoints.normed import computed
 from nalu_export.errors import InputError
+from nalu_export.graph.copying import copied
 from nalu_export.nn import NAC, NALU, NACCell, NALUCell, build_head
 from nalu_export.nn.head import TASKS
 from nalu_export.nn.init import choose
@@ -133,7 +133,7 @@ def _with_backbone(
         raise InputError(f"is {fit.name} with one output, of either task; give --task {' or '.join(TASKS)}")
     task = "classification" if around.task is None else choose("task", around.task, TASKS)
     weight, channels = _convolution(fit, state)
-    backbone = copy.deepcopy(around.backbone).eval()
+    backbone = copied(around.backbone).eval()
     moved = _backbone_state(fit, state, backbone) | {
         key.replace(fit.unit.around.reduce, "reduce.", 1): state[key] for key in weight
     }

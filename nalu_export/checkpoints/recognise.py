@@ -94,6 +94,9 @@ def _decided_by(found: Fit, shapes: Mapping[str, Shape], layout: str | None) -> 
     twin = None if other is None else fit(found.owner, other, found.place, shapes)
     if not isinstance(twin, Fit) or twin.function() == found.function():
         return "shapes"
+    around = found.unit.around
+    if around is not None and shapes.get(f"{around.reduce}weight", ())[:1] != twin.dims[:1]:
+        return "shapes"  # the convolution before the head gives its first layer another size
     return "names" if layout is None else "layout"
 
 

@@ -200,9 +200,14 @@ def _refuse_missing(folder: Path, files: list[str]) -> None:
 
 
 def _inside(folder: Path, file: str) -> Path:
-    """The path of a file, which may be no link to another folder: an index must not choose what is read there."""
-    path = folder / file
-    if os.path.dirname(os.path.realpath(path)) != os.path.realpath(folder):
+    """The path of a file, which may be no link to another folder: an index must not choose what is read there.
+
+    The cache of the Hugging Face hub has links from ``snapshots/REVISION`` to ``blobs``.
+    """
+    path, own = folder / file, os.path.realpath(folder)
+    above, name = os.path.split(os.path.dirname(own))
+    allowed = {own, os.path.join(above, "blobs")} if name == "snapshots" else {own}
+    if os.path.dirname(os.path.realpath(path)) not in allowed:
         raise InputError(f"{path}: is a link out of its folder; copy the file itself there")
     return path
 
@@ -242,7 +247,8 @@ class _Join:
         payload = contents.payload
         if contents.modules or not isinstance(payload, dict):
             raise InputError(f"holds a {type(payload).__name__}; a part of weights in several files is a state_dict")
-        twice = next((name for name in payload if name in self.owners), None)
+        # safetensors gives the names in any order.
+        twice = min((name for name in payload if name in self.owners), default=None)
         if twice is not None:
             raise InputError(f"has {short(twice)}, which {self.owners[twice]} has too; are the files of one model?")
         if self.listing is not None:
@@ -258,7 +264,7 @@ class _Join:
         lacking = next((name for name in listed if name not in payload), None)
         if lacking is not None:
             raise InputError(f"lacks {short(lacking)}, which the index keeps in it; are the files of one model?")
-        extra = next((name for name in payload if name not in listed), None)
+        extra = next((name for name in payload if name not in listed), None)  # a name may be of any type
         if extra is not None:
             raise InputError(f"has {short(extra)}, which the index does not keep in it; are the files of one model?")
 

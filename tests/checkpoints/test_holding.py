@@ -224,19 +224,3 @@ def test_no_hint_into_a_stack(refusal: Refusal) -> None:
         state = {f"_snalu_stack.{index}.{name}": value for index in range(count) for name, value in cell.items()}
         assert "--prefix" not in refusal(files.torch_bytes(state))
     assert "--prefix" not in refusal(files.torch_bytes(cell))
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["base_model.model.layers.0.lora_A.weight", "base_model.model.layers.0.lora_B.weight"],
-        ["layers.0.W_hat", "layers.0.lora_A.default.weight"],
-        ["base_model.model.ia3_l"],
-    ],
-)
-def test_adapters(names: list[str], refusal: Refusal) -> None:
-    text = refusal(files.torch_bytes({name: torch.ones(2, 2) for name in names}))
-    assert text == (
-        f"holds adapters of PEFT (LoRA): '{names[-1] if 'W_hat' in names[0] else names[0]}', which change weights of "
-        "another file; merge them with model = peft_model.merge_and_unload() and save model.state_dict()"
-    )
