@@ -14,6 +14,7 @@ import nalu_export
 from nalu_export import formats
 from nalu_export.artifact import Artifact, encode_metadata
 from nalu_export.checkpoints import Checkpoint
+from nalu_export.checkpoints.shards import name_of
 from nalu_export.errors import InputError, ParityError, RuntimeUnavailableError, UnsupportedLayerError
 from nalu_export.example_inputs import IMAGE_AXES
 from nalu_export.files import check_target, write_atomically
@@ -159,14 +160,14 @@ def export(
 
 
 def _target(source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[str] | None, kind: Format) -> Path:
-    """Where to write: as told, or ``model.pt`` → ``model.onnx`` beside the source."""
+    """Where to write: as told, or ``model.pt`` → ``model.onnx`` beside the source, also where that is in parts."""
     origin = None if isinstance(source, nn.Module) else Path(source)
     if path is not None:
         target = Path(path)
     elif origin is not None and origin.name:
-        target = origin.with_name(origin.stem + kind.suffix)
+        target = origin.with_name(name_of(origin.name) + kind.suffix)
     elif origin is not None:
-        raise InputError(f"{source}: is a directory; give the path of a file")
+        raise InputError(f"{source}: is a directory without a name; say where to write with --output FILE")
     else:
         raise InputError("path is missing; a module in memory has no folder to export beside")
     check_target(target, origin)

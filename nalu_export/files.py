@@ -26,6 +26,14 @@ class StandardInput(type(Path())):  # type: ignore[misc]
         made: StandardInput = super().__new__(cls, cls.TEXT)
         return made
 
+    def __init__(self) -> None:
+        if sys.version_info >= (3, 12):  # which keeps the text here, not in __new__
+            super().__init__(self.TEXT)
+
+    def with_segments(self, *parts: str | os.PathLike[str]) -> Path:
+        """What Python 3.12 and later make of a part of it: a path as any other."""
+        return Path(*parts)
+
     def content(self) -> bytes:
         """All of it.
 

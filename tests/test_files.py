@@ -1,8 +1,10 @@
 """nalu_export.files: what may be written over, and files read without hanging."""
 
 import errno
+import io
 import os
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from nalu_export import NALU, InputError, export
-from nalu_export.files import check_target, read_bytes
+from nalu_export.files import StandardInput, check_target, read_bytes
 
 
 def names(folder: Path) -> list[str]:
@@ -141,3 +143,32 @@ class TestReading:
         monkeypatch.setattr(os, "open", refuse)
         with pytest.raises(InputError, match=r"f: cannot be read: Permission denied$"):
             read_bytes(tmp_path / "f")
+
+
+class TestStandardInput:
+    @staticmethod
+    def _given(monkeypatch: pytest.MonkeyPatch, data: bytes) -> StandardInput:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        return StandardInput()
+
+    def test_read_once_and_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = self._given(monkeypatch, b"abc" * 2**20)
+        assert str(path) == os.fspath(path) == "standard input"
+        assert read_bytes(path) == b"abc" * 2**20
+        assert read_bytes(path) == b"abc" * 2**20
+
+    def test_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        text = r"^standard input: there is none; give a file, or put one there: cat model\.pt \| nalu-export -$"
+        monkeypatch.setattr(sys, "stdin", None)
+        with pytest.raises(InputError, match=text):
+            read_bytes(StandardInput())
+        path = self._given(monkeypatch, b"")
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+        with pytest.raises(InputError, match=text):
+            read_bytes(path)
+
+    def test_without_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """``cat /dev/zero`` ends at half of the memory."""
+        monkeypatch.setattr("nalu_export.files._memory", lambda: 2**22)
+        with pytest.raises(InputError, match=r"^standard input: has more than half of the memory .* \(4,194,304 bytes"):
+            read_bytes(self._given(monkeypatch, bytes(2**24)))

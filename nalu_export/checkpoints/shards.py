@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from nalu_export.checkpoints.container import Contents, unpack
@@ -20,6 +20,7 @@ from nalu_export.text import plain, short
 MAX_INDEX = 10_000_000
 MAX_SHARDS = 1000
 _SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{1,6})-of-(?P<count>\d{1,6})(?P<suffix>\.[^./]+)", re.DOTALL)
+_INDICES = re.compile(r"(?P<stem>.+?)(?:\.[^.]+)?\.index\.json", re.DOTALL)
 _JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{")
 _INDEX = ".index.json"
 _MAP = "weight_map"
@@ -73,6 +74,16 @@ def gather(path: Path, *, trust: bool = False, code: UserCode | None = None) -> 
         with _about(folder / file):
             join.add(file, read, unpack(read, trust=trust, code=code))
     return join.gathered()
+
+
+def name_of(file: str) -> str:
+    """The name of a model without what stands for its container: ``"net"`` of ``"net.pt"``, and of ``"net-1-of-2.pt"``.
+
+    Args:
+        file: a file or folder, by its name alone.
+    """
+    match = _SHARD.fullmatch(file) or _INDICES.fullmatch(file)
+    return PurePath(file).stem if match is None else match["stem"]
 
 
 @contextmanager

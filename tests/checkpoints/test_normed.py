@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ Norm = Callable[..., object]
 W, R = "layers.0.W_hat", "layers.0.M_hat"
 
 
-def _old_weight(module: nn.Module, name: str, **options: int | None) -> None:
+def _old_weight(module: nn.Module, name: str, **options: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         nn.utils.weight_norm(module, name, **options)
@@ -31,7 +32,7 @@ NORMS: dict[str, tuple[Norm, str]] = {
     "weight_norm of all": (lambda module, name: _old_weight(module, name, dim=None), "weight_norm"),
     "parametrizations.weight_norm": (parametrizations.weight_norm, "weight_norm"),
     "parametrizations.weight_norm of all": (
-        lambda module, name: parametrizations.weight_norm(module, name, dim=None),
+        lambda module, name: parametrizations.weight_norm(module, name, dim=None)  # type: ignore[arg-type],
         "weight_norm",
     ),
     "spectral_norm": (nn.utils.spectral_norm, "spectral_norm"),
@@ -42,7 +43,7 @@ NORMS: dict[str, tuple[Norm, str]] = {
 def trained(norm: Norm, model: nn.Module) -> nn.Module:
     """The model with both raw parameters of its first layer under a norm, after some steps, in ``eval()`` mode."""
     for name in ("W_hat", "M_hat"):
-        norm(model.layers[0], name)
+        norm(model.get_submodule("layers.0"), name)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(1.5).add_(0.1)

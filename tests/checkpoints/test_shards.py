@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nalu_export import NALU, InputError, inspect, load
 from nalu_export.checkpoints import read_checkpoint
-from nalu_export.checkpoints.shards import MAX_INDEX, MAX_SHARDS
+from nalu_export.checkpoints.shards import MAX_INDEX, MAX_SHARDS, name_of
 from tests.checkpoints.files import time_limit
 
 STATE: dict[str, Tensor] = dict(NALU(2, 3, 1).state_dict())
@@ -111,6 +111,15 @@ def _edit(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
 
 def _listed(name: str) -> Callable[[Path], None]:
     return _edit(lambda listing: listing | {"layers.0.W_hat": name})
+
+
+def _instead_of_index(*names: str) -> Callable[[Path], None]:
+    def edit(folder: Path) -> None:
+        os.remove(folder / INDEX)
+        for name in names:
+            (folder / name).write_bytes(b"")
+
+    return edit
 
 
 ELSEWHERE = "is an index that keeps 'layers.0.W_hat' in {}; expected the plain name of a file beside it"
@@ -227,18 +236,14 @@ BAD: dict[str, tuple[str, str, str, Callable[[Path], Any]]] = {
         "",
         "is a directory of PEFT adapters, which change weights of another file; merge them with "
         "model = peft_model.merge_and_unload() and save model.state_dict()",
-        lambda folder: (os.remove(folder / INDEX), (folder / "adapter_config.json").write_text("{}")),
+        _instead_of_index("adapter_config.json"),
     ),
     "torch.distributed": (
         "",
         "",
         "is a checkpoint of torch.distributed.checkpoint; make one file of it: "
         "python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER model.pt",
-        lambda folder: (
-            os.remove(folder / INDEX),
-            (folder / ".metadata").write_bytes(b""),
-            (folder / "__0_0.distcp").write_bytes(b""),
-        ),
+        _instead_of_index(".metadata", "__0_0.distcp"),
     ),
 }
 
@@ -259,6 +264,24 @@ def test_an_index_reads_nothing_outside_its_folder(folder: Path, tmp_path: Path)
     os.symlink(outside / SECOND, folder / SECOND)
     with pytest.raises(InputError, match=f"{SECOND}: is a link out of its folder; copy the file itself there$"):
         load(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("net.pt", "net"),
+        ("net", "net"),
+        ("net.v2.pt", "net.v2"),
+        ("net-00001-of-00002.safetensors", "net"),
+        ("net.v2-1-of-2.pt", "net.v2"),
+        ("net.safetensors.index.json", "net"),
+        ("net.index.json", "net"),
+        ("-1-of-2.pt", "-1-of-2"),
+        (".index.json", ".index"),
+    ],
+)
+def test_the_name_of_a_model(file: str, name: str) -> None:
+    assert name_of(file) == name
 
 
 def test_json_that_is_no_index_is_not_one(tmp_path: Path) -> None:

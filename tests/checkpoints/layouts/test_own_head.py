@@ -92,7 +92,7 @@ def _under_a_norm(norm: Callable[..., object]) -> tuple[nn.Module, dict[str, Ten
     model = head()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        norm(model.backbone[0])
+        norm(model.get_submodule("backbone.0"))
     model.eval()
     return model, model.state_dict()
 
@@ -107,7 +107,7 @@ def test_a_cnn_under_a_norm_is_read_into_one_with_and_without_it(norm: Callable[
     torch.save(state, tmp_path / "head.pt")
 
     def with_it() -> nn.Module:
-        return _under_a_norm(norm)[0].backbone
+        return _under_a_norm(norm)[0].get_submodule("backbone")
 
     for make in (backbone, with_it):
         found = read_checkpoint(tmp_path / "head.pt", backbone=make)
