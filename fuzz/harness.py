@@ -39,7 +39,7 @@ class Harness:
 
     def __init__(self, target: Target, folder: Path, runs: int) -> None:
         self.target, self.folder, self.runs = target, folder, runs
-        self.path = folder / "file" / "model.pt"
+        self.path = folder / "file" / target.file
         self.outcomes: Counter[str] = Counter()
         self.inputs = 0
         self.slowest = 0.0
@@ -107,6 +107,8 @@ def main() -> None:
     os.chdir(folder / "file")  # what a file makes in the working directory is seen beside it
     for index, data in enumerate(harness.target.seeds()):
         (folder / "seeds" / str(index)).write_bytes(data)
+    for inner, content in harness.target.beside().items():
+        (folder / "file" / inner).write_bytes(content)
     warm(harness)
     options = [
         f"-runs={runs}",

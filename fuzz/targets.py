@@ -31,6 +31,8 @@ class Target:
         mutate: gives another one, well formed where the reader would else stop at once.
         readers: names of those that get each input.
         wrap: makes the file of an input.
+        file: its name.
+        beside: gives the files beside it, by name.
     """
 
     runs: int
@@ -38,6 +40,8 @@ class Target:
     mutate: mutations.Mutation
     readers: tuple[str, ...]
     wrap: Callable[[bytes], bytes] = _as_is
+    file: str = "model.pt"
+    beside: Callable[[], dict[str, bytes]] = dict
 
 
 def _pickles() -> list[bytes]:
@@ -72,6 +76,16 @@ def _described(description: bytes) -> bytes:
 
 _LEAVES = sorted({leaf for owner in layouts.names() for unit in layouts.get(owner).units for leaf in unit.keys})
 _PLACES = sorted({place for owner in layouts.names() for unit in layouts.get(owner).units for place in unit.places})
+# Of a weight under a norm; mostly none.
+_PARTS = (
+    *["{}"] * 6,
+    "{}_g",
+    "{}_v",
+    "{}_u",
+    "{}_orig",
+    "parametrizations.{}.original0",
+    "parametrizations.{}.original1",
+)
 _SHAPES: tuple[list[int], ...] = ([], [1], [2], [1, 1], [1, 2], [2, 1], [2, 2], [0, 2], [1, 1, 1, 1])
 
 
@@ -88,7 +102,8 @@ def _mutate_state(data: bytes, rng: Random) -> bytes:
         else:
             number = rng.choice((0, 0, 0, 1, 2, 10, 10**6))
             place = rng.choice((*_PLACES, "module.", "head.model.{}.", "conv_model.{}.", "adaptive_module.conv."))
-            new = place.replace("{}", str(number)) + rng.choice((*_LEAVES, "weight", "bias", *mutations.ODD_TEXTS))
+            leaf = rng.choice((*_LEAVES, "weight", "bias", *mutations.ODD_TEXTS))
+            new = place.replace("{}", str(number)) + rng.choice(_PARTS).replace("{}", leaf)
             state[new] = state.pop(name) if kind == 2 and name in state else rng.choice(_SHAPES)
     return json.dumps(state).encode()
 
@@ -150,10 +165,24 @@ def _values(make: Callable[[], dict[str, bytes]], *names: str) -> Callable[[], l
 TARGETS: dict[str, Target] = {
     "programs": Target(55_000, _pickles, mutations.mutate_pickle, ("load",), _checkpoint_of),
     "checkpoints": Target(
-        15_000, _values(seeds.torch_files), mutations.mutate_zip, ("load", "inspect", "load into a model")
+        15_000,
+        _values(seeds.torch_files),
+        mutations.mutate_zip,
+        ("load", "inspect", "load into a model", "load by a key"),
     ),
     "legacy": Target(25_000, _values(seeds.legacy_files), mutations.mutate_pickle, ("load", "inspect")),
     "safetensors": Target(15_000, _values(seeds.safetensors_files), mutations.mutate_safetensors, MODELS),
+    "indices": Target(
+        15_000, _values(seeds.indices), mutations.mutate_json_bytes, ("load", "inspect"), beside=seeds.parts
+    ),
+    "parts": Target(
+        10_000,
+        _values(seeds.parts, seeds.SECOND),
+        mutations.mutate_safetensors,
+        ("load", "inspect"),
+        file=seeds.SECOND,
+        beside=seeds.parts,
+    ),
     "torch.export": Target(10_000, _values(seeds.pt2_files), mutations.mutate_zip, ("load", "inspect")),
     "layouts": Target(3_000, _states, _mutate_state, ("load", "load a layout"), _state),
     "descriptions": Target(40_000, _descriptions, mutations.mutate_json_bytes, ("load",), _described),

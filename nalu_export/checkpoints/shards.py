@@ -205,8 +205,8 @@ def _refuse_missing(folder: Path, files: list[str]) -> None:
     missing = next((file for file in files if not os.path.lexists(folder / file)), None)
     if missing is not None:
         raise InputError(
-            f"is one part of weights in {len(files):,} files, and {plain(missing)} is not beside it; "
-            "put all of them into one folder"
+            f"is a part of weights in {len(files):,} file{'s' if len(files) > 1 else ''}, and {plain(missing)} is not "
+            "beside it; put all of them into one folder"
         )
 
 

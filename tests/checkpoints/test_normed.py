@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ NORMS: dict[str, tuple[Norm, str]] = {
     "weight_norm of all": (lambda module, name: _old_weight(module, name, dim=None), "weight_norm"),
     "parametrizations.weight_norm": (parametrizations.weight_norm, "weight_norm"),
     "parametrizations.weight_norm of all": (
-        lambda module, name: parametrizations.weight_norm(module, name, dim=None)  # type: ignore[arg-type],
+        lambda module, name: parametrizations.weight_norm(module, name, dim=cast(int, None)),
         "weight_norm",
     ),
     "spectral_norm": (nn.utils.spectral_norm, "spectral_norm"),

@@ -125,7 +125,7 @@ def _instead_of_index(*names: str) -> Callable[[Path], None]:
 ELSEWHERE = "is an index that keeps 'layers.0.W_hat' in {}; expected the plain name of a file beside it"
 SAME = "are the files of one model?"
 FIRST, SECOND = (f"{name}.safetensors" for name in NAMES)
-LONELY = f"is one part of weights in 2 files, and {FIRST} is not beside it; put all of them into one folder"
+LONELY = f"is a part of weights in 2 files, and {FIRST} is not beside it; put all of them into one folder"
 BAD: dict[str, tuple[str, str, str, Callable[[Path], Any]]] = {
     "a missing part": (SECOND, SECOND, LONELY, lambda folder: os.remove(folder / FIRST)),
     "a missing part of an index": (INDEX, INDEX, LONELY, lambda folder: os.remove(folder / FIRST)),

@@ -30,6 +30,7 @@ def _inputs(path: Path) -> None:
 READERS: dict[str, Callable[[Path], object]] = {
     "load": load,
     "load under a prefix": lambda path: load(path, prefix="head"),
+    "load by a key": lambda path: load(path, key="ema"),
     "load a layout": lambda path: load(path, layout="goddoe", eps=1e-6),
     "load into a model": lambda path: load(path, model=lambda: NAC(2, 1)),
     "inspect": inspect,
@@ -45,13 +46,14 @@ def read(data: bytes, name: str, path: Path) -> str:
     Args:
         data: put into ``path`` first.
         name: of the reader.
-        path: in a folder that holds nothing else.
+        path: in a folder that holds nothing but the file and those that belong to it.
 
     Raises:
         StrayError: it wrote, ran or connected, or its refusal is not one line.
         Exception: whatever else the reader raises, which is a fault in it.
     """
     path.write_bytes(data)
+    there = sorted(os.listdir(path.parent))
     said = ""
     with watched() as events:
         try:
@@ -60,7 +62,7 @@ def read(data: bytes, name: str, path: Path) -> str:
             said = str(error)
     if events:
         raise StrayError(f"{name}: {events[:3]}")
-    if os.listdir(path.parent) != [path.name]:
+    if sorted(os.listdir(path.parent)) != there:
         raise StrayError(f"{name}: left {os.listdir(path.parent)}")
     if "\n" in said or len(said) > 2000 or not printable(said).isprintable():
         raise StrayError(f"{name}: says {said[:300]!r}")

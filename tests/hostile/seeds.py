@@ -39,6 +39,19 @@ def _states() -> dict[str, dict[str, torch.Tensor]]:
             "conv_model.0.weight": torch.ones(1, 1, 1, 1), "adaptive_module.conv.weight": torch.ones(2, 1, 1, 1),
             "adaptive_module.conv.bias": torch.ones(2), "head.model.0.W": one,
         },
+        "own cnn": {
+            "backbone.0.weight": torch.ones(1, 1, 1, 1), "reduce.weight": torch.ones(2, 1, 1, 1),
+            "reduce.bias": torch.ones(2), "head.layers.0.W_hat": one, "head.layers.0.M_hat": one,
+        },
+        "weight_norm": {"layers.0.W_hat_g": one[:, :1], "layers.0.W_hat_v": one, "layers.0.M_hat": one},
+        "weight_norm 2": {
+            f"layers.0.parametrizations.{name}.original{part}": one[:, : part + 1]
+            for name in ("W_hat", "M_hat") for part in (0, 1)
+        },
+        "spectral_norm": {
+            "layers.0.W_hat_orig": one, "layers.0.W_hat_u": one[0, :1], "layers.0.W_hat_v": one[0],
+            "layers.0.M_hat": one,
+        },
         "wrapped": {"module.W_hat": one.double(), "module.M_hat": one.double()},
     }  # fmt: skip
 
@@ -64,12 +77,27 @@ def _checkpoint() -> dict[str, object]:
     }
 
 
+def _holders() -> dict[str, object]:
+    """Weights beside their average, and a state_dict of two models."""
+    average = {f"module.{name}": value for name, value in STATES["ours"].items()}
+    return {
+        "average": {"net": STATES["ours"], "ema": {"module": average, "decay": 0.9}, "args": {"lr": 0.1}},
+        "two": {"a": {"b": STATES["vrxacs"]}, "ema": STATES["cnn"], "optim": {"state": {}, "param_groups": [1]}},
+    }
+
+
 @functools.cache
 def torch_files() -> dict[str, bytes]:
     """Files of torch.save."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), NALUCell(2, 1, gate="row"))
-    payloads = {**STATES, "native": _native(model), "stack": _native(NAC(2, 1)), "checkpoint": _checkpoint()}
+    payloads = {
+        **STATES,
+        **_holders(),
+        "native": _native(model),
+        "stack": _native(NAC(2, 1)),
+        "checkpoint": _checkpoint(),
+    }
     payloads["parameters"] = {name: nn.Parameter(value) for name, value in STATES["vrxacs"].items()}
     return {name: files.torch_bytes(payload) for name, payload in payloads.items()}
 
@@ -91,6 +119,28 @@ def safetensors_files() -> dict[str, bytes]:
         for name, state in STATES.items()
     }
     return {**plain, "native": save(dict(NAC(2, 1).state_dict()), {"nalu_export": about})}
+
+
+FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
+
+
+def _halves() -> dict[str, dict[str, torch.Tensor]]:
+    state = STATES["ours"]
+    first = dict(list(state.items())[:3])
+    return {FIRST: first, SECOND: {name: value for name, value in state.items() if name not in first}}
+
+
+@functools.cache
+def parts() -> dict[str, bytes]:
+    """Weights in two files."""
+    return {name: save({key: value.clone() for key, value in half.items()}) for name, half in _halves().items()}
+
+
+@functools.cache
+def indices() -> dict[str, bytes]:
+    """What says where each tensor is."""
+    listing = {key: name for name, half in _halves().items() for key in half}
+    return {"index": json.dumps({"metadata": {"total_size": 1}, "weight_map": listing}).encode()}
 
 
 @functools.cache
