@@ -37,7 +37,7 @@ class TestBothForms:
         assert all(array.dtype.isnative for array in (given.values for given in found.inputs))
 
     def test_the_binary_form_byte_by_byte(self) -> None:
-        golden = several()
+        golden = replace(several(), assumptions=("eps is 1e-10", "größe"))
         expected = [header_bytes(), struct.pack("<II", 3, 4)]
         for given in golden.inputs:
             name, code = given.name.encode(), TYPES[str(given.values.dtype)]
@@ -46,6 +46,7 @@ class TestBothForms:
             name, code = output.name.encode(), TYPES[str(output.torch.dtype)]
             expected += [struct.pack("<I", len(name)), name, struct.pack("<II", code, output.shared)]
             expected += [shape_bytes(output.reference.shape)]
+        expected += [b"\x02\0\0\0\x0c\0\0\0eps is 1e-10\x07\0\0\0", "größe".encode()]
         expected += [given.values.tobytes() for given in golden.inputs]
         expected += [getattr(output, name).tobytes() for output in golden.outputs for name in FIELDS]
         assert to_bin(golden) == b"".join(expected)
@@ -68,13 +69,14 @@ class TestBothForms:
 
 
 def test_numpy_reads_the_other() -> None:
-    golden = several()
+    golden = replace(several(), assumptions=("eps is 1e-10", "größe"))
     file = io.BytesIO(to_npz(golden))
     with np.load(file, allow_pickle=False) as arrays:
         kinds = {name: f"{arrays[name].dtype} {arrays[name].shape}" for name in arrays}
         assert list(arrays["inputs"]) == [given.name for given in golden.inputs]
         assert list(arrays["outputs"]) == [output.name for output in golden.outputs]
         assert (str(arrays["compute"]), str(arrays["source_sha256"])) == ("float32", "a" * 64)
+        assert tuple(arrays["assumptions"]) == golden.assumptions
         np.testing.assert_array_equal(arrays["input/mask/µ.npy/values"], golden.inputs[2].values)
     assert {name: kind for name, kind in kinds.items() if "/" not in name} == {
         "version": "uint32 ()",
@@ -83,6 +85,7 @@ def test_numpy_reads_the_other() -> None:
         "inputs": "<U10 (3,)",
         "outputs": "<U5 (4,)",
         "shared": "bool (4,)",
+        "assumptions": "<U12 (2,)",
     }
     assert {name: kind for name, kind in kinds.items() if name.startswith(("input/", "output/k/"))} == {
         "input/x/values": "float32 (3, 2)",

@@ -52,6 +52,7 @@ def test_a_model(model: NALU, source: Path) -> None:
         "sha256": found["sha256"],
         "parameters": 3 * 4 * 2 + 3 + 4 * 2 * 2 + 4,
         "notes": [],
+        "assumptions": [],
         "layout": None,
         "class": "NALU",
         "doctor": summary(diagnose(source)),
@@ -65,10 +66,8 @@ def test_a_model(model: NALU, source: Path) -> None:
 def test_a_bare_state_dict_says_what_is_assumed(model: NALU, tmp_path: Path) -> None:
     torch.save(model.state_dict(), tmp_path / "model.pt")
     found = inspect(tmp_path / "model.pt")
-    assert found["notes"] == [
-        "layout nalu-export:NALU",
-        "eps is 1e-10, as nalu-export:NALU has it; the file does not store it",
-    ]
+    assert found["notes"] == ["layout nalu-export:NALU"]
+    assert [each["what"] for each in found["assumptions"]] == ["formula", "eps"]
     assert found["layout"] == "nalu-export:NALU"
     assert found["layers"][0]["eps"] == 1e-10
 

@@ -38,6 +38,7 @@ def test_plain_data() -> None:
         "compute": "float32",
         "inputs": [0.1, 1.0],
         "notes": ["a note"],
+        "assumptions": [],
         "findings": [
             {"level": "warning", "code": "code", "where": "layers.0", "what": "what", "follows": "follows", "do": "do"}
         ],
