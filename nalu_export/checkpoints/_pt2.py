@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nalu_export.checkpoints import _torch_zip
 from nalu_export.checkpoints._inert import Inert
-from nalu_export.checkpoints._refusals import SAVE_INSTEAD
+from nalu_export.checkpoints._refusals import DAMAGED, SAVE_INSTEAD, unreadable
 from nalu_export.checkpoints._storage import Storage, UnfitTensorError, tensor
 from nalu_export.checkpoints._zip import Archive, open_archive
 from nalu_export.errors import InputError
@@ -61,7 +61,7 @@ def _entries(config: memoryview) -> dict[str, Any]:
         entries = json.loads(bytes(config))["config"]
         return dict(entries.items())
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise InputError("is a damaged torch.export archive: its list of weights cannot be read") from error
+        raise unreadable("is a damaged torch.export archive: its list of weights cannot be read") from error
 
 
 def _weights(archive: Archive, entries: dict[str, Any]) -> dict[str, Tensor | Inert]:
@@ -74,7 +74,7 @@ def _weights(archive: Archive, entries: dict[str, Any]) -> dict[str, Tensor | In
         except UnfitTensorError as error:
             raise InputError(f"has {short(name)} {error}") from error
         except (TypeError, KeyError, ValueError, AttributeError) as error:
-            raise InputError(f"is a damaged torch.export archive: it does not describe {short(name)}") from error
+            raise unreadable(f"is a damaged torch.export archive: it does not describe {short(name)}") from error
     return found
 
 
@@ -86,7 +86,7 @@ def _weight(archive: Archive, entry: dict[str, Any], storages: dict[str, Storage
         return Inert("a sparse tensor")
     member = archive.get(f"{_FOLDER}{path}")
     if member is None:
-        raise UnfitTensorError(f"whose bytes, the member {short(_FOLDER + path)}, are missing; the file is damaged")
+        raise UnfitTensorError(f"whose bytes, the member {short(_FOLDER + path)}, are missing; {DAMAGED}")
     if path not in storages:
         storages[path] = Storage(torch.uint8, len(member), lambda _: bytearray(member), swapped=swapped)
     offset = meta["storage_offset"]["as_int"]

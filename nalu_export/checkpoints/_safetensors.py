@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nalu_export.checkpoints._inert import Inert
+from nalu_export.checkpoints._refusals import unreadable
 from nalu_export.checkpoints._storage import MAX_DIMENSIONS
 from nalu_export.errors import InputError, first_line
 from nalu_export.text import printable, short
@@ -42,7 +43,7 @@ def read(data: bytes) -> tuple[dict[str, Tensor | Inert], dict[str, str]]:
         if 8 + int.from_bytes(data[:8], "little") > len(data) or _is_cut(data):
             raise InputError("is a safetensors file without its end; copy or download it again, whole") from error
         # SafetensorError for what the format forbids; the text of JSON errors otherwise.
-        raise InputError(f"is a damaged safetensors file: {printable(first_line(error)[:200])}") from error
+        raise unreadable(f"is a damaged safetensors file: {printable(first_line(error)[:200])}") from error
     return {name: _tensor(name, entry) for name, entry in entries}, header.get("__metadata__") or {}
 
 
@@ -61,7 +62,7 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise InputError(f"is a damaged safetensors file: it has {short(name)} twice")
+            raise unreadable(f"is a damaged safetensors file: it has {short(name)} twice")
         found[name] = value
     return found
 

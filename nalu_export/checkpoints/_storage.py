@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nalu_export.checkpoints._inert import Inert
+from nalu_export.checkpoints._refusals import DAMAGED
 
 # numpy's limit too. More dimensions are no weight of anything, and each costs time in every operation.
 MAX_DIMENSIONS = 64
@@ -108,7 +109,7 @@ def tensor(storage: Storage, dtype: torch.dtype, offset: Any, size: Any, stride:
     if (offset if 0 in size else last + 1) > len(elements):
         raise UnfitTensorError(
             f"of shape {tuple(size)} and strides {tuple(stride)} at {offset}, "
-            f"which reaches beyond its storage of {len(elements):,} elements; the file is damaged"
+            f"which reaches beyond its storage of {len(elements):,} elements; {DAMAGED}"
         )
     return elements.as_strided(tuple(size), tuple(stride), offset)
 
@@ -116,12 +117,12 @@ def tensor(storage: Storage, dtype: torch.dtype, offset: Any, size: Any, stride:
 def _check_shape(offset: Any, size: Any, stride: Any) -> None:
     ok = isinstance(size, (tuple, list)) and isinstance(stride, (tuple, list)) and len(size) == len(stride)
     if not ok or len(size) > MAX_DIMENSIONS:
-        raise UnfitTensorError(f"without as many strides as sizes, of at most {MAX_DIMENSIONS}; the file is damaged")
+        raise UnfitTensorError(f"without as many strides as sizes, of at most {MAX_DIMENSIONS}; {DAMAGED}")
     total = 1
     for number in (offset, *size, *stride):
         if type(number) is not int or not 0 <= number < MAX_ELEMENTS:
-            raise UnfitTensorError("with a size, stride or offset that is no count of elements; the file is damaged")
+            raise UnfitTensorError(f"with a size, stride or offset that is no count of elements; {DAMAGED}")
     for length in size:
         total *= max(length, 1)
         if total >= MAX_ELEMENTS:
-            raise UnfitTensorError("with more elements than can be counted; the file is damaged")
+            raise UnfitTensorError(f"with more elements than can be counted; {DAMAGED}")

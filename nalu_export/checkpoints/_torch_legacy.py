@@ -5,7 +5,7 @@ from typing import Any
 
 from nalu_export.checkpoints._globals import resolve
 from nalu_export.checkpoints._machine import Machine
-from nalu_export.checkpoints._refusals import damaged
+from nalu_export.checkpoints._refusals import DAMAGED, SAVE_INSTEAD, damaged
 from nalu_export.checkpoints._storage import Storage, UnfitTensorError
 from nalu_export.checkpoints._torch_zip import storage_id
 from nalu_export.errors import InputError
@@ -30,7 +30,7 @@ def read(data: bytes) -> Any:
         raise InputError("is a pickle but not a file of torch.save; use torch.save(model.state_dict(), path)")
     version = machine.read()
     if version != VERSION:
-        raise InputError(f"is in version {short(version)} of the torch format; expected {VERSION}")
+        raise InputError(f"is in version {short(version)} of the torch format, not {VERSION}; {SAVE_INSTEAD}")
     machine.read()  # sizes of C types on the machine that wrote it
     storages = _Storages(len(data))
     machine.persistent = storages
@@ -77,7 +77,7 @@ class _Storages:
     def _reserve(self, size: int) -> bytearray:
         self._left -= size
         if self._left < 0:
-            raise UnfitTensorError(f"that needs {size:,} bytes, more than the file has left; the file is damaged")
+            raise UnfitTensorError(f"that needs {size:,} bytes, more than the file has left; {DAMAGED}")
         return bytearray(size)
 
     def fill(self, machine: Machine) -> None:

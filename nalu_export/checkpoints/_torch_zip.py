@@ -4,7 +4,7 @@ from typing import Any
 
 from nalu_export.checkpoints._globals import StorageType, resolve
 from nalu_export.checkpoints._machine import Global, Machine
-from nalu_export.checkpoints._refusals import damaged
+from nalu_export.checkpoints._refusals import DAMAGED, damaged
 from nalu_export.checkpoints._storage import Storage, UnfitTensorError
 from nalu_export.checkpoints._zip import Archive
 from nalu_export.errors import InputError
@@ -56,11 +56,10 @@ class _Storages:
     def _read(self, key: str, size: int) -> bytearray:
         record = self._archive.get(f"data/{key}")
         if record is None:
-            raise UnfitTensorError(f"whose bytes, the member {short(f'data/{key}')}, are missing; the file is damaged")
+            raise UnfitTensorError(f"whose bytes, the member {short(f'data/{key}')}, are missing; {DAMAGED}")
         if len(record) != size:
             raise UnfitTensorError(
-                f"that needs {size:,} bytes, but its member {short(f'data/{key}')} has {len(record):,}; "
-                f"the file is damaged"
+                f"that needs {size:,} bytes, but its member {short(f'data/{key}')} has {len(record):,}; {DAMAGED}"
             )
         return bytearray(record)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nalu_export import _jit
 from nalu_export._exclusive import own_warnings
 from nalu_export.checkpoints._inert import Inert, of_type
+from nalu_export.checkpoints._refusals import unreadable
 from nalu_export.checkpoints._user_file import importing_from
 from nalu_export.checkpoints.factory import UserCode
 from nalu_export.checkpoints.whole import modules_in
@@ -39,7 +40,7 @@ def torchscript(data: bytes) -> Any:
         what = printable(first_line(error)[:200])
         raise InputError(f"is a TorchScript archive that torch cannot load: {what}") from error
     # torch itself does not look.
-    raise InputError(f"is damaged: the checksum of {short(broken)} does not match")
+    raise unreadable(f"is damaged: the checksum of {short(broken)} does not match")
 
 
 def pickled(data: bytes, code: UserCode | None = None) -> tuple[Any, dict[str, nn.Module]]:

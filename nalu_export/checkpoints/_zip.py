@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nalu_export.checkpoints._refusals import unreadable
 from nalu_export.errors import InputError, first_line
 from nalu_export.text import printable, short
 
@@ -56,10 +57,10 @@ def open_archive(data: bytes) -> Archive:
         # What a directory says of the next member may lie beyond all that is there.
         content = _content(data, entry, min(following, directory, len(data)))
         if entry.filename in members:
-            raise InputError(f"is a damaged zip file: it has the member {short(entry.filename)} twice")
+            raise unreadable(f"is a damaged zip file: it has the member {short(entry.filename)} twice")
         if summed and zlib.crc32(content) != entry.CRC:
             # torch.load itself does not look: a flipped bit in a weight would load silently.
-            raise InputError(f"is damaged: the checksum of {short(entry.filename)} does not match")
+            raise unreadable(f"is damaged: the checksum of {short(entry.filename)} does not match")
         members[entry.filename] = content
     root = entries[0].filename.partition("/")[0] if entries else ""
     return Archive(root, members, summed)
@@ -73,25 +74,25 @@ def _directory(data: bytes) -> tuple[list[zipfile.ZipInfo], int]:
     except zipfile.BadZipFile as error:
         if str(error) == "File is not a zip file":  # its directory stands at the end
             raise InputError("is a zip file without its end; copy or download it again, whole") from error
-        raise InputError(f"is a damaged zip file: {printable(str(error)[:200])}") from error
+        raise unreadable(f"is a damaged zip file: {printable(str(error)[:200])}") from error
     except Exception as error:
         # What zipfile does not foresee: EOFError, struct.error, RuntimeError, OSError, ValueError …
-        raise InputError(f"is a damaged zip file: {printable(first_line(error)[:200])}") from error
+        raise unreadable(f"is a damaged zip file: {printable(first_line(error)[:200])}") from error
 
 
 def _content(data: bytes, entry: zipfile.ZipInfo, end: int) -> memoryview:
     """The bytes of a member, which must lie before ``end``."""
     name = short(entry.filename)
     if entry.flag_bits & 0x1:
-        raise InputError(f"is a damaged zip file: its member {name} is encrypted, which torch.save never does")
+        raise unreadable(f"is a damaged zip file: its member {name} is encrypted, which torch.save never does")
     # torch stores without compression, so a compressed member is foreign and may be a bomb.
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > len(data):
         raise InputError(f"has the compressed member {name}, which torch.save never writes")
     start = entry.header_offset
     if not 0 <= start <= end - _LOCAL.size:
-        raise InputError(f"is a damaged zip file: its member {name} is not where it should be")
+        raise unreadable(f"is a damaged zip file: its member {name} is not where it should be")
     signature, name_size, extra_size = _LOCAL.unpack_from(data, start)
     start += _LOCAL.size + name_size + extra_size
     if signature != b"PK\x03\x04" or entry.compress_size != entry.file_size or start + entry.file_size > end:
-        raise InputError(f"is a damaged zip file: its member {name} is not where it should be")
+        raise unreadable(f"is a damaged zip file: its member {name} is not where it should be")
     return memoryview(data)[start : start + entry.file_size]

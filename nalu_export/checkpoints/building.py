@@ -101,7 +101,9 @@ def _check_kinds(fit: Fit, state: State) -> None:
             value = state[own + leaf]
             if not value.is_floating_point():
                 kind = str(value.dtype).removeprefix("torch.")
-                raise InputError(f"has {short(own + leaf)} as {kind}; expected floating point")
+                raise InputError(
+                    f"has {short(own + leaf)} as {kind}; expected floating point, as model.float() makes it"
+                )
 
 
 def disagreeing_twins(fit: Fit, state: State) -> list[tuple[str, str]]:

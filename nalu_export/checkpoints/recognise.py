@@ -6,7 +6,9 @@ from typing import Literal
 
 from torch import Tensor
 
+from nalu_export.assumption import CODE
 from nalu_export.checkpoints import layouts
+from nalu_export.checkpoints._refusals import SAVE_INSTEAD
 from nalu_export.checkpoints.fitting import NAMED, Fit, Misfit, fit, some
 from nalu_export.checkpoints.layouts.base import Layout, Shape, Unit
 from nalu_export.checkpoints.turning import SUFFIX, turned
@@ -16,7 +18,7 @@ from nalu_export.text import MAX_TEXT
 OURS = "nalu-export"
 # The largest public CNNs have 2,000. Each unit of each layout looks at all of them.
 MAX_TENSORS = 5000
-OTHERWISE = "for any other model give --model FILE.py:NAME"
+OTHERWISE = f"for any other model give {CODE}"
 
 
 class UnknownLayoutError(InputError):
@@ -53,7 +55,7 @@ def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float
         InputError: none fits, or several that compute different things; the text lists them.
     """
     if not state:
-        raise InputError("holds no tensor; expected a state_dict")
+        raise InputError(f"holds no tensor; {SAVE_INSTEAD}")
     if len(state) > MAX_TENSORS:
         raise InputError(f"holds {len(state):,} tensors, and a known layout at most {MAX_TENSORS:,}; {OTHERWISE}")
     shapes = {name: tuple(value.shape) for name, value in state.items()}
@@ -76,7 +78,8 @@ def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float
     names = tuple(dict.fromkeys(found.name for found in groups[0]))
     if groups[0][0].unit.cell is None:
         raise InputError(
-            f"has {some(list(state))}, as the layout {names[0]} does, which is known but not read in this release"
+            f"has {some(list(state))}, as the layout {names[0]} does, which is known but not read in this release; "
+            f"give its code: {CODE}"
         )
     return Recognised(groups[0][0], names, _decided_by(groups[0][0], shapes, layout))
 
@@ -120,9 +123,7 @@ def _chosen(layout: str | None) -> Iterable[tuple[Layout, Unit]]:
 def _no_fit(keys: list[str], misfits: list[Misfit], layout: str | None) -> InputError:
     best = max(misfits, key=lambda misfit: misfit.nearness)
     if layout is not None:
-        return InputError(f"is not in the layout {layout}: it {best.reason}")
-    if best.nearness >= NAMED:
-        return InputError(best.reason)
+        return InputError(f"is not in the layout {layout}: it {best.reason}; or give its code: {CODE}")
     # A few names by chance are no reason to speak of a layout that the user never heard of.
     if best.nearness < 0.5:
         return UnknownLayoutError(f"has keys of no known layout: {some(keys)}; {OTHERWISE}")
@@ -134,7 +135,8 @@ def _ambiguous(keys: list[str], groups: list[list[Fit]]) -> str:
     unread = sorted({found.name for group in groups if group[0].unit.cell is None for found in group})
     if not readable:
         names = ", ".join(unread)
-        return f"has {some(keys)}, as the layouts {names} do, which are known but not read in this release"
+        why = "which are known but not read in this release"
+        return f"has {some(keys)}, as the layouts {names} do, {why}; give its code: {CODE}"
     parts = ", ".join(sorted(readable))
     turns = " (-turned: with its matrices stored the other way round)" if SUFFIX in parts else ""
     known = f", or one that is known but not read in this release: {', '.join(unread)}" if unread else ""

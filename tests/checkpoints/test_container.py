@@ -25,11 +25,11 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "is empty; expected a model.pt"),
     "text": (lambda: b"W_hat: 1.0\nM_hat: 2.0\n", "is not a file of torch.save; expected a model.pt"),
     "zip": (lambda: b"PK", "is a zip file without its end; copy or download it again, whole"),
-    "pickle": (lambda: b"\x80\x02.", DAMAGED + "takes more from its stack than is there"),
+    "pickle": (lambda: b"\x80\x02.", DAMAGED + "takes more from its stack than is there; copy or download it again"),
     "safetensors": (
         lambda: files.safetensors_bytes(b"{"),
         "is a damaged safetensors file: Error while deserializing: invalid JSON in header: "
-        "EOF while parsing an object at line 1 column 1",
+        "EOF while parsing an object at line 1 column 1; copy or download it again",
     ),
     "TorchScript": (
         files.torchscript,
@@ -47,7 +47,8 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: files.zip_bytes(
             {k: v for k, v in files.members_of(files.torch_bytes(files.nac_state())).items() if "/data/" not in k}
         ),
-        "has 'layers.0.W_hat' whose bytes, the member 'data/0', are missing; the file is damaged",
+        "has 'layers.0.W_hat' whose bytes, the member 'data/0', are missing; the file is damaged; "
+        "copy or download it again",
     ),
 }
 
@@ -74,7 +75,8 @@ def test_truncated(cut: int | str, legacy: bool, refusal: Refusal) -> None:
 @pytest.mark.parametrize("bit", [0, 7, 30, 31, 95, 383])
 def test_a_flipped_bit_in_a_weight(bit: int, refusal: Refusal) -> None:
     assert re.fullmatch(
-        r"is damaged: the checksum of 'archive/data/\d+' does not match", refusal(files.flipped_weight(bit))
+        r"is damaged: the checksum of 'archive/data/\d+' does not match; copy or download it again",
+        refusal(files.flipped_weight(bit)),
     )
 
 

@@ -51,7 +51,7 @@ def test_values_are_copied_once() -> None:
     program = name("collections", "OrderedDict") + b"q\x01" + pairs + b"00](" + b"h\x01h\x02R" * 50 + b"e."
     again = len(program) // 100
     assert again < 50
-    assert refused(with_program(program)) == DAMAGED + "copies its values again and again"
+    assert refused(with_program(program)) == DAMAGED + "copies its values again and again; copy or download it again"
     once = unpack(with_program(program.replace(b"h\x01h\x02R" * 50, b"h\x01h\x02R" * 10))).payload
     assert once == [dict.fromkeys(range(100))] * 10
 
@@ -60,7 +60,7 @@ def test_a_text_is_encoded_once() -> None:
     head = b"]" + name("_codecs", "encode") + b"q\x01" + text("a" * 1000) + text("latin1") + b"\x86q\x0200("
     assert unpack(with_program(head + b"h\x01h\x02Re.")).payload == [b"a" * 1000]
     error = refused(with_program(head + b"h\x01h\x02R" * 2 + b"e."))
-    assert error == DAMAGED + "turns one text into bytes again and again"
+    assert error == DAMAGED + "turns one text into bytes again and again; copy or download it again"
 
 
 def many(size: int, unit: bytes, head: bytes = b"", tail: bytes = b".") -> bytes:

@@ -24,8 +24,8 @@ from tests.checkpoints.programs import (
     with_program,
 )
 
-NEVER = ", which torch.save never writes"
-BEYOND = ", which reaches beyond its storage of 4 elements; the file is damaged"
+NEVER = ", which torch.save never writes; copy or download it again"
+BEYOND = ", which reaches beyond its storage of 4 elements; the file is damaged; copy or download it again"
 DEEP = f"nests its values deeper than 500; {INSTEAD}"
 TRUST = "or give --trust if you made it yourself"
 
@@ -39,103 +39,112 @@ def module(name: str) -> str:
 
 
 BAD: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", DAMAGED + "ends too early"),
-    "no end": (b"\x80\x02}", DAMAGED + "ends too early"),
-    "nothing made": (b"\x80\x02.", DAMAGED + "takes more from its stack than is there"),
-    "protocol 6": (b"\x80\x06}.", DAMAGED + "is in a protocol later than 5"),
-    "cut in a number": (b"J\x01\x02", DAMAGED + "ends too early"),
-    "cut in a text": (b"X\x05\x00\x00\x00ab", DAMAGED + "ends too early"),
-    "cut in a name": (b"ctorch\nFloat", DAMAGED + "ends too early"),
-    "huge text": (b"X\xff\xff\xff\xffab.", DAMAGED + "ends too early"),
-    "huge bytes": (b"\x8e" + b"\xff" * 8 + b"ab.", DAMAGED + "ends too early"),
-    "text of negative size": (b"T\xff\xff\xff\xffab.", DAMAGED + "ends too early"),
-    "not UTF-8": (b"X\x01\x00\x00\x00\xff.", DAMAGED + "has a text that is not UTF-8"),
-    "name not UTF-8": (b"c\xff\nx\n.", DAMAGED + "has a text that is not UTF-8"),
+    "empty": (b"", DAMAGED + "ends too early; copy or download it again"),
+    "no end": (b"\x80\x02}", DAMAGED + "ends too early; copy or download it again"),
+    "nothing made": (b"\x80\x02.", DAMAGED + "takes more from its stack than is there; copy or download it again"),
+    "protocol 6": (b"\x80\x06}.", DAMAGED + "is in a protocol later than 5; copy or download it again"),
+    "cut in a number": (b"J\x01\x02", DAMAGED + "ends too early; copy or download it again"),
+    "cut in a text": (b"X\x05\x00\x00\x00ab", DAMAGED + "ends too early; copy or download it again"),
+    "cut in a name": (b"ctorch\nFloat", DAMAGED + "ends too early; copy or download it again"),
+    "huge text": (b"X\xff\xff\xff\xffab.", DAMAGED + "ends too early; copy or download it again"),
+    "huge bytes": (b"\x8e" + b"\xff" * 8 + b"ab.", DAMAGED + "ends too early; copy or download it again"),
+    "text of negative size": (b"T\xff\xff\xff\xffab.", DAMAGED + "ends too early; copy or download it again"),
+    "not UTF-8": (b"X\x01\x00\x00\x00\xff.", DAMAGED + "has a text that is not UTF-8; copy or download it again"),
+    "name not UTF-8": (b"c\xff\nx\n.", DAMAGED + "has a text that is not UTF-8; copy or download it again"),
     "unknown instruction": (b"\xee.", DAMAGED + "has the instruction 0xee at 0" + NEVER),
     "extension": (b"\x82\x01.", DAMAGED + "has the instruction 0x82 at 0" + NEVER),
     "buffer": (b"\x97.", DAMAGED + "has the instruction 0x97 at 0" + NEVER),
     "text of protocol 0": (b"S'a'\n.", DAMAGED + "has the instruction 0x53 at 0" + NEVER),
-    "persistent id of protocol 0": (b"P0\n.", DAMAGED + "has the instruction 0x50 at 0" + NEVER),
-    "no mark": (b"Nt.", DAMAGED + "takes more from its stack than is there"),
-    "pair of one": (b"N\x86.", DAMAGED + "takes more from its stack than is there"),
-    "never remembered": (b"h\x07.", DAMAGED + "recalls what it did not remember"),
-    "remembers nothing": (b"q\x07.", DAMAGED + "takes more from its stack than is there"),
-    "key without value": (b"}(Nu.", DAMAGED + "has a key without a value"),
-    "entry of a number": (b"NNNs.", DAMAGED + "gives entries to what is no dictionary"),
-    "append to a dictionary": (b"}Na.", DAMAGED + "gives entries to what is no list"),
-    "add to a list": (b"](N\x90.", DAMAGED + "gives entries to what is no set"),
-    "attributes of a number": (b"N}b.", DAMAGED + "gives attributes to a plain value"),
-    "calls a number": (b"N)R.", DAMAGED + "calls what is no function"),
-    "object of nothing": (b"(o.", DAMAGED + "calls what is no function"),
-    "long number": (b"\x8b\x00\x01\x00\x00" + bytes(256) + b".", DAMAGED + "has a number of more than 255 bytes"),
-    "many digits": (b"L" + b"9" * 256 + b"L\n.", DAMAGED + "has a number of more than 255 bytes"),
-    "no digits": (b"Ix\n.", DAMAGED + "has a number that is none"),
-    "name that is no text": (b"NN\x93.", DAMAGED + "has a name that is no text"),
-    "reference": (b"NQ.", DAMAGED + "refers to something else than the bytes of a tensor"),
+    "persistent id of protocol 0": (
+        b"P0\n.",
+        DAMAGED + "has the instruction 0x50 at 0" + NEVER,
+    ),
+    "no mark": (b"Nt.", DAMAGED + "takes more from its stack than is there; copy or download it again"),
+    "pair of one": (b"N\x86.", DAMAGED + "takes more from its stack than is there; copy or download it again"),
+    "never remembered": (b"h\x07.", DAMAGED + "recalls what it did not remember; copy or download it again"),
+    "remembers nothing": (b"q\x07.", DAMAGED + "takes more from its stack than is there; copy or download it again"),
+    "key without value": (b"}(Nu.", DAMAGED + "has a key without a value; copy or download it again"),
+    "entry of a number": (b"NNNs.", DAMAGED + "gives entries to what is no dictionary; copy or download it again"),
+    "append to a dictionary": (b"}Na.", DAMAGED + "gives entries to what is no list; copy or download it again"),
+    "add to a list": (b"](N\x90.", DAMAGED + "gives entries to what is no set; copy or download it again"),
+    "attributes of a number": (b"N}b.", DAMAGED + "gives attributes to a plain value; copy or download it again"),
+    "calls a number": (b"N)R.", DAMAGED + "calls what is no function; copy or download it again"),
+    "object of nothing": (b"(o.", DAMAGED + "calls what is no function; copy or download it again"),
+    "long number": (
+        b"\x8b\x00\x01\x00\x00" + bytes(256) + b".",
+        DAMAGED + "has a number of more than 255 bytes; copy or download it again",
+    ),
+    "many digits": (
+        b"L" + b"9" * 256 + b"L\n.",
+        DAMAGED + "has a number of more than 255 bytes; copy or download it again",
+    ),
+    "no digits": (b"Ix\n.", DAMAGED + "has a number that is none; copy or download it again"),
+    "name that is no text": (b"NN\x93.", DAMAGED + "has a name that is no text; copy or download it again"),
+    "reference": (b"NQ.", DAMAGED + "refers to something else than the bytes of a tensor; copy or download it again"),
     "reference to a module": (
         b"(" + text("module") + b"NNNtQ.",
-        DAMAGED + "refers to something else than the bytes of a tensor",
+        DAMAGED + "refers to something else than the bytes of a tensor; copy or download it again",
     ),
     "storage of no type": (
         b"(" + text("storage") + b"N" + text("0") + b"NK\x01tQ.",
-        DAMAGED + "refers to the bytes of a tensor without their type, key or size",
+        DAMAGED + "refers to the bytes of a tensor without their type, key or size; copy or download it again",
     ),
     "storage of negative size": (
         storage_program(count=-1) + b".",
-        DAMAGED + "refers to the bytes of a tensor without their type, key or size",
+        DAMAGED + "refers to the bytes of a tensor without their type, key or size; copy or download it again",
     ),
     "storage with a view in a zip": (
         storage_program(view=b"N") + b".",
-        DAMAGED + "refers to its bytes as no file of this kind does",
+        DAMAGED + "refers to its bytes as no file of this kind does; copy or download it again",
     ),
     "storage of two types": (
         b"(" + storage_program() + storage_program(kind="torch IntStorage") + b"t.",
-        DAMAGED + "gives the storage '0' two types or sizes",
+        DAMAGED + "gives the storage '0' two types or sizes; copy or download it again",
     ),
     "storage of two sizes": (
         b"(" + storage_program() + storage_program(count=3) + b"t.",
-        DAMAGED + "gives the storage '0' two types or sizes",
+        DAMAGED + "gives the storage '0' two types or sizes; copy or download it again",
     ),
     "tensor of no storage": (
         tensor_program(b"N", 0, (1,), (1,)) + b".",
-        DAMAGED + "calls torch._utils._rebuild_tensor_v2 with other arguments than it takes",
+        DAMAGED + "calls torch._utils._rebuild_tensor_v2 with other arguments than it takes; copy or download it again",
     ),
     "tensor of too little": (
         called("torch._utils", "_rebuild_tensor_v2", b"N"),
-        DAMAGED + "calls torch._utils._rebuild_tensor_v2 with other arguments than it takes",
+        DAMAGED + "calls torch._utils._rebuild_tensor_v2 with other arguments than it takes; copy or download it again",
     ),
     "tensor of no dtype": (
         called("torch._utils", "_rebuild_tensor_v3", storage_program(), b"K\x00))\x89N", name("torch", "device"))
         + b".",
-        DAMAGED + "makes a tensor of what is no storage or no dtype",
+        DAMAGED + "makes a tensor of what is no storage or no dtype; copy or download it again",
     ),
     "arguments that are none": (
         name("torch._utils", "_rebuild_tensor_v2") + b"NR.",
-        DAMAGED + "calls torch._utils._rebuild_tensor_v2 without arguments",
+        DAMAGED + "calls torch._utils._rebuild_tensor_v2 without arguments; copy or download it again",
     ),
     "parameter of a number": (
         called("torch._utils", "_rebuild_parameter", b"K\x01") + b".",
-        DAMAGED + "makes a parameter of what is no tensor",
+        DAMAGED + "makes a parameter of what is no tensor; copy or download it again",
     ),
     "typed tensor of itself": (
         called("torch._tensor", "_rebuild_from_type_v2", name("torch._tensor", "_rebuild_from_type_v2"), b"N)N") + b".",
-        DAMAGED + "makes a tensor with what is no function for it",
+        DAMAGED + "makes a tensor with what is no function for it; copy or download it again",
     ),
     "object of no class": (
         called("copy_reg", "_reconstructor", b"NNN") + b".",
-        DAMAGED + "makes an object of what is no class",
+        DAMAGED + "makes an object of what is no class; copy or download it again",
     ),
     "encoding of a number": (
         called("_codecs", "encode", b"N", text("latin1")) + b".",
-        DAMAGED + "encodes what is no text",
+        DAMAGED + "encodes what is no text; copy or download it again",
     ),
     "encoding by name": (
         called("_codecs", "encode", text("a"), text("rot13")) + b".",
-        DAMAGED + "encodes what is no text",
+        DAMAGED + "encodes what is no text; copy or download it again",
     ),
     "dictionary of a number": (
         called("collections", "OrderedDict", b"K\x01") + b".",
-        DAMAGED + "calls collections.OrderedDict with other arguments than it takes",
+        DAMAGED + "calls collections.OrderedDict with other arguments than it takes; copy or download it again",
     ),
     "os.system": (called("os", "system", text("true")) + b".", code("os.system")),
     "posix.system on the stack": (
@@ -175,15 +184,15 @@ BAD: dict[str, tuple[bytes, str]] = {
     ),
     "record missing": (
         under("w", tensor_program(storage_program("7"), 0, (4,), (1,))),
-        "has 'w' whose bytes, the member 'data/7', are missing; the file is damaged",
+        "has 'w' whose bytes, the member 'data/7', are missing; the file is damaged; copy or download it again",
     ),
     "record too short": (
         under("w", tensor_program(storage_program(count=5), 0, (5,), (1,))),
-        "has 'w' that needs 20 bytes, but its member 'data/0' has 16; the file is damaged",
+        "has 'w' that needs 20 bytes, but its member 'data/0' has 16; the file is damaged; copy or download it again",
     ),
     "record too long": (
         under("w", tensor_program(storage_program(count=3), 0, (3,), (1,))),
-        "has 'w' that needs 12 bytes, but its member 'data/0' has 16; the file is damaged",
+        "has 'w' that needs 12 bytes, but its member 'data/0' has 16; the file is damaged; copy or download it again",
     ),
     "parameter with a short record": (
         under(
@@ -193,11 +202,11 @@ BAD: dict[str, tuple[bytes, str]] = {
             + tensor_program(storage_program(count=5), 0, (5,), (1,))
             + b"\x88NtR",
         ),
-        "has 'w' that needs 20 bytes, but its member 'data/0' has 16; the file is damaged",
+        "has 'w' that needs 20 bytes, but its member 'data/0' has 16; the file is damaged; copy or download it again",
     ),
     "tensor without a name": (
         tensor_program(storage_program("7"), 0, (4,), (1,)) + b".",
-        "has a tensor whose bytes, the member 'data/7', are missing; the file is damaged",
+        "has a tensor whose bytes, the member 'data/7', are missing; the file is damaged; copy or download it again",
     ),
     "beyond the storage": (
         under("w", tensor_program(storage_program(), 1, (2, 2), (2, 1))),
@@ -209,27 +218,30 @@ BAD: dict[str, tuple[bytes, str]] = {
     ),
     "negative size": (
         under("w", tensor_program(storage_program(), 0, (-1,), (1,))),
-        "has 'w' with a size, stride or offset that is no count of elements; the file is damaged",
+        "has 'w' with a size, stride or offset that is no count of elements; the file is damaged; "
+        "copy or download it again",
     ),
     "negative stride": (
         under("w", tensor_program(storage_program(), 3, (4,), (-1,))),
-        "has 'w' with a size, stride or offset that is no count of elements; the file is damaged",
+        "has 'w' with a size, stride or offset that is no count of elements; the file is damaged; "
+        "copy or download it again",
     ),
     "negative offset": (
         under("w", tensor_program(storage_program(), -4, (4,), (1,))),
-        "has 'w' with a size, stride or offset that is no count of elements; the file is damaged",
+        "has 'w' with a size, stride or offset that is no count of elements; the file is damaged; "
+        "copy or download it again",
     ),
     "more than can be counted": (
         under("w", tensor_program(storage_program(), 0, (2**40, 2**40), (0, 0))),
-        "has 'w' with more elements than can be counted; the file is damaged",
+        "has 'w' with more elements than can be counted; the file is damaged; copy or download it again",
     ),
     "many dimensions": (
         under("w", tensor_program(storage_program(), 0, (1,) * 65, (0,) * 65)),
-        "has 'w' without as many strides as sizes, of at most 64; the file is damaged",
+        "has 'w' without as many strides as sizes, of at most 64; the file is damaged; copy or download it again",
     ),
     "strides missing": (
         under("w", tensor_program(storage_program(), 0, (1, 1), (0,))),
-        "has 'w' without as many strides as sizes, of at most 64; the file is damaged",
+        "has 'w' without as many strides as sizes, of at most 64; the file is damaged; copy or download it again",
     ),
     "contains itself": (b"]q\x00h\x00a.", DEEP),
     "contains itself, through others": (b"]q\x00(}K\x01h\x00sN\x86e.", DEEP),

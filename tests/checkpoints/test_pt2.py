@@ -106,8 +106,8 @@ def archive_of(config: bytes, **members: bytes) -> bytes:
     return files.zip_bytes({"archive/archive_format": b"pt2", CONFIG: config} | weights | named)
 
 
-LIST = "is a damaged torch.export archive: its list of weights cannot be read"
-ENTRY = "is a damaged torch.export archive: it does not describe 'w'"
+LIST = "is a damaged torch.export archive: its list of weights cannot be read; copy or download it again"
+ENTRY = "is a damaged torch.export archive: it does not describe 'w'; copy or download it again"
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "no weights": (
         lambda: files.zip_bytes({"m/archive_format": b"pt2", "m/models/model.json": b"{}", "m/data.pkl": b""}),
@@ -127,26 +127,29 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "missing bytes": (
         lambda: described(path_name="weight_7"),
-        "has 'w' whose bytes, the member 'data/weights/weight_7', are missing; the file is damaged",
+        "has 'w' whose bytes, the member 'data/weights/weight_7', are missing; the file is damaged; "
+        "copy or download it again",
     ),
     "path to the outside": (
         lambda: described(path_name="../../../../etc/passwd"),
-        "has 'w' whose bytes, the member 'data/weights/../../../../etc/passwd', are missing; the file is damaged",
+        "has 'w' whose bytes, the member 'data/weights/../../../../etc/passwd', are missing; the file is damaged; "
+        "copy or download it again",
     ),
     "path that is a number": (lambda: described(path_name=7), ENTRY),
     "larger than its bytes": (
         lambda: described(meta={"sizes": [{"as_int": 10**9}, {"as_int": 2}]}),
         "has 'w' of shape (1000000000, 2) and strides (2, 1) at 0, which reaches beyond its storage of 4 elements; "
-        "the file is damaged",
+        "the file is damaged; copy or download it again",
     ),
     "wider than its bytes": (
         lambda: described(meta={"dtype": 8}),
         "has 'w' of shape (2, 2) and strides (2, 1) at 0, which reaches beyond its storage of 2 elements; "
-        "the file is damaged",
+        "the file is damaged; copy or download it again",
     ),
     "size in words": (
         lambda: described(meta={"sizes": [{"as_int": "2"}, {"as_int": 2}]}),
-        "has 'w' with a size, stride or offset that is no count of elements; the file is damaged",
+        "has 'w' with a size, stride or offset that is no count of elements; the file is damaged; "
+        "copy or download it again",
     ),
     "symbolic size": (lambda: described(meta={"sizes": [{"as_expr": "s0"}, {"as_int": 2}]}), ENTRY),
     "unknown type": (lambda: described(meta={"dtype": 99}), ENTRY),

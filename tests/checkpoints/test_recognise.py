@@ -115,7 +115,7 @@ def nalu(index: int, outputs: int, inputs: int, gate: int | None = None) -> Stat
 
 
 REFUSED: dict[str, tuple[State, str]] = {
-    "empty": ({}, ("holds no tensor; expected a state_dict")),
+    "empty": ({}, ("holds no tensor; save model.state_dict() or use nalu_export.save(model, path)")),
     "mixed kinds": (
         nac(3, 4) | nalu(1, 2, 4),
         (f"lacks 'layers.0.G'; nalu-export:NALU has W_hat, M_hat, G in each layer; {OTHERWISE}"),
@@ -129,7 +129,10 @@ REFUSED: dict[str, tuple[State, str]] = {
     ),
     "mixed gates": (
         nalu(0, 4, 3, gate=1) | nalu(1, 2, 4),
-        ("has 'layers.0.G' of shape (1, 3); nalu-export:NALU expects (4, 3), by the shape of 'layers.0.W_hat'"),
+        (
+            "has 'layers.0.G' of shape (1, 3); nalu-export:NALU expects (4, 3), by the shape of 'layers.0.W_hat'; "
+            "for any other model give --model FILE.py:NAME"
+        ),
     ),
     "cell and stack": (
         {"W_hat": w(2, 3), "M_hat": w(2, 3)} | nac(3, 2),
@@ -147,43 +150,74 @@ REFUSED: dict[str, tuple[State, str]] = {
     ),
     "gap": (
         nac(3, 4) | nac(4, 2, first=2),
-        ("has 'layers.2.' but not 'layers.1.'; nalu-export:NAC has every layer of a stack"),
+        (
+            "has 'layers.2.' but not 'layers.1.'; nalu-export:NAC has every layer of a stack; "
+            "for any other model give --model FILE.py:NAME"
+        ),
     ),
     "no first layer": (
         nac(3, 4, 2, first=1),
-        ("has 'layers.2.' but not 'layers.0.'; nalu-export:NAC has every layer of a stack"),
+        (
+            "has 'layers.2.' but not 'layers.0.'; nalu-export:NAC has every layer of a stack; "
+            "for any other model give --model FILE.py:NAME"
+        ),
     ),
     "far layer": (
         nac(3, 4, first=999_999),
-        ("has 'layers.999999.' but not 'layers.0.'; nalu-export:NAC has every layer of a stack"),
+        (
+            "has 'layers.999999.' but not 'layers.0.'; nalu-export:NAC has every layer of a stack; "
+            "for any other model give --model FILE.py:NAME"
+        ),
     ),
     "does not chain": (
         nac(3, 4) | nac(5, 2, first=1),
         (
             "has 'layers.1.W_hat' of shape (2, 5), in nalu-export:NAC for 5 inputs, after a layer "
-            "with 4 outputs; a stack hands on what the layer before gives"
+            "with 4 outputs; a stack hands on what the layer before gives; "
+            "for any other model give --model FILE.py:NAME"
         ),
     ),
     "rank 1": (
         {"W_hat": w(3), "M_hat": w(3)},
-        ("has 'W_hat' of shape (3,); nalu-export:NAC expects (outputs, inputs)"),
+        (
+            "has 'W_hat' of shape (3,); nalu-export:NAC expects (outputs, inputs); "
+            "for any other model give --model FILE.py:NAME"
+        ),
     ),
     "rank 3": (
         {"layers.0.W_hat": w(2, 3, 1), "layers.0.M_hat": w(2, 3, 1)},
-        ("has 'layers.0.W_hat' of shape (2, 3, 1); nalu-export:NAC expects (outputs, inputs)"),
+        (
+            "has 'layers.0.W_hat' of shape (2, 3, 1); nalu-export:NAC expects (outputs, inputs); "
+            "for any other model give --model FILE.py:NAME"
+        ),
     ),
-    "rank 0": ({"W_hat": w(), "M_hat": w()}, ("has 'W_hat' of shape (); nalu-export:NAC expects (outputs, inputs)")),
+    "rank 0": (
+        {"W_hat": w(), "M_hat": w()},
+        (
+            "has 'W_hat' of shape (); nalu-export:NAC expects (outputs, inputs); "
+            "for any other model give --model FILE.py:NAME"
+        ),
+    ),
     "no inputs": (
         {"W_hat": w(3, 0), "M_hat": w(3, 0)},
-        ("has 'W_hat' of shape (3, 0); nalu-export:NAC expects (outputs, inputs)"),
+        (
+            "has 'W_hat' of shape (3, 0); nalu-export:NAC expects (outputs, inputs); "
+            "for any other model give --model FILE.py:NAME"
+        ),
     ),
     "M_hat of another shape": (
         {"W_hat": w(2, 3), "M_hat": w(3, 2)},
-        ("has 'M_hat' of shape (3, 2); nalu-export:NAC expects (2, 3), by the shape of 'W_hat'"),
+        (
+            "has 'M_hat' of shape (3, 2); nalu-export:NAC expects (2, 3), by the shape of 'W_hat'; "
+            "for any other model give --model FILE.py:NAME"
+        ),
     ),
     "G of another shape": (
         nalu(0, 4, 3, gate=2),
-        ("has 'layers.0.G' of shape (2, 3); nalu-export:NALU expects (4, 3), by the shape of 'layers.0.W_hat'"),
+        (
+            "has 'layers.0.G' of shape (2, 3); nalu-export:NALU expects (4, 3), by the shape of 'layers.0.W_hat'; "
+            "for any other model give --model FILE.py:NAME"
+        ),
     ),
     "W_hat only": (
         {"layers.0.W_hat": w(2, 3)},
@@ -253,7 +287,8 @@ def test_wrappers_prefixes_are_no_part_of_a_layout(tmp_path: Path) -> None:
         ),
         (
             "stable-nalu:NAC*",
-            "has 'W_hat', 'M_hat', as the layout stable-nalu:NAC* does, which is known but not read in this release",
+            "has 'W_hat', 'M_hat', as the layout stable-nalu:NAC* does, which is known but not read in this release; "
+            "give its code: --model FILE.py:NAME",
         ),
     ],
 )

@@ -44,28 +44,33 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "more behind the weights": (
         lambda: save(files.nac_state()) + b"x",
-        DAMAGED + "Error while deserializing: incomplete metadata, file not fully covered",
+        DAMAGED + "Error while deserializing: incomplete metadata, file not fully covered; copy or download it again",
     ),
     "no JSON": (
         lambda: safetensors_bytes(b"{what"),
-        DAMAGED + "Error while deserializing: invalid JSON in header: key must be a string at line 1 column 2",
+        DAMAGED + "Error while deserializing: invalid JSON in header: key must be a string at line 1 column 2; "
+        "copy or download it again",
     ),
     "not UTF-8": (
         lambda: safetensors_bytes(b'{"\xff"}'),
-        DAMAGED + "Error while deserializing: invalid UTF-8 in header: invalid utf-8 sequence of 1 bytes from index 2",
+        DAMAGED + "Error while deserializing: invalid UTF-8 in header: invalid utf-8 sequence of 1 bytes from index 2; "
+        "copy or download it again",
     ),
     "deep": (
         lambda: safetensors_bytes(b'{"w":' + b"[" * 200_000),
-        DAMAGED + "Error while deserializing: invalid JSON in header: recursion limit exceeded at line 1 column 132",
+        DAMAGED + "Error while deserializing: invalid JSON in header: recursion limit exceeded at line 1 column 132; "
+        "copy or download it again",
     ),
     "unknown type": (
         lambda: safetensors_bytes({"w": entry("F128")}, bytes(8)),
         DAMAGED + "Error while deserializing: invalid JSON in header: unknown variant `F128`, expected one of `BOOL`, "
-        "`F4`, `F6_E2M3`, `F6_E3M2`, `U8`, `I8`, `F8_E5M2`, `F8_E4M3`, `F8_E8M0`, `F8_E4M3FNUZ`, `F8_E5M2FNUZ`",
+        "`F4`, `F6_E2M3`, `F6_E3M2`, `U8`, `I8`, `F8_E5M2`, `F8_E4M3`, `F8_E8M0`, `F8_E4M3FNUZ`, `F8_E5M2FNUZ`; "
+        "copy or download it again",
     ),
     "too few bytes": (
         lambda: safetensors_bytes({"w": entry(shape=(3,))}, bytes(8)),
-        DAMAGED + "Error while deserializing: invalid shape, data type, or offset for tensor",
+        DAMAGED
+        + "Error while deserializing: invalid shape, data type, or offset for tensor; copy or download it again",
     ),
     "offsets beyond": (
         lambda: safetensors_bytes({"w": entry(shape=(4,), end=16)}, bytes(8)),
@@ -73,22 +78,23 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "overlapping": (
         lambda: safetensors_bytes({"w": entry(), "v": entry()}, bytes(8)),
-        DAMAGED + "Error while deserializing: invalid offset for tensor `{one}`",
+        DAMAGED + "Error while deserializing: invalid offset for tensor `{one}`; copy or download it again",
     ),
     "overflowing shape": (
         lambda: safetensors_bytes({"w": entry(shape=(2**40, 2**40))}, bytes(8)),
-        DAMAGED + "Error while deserializing: overflow computing buffer size from shape and/or element type",
+        DAMAGED + "Error while deserializing: overflow computing buffer size from shape and/or element type; "
+        "copy or download it again",
     ),
     "negative shape": (
         lambda: safetensors_bytes({"w": entry(shape=(-1,))}, bytes(8)),
         DAMAGED + "Error while deserializing: invalid JSON in header: invalid value: integer `-1`, expected usize "
-        "at line 1 column 62",
+        "at line 1 column 62; copy or download it again",
     ),
-    "twice": (doubled, DAMAGED + "it has 'w' twice"),
+    "twice": (doubled, DAMAGED + "it has 'w' twice; copy or download it again"),
     "metadata of a number": (
         lambda: safetensors_bytes({"__metadata__": {"a": 1}}),
         DAMAGED + "Error while deserializing: invalid JSON in header: invalid type: integer `1`, expected a string "
-        "at line 1 column 24",
+        "at line 1 column 24; copy or download it again",
     ),
     "many dimensions": (
         lambda: safetensors_bytes({"w": entry(shape=(0,) * 65, end=0)}),

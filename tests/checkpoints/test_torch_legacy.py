@@ -32,7 +32,7 @@ MAGIC = 0x1950A86A20F9469CFC6C
 WHOLE = under("w", tensor_program(STORED, 0, (4,), (1,)))
 
 BAD: dict[str, tuple[bytes, str]] = {
-    "one byte": (b"\x80", DAMAGED + "ends too early"),
+    "one byte": (b"\x80", DAMAGED + "ends too early; copy or download it again"),
     "a number": (pickled(5), "is a pickle but not a file of torch.save; use torch.save(model.state_dict(), path)"),
     "a state_dict": (
         pickled({"w": [1.0, 2.0]}),
@@ -42,56 +42,82 @@ BAD: dict[str, tuple[bytes, str]] = {
         pickled(float(MAGIC), 1001, {}, {}, []),
         "is a pickle but not a file of torch.save; use torch.save(model.state_dict(), path)",
     ),
-    "nothing behind the magic": (pickled(MAGIC), DAMAGED + "ends too early"),
-    "version 1": (pickled(MAGIC, 1, {}, {}, []), "is in version 1 of the torch format; expected 1001"),
-    "version text": (pickled(MAGIC, "1\n", {}, {}, []), r"is in version '1\n' of the torch format; expected 1001"),
-    "storage in the head": (pickled(MAGIC) + STORED + b".", DAMAGED + "refers to bytes that are not in it"),
-    "no list of storages": (LEGACY_HEAD + WHOLE, DAMAGED + "ends too early"),
-    "storages in a dictionary": (LEGACY_HEAD + WHOLE + pickled({}), DAMAGED + "does not list its storages"),
+    "nothing behind the magic": (pickled(MAGIC), DAMAGED + "ends too early; copy or download it again"),
+    "version 1": (
+        pickled(MAGIC, 1, {}, {}, []),
+        "is in version 1 of the torch format, not 1001; save model.state_dict() or use nalu_export.save(model, path)",
+    ),
+    "version text": (
+        pickled(MAGIC, "1\n", {}, {}, []),
+        r"is in version '1\n' of the torch format, not 1001; "
+        "save model.state_dict() or use nalu_export.save(model, path)",
+    ),
+    "storage in the head": (
+        pickled(MAGIC) + STORED + b".",
+        DAMAGED + "refers to bytes that are not in it; copy or download it again",
+    ),
+    "no list of storages": (LEGACY_HEAD + WHOLE, DAMAGED + "ends too early; copy or download it again"),
+    "storages in a dictionary": (
+        LEGACY_HEAD + WHOLE + pickled({}),
+        DAMAGED + "does not list its storages; copy or download it again",
+    ),
     "unknown storage": (
         LEGACY_HEAD + WHOLE + pickled(["7"]),
-        DAMAGED + "lists the storage '7', which nothing refers to",
+        DAMAGED + "lists the storage '7', which nothing refers to; copy or download it again",
     ),
     "storage that is a list": (
         LEGACY_HEAD + WHOLE + pickled([[]]),
-        DAMAGED + "lists the storage a value of type list, which nothing refers to",
+        DAMAGED + "lists the storage a value of type list, which nothing refers to; copy or download it again",
     ),
     "storage in the list": (
         LEGACY_HEAD + WHOLE + b"](" + STORED + b"e.",
-        DAMAGED + "refers to bytes that are not in it",
+        DAMAGED + "refers to bytes that are not in it; copy or download it again",
     ),
-    "storage not listed": (legacy_with_program(WHOLE), DAMAGED + "lacks the bytes of the storage '0'"),
-    "two sizes": (legacy_with_program(WHOLE, **{"0": FLOATS[:12]}), DAMAGED + "gives the storage '0' two sizes"),
+    "storage not listed": (
+        legacy_with_program(WHOLE),
+        DAMAGED + "lacks the bytes of the storage '0'; copy or download it again",
+    ),
+    "two sizes": (
+        legacy_with_program(WHOLE, **{"0": FLOATS[:12]}),
+        DAMAGED + "gives the storage '0' two sizes; copy or download it again",
+    ),
     "negative size": (
         LEGACY_HEAD + WHOLE + pickled(["0"]) + struct.pack("<q", -1),
-        DAMAGED + "gives the storage '0' two sizes",
+        DAMAGED + "gives the storage '0' two sizes; copy or download it again",
     ),
-    "cut in a size": (legacy_with_program(WHOLE, **{"0": FLOATS})[:-20], DAMAGED + "ends too early"),
-    "cut in the weights": (legacy_with_program(WHOLE, **{"0": FLOATS})[:-1], DAMAGED + "ends too early"),
+    "cut in a size": (
+        legacy_with_program(WHOLE, **{"0": FLOATS})[:-20],
+        DAMAGED + "ends too early; copy or download it again",
+    ),
+    "cut in the weights": (
+        legacy_with_program(WHOLE, **{"0": FLOATS})[:-1],
+        DAMAGED + "ends too early; copy or download it again",
+    ),
     "huge storage": (
         legacy_with_program(under("w", tensor_program(storage_program(count=10**12, view=b"N"), 0, (1,), (1,)))),
-        "has 'w' that needs 4,000,000,000,000 bytes, more than the file has left; the file is damaged",
+        "has 'w' that needs 4,000,000,000,000 bytes, more than the file has left; the file is damaged; "
+        "copy or download it again",
     ),
     "view without its size": (
         legacy_with_program(storage_program(view=b"(NNt") + b"."),
-        DAMAGED + "refers to a part of a storage without its key, place or size",
+        DAMAGED + "refers to a part of a storage without its key, place or size; copy or download it again",
     ),
     "view by a number": (
         legacy_with_program(storage_program(view=b"(K\x00K\x00K\x01t") + b"."),
-        DAMAGED + "refers to a part of a storage without its key, place or size",
+        DAMAGED + "refers to a part of a storage without its key, place or size; copy or download it again",
     ),
     "view beyond": (
         legacy_with_program(storage_program(view=b"(" + text("v") + b"K\x03K\x02t") + b"."),
-        DAMAGED + "refers to a part of the storage 'v' that reaches beyond it",
+        DAMAGED + "refers to a part of the storage 'v' that reaches beyond it; copy or download it again",
     ),
     "view before": (
         legacy_with_program(storage_program(view=b"(" + text("v") + b"J\xff\xff\xff\xffK\x02t") + b"."),
-        DAMAGED + "refers to a part of the storage 'v' that reaches beyond it",
+        DAMAGED + "refers to a part of the storage 'v' that reaches beyond it; copy or download it again",
     ),
     "tensor beyond its view": (
         legacy_with_program(under("w", tensor_program(storage_program(view=VIEW), 0, (3,), (1,))), **{"0": FLOATS}),
         "has 'w' of shape (3,) and strides (1,) at 0, which reaches beyond its storage of 2 elements; "
-        "the file is damaged",
+        "the file is damaged; copy or download it again",
     ),
 }
 

@@ -38,7 +38,10 @@ def test_torchscript_damaged() -> None:
     model = NAC(3, 2)
     data = bytearray(_jit.save(_jit.trace(model, (torch.zeros(1, 3),)), {}))
     data[data.index(model.state_dict()["layers.0.W_hat"].numpy().tobytes())] ^= 1
-    assert trusted_refusal(bytes(data)) == "is damaged: the checksum of 'archive/data/0' does not match"
+    assert (
+        trusted_refusal(bytes(data))
+        == "is damaged: the checksum of 'archive/data/0' does not match; copy or download it again"
+    )
 
 
 def test_torchscript_that_is_none() -> None:

@@ -71,7 +71,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "no end": (lambda: good()[:700], "is a zip file without its end; copy or download it again, whole"),
     "directory cut out": (
         lambda: good()[:1000] + good()[-22:],
-        "is a damaged zip file: Bad magic number for central directory",
+        "is a damaged zip file: Bad magic number for central directory; copy or download it again",
     ),
     "compressed": (
         lambda: files.recompressed(good()),
@@ -80,7 +80,8 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "bomb": (files.bomb, "has the compressed member 'archive/data.pkl', which torch.save never writes"),
     "encrypted": (
         lambda: files.encrypted(good()),
-        "is a damaged zip file: its member 'archive/data.pkl' is encrypted, which torch.save never does",
+        "is a damaged zip file: its member 'archive/data.pkl' is encrypted, which torch.save never does; "
+        "copy or download it again",
     ),
     "larger than the file": (
         lambda: central(good(), "archive/data/1", 24, "<I", 10**9),
@@ -88,45 +89,48 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "larger than its place": (
         lambda: central(central(good(), "archive/data/1", 24, "<I", 500), "archive/data/1", 20, "<I", 500),
-        f"is a damaged zip file: its member 'archive/data/1' {PLACE}",
+        f"is a damaged zip file: its member 'archive/data/1' {PLACE}; copy or download it again",
     ),
     "two sizes": (
         lambda: central(good(), "archive/data/1", 24, "<I", 4),
-        f"is a damaged zip file: its member 'archive/data/1' {PLACE}",
+        f"is a damaged zip file: its member 'archive/data/1' {PLACE}; copy or download it again",
     ),
     "inside another": (
         lambda: central(good(), "archive/data/1", 42, "<I", 60),
-        f"is a damaged zip file: its member 'archive/data.pkl' {PLACE}",
+        f"is a damaged zip file: its member 'archive/data.pkl' {PLACE}; copy or download it again",
     ),
     "beyond the file": (
         lambda: central(good(), "archive/data/1", 42, "<I", 2**31),
-        f"is a damaged zip file: its member 'archive/data/1' {PLACE}",
+        f"is a damaged zip file: its member 'archive/data/1' {PLACE}; copy or download it again",
     ),
     "last member into the directory": (
         lambda: central(central(last(), "archive/data/0", 24, "<I", 60), "archive/data/0", 20, "<I", 60),
-        f"is a damaged zip file: its member 'archive/data/0' {PLACE}",
+        f"is a damaged zip file: its member 'archive/data/0' {PLACE}; copy or download it again",
     ),
     "no member there": (
         lambda: last().replace(b"PK\x03\x04", b"PK\x03\x05"),
-        f"is a damaged zip file: its member 'archive/data.pkl' {PLACE}",
+        f"is a damaged zip file: its member 'archive/data.pkl' {PLACE}; copy or download it again",
     ),
-    "overlapping": (overlapping, f"is a damaged zip file: its member 'archive/data.pkl' {PLACE}"),
-    "twice": (twice, "is a damaged zip file: it has the member 'archive/data.pkl' twice"),
+    "overlapping": (
+        overlapping,
+        f"is a damaged zip file: its member 'archive/data.pkl' {PLACE}; copy or download it again",
+    ),
+    "twice": (twice, "is a damaged zip file: it has the member 'archive/data.pkl' twice; copy or download it again"),
     "pickle flipped": (
         lambda: first_byte_of("archive/data.pkl"),
-        "is damaged: the checksum of 'archive/data.pkl' does not match",
+        "is damaged: the checksum of 'archive/data.pkl' does not match; copy or download it again",
     ),
     "weight flipped": (
         lambda: first_byte_of("archive/data/1"),
-        "is damaged: the checksum of 'archive/data/1' does not match",
+        "is damaged: the checksum of 'archive/data/1' does not match; copy or download it again",
     ),
     "unused member flipped": (
         lambda: first_byte_of("archive/.data/serialization_id"),
-        "is damaged: the checksum of 'archive/.data/serialization_id' does not match",
+        "is damaged: the checksum of 'archive/.data/serialization_id' does not match; copy or download it again",
     ),
     "line feed in a name": (
         lambda: central(files.zip_bytes({"a\nb/c": b"x"}), "a\nb/c", 16, "<I", 1),
-        r"is damaged: the checksum of 'a\nb/c' does not match",
+        r"is damaged: the checksum of 'a\nb/c' does not match; copy or download it again",
     ),
     "byte order": (
         lambda: files.zip_bytes(files.members_of(good()) | {"archive/byteorder": b"mid\ndle"}),
@@ -134,7 +138,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "no pickle": (
         lambda: files.zip_bytes({"archive/data.pkl": b""}),
-        "is damaged or not a file of torch.save: its pickle ends too early",
+        "is damaged or not a file of torch.save: its pickle ends too early; copy or download it again",
     ),
 }
 

@@ -127,7 +127,7 @@ PICKLES: Table = {
     ),
     "takes its name from numbers": Case(
         lambda: of(number(1) + number(2) + b"\x93"),
-        "is damaged or not a file of torch.save: its pickle has a name that is no text",
+        "is damaged or not a file of torch.save: its pickle has a name that is no text; copy or download it again",
     ),
     "a whole module": Case(
         files.whole_module,
@@ -144,49 +144,55 @@ PICKLES: Table = {
     "an extension code": Case(
         lambda: of(b"\x82\x01"),
         "is damaged or not a file of torch.save: its pickle has the instruction 0x82 at 20, "
-        "which torch.save never writes",
+        "which torch.save never writes; copy or download it again",
     ),
     "an instruction that there is none of": Case(
         lambda: of(b"\xff"),
         "is damaged or not a file of torch.save: its pickle has the instruction 0xff at 20, "
-        "which torch.save never writes",
+        "which torch.save never writes; copy or download it again",
     ),
     "protocol 6": Case(
         lambda: with_program(b"\x80\x06}."),
-        "is damaged or not a file of torch.save: its pickle is in a protocol later than 5",
+        "is damaged or not a file of torch.save: its pickle is in a protocol later than 5; copy or download it again",
     ),
     "no end": Case(
-        lambda: with_program(b"\x80\x02}"), "is damaged or not a file of torch.save: its pickle ends too early"
+        lambda: with_program(b"\x80\x02}"),
+        "is damaged or not a file of torch.save: its pickle ends too early; copy or download it again",
     ),
     "an empty stack": Case(
         lambda: with_program(b"\x80\x02."),
-        "is damaged or not a file of torch.save: its pickle takes more from its stack than is there",
+        "is damaged or not a file of torch.save: its pickle takes more from its stack than is there; "
+        "copy or download it again",
     ),
     "a text longer than the file": Case(
         lambda: with_program(b"\x80\x02X\xff\xff\xff\x7fabc."),
-        "is damaged or not a file of torch.save: its pickle ends too early",
+        "is damaged or not a file of torch.save: its pickle ends too early; copy or download it again",
     ),
     "bytes of 2**62": Case(
         lambda: with_program(b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"."),
-        "is damaged or not a file of torch.save: its pickle ends too early",
+        "is damaged or not a file of torch.save: its pickle ends too early; copy or download it again",
     ),
     "a negative size": Case(
         lambda: with_program(b"\x80\x02T" + struct.pack("<i", -5) + b"abc."),
-        "is damaged or not a file of torch.save: its pickle ends too early",
+        "is damaged or not a file of torch.save: its pickle ends too early; copy or download it again",
     ),
     "a text that is not UTF-8": Case(
         lambda: with_program(b"\x80\x02X\x02\0\0\0\xff\xfe."),
-        "is damaged or not a file of torch.save: its pickle has a text that is not UTF-8",
+        "is damaged or not a file of torch.save: its pickle has a text that is not UTF-8; copy or download it again",
     ),
     "a number of a million digits": Case(
         lambda: of(b"L" + b"9" * 10**6 + b"L\n"),
-        "is damaged or not a file of torch.save: its pickle has a number of more than 255 bytes",
+        "is damaged or not a file of torch.save: its pickle has a number of more than 255 bytes; "
+        "copy or download it again",
     ),
     "a number that is none": Case(
-        lambda: of(b"I0x10\n"), "is damaged or not a file of torch.save: its pickle has a number that is none"
+        lambda: of(b"I0x10\n"),
+        "is damaged or not a file of torch.save: its pickle has a number that is none; copy or download it again",
     ),
     "what was never remembered": Case(
-        lambda: of(b"h\x07"), "is damaged or not a file of torch.save: its pickle recalls what it did not remember"
+        lambda: of(b"h\x07"),
+        "is damaged or not a file of torch.save: its pickle recalls what it did not remember; "
+        "copy or download it again",
     ),
     "a million empty lists": Case(
         lambda: with_program(b"(" + b"]" * 1_000_001 + b"t."),
@@ -209,60 +215,67 @@ PICKLES: Table = {
     ),
     "a persistent id of something else": Case(
         lambda: of(text("storage") + b"Q"),
-        "is damaged or not a file of torch.save: its pickle refers to something else than the bytes of a tensor",
+        "is damaged or not a file of torch.save: its pickle refers to something else than the bytes of a tensor; "
+        "copy or download it again",
     ),
     "a storage without a type": Case(
         lambda: of(storage_program(kind="collections OrderedDict")),
         "is damaged or not a file of torch.save: its pickle refers to the bytes of a tensor "
-        "without their type, key or size",
+        "without their type, key or size; copy or download it again",
     ),
     "a storage of a negative size": Case(
         lambda: of(storage_program(count=-1)),
         "is damaged or not a file of torch.save: its pickle refers to the bytes of a tensor "
-        "without their type, key or size",
+        "without their type, key or size; copy or download it again",
     ),
     "a storage of 2**57 elements": Case(
         lambda: weight(count=2**57),
         "has 'layers.0.W_hat' that needs 576,460,752,303,423,488 bytes, but its member 'data/0' "
-        "has 16; the file is damaged",
+        "has 16; the file is damaged; copy or download it again",
     ),
     "a tensor larger than its storage": Case(
         lambda: weight(size=(5,)),
         "has 'layers.0.W_hat' of shape (5,) and strides (1,) at 0, which reaches beyond its "
-        "storage of 4 elements; the file is damaged",
+        "storage of 4 elements; the file is damaged; copy or download it again",
     ),
     "a tensor behind its storage": Case(
         lambda: weight(offset=4, size=(1,)),
         "has 'layers.0.W_hat' of shape (1,) and strides (1,) at 4, which reaches beyond its "
-        "storage of 4 elements; the file is damaged",
+        "storage of 4 elements; the file is damaged; copy or download it again",
     ),
     "a negative offset": Case(
         lambda: weight(offset=-1),
-        "has 'layers.0.W_hat' with a size, stride or offset that is no count of elements; the file is damaged",
+        "has 'layers.0.W_hat' with a size, stride or offset that is no count of elements; the file is damaged; "
+        "copy or download it again",
     ),
     "a negative stride": Case(
         lambda: weight(stride=(-1,)),
-        "has 'layers.0.W_hat' with a size, stride or offset that is no count of elements; the file is damaged",
+        "has 'layers.0.W_hat' with a size, stride or offset that is no count of elements; the file is damaged; "
+        "copy or download it again",
     ),
     "a negative size of a tensor": Case(
         lambda: weight(size=(-4,)),
-        "has 'layers.0.W_hat' with a size, stride or offset that is no count of elements; the file is damaged",
+        "has 'layers.0.W_hat' with a size, stride or offset that is no count of elements; the file is damaged; "
+        "copy or download it again",
     ),
     "a size of 2**63": Case(
         lambda: weight(size=(2**63, 2), stride=(0, 0)),
-        "has 'layers.0.W_hat' with a size, stride or offset that is no count of elements; the file is damaged",
+        "has 'layers.0.W_hat' with a size, stride or offset that is no count of elements; the file is damaged; "
+        "copy or download it again",
     ),
     "more elements than can be counted": Case(
         lambda: weight(size=(2**30, 2**30), stride=(0, 0)),
-        "has 'layers.0.W_hat' with more elements than can be counted; the file is damaged",
+        "has 'layers.0.W_hat' with more elements than can be counted; the file is damaged; copy or download it again",
     ),
     "65 dimensions": Case(
         lambda: weight(size=(1,) * 65, stride=(1,) * 65),
-        "has 'layers.0.W_hat' without as many strides as sizes, of at most 64; the file is damaged",
+        "has 'layers.0.W_hat' without as many strides as sizes, of at most 64; the file is damaged; "
+        "copy or download it again",
     ),
     "more sizes than strides": Case(
         lambda: weight(size=(2, 2), stride=(1,)),
-        "has 'layers.0.W_hat' without as many strides as sizes, of at most 64; the file is damaged",
+        "has 'layers.0.W_hat' without as many strides as sizes, of at most 64; the file is damaged; "
+        "copy or download it again",
     ),
     "one number for ten gigabytes": Case(
         lambda: weight(size=(50_000, 50_000), stride=(0, 0)),
@@ -271,55 +284,63 @@ PICKLES: Table = {
     "a tensor of a text": Case(
         lambda: of(tensor_program(text("bytes"), 0, (1,), (1,))),
         "is damaged or not a file of torch.save: its pickle calls "
-        "torch._utils._rebuild_tensor_v2 with other arguments than it takes",
+        "torch._utils._rebuild_tensor_v2 with other arguments than it takes; copy or download it again",
     ),
     "a tensor without arguments": Case(
         lambda: of(called("torch._utils", "_rebuild_tensor_v2")),
         "is damaged or not a file of torch.save: its pickle calls "
-        "torch._utils._rebuild_tensor_v2 with other arguments than it takes",
+        "torch._utils._rebuild_tensor_v2 with other arguments than it takes; copy or download it again",
     ),
     "a call of a number": Case(
-        lambda: of(number(1) + b")R"), "is damaged or not a file of torch.save: its pickle calls what is no function"
+        lambda: of(number(1) + b")R"),
+        "is damaged or not a file of torch.save: its pickle calls what is no function; copy or download it again",
     ),
     "a key without a value": Case(
         lambda: with_program(b"\x80\x02}(" + text("W") + b"u."),
-        "is damaged or not a file of torch.save: its pickle has a key without a value",
+        "is damaged or not a file of torch.save: its pickle has a key without a value; copy or download it again",
     ),
     "a pickle that torch did not write": Case(
         lambda: pickle.dumps({"W": [1.0]}, 2),
         "is a pickle but not a file of torch.save; use torch.save(model.state_dict(), path)",
     ),
     "legacy, cut in its magic number": Case(
-        lambda: legacy(8), "is damaged or not a file of torch.save: its pickle ends too early"
+        lambda: legacy(8),
+        "is damaged or not a file of torch.save: its pickle ends too early; copy or download it again",
     ),
     "legacy, cut in its pickle": Case(
-        lambda: legacy(300), "is damaged or not a file of torch.save: its pickle ends too early"
+        lambda: legacy(300),
+        "is damaged or not a file of torch.save: its pickle ends too early; copy or download it again",
     ),
     "legacy, cut before its weights": Case(
-        lambda: legacy(legacy().rindex(b"e.") + 2), "is damaged or not a file of torch.save: its pickle ends too early"
+        lambda: legacy(legacy().rindex(b"e.") + 2),
+        "is damaged or not a file of torch.save: its pickle ends too early; copy or download it again",
     ),
     "legacy, cut in a weight": Case(
-        lambda: legacy(-3), "is damaged or not a file of torch.save: its pickle ends too early"
+        lambda: legacy(-3),
+        "is damaged or not a file of torch.save: its pickle ends too early; copy or download it again",
     ),
     "legacy, another version": Case(
         lambda: pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1002, 2),
-        "is in version 1002 of the torch format; expected 1001",
+        "is in version 1002 of the torch format, not 1001; "
+        "save model.state_dict() or use nalu_export.save(model, path)",
     ),
     "legacy, no list of storages": Case(
         lambda: legacy_of(one_weight(), b"\x80\x02}."),
-        "is damaged or not a file of torch.save: its pickle does not list its storages",
+        "is damaged or not a file of torch.save: its pickle does not list its storages; copy or download it again",
     ),
     "legacy, an unknown storage": Case(
         lambda: legacy_of(one_weight(), pickle.dumps(["7"], 2)),
-        "is damaged or not a file of torch.save: its pickle lists the storage '7', which nothing refers to",
+        "is damaged or not a file of torch.save: its pickle lists the storage '7', which nothing refers to; "
+        "copy or download it again",
     ),
     "legacy, a storage left out": Case(
         lambda: legacy_of(one_weight(), pickle.dumps([], 2)),
-        "is damaged or not a file of torch.save: its pickle lacks the bytes of the storage '0'",
+        "is damaged or not a file of torch.save: its pickle lacks the bytes of the storage '0'; "
+        "copy or download it again",
     ),
     "legacy, a storage of another size": Case(
         lambda: legacy_of(one_weight(), pickle.dumps(["0"], 2), struct.pack("<q", -1)),
-        "is damaged or not a file of torch.save: its pickle gives the storage '0' two sizes",
+        "is damaged or not a file of torch.save: its pickle gives the storage '0' two sizes; copy or download it again",
     ),
     "legacy, a view beyond its storage": Case(
         lambda: legacy_with_program(
@@ -329,6 +350,7 @@ PICKLES: Table = {
             ),
             **{"0": bytes(16)},
         ),
-        "is damaged or not a file of torch.save: its pickle refers to a part of the storage 'v' that reaches beyond it",
+        "is damaged or not a file of torch.save: its pickle refers to a part of the storage 'v' that reaches beyond "
+        "it; copy or download it again",
     ),
 }

@@ -78,29 +78,30 @@ TENSORS: Table = {
     ),
     "safetensors, bytes behind": Case(
         lambda: safe() + b"\0",
-        "is a damaged safetensors file: Error while deserializing: incomplete metadata, file not fully covered",
+        "is a damaged safetensors file: Error while deserializing: incomplete metadata, file not fully covered; "
+        "copy or download it again",
     ),
     "safetensors, no JSON": Case(
         lambda: files.safetensors_bytes(b"{W: 1}"),
         "is a damaged safetensors file: Error while deserializing: invalid JSON in header: key "
-        "must be a string at line 1 column 2",
+        "must be a string at line 1 column 2; copy or download it again",
     ),
     "safetensors, not UTF-8": Case(
         lambda: files.safetensors_bytes(b'{"\xff": 1}'),
         "is a damaged safetensors file: Error while deserializing: invalid UTF-8 in header: "
-        "invalid utf-8 sequence of 1 bytes from index 2",
+        "invalid utf-8 sequence of 1 bytes from index 2; copy or download it again",
     ),
     "safetensors, nested JSON": Case(
         lambda: files.safetensors_bytes(b'{"W":' * 10_000 + b"1" + b"}" * 10_000),
         "is a damaged safetensors file: Error while deserializing: invalid JSON in header: "
-        "recursion limit exceeded at line 1 column 636",
+        "recursion limit exceeded at line 1 column 636; copy or download it again",
     ),
     "safetensors, a name twice": Case(
         lambda: files.safetensors_bytes(
             b'{"W":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"W":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
             bytes(4),
         ),
-        "is a damaged safetensors file: it has 'W' twice",
+        "is a damaged safetensors file: it has 'W' twice; copy or download it again",
     ),
     "safetensors, offsets beyond the file": Case(
         lambda: safe(FLOATS | {"data_offsets": [8, 16]}),
@@ -108,35 +109,39 @@ TENSORS: Table = {
     ),
     "safetensors, offsets backwards": Case(
         lambda: safe(FLOATS | {"data_offsets": [8, 0]}),
-        "is a damaged safetensors file: Error while deserializing: invalid offset for tensor `layers.0.W_hat`",
+        "is a damaged safetensors file: Error while deserializing: invalid offset for tensor `layers.0.W_hat`; "
+        "copy or download it again",
     ),
     "safetensors, overlapping weights": Case(
         lambda: safe(content=bytes(12), **{"layers.0.M_hat": FLOATS | {"data_offsets": [4, 12]}}),
-        "is a damaged safetensors file: Error while deserializing: invalid offset for tensor `layers.0.M_hat`",
+        "is a damaged safetensors file: Error while deserializing: invalid offset for tensor `layers.0.M_hat`; "
+        "copy or download it again",
     ),
     "safetensors, a hole": Case(
         lambda: safe(FLOATS, bytes(24), **{"layers.0.M_hat": FLOATS | {"data_offsets": [16, 24]}}),
-        "is a damaged safetensors file: Error while deserializing: invalid offset for tensor `layers.0.M_hat`",
+        "is a damaged safetensors file: Error while deserializing: invalid offset for tensor `layers.0.M_hat`; "
+        "copy or download it again",
     ),
     "safetensors, another shape": Case(
         lambda: safe(FLOATS | {"shape": [2, 2]}),
-        "is a damaged safetensors file: Error while deserializing: invalid shape, data type, or offset for tensor",
+        "is a damaged safetensors file: Error while deserializing: invalid shape, data type, or offset for tensor; "
+        "copy or download it again",
     ),
     "safetensors, a negative size": Case(
         lambda: safe(FLOATS | {"shape": [-1, 2]}),
         "is a damaged safetensors file: Error while deserializing: invalid JSON in header: "
-        "invalid value: integer `-1`, expected usize at line 1 column 78",
+        "invalid value: integer `-1`, expected usize at line 1 column 78; copy or download it again",
     ),
     "safetensors, an endless shape": Case(
         lambda: safe(FLOATS | {"shape": [2**62, 2**62]}),
         "is a damaged safetensors file: Error while deserializing: overflow computing buffer "
-        "size from shape and/or element type",
+        "size from shape and/or element type; copy or download it again",
     ),
     "safetensors, an unknown type": Case(
         lambda: safe(FLOATS | {"dtype": "F7"}),
         "is a damaged safetensors file: Error while deserializing: invalid JSON in header: "
         "unknown variant `F7`, expected one of `BOOL`, `F4`, `F6_E2M3`, `F6_E3M2`, `U8`, `I8`, "
-        "`F8_E5M2`, `F8_E4M3`, `F8_E8M0`, `F8_E4M3FNUZ`, `F8_E5M2FNUZ`, ",
+        "`F8_E5M2`, `F8_E4M3`, `F8_E8M0`, `F8_E4M3FNUZ`, `F8_E5M2FNUZ`, ; copy or download it again",
     ),
     "safetensors, a type to store only": Case(
         lambda: safe(FLOATS | {"dtype": "F8_E4M3", "shape": [1, 8]}),
@@ -149,7 +154,7 @@ TENSORS: Table = {
     "safetensors, metadata of numbers": Case(
         lambda: safe(__metadata__={"version": 1}),
         "is a damaged safetensors file: Error while deserializing: invalid JSON in header: "
-        "invalid type: integer `1`, expected a string at line 1 column 107",
+        "invalid type: integer `1`, expected a string at line 1 column 107; copy or download it again",
     ),
     "safetensors, our metadata no JSON": Case(
         lambda: safe(__metadata__={"nalu_export": "{"}),
@@ -159,20 +164,25 @@ TENSORS: Table = {
         lambda: safe(__metadata__={"nalu_export": "[" * 10**5}),
         "has metadata 'nalu_export' that is no description of a model; was the file changed?",
     ),
-    "safetensors, no tensor": Case(lambda: files.safetensors_bytes({}), "holds no tensor; expected a state_dict"),
+    "safetensors, no tensor": Case(
+        lambda: files.safetensors_bytes({}),
+        "holds no tensor; save model.state_dict() or use nalu_export.save(model, path)",
+    ),
     "pt2, no weights": Case(
         lambda: files.zip_bytes({"m/archive_format": b"pt2"}),
         "is a torch.export archive without weights; save model.state_dict() or use nalu_export.save(model, path)",
     ),
     "pt2, a list that is no JSON": Case(
-        lambda: pt2(b"{"), "is a damaged torch.export archive: its list of weights cannot be read"
+        lambda: pt2(b"{"),
+        "is a damaged torch.export archive: its list of weights cannot be read; copy or download it again",
     ),
     "pt2, a list of another kind": Case(
-        lambda: pt2({"config": [1]}), "is a damaged torch.export archive: its list of weights cannot be read"
+        lambda: pt2({"config": [1]}),
+        "is a damaged torch.export archive: its list of weights cannot be read; copy or download it again",
     ),
     "pt2, a weight without a shape": Case(
         lambda: pt2({"config": {"W": {"use_pickle": False}}}),
-        "is a damaged torch.export archive: it does not describe 'W'",
+        "is a damaged torch.export archive: it does not describe 'W'; copy or download it again",
     ),
     "pt2, a pickled weight": Case(
         lambda: pt2(entry(use_pickle=True), weight_0=files.evil("touch executed")),
@@ -181,21 +191,22 @@ TENSORS: Table = {
     ),
     "pt2, a weight that is not there": Case(
         lambda: pt2(entry()),
-        "has 'layers.0.W_hat' whose bytes, the member 'data/weights/weight_0', are missing; the file is damaged",
+        "has 'layers.0.W_hat' whose bytes, the member 'data/weights/weight_0', are missing; the file is damaged; "
+        "copy or download it again",
     ),
     "pt2, a weight that climbs out": Case(
         lambda: pt2(entry("../../../../etc/passwd")),
         "has 'layers.0.W_hat' whose bytes, the member 'data/weights/../../../../etc/passwd', are "
-        "missing; the file is damaged",
+        "missing; the file is damaged; copy or download it again",
     ),
     "pt2, a weight too large": Case(
         lambda: pt2(entry(sizes=(50_000, 50_000)), weight_0=bytes(8)),
         "has 'layers.0.W_hat' of shape (50000, 50000) and strides (1, 1) at 0, which reaches "
-        "beyond its storage of 2 elements; the file is damaged",
+        "beyond its storage of 2 elements; the file is damaged; copy or download it again",
     ),
     "pt2, an unknown type": Case(
         lambda: pt2(entry(dtype=99), weight_0=bytes(8)),
-        "is a damaged torch.export archive: it does not describe 'layers.0.W_hat'",
+        "is a damaged torch.export archive: it does not describe 'layers.0.W_hat'; copy or download it again",
     ),
     "pt2, two models": Case(
         lambda: files.zip_bytes(
@@ -226,32 +237,37 @@ TENSORS: Table = {
     ),
     "two shapes": Case(
         lambda: state(M_hat=torch.zeros(2, 2)),
-        "has 'layers.0.M_hat' of shape (2, 2); nalu-export:NAC expects (1, 2), by the shape of 'layers.0.W_hat'",
+        "has 'layers.0.M_hat' of shape (2, 2); nalu-export:NAC expects (1, 2), by the shape of 'layers.0.W_hat'; "
+        "for any other model give --model FILE.py:NAME",
     ),
     "a shape of another rank": Case(
         lambda: state(W_hat=torch.zeros(2)),
-        "has 'layers.0.W_hat' of shape (2,); nalu-export:NAC expects (outputs, inputs)",
+        "has 'layers.0.W_hat' of shape (2,); nalu-export:NAC expects (outputs, inputs); "
+        "for any other model give --model FILE.py:NAME",
     ),
     "a stack that does not fit together": Case(
         lambda: files.torch_bytes(
             {f"layers.{k}.{name}": torch.zeros(2, 3) for k in range(2) for name in ("W_hat", "M_hat")}
         ),
         "has 'layers.1.W_hat' of shape (2, 3), in nalu-export:NAC for 3 inputs, after a layer "
-        "with 2 outputs; a stack hands on what the layer before gives",
+        "with 2 outputs; a stack hands on what the layer before gives; for any other model give --model FILE.py:NAME",
     ),
     "a layer left out": Case(
         lambda: files.torch_bytes(
             {f"layers.{k}.{name}": torch.zeros(2, 2) for k in (0, 2) for name in ("W_hat", "M_hat")}
         ),
-        "has 'layers.2.' but not 'layers.1.'; nalu-export:NAC has every layer of a stack",
+        "has 'layers.2.' but not 'layers.1.'; nalu-export:NAC has every layer of a stack; "
+        "for any other model give --model FILE.py:NAME",
     ),
     "no outputs": Case(
         lambda: state(W_hat=torch.zeros(0, 2), M_hat=torch.zeros(0, 2)),
-        "has 'layers.0.W_hat' of shape (0, 2); nalu-export:NAC expects (outputs, inputs)",
+        "has 'layers.0.W_hat' of shape (0, 2); nalu-export:NAC expects (outputs, inputs); "
+        "for any other model give --model FILE.py:NAME",
     ),
     "no inputs": Case(
         lambda: state(W_hat=torch.zeros(1, 0), M_hat=torch.zeros(1, 0)),
-        "has 'layers.0.W_hat' of shape (1, 0); nalu-export:NAC expects (outputs, inputs)",
+        "has 'layers.0.W_hat' of shape (1, 0); nalu-export:NAC expects (outputs, inputs); "
+        "for any other model give --model FILE.py:NAME",
     ),
     "NaN": Case(
         lambda: state(W_hat=torch.tensor([[1.0, float("nan")]])),
@@ -270,11 +286,11 @@ TENSORS: Table = {
     ),
     "integers": Case(
         lambda: state(W_hat=torch.zeros(1, 2, dtype=torch.int64)),
-        "has 'layers.0.W_hat' as int64; expected floating point",
+        "has 'layers.0.W_hat' as int64; expected floating point, as model.float() makes it",
     ),
     "booleans": Case(
         lambda: state(W_hat=torch.zeros(1, 2, dtype=torch.bool)),
-        "has 'layers.0.W_hat' as bool; expected floating point",
+        "has 'layers.0.W_hat' as bool; expected floating point, as model.float() makes it",
     ),
     "complex numbers": Case(
         lambda: state(W_hat=torch.zeros(1, 2, dtype=torch.complex64)),
@@ -322,7 +338,9 @@ TENSORS: Table = {
         lambda: files.torch_bytes({"\u202eW_hat": torch.zeros(1)}),
         "has keys of no known layout: '\\u202eW_hat'; for any other model give --model FILE.py:NAME",
     ),
-    "no tensor": Case(lambda: files.torch_bytes({}), "holds no tensor; expected a state_dict"),
+    "no tensor": Case(
+        lambda: files.torch_bytes({}), "holds no tensor; save model.state_dict() or use nalu_export.save(model, path)"
+    ),
     "a list": Case(
         lambda: files.torch_bytes([torch.zeros(1)]),
         "holds a list; save model.state_dict() or use nalu_export.save(model, path)",
@@ -337,7 +355,8 @@ TENSORS: Table = {
     ),
     "a stack of a million layers": Case(
         lambda: files.torch_bytes({f"layers.999999.{name}": torch.zeros(1, 1) for name in ("W_hat", "M_hat")}),
-        "has 'layers.999999.' but not 'layers.0.'; nalu-export:NAC has every layer of a stack",
+        "has 'layers.999999.' but not 'layers.0.'; nalu-export:NAC has every layer of a stack; "
+        "for any other model give --model FILE.py:NAME",
     ),
     "more tensors than a layout has": Case(
         lambda: files.torch_bytes({f"layers.{number}.W_hat": torch.zeros(()) for number in range(5001)}),

@@ -76,30 +76,36 @@ ZIPS: Table = {
     "cut in the end record": Case(lambda: good()[:-1], CUT),
     "no first byte": Case(lambda: good()[1:], "is not a file of torch.save; expected a model.pt"),
     "a bit of a weight": Case(
-        lambda: files.flipped_weight(30), "is damaged: the checksum of 'archive/data/0' does not match"
+        lambda: files.flipped_weight(30),
+        "is damaged: the checksum of 'archive/data/0' does not match; copy or download it again",
     ),
     "a bit of the pickle": Case(
         lambda: flipped(good().index(b"layers.0.W_hat")),
-        "is damaged: the checksum of 'archive/data.pkl' does not match",
+        "is damaged: the checksum of 'archive/data.pkl' does not match; copy or download it again",
     ),
     "a bit of a checksum": Case(
-        lambda: patched(good(), 1, 16, "<I", 1), "is damaged: the checksum of 'archive/.format_version' does not match"
+        lambda: patched(good(), 1, 16, "<I", 1),
+        "is damaged: the checksum of 'archive/.format_version' does not match; copy or download it again",
     ),
     "a member's header overwritten": Case(
         lambda: flipped(good().index(b"PK\x03\x04", 4)),
-        "is a damaged zip file: its member 'archive/.format_version' is not where it should be",
+        "is a damaged zip file: its member 'archive/.format_version' is not where it should be; "
+        "copy or download it again",
     ),
     "a member beyond the file": Case(
         lambda: patched(good(), 1, 42, "<I", 2**31),
-        "is a damaged zip file: its member 'archive/.format_version' is not where it should be",
+        "is a damaged zip file: its member 'archive/.format_version' is not where it should be; "
+        "copy or download it again",
     ),
     "two members beyond the file": Case(
         lambda: patched(patched(good(), 1, 42, "<I", 2**30), 2, 42, "<I", 2**31),
-        "is a damaged zip file: its member 'archive/.format_version' is not where it should be",
+        "is a damaged zip file: its member 'archive/.format_version' is not where it should be; "
+        "copy or download it again",
     ),
     "a member in the list of members": Case(
         lambda: patched(good(), 1, 42, "<I", directory(good()) + 1),
-        "is a damaged zip file: its member 'archive/.format_version' is not where it should be",
+        "is a damaged zip file: its member 'archive/.format_version' is not where it should be; "
+        "copy or download it again",
     ),
     "a member of four gigabytes": Case(
         lambda: patched(good(), 1, 24, "<I", 2**32 - 2),
@@ -107,12 +113,17 @@ ZIPS: Table = {
     ),
     "a member that says two sizes": Case(
         lambda: patched(good(), 1, 20, "<I", 3),
-        "is a damaged zip file: its member 'archive/.format_version' is not where it should be",
+        "is a damaged zip file: its member 'archive/.format_version' is not where it should be; "
+        "copy or download it again",
     ),
     "overlapping members": Case(
-        overlapping, "is a damaged zip file: its member 'archive/data.pkl' is not where it should be"
+        overlapping,
+        "is a damaged zip file: its member 'archive/data.pkl' is not where it should be; copy or download it again",
     ),
-    "a member twice": Case(twice, "is a damaged zip file: its member 'archive/data.pkl' is not where it should be"),
+    "a member twice": Case(
+        twice,
+        "is a damaged zip file: its member 'archive/data.pkl' is not where it should be; copy or download it again",
+    ),
     "an unknown compression": Case(
         lambda: patched(good(), 0, 10, "<H", 97),
         "has the compressed member 'archive/data.pkl', which torch.save never writes",
@@ -124,7 +135,8 @@ ZIPS: Table = {
     "a zip bomb": Case(files.bomb, "has the compressed member 'archive/data.pkl', which torch.save never writes"),
     "encrypted": Case(
         lambda: files.encrypted(good()),
-        "is a damaged zip file: its member 'archive/data.pkl' is encrypted, which torch.save never does",
+        "is a damaged zip file: its member 'archive/data.pkl' is encrypted, which torch.save never does; "
+        "copy or download it again",
     ),
     "an empty zip": Case(lambda: files.zip_bytes({}), "is a zip file but not one of torch.save; expected a model.pt"),
     "a zip of something else": Case(
@@ -148,23 +160,28 @@ ZIPS: Table = {
             "data.pkl",
             files.members_of(good())["archive/data.pkl"].replace(b"X\x01\0\0\x000q", b"X\x09\0\0\0../../../q"),
         ),
-        "has 'layers.0.W_hat' whose bytes, the member 'data/../../../', are missing; the file is damaged",
+        "has 'layers.0.W_hat' whose bytes, the member 'data/../../../', are missing; the file is damaged; "
+        "copy or download it again",
     ),
     "no pickle": Case(lambda: member("data.pkl", None), "is a zip file but not one of torch.save; expected a model.pt"),
     "an empty pickle": Case(
-        lambda: member("data.pkl", b""), "is damaged or not a file of torch.save: its pickle ends too early"
+        lambda: member("data.pkl", b""),
+        "is damaged or not a file of torch.save: its pickle ends too early; copy or download it again",
     ),
     "no weight": Case(
         lambda: member("data/0", None),
-        "has 'layers.0.W_hat' whose bytes, the member 'data/0', are missing; the file is damaged",
+        "has 'layers.0.W_hat' whose bytes, the member 'data/0', are missing; the file is damaged; "
+        "copy or download it again",
     ),
     "a short weight": Case(
         lambda: member("data/0", bytes(44)),
-        "has 'layers.0.W_hat' that needs 48 bytes, but its member 'data/0' has 44; the file is damaged",
+        "has 'layers.0.W_hat' that needs 48 bytes, but its member 'data/0' has 44; the file is damaged; "
+        "copy or download it again",
     ),
     "a long weight": Case(
         lambda: member("data/0", bytes(52)),
-        "has 'layers.0.W_hat' that needs 48 bytes, but its member 'data/0' has 52; the file is damaged",
+        "has 'layers.0.W_hat' that needs 48 bytes, but its member 'data/0' has 52; the file is damaged; "
+        "copy or download it again",
     ),
     "an unknown order of bytes": Case(
         lambda: member("byteorder", b"middle\n\x1b[2J"),
