@@ -39,7 +39,7 @@ def _row(owner: str, variants: list[Unit]) -> dict[str, Any]:
         "read": first.cell is not None,
         "keys": outside | {leaf if leaf in shared else f"({leaf})": _shape(key) for leaf, key in every.items()},
         "eps": first.eps,
-        "faux": bool(first.options.get("stored")),
+        "faux": bool(first.options.get("stored")) and not first.by_intent,
         "places": list(dict.fromkeys(place for unit in variants for place in unit.places)),
         "quirks": list(first.quirks),
     }

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from nalu_export.checkpoints.container import Contents
 from nalu_export.checkpoints.factory import Factory, UserCode, from_factory
 from nalu_export.checkpoints.native import assumptions_of, native_payload, read_native
 from nalu_export.checkpoints.normed import computed, refuse_unknown
+from nalu_export.checkpoints.options import LAYOUT_OPTIONS, ReadOptions, read_options
 from nalu_export.checkpoints.recognise import Recognised, UnknownLayoutError, recognise
 from nalu_export.checkpoints.shards import Gathered, gather
 from nalu_export.checkpoints.unwrapping import State, left_out, prefixes, state_of, under, without_wrappers
@@ -33,50 +34,10 @@ MAX_PREFIXES = 32
 MAX_TRIED = 10_000
 
 
-@dataclass(frozen=True)
-class ReadOptions:
-    """How a file is to be read, where it does not tell.
-
-    Attributes:
-        model: builds the module that the weights go into, for a model with layers of the user's own; or the file that
-            has the classes of a pickled module.
-        layout: ``"owner"`` or ``"owner:unit"`` of a public layout, where keys and shapes fit several.
-        eps: ε in place of the one that the layout publishes.
-        prefix: the model is what stands under it in a larger state_dict, or this part of a pickled module.
-        key: of the dict of tensors in the file that holds the weights, where there are several.
-        backbone: builds the CNN before a head, for files that hold a head with one.
-        task: ``"classification"`` or ``"regression"``, where such a file is open to both.
-        trust: load a pickled module, as it is, or the weights of a TorchScript archive too, which runs what is in it.
-        strict: refuse a faux NAC, and whatever would have to be assumed because the file does not say it.
-    """
-
-    model: Factory | None = None
-    layout: str | None = None
-    eps: float | None = None
-    prefix: str | None = None
-    key: str | None = None
-    backbone: Factory | None = None
-    task: str | None = None
-    trust: bool = False
-    strict: bool = False
-
-    def refuse_for_a_module(self) -> None:
-        """A module in memory is read from nowhere.
-
-        Raises:
-            InputError: an option is given that says how to read a file.
-        """
-        for option in fields(ReadOptions):
-            if getattr(self, option.name) != option.default:
-                raise InputError(f"{option.name} is for reading a file, and the source is a module in memory")
-
-
 # Before the keys of the CNN around a head, in every layout that has one.
 BACKBONES = tuple(
     sorted({unit.around.backbone for name in layouts.names() for unit in layouts.get(name).units if unit.around})
 )
-# They say what a public layout leaves open.
-LAYOUT_OPTIONS = ("layout", "eps", "backbone", "task")
 
 
 @dataclass(frozen=True)
@@ -146,18 +107,6 @@ def load(path: str | os.PathLike[str], model: Factory | None = None, **options: 
 def read_checkpoint(path: str | os.PathLike[str], model: Factory | None = None, **options: Any) -> Checkpoint:
     """As :func:`load`, with the file's hash, the layout and what had to be assumed."""
     return read_as(path, read_options(model=model, **options))
-
-
-def read_options(**options: Any) -> ReadOptions:
-    """The options, when all of them are known.
-
-    Raises:
-        InputError: one is not.
-    """
-    try:
-        return ReadOptions(**options)
-    except TypeError as error:
-        raise InputError(f"a file is read with no such option: {error}") from error
 
 
 def read_as(path: str | os.PathLike[str], options: ReadOptions) -> Checkpoint:
@@ -352,17 +301,28 @@ def build(opened: Opened, options: ReadOptions) -> Checkpoint:
         assumptions = of_layout(opened.recognised, layout=options.layout, eps=options.eps, task=options.task)
     if not opened.whole:
         assign(module, state)
+    if options.strict:
+        by_intent = opened.recognised is not None and opened.recognised.fit.unit.by_intent
+        if not by_intent:
+            refuse_faux(module)
+        refuse(assumptions, converted=opened.recognised is None)
+    evaluating(module)
+    return Checkpoint(module, opened.sha256, notes, layout, assumptions)
+
+
+def refuse_faux(module: nn.Module) -> None:
+    """Refuse a layer whose weight was computed once.
+
+    Raises:
+        InputError: there is one.
+    """
     faux = [path for path, layer in arithmetic_layers(module).items() if getattr(layer, "stored", False)]
-    if faux and options.strict:
+    if faux:
         where = short(faux[0]) if faux[0] else "its layer"
         raise InputError(
             f"is a faux NAC: {where} computes with a stored W, not with tanh(W_hat)·σ(M_hat); "
             "without --strict it is exported as the linear layer that it is"
         )
-    if options.strict:
-        refuse(assumptions, converted=opened.recognised is None)
-    evaluating(module)
-    return Checkpoint(module, opened.sha256, notes, layout, assumptions)
 
 
 def layout_notes(recognised: Recognised) -> tuple[str, ...]:
@@ -370,6 +330,8 @@ def layout_notes(recognised: Recognised) -> tuple[str, ...]:
     fit, (name, *others) = recognised.fit, recognised.names
     same = f", which computes the same as {', '.join(others)}" if others else ""
     notes = [f"layout {name}{same}"]
-    if fit.unit.options.get("stored"):
+    if fit.unit.by_intent:
+        notes.append("its weights compute as they are stored, by intent: they are not within −1 and 1")
+    elif fit.unit.options.get("stored"):
         notes.append("a faux NAC: the stored weight computes, not tanh(W_hat)·σ(M_hat); it is taken as it is")
     return tuple(notes)

@@ -142,7 +142,7 @@ def _ambiguous(keys: list[str], groups: list[list[Fit]]) -> str:
     known = f", or one that is known but not read in this release: {', '.join(unread)}" if unread else ""
     return (
         f"has {some(keys)}, in shapes that fit layouts which compute different things: {parts}{known}; "
-        f"say which with --layout OWNER:UNIT{turns}"
+        f"say which with --layout OWNER:UNIT{turns}, or give its code: {CODE}"
     )
 
 

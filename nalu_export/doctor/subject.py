@@ -12,7 +12,8 @@ from nalu_export.checkpoints.assumptions import of_layout
 from nalu_export.checkpoints.building import Surroundings, build_layout
 from nalu_export.checkpoints.factory import from_factory
 from nalu_export.checkpoints.fitting import Fit
-from nalu_export.checkpoints.read import Checkpoint, Opened, ReadOptions, build, layout_notes, open_checkpoint
+from nalu_export.checkpoints.options import ReadOptions
+from nalu_export.checkpoints.read import Checkpoint, Opened, build, layout_notes, open_checkpoint
 from nalu_export.doctor.capturing import Captured, Part, capture_what_can_be
 from nalu_export.errors import InputError
 from nalu_export.graph.naming import join

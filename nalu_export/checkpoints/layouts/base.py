@@ -115,6 +115,7 @@ class Unit:
         square: why only layers with as many outputs as inputs work; empty where any do.
         around: what surrounds it in a CNN.
         quirks: what a user of its files should know, one line each.
+        by_intent: whether a stored weight is what the layer is meant to have, and no faux NAC.
     """
 
     name: str
@@ -127,6 +128,7 @@ class Unit:
     square: str = ""
     around: Around | None = None
     quirks: tuple[str, ...] = ()
+    by_intent: bool = False
 
 
 def known(name: str, *leaves: str, **options: Any) -> Unit:

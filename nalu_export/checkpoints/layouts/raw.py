@@ -14,6 +14,7 @@ LAYOUT = Layout(
             {"stored": True, "tied": False},
             eps=1e-7,
             quirks=("W is the weight of the sum, M that of the product, both as they are: neither is bounded",),
+            by_intent=True,
         ),
     ),
 )

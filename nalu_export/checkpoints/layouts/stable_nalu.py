@@ -55,6 +55,7 @@ LAYOUT = Layout(
             places=_PLACES,
             first=1,
             quirks=("a linear layer by intent; " + _SAME + " NAU, PosNAU and NMU",),
+            by_intent=True,
         ),
         known("NAU", "W", places=_PLACES, first=1),
         known("PosNAU", "W", places=_PLACES, first=1),
