@@ -38,8 +38,8 @@ CASES: dict[str, tuple[dict[str, Tensor], str]] = {
     "a NALU as the update of an LSTM": (
         with_("lstm.", nn.LSTMCell(3, 4)) | tensors("nalu.", (4, 7), *REPAIRED),
         f"has keys of no known layout: 'lstm.weight_ih', 'lstm.weight_hh', 'lstm.bias_ih' and 4 more; "
-        f"for any other model give {CODE}; or --prefix nalu. for the model under it, which leaves out 4 tensors ('lstm.weight_ih', "
-        "'lstm.weight_hh', 'lstm.bias_ih' …)",
+        f"for any other model give {CODE}; or --prefix nalu. for the model under it, which leaves out 4 tensors "
+        "('lstm.weight_ih', 'lstm.weight_hh', 'lstm.bias_ih' …)",
     ),
     "a NALU behind other layers of a Sequential": (
         with_("0.", nn.Linear(3, 4)) | with_("1.", nn.BatchNorm1d(4)) | tensors("2.", (2, 4), "W_hat", "M_hat", "G"),
