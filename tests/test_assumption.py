@@ -74,7 +74,9 @@ def test_reports_say_so(file: Path, tmp_path: Path) -> None:
     assert _texts(report.assumptions) == ASSUMED
     assert _texts(json.loads(reports.get("json").render(report))["assumptions"]) == ASSUMED
     assert EPS in reports.get("junit").render(report).decode()
-    assert f"Assumed: {EPS}." in reports.get("html").render(report).decode()
+    page = reports.get("html").render(report).decode()
+    assert f"Assumed: {EPS}." in page
+    assert "Not in the file, and assumed: formula, orientation, eps." in page
 
 
 def test_what_is_stated_is_not_assumed(file: Path, tmp_path: Path) -> None:
