@@ -16,6 +16,8 @@ WRAPPERS = ("state_dict", "model_state_dict", "model")
 # So many keys lead to the weights at most.
 MAX_WRAPPERS = 4
 MAX_LISTED = 6
+# Of so many dicts none is looked for that is the average of another; nobody saves them.
+MAX_COMPARED = 64
 _OPTIMIZER = re.compile(r"(?:^|[_.])opt(?:s|im|ims)?(?:$|[_.])|optimi[sz]er", re.IGNORECASE)
 _AVERAGED = re.compile(r"(?:^|[_.])(?:ema|swa|averaged?|shadow)(?:$|[_.])", re.IGNORECASE)
 # What DataParallel, torch.compile and Lightning modules put before every name.
@@ -101,7 +103,7 @@ def the_only(payload: Any) -> tuple[Held, tuple[str, ...]] | None:
         InputError: there are several; the text lists them.
     """
     found = weights_in(payload)
-    averages = [held for held in found if held.averaged and any(_is_average_of(held, other) for other in found)]
+    averages = _averages(found)
     raw = [held for held in found if not any(held is other for other in averages)]
     if not found:
         return None
@@ -121,12 +123,13 @@ def the_only(payload: Any) -> tuple[Held, tuple[str, ...]] | None:
     return raw[0], tuple(notes)
 
 
-def _is_average_of(held: Held, other: Held) -> bool:
-    """Whether the names are those of other weights: one of two sets may lack counters and buffers."""
-    if other.averaged:
-        return False
-    one, two = _bare(held.state), _bare(other.state)
-    return one <= two or two <= one
+def _averages(found: list[Held]) -> list[Held]:
+    """Those that are averages of others: of the same names, but for counters and buffers that one of two may lack."""
+    if len(found) > MAX_COMPARED:
+        return []
+    raw = [_bare(held.state) for held in found if not held.averaged]
+    averaged = [(held, _bare(held.state)) for held in found if held.averaged]
+    return [held for held, names in averaged if any(names <= other or other <= names for other in raw)]
 
 
 def _bare(state: Mapping[Any, Any]) -> set[str]:

@@ -9,6 +9,7 @@ from tests.checkpoints import files
 from tests.hostile.case import Case, Table
 
 W, M = "layers.0.W_hat", "layers.0.M_hat"
+W_1 = torch.zeros(1)
 STATE = {W: torch.zeros(1, 2), M: torch.zeros(1, 2)}
 ONLY = "a state_dict has names and tensors only; save model.state_dict() or use nalu_export.save(model, path)"
 
@@ -56,6 +57,13 @@ HOLDERS: Table = {
         "holds several dicts of tensors: "
         + ", ".join(f"'{number}' (2 tensors)" for number in range(6))
         + " and 9,994 more; say which with --key NAME",
+    ),
+    "ten thousand averages of others": Case(
+        lambda: files.torch_bytes(
+            {f"{kind}.{number}": {f"{kind}{number}": W_1} for number in range(5_000) for kind in ("ema", "raw")}
+        ),
+        "holds several dicts of tensors: 'ema.0' (1 tensor), 'raw.0' (1 tensor), 'ema.1' (1 tensor), "
+        "'raw.1' (1 tensor), 'ema.2' (1 tensor), 'raw.2' (1 tensor) and 9,994 more; say which with --key NAME",
     ),
     "a key of escape sequences": Case(
         lambda: files.torch_bytes({"\x1b[2J": STATE, "b\n": dict(STATE)}),
