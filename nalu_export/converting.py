@@ -10,7 +10,7 @@ from nalu_export.checkpoints import read_checkpoint
 from nalu_export.checkpoints.description import describe
 from nalu_export.checkpoints.factory import Factory
 from nalu_export.checkpoints.native import write
-from nalu_export.files import check_target
+from nalu_export.targets import check_target
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from nalu_export.checkpoints import Checkpoint
 from nalu_export.checkpoints.shards import name_of
 from nalu_export.errors import InputError, ParityError, RuntimeUnavailableError, UnsupportedLayerError
 from nalu_export.example_inputs import IMAGE_AXES
-from nalu_export.files import check_target, write_atomically
 from nalu_export.formats.base import Draft, EmitOptions, Format
 from nalu_export.graph import ModelGraph, around
 from nalu_export.graph.interface import Sizes
@@ -28,6 +27,7 @@ from nalu_export.parity.inputs import between, drawn
 from nalu_export.preparing import SourceOptions, prepared, unnamed
 from nalu_export.sizes import NO_OTHER_SIZE, base_of, constraint, read_axes, sweep
 from nalu_export.statistics import layer_table
+from nalu_export.targets import check_target, write_atomically
 from nalu_export.text import plain
 from nalu_export.verifying import verify as verify_file
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights

@@ -23,7 +23,7 @@ from nalu_export._golden_codec import (
 )
 from nalu_export.assumption import Assumption
 from nalu_export.errors import InputError
-from nalu_export.files import check_target, read_bytes, write_atomically
+from nalu_export.files import read_bytes
 from nalu_export.graph import ModelGraph, Port
 from nalu_export.input_files import read_inputs
 from nalu_export.nn.init import choose
@@ -35,6 +35,7 @@ from nalu_export.parity.options import MAX_SEED
 from nalu_export.parity.reference import Expected, Reference
 from nalu_export.preparing import SourceOptions, prepared
 from nalu_export.primitives.precision import Profile
+from nalu_export.targets import check_target, write_atomically
 from nalu_export.weights import COMPUTE, Compute
 
 SAMPLES = 32

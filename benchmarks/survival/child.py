@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from nalu_export import exporting, files
+from nalu_export import exporting, targets
 from nalu_export.cli import main
 
 NOBODY = 65534
@@ -64,9 +64,9 @@ def die_at_step(value: str) -> None:
         return at_line
 
     def at_call(frame: FrameType, _event: str, _argument: object) -> Any:
-        return at_line if frame.f_code.co_filename == files.__file__ else None
+        return at_line if frame.f_code.co_filename == targets.__file__ else None
 
-    real = files.write_atomically
+    real = targets.write_atomically
 
     def traced(*arguments: Any, **named: Any) -> None:
         sys.settrace(at_call)

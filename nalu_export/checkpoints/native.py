@@ -16,7 +16,7 @@ from nalu_export.assumption import Assumption, is_assumptions
 from nalu_export.checkpoints.container import Contents
 from nalu_export.checkpoints.description import Description, build, describe
 from nalu_export.errors import InputError
-from nalu_export.files import check_target, write_atomically
+from nalu_export.targets import check_target, write_atomically
 from nalu_export.text import short
 
 FORMAT = "nalu_export"

@@ -11,7 +11,7 @@ from nalu_export.cli.devices import device_options
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import FILE, FILE_OR_DASH, MODEL, capture_options, read_options, reading, seed_option
 from nalu_export.errors import EXIT_PARITY_FAILED, InputError
-from nalu_export.files import check_target, write_atomically
+from nalu_export.targets import check_target, write_atomically
 from nalu_export.text import printable
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from nalu_export.artifact import Artifact, read_artifact
 from nalu_export.checking import ALL, check
 from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError
 from nalu_export.exporting import export
-from nalu_export.files import check_target, write_atomically
 from nalu_export.input_files import read_inputs
 from nalu_export.parity import Report
 from nalu_export.preparing import SourceOptions
 from nalu_export.real_inputs import InputFile
+from nalu_export.targets import check_target, write_atomically
 from nalu_export.testing.errors import ParityAssertionError
 from nalu_export.testing.message import Files, message
 

@@ -1,4 +1,4 @@
-"""nalu_export.files: writers that are killed, and several writers of one path."""
+"""nalu_export.targets: writers that are killed, and several writers of one path."""
 
 import contextlib
 import hashlib
@@ -18,7 +18,7 @@ import pytest
 WRITER = """
 import hashlib, os, sys
 from pathlib import Path
-from nalu_export.files import write_atomically
+from nalu_export.targets import write_atomically
 if sys.argv[2] == "hidden":
     del os.O_TMPFILE
 path, number = Path(sys.argv[1]), 0
@@ -91,7 +91,7 @@ def test_writers_of_one_path_do_not_mix(way_by_name: str, tmp_path: Path) -> Non
 STEPS = """
 import json, os, shutil, signal, sys
 from pathlib import Path
-from nalu_export import files
+from nalu_export import targets
 if sys.argv[2] == "hidden":
     del os.O_TMPFILE
 folder, has_old, step = Path(sys.argv[1]), sys.argv[3] == "old", 0
@@ -103,7 +103,7 @@ def die_before(step):
         if not step:
             os.kill(os.getpid(), signal.SIGKILL)
         return at_line
-    return lambda frame, event, argument: at_line if frame.f_code.co_filename == files.__file__ else None
+    return lambda frame, event, argument: at_line if frame.f_code.co_filename == targets.__file__ else None
 
 status = None
 while status != 0:
@@ -114,7 +114,7 @@ while status != 0:
     child = os.fork()
     if not child:
         sys.settrace(die_before(step))
-        files.write_atomically(folder / "m.onnx", b"new")
+        targets.write_atomically(folder / "m.onnx", b"new")
         os._exit(0)
     status = os.waitpid(child, 0)[1]
     print(json.dumps([status, {path.name: path.read_text() for path in folder.iterdir()}]))

@@ -1,4 +1,4 @@
-"""nalu_export.files: a file is there whole or not at all, whatever happens while it is written."""
+"""nalu_export.targets: a file is there whole or not at all, whatever happens while it is written."""
 
 import errno
 import os
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from nalu_export import InputError, files
-from nalu_export.files import check_target, write_atomically
+from nalu_export import InputError, targets
+from nalu_export.targets import check_target, write_atomically
 
 
 @pytest.fixture(params=["unnamed", "hidden"])
@@ -274,7 +274,7 @@ def test_a_new_file_never_has_a_hidden_name(tmp_path: Path, monkeypatch: pytest.
 
 def test_no_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A chroot without it: a file without a name could never get one."""
-    monkeypatch.setattr(files, "DESCRIPTORS", str(tmp_path / "proc"))
+    monkeypatch.setattr(targets, "DESCRIPTORS", str(tmp_path / "proc"))
     for content in (b"first", b"second"):
         write_atomically(tmp_path / "m.onnx", content)
         assert (tmp_path / "m.onnx").read_bytes() == content
