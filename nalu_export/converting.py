@@ -48,10 +48,10 @@ def convert(
     Raises:
         InputError: the source cannot be read or the target cannot be written.
     """
-    target = Path(path)
-    check_target(target, Path(source))
+    target = path if isinstance(path, Path) else Path(path)
+    place = check_target(target, Path(source))
     checkpoint = read_checkpoint(source, model, **options)
     description = describe(checkpoint.model)
     assumed = checkpoint.assumptions
-    write(checkpoint.model, target, description, checkpoint.sha256, assumed)
+    write(checkpoint.model, place, target.suffix, description, checkpoint.sha256, assumed)
     return Converted(target, checkpoint.sha256, checkpoint.layout, checkpoint.notes, assumed, description is not None)

@@ -119,6 +119,7 @@ def export(
     tell = progress or (lambda *_: None)
     kind = formats.get(format)
     target = _target(source, path, kind)
+    place = check_target(target, None if isinstance(source, nn.Module) else Path(source))
     tell("reading", 0, 0)
     ready = prepared(source, settings)
     graph = ready.graph
@@ -154,7 +155,7 @@ def export(
             why = "".join(f"; {note}" for note in unnamed(ready.graph))
             raise ParityError(f"{target}: not written, the check failed: {report.summary()}{why}", report)
 
-    write_atomically(target, data, verify if settings.check else None)
+    write_atomically(place, data, verify if settings.check else None)
     said = (*ready.notes, *part_notes, *draft.notes, *notes)
     return Artifact(target, kind.name, data, metadata, report, said, assumed)
 
@@ -163,14 +164,13 @@ def _target(source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[
     """Where to write: as told, or ``model.pt`` → ``model.onnx`` beside the source, also where that is in parts."""
     origin = None if isinstance(source, nn.Module) else Path(source)
     if path is not None:
-        target = Path(path)
+        target = path if isinstance(path, Path) else Path(path)
     elif origin is not None and origin.name:
         target = origin.with_name(name_of(origin.name) + kind.suffix)
     elif origin is not None:
         raise InputError(f"{source}: is a directory without a name; say where to write with --output FILE")
     else:
         raise InputError("path is missing; a module in memory has no folder to export beside")
-    check_target(target, origin)
     return target
 
 

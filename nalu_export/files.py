@@ -4,6 +4,7 @@ import io
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 
 from nalu_export.errors import InputError
@@ -12,15 +13,20 @@ MODE = 0o666  # less the umask, as for any new file
 DESCRIPTORS = "/proc/self/fd"
 
 
-class StandardInput(type(Path())):  # type: ignore[misc]
-    """Stands for the path of what comes on standard input, which is read once and kept."""
+# Bytes that are compared at a time.
+PIECE = 2**20
+# Seconds without a change after which a file is taken for finished.
+QUIET = 0.05
 
-    TEXT = "standard input"
-    _read: bytes | None = None
 
-    def __new__(cls) -> "StandardInput":
+class Stream(type(Path())):  # type: ignore[misc]
+    """Stands for the path of a standard stream, which no file has to have."""
+
+    TEXT = ""
+
+    def __new__(cls) -> "Stream":
         """A path that no file has to have."""
-        made: StandardInput = super().__new__(cls, cls.TEXT)
+        made: Stream = super().__new__(cls, cls.TEXT)
         return made
 
     def __init__(self) -> None:
@@ -30,6 +36,13 @@ class StandardInput(type(Path())):  # type: ignore[misc]
     def with_segments(self, *parts: str | os.PathLike[str]) -> Path:
         """What Python 3.12 and later make of a part of it: a path as any other."""
         return Path(*parts)
+
+
+class StandardInput(Stream):
+    """Stands for the path of what comes on standard input, which is read once and kept."""
+
+    TEXT = "standard input"
+    _read: bytes | None = None
 
     def content(self) -> bytes:
         """All of it.
@@ -82,6 +95,9 @@ def read_bytes(path: Path, *, beside: int = 0) -> bytes:
             before = os.fstat(descriptor)
             _check_regular(path, before, beside)
             data = _read_all(file, before.st_size)
+            # Files of /proc and /sys are made as they are read, some of them without end.
+            whole = len(data) == before.st_size
+            same = not whole or _is_still(file, data, before)
             after = os.fstat(descriptor)
     except InputError:
         raise
@@ -91,10 +107,9 @@ def read_bytes(path: Path, *, beside: int = 0) -> bytes:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise InputError(f"{str(path)!r}: not a path: {error}") from error
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+    if not same or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise InputError(f"{path}: changed while it was read; try again")
-    if len(data) != before.st_size:
-        # Files of /proc and /sys are made as they are read, some of them without end.
+    if not whole:
         raise InputError(f"{path}: holds more or less than the {before.st_size:,} bytes of its size; copy it first")
     return data
 
@@ -132,3 +147,21 @@ def _read_all(file: io.FileIO, size: int) -> bytes:
         pieces.append(piece)
         left -= len(piece)
     return b"".join(pieces)
+
+
+def _is_still(file: io.FileIO, data: bytes, found: os.stat_result) -> bool:
+    """Whether the file holds these bytes a moment later, where it was changed a moment ago.
+
+    The time of its last change moves in ticks of some milliseconds, so that a writer that is at work between two of
+    them leaves a mixture of two contents and no other trace; and a busy machine may stop it there for a while.
+    """
+    if abs(time.time() - found.st_mtime) > QUIET:
+        return True  # whoever writes to it now gives it another time
+    time.sleep(QUIET)
+    file.seek(0)
+    seen, view = 0, memoryview(data)
+    while piece := file.read(PIECE):
+        if view[seen : seen + len(piece)] != piece:
+            return False
+        seen += len(piece)
+    return seen == len(data)

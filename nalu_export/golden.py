@@ -35,7 +35,7 @@ from nalu_export.parity.options import MAX_SEED
 from nalu_export.parity.reference import Expected, Reference
 from nalu_export.preparing import SourceOptions, prepared
 from nalu_export.primitives.precision import Profile
-from nalu_export.targets import check_target, write_atomically
+from nalu_export.targets import StandardOutput, check_target, write_atomically
 from nalu_export.weights import COMPUTE, Compute
 
 SAMPLES = 32
@@ -118,9 +118,9 @@ def write_golden(
         settings = GoldenOptions(**options)
     except TypeError as error:
         raise InputError(f"write_golden takes no such option: {error}") from error
-    target = Path(path)
+    target = path if isinstance(path, Path) else Path(path)
     write = _WRITE[_form(target)]
-    check_target(target, None if isinstance(source, nn.Module) else Path(source))
+    place = check_target(target, None if isinstance(source, nn.Module) else Path(source))
     ready = prepared(source, settings)
     graph = ready.graph if settings.part is None else ready.graph.isolated(settings.part)
     golden = _computed(graph, ready.checkpoint.sha256, settings)
@@ -136,7 +136,7 @@ def write_golden(
     notes = ready.notes
     if undetermined:
         notes += (f"{settings.compute} does not determine {undetermined} of the {count} outputs",)
-    write_atomically(target, write(golden))
+    write_atomically(place, write(golden))
     return WrittenGolden(target, golden, notes, assumed)
 
 
@@ -157,6 +157,8 @@ def read_golden(path: str | os.PathLike[str]) -> Golden:
 
 
 def _form(path: Path) -> str:
+    if isinstance(path, StandardOutput):
+        return ".bin"
     if path.suffix not in _WRITE:
         raise InputError(f"{path}: a golden file's name ends in {' or '.join(_WRITE)}")
     return path.suffix

@@ -3,25 +3,49 @@
 import contextlib
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nalu_export.errors import InputError
+from nalu_export.files import Stream
 
 MODE = 0o666  # less the umask, as for any new file
 DESCRIPTORS = "/proc/self/fd"
+# What the system keeps there is no place for a file; /dev/shm is one.
+SYSTEM = ("/dev", "/proc", "/sys")
+ALLOWED = ("/dev/shm",)
+INSTEAD = "choose another output path, or - for standard output"
+# As many links as Linux follows.
+MAX_LINKS = 40
 
 
-def check_target(target: Path, source: Path | None) -> None:
+class StandardOutput(Stream):
+    """Stands for the path of what goes to standard output."""
+
+    TEXT = "standard output"
+
+
+def check_target(target: Path, source: Path | None) -> Path:
     """Refuse a path that an export must not replace.
 
+    Returns:
+        Where it leads, for :func:`write_atomically`: a link stays what it is, and the file that it points at is
+        written. What becomes a link later, to the source for example, is not followed.
+
     Raises:
-        InputError: it is the source, a directory or a device, or its folder is not there or cannot be written.
+        InputError: it is the source, a directory or a device, or its folder is not there or cannot be written; the same
+            of the file that it points at, where it is a link.
     """
-    folder = target.parent
+    if isinstance(target, StandardOutput):
+        if sys.stdout is None or sys.stdout.isatty():
+            raise InputError(f"{target}: is a terminal, which shows no model; send it to a file or a program")
+        return target
     if "\0" in str(target):
         raise InputError(f"{str(target)!r}: not a path: embedded null byte")
     try:
+        place = _place_of(target)
+        folder = place.parent
         if not folder.is_dir():
             raise InputError(f"{target}: its folder {folder} does not exist; create it first")
         if not os.access(folder, os.W_OK):
@@ -32,6 +56,25 @@ def check_target(target: Path, source: Path | None) -> None:
             raise InputError(f"{target}: is the source itself; choose another output path")
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror}") from error
+    return place
+
+
+def _place_of(target: Path) -> Path:
+    place = target
+    for _ in range(MAX_LINKS):
+        # Not the folder's own path: of /tmp/../dev/x both are looked at.
+        place = Path(os.path.realpath(place.parent), place.name)
+        system = next((folder for folder in SYSTEM if _is_in(place, folder)), None)
+        if system is not None and not any(_is_in(place, folder) for folder in ALLOWED):
+            raise InputError(f"{target}: is in {system}, where the system has its own; {INSTEAD}")
+        if not place.is_symlink():
+            return place
+        place = place.parent / os.readlink(place)
+    raise InputError(f"{target}: is a link that leads in a circle; choose another output path")
+
+
+def _is_in(place: Path, folder: str) -> bool:
+    return place == Path(folder) or Path(folder) in place.parents
 
 
 def write_atomically(target: Path, data: bytes, verify: Callable[[bytes], None] | None = None) -> None:
@@ -40,13 +83,18 @@ def write_atomically(target: Path, data: bytes, verify: Callable[[bytes], None] 
     Where the system can (Linux), the file has no name until then, so that not even a kill -9 leaves a part of it.
 
     Args:
-        target: final path; a file there is replaced.
+        target: final path; a file or a link there is replaced.
         data: the whole content.
         verify: called with what was read back from the disk; what it raises leaves ``target`` untouched.
 
     Raises:
         InputError: the disk is full, or the folder cannot be written.
     """
+    if isinstance(target, StandardOutput):
+        if verify is not None:
+            verify(data)
+        write_to(target, data)
+        return
     with contextlib.ExitStack() as stack:
         with _told_of(target):
             file = stack.enter_context(_NewFile(target.parent))
@@ -58,6 +106,17 @@ def write_atomically(target: Path, data: bytes, verify: Callable[[bytes], None] 
             verify(written)  # outside: an OSError of its own says nothing about the target
         with _told_of(target):
             file.become(target)
+
+
+def write_to(output: StandardOutput, data: bytes) -> None:
+    """Put all of ``data`` on standard output.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with _told_of(output):
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
 
 
 @contextlib.contextmanager

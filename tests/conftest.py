@@ -8,13 +8,15 @@ import torch
 from hypothesis import HealthCheck, settings
 from torch import nn
 
-from nalu_export import NAC, NALU, BackboneHead, NALUCell, build_head
+from nalu_export import NAC, NALU, BackboneHead, NALUCell, build_head, files
 
 if TYPE_CHECKING:
     from tests.runtimes.pretended_cuda import PretendedCuda
 
 # The models are small, and threads that wait for each other on a busy machine take longer than the work.
 torch.set_num_threads(1)
+# Tests read thousands of files that they wrote a moment ago.
+files.QUIET = 0.0
 # A busy machine is no fault of what is tested.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nalu_export import NALU, InputError, export
-from nalu_export.targets import check_target
+from nalu_export.targets import check_target, write_atomically
 
 
 def names(folder: Path) -> list[str]:
@@ -44,6 +44,26 @@ TARGETS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a FIFO": (lambda path: os.mkfifo(path), "exists and is not a regular file; choose another output path"),
     "a device": (
         lambda path: path.symlink_to("/dev/null"),
+        "is in /dev, where the system has its own; choose another output path, or - for standard output",
+    ),
+    "a link to standard output": (
+        lambda path: path.symlink_to("/dev/stdout"),
+        "is in /dev, where the system has its own; choose another output path, or - for standard output",
+    ),
+    "a link to /proc": (
+        lambda path: (path.with_name("step").symlink_to("/proc/self"), path.symlink_to("step/fd/1")),  # type: ignore[func-returns-value]
+        "is in /proc, where the system has its own; choose another output path, or - for standard output",
+    ),
+    "a circle of links": (
+        lambda path: (path.with_name("step").symlink_to(path.name), path.symlink_to("step")),  # type: ignore[func-returns-value]
+        "is a link that leads in a circle; choose another output path",
+    ),
+    "a link into no folder": (
+        lambda path: path.symlink_to("none/m.onnx"),
+        "its folder {folder}/none does not exist; create it first",
+    ),
+    "a link to a FIFO": (
+        lambda path: (os.mkfifo(path.with_name("fifo")), path.symlink_to("fifo")),  # type: ignore[func-returns-value]
         "exists and is not a regular file; choose another output path",
     ),
 }
@@ -58,7 +78,7 @@ def test_targets_that_are_refused(case: str, tmp_path: Path) -> None:
     before = names(tmp_path)
     with pytest.raises(InputError) as caught:
         check_target(target, source)
-    assert str(caught.value) == f"{target}: {text}"
+    assert str(caught.value) == f"{target}: {text.format(folder=tmp_path)}"
     assert names(tmp_path) == before
     assert source.read_bytes() == b"source"
 
@@ -111,3 +131,43 @@ def test_the_source_is_never_touched(tmp_path: Path) -> None:
     assert source.read_bytes() == before
     assert source.stat().st_mtime_ns == 10**18
     assert names(tmp_path) == ["b.ts", "model.onnx", "model.pt"]
+
+
+def test_a_link_stays_and_the_file_that_it_points_at_is_written(tmp_path: Path) -> None:
+    """Also one that is not there yet; as root, a link of the system's own would be gone otherwise."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "folder").symlink_to("real")
+    (tmp_path / "m.onnx").symlink_to("step")
+    (tmp_path / "step").symlink_to("folder/there.onnx")
+    for _ in range(2):
+        artifact = export(NALU(2, 1), tmp_path / "m.onnx", check=False)
+        assert artifact.path == tmp_path / "m.onnx"
+        assert (tmp_path / "m.onnx").readlink() == Path("step")
+        assert (tmp_path / "real" / "there.onnx").read_bytes() == artifact.data
+
+
+def test_what_becomes_a_link_meanwhile_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "source.pt").write_bytes(b"source")
+    place = check_target(tmp_path / "m.onnx", tmp_path / "source.pt")
+    (tmp_path / "m.onnx").symlink_to("source.pt")
+    write_atomically(place, b"new")
+    assert (tmp_path / "source.pt").read_bytes() == b"source"
+    assert place.read_bytes() == b"new"
+
+
+PLACES = ["/dev/null", "/dev/x", "/proc/self/fd/1", "/proc/1/x", "/sys/x", "/tmp/../dev/x", "/dev"]
+
+
+@pytest.mark.parametrize("path", PLACES)
+def test_where_the_system_has_its_own(path: str) -> None:
+    folder = "/" + next(name for name in ("dev", "proc", "sys") if name in path)
+    with pytest.raises(InputError) as caught:
+        check_target(Path(path), None)
+    assert str(caught.value) == (
+        f"{path}: is in {folder}, where the system has its own; choose another output path, or - for standard output"
+    )
+
+
+def test_shared_memory_is_a_place_for_files() -> None:
+    if Path("/dev/shm").is_dir():
+        assert check_target(Path("/dev/shm/nalu_export.test"), None) == Path("/dev/shm/nalu_export.test")

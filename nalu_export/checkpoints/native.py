@@ -41,12 +41,14 @@ def save(model: nn.Module, path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: the folder is not there or cannot be written, or the disk is full.
     """
-    write(model, Path(path), describe(model))
+    target = Path(path)
+    write(model, check_target(target, None), target.suffix, describe(model))
 
 
 def write(
     model: nn.Module,
-    target: Path,
+    place: Path,
+    suffix: str,
     description: Description | None,
     source_sha256: str | None = None,
     assumptions: Sequence[Assumption] = (),
@@ -55,17 +57,17 @@ def write(
 
     Args:
         model: as there.
-        target: where to.
+        place: where to, as :func:`nalu_export.targets.check_target` gives it.
+        suffix: of the path that was given, which a link may lead elsewhere; it says the format.
         description: of the model.
         source_sha256: of the file that the model was read from.
         assumptions: what was assumed when it was read; whoever reads this file is told again.
     """
-    check_target(target, None)
     state = {name: _own(value.detach().cpu()) for name, value in model.state_dict().items()}
     about = {"format": FORMAT, "version": VERSION, "model": description}
     about |= {} if source_sha256 is None else {"source_sha256": source_sha256}
     about |= {"assumptions": [asdict(each) for each in assumptions]} if assumptions else {}
-    write_atomically(target, _safetensors(about, state) if target.suffix == SAFETENSORS else _torch(about, state))
+    write_atomically(place, _safetensors(about, state) if suffix == SAFETENSORS else _torch(about, state))
 
 
 def _torch(about: dict[str, Any], state: dict[str, Tensor]) -> bytes:

@@ -121,7 +121,10 @@ def check(
     if inputs_file is not None and replay_file is not None:
         raise InputError("--inputs and --replay are both given; --replay runs the inputs of one file alone")
     targets = _targets(files)
-    _refuse_overwriting(targets, model, artifact, *(file for file in (inputs_file, replay_file) if file is not None))
+    places = {name: check_target(path, None) for name, path in targets.items()}
+    _refuse_overwriting(
+        targets, places, model, artifact, *(file for file in (inputs_file, replay_file) if file is not None)
+    )
     with lean_imports():
         from nalu_export.checking import check as run
         from nalu_export.cli.progress import stages
@@ -136,7 +139,7 @@ def check(
     with stages(quiet=quiet or to_stdout) as tell:
         tell("reading", 0, 0)
         report = run(model, artifact, names, input_size=input_size, progress=tell, **reading(options))
-    written = _write(report, targets)
+    written = _write(report, targets, places)
     if to_stdout:
         click.echo(reports.get("json").render(report), nl=False)
     elif not quiet:
@@ -154,18 +157,14 @@ def check(
 
 
 def _targets(files: dict[str, Path]) -> dict[str, Path]:
-    """The reports, and the worst inputs beside the first of them; all of them can be written."""
-    for path in files.values():
-        check_target(path, None)
+    """The reports, and the worst inputs beside the first of them."""
     if not files:
         return {}
     first = next(iter(files.values()))
-    worst = first.with_name(first.stem + reports.get("worst").suffix)
-    check_target(worst, None)
-    return files | {"worst": worst}
+    return files | {"worst": first.with_name(first.stem + reports.get("worst").suffix)}
 
 
-def _refuse_overwriting(targets: dict[str, Path], *files: Path) -> None:
+def _refuse_overwriting(targets: dict[str, Path], places: dict[str, Path], *files: Path) -> None:
     """Before the work: a report goes to a place of its own."""
     for name, target in targets.items():
         for file in files:
@@ -179,13 +178,13 @@ def _refuse_overwriting(targets: dict[str, Path], *files: Path) -> None:
                 )
             if same:
                 raise InputError(f"{target}: is {file} itself; choose another path for the report")
-    if len({target.parent.resolve() / target.name for target in targets.values()}) < len(targets):
+    if len(set(places.values())) < len(places):
         raise InputError("two reports, or a report and its .worst.npz, have the same path; choose one for each")
 
 
-def _write(report: "Report", targets: dict[str, Path]) -> list[Path]:
+def _write(report: "Report", targets: dict[str, Path], places: dict[str, Path]) -> list[Path]:
     """All of them are made before the first is written."""
-    made = {path: reports.get(name).render(report) for name, path in targets.items() if name != "worst" or report.worst}
-    for path, data in made.items():
-        write_atomically(path, data)
-    return list(made)
+    made = {name: reports.get(name).render(report) for name in targets if name != "worst" or report.worst}
+    for name, data in made.items():
+        write_atomically(places[name], data)
+    return [targets[name] for name in made]

@@ -8,7 +8,7 @@ import click
 
 from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import FILE, MODEL, read_options, reading
+from nalu_export.cli.options import MODEL, OUTPUT, read_options, reading, told_beside
 from nalu_export.text import to_json
 
 
@@ -17,9 +17,10 @@ from nalu_export.text import to_json
 @click.option(
     "--output",
     "-o",
-    type=FILE,
+    type=OUTPUT,
     required=True,
-    help="Where to: a name in .safetensors is written in that format, any other as torch.save writes.",
+    help="Where to: a name in .safetensors is written in that format, any other as torch.save writes. "
+    "- is standard output.",
 )
 @read_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -33,13 +34,14 @@ def convert(model: Path, output: Path, as_json: bool, quiet: bool, **options: An
         from nalu_export.cli.show import console, say
         from nalu_export.converting import convert as run
 
+    aside = told_beside(output, as_json=as_json)
     found = run(model, output, **reading(options))
     if as_json:
         click.echo(to_json({**asdict(found), "path": str(found.path)}))
     elif quiet:
         say_assumed(found.assumptions)
     else:
-        out = console()
+        out = console(stderr=aside)
         for note in found.notes:
             say(out, f"note: {note}")
         for each in found.assumptions:

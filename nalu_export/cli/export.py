@@ -10,7 +10,7 @@ import click
 from nalu_export import formats
 from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import FILE, MODEL, capture_options, read_options, reading, seed_option
+from nalu_export.cli.options import MODEL, OUTPUT, capture_options, read_options, reading, seed_option, told_beside
 from nalu_export.errors import InputError, ParityError
 from nalu_export.files import StandardInput
 from nalu_export.text import to_json
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 @click.option(
     "--output",
     "-o",
-    type=FILE,
-    help="Where to; by default beside MODEL, as model.onnx.",
+    type=OUTPUT,
+    help="Where to; by default beside MODEL, as model.onnx. - is standard output.",
 )
 @click.option(
     "--weights",
@@ -66,20 +66,21 @@ def export(model: Path, format_name: str, output: Path | None, as_json: bool, qu
 
     if isinstance(model, StandardInput) and output is None:
         raise InputError(f"{model}: has no folder to export beside; say where to with --output FILE")
+    aside = told_beside(output, as_json=as_json)
     try:
         with stages(quiet=quiet or as_json) as tell:
             artifact = run(model, output, format=format_name, progress=tell, **reading(options))
     except ParityError as error:
         if not quiet and error.report is not None:
-            _show(error.report, None, as_json=as_json)  # type: ignore[arg-type]
+            _show(error.report, None, as_json=as_json, aside=aside)  # type: ignore[arg-type]
         raise
     if quiet:
         say_assumed(artifact.assumptions)
     else:
-        _show(artifact.report, artifact, as_json=as_json)
+        _show(artifact.report, artifact, as_json=as_json, aside=aside)
 
 
-def _show(report: Report | None, artifact: Artifact | None, *, as_json: bool) -> None:
+def _show(report: Report | None, artifact: Artifact | None, *, as_json: bool, aside: bool) -> None:
     if as_json:
         found: dict[str, Any] = {"parity": None if report is None else report.to_dict()}
         if artifact is not None:
@@ -95,7 +96,7 @@ def _show(report: Report | None, artifact: Artifact | None, *, as_json: bool) ->
     from nalu_export.cli.show import artifact_line, console, say
     from nalu_export.cli.show_report import show_report
 
-    out = console()
+    out = console(stderr=aside)
     if report is not None:
         show_report(out, report)
     if artifact is not None:

@@ -10,7 +10,7 @@ import click
 
 from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import FILE, MODEL, capture_options, read_options, reading, seed_option
+from nalu_export.cli.options import MODEL, OUTPUT, capture_options, read_options, reading, seed_option, told_beside
 from nalu_export.text import to_json
 
 if TYPE_CHECKING:
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 @click.option(
     "--output",
     "-o",
-    type=FILE,
+    type=OUTPUT,
     required=True,
-    help="Where to: a name in .bin is for programs in other languages, one in .npz for numpy.",
+    help="Where to: a name in .bin is for programs in other languages, one in .npz for numpy. "
+    "- is standard output, as .bin.",
 )
 @click.option("--part", metavar="PATH", help="Only the arithmetic part of MODEL at that path, such as head.")
 @click.option(
@@ -52,13 +53,14 @@ def golden(model: Path, output: Path, as_json: bool, quiet: bool, **options: Any
         from nalu_export.cli.show import console, say
         from nalu_export.golden import write_golden as run
 
+    aside = told_beside(output, as_json=as_json)
     found = run(model, output, **reading(options))
     if as_json:
         click.echo(to_json(_facts(found) | {"part": options["part"]}))
     elif quiet:
         say_assumed(found.assumptions)
     else:
-        out = console()
+        out = console(stderr=aside)
         for note in found.notes:
             say(out, f"note: {note}")
         for each in found.assumptions:

@@ -8,6 +8,7 @@ import click
 
 from nalu_export.errors import InputError
 from nalu_export.files import StandardInput
+from nalu_export.targets import StandardOutput
 
 Command = Callable[..., Any]
 
@@ -24,7 +25,16 @@ class _Model(click.Path):
         return StandardInput() if value == "-" else super().convert(value, param, ctx)
 
 
+class _Output(click.Path):
+    """A path, or ``-`` for standard output."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As click has it."""
+        return StandardOutput() if value == "-" else super().convert(value, param, ctx)
+
+
 MODEL = _Model(path_type=Path, readable=False)
+OUTPUT = _Output(path_type=Path, readable=False)
 
 _CAPTURING = (
     click.option(
@@ -121,6 +131,18 @@ def read_options(command: Command) -> Command:
     for option in reversed(_READING):
         command = option(command)
     return command
+
+
+def told_beside(output: Path | None, *, as_json: bool) -> bool:
+    """Whether what is said goes to stderr, because a file goes to standard output.
+
+    Raises:
+        InputError: JSON is to go there as well.
+    """
+    aside = isinstance(output, StandardOutput)
+    if aside and as_json:
+        raise InputError("--json and --output - both write to standard output; give one of them a file")
+    return aside
 
 
 def reading(options: dict[str, Any]) -> dict[str, Any]:

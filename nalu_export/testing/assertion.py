@@ -191,10 +191,9 @@ def _save(report: Report, model: Source, artifact: Artifact, folder: Path | None
     path = artifact.path
     if exported:
         path = folder / artifact.path.name
-        check_target(path, given)
-        write_atomically(path, artifact.data)
+        write_atomically(check_target(path, given), artifact.data)
     worst = None
     if report.worst:
         worst = folder / (artifact.path.stem + reports.get("worst").suffix)
-        write_atomically(worst, reports.get("worst").render(report))
+        write_atomically(check_target(worst, given), reports.get("worst").render(report))
     return Files(given, path, worst)

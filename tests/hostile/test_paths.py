@@ -191,6 +191,23 @@ def test_a_file_that_changes_while_it_is_read(
     assert os.listdir() == ["model.pt"]
 
 
+def test_a_file_that_is_overwritten_within_a_tick_of_the_clock(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of it is read before, half after that: only a second reading sees it."""
+    Path("model.pt").write_bytes(b"1" * 1000)
+    before = os.stat("model.pt").st_mtime_ns
+    read = files._read_all
+    monkeypatch.setattr(files, "QUIET", 0.1)
+
+    def torn(*arguments: Any) -> bytes:
+        first = read(*arguments)
+        Path("model.pt").write_bytes(b"2" * 1000)
+        os.utime("model.pt", ns=(before, before))
+        return first[:500] + b"2" * 500
+
+    monkeypatch.setattr(files, "_read_all", torn)
+    assert refused("model.pt", "-f", "onnx") == "nalu-export: model.pt: changed while it was read; try again\n"
+
+
 def test_a_file_that_is_replaced_while_it_is_read(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that was opened is whole, and is what is read."""
     Path("model.pt").write_bytes(b"first")
