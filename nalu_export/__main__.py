@@ -1,5 +1,5 @@
 """``python -m nalu_export``."""
 
-from nalu_export.cli import main
+from nalu_export.entry import entry
 
-main(prog_name="nalu-export")
+entry()

@@ -4,6 +4,12 @@ EXIT_OK = 0
 EXIT_PARITY_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_RUNTIME_MISSING = 3
+# EX_SOFTWARE of sysexits.h: a fault of this program or of a library, so that nothing was decided.
+EXIT_INTERNAL = 70
+# 128 and the number of SIGINT, as shells have it.
+EXIT_INTERRUPTED = 130
+# The same of SIGPIPE: whoever read the output closed it.
+EXIT_BROKEN_PIPE = 141
 
 
 class NaluExportError(Exception):

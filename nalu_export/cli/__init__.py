@@ -1,9 +1,6 @@
 """The command line: parses, calls one function, shows the result, chooses the exit code."""
 
-import contextlib
-import errno
 import io
-import os
 import sys
 
 import click
@@ -15,21 +12,21 @@ from nalu_export.cli.convert import convert
 from nalu_export.cli.doctor import doctor
 from nalu_export.cli.export import export
 from nalu_export.cli.golden import golden
+from nalu_export.cli.guard import Ended, guarded, without_debug
 from nalu_export.cli.inspect import inspect
 from nalu_export.cli.layouts import layouts
-from nalu_export.errors import EXIT_BAD_INPUT, NaluExportError
-from nalu_export.text import printable
+from nalu_export.supervisor import was_interrupted
 
-# A file that cannot be written is an InputError where it happens, so that this is about what was printed.
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+DEBUG = "nalu_export.debug"
 
 
 class _Group(DefaultGroup):  # type: ignore[misc]
-    """``export`` needs no verb; a user's error is one line and an exit code, a bug keeps its traceback."""
+    """``export`` needs no verb; whatever is raised is one line and an exit code."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # Left to itself, the group takes the h of `-ohead.onnx` for its own -h, and the -- before a file name away.
         own = {name for parameter in self.get_params(ctx) for name in parameter.opts}
+        args, ctx.meta[DEBUG] = without_debug(args)
         if args and args[0] not in own and args[0] not in self.commands:
             args = [self.default_cmd_name, *args]
         parsed: list[str] = super().parse_args(ctx, args)
@@ -40,25 +37,16 @@ class _Group(DefaultGroup):  # type: ignore[misc]
             if isinstance(stream, io.TextIOWrapper):
                 # A name that the terminal's encoding does not have must not end in a traceback.
                 stream.reconfigure(errors="backslashreplace")
-        try:
-            result = super().invoke(ctx)
+
+        def run() -> object:
+            result = super(_Group, self).invoke(ctx)
             sys.stdout.flush()
-        except NaluExportError as error:
-            click.echo(f"nalu-export: {printable(str(error))}", err=True)
-            ctx.exit(error.exit_code)
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            _forget_output()
-            click.echo(f"nalu-export: the output cannot be written: {error.strerror}", err=True)
-            ctx.exit(EXIT_BAD_INPUT)
-        return result
+            return result
 
-
-def _forget_output() -> None:
-    """What is left of it would fail again when the interpreter ends, with a traceback and an exit code of its own."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        try:
+            return guarded(run, debug=ctx.meta[DEBUG], was_interrupted=was_interrupted)
+        except Ended as ended:
+            ctx.exit(ended.code)
 
 
 @click.group(
@@ -74,8 +62,9 @@ def main() -> None:
 
     `nalu-export MODEL --format onnx` exports; the verb `export` may be left out.
 
-    Exit codes: 0 done, 1 parity failed or the doctor found an error, 2 bad usage or bad input, 3 the asked-for runtime
-    is not there.
+    Exit codes: 0 done, 1 parity failed or the doctor found an error, 2 bad usage, bad input, or past --timeout or
+    --max-memory, 3 the asked-for runtime is not there, 70 an internal error (--debug shows its traceback), 130 Ctrl-C.
+    After 2, 3, 70 and more nothing was decided and nothing written.
     """
 
 
@@ -86,6 +75,3 @@ main.add_command(doctor)
 main.add_command(convert)
 main.add_command(golden)
 main.add_command(layouts)
-
-if __name__ == "__main__":
-    sys.exit(main())

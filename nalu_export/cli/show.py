@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
+from nalu_export.cli.guard import forget_output
 from nalu_export.text import printable
 
 if TYPE_CHECKING:  # these import torch
@@ -16,11 +17,18 @@ if TYPE_CHECKING:  # these import torch
 MIN_WIDTH = 100
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Whoever read has enough, as ``head`` has; the command goes on to its verdict. rich would exit with 1."""
+        self.quiet = True
+        forget_output()
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console that does not wrap a table to 80 columns where there is no terminal."""
-    found = Console(stderr=stderr, highlight=False, emoji=False, soft_wrap=False)
+    found = _Console(stderr=stderr, highlight=False, emoji=False, soft_wrap=False)
     if not found.is_terminal:
-        found = Console(stderr=stderr, highlight=False, emoji=False, width=MIN_WIDTH, no_color=True)
+        found = _Console(stderr=stderr, highlight=False, emoji=False, width=MIN_WIDTH, no_color=True)
     return found
 
 
