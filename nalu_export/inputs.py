@@ -7,6 +7,7 @@ from torch import nn
 
 from nalu_export.errors import InputError, first_line
 from nalu_export.graph.copying import type_of
+from nalu_export.graph.cost import refuse_costly
 from nalu_export.graph.signature import needed, shown
 from nalu_export.nn import BackboneHead
 from nalu_export.nn.init import positive_int
@@ -131,9 +132,11 @@ def _sample_of(shape: tuple[int, ...]) -> str:
 
 def _failure(model: nn.Module, shape: tuple[int, ...]) -> str | None:
     """What the model says against a sample of this shape, ``None`` where it takes it."""
+    sample = torch.zeros(2, *shape, dtype=type_of(model))
+    refuse_costly(model, (sample,))
     try:
         with torch.no_grad():
-            model(torch.zeros(2, *shape, dtype=type_of(model)))
+            model(sample)
     except (Exception, SystemExit) as error:  # noqa: BLE001  forward is anybody's code: it raises anything
         return first_line(error)
     return None

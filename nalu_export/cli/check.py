@@ -7,6 +7,7 @@ import click
 
 from nalu_export import reports, runtimes
 from nalu_export.cli.assumed import say_assumed
+from nalu_export.cli.budget import budget_options, keep_memory
 from nalu_export.cli.devices import device_options
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import FILE, FILE_OR_DASH, MODEL, capture_options, read_options, reading, seed_option
@@ -68,6 +69,7 @@ REPORTS = ("json", "junit", "html")
 @seed_option
 @capture_options
 @read_options
+@budget_options
 @device_options
 @click.option(
     "--allow-empty",
@@ -133,12 +135,20 @@ def check(
         from nalu_export.input_files import read_inputs
         from nalu_export.real_inputs import InputFile
 
+    options = keep_memory(options, cuda=any("cuda" in name or name == "all" for name in names))
     given = replay_file or inputs_file
     if given is not None:
         options |= {"inputs": InputFile(read_inputs(given), given.stem), "only_inputs": replay_file is not None}
     with stages(quiet=quiet or to_stdout) as tell:
         tell("reading", 0, 0)
-        report = run(model, artifact, names, input_size=input_size, progress=tell, **reading(options))
+        report = run(
+            model,
+            artifact,
+            names,
+            input_size=input_size,
+            progress=tell,
+            **reading(options),
+        )
     written = _write(report, targets, places)
     if to_stdout:
         click.echo(reports.get("json").render(report), nl=False)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from nalu_export.cli.assumed import say_assumed
+from nalu_export.cli.budget import budget_options, keep_memory
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import MODEL, OUTPUT, read_options, reading, told_beside
 from nalu_export.text import to_json
@@ -23,6 +24,7 @@ from nalu_export.text import to_json
     "- is standard output.",
 )
 @read_options
+@budget_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 def convert(model: Path, output: Path, as_json: bool, quiet: bool, **options: Any) -> None:
@@ -35,7 +37,7 @@ def convert(model: Path, output: Path, as_json: bool, quiet: bool, **options: An
         from nalu_export.converting import convert as run
 
     aside = told_beside(output, as_json=as_json)
-    found = run(model, output, **reading(options))
+    found = run(model, output, **reading(keep_memory(options)))
     if as_json:
         click.echo(to_json({**asdict(found), "path": str(found.path)}))
     elif quiet:

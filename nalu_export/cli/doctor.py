@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from nalu_export.cli.budget import budget_options, keep_memory
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import MODEL, capture_options, read_options, reading
 from nalu_export.text import to_json
@@ -31,6 +32,7 @@ EXIT_FOUND = 1
     help="Inputs like those of training; weights and gates are judged on them and on 1000 times as large ones.",
 )
 @read_options
+@budget_options
 @capture_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
@@ -49,7 +51,7 @@ def doctor(context: click.Context, /, model: Path, as_json: bool, quiet: bool, *
         from nalu_export.cli.show_diagnosis import show_diagnosis
         from nalu_export.doctor import diagnose
 
-    found = diagnose(model, **reading(options))
+    found = diagnose(model, **reading(keep_memory(options)))
     if as_json:
         click.echo(to_json(found.to_dict()))
     elif not quiet:

@@ -9,6 +9,7 @@ import click
 
 from nalu_export import formats
 from nalu_export.cli.assumed import say_assumed
+from nalu_export.cli.budget import budget_options, keep_memory
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import MODEL, OUTPUT, capture_options, read_options, reading, seed_option, told_beside
 from nalu_export.errors import InputError, ParityError
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 @click.option("--extern-c", is_flag=True, help="Give a C++ header functions for C as well.")
 @capture_options
 @read_options
+@budget_options
 @click.option("--check/--no-check", default=True, help="Check the file before it appears.  [default: check]")
 @seed_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
@@ -69,7 +71,7 @@ def export(model: Path, format_name: str, output: Path | None, as_json: bool, qu
     aside = told_beside(output, as_json=as_json)
     try:
         with stages(quiet=quiet or as_json) as tell:
-            artifact = run(model, output, format=format_name, progress=tell, **reading(options))
+            artifact = run(model, output, format=format_name, progress=tell, **reading(keep_memory(options)))
     except ParityError as error:
         if not quiet and error.report is not None:
             _show(error.report, None, as_json=as_json, aside=aside)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nalu_export.cli.assumed import say_assumed
+from nalu_export.cli.budget import budget_options, keep_memory
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import MODEL, OUTPUT, capture_options, read_options, reading, seed_option, told_beside
 from nalu_export.text import to_json
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 @seed_option
 @capture_options
 @read_options
+@budget_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 def golden(model: Path, output: Path, as_json: bool, quiet: bool, **options: Any) -> None:
@@ -54,7 +56,7 @@ def golden(model: Path, output: Path, as_json: bool, quiet: bool, **options: Any
         from nalu_export.golden import write_golden as run
 
     aside = told_beside(output, as_json=as_json)
-    found = run(model, output, **reading(options))
+    found = run(model, output, **reading(keep_memory(options)))
     if as_json:
         click.echo(to_json(_facts(found) | {"part": options["part"]}))
     elif quiet:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from nalu_export.cli.budget import budget_options, keep_memory
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import MODEL, capture_options, read_options, reading
 from nalu_export.text import to_json
@@ -13,6 +14,7 @@ from nalu_export.text import to_json
 @click.command()
 @click.argument("file", type=MODEL)
 @read_options
+@budget_options
 @capture_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect(file: Path, as_json: bool, **options: Any) -> None:
@@ -22,7 +24,7 @@ def inspect(file: Path, as_json: bool, **options: Any) -> None:
         from nalu_export.cli.show_inspection import show_inspection
         from nalu_export.inspecting import inspect as run
 
-    given = reading(options)
+    given = reading(keep_memory(options))
     found = run(file, given.pop("model"), **given)
     if as_json:
         click.echo(to_json(found))

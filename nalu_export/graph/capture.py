@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 
 from nalu_export.errors import InputError, NaluExportError, UnsupportedLayerError, first_line
 from nalu_export.graph.copying import copied, in_double, type_of
+from nalu_export.graph.cost import refuse_costly
 from nalu_export.graph.evaluation import Values, result_nodes, results_of, run
 from nalu_export.graph.example import INPUT, OUTPUT, Example, widened
 from nalu_export.graph.exported import exported
@@ -182,6 +183,7 @@ def capture(model: nn.Module, example: Example, arithmetic: Sequence[Target] = (
 
 def _refuse_what_fails(model: nn.Module, example: Example) -> tuple[Port, ...]:
     """The outputs of a model that runs, and gives the same when it runs again."""
+    refuse_costly(Called(model, example.arguments), example.tensors)
     try:
         found = outputs_of(copied(model), example)
         refuse_random(model, example)

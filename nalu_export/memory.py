@@ -1,0 +1,94 @@
+"""How much memory there is, and how much of it a command may take."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+from nalu_export.errors import InputError
+
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*([KMGT]?I?)B?", re.IGNORECASE | re.ASCII)
+_CGROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+_ALLOWED: ContextVar[int | None] = ContextVar("allowed", default=None)
+
+
+def parse_size(text: str) -> int:
+    """Bytes: ``"500MB"``, ``"2GiB"``, ``"1.5G"`` or a number.
+
+    Raises:
+        InputError: it is none of these, or 0.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    size = 0 if match is None else int(float(match[1]) * UNITS[match[2].upper()])
+    if not size:
+        raise InputError(f"{text!r} is no size of memory; write 2GiB, 500MB or a number of bytes")
+    return size
+
+
+def free() -> int | None:
+    """Bytes that can be taken without swapping, also in a container; ``None`` where the system does not say."""
+    found = [_available(), *(_left(*files) for files in _CGROUPS)]
+    return min((size for size in found if size is not None), default=None)
+
+
+def _available() -> int | None:
+    match = re.search(r"^MemAvailable:\s+(\d+) kB$", _text("/proc/meminfo"), re.MULTILINE)
+    if match is not None:
+        return 1024 * int(match[1])
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _left(limit: str, used: str) -> int | None:
+    sizes = [_text(limit).strip(), _text(used).strip()]
+    return max(int(sizes[0]) - int(sizes[1]), 0) if all(map(str.isdecimal, sizes)) else None
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return ""
+
+
+@contextmanager
+def allowing(size: int | None) -> Iterator[None]:
+    """While this is entered, :func:`allowed` is ``size``; ``None`` leaves it as it is."""
+    token = _ALLOWED.set(_ALLOWED.get() if size is None else size)
+    try:
+        yield
+    finally:
+        _ALLOWED.reset(token)
+
+
+def allowed() -> int | None:
+    """Bytes that may be taken: as somebody said, else half of what is free; ``None`` where nobody knows."""
+    said = _ALLOWED.get()
+    found = free() if said is None else None
+    return said if found is None else found // 2
+
+
+def confine(size: int | None) -> None:
+    """Let this process take no more than ``size`` bytes beyond what it has; by default half of what is free.
+
+    What it asks for beyond that it does not get, and whoever asked raises an error, instead of the system ending it or
+    another. Only Linux counts what a process can write to (RLIMIT_DATA, since 4.7).
+    """
+    size = size if size is not None else (free() or 0) // 2
+    if sys.platform != "linux" or not size:
+        return
+    import resource
+
+    match = re.search(r"^VmData:\s+(\d+) kB$", _text("/proc/self/status"), re.MULTILINE)
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = size + 1024 * int(match[1] if match else 0)
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard < 0 else min(wanted, hard), hard))
