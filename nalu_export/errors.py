@@ -1,5 +1,7 @@
 """What can go wrong, and the exit code that the command line gives for it."""
 
+import re
+
 EXIT_OK = 0
 EXIT_PARITY_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -48,6 +50,23 @@ class RuntimeUnavailableError(NaluExportError):
     """The runtime that was asked for is not there; a check that did not run is never a pass."""
 
     exit_code = EXIT_RUNTIME_MISSING
+
+
+class OutOfMemoryError(NaluExportError, MemoryError):
+    """A run wants more memory than there is, or than it may take; nothing was decided."""
+
+
+# What torch, ONNX Runtime and the C++ library say, who raise errors of other types.
+_NO_MEMORY = re.compile(r"bad_alloc|(?:can't|cannot|failed to) allocate memory", re.IGNORECASE)
+
+
+def no_memory(error: BaseException) -> OutOfMemoryError | None:
+    """The error as one of memory, where it is that."""
+    if isinstance(error, OutOfMemoryError):
+        return error
+    if not isinstance(error, MemoryError) and not _NO_MEMORY.search(str(error)):
+        return None
+    return OutOfMemoryError("needs more memory than there is, or than --max-memory allows")
 
 
 def first_line(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from nalu_export.errors import InputError, first_line
+from nalu_export.errors import InputError, first_line, no_memory
 from nalu_export.graph.copying import type_of
 from nalu_export.graph.cost import refuse_costly
 from nalu_export.graph.signature import needed, shown
@@ -137,6 +137,8 @@ def _failure(model: nn.Module, shape: tuple[int, ...]) -> str | None:
     try:
         with torch.no_grad():
             model(sample)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  forward is anybody's code: it raises anything
+    except (Exception, SystemExit) as error:
+        if (fault := no_memory(error)) is not None:
+            raise fault from error
         return first_line(error)
     return None

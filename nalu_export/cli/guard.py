@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,14 +17,13 @@ from nalu_export.errors import (
     EXIT_INTERRUPTED,
     NaluExportError,
     first_line,
+    no_memory,
 )
 from nalu_export.text import printable
 
 T = TypeVar("T")
 # A file that cannot be written is an InputError where it happens, so that this is about what was printed.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-# What torch, ONNX Runtime and the C++ library say, who raise errors of other types.
-_NO_MEMORY = re.compile(r"bad_alloc|(can't|cannot|failed to) allocate memory|out of memory", re.IGNORECASE)
 # What click itself ends a command with.
 _OF_CLICK = (click.ClickException, click.exceptions.Exit, click.Abort)
 # Of what is raised with a text; longer ones are for --debug.
@@ -78,8 +76,8 @@ def said_of(error: BaseException) -> tuple[int, str]:
     """The exit code for an exception, and the line that is said."""
     if isinstance(error, NaluExportError):
         return error.exit_code, str(error)
-    if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
-        return EXIT_BAD_INPUT, "needs more memory than there is, or than --max-memory allows"
+    if (fault := no_memory(error)) is not None:
+        return fault.exit_code, str(fault)
     if isinstance(error, OSError) and error.errno in FULL:
         return EXIT_BAD_INPUT, f"the output cannot be written: {error.strerror}"
     kind = type(error).__name__

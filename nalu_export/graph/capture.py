@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, fx, nn
 
-from nalu_export.errors import InputError, NaluExportError, UnsupportedLayerError, first_line
+from nalu_export.errors import InputError, NaluExportError, UnsupportedLayerError, first_line, no_memory
 from nalu_export.graph.copying import copied, in_double, type_of
 from nalu_export.graph.cost import refuse_costly
 from nalu_export.graph.evaluation import Values, result_nodes, results_of, run
@@ -191,6 +191,8 @@ def _refuse_what_fails(model: nn.Module, example: Example) -> tuple[Port, ...]:
     except NaluExportError:
         raise
     except (Exception, SystemExit) as error:
+        if (fault := no_memory(error)) is not None:
+            raise fault from error
         what = f"{type(error).__name__}: {first_line(error)}"
         given = ", ".join(_said(port, x) for port, x in zip(example.inputs, example.tensors, strict=True))
         raise InputError(f"{shown(model)} does not run on {given}: {what}{_where(error)}") from error

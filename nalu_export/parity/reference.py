@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
-from nalu_export.errors import InputError, UnsupportedLayerError, first_line
+from nalu_export.errors import InputError, UnsupportedLayerError, first_line, no_memory
 from nalu_export.graph import ModelGraph, label_of, part_of
 from nalu_export.graph.copying import copied, in_double, in_single
 from nalu_export.graph.evaluation import constant, result_nodes
@@ -165,7 +165,8 @@ class Reference:
                 module = self._samples(self._double(*double), len(x)) if self._runs_in_double else None
         except (RuntimeError, ValueError, IndexError) as error:
             shapes = " and ".join(str(tuple(array.shape)) for array in x.arrays)
-            raise InputError(f"the model does not run on inputs of shape {shapes}: {first_line(error)}") from error
+            said = f"the model does not run on inputs of shape {shapes}: {first_line(error)}"
+            raise no_memory(error) or InputError(said) from error
         single = [torch.cat(parts).detach() for parts in zip(*own, strict=True)]
         return {profile: self._expected(double, conditioned, module, single) for profile, conditioned in found.items()}
 

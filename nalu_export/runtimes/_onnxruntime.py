@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError
+from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError, no_memory
 from nalu_export.runtimes._cuda_device import device_facts, tf32_state
 from nalu_export.runtimes._cuda_faults import device_fault, told
 from nalu_export.runtimes._imports import import_library
@@ -122,7 +122,7 @@ class OrtSession(OnnxSession):
                 return runner([np.ascontiguousarray(array) for array in inputs])
             except Exception as error:
                 # No common base here either. A file that cannot take the batch is a failed check, not a crash.
-                raise self._fault(error) or InputError(f"onnxruntime: {told(error)}") from error
+                raise self._fault(error) or no_memory(error) or InputError(f"onnxruntime: {told(error)}") from error
 
         names = ([value.name for value in values] for values in (session.get_inputs(), session.get_outputs()))
         return Loaded(run, *names)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nalu_export import _jit
-from nalu_export.errors import InputError, RuntimeUnavailableError, first_line
+from nalu_export.errors import InputError, RuntimeUnavailableError, first_line, no_memory
 from nalu_export.graph.structure import leaves
 from nalu_export.runtimes._cuda_device import device_facts, tf32_state
 from nalu_export.runtimes._cuda_faults import device_fault
@@ -73,7 +73,7 @@ class _TorchSession(Session):
                 return compute(*(torch.from_numpy(array).to(self._device) for array in inputs))
         except (RuntimeError, IndexError) as error:
             fault = device_fault(error, self._what) if self._device.type == "cuda" else None
-            raise fault or InputError(f"{self._what}: {first_line(error)}") from error
+            raise fault or no_memory(error) or InputError(f"{self._what}: {first_line(error)}") from error
 
     @contextmanager
     def _settings(self) -> Iterator[None]:
