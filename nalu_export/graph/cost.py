@@ -41,6 +41,11 @@ class _OnMeta(TorchFunctionMode):
 class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up what the operations give, and what they multiply."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Else the first operation imports torch._dynamo, which takes longer than the rest of an export.
+        return False
+
     def __init__(self, memory: int | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._memory, self._bytes, self._work = memory, 0, 0
