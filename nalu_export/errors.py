@@ -64,12 +64,19 @@ def no_memory(error: BaseException) -> OutOfMemoryError | None:
     """The error as one of memory, where it is that."""
     if isinstance(error, OutOfMemoryError):
         return error
-    if not isinstance(error, MemoryError) and not _NO_MEMORY.search(str(error)):
+    if not isinstance(error, MemoryError) and not _NO_MEMORY.search(_text(error)):
         return None
     return OutOfMemoryError("needs more memory than there is, or than --max-memory allows")
 
 
 def first_line(error: BaseException) -> str:
     """The first line of an exception's text, or its type where it has none."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in _text(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  __str__ of somebody else's exception
+        return ""

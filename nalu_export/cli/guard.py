@@ -80,11 +80,7 @@ def said_of(error: BaseException) -> tuple[int, str]:
         return fault.exit_code, str(fault)
     if isinstance(error, OSError) and error.errno in FULL:
         return EXIT_BAD_INPUT, f"the output cannot be written: {error.strerror}"
-    kind = type(error).__name__
-    try:
-        what = first_line(error)[:MAX_TEXT]
-    except Exception:  # noqa: BLE001  its __str__ is somebody else's code
-        what = kind
+    kind, what = type(error).__name__, first_line(error)[:MAX_TEXT]
     what = kind if what == kind else f"{kind}: {what}"
     return EXIT_INTERNAL, f"internal error, nothing was decided: {what}; --debug shows where, please report it"
 

@@ -1,4 +1,3 @@
-import errno
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +8,7 @@ import pytest
 
 import nalu_export
 from nalu_export.cli import main
+from nalu_export.entry import entry
 from tests.cli.conftest import Run, assert_user_error, listing
 
 HEAVY = {"torch", "numpy", "onnx", "onnxruntime", "rich"}
@@ -76,7 +76,7 @@ def test_no_arguments_show_the_help(run: Run) -> None:
 
 def test_the_installed_command_is_this_one() -> None:
     (command,) = entry_points(group="console_scripts", name="nalu-export")
-    assert command.load() is main
+    assert command.load() is entry
 
 
 @pytest.mark.parametrize(
@@ -111,17 +111,6 @@ def test_a_file_with_the_name_of_a_verb(verb: str, source: Path, run: Run) -> No
     source.rename(verb)
     assert run(f"./{verb}", "-f", "onnx", "--no-check").exit_code == 0
     assert listing() == sorted([verb, f"{verb}.onnx"])
-
-
-def test_a_bug_keeps_its_traceback(source: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nalu_export import exporting
-
-    def bug(*args: object, **options: object) -> None:
-        raise ZeroDivisionError("a bug")
-
-    monkeypatch.setattr(exporting, "export", bug)
-    with pytest.raises(ZeroDivisionError):
-        run(source, "-f", "onnx")
 
 
 @pytest.mark.parametrize(
@@ -175,12 +164,3 @@ def test_an_output_that_cannot_be_written_is_one_line(real: Callable[..., subpro
     assert done.returncode == 2
     assert done.stderr == b"nalu-export: the output cannot be written: No space left on device\n"
     assert real("layouts").returncode == 0
-
-
-def test_an_os_error_that_is_a_bug_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def bug(_: object) -> None:
-        raise OSError(errno.EINVAL, "a bug")
-
-    monkeypatch.setattr("nalu_export.checkpoints.layout_table.rows", bug)
-    with pytest.raises(OSError, match="a bug"):
-        run("layouts")
