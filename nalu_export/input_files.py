@@ -18,6 +18,8 @@ from nalu_export.text import MAX_TEXT, plain
 
 # What the arrays of an input file may hold together, unpacked.
 MAX_INPUTS = 2**30
+# How many there may be: each is an input distribution of its own, and takes a check some milliseconds and more.
+MAX_ARRAYS = 256
 SAVE_ARRAYS = "write it with numpy.savez(path, x=array)"
 _HEADERS: dict[tuple[int, int], Callable[[Any], tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -48,14 +50,18 @@ def read_inputs(path: str | os.PathLike[str]) -> dict[str, NDArray[np.generic]]:
 def _members(data: bytes) -> dict[str, NDArray[np.generic]]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         size = sum(entry.file_size for entry in archive.infolist())
+        if len(archive.infolist()) > MAX_ARRAYS:
+            count = len(archive.infolist())
+            raise InputError(f"has {count:,} arrays; at most {MAX_ARRAYS} are checked, join them along the samples")
         if size > MAX_INPUTS:
             raise InputError(f"unpacks to {size:,} bytes; at most {MAX_INPUTS:,} are read")
-        return {
-            entry.filename.removesuffix(".npy"): _array(
-                _unpacked(archive, entry), f"its member {plain(entry.filename)}"
-            )
-            for entry in archive.infolist()
-        }
+        arrays: dict[str, NDArray[np.generic]] = {}
+        for entry in archive.infolist():
+            name = entry.filename.removesuffix(".npy")
+            if name in arrays:
+                raise InputError(f"has the array {plain(name)} twice; {SAVE_ARRAYS}")
+            arrays[name] = _array(_unpacked(archive, entry), f"its member {plain(entry.filename)}")
+        return arrays
 
 
 def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:

@@ -61,6 +61,14 @@ class Evil:
 
 
 INPUT_FILES: Table = {
+    "an array twice": case(
+        lambda: files.zip_bytes({"x.npy": npy(), "x": npy()}),
+        "has the array x twice; write it with numpy.savez(path, x=array)",
+    ),
+    "twenty thousand arrays": case(
+        lambda: files.zip_bytes({f"{number}.npy": npy() for number in range(20_000)}),
+        "has 20,000 arrays; at most 256 are checked, join them along the samples",
+    ),
     "inputs, empty": case(
         lambda: b"", "not a readable .npz or .npy file: it is not an array; write it with numpy.savez(path, x=array)"
     ),
