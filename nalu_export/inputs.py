@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from nalu_export.copying import type_of
 from nalu_export.errors import InputError, first_line
-from nalu_export.graph.copying import type_of
 from nalu_export.graph.signature import needed, shown
 from nalu_export.nn import BackboneHead
 from nalu_export.nn.init import positive_int
