@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nalu_export.copying import type_of
 from nalu_export.errors import InputError
-from nalu_export.graph.copying import type_of
 from nalu_export.graph.example import INPUT, Example, taken_names
 from nalu_export.graph.interface import BATCH, Place, Port
 from nalu_export.graph.signature import shown, signature_of

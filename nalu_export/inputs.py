@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from nalu_export.copying import type_of
 from nalu_export.errors import InputError, first_line, no_memory
-from nalu_export.graph.copying import type_of
 from nalu_export.graph.cost import refuse_costly
 from nalu_export.graph.signature import needed, shown
 from nalu_export.nn import BackboneHead

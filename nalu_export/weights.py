@@ -7,8 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import fx, nn
 
+from nalu_export.copying import in_double
 from nalu_export.graph.constants import behind_opaque, folded_names, frontier, is_parametrisation, parameter_nodes
-from nalu_export.graph.copying import in_double
 from nalu_export.graph.evaluation import Values, attribute, evaluated
 from nalu_export.graph.rewrites import without_cancellation
 from nalu_export.graph.subgraphs import graph_module_of

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from nalu_export import NAC, NALU, BackboneHead, NALUCell
+from nalu_export.copying import copied
 from nalu_export.graph import primitive_of
-from nalu_export.graph.copying import copied
 from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights, fold
 from tests.captured import form_of, graph_of, primitives_of
 

@@ -2,8 +2,8 @@
 
 from torch import fx, nn
 
+from nalu_export.copying import in_double
 from nalu_export.graph import ModelGraph
-from nalu_export.graph.copying import in_double
 from nalu_export.graph.module import written
 from nalu_export.weights import fold
 

@@ -11,8 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor, fx, nn
 
+from nalu_export.copying import copied, in_double, type_of
 from nalu_export.errors import InputError, NaluExportError, UnsupportedLayerError, first_line, no_memory
-from nalu_export.graph.copying import copied, in_double, type_of
 from nalu_export.graph.cost import refuse_costly
 from nalu_export.graph.evaluation import Values, result_nodes, results_of, run
 from nalu_export.graph.example import INPUT, OUTPUT, Example, widened

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from nalu_export.copying import copied
 from nalu_export.errors import InputError
-from nalu_export.graph.copying import copied
 from nalu_export.graph.evaluation import run
 from nalu_export.graph.example import Example
 from nalu_export.graph.exported import exported

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
+from nalu_export.copying import copied, in_double, in_single
 from nalu_export.errors import InputError, UnsupportedLayerError, first_line, no_memory
 from nalu_export.graph import ModelGraph, label_of, part_of
-from nalu_export.graph.copying import copied, in_double, in_single
 from nalu_export.graph.evaluation import constant, result_nodes
 from nalu_export.graph.example import widened
 from nalu_export.graph.loops import loops_of, over_bodies

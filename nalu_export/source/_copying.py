@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from nalu_export.checkpoints.whole import evaluating
+from nalu_export.copying import Detaching
 from nalu_export.errors import InputError, first_line
-from nalu_export.graph.copying import Detaching
 from nalu_export.source._refusals import place_of, refuse_non_finite, refuse_what_holds_no_numbers, tensors_of
 from nalu_export.source._wrappers import unwrapped
 from nalu_export.text import plain, printable

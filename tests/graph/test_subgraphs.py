@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nalu_export import NALU, NALUCell
+from nalu_export.copying import copied
 from nalu_export.graph import ModelGraph, label_of, part_of
-from nalu_export.graph.copying import copied
 from nalu_export.graph.subgraphs import Spec
 from tests.captured import graph_of
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nalu_export import NAC, NALU, BackboneHead, NACCell, NALUCell
+from nalu_export.copying import copied
 from nalu_export.graph import label_of
-from nalu_export.graph.copying import copied
 from nalu_export.nn.functional import effective_weight
 from nalu_export.parity.analysis import OWN_ERROR, ErrorAnalysis
 from nalu_export.parity.inputs import FAMILIES

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from nalu_export.copying import copied
 from nalu_export.graph import primitive_of
 from nalu_export.graph.capture import How
-from nalu_export.graph.copying import copied
 from nalu_export.graph.evaluation import run
 from nalu_export.graph.example import Example
 from nalu_export.graph.exported import exported

@@ -8,7 +8,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from nalu_export import NAC, BackboneHead
-from nalu_export.graph.copying import copied, in_double
+from nalu_export.copying import copied, in_double
 from nalu_export.parity.analysis import ErrorAnalysis
 from nalu_export.parity.opaque import OpaqueCalls
 from nalu_export.parity.opaque.calls import RULES

@@ -1,4 +1,4 @@
-"""nalu_export.graph.copying: copies of modules that deepcopy refuses."""
+"""nalu_export.copying: copies of modules that deepcopy refuses."""
 
 import copy
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nalu_export.graph.copying import copied, in_double
+from nalu_export.copying import copied, in_double
 
 
 class _Keeping(nn.Module):
