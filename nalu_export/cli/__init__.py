@@ -5,6 +5,10 @@ import errno
 import io
 import os
 import sys
+import traceback
+import warnings
+from types import TracebackType
+from typing import Any
 
 import click
 from click_default_group import DefaultGroup
@@ -18,10 +22,23 @@ from nalu_export.cli.golden import golden
 from nalu_export.cli.inspect import inspect
 from nalu_export.cli.layouts import layouts
 from nalu_export.errors import EXIT_BAD_INPUT, NaluExportError
-from nalu_export.text import printable
+from nalu_export.text import printable, printable_lines
 
 # A file that cannot be written is an InputError where it happens, so that this is about what was printed.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+
+def _show_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """As Python does at its end, but printable: an error quotes names from a file, a traceback lines of a user's."""
+    text = "".join(traceback.format_exception(kind, error, trace))
+    click.echo(printable_lines(text), err=True, nl=False)
+
+
+def _warning(*args: Any, **kwargs: Any) -> str:
+    return printable_lines(_format_warning(*args, **kwargs))
+
+
+_format_warning = warnings.formatwarning
 
 
 class _Group(DefaultGroup):  # type: ignore[misc]
@@ -35,6 +52,11 @@ class _Group(DefaultGroup):  # type: ignore[misc]
         parsed: list[str] = super().parse_args(ctx, args)
         return parsed
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """What Python prints by itself is printable too."""
+        sys.excepthook, warnings.formatwarning = _show_bug, _warning
+        return super().main(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> object:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
@@ -43,6 +65,14 @@ class _Group(DefaultGroup):  # type: ignore[misc]
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
+        except click.UsageError as error:
+            # Words of the command line stand in it as they are; only a list of choices has line feeds of click's own.
+            message = printable(error.format_message().replace("\n\t", " "))
+            raise click.UsageError(message, error.ctx) from error
+        except SystemExit as error:
+            # Only a user's own code raises it here: its text is theirs, and its code would look like a verdict.
+            click.echo(f"nalu-export: the model's code ends the program: SystemExit: {printable(str(error))}", err=True)
+            ctx.exit(EXIT_BAD_INPUT)
         except NaluExportError as error:
             click.echo(f"nalu-export: {printable(str(error))}", err=True)
             ctx.exit(error.exit_code)

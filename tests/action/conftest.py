@@ -37,6 +37,15 @@ def interpreter(folder: Path, sitecustomize: str = "") -> Path:
     return folder / "bin" / "python"
 
 
+def assert_harmless(done: Done) -> None:
+    """No command, and nothing that could become one."""
+    assert done.commands == []
+    for text in (done.stdout, done.stderr):
+        assert "::" not in text
+        assert "##[" not in text
+        assert text.replace("\n", "").replace("\t", "").isprintable() or "\u2003" in text
+
+
 def model(name: str = "model.pt", seed: int = 0) -> str:
     """A model.pt in the workspace."""
     torch.manual_seed(seed)
@@ -75,7 +84,7 @@ def act(action: dict[str, Any], python: Path, workspace: Path, tmp_path: Path) -
         inputs = {name: str(spec.get("default", "")) for name, spec in action["inputs"].items()}
         inputs |= {"python": str(python)} | {name.replace("_", "-"): value for name, value in given.items()}
         done = run_step(step, inputs, tmp_path, env or {})
-        assert done.commands == []
+        assert_harmless(done)
         return done
 
     return run

@@ -56,7 +56,7 @@ def test_a_model_of_any_name_is_exported_and_checked(name: str, act: Act, tmp_pa
     assert (done.code, done.stderr) == (0, "")
     assert done.outputs["passed"] == "true"
     assert done.summary.startswith("### Parity: passed\n")
-    assert "| onnxruntime-cpu |" in done.summary
+    assert "| `onnxruntime-cpu` |" in done.summary
     assert os.listdir() == [name]
     assert json.loads(Path(done.outputs["json"]).read_text(encoding="utf-8"))["passed"] is True
     assert Path(done.outputs["worst"]).is_file()
@@ -144,4 +144,4 @@ def test_several_runtimes_and_arguments(act: Act) -> None:
 def test_torchscript(act: Act) -> None:
     done = act(model=model(), format="torchscript", args=FEW)
     assert done.code == 0
-    assert "| torchscript |" in done.summary
+    assert "| `torchscript` |" in done.summary
