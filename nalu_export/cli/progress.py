@@ -19,7 +19,7 @@ def stages(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     # The text last: its length changes with every step. It holds names from files.
     text = TextColumn("{task.description}", markup=False)
     columns = (SpinnerColumn(), BarColumn(bar_width=24), TimeElapsedColumn(), text)
-    with Progress(*columns, console=Console(stderr=True, emoji=False), transient=True) as bars:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("starting", total=None)
 
         def show(text: str, done: int, total: int) -> None:

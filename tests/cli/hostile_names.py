@@ -143,7 +143,7 @@ def write() -> None:
         files.safetensors_bytes({EVIL: {"dtype": EVIL, "shape": [1], "data_offsets": [0, 4]}}, bytes(4))
     )
     Path("global.pt").write_bytes(files.whole_module())
-    key = EVIL.replace("/", "")
+    key = EVIL
     _arrays("inputs.npz", key, np.ones((2, 2), np.float32))
     _arrays("shape.npz", key, np.ones((2, 5), np.float32))
     _arrays("far.npz", key, np.array([[3e38, 3e38], [np.inf, 1]], np.float32))
@@ -277,6 +277,8 @@ def commands() -> list[tuple[str, ...]]:
         (*check, "two.onnx", *FEW, "--inputs", "inputs.npz"),
         (*check, "wrong.onnx", *FEW, "--inputs", "inputs.npz"),
         (*check, "wrong.onnx", *FEW, "--inputs", "inputs.npz", "-q"),
+        (*check, "wrong.onnx", *FEW, "--replay", "inputs.npz"),
+        (*check, "wrong.onnx", *FEW, "--replay", "inputs.npz", "-q"),
         (*check, "wrong.onnx", *FEW, "--inputs", "inputs.npz", "--runtime", "all"),
         (*check, "wrong.onnx", *FEW, "--inputs", "inputs.npz", "--json=-"),
         ("export", f"{NAME}.pt", "-f", "onnx", "-o", "checked.onnx"),

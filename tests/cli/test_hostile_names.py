@@ -8,14 +8,11 @@ import json
 import os
 import pty
 import re
-import struct
 import sys
-import termios
 import threading
 import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
-from fcntl import ioctl
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -46,6 +43,7 @@ UNREACHED = {"the output cannot be written"}
 def test_whatever_is_named_a_terminal_gets_printable_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "600")  # wide enough for rich to cut nothing away
     monkeypatch.delenv("NO_COLOR", raising=False)
     write()
     wrong: list[str] = []
@@ -62,7 +60,7 @@ def test_whatever_is_named_a_terminal_gets_printable_text(tmp_path: Path, monkey
         text = report.read_text(encoding="utf-8")
         wrong += [f"{kind}: {found}" for found in _wrong(text)]
         assert "\\x1b[2J" in text or "\\u001b[2J" in text
-    assert EVIL.replace("/", "") in {row["family"] for row in json.loads(Path(f"{NAME}.json").read_text())["rows"]}
+    assert EVIL in {row["family"] for row in json.loads(Path(f"{NAME}.json").read_text())["rows"]}
     ElementTree.parse(f"{NAME}.xml")
     assert wrong == []
     left = ", ".join(f"{name}:{line}" for name, line in sorted(_sites() - sites))
@@ -114,7 +112,6 @@ def terminal(words: tuple[str, ...]) -> tuple[str, str]:
 def _opened() -> Iterator[tuple[io.TextIOWrapper, list[bytes]]]:
     """A pseudo-terminal to write to, and what it got once it is closed."""
     ours, theirs = pty.openpty()
-    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 300, 0, 0))
     parts: list[bytes] = []
 
     def read() -> None:
