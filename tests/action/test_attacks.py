@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nalu_export import NAC, export
-from tests.action.conftest import FEW, Act, assert_harmless, model
+from tests.action.conftest import FEW, ROOT, Act, assert_harmless, model
 from tests.action.runner import FILES, TOKENS, Done, commands, run_step
 
 # What Python or pip might take from the working directory. A module leaves a file where it is run.
@@ -234,3 +234,20 @@ def test_any_amount_of_text(act: Act, tmp_path: Path) -> None:
         assert done.code == 2
         assert len(done.summary) < 128 * 1024
         assert len(done.stderr) < 3_000_000
+
+
+def test_the_lines_of_the_docs_for_a_step_of_ones_own(workspace: Path) -> None:
+    """The commands that they print stop others and let the runner go on; nothing between them is one."""
+    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    (script,) = (found for found in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "stop-commands" in found)
+    Path("python").write_text(f"#!/bin/sh\ncat '{workspace}/said'; cat '{workspace}/said' >&2; exit 1\n")
+    Path("python").chmod(0o755)
+    Path("said").write_bytes("\n".join(LINES).encode())
+    path = f"{workspace}:{os.environ['PATH']}"
+    done = subprocess.run(["bash", "-ec", script], env=os.environ | {"PATH": path}, capture_output=True, check=False)
+    shown = done.stdout.decode()
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert "set-output" in shown
+    (stopped,) = commands(shown)
+    assert stopped.startswith("stop-commands")
+    assert commands(f"{shown}::error::x")[1:] == ["error ::x"]

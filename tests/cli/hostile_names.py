@@ -139,6 +139,9 @@ def write() -> None:
         "child": {"type": "Sequential", "children": {EVIL: {"type": "NAC", "args": {"layer_sizes": [2, 1]}}}},
     }.items():
         Path(f"{name}.pt").write_bytes(files.torch_bytes(files.native(description)))
+    assumption = dict.fromkeys(("what", "value", "why", "option"), EVIL)
+    saved = torch.load("settled.pt", weights_only=True)
+    torch.save(saved | {"assumptions": [assumption]}, "assumed.pt")
     Path("safe.pt").write_bytes(
         files.safetensors_bytes({EVIL: {"dtype": EVIL, "shape": [1], "data_offsets": [0, 4]}}, bytes(4))
     )
@@ -233,12 +236,26 @@ def commands() -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = [(), ("--help",), ("layouts",), ("layouts", "--json"), ("layouts", "nalu-export")]
     found += [("layouts", EVIL), ("layouts", EVIL, "--json"), (f"--{EVIL}",), (f"-{EVIL}",)]
     models = (f"{NAME}.pt", f"[/x]{NAME}/a.pt", "nalu.pt", f"no{NAME}.pt", f"[/x]{NAME}", f"no{EVIL}/x.pt")
-    held = ("keys", "dicts", "tensors", "more", "values", "averaged", "layer", "argument", "child", "safe", "global")
+    held = (
+        "keys",
+        "dicts",
+        "tensors",
+        "more",
+        "values",
+        "averaged",
+        "layer",
+        "argument",
+        "child",
+        "safe",
+        "global",
+        "assumed",
+    )
     for verb, (fixed, tails) in VERBS.items():
         files_ = (f"{NAME}.onnx",) if verb == "check" else ()
         for tail in ((), *((tail,) for tail in tails)):
             found += [(verb, model, *files_, *fixed, *tail) for model in models]
         found += [(verb, f"{name}.pt", *files_, *fixed) for name in held]
+        found += [(verb, "assumed.pt", *files_, *fixed, tail) for tail in tails]
         found += [
             (verb, f"{name}.pt", *files_, *fixed, *tail, "--model", f"net.py:{name}")
             for name in CLASSES
