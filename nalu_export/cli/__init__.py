@@ -2,6 +2,10 @@
 
 import io
 import sys
+import traceback
+import warnings
+from types import TracebackType
+from typing import Any
 
 import click
 from click_default_group import DefaultGroup
@@ -16,8 +20,22 @@ from nalu_export.cli.guard import Ended, guarded, without_debug
 from nalu_export.cli.inspect import inspect
 from nalu_export.cli.layouts import layouts
 from nalu_export.supervisor import was_interrupted
+from nalu_export.text import printable, printable_lines
 
 DEBUG = "nalu_export.debug"
+
+
+def _show_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """As Python does at its end, but printable: an error quotes names from a file, a traceback lines of a user's."""
+    text = "".join(traceback.format_exception(kind, error, trace))
+    click.echo(printable_lines(text), err=True, nl=False)
+
+
+def _warning(*args: Any, **kwargs: Any) -> str:
+    return printable_lines(_format_warning(*args, **kwargs))
+
+
+_format_warning = warnings.formatwarning
 
 
 class _Group(DefaultGroup):  # type: ignore[misc]
@@ -32,6 +50,11 @@ class _Group(DefaultGroup):  # type: ignore[misc]
         parsed: list[str] = super().parse_args(ctx, args)
         return parsed
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """What Python prints by itself is printable too."""
+        sys.excepthook, warnings.formatwarning = _show_bug, _warning
+        return super().main(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> object:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
@@ -39,8 +62,13 @@ class _Group(DefaultGroup):  # type: ignore[misc]
                 stream.reconfigure(errors="backslashreplace")
 
         def run() -> object:
-            result = super(_Group, self).invoke(ctx)
-            sys.stdout.flush()
+            try:
+                result = super(_Group, self).invoke(ctx)
+                sys.stdout.flush()
+            except click.UsageError as error:
+                # Words of the command line stand in it as they are; a list of choices has line feeds of click's own.
+                message = printable(error.format_message().replace("\n\t", " "))
+                raise click.UsageError(message, error.ctx) from error
             return result
 
         try:

@@ -19,7 +19,7 @@ from nalu_export.errors import (
     first_line,
     no_memory,
 )
-from nalu_export.text import printable
+from nalu_export.text import printable, printable_lines
 
 T = TypeVar("T")
 # A file that cannot be written is an InputError where it happens, so that this is about what was printed.
@@ -64,7 +64,7 @@ def guarded(run: Callable[[], T], *, debug: bool, was_interrupted: Callable[[], 
         interrupted = isinstance(error, KeyboardInterrupt) or was_interrupted()
         if debug and not isinstance(error, NaluExportError):
             with contextlib.suppress(OSError, ValueError):
-                traceback.print_exc()
+                click.echo(printable_lines(traceback.format_exc()), err=True, nl=False)
         code, text = (EXIT_INTERRUPTED, "interrupted") if interrupted else said_of(error)
         if isinstance(error, OSError) and error.errno in FULL:
             forget_output()
@@ -76,6 +76,9 @@ def said_of(error: BaseException) -> tuple[int, str]:
     """The exit code for an exception, and the line that is said."""
     if isinstance(error, NaluExportError):
         return error.exit_code, str(error)
+    if isinstance(error, SystemExit):
+        # Only a user's own code raises it here, and its code would look like a verdict.
+        return EXIT_BAD_INPUT, f"the model's code ends the program: SystemExit: {first_line(error)}"
     if (fault := no_memory(error)) is not None:
         return fault.exit_code, str(fault)
     if isinstance(error, OSError) and error.errno in FULL:

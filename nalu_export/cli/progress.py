@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from nalu_export.text import printable
+
 
 @contextmanager
 def stages(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
@@ -14,12 +16,13 @@ def stages(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    # The text last: its length changes with every step.
-    columns = (SpinnerColumn(), BarColumn(bar_width=24), TimeElapsedColumn(), TextColumn("{task.description}"))
+    # The text last: its length changes with every step. It holds names from files.
+    text = TextColumn("{task.description}", markup=False)
+    columns = (SpinnerColumn(), BarColumn(bar_width=24), TimeElapsedColumn(), text)
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("starting", total=None)
 
         def show(text: str, done: int, total: int) -> None:
-            bars.update(task, description=text, completed=done, total=total or None)
+            bars.update(task, description=printable(text), completed=done, total=total or None)
 
         yield show

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from nalu_export.cli.show import say, shape_text
 from nalu_export.text import printable
@@ -52,17 +52,17 @@ def layer_summary(found: dict[str, Any]) -> Table:
         gates = [values for values in statistics.values() if "at_0" not in values]
         rows = [(name, values) for name, values in statistics.items() if "at_0" in values]
         cells = [
-            _cell(layer["path"]) or "(model)",
+            _cell(layer["path"] or "(model)"),
             _cell(layer["type"]),
             _cell(f"{layer.get('in_features', '?')} → {layer.get('out_features', '?')}"),
-            _cell(layer["eps"]) if "eps" in layer else "",
+            _cell(layer.get("eps", "")),
         ]
         for place in range(max(len(rows), len(gates), 1)):
             name, values = rows[place] if place < len(rows) else ("", None)
             shares = [_percent(values[key]) for key in ("at_-1", "at_0", "at_1")] if values else ["", "", ""]
             chosen = _chosen(gates[place]) if place < len(gates) else []
             table.add_row(*cells, _cell(name), *shares, f"{values['farthest']:.2g}" if values else "", *chosen)
-            cells = ["", "", "", ""]
+            cells = [_cell("")] * 4
     return table
 
 
@@ -154,9 +154,9 @@ def _show_metadata(out: Console, found: dict[str, Any]) -> None:
         say(out, found["doctor"])
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> Text:
     """A value from a file as a table shows it: nothing in it is markup or an escape sequence."""
-    return escape(printable(f"{value:g}" if isinstance(value, float) else str(value)))
+    return Text(printable(f"{value:g}" if isinstance(value, float) else str(value)))
 
 
 def _percent(share: float) -> str:

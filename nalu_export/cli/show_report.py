@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from nalu_export.cli.show import say
 from nalu_export.parity.report import INTERMEDIATE, inputs
@@ -101,8 +101,8 @@ def _table(*titles: str) -> Table:
     return table
 
 
-def _name(text: str) -> str:
-    return escape(printable(text))
+def _name(text: str) -> Text:
+    return Text(printable(text))
 
 
 def _show_notes(out: Console, rows: Sequence[Row], prefix: str = "") -> None:

@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from nalu_export.reports.base import Reporter
+from nalu_export.text import visible_json
 
 if TYPE_CHECKING:
     from nalu_export.parity.report import Report
@@ -18,8 +19,7 @@ class JsonReporter(Reporter):
     def render(self, report: "Report") -> bytes:
         """Indented UTF-8 with a final line feed."""
         text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        # A file name that is not UTF-8 has lone surrogates in Python; written \udc80, they are JSON and come back.
-        return (text + "\n").encode("utf-8", "backslashreplace")
+        return (visible_json(text) + "\n").encode()
 
 
 REPORTER = JsonReporter()

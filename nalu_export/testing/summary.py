@@ -11,9 +11,9 @@ from nalu_export.text import printable
 LONGEST = 200
 # As in nalu_export.parity.records, which imports torch.
 INTERMEDIATE = "intermediate values"
-ESCAPED = str.maketrans(
-    {character: f"\\{character}" for character in r"\`*_{}[]()#+!|~$@"} | {"<": "&lt;", "&": "&amp;"}
-)
+VERDICTS = {"passed": "passed", "failed": "FAILED", "nothing compared": "nothing compared"}
+# What ends a span of code, and a cell of a table even within one (https://github.github.com/gfm/#tables-extension-).
+ESCAPED = str.maketrans({character: f"\\x{ord(character):02x}" for character in "`|"})
 
 
 def markdown(report: dict[str, Any]) -> str:
@@ -23,7 +23,7 @@ def markdown(report: dict[str, Any]) -> str:
         report: as ``--json`` writes it; whatever names in it hold is shown as text.
     """
     lines = [
-        f"### Parity: {'FAILED' if report['status'] == 'failed' else report['status']}",
+        f"### Parity: {_verdict(report['status'])}",
         "",
         f"{_text(report['subject'].get('artifact', ''))} against {_text(report['subject'].get('model', ''))}: "
         f"{_text(report['summary'], 1000)}",
@@ -42,7 +42,7 @@ def markdown(report: dict[str, Any]) -> str:
 
 def _line(runtime: dict[str, Any], rows: Iterable[dict[str, Any]]) -> str:
     worst = max(rows, key=_weight)
-    verdict = _text(worst["status"])
+    verdict = _verdict(worst["status"])
     if worst["status"] == "failed":
         verdict = f"**FAILED** {_text(worst['problem'])}".strip()
     if not runtime["decisive"]:
@@ -64,10 +64,18 @@ def _number(row: dict[str, Any]) -> float:
     return ratio if ratio == ratio else float("inf")
 
 
+def _verdict(status: object) -> str:
+    return VERDICTS.get(str(status)) or _text(status)
+
+
 def _text(value: object, longest: int = LONGEST) -> str:
-    """One line in which nothing is Markdown, HTML or a mention."""
-    text = printable(str(value))
-    return (text if len(text) <= longest else text[:longest] + "…").translate(ESCAPED)
+    """One line as a span of code, in which nothing is Markdown, HTML, a link or a mention; nothing of nothing.
+
+    Backslashes would not do: GitHub makes links of bare addresses and of @names after it has taken them away.
+    """
+    text = printable(str(value)).translate(ESCAPED)
+    shown = text if len(text) <= longest else text[:longest] + "…"
+    return f"`{shown}`" if shown.strip() else ""
 
 
 def main(arguments: list[str]) -> int:

@@ -133,7 +133,7 @@ SAID: dict[str, tuple[BaseException, int, str]] = {
     "a panic": (Panic("core"), 70, FAULT.format("Panic: core")),
     "no text": (KeyError(), 70, FAULT.format("KeyError")),
     "a text that fails": (Mute(), 70, FAULT.format("Mute")),
-    "an exit": (SystemExit(0), 70, FAULT.format("SystemExit: 0")),
+    "an exit": (SystemExit(0), 2, "the model's code ends the program: SystemExit: 0"),
     "an escape": (ValueError("\x1b[2J"), 70, FAULT.format(r"ValueError: \x1b[2J")),
     "a long text": (ValueError("x" * 5000), 70, FAULT.format("ValueError: " + "x" * 300)),
     "memory": (MemoryError(), 2, MEMORY),

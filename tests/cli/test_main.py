@@ -128,6 +128,46 @@ def test_an_error_is_one_line_whatever_the_file_is_called(name: str, shown: str,
     assert_user_error(run("inspect", name), 2, f"{shown}: cannot be read: No such file or directory")
 
 
+@pytest.mark.parametrize(
+    "words", [("--a\x1b\u202e\n\tb",), ("-f", "a\x1b\u202e\n\tb"), ("x", "a\x1b\u202e\n\tb")], ids=ascii
+)
+def test_bad_usage_is_printable(words: tuple[str, ...], run: Run) -> None:
+    found = run("model.pt", "-f", "onnx", *words)
+    assert found.exit_code == 2
+    assert "\nError: " in found.stderr
+    assert found.stderr.replace("\n", "").isprintable()
+    assert len(found.stderr.splitlines()) == 4
+
+
+def test_choices_are_one_line(run: Run) -> None:
+    assert run("model.pt").stderr.splitlines()[-1].endswith("Choose from: cpp, onnx, torchscript")
+
+
+def test_a_bug_and_a_warning_are_printable(real: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
+    """What Python prints by itself: a traceback quotes the error and lines of a user's file."""
+    code = (
+        "import warnings, nalu_export.cli as cli, nalu_export.checkpoints.layout_table as table\n"
+        "def rows(owner):\n    warnings.warn('w\\x1b\\x9b\\u202e')\n    raise RuntimeError('e\\x1b\\x9b\\u202e\\nb')\n"
+        "table.rows = rows\ncli.main(['--debug', 'layouts'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    text = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (70, b"")
+    assert text.replace("\n", "").isprintable()
+    assert "UserWarning: w\\x1b\\x9b\\u202e\n" in text
+    assert "\nRuntimeError: e\\x1b\\x9b\\u202e\nb\nnalu-export: internal error" in text
+
+
+@pytest.mark.parametrize("code", [0, 1, "e\x1b"])
+def test_code_that_ends_the_program_is_no_verdict(code: int | str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(_: object) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr("nalu_export.checkpoints.layout_table.rows", end)
+    shown = str(code).replace("\x1b", "\\x1b")
+    assert_user_error(run("layouts"), 2, f"the model's code ends the program: SystemExit: {shown}")
+
+
 def test_a_name_that_is_not_unicode(source: Path, real: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
     name = b"a\xff.pt"
     Path("model.pt").rename(name.decode("utf-8", "surrogateescape"))

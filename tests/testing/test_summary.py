@@ -1,6 +1,7 @@
 """nalu_export.testing.summary: Markdown from a JSON report."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,18 +33,18 @@ def test_a_pass() -> None:
     assert markdown(
         report(row(), row("ones", max_ratio=0.5), row(INTERMEDIATE, max_ratio=0.9, max_e=0.0), tract="gone")
     ) == (
-        "### Parity: passed\n\na.onnx against m.pt: so it is\n\n"
+        "### Parity: passed\n\n`a.onnx` against `m.pt`: `so it is`\n\n"
         "| runtime | worst inputs | error / bound | E | verdict |\n|---|---|--:|--:|---|\n"
-        "| r | ones | 0.5 | 1.5 | passed |\n| tract | | | | not run: gone |\n"
+        "| `r` | `ones` | 0.5 | 1.5 | passed |\n| `tract` | | | | not run: `gone` |\n"
     )
 
 
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"max_ratio": "inf", "max_e": "nan"}, "| r | bad | inf | nan | **FAILED** |"),
-        ({"max_ratio": 0.1}, "| r | bad | 0.1 | 1.5 | **FAILED** |"),
-        ({"problem": "no | such\nshape"}, r"| r | bad | 0.25 | 1.5 | **FAILED** no \| such\\nshape |"),
+        ({"max_ratio": "inf", "max_e": "nan"}, "| `r` | `bad` | inf | nan | **FAILED** |"),
+        ({"max_ratio": 0.1}, "| `r` | `bad` | 0.1 | 1.5 | **FAILED** |"),
+        ({"problem": "no | such\nshape"}, r"| `r` | `bad` | 0.25 | 1.5 | **FAILED** `no \x7c such\nshape` |"),
     ],
 )
 def test_a_failure_comes_before_what_is_near_its_bound(changes: dict[str, Any], line: str) -> None:
@@ -56,26 +57,58 @@ def test_what_compared_nothing_is_not_a_pass() -> None:
     nothing: dict[str, Any] = {"status": "nothing compared", "max_ratio": 0.0, "max_e": 0.0}
     assert summary.INTERMEDIATE == INTERMEDIATE
     found = markdown(report(row(**nothing), row(INTERMEDIATE), status="nothing compared")).splitlines()
-    assert (found[0], found[-1]) == ("### Parity: nothing compared", "| r | zeros | – | – | nothing compared |")
+    assert (found[0], found[-1]) == ("### Parity: nothing compared", "| `r` | `zeros` | – | – | nothing compared |")
     found = markdown(report(row(), row("empty", **nothing))).splitlines()
-    assert (found[0], found[-1]) == ("### Parity: passed", "| r | zeros | 0.25 | 1.5 | passed |")
+    assert (found[0], found[-1]) == ("### Parity: passed", "| `r` | `zeros` | 0.25 | 1.5 | passed |")
 
 
 def test_what_does_not_decide_says_so() -> None:
     assert (
         markdown(report(row(), decisive=False)).splitlines()[-1]
-        == "| r | zeros | 0.25 | 1.5 | passed, for comparison |"
+        == "| `r` | `zeros` | 0.25 | 1.5 | passed, for comparison |"
     )
 
 
-def test_names_are_text() -> None:
-    evil = "<img src=x> `a` | [b](c) @all $x$ &amp; \x1b\n" + "y" * 500
-    found = markdown(report(row(evil), **cast("Any", {evil: evil})) | {"subject": {"model": evil, "artifact": evil}})
-    assert "<" not in found
-    assert "\x1b" not in found
-    assert r"&lt;img src=x> \`a\` \| \[b\]\(c\) \@all \$x\$ &amp;amp; \\x1b\\n" in found
-    assert "y" * 201 not in found
+EVIL = [
+    "<img src=x onerror=alert(1)> &amp; </code></pre>",
+    "`a` ``b`` ```",
+    "a | b \\| c \\\\| d \\",
+    "[a](http://b) ![a](http://b) https://c www.d e@f.g @all #1 GH-1",
+    "# a",
+    "- a",
+    "> a",
+    "    a",
+    "---",
+    "$x$ ::error::x ##[error]x",
+    "a\x1b[0m\n\r\u2028\u202e\u200b\x9b\x7f\n\n| a |",
+    "y" * 500 + "`",
+    "  ",
+]
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_names_are_text(evil: str) -> None:
+    """Nothing but code spans between the words of this package, and as many cells as there are columns."""
+    found = markdown(
+        report(row(evil, status=evil, problem=evil), row(problem=evil, status="failed"), **cast("Any", {evil: evil}))
+        | {"subject": {"model": evil, "artifact": evil}, "summary": evil, "status": evil}
+    )
+    assert "y" * 201 not in found.splitlines()[-1]
+    assert found.replace("\n", "").isprintable()
     assert len(found.splitlines()) == 8
+    assert [line.count("|") for line in found.splitlines()[4:]] == [6, 6, 6, 6]
+    bare = re.sub(r"`[^`]*`", "CODE", found)
+    code = "CODE" if evil.strip() else ""
+    assert bare.splitlines() == [
+        f"### Parity: {code}",
+        "",
+        f"{code} against {code}: {code}",
+        "",
+        "| runtime | worst inputs | error / bound | E | verdict |",
+        "|---|---|--:|--:|---|",
+        f"| CODE | CODE | 0.25 | 1.5 | **FAILED** {code}".rstrip() + " |",
+        f"| {code} | | | | not run: {code} |",
+    ]
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
