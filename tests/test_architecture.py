@@ -21,10 +21,14 @@ ALLOWED: dict[str, set[str]] = {
     "_wire": set(),
     "assumption": set(),
     "copying": set(),
+    "memory": set(),
+    "supervisor": set(),
+    "targets": {"files"},
+    "entry": {"supervisor", "cli"},
     "primitives": set(),
-    "graph": {"copying", "_exclusive", "nn", "primitives", "text"},
+    "graph": {"memory", "copying", "_exclusive", "nn", "primitives", "text"},
     "weights": {"copying", "graph", "primitives"},
-    "checkpoints": {"assumption", "copying", "_exclusive", "nn", "files", "text", "_plugins", "_jit"},
+    "checkpoints": {"targets", "assumption", "copying", "_exclusive", "nn", "files", "text", "_plugins", "_jit"},
     "source": {"copying", "checkpoints", "graph", "text"},
     "inputs": {"copying", "nn", "graph"},
     "input_files": {"_exclusive", "files", "text"},
@@ -46,7 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     "statistics": {"nn", "graph", "text"},
     "verifying": {"graph", "formats", "runtimes", "parity", "weights", "text"},
     "exporting": {
-        "nn", "files", "checkpoints", "graph", "weights", "formats", "parity", "artifact", "example_inputs", "sizes",
+        "targets", "nn", "files", "checkpoints", "graph", "weights", "formats", "parity", "artifact", "example_inputs", "sizes",
         "preparing", "statistics", "verifying", "text", "__init__",
     },
     "checking": {
@@ -55,22 +59,22 @@ ALLOWED: dict[str, set[str]] = {
     },
     "doctor": {"assumption", "nn", "checkpoints", "source", "graph", "inputs", "preparing", "statistics", "text"},
     "inspecting": {"checkpoints", "source", "graph", "preparing", "formats", "artifact", "statistics", "doctor"},
-    "converting": {"assumption", "checkpoints", "files"},
+    "converting": {"targets", "assumption", "checkpoints", "files"},
     "_golden_codec": {"weights", "text", "_wire"},
     "golden": {
-        "assumption", "nn", "primitives", "files", "graph", "weights", "parity", "input_files", "preparing",
+        "targets", "assumption", "nn", "primitives", "files", "graph", "weights", "parity", "input_files", "preparing",
         "_golden_codec",
     },
     "cli": {
-        "assumption", "formats", "runtimes", "parity", "artifact", "exporting", "checking", "inspecting", "converting",
+        "assumption", "memory", "supervisor", "targets", "formats", "runtimes", "parity", "artifact", "exporting", "checking", "inspecting", "converting",
         "checkpoints", "doctor", "files", "input_files", "input_specs", "real_inputs", "reports", "text", "golden",
         "__init__",
     },
     "testing": {
-        "checking", "exporting", "checkpoints", "artifact", "input_files", "real_inputs", "files", "formats", "reports",
+        "targets", "checking", "exporting", "checkpoints", "artifact", "input_files", "real_inputs", "files", "formats", "reports",
         "parity", "preparing", "text", "cli", "__init__",
     },
-    "__main__": {"cli"},
+    "__main__": {"entry"},
 }  # fmt: skip
 
 
