@@ -1,6 +1,5 @@
 """Archives of ``torch.export.save``: the weights, without the program and without unpickling anything."""
 
-import json
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from nalu_export.checkpoints._refusals import DAMAGED, SAVE_INSTEAD, unreadable
 from nalu_export.checkpoints._storage import Storage, UnfitTensorError, tensor
 from nalu_export.checkpoints._zip import Archive, open_archive
 from nalu_export.errors import InputError
+from nalu_export.json_text import parse
 from nalu_export.text import short
 
 _FOLDER = "data/weights/"
@@ -58,9 +58,9 @@ def read(archive: Archive) -> Any:
 
 def _entries(config: memoryview) -> dict[str, Any]:
     try:
-        entries = json.loads(bytes(config))["config"]
+        entries = parse(bytes(config))["config"]
         return dict(entries.items())
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise unreadable("is a damaged torch.export archive: its list of weights cannot be read") from error
 
 

@@ -1,7 +1,6 @@
 """Weights that were saved in several files: joined by the numbers in their names, or by an index, or refused."""
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from nalu_export.checkpoints.container import Contents, unpack
 from nalu_export.checkpoints.factory import UserCode
 from nalu_export.errors import InputError
 from nalu_export.files import read_bytes
+from nalu_export.json_text import parse
 from nalu_export.text import plain, short
 
 # Of a file that lists tensors, of which a file may have 50,000.
@@ -132,10 +132,10 @@ def _index(data: bytes) -> dict[str, str] | None:
             raise InputError(f"is an index of {len(data):,} bytes; at most {MAX_INDEX:,} are read")
         return None
     try:
-        found = json.loads(data, object_pairs_hook=_without_repetition)
+        found = parse(data, _without_repetition)
     except InputError:
         raise
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     if not isinstance(found, dict) or _MAP not in found:
         return None
