@@ -28,6 +28,8 @@ _MESSAGE, _POINTER, _STRING, _ARRAY, _STRINGS = 32, 8, 16, 64, 96
 _UNKNOWN = 96
 # What this package keeps of each in Python, where it lists them: a specification, an array under a name, a text.
 _LISTED = {"onnx.ValueInfoProto": 160, "onnx.TensorProto": 300, "onnx.StringStringEntryProto": 200}
+# Where a tensor says that its bytes are in another file.
+_OUTSIDE = ("onnx.TensorProto.external_data", "onnx.TensorProto.data_location")
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _SIZES = {_FIXED64: 8, _FIXED32: 4}
@@ -49,11 +51,13 @@ class _Rule(NamedTuple):
         cost: bytes of memory for each.
         rate: bytes of memory for each byte of what it holds.
         inner: what its content is, where that is a message.
+        outside: whether it says of a tensor where its bytes are.
     """
 
     cost: int
     rate: int
     inner: "_Kind | None"
+    outside: bool
 
 
 @dataclass
@@ -63,11 +67,26 @@ class _Kind:
     rules: dict[int, _Rule]
 
 
-def refuse_large(data: bytes) -> None:
+class Counted(NamedTuple):
+    """What is in a file.
+
+    Attributes:
+        memory: bytes that protobuf takes for it at the most.
+        outside: whether a tensor says where its bytes are, which may be another file.
+    """
+
+    memory: int
+    outside: bool
+
+
+def refuse_large(data: bytes) -> Counted:
     """Refuse a file of which protobuf would make more than a file of its size may take.
 
     Args:
         data: the file.
+
+    Returns:
+        What is in it.
 
     Raises:
         WireError: it is no message of protobuf at all.
@@ -76,23 +95,35 @@ def refuse_large(data: bytes) -> None:
     """
     limit = MAX_MULTIPLE * len(data) + MAX_SPARE
     try:
-        if _counted(data, limit) > limit:
+        found = counted(data, limit)
+        if found.memory > limit:
             raise InputError(
                 f"is an ONNX file of {len(data):,} bytes that would take more than {limit:,} of memory; export it again"
             )
     except IndexError as error:
         raise WireError("ends within a field") from error
+    return found
 
 
-def _counted(data: bytes, limit: int) -> int:
-    """Bytes of memory, as far as they are counted before they are more than ``limit``."""
+def counted(data: bytes, limit: int = 2**62) -> Counted:
+    """What is in a file.
+
+    Args:
+        data: the file.
+        limit: of memory, where counting ends.
+
+    Raises:
+        WireError, IndexError: it is no message of protobuf.
+        InputError: it has too many fields, or messages too deep in one another.
+    """
     rules, start, end, total = _schema().rules, 0, len(data), 0
-    outside: list[tuple[dict[int, _Rule], int]] = []
+    around: list[tuple[dict[int, _Rule], int]] = []
+    outside = False
     for _ in range(MAX_FIELDS):
         while start == end:
-            if not outside or total > limit:
-                return total
-            rules, end = outside.pop()
+            if not around:
+                return Counted(total, outside)
+            rules, end = around.pop()
         key = data[start]
         start += 1
         if key >= 0x80:
@@ -106,9 +137,10 @@ def _counted(data: bytes, limit: int) -> int:
                 size, start = _varint(data, start - 1, 5)
             if rule is not None and rule.inner is not None:
                 total += rule.cost
-                if len(outside) == MAX_DEPTH:
+                outside = outside or rule.outside
+                if len(around) == MAX_DEPTH:
                     raise InputError(f"nests the messages of an ONNX file deeper than {MAX_DEPTH}; export it again")
-                outside.append((rules, end))
+                around.append((rules, end))
                 end, stop = start + size, end
                 rules = rule.inner.rules
                 if end > stop:
@@ -123,7 +155,11 @@ def _counted(data: bytes, limit: int) -> int:
             start += 1
             if start - first > 10:
                 raise WireError("has a number of more than 64 bits")
-            total += _UNKNOWN if rule is None else rule.cost
+            if rule is None:
+                total += _UNKNOWN
+            else:
+                total += rule.cost
+                outside = outside or rule.outside
         elif wire in _SIZES:
             start += _SIZES[wire]
             total += _UNKNOWN if rule is None else rule.cost
@@ -133,7 +169,7 @@ def _counted(data: bytes, limit: int) -> int:
         if start > end or key < 8:
             raise WireError("has a field that reaches beyond its message, or has no number")
         if total > limit:
-            return total
+            return Counted(total, outside)
     raise InputError(f"is an ONNX file of more than {MAX_FIELDS:,} fields; export it again")
 
 
@@ -169,17 +205,18 @@ def _kind(descriptor: Descriptor, known: dict[str, _Kind]) -> _Kind:
 def _rules(field: Field, inner: _Kind | None) -> dict[int, _Rule]:
     """The rules of a field, for each way in which it may be written."""
     number, wire = field.number << 3, _WIRE.get(field.type, _VARINT)
+    outside = field.full_name in _OUTSIDE
     if field.message_type is not None:
-        return {number | wire: _Rule(_size_of(field.message_type), 0, inner)}
+        return {number | wire: _Rule(size_of(field.message_type), 0, inner, outside)}
     if wire == _BYTES:
-        return {number | wire: _Rule(_STRINGS if field.is_repeated else _STRING, 1, None)}
-    single = _Rule(_UNKNOWN if field.enum_type is not None else _ARRAY if field.is_repeated else 0, 0, None)
+        return {number | wire: _Rule(_STRINGS if field.is_repeated else _STRING, 1, None, outside)}
+    single = _Rule(_UNKNOWN if field.enum_type is not None else _ARRAY if field.is_repeated else 0, 0, None, outside)
     # Numbers are taken one by one and packed, whatever the schema says. A packed one may be a byte each.
-    packed = {number | _BYTES: _Rule(_ARRAY, 2 if wire in _SIZES else 24, None)} if field.is_repeated else {}
+    packed = {number | _BYTES: _Rule(_ARRAY, 2 if wire in _SIZES else 24, None, outside)} if field.is_repeated else {}
     return {number | wire: single, **packed}
 
 
-def _size_of(descriptor: Descriptor) -> int:
+def size_of(descriptor: Descriptor) -> int:
     """Bytes of memory of an empty message, with its place in an array and what this package keeps of it."""
     alternatives = {field.containing_oneof.name: field for field in descriptor.fields if field.containing_oneof}
     fields = [*(field for field in descriptor.fields if not field.containing_oneof), *alternatives.values()]

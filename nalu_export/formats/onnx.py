@@ -79,12 +79,13 @@ class OnnxFormat(Format):
 
         Raises:
             InputError: protobuf would take more memory for it than a file of its size may take, see
-                :func:`nalu_export.formats._onnx_wire.refuse_large`.
+                :func:`nalu_export.formats._onnx_wire.refuse_large`; or a tensor is in another file, which a runtime
+                would read.
         """
         if not data.startswith(b"\x08"):
             return None
         try:
-            refuse_large(data)
+            found = refuse_large(data)
         except WireError:
             return None
         try:
@@ -92,17 +93,19 @@ class OnnxFormat(Format):
         except Exception:  # noqa: BLE001
             # protobuf's DecodeError is a different class in each of its implementations.
             return None
-        return proto if proto.graph.output else None
+        if not proto.graph.output:
+            return None
+        outside = external_tensor(proto) if found.outside else None
+        if outside is not None:
+            raise InputError(_outside(outside))
+        return proto
 
     def part(self, content: onnx.ModelProto, subgraph: Subgraph, call: int) -> bytes | None:
         """See :meth:`Format.part`: the nodes between ``head.x`` and ``head.y``, or the input or output of the file."""
         return cut_out(content, subgraph, call)
 
     def read_metadata(self, content: onnx.ModelProto) -> dict[str, str]:
-        """The metadata_props, when every tensor is in the file: a runtime would read those that are in others."""
-        outside = external_tensor(content)
-        if outside is not None:
-            raise InputError(_outside(outside))
+        """The metadata_props."""
         return {entry.key: entry.value for entry in content.metadata_props}
 
     def signature(self, content: onnx.ModelProto) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:

@@ -14,13 +14,11 @@ from google.protobuf.internal import api_implementation
 from onnx import helper, numpy_helper
 
 from nalu_export import InputError
-from nalu_export.formats import _onnx_wire
-from nalu_export.formats._onnx_wire import MAX_FIELDS, MAX_MULTIPLE, MAX_SPARE, WireError, refuse_large
+from nalu_export.formats._onnx_wire import MAX_FIELDS, MAX_MULTIPLE, MAX_SPARE, WireError, counted, refuse_large
 from nalu_export.formats.onnx import FORMAT
 from tests.hostile import mutations, seeds
-from tests.hostile.wire import EMPTY, START, field, group, nested, number, varint, within
+from tests.hostile.wire import EMPTY, START, TENSOR, field, group, nested, number, varint, within
 
-EVERYTHING = 2**62
 # A little more than a power of two: an array of as many has just doubled.
 COUNT = 66_000
 
@@ -48,10 +46,6 @@ print(json.dumps(found))
 """
 
 
-def counted(data: bytes) -> int:
-    return _onnx_wire._counted(data, EVERYTHING)
-
-
 @pytest.fixture(scope="module")
 def measured() -> dict[str, int]:
     """Bytes that protobuf takes for as many of each."""
@@ -71,7 +65,7 @@ def measured() -> dict[str, int]:
 @pytest.mark.parametrize("name", EMPTY)
 def test_no_less_is_counted_than_protobuf_takes(name: str, measured: dict[str, int]) -> None:
     way, unit = EMPTY[name]
-    taken, said = measured[name] / COUNT, counted(within(way, unit * COUNT)) / COUNT
+    taken, said = measured[name] / COUNT, counted(within(way, unit * COUNT)).memory / COUNT
     assert taken <= said, (taken, said)
 
 
@@ -200,6 +194,17 @@ def test_what_protobuf_reads_is_walked_to_its_end() -> None:
     assert read > 100
 
 
+def test_a_tensor_in_another_file_is_told_wherever_it_is() -> None:
+    """Only where a tensor says where its bytes are must the tensors be looked at, one by one."""
+    for way, unit in EMPTY.values():
+        said = counted(within(way, unit)).outside
+        assert said == (unit == field(13) and way == TENSOR)
+    for path in ((7, 5), (7, 1, 5, 5), (7, 1, 5, 10), (7, 15, 1), (7, 1, 5, 22, 2), (25, 7, 5, 6, 5), (20, 1, 5)):
+        assert counted(within((*path, 13), b"")).outside
+        assert counted(within(path, number(14, 1))).outside
+        assert not counted(within(path, field(9, b"\x6a\0\x70\1"))).outside
+
+
 @pytest.mark.parametrize("count", [1, 1_000, 10_000])
 def test_a_good_file_is_far_from_the_limit(count: int) -> None:
     """As many small weights, each with its node; a file of one weight is passed over in a step."""
@@ -208,4 +213,4 @@ def test_a_good_file_is_far_from_the_limit(count: int) -> None:
     graph = helper.make_graph(nodes, "g", [], [helper.make_tensor_value_info("y0", 1, [1])], weights)
     data = helper.make_model(graph).SerializeToString()
     refuse_large(data)
-    assert counted(data) < 12 * len(data) + 10_000
+    assert counted(data).memory < 12 * len(data) + 10_000
