@@ -164,7 +164,7 @@ def counted(data: bytes, limit: int = 2**62) -> Counted:
             start += _SIZES[wire]
             total += _UNKNOWN if rule is None else rule.cost
         else:
-            # No version of ONNX has groups, which is how protobuf nested messages in its first years.
+            # No version of ONNX has groups, which is how protobuf nested messages once.
             raise WireError("has a group")
         if start > end or key < 8:
             raise WireError("has a field that reaches beyond its message, or has no number")
@@ -211,8 +211,9 @@ def _rules(field: Field, inner: _Kind | None) -> dict[int, _Rule]:
     if wire == _BYTES:
         return {number | wire: _Rule(_STRINGS if field.is_repeated else _STRING, 1, None, outside)}
     single = _Rule(_UNKNOWN if field.enum_type is not None else _ARRAY if field.is_repeated else 0, 0, None, outside)
-    # Numbers are taken one by one and packed, whatever the schema says. A packed one may be a byte each.
-    packed = {number | _BYTES: _Rule(_ARRAY, 2 if wire in _SIZES else 24, None, outside)} if field.is_repeated else {}
+    # Numbers are taken one by one and packed, whatever the schema says. A number may be a byte and become eight, and an
+    # array that doubles leaves its halves behind.
+    packed = {number | _BYTES: _Rule(_ARRAY, 3 if wire in _SIZES else 24, None, outside)} if field.is_repeated else {}
     return {number | wire: single, **packed}
 
 

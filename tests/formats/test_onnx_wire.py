@@ -146,30 +146,34 @@ def test_messages_in_messages() -> None:
         refuse_large(START + field(7, field(11, field(2, nested((4, 1), 2_000)))))
 
 
-NO_MESSAGE: dict[str, bytes] = {
-    "a number cut": START + b"\x08\x80",
-    "a number of eleven bytes": START + b"\x08" + b"\x80" * 10 + b"\0",
-    "a field cut": START + b"\x12\x05abcd",
-    "a size cut": START + b"\x12\x80",
-    "a size of 2**35": START + b"\x12\x80\x80\x80\x80\x80\x01",
-    "a size of 2**32": START + b"\x12\x80\x80\x80\x80\x10",
-    "a float cut": START + field(7, field(1, field(5, b"\x15\0\0"))),
-    "a message beyond the one around it": START + b"\x3a\x02\x0a\x05" + bytes(9),
-    "a text beyond the message around it": START + b"\x3a\x02\x12\x05" + bytes(9),
-    "a field without a number": START + b"\0\0",
-    "a field of six bytes for its number": START + b"\x88\x80\x80\x80\x80\x00\0",
-    "a group": START + group(200),
-    "a group that is not closed": START + varint(200 << 3 | 3),
-    "the end of a group": START + varint(200 << 3 | 4),
-    "a kind of field that there is none of": START + b"\x0e\0",
+CUT, BEYOND = "ends within a field", "has a field that reaches beyond its message, or has no number"
+INSIDE = "has a message that reaches beyond the one around it"
+NO_MESSAGE: dict[str, tuple[bytes, str]] = {
+    "a number cut": (START + b"\x08\x80", CUT),
+    "a number of eleven bytes": (START + b"\x08" + b"\x80" * 10 + b"\0", "has a number of more than 64 bits"),
+    "a field cut": (START + b"\x12\x05abcd", BEYOND),
+    "a size cut": (START + b"\x12\x80", CUT),
+    "a size of 2**35": (START + b"\x12\x80\x80\x80\x80\x80\x01", "has a number of more than 32 bits"),
+    "a size of 2**32": (START + b"\x12\x80\x80\x80\x80\x10", "has a number of more than 32 bits"),
+    "a float cut": (START + field(7, field(1, field(5, b"\x15\0\0"))), BEYOND),
+    "a message beyond the one around it": (START + b"\x3a\x02\x0a\x04" + number(1) * 9, INSIDE),
+    "a text beyond the message around it": (START + b"\x3a\x02\x12\x04" + number(1) * 9, BEYOND),
+    "a number beyond the message around it": (START + b"\x3a\x02\x08\x80" + number(1) * 9, BEYOND),
+    "a field without a number": (START + b"\0\0", BEYOND),
+    "a field of six bytes for its number": (START + b"\x88\x80\x80\x80\x80\x00\0", "has a number of more than 32 bits"),
+    "a group": (START + group(200), "has a group"),
+    "a group that is not closed": (START + varint(200 << 3 | 3), "has a group"),
+    "the end of a group": (START + varint(200 << 3 | 4), "has a group"),
+    "a kind of field that there is none of": (START + b"\x0e\0", "has a group"),
 }
 
 
 @pytest.mark.parametrize("name", NO_MESSAGE)
 def test_what_is_no_message_of_protobuf(name: str) -> None:
-    with pytest.raises(WireError):
-        refuse_large(NO_MESSAGE[name])
-    assert FORMAT.opened(NO_MESSAGE[name]) is None
+    data, text = NO_MESSAGE[name]
+    with pytest.raises(WireError, match=f"^{text}$"):
+        refuse_large(data)
+    assert FORMAT.opened(data) is None
 
 
 def test_what_protobuf_reads_is_walked_to_its_end() -> None:

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -79,6 +79,18 @@ def _in_sparse(proto: onnx.ModelProto) -> None:
     external(values, "../secret")
     indices = numpy_helper.from_array(np.zeros(1, np.int64), "where")
     proto.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [2]))
+
+
+def hidden(way: Sequence[int]) -> Case:
+    """A tensor in another file, where these fields of a file lead to."""
+    tensor = numpy_helper.from_array(np.zeros(2, np.float32), "hidden")
+    external(tensor, "../secret")
+    return Case(
+        lambda: exported("onnx") + within((*way,), tensor.SerializeToString())[len(START) :],
+        "keeps hidden in another file; only self-contained files are read",
+        (*CHECK, *INSPECT),
+        "artifact",
+    )
 
 
 def said(key: str, value: str, *, live: bool = False) -> Callable[[], bytes]:
@@ -216,6 +228,14 @@ ARTIFACTS: Table = {
         (*CHECK, *INSPECT),
         "artifact",
     ),
+    "ONNX, a tensor of several elsewhere": hidden((7, 1, 5, 10)),
+    "ONNX, a sparse attribute elsewhere": hidden((7, 1, 5, 22, 1)),
+    "ONNX, a place in a sparse attribute elsewhere": hidden((7, 1, 5, 22, 2)),
+    "ONNX, a sparse attribute of several elsewhere": hidden((7, 1, 5, 23, 1)),
+    "ONNX, a graph of several elsewhere": hidden((7, 1, 5, 11, 5)),
+    "ONNX, a default of a function elsewhere": hidden((25, 11, 5)),
+    "ONNX, a training elsewhere": hidden((20, 1, 5)),
+    "ONNX, an algorithm elsewhere": hidden((20, 2, 1, 5, 6, 5)),
     "ONNX, layers that are no JSON": Case(
         said("layers", "["), "its metadata nalu_export.layers is not JSON", (*CHECK, *INSPECT), "artifact"
     ),
