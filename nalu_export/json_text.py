@@ -28,7 +28,8 @@ def parse(text: str | bytes, pairs: Callable[[list[tuple[str, Any]]], Any] | Non
         ValueError: it is no JSON.
     """
     if isinstance(text, bytes):
-        text = text.decode("utf-8-sig")
+        # Not by the codec utf-8-sig, which Python imports when it is first used: reading a file imports nothing.
+        text = text.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     if _depth(text) > MAX_DEPTH:
         raise NestedError(f"nests its values deeper than {MAX_DEPTH}")
     return json.loads(text, object_pairs_hook=pairs)

@@ -105,7 +105,9 @@ def native_payload(contents: Contents) -> Mapping[str, Any] | None:
             raise InputError(f"has metadata {FORMAT!r} that is no description of a model; was the file changed?")
         return {**about, "state_dict": contents.payload}
     payload = contents.payload
-    return payload if isinstance(payload, dict) and payload.get("format") == FORMAT else None
+    said = payload.get("format") if type(payload) is dict else None
+    # Not before its type is known: a tensor compares each of its numbers.
+    return payload if type(said) is str and said == FORMAT else None
 
 
 def assumptions_of(payload: Mapping[str, Any]) -> tuple[Assumption, ...]:

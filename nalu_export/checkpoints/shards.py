@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+from nalu_export.checkpoints._inert import Inert
 from nalu_export.checkpoints.container import Contents, unpack
 from nalu_export.checkpoints.factory import UserCode
 from nalu_export.errors import InputError
@@ -258,6 +259,10 @@ class _Join:
         payload = contents.payload
         if contents.modules or not isinstance(payload, dict):
             raise InputError(f"holds a {type(payload).__name__}; a part of weights in several files is a state_dict")
+        unnamed = next((name for name in payload if type(name) is not str), None)
+        if unnamed is not None:
+            what = unnamed.what if isinstance(unnamed, Inert) else short(unnamed)
+            raise InputError(f"has {what} for a name; a part of weights in several files is a state_dict")
         # safetensors gives the names in any order.
         twice = min((name for name in payload if name in self.owners), default=None)
         if twice is not None:
@@ -275,7 +280,7 @@ class _Join:
         lacking = next((name for name in listed if name not in payload), None)
         if lacking is not None:
             raise InputError(f"lacks {short(lacking)}, which the index keeps in it; are the files of one model?")
-        extra = next((name for name in payload if name not in listed), None)  # a name may be of any type
+        extra = next((name for name in payload if name not in listed), None)
         if extra is not None:
             raise InputError(f"has {short(extra)}, which the index does not keep in it; are the files of one model?")
 
