@@ -259,8 +259,7 @@ class _Join:
         payload = contents.payload
         if contents.modules or not isinstance(payload, dict):
             raise InputError(f"holds a {type(payload).__name__}; a part of weights in several files is a state_dict")
-        unnamed = next((name for name in payload if type(name) is not str), None)
-        if unnamed is not None:
+        for unnamed in (name for name in payload if type(name) is not str):
             what = unnamed.what if isinstance(unnamed, Inert) else short(unnamed)
             raise InputError(f"has {what} for a name; a part of weights in several files is a state_dict")
         # safetensors gives the names in any order.

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from nalu_export import NAC, InputError
+from nalu_export import NAC, InputError, load
 from nalu_export.checkpoints._globals import _KNOWN, _mapping
 from nalu_export.checkpoints._machine import Machine
 from nalu_export.checkpoints.container import unpack
 from nalu_export.checkpoints.description import describe
 from tests.checkpoints import files
 from tests.checkpoints.files import time_limit
-from tests.checkpoints.programs import LEGACY_HEAD, storage_program, tensor_program
+from tests.checkpoints.programs import LEGACY_HEAD, storage_program, tensor_program, with_program
 from tests.hostile import mutations, seeds
 from tests.hostile.guarded import guarded
 from tests.hostile.readers import read
@@ -195,3 +195,21 @@ def test_a_guard_tells_who_takes_a_tensor_for_a_container() -> None:
     with guarded() as asked, suppress(InputError):
         unpack(files.torch_bytes(torch.zeros(2)))
     assert not asked
+
+
+def test_a_tensor_before_a_class_that_is_not_known() -> None:
+    """What is refused by the name of a class is looked at too: whether it is the whole of a file."""
+    for program in (b"\x80\x02(" + ROW + b"cnet\nNet\n.", b"\x80\x02" + ROW + b"cnet\nNet\n."):
+        with guarded() as asked, pytest.raises(InputError, match=r"holds Python objects \(net\.Net\)"):
+            unpack(with_program(program, **{"0": bytes(16)}))
+        assert not asked
+
+
+@pytest.mark.parametrize("name", [1, None, b"a", ("a",), 1.5], ids=repr)
+def test_a_part_of_weights_has_texts_for_names(name: Any, tmp_path: Path) -> None:
+    """Names of several types cannot be put in an order, which a refusal needs."""
+    for number in (1, 2):
+        parts = {name: torch.zeros(1), "a": torch.zeros(1), 7: torch.zeros(1)}
+        (tmp_path / f"w-0000{number}-of-00002.pt").write_bytes(files.torch_bytes(parts))
+    with pytest.raises(InputError, match=r"has .* for a name; a part of weights in several files is a state_dict$"):
+        load(tmp_path / "w-00001-of-00002.pt")
