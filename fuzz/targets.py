@@ -190,7 +190,7 @@ TARGETS: dict[str, Target] = {
         25_000, _values(seeds.artifact_files, "onnx", "live"), mutations.mutate_onnx, ("artifact", "inspect")
     ),
     "onnx fields": Target(
-        10_000,
+        5_000,
         _values(seeds.onnx_files),
         mutations.mutate_fields,
         ("artifact", "inspect", "fields"),

@@ -1,7 +1,7 @@
 """A tensor is no container: while this watches, whoever walks one, counts its rows or asks if it is true is told."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
@@ -26,5 +26,7 @@ def guarded(asked: tuple[str, ...] = ASKED) -> Iterator[list[str]]:
 
         return asked_of
 
-    with mock.patch.multiple(torch.Tensor, **{name: refuse(name) for name in asked}):
+    with ExitStack() as patches:
+        for name in asked:
+            patches.enter_context(mock.patch.object(torch.Tensor, name, refuse(name)))
         yield seen
