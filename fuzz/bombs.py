@@ -16,6 +16,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import numpy as np
@@ -23,11 +24,13 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 
+from nalu_export.formats._onnx_wire import MAX_MULTIPLE, MAX_SPARE, counted
 from tests.checkpoints import files, programs
 from tests.checkpoints.programs import with_program
 from tests.hostile import seeds
 from tests.hostile.artifacts import exported
 from tests.hostile.readers import READERS
+from tests.hostile.wire import EMPTY, START, within
 
 ROOT = Path(__file__).resolve().parent.parent
 MEGABYTE = 2**20
@@ -150,6 +153,20 @@ def _layers(count: int = 1000) -> bytes:
     return proto.SerializeToString()  # type: ignore[no-any-return]
 
 
+def _empty(name: str, size: int = 10_000_000) -> Callable[[], bytes]:
+    """A good ONNX file, and behind it ten megabytes of fields that take little of a file and much of memory."""
+    way, unit = EMPTY[name]
+    return lambda: exported("onnx") + within(way, unit * (size // len(unit)))[len(START) :]
+
+
+def _most(name: str) -> Callable[[], bytes]:
+    """As many of them as there may be in a file of nothing else: a little less than the limit."""
+    way, unit = EMPTY[name]
+    first, rest = (counted(within(way, unit * number)).memory for number in (1, 1001))
+    each = (rest - first) / 1000 - MAX_MULTIPLE * len(unit)
+    return _empty(name, int(0.999 * MAX_SPARE / each) * len(unit))
+
+
 def _zeros(compressed: bool) -> bytes:
     buffer = io.BytesIO()
     (np.savez_compressed if compressed else np.savez)(buffer, x=np.zeros((MEGABYTE, 2), np.float32))
@@ -163,6 +180,7 @@ def _laughs() -> bytes:
     )
 
 
+ONNX = ("nodes", "attributes", "attributes with an empty graph", "graphs", "initializers", "outputs", "metadata")
 BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a million empty lists": ("load", _many(b"]")),
     "a million empty dictionaries": ("load", _many(b"}")),
@@ -196,6 +214,10 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a zip bomb": ("load", files.bomb),
     "a TorchScript archive that unpacks to 60 MiB": ("inspect", _archive_code),
     "50,000 nodes": ("inspect", _nodes),
+    **{f"10 MB of {name}": ("inspect", _empty(name)) for name in ONNX},
+    **{f"as many {name} as there may be": ("inspect", _most(name)) for name in ONNX},
+    "four million integers": ("inspect", _empty("integers", 7_900_000)),
+    "10 MB of texts that are not known": ("inspect", _empty("texts that are not known")),
     "a gate of a million inputs": ("inspect", _wide_gate),
     "1,000 layers of an export": ("inspect", _layers),
     "500,000 numbers in one line of a header": ("inspect", _long_line),
@@ -232,22 +254,45 @@ def _status(name: str) -> int:
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
+class Taken(NamedTuple):
+    """What reading a file took.
+
+    Attributes:
+        size: of the file, in bytes.
+        memory: bytes, beyond what the process had before.
+        seconds: how long it took.
+        said: the refusal, without the name of the file; ``"read"`` where there was none.
+    """
+
+    size: int
+    memory: int
+    seconds: float
+    said: str
+
+
+def taken(name: str) -> Taken:
+    """Read one of them, in a process of its own."""
+    reader, make = BOMBS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bomb"
+        path.write_bytes(make())
+        command = [sys.executable, "-m", "fuzz.bombs", reader, str(path)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+        said = found["said"].partition(": ")[2] or "read"
+        return Taken(path.stat().st_size, found["bytes"], found["seconds"], said)
+
+
 def main() -> None:
     """Measure all of them."""
-    click.echo(f"{'file':<46}{'size':>11}{'memory':>11}{'multiple':>9}{'time':>8}  outcome")
-    for name, (reader, make) in BOMBS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "bomb"
-            path.write_bytes(make())
-            command = [sys.executable, "-m", "fuzz.bombs", reader, str(path)]
-            environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-            done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
-            found, size = json.loads(done.stdout.splitlines()[-1]), path.stat().st_size
-            said = found["said"].partition(": ")[2][:60] or "read"
-            click.echo(
-                f"{name:<46}{size:>11,}{found['bytes'] / MEGABYTE:>7,.0f} MiB{found['bytes'] / size:>9.1f}"
-                f"{found['seconds']:>6.1f} s  {said}"
-            )
+    click.echo(f"{'file':<57}{'size':>11}{'memory':>11}{'multiple':>9}{'time':>8}  outcome")
+    for name in BOMBS:
+        found = taken(name)
+        click.echo(
+            f"{name:<57}{found.size:>11,}{found.memory / MEGABYTE:>7,.0f} MiB{found.memory / found.size:>9.1f}"
+            f"{found.seconds:>6.1f} s  {found.said[:60]}"
+        )
 
 
 if __name__ == "__main__":

@@ -189,6 +189,12 @@ TARGETS: dict[str, Target] = {
     "onnx": Target(
         25_000, _values(seeds.artifact_files, "onnx", "live"), mutations.mutate_onnx, ("artifact", "inspect")
     ),
+    "onnx fields": Target(
+        5_000,
+        _values(seeds.onnx_files),
+        mutations.mutate_fields,
+        ("artifact", "inspect", "fields"),
+    ),
     "torchscript": Target(
         20_000, _values(seeds.artifact_files, "torchscript"), mutations.mutate_zip, ("artifact", "inspect", "load")
     ),

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from nalu_export import formats
 from nalu_export.assumption import Assumption
 from nalu_export.errors import InputError
 from nalu_export.files import read_bytes
+from nalu_export.json_text import NestedError, parse
 
 TEXTS = ("tool", "torch", "source_sha256", "source_layout", "weights", "compute")
 # Lists of objects, with the texts that each object must have.
@@ -49,6 +51,18 @@ class Artifact:
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
 
+    @cached_property
+    def content(self) -> Any:
+        """What its format makes of its bytes, once: see :meth:`nalu_export.formats.base.Format.opened`.
+
+        Raises:
+            InputError: they are none of this format.
+        """
+        found = formats.get(self.format).opened(self.data)
+        if found is None:
+            raise InputError(f"{self.path}: is no {self.format} file, or a damaged one; export it again")
+        return found
+
 
 def encode_metadata(metadata: dict[str, Any]) -> dict[str, str]:
     """Flat texts for a file: strings as they are, everything else as compact JSON."""
@@ -75,8 +89,10 @@ def decode_metadata(texts: Mapping[Any, Any]) -> dict[str, Any]:
             metadata[name] = text
             continue
         try:
-            metadata[name] = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            metadata[name] = parse(text)
+        except NestedError as error:
+            raise InputError(f"its metadata {key} {error}; export it again") from error
+        except ValueError as error:
             raise InputError(f"its metadata {key} is not JSON") from error
         if not _is_well_formed(name, metadata[name]):
             raise InputError(f"its metadata {key} is not what an export writes")
@@ -128,9 +144,12 @@ def find_artifact(path: Path) -> Artifact | None:
     data = read_bytes(path)
     for name in formats.names():
         candidate = formats.get(name)
-        if candidate.recognises(data):
-            try:
-                return Artifact(path, name, data, decode_metadata(candidate.read_metadata(data)))
-            except InputError as error:
-                raise InputError(f"{path}: {error}") from error
+        try:
+            content = candidate.opened(data)
+            if content is not None:
+                found = Artifact(path, name, data, decode_metadata(candidate.read_metadata(content)))
+                vars(found)["content"] = content
+                return found
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
     return None

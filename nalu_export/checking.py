@@ -92,8 +92,9 @@ def check(
         settings,
         skip_missing=every,
         progress=progress,
+        opened=lambda: found.content,
     )
-    report = with_metadata(report, found.format, found.data, found.metadata)
+    report = with_metadata(report, found.format, found.content, found.metadata)
     facts = {
         "model": type(source).__name__ if isinstance(source, nn.Module) else str(source),
         "model_sha256": "" if isinstance(source, nn.Module) else ready.checkpoint.sha256,

@@ -83,6 +83,9 @@ def _array(content: bytes, name: str = "it") -> NDArray[np.generic]:
     shape, columns_first, dtype = _header(file, name)
     if dtype.hasobject:
         raise ValueError("Object arrays cannot be loaded: they are pickled, and unpickling runs code")
+    if dtype.itemsize == 0 and 0 not in shape:
+        # numpy makes texts of no characters longer by one, of whatever is in memory, for each that a header claims.
+        raise ValueError(f"{name} has entries of no bytes")
     expected, found = math.prod(shape) * dtype.itemsize, len(content) - file.tell()
     if min(shape, default=0) < 0 or expected != found:
         raise ValueError(f"{name} has {found:,} bytes of numbers, its shape {_shown(shape)} needs {_shown(expected)}")

@@ -118,7 +118,7 @@ def _subgraphs(part: Part) -> list[dict[str, Any]]:
 
 def _artifact_statistics(artifact: Artifact, *, trust: bool) -> dict[str, Any] | None:
     try:
-        tensors = formats.get(artifact.format).read_weights(artifact.data, trust=trust)
+        tensors = formats.get(artifact.format).read_weights(artifact.content, trust=trust)
         if tensors is None:
             return None
         layers, folded = artifact.metadata.get("layers", []), artifact.metadata.get("weights") != "live"

@@ -13,12 +13,18 @@ from nalu_export.parity.verdict import Status
 from nalu_export.text import short
 
 
-def with_metadata(report: Report, format_name: str, data: bytes, metadata: Mapping[str, Any]) -> Report:
+def with_metadata(report: Report, format_name: str, content: Any, metadata: Mapping[str, Any]) -> Report:
     """The report with a failed row for each runtime that decides, where a file is not what its metadata says.
 
     A program that was written by the metadata would not find its outputs.
+
+    Args:
+        report: of the file.
+        format_name: its format.
+        content: of the file, see :meth:`nalu_export.formats.base.Format.opened`.
+        metadata: what the file says of itself.
     """
-    found = formats.get(format_name).signature(data)
+    found = formats.get(format_name).signature(content)
     if found is None or not metadata:
         return report
     wrong = next(

@@ -1,7 +1,8 @@
 """Holds a file against its model: the whole, and each arithmetic subgraph of it in isolation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from nalu_export import formats, runtimes
 from nalu_export.errors import InputError
@@ -26,6 +27,7 @@ def verify(
     decisive: Sequence[str] | None = None,
     skip_missing: bool = False,
     progress: Progress | None = None,
+    opened: Callable[[], Any] | None = None,
 ) -> Report:
     """:func:`nalu_export.parity.check_bytes`, and once more for each arithmetic subgraph cut out of the file.
 
@@ -44,6 +46,7 @@ def verify(
         decisive: the runtimes that decide; by default all of them.
         skip_missing: whether a runtime may be missing.
         progress: called with a text, the steps done and their number.
+        opened: gives the content of the file where somebody has parsed it already, see :meth:`Format.opened`.
     """
     report = check_bytes(
         graph, data, sizes, compute, names, options, decisive=decisive, skip_missing=skip_missing, progress=progress
@@ -52,13 +55,15 @@ def verify(
     if not ran or options.only_inputs or graph.whole is not None:
         return report
     alone = replace(options, inputs={}, samples=None)
+    kind = formats.get(format_name)
+    content = kind.opened(data) if opened is None else opened()
     for name, subgraph in graph.subgraphs.items():
         try:
             isolated = graph.isolated(name)
         except InputError as error:
             report = replace(report, notes=(*report.notes, f"not checked in isolation: {error}"))
             continue
-        pieces = [formats.get(format_name).part(data, subgraph, call) for call in range(subgraph.calls)]
+        pieces = [kind.part(content, subgraph, call) for call in range(subgraph.calls)]
         if pieces[0] is None:
             text = f"{plain(name)} was not checked in isolation: it cannot be told from the rest of the file"
             report = replace(report, notes=(*report.notes, text))

@@ -311,6 +311,23 @@ def test_damaged_arrays_of_version_1(case: str, tmp_path: Path) -> None:
     assert refused(path) == text
 
 
+@pytest.mark.parametrize("dtype", ["<U0", "<U1"])
+def test_a_billion_assumptions(dtype: str, tmp_path: Path) -> None:
+    """Of no characters they take no byte of a file, and numpy would make four of each."""
+    path, content = tmp_path / "golden.npz", tmp_path / "a.npy"
+    count = 10**9 if dtype == "<U0" else 10**6
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({count},), }}\n".encode()
+    content.write_bytes(b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + bytes(count * 4 * int(dtype[2])))
+    path.write_bytes(to_npz(several()))
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()} | {"assumptions.npy": content.read_bytes()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    said = refused(path)
+    assert "entries of no bytes" in said if dtype == "<U0" else said == "has 1,000,000 assumptions; expected at most 16"
+
+
 def test_files_that_are_something_else(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(b"PK\3\4garbage")
     assert refused(tmp_path / "a.npz").startswith("not a readable .npz or .npy file: ")

@@ -18,8 +18,8 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return nalu_export.export(NAC(3, 2), tmp_path_factory.mktemp("promises") / "a.onnx")
 
 
-def _held(artifact: Artifact, metadata: dict[str, Any], data: bytes | None = None) -> Report:
-    return with_metadata(artifact.report, artifact.format, artifact.data if data is None else data, metadata)
+def _held(artifact: Artifact, metadata: dict[str, Any]) -> Report:
+    return with_metadata(artifact.report, artifact.format, artifact.content, metadata)
 
 
 def _saying(artifact: Artifact, kind: str, **changes: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from nalu_export._golden_codec.record import (
     Golden,
     GoldenInput,
     GoldenOutput,
+    check_assumption_count,
     check_count,
     check_names,
     checked,
@@ -104,6 +105,7 @@ def _newest(arrays: _Arrays) -> Golden:
 def _assumptions(array: NDArray[Any]) -> tuple[str, ...]:
     if array.dtype.kind != "U" or array.ndim != 1:
         raise InputError(f"assumptions is {_kind(array)}; expected a list of texts")
+    check_assumption_count(len(array))
     return tuple(_said(array))
 
 

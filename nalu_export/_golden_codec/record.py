@@ -103,11 +103,16 @@ def check_assumptions(texts: Sequence[str]) -> None:
     Raises:
         InputError: there are more, or one is empty or longer than a line.
     """
-    if len(texts) > MAX_ASSUMPTIONS:
-        raise InputError(f"has {len(texts):,} assumptions; expected at most {MAX_ASSUMPTIONS}")
+    check_assumption_count(len(texts))
     for text in texts:
         if not 0 < len(text.encode()) <= MAX_ASSUMPTION:
             raise InputError(f"has an assumption of {len(text.encode()):,} bytes; expected 1 to {MAX_ASSUMPTION:,}")
+
+
+def check_assumption_count(count: int) -> None:
+    """Refuse more than a few, before they are texts."""
+    if count > MAX_ASSUMPTIONS:
+        raise InputError(f"has {count:,} assumptions; expected at most {MAX_ASSUMPTIONS}")
 
 
 def checked(golden: Golden) -> Golden:

@@ -159,7 +159,8 @@ class Machine:
         while self.data[following : following + 1] in (b"q", b"r"):
             following += 2 if self.data[following] == ord("q") else 5
         is_root = not self.marks and not self.stack and self.data[following : following + 2] == b")\x81"
-        in_legacy = len(self.marks) == 1 and not self.marks[0] and self.stack == ["module"]
+        marked = len(self.marks) == 1 and not self.marks[0] and len(self.stack) == 1
+        in_legacy = marked and type(self.stack[0]) is str and self.stack[0] == "module"
         if is_root or in_legacy:
             raise CodeError(
                 f"is a pickled module ({name}), which runs code when loaded; {SAVE_INSTEAD}, "

@@ -1,6 +1,5 @@
 """Archives of ``torch.export.save``: the weights, without the program and without unpickling anything."""
 
-import json
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from nalu_export.checkpoints._refusals import DAMAGED, SAVE_INSTEAD, unreadable
 from nalu_export.checkpoints._storage import Storage, UnfitTensorError, tensor
 from nalu_export.checkpoints._zip import Archive, open_archive
 from nalu_export.errors import InputError
+from nalu_export.json_text import parse
 from nalu_export.text import short
 
 _FOLDER = "data/weights/"
@@ -25,6 +25,7 @@ _DTYPES = {
     32: torch.float8_e5m2fnuz, 33: torch.float8_e8m0fnu, 34: torch.uint32, 35: torch.uint64,
 }  # fmt: skip
 _STRIDED = 7
+NO_LIST = "is a damaged torch.export archive: its list of weights cannot be read"
 
 
 # Before 2.8 the state_dict was a torch.save file in the archive, under these names (the first without a folder).
@@ -58,10 +59,13 @@ def read(archive: Archive) -> Any:
 
 def _entries(config: memoryview) -> dict[str, Any]:
     try:
-        entries = json.loads(bytes(config))["config"]
-        return dict(entries.items())
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise unreadable("is a damaged torch.export archive: its list of weights cannot be read") from error
+        found = parse(bytes(config))
+    except ValueError as error:
+        raise unreadable(NO_LIST) from error
+    entries = found.get("config") if type(found) is dict else None
+    if type(entries) is not dict:
+        raise unreadable(NO_LIST)
+    return entries
 
 
 def _weights(archive: Archive, entries: dict[str, Any]) -> dict[str, Tensor | Inert]:
@@ -73,22 +77,31 @@ def _weights(archive: Archive, entries: dict[str, Any]) -> dict[str, Tensor | In
             found[name] = _weight(archive, entry, storages, swapped)
         except UnfitTensorError as error:
             raise InputError(f"has {short(name)} {error}") from error
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
+        except (TypeError, KeyError) as error:
             raise unreadable(f"is a damaged torch.export archive: it does not describe {short(name)}") from error
     return found
 
 
-def _weight(archive: Archive, entry: dict[str, Any], storages: dict[str, Storage], swapped: bool) -> Tensor | Inert:
-    if entry["use_pickle"]:
+def _need(value: Any, kind: type) -> Any:
+    """A value of JSON, when it is of exactly this type: one of another could be walked or written out at any length."""
+    if type(value) is not kind:
+        raise TypeError(kind)
+    return value
+
+
+def _weight(archive: Archive, entry: Any, storages: dict[str, Storage], swapped: bool) -> Tensor | Inert:
+    if _need(_need(entry, dict)["use_pickle"], bool):
         raise UnfitTensorError(f"as a pickle inside a torch.export archive; {SAVE_INSTEAD}")
-    path, meta = entry["path_name"], entry["tensor_meta"]
-    if meta["layout"] != _STRIDED:
+    path, meta = _need(entry["path_name"], str), _need(entry["tensor_meta"], dict)
+    if _need(meta["layout"], int) != _STRIDED:
         return Inert("a sparse tensor")
     member = archive.get(f"{_FOLDER}{path}")
     if member is None:
         raise UnfitTensorError(f"whose bytes, the member {short(_FOLDER + path)}, are missing; {DAMAGED}")
     if path not in storages:
         storages[path] = Storage(torch.uint8, len(member), lambda _: bytearray(member), swapped=swapped)
-    offset = meta["storage_offset"]["as_int"]
-    size, stride = ([number["as_int"] for number in meta[what]] for what in ("sizes", "strides"))
-    return tensor(storages[path], _DTYPES[meta["dtype"]], offset, size, stride)
+    offset = _need(meta["storage_offset"], dict)["as_int"]
+    size, stride = (
+        [_need(number, dict)["as_int"] for number in _need(meta[what], list)] for what in ("sizes", "strides")
+    )
+    return tensor(storages[path], _DTYPES[_need(meta["dtype"], int)], offset, size, stride)

@@ -1,6 +1,5 @@
 """Safetensors files: a JSON header, then the bytes of each tensor."""
 
-import json
 from typing import Any
 
 import safetensors
@@ -11,6 +10,7 @@ from nalu_export.checkpoints._inert import Inert
 from nalu_export.checkpoints._refusals import unreadable
 from nalu_export.checkpoints._storage import MAX_DIMENSIONS
 from nalu_export.errors import InputError, first_line
+from nalu_export.json_text import parse
 from nalu_export.text import printable, short
 
 # The format's own limit on its header.
@@ -36,7 +36,7 @@ def read(data: bytes) -> tuple[dict[str, Tensor | Inert], dict[str, str]]:
     """
     try:
         entries = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")], object_pairs_hook=_without_repetition)
+        header = parse(data[8 : 8 + int.from_bytes(data[:8], "little")], _without_repetition)
     except InputError:
         raise
     except Exception as error:
@@ -51,10 +51,10 @@ def _is_cut(data: bytes) -> bool:
     """Whether the header speaks of more bytes than there are."""
     begin = 8 + int.from_bytes(data[:8], "little")
     try:
-        header = json.loads(data[8:begin])
+        header = parse(data[8:begin])
         ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
         return begin + max(ends, default=0) > len(data)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return False
 
 

@@ -106,10 +106,10 @@ def tensor(storage: Storage, dtype: torch.dtype, offset: Any, size: Any, stride:
         return Inert(f"a tensor of type {str(dtype).removeprefix('torch.')}")
     elements = storage.elements(dtype)
     last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
-    if (offset if 0 in size else last + 1) > len(elements):
+    if (offset if 0 in size else last + 1) > elements.numel():
         raise UnfitTensorError(
             f"of shape {tuple(size)} and strides {tuple(stride)} at {offset}, "
-            f"which reaches beyond its storage of {len(elements):,} elements; {DAMAGED}"
+            f"which reaches beyond its storage of {elements.numel():,} elements; {DAMAGED}"
         )
     return elements.as_strided(tuple(size), tuple(stride), offset)
 

@@ -26,10 +26,11 @@ def read(data: bytes) -> Any:
         InputError: it is damaged, needs code, or is a pickle that torch did not write.
     """
     machine = Machine(data, resolve)
-    if machine.read() != MAGIC:
+    magic = machine.read()
+    if type(magic) is not int or magic != MAGIC:
         raise InputError("is a pickle but not a file of torch.save; use torch.save(model.state_dict(), path)")
     version = machine.read()
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise InputError(f"is in version {short(version)} of the torch format, not {VERSION}; {SAVE_INSTEAD}")
     machine.read()  # sizes of C types on the machine that wrote it
     storages = _Storages(len(data))

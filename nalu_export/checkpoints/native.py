@@ -16,13 +16,14 @@ from nalu_export.assumption import Assumption, is_assumptions
 from nalu_export.checkpoints.container import Contents
 from nalu_export.checkpoints.description import Description, build, describe
 from nalu_export.errors import InputError
+from nalu_export.json_text import parse
 from nalu_export.targets import check_target, write_atomically
 from nalu_export.text import short
 
 FORMAT = "nalu_export"
 VERSION = 1
 SAFETENSORS = ".safetensors"
-# Nested deeper than any description: Python's JSON reader would end in a RecursionError.
+# Of a description as text, in bytes.
 MAX_JSON = 1_000_000
 
 
@@ -99,14 +100,16 @@ def native_payload(contents: Contents) -> Mapping[str, Any] | None:
     text = contents.metadata.get(FORMAT)
     if text is not None:
         try:
-            about = json.loads(text) if len(text) <= MAX_JSON else None
-        except (ValueError, RecursionError):
+            about = parse(text) if len(text) <= MAX_JSON else None
+        except ValueError:
             about = None
         if not isinstance(about, dict):
             raise InputError(f"has metadata {FORMAT!r} that is no description of a model; was the file changed?")
         return {**about, "state_dict": contents.payload}
     payload = contents.payload
-    return payload if isinstance(payload, dict) and payload.get("format") == FORMAT else None
+    said = payload.get("format") if type(payload) is dict else None
+    # Not before its type is known: a tensor compares each of its numbers.
+    return payload if type(said) is str and said == FORMAT else None
 
 
 def assumptions_of(payload: Mapping[str, Any]) -> tuple[Assumption, ...]:

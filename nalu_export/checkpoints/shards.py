@@ -1,7 +1,6 @@
 """Weights that were saved in several files: joined by the numbers in their names, or by an index, or refused."""
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -10,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+from nalu_export.checkpoints._inert import Inert
 from nalu_export.checkpoints.container import Contents, unpack
 from nalu_export.checkpoints.factory import UserCode
 from nalu_export.errors import InputError
 from nalu_export.files import read_bytes
+from nalu_export.json_text import parse
 from nalu_export.text import plain, short
 
 # Of a file that lists tensors, of which a file may have 50,000.
@@ -132,10 +133,10 @@ def _index(data: bytes) -> dict[str, str] | None:
             raise InputError(f"is an index of {len(data):,} bytes; at most {MAX_INDEX:,} are read")
         return None
     try:
-        found = json.loads(data, object_pairs_hook=_without_repetition)
+        found = parse(data, _without_repetition)
     except InputError:
         raise
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     if not isinstance(found, dict) or _MAP not in found:
         return None
@@ -258,6 +259,9 @@ class _Join:
         payload = contents.payload
         if contents.modules or not isinstance(payload, dict):
             raise InputError(f"holds a {type(payload).__name__}; a part of weights in several files is a state_dict")
+        for unnamed in (name for name in payload if type(name) is not str):
+            what = unnamed.what if isinstance(unnamed, Inert) else short(unnamed)
+            raise InputError(f"has {what} for a name; a part of weights in several files is a state_dict")
         # safetensors gives the names in any order.
         twice = min((name for name in payload if name in self.owners), default=None)
         if twice is not None:
@@ -275,7 +279,7 @@ class _Join:
         lacking = next((name for name in listed if name not in payload), None)
         if lacking is not None:
             raise InputError(f"lacks {short(lacking)}, which the index keeps in it; are the files of one model?")
-        extra = next((name for name in payload if name not in listed), None)  # a name may be of any type
+        extra = next((name for name in payload if name not in listed), None)
         if extra is not None:
             raise InputError(f"has {short(extra)}, which the index does not keep in it; are the files of one model?")
 

@@ -2,7 +2,23 @@
 
 from collections.abc import Iterator
 
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
+from google.protobuf.message import Message
+from onnx import ModelProto, SparseTensorProto, TensorProto
+
+# What may have a tensor somewhere in it, by the kind of message: fields that are there once, and those that repeat.
+# Those of an attribute count whatever it says it is.
+_ONE: dict[str, tuple[str, ...]] = {
+    "ModelProto": ("graph",),
+    "TrainingInfoProto": ("initialization", "algorithm"),
+    "AttributeProto": ("t", "sparse_tensor", "g"),
+}
+_MANY: dict[str, tuple[str, ...]] = {
+    "ModelProto": ("functions", "training_info"),
+    "GraphProto": ("initializer", "sparse_initializer", "node"),
+    "FunctionProto": ("node", "attribute_proto"),
+    "NodeProto": ("attribute",),
+    "AttributeProto": ("tensors", "sparse_tensors", "graphs"),
+}
 
 
 def external_tensor(proto: ModelProto) -> str | None:
@@ -15,33 +31,28 @@ def external_tensor(proto: ModelProto) -> str | None:
 
 
 def _tensors(proto: ModelProto) -> Iterator[TensorProto]:
-    yield from _of_graph(proto.graph)
-    for function in proto.functions:
-        yield from _of_nodes(function.node)
-        yield from _of_attributes(function.attribute_proto)
-    for training in proto.training_info:
-        yield from _of_graph(training.initialization)
-        yield from _of_graph(training.algorithm)
+    """Every tensor, those of the main graph first.
+
+    The way down is a list and no recursion. Each message is asked for when it is looked at: one that Python has seen
+    takes a hundred bytes more for as long as it is held.
+    """
+    way: list[Iterator[Message]] = [iter((proto,))]
+    while way:
+        message = next(way[-1], None)
+        if message is None:
+            way.pop()
+        elif isinstance(message, TensorProto):
+            yield message
+        elif isinstance(message, SparseTensorProto):
+            yield from (message.values, message.indices)
+        else:
+            way.append(_inside(message))
 
 
-def _of_graph(graph: GraphProto) -> Iterator[TensorProto]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
-    yield from _of_nodes(graph.node)
-
-
-def _of_nodes(nodes: "Iterator[NodeProto] | list[NodeProto]") -> Iterator[TensorProto]:
-    for node in nodes:
-        yield from _of_attributes(node.attribute)
-
-
-def _of_attributes(attributes: "Iterator[AttributeProto] | list[AttributeProto]") -> Iterator[TensorProto]:
-    # Fields of every kind, whatever the attribute says it is. protobuf nests no deeper than 100.
-    for attribute in attributes:
-        yield attribute.t
-        yield from attribute.tensors
-        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-            yield from (sparse.values, sparse.indices)
-        for graph in (attribute.g, *attribute.graphs):
-            yield from _of_graph(graph)
+def _inside(message: Message) -> Iterator[Message]:
+    kind = type(message).__name__
+    for name in _ONE.get(kind, ()):
+        if message.HasField(name):
+            yield getattr(message, name)
+    for name in _MANY.get(kind, ()):
+        yield from getattr(message, name)

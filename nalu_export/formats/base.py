@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,36 +108,46 @@ class Format(ABC):
         """
 
     @abstractmethod
-    def recognises(self, data: bytes) -> bool:
-        """Whether ``data`` is a file of this format, told from its content; must not run any of it."""
-
-    def part(self, data: bytes, subgraph: Subgraph, call: int) -> bytes | None:
-        """An arithmetic subgraph of a file as a file of its own, exactly as it is in there, to be checked in isolation.
+    def opened(self, data: bytes) -> Any | None:
+        """The content of a file as the methods below take it, so that it is parsed once; its bytes may be that.
 
         Args:
             data: the file.
+
+        Returns:
+            The content; ``None`` where it is no file of this format, told from its content. None of it is run.
+
+        Raises:
+            InputError: it is one that cannot be read, or not in the memory that a file of its size may take.
+        """
+
+    def part(self, content: Any, subgraph: Subgraph, call: int) -> bytes | None:
+        """An arithmetic subgraph of a file as a file of its own, exactly as it is in there, to be checked in isolation.
+
+        Args:
+            content: of the file, see :meth:`opened`.
             subgraph: of the model.
             call: which call of it, from 0.
 
         Returns:
             The file, or ``None`` where the subgraph cannot be told from the rest.
         """
-        del data, subgraph, call
+        del content, subgraph, call
         return None
 
     @abstractmethod
-    def read_metadata(self, data: bytes) -> dict[str, str]:
+    def read_metadata(self, content: Any) -> dict[str, str]:
         """What :meth:`Draft.to_bytes` was given; empty for a file that is not ours.
 
         Raises:
             InputError: the file is damaged.
         """
 
-    def signature(self, data: bytes) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]] | None:
+    def signature(self, content: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]] | None:
         """What a file itself takes and gives; ``None`` where that cannot be told without running it."""
-        del data
+        del content
         return None
 
     @abstractmethod
-    def read_weights(self, data: bytes, *, trust: bool) -> dict[str, NDArray[np.generic]] | None:
+    def read_weights(self, content: Any, *, trust: bool) -> dict[str, NDArray[np.generic]] | None:
         """Tensors of the file by name; ``None`` where reading them runs code from the file and ``trust`` is false."""

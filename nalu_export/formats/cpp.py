@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from nalu_export.formats._cpp_types import refuse_rounding, type_of
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.graph import ModelGraph, well_conditioned
 from nalu_export.graph.interface import BATCH
+from nalu_export.json_text import parse
 from nalu_export.text import plain
 from nalu_export.weights import inference_form
 
@@ -82,34 +82,34 @@ class CppFormat(Format):
         form = well_conditioned(inference_form(graph.whole.module, "folded", options.compute))
         return CppDraft(inputs, outputs, header_of(form, names, options, inputs, outputs))
 
-    def recognises(self, data: bytes) -> bool:
+    def opened(self, data: bytes) -> bytes | None:
         """A header of ours says so in its first line."""
-        return data.startswith(SIGNATURE.encode())
+        return data if data.startswith(SIGNATURE.encode()) else None
 
-    def read_metadata(self, data: bytes) -> dict[str, str]:
+    def read_metadata(self, content: bytes) -> dict[str, str]:
         """From the end of the comment at the top."""
         metadata: dict[str, str] = {}
-        for line in itertools.islice(itertools.dropwhile(lambda line: line != METADATA, _comment(data)), 1, None):
+        for line in itertools.islice(itertools.dropwhile(lambda line: line != METADATA, _comment(content)), 1, None):
             key, _, value = line.removeprefix("//   ").partition(": ")
             try:
-                metadata[key] = json.loads(value)
-            except (ValueError, RecursionError) as error:
+                metadata[key] = parse(value)
+            except ValueError as error:
                 raise InputError(f"its metadata {plain(key)} is damaged; export it again") from error
         return metadata
 
-    def signature(self, data: bytes) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]] | None:
+    def signature(self, content: bytes) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]] | None:
         """From the comment at the top, which lists them where they are more than one vector each of floats."""
-        lines = itertools.takewhile(lambda line: line != FORMULAS, _comment(data))
+        lines = itertools.takewhile(lambda line: line != FORMULAS, _comment(content))
         try:
             found = read_listed(lines)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise InputError("its list of what it takes and gives is damaged; export it again") from error
         return found if all(found) else None
 
-    def read_weights(self, data: bytes, *, trust: bool) -> dict[str, NDArray[np.generic]]:
+    def read_weights(self, content: bytes, *, trust: bool) -> dict[str, NDArray[np.generic]]:
         """The arrays; nothing is compiled for that."""
         del trust
-        return arrays(data)
+        return arrays(content)
 
 
 FORMAT = CppFormat()

@@ -16,6 +16,7 @@ from nalu_export.formats._onnx_leaves import lower_leaves
 from nalu_export.formats._onnx_parts import cut_out
 from nalu_export.formats._onnx_primitives import lower
 from nalu_export.formats._onnx_softmax import write_out_log_softmax
+from nalu_export.formats._onnx_wire import WireError, refuse_large
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.graph import ModelGraph, Subgraph, well_conditioned
 from nalu_export.text import plain
@@ -73,49 +74,54 @@ class OnnxFormat(Format):
         name_axes(proto.graph, graph.interface)
         return OnnxDraft(tuple(map(_spec, proto.graph.input)), tuple(map(_spec, proto.graph.output)), proto)
 
-    def recognises(self, data: bytes) -> bool:
-        """An ONNX file starts with its ir_version (field 1, a varint) and parses as a ModelProto with a graph."""
+    def opened(self, data: bytes) -> onnx.ModelProto | None:
+        """An ONNX file starts with its ir_version (field 1, a varint) and parses as a ModelProto with a graph.
+
+        Raises:
+            InputError: protobuf would take more memory for it than a file of its size may take, see
+                :func:`nalu_export.formats._onnx_wire.refuse_large`; or a tensor is in another file, which a runtime
+                would read.
+        """
         if not data.startswith(b"\x08"):
-            return False
+            return None
         try:
-            return bool(_parse(data).graph.output)
-        except InputError:
-            return False
-
-    def part(self, data: bytes, subgraph: Subgraph, call: int) -> bytes | None:
-        """See :meth:`Format.part`: the nodes between ``head.x`` and ``head.y``, or the input or output of the file."""
-        return cut_out(_parse(data), subgraph, call)
-
-    def read_metadata(self, data: bytes) -> dict[str, str]:
-        """The metadata_props, when every tensor is in the file: a runtime would read those that are in others."""
-        proto = _parse(data)
-        outside = external_tensor(proto)
+            found = refuse_large(data)
+        except WireError:
+            return None
+        try:
+            proto = onnx.load_from_string(data)
+        except Exception:  # noqa: BLE001
+            # protobuf's DecodeError is a different class in each of its implementations.
+            return None
+        if not proto.graph.output:
+            return None
+        outside = external_tensor(proto) if found.outside else None
         if outside is not None:
             raise InputError(_outside(outside))
-        return {entry.key: entry.value for entry in proto.metadata_props}
+        return proto
 
-    def signature(self, data: bytes) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    def part(self, content: onnx.ModelProto, subgraph: Subgraph, call: int) -> bytes | None:
+        """See :meth:`Format.part`: the nodes between ``head.x`` and ``head.y``, or the input or output of the file."""
+        return cut_out(content, subgraph, call)
+
+    def read_metadata(self, content: onnx.ModelProto) -> dict[str, str]:
+        """The metadata_props."""
+        return {entry.key: entry.value for entry in content.metadata_props}
+
+    def signature(self, content: onnx.ModelProto) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         """See :meth:`Format.signature`; initializers that are listed as inputs are none."""
-        graph = _parse(data).graph
+        graph = content.graph
         weights = {tensor.name for tensor in graph.initializer}
         given = (value for value in graph.input if value.name not in weights)
         return tuple(map(_spec, given)), tuple(map(_spec, graph.output))
 
-    def read_weights(self, data: bytes, *, trust: bool) -> dict[str, NDArray[np.generic]]:
+    def read_weights(self, content: onnx.ModelProto, *, trust: bool) -> dict[str, NDArray[np.generic]]:
         """The initializers; an ONNX file holds no code."""
         del trust
-        return {tensor.name: _array(tensor) for tensor in _parse(data).graph.initializer}
+        return {tensor.name: _array(tensor) for tensor in content.graph.initializer}
 
 
 FORMAT = OnnxFormat()
-
-
-def _parse(data: bytes) -> onnx.ModelProto:
-    try:
-        return onnx.load_from_string(data)
-    except Exception as error:
-        # protobuf's DecodeError is a different class in each of its implementations.
-        raise InputError("not an ONNX file, or a damaged one") from error
 
 
 def _outside(name: str) -> str:

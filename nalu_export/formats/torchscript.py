@@ -23,6 +23,7 @@ from nalu_export.graph import ModelGraph, Subgraph
 from nalu_export.graph.example import narrowed
 from nalu_export.graph.loops import Loop
 from nalu_export.graph.module import written
+from nalu_export.json_text import NestedError, parse
 from nalu_export.text import plain
 from nalu_export.weights import inference_form
 
@@ -73,49 +74,52 @@ class TorchScriptFormat(Format):
         inputs, outputs = (tuple(map(TensorSpec.of, p)) for p in (graph.interface.inputs, graph.interface.outputs))
         return TorchScriptDraft(inputs, outputs, module)
 
-    def recognises(self, data: bytes) -> bool:
+    def opened(self, data: bytes) -> bytes | None:
         """A zip with compiled code and its constants."""
         names = _member_names(data)
-        return any(name.endswith("/constants.pkl") for name in names) and any("/code/" in name for name in names)
+        ours = any(name.endswith("/constants.pkl") for name in names) and any("/code/" in name for name in names)
+        return data if ours else None
 
-    def part(self, data: bytes, subgraph: Subgraph, call: int) -> bytes | None:
+    def part(self, content: bytes, subgraph: Subgraph, call: int) -> bytes | None:
         """See :meth:`Format.part`: the submodule, which was traced as a whole; loading runs what is in the archive."""
         if call:  # it is one submodule, however often it is called
             return None
         path = f"{subgraph.loop}.body" if subgraph.loop else subgraph.name
         try:
             # Not get_submodule, which a ScriptModule has not.
-            return _jit.save(functools.reduce(getattr, path.split("."), _jit.load(data)), {})
+            return _jit.save(functools.reduce(getattr, path.split("."), _jit.load(content)), {})
         except (RuntimeError, AttributeError):
             return None
 
-    def read_metadata(self, data: bytes) -> dict[str, str]:
+    def read_metadata(self, content: bytes) -> dict[str, str]:
         """The extra file; read from the zip, so that nothing of the archive runs. Every checksum is compared."""
         try:
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                _check_members(archive, len(data))
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                _check_members(archive, len(content))
                 found = [entry for entry in archive.infolist() if entry.filename.endswith(f"/extra/{METADATA}")]
                 if not found:
                     return {}
-                if found[0].file_size > len(data):
+                if found[0].file_size > len(content):
                     # torch stores without compression: a member larger than the file is a bomb.
                     raise InputError(f"its extra file {METADATA} claims to be larger than the archive")
                 with archive.open(found[0]) as member:
-                    metadata = json.loads(member.read(found[0].file_size))
+                    metadata = parse(member.read(found[0].file_size))
         except InputError:
             raise
-        except (*UNREADABLE, RecursionError) as error:
+        except NestedError as error:
+            raise InputError(f"its extra file {METADATA} {error}; export it again") from error
+        except UNREADABLE as error:
             raise InputError(f"its extra file {METADATA} is damaged") from error
-        if not isinstance(metadata, dict):
-            raise InputError(f"its extra file {METADATA} is not a JSON object")
-        return {str(key): str(value) for key, value in metadata.items()}
+        if type(metadata) is not dict or not all(type(value) is str for value in metadata.values()):
+            raise InputError(f"its extra file {METADATA} is not a JSON object of texts; export it again")
+        return metadata
 
-    def read_weights(self, data: bytes, *, trust: bool) -> dict[str, NDArray[np.generic]] | None:
+    def read_weights(self, content: bytes, *, trust: bool) -> dict[str, NDArray[np.generic]] | None:
         """The state_dict; an archive gives it only when it is loaded, and that runs what is in it."""
         if not trust:
             return None
         try:
-            return {name: value.detach().numpy() for name, value in _jit.load(data).state_dict().items()}
+            return {name: value.detach().numpy() for name, value in _jit.load(content).state_dict().items()}
         except RuntimeError as error:
             raise InputError(f"torch cannot load it: {first_line(error)}") from error
 

@@ -67,7 +67,7 @@ class TestBytes:
 class TestReading:
     def test_metadata(self) -> None:
         data = header(NALU(2, 1), 2)
-        assert FORMAT.recognises(data)
+        assert FORMAT.opened(data) is data
         assert FORMAT.read_metadata(data) == METADATA
         assert FORMAT.read_metadata(b"// nalu_export header 1\n") == {}
 

@@ -105,7 +105,7 @@ def test_the_archive_names_no_folder_and_holds_no_example(image_model: BackboneH
 
 def test_metadata_is_an_extra_file(nalu: NALU) -> None:
     data = FORMAT.emit(graph_of(nalu), EmitOptions()).to_bytes({"b": "2", "a": "ε"})
-    assert FORMAT.recognises(data)
+    assert FORMAT.opened(data) is data
     assert FORMAT.read_metadata(data) == {"a": "ε", "b": "2"}
     extra: dict[str, str | bytes] = {METADATA: ""}
     with _jit.quiet():
@@ -125,7 +125,7 @@ def test_other_files_are_told_apart() -> None:
     buffer = io.BytesIO()
     torch.save({"W_hat": torch.zeros(1)}, buffer)
     for other in (b"", b"PK", b"PK\x03\x04 not a zip", buffer.getvalue(), _archive({"a/constants.pkl": b""})):
-        assert not FORMAT.recognises(other)
+        assert FORMAT.opened(other) is None
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])

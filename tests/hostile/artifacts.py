@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from nalu_export import NAC, export
 from tests.checkpoints import files
 from tests.hostile.case import CHECK, INSPECT, Case, Table
+from tests.hostile.wire import EMPTY, START, field, group, nested, number, within
 
 
 @functools.cache
@@ -80,6 +81,18 @@ def _in_sparse(proto: onnx.ModelProto) -> None:
     proto.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [2]))
 
 
+def hidden(way: Sequence[int]) -> Case:
+    """A tensor in another file, where these fields of a file lead to."""
+    tensor = numpy_helper.from_array(np.zeros(2, np.float32), "hidden")
+    external(tensor, "../secret")
+    return Case(
+        lambda: exported("onnx") + within((*way,), tensor.SerializeToString())[len(START) :],
+        "keeps hidden in another file; only self-contained files are read",
+        (*CHECK, *INSPECT),
+        "artifact",
+    )
+
+
 def said(key: str, value: str, *, live: bool = False) -> Callable[[], bytes]:
     """The ONNX file with one of its texts about itself changed."""
 
@@ -125,6 +138,29 @@ def script_bomb() -> bytes:
     """A TorchScript file with a compressed member that unpacks to a thousand times its size."""
     members = files.members_of(exported("torchscript"))
     return files.zip_bytes(members | {"archive/code/x.py": bytes(100_000_000)}, compression=8)
+
+
+def heavy(name: str) -> Case:
+    """Two megabytes of fields that take little of a file and much of memory, behind a good export."""
+    way, unit = EMPTY[name]
+    size = len(exported("onnx")) + len(within(way, unit * (2_000_000 // len(unit)))) - len(START)
+    return Case(
+        lambda: exported("onnx") + within(way, unit * (2_000_000 // len(unit)))[len(START) :],
+        f"is an ONNX file of {size:,} bytes that would take more than {48 * size + 50_331_648:,} of memory; "
+        "export it again",
+        (*CHECK, *INSPECT),
+        "artifact",
+    )
+
+
+def deep(key: str) -> Case:
+    """A text of the ONNX file about itself that nests its values."""
+    return Case(
+        said(key, "[" * 600 + "]" * 600),
+        f"its metadata nalu_export.{key} nests its values deeper than 200; export it again",
+        (*CHECK, *INSPECT),
+        "artifact",
+    )
 
 
 ARTIFACTS: Table = {
@@ -192,6 +228,14 @@ ARTIFACTS: Table = {
         (*CHECK, *INSPECT),
         "artifact",
     ),
+    "ONNX, a tensor of several elsewhere": hidden((7, 1, 5, 10)),
+    "ONNX, a sparse attribute elsewhere": hidden((7, 1, 5, 22, 1)),
+    "ONNX, a place in a sparse attribute elsewhere": hidden((7, 1, 5, 22, 2)),
+    "ONNX, a sparse attribute of several elsewhere": hidden((7, 1, 5, 23, 1)),
+    "ONNX, a graph of several elsewhere": hidden((7, 1, 5, 11, 5)),
+    "ONNX, a default of a function elsewhere": hidden((25, 11, 5)),
+    "ONNX, a training elsewhere": hidden((20, 1, 5)),
+    "ONNX, an algorithm elsewhere": hidden((20, 2, 1, 5, 6, 5)),
     "ONNX, layers that are no JSON": Case(
         said("layers", "["), "its metadata nalu_export.layers is not JSON", (*CHECK, *INSPECT), "artifact"
     ),
@@ -202,7 +246,73 @@ ARTIFACTS: Table = {
         "artifact",
     ),
     "ONNX, nested layers": Case(
-        said("layers", "[" * 100_000), "its metadata nalu_export.layers is not JSON", (*CHECK, *INSPECT), "artifact"
+        said("layers", "[" * 100_000),
+        "its metadata nalu_export.layers nests its values deeper than 200; export it again",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "ONNX, layers 600 deep": deep("layers"),
+    "ONNX, inputs 600 deep": deep("inputs"),
+    "ONNX, outputs 600 deep": deep("outputs"),
+    "ONNX, a verdict 600 deep": deep("parity"),
+    "ONNX, layers in objects 201 deep": Case(
+        said("layers", '[{"path": "a", "type": "b", "x": ' + '{"x": ' * 199 + "1" + "}" * 201 + "]"),
+        "its metadata nalu_export.layers nests its values deeper than 200; export it again",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "ONNX, a million empty nodes": heavy("nodes"),
+    "ONNX, a million empty attributes": heavy("attributes"),
+    "ONNX, attributes with empty graphs": heavy("attributes with an empty graph"),
+    "ONNX, attributes with empty tensors": heavy("attributes with an empty tensor"),
+    "ONNX, a million empty graphs": heavy("graphs"),
+    "ONNX, a million empty initializers": heavy("initializers"),
+    "ONNX, a million empty inputs": heavy("inputs"),
+    "ONNX, a million empty metadata": heavy("metadata"),
+    "ONNX, empty functions": heavy("functions"),
+    "ONNX, nested empty types": heavy("values with a sequence"),
+    "ONNX, a million empty external data": heavy("external data"),
+    "ONNX, four million fields": Case(
+        lambda: exported("onnx") + number(5) * 4_000_000,
+        "is an ONNX file of more than 4,000,000 fields; export it again",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "ONNX, four million fields that nobody knows": Case(
+        lambda: exported("onnx") + number(200) * 4_000_000,
+        "is an ONNX file of more than 4,000,000 fields; export it again",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "ONNX, graphs in graphs": Case(
+        lambda: exported("onnx") + field(7, field(1, field(5, nested((6, 1, 5), 100)))),
+        "nests the messages of an ONNX file deeper than 100; export it again",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "ONNX, types in types": Case(
+        lambda: exported("onnx") + field(7, field(13, field(2, nested((4, 1), 1000)))),
+        "nests the messages of an ONNX file deeper than 100; export it again",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "ONNX, a group": Case(
+        lambda: exported("onnx") + group(200, number(1)),
+        "is not an exported file; expected cpp, onnx or torchscript",
+        CHECK,
+        "artifact",
+    ),
+    "ONNX, groups in groups": Case(
+        lambda: exported("onnx") + b"\xc3\x0c" * 10_000,
+        "is not an exported file; expected cpp, onnx or torchscript",
+        CHECK,
+        "artifact",
+    ),
+    "ONNX, a text that is larger than the file": Case(
+        lambda: exported("onnx") + b"\x12\xff\xff\xff\xff\x07",
+        "is not an exported file; expected cpp, onnx or torchscript",
+        CHECK,
+        "artifact",
     ),
     "ONNX, a formula that calls code": Case(
         said("layers", '[{"path": "layers.0", "type": "os.system", "gates": [{"sum": "os.system(W)"}]}]'),
@@ -299,6 +409,26 @@ ARTIFACTS: Table = {
         (*CHECK, *INSPECT),
         "artifact",
     ),
+    "header, layers 600 deep": Case(
+        lambda: exported("cpp").replace(
+            b'nalu_export.layers: "[', b'nalu_export.layers: "' + b"[" * 600 + b"]" * 600 + b'"\n//   x: "['
+        ),
+        "its metadata nalu_export.layers nests its values deeper than 200; export it again",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "header, a text 600 deep": Case(
+        lambda: exported("cpp").replace(b'nalu_export.tool: "', b"nalu_export.tool: " + b"[" * 600 + b'"'),
+        "its metadata nalu_export.tool is damaged; export it again",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "header, a number for a text": Case(
+        lambda: exported("cpp").replace(b'nalu_export.tool: "', b'nalu_export.tool: 7\n//   x: "'),
+        "its metadata is not text",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
     "header, of another part": Case(
         lambda: exported("cpp").replace(
             b"//   nalu_export.tool", b'//   nalu_export.part: "{\\"path\\": \\"x\\"}"\n//   nalu_export.tool'
@@ -376,13 +506,31 @@ ARTIFACTS: Table = {
     ),
     "TorchScript, metadata a list": Case(
         lambda: script({"extra/nalu_export.json": b"[]"}),
-        "its extra file nalu_export.json is not a JSON object",
+        "its extra file nalu_export.json is not a JSON object of texts; export it again",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "TorchScript, metadata nested": Case(
         lambda: script({"extra/nalu_export.json": b"[" * 100_000}),
-        "its extra file nalu_export.json is damaged",
+        "its extra file nalu_export.json nests its values deeper than 200; export it again",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "TorchScript, metadata 600 deep": Case(
+        lambda: script({"extra/nalu_export.json": b'{"a": ' + b"[" * 600 + b"]" * 600 + b"}"}),
+        "its extra file nalu_export.json nests its values deeper than 200; export it again",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "TorchScript, layers 600 deep": Case(
+        lambda: script({"extra/nalu_export.json": json.dumps({"nalu_export.layers": "[" * 600 + "]" * 600}).encode()}),
+        "its metadata nalu_export.layers nests its values deeper than 200; export it again",
+        (*CHECK, *INSPECT),
+        "artifact",
+    ),
+    "TorchScript, metadata of numbers": Case(
+        lambda: script({"extra/nalu_export.json": b'{"nalu_export.tool": [1, 2]}'}),
+        "its extra file nalu_export.json is not a JSON object of texts; export it again",
         (*CHECK, *INSPECT),
         "artifact",
     ),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from tests.checkpoints import files
@@ -28,7 +29,84 @@ def tiny() -> Any:
     return files.linear(in_features=1, out_features=1)
 
 
+# Of a hundred million rows, in four bytes.
+ROWS = torch.zeros(1, 1).expand(10**8, 2)
+PLACE = "its model description has a value of type Tensor where a layer should be"
+
+
 DESCRIPTIONS: Table = {
+    "a tensor for the description": Case(lambda: native(ROWS), PLACE),
+    "a tensor for the version": Case(
+        lambda: native(None, version=ROWS),
+        "is in version a value of type Tensor of the nalu_export format; this release reads 1",
+    ),
+    "a tensor of one for the version": Case(
+        lambda: native(None, version=torch.ones(())),
+        "is in version a value of type Tensor of the nalu_export format; this release reads 1",
+    ),
+    "a tensor for the format": Case(
+        lambda: native(None, {"weight": torch.zeros(2, 2)}, format=ROWS),
+        "has keys of no known layout: 'weight'; for any other model give --model FILE.py:NAME",
+    ),
+    "a tensor for the weights": Case(
+        lambda: native(files.linear(), ROWS),
+        "holds a Tensor; save model.state_dict() or use nalu_export.save(model, path)",
+    ),
+    "a tensor for the kind of a layer": Case(
+        lambda: native({"type": ROWS, "args": {}}),
+        "its model description has a value of type dict where a layer should be",
+    ),
+    "a tensor for the arguments": Case(
+        lambda: native({"type": "NAC", "args": ROWS}),
+        "its model description gives NAC a value of type Tensor for arguments",
+    ),
+    "a tensor for the children": Case(
+        lambda: native({"type": "Sequential", "children": ROWS}),
+        "its model description has a Sequential without children",
+    ),
+    "a tensor for a child": Case(lambda: sequential(a=ROWS), PLACE),
+    "a tensor for a name": Case(
+        lambda: native({"type": "Sequential", "children": {ROWS: files.linear()}}),
+        "its model description gives Sequential the argument a value of type Inert, which no file may set",
+    ),
+    "a tensor for the name of an argument": Case(
+        lambda: native({"type": "NAC", "args": {ROWS: 1}}),
+        "its model description gives NAC the argument a value of type Inert, which no file may set",
+    ),
+    "a tensor for sizes": Case(
+        lambda: args("NAC", dims=ROWS), "its model description gives NAC the argument a value of type Tensor"
+    ),
+    "a tensor among sizes": Case(
+        lambda: args("NAC", dims=[2, ROWS]), "its model description gives NAC the argument a value of type Tensor"
+    ),
+    "a tensor for an eps": Case(
+        lambda: args("NALU", dims=[2, 1], eps=torch.tensor(1e-5)),
+        "its model description gives NALU the argument a value of type Tensor",
+    ),
+    "an array for sizes": Case(
+        lambda: args("NAC", dims=np.array([2, 1])), "its model description gives NAC the argument a value of type Inert"
+    ),
+    "an array for the description": Case(
+        lambda: native(np.zeros(2)), "its model description has a value of type Inert where a layer should be"
+    ),
+    "a tensor for the assumptions": Case(
+        lambda: native(files.linear(), assumptions=ROWS),
+        "has assumptions that are not what nalu_export writes; was the file changed?",
+    ),
+    "a tensor among the assumptions": Case(
+        lambda: native(files.linear(), assumptions=[ROWS]),
+        "has assumptions that are not what nalu_export writes; was the file changed?",
+    ),
+    "a tensor in an assumption": Case(
+        lambda: native(
+            files.linear(), assumptions=[{"what": "eps", "value": ROWS, "why": "because", "option": "--eps 1"}]
+        ),
+        "has assumptions that are not what nalu_export writes; was the file changed?",
+    ),
+    "a tensor for a key of an assumption": Case(
+        lambda: native(files.linear(), assumptions=[{ROWS: "eps"}]),
+        "has assumptions that are not what nalu_export writes; was the file changed?",
+    ),
     "another version": Case(
         lambda: native(None, version=2), "is in version 2 of the nalu_export format; this release reads 1"
     ),

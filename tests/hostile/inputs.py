@@ -94,6 +94,23 @@ INPUT_FILES: Table = {
         lambda: pickle.dumps(Evil()),
         "not a readable .npz or .npy file: it is not an array; write it with numpy.savez(path, x=array)",
     ),
+    "inputs, a billion texts of no characters": case(
+        lambda: npz(headed("{'descr': '<U0', 'fortran_order': False, 'shape': (1000000000, 2), }", b"")),
+        "not a readable .npz or .npy file: its member x.npy has entries of no bytes; "
+        "write it with numpy.savez(path, x=array)",
+    ),
+    "inputs, a billion records of nothing": case(
+        lambda: npz(headed("{'descr': '|V0', 'fortran_order': False, 'shape': (1000000000,), }", b"")),
+        "not a readable .npz or .npy file: its member x.npy has entries of no bytes; "
+        "write it with numpy.savez(path, x=array)",
+    ),
+    "inputs, texts for numbers": array(
+        lambda: npz(npy(np.array([["1", "2"]]))), "<U1 of shape (1, 2); expected numbers of shape (samples, …)"
+    ),
+    "inputs, records for numbers": array(
+        lambda: npz(npy(np.zeros((1, 2), "f4,i4"))),
+        "[('f0', '<f4'), ('f1', '<i4')] of shape (1, 2); expected numbers of shape (samples, …)",
+    ),
     "inputs, an array of objects": case(
         lambda: npz(npy(np.array([[Evil()]]), pickled=True)),
         "not a readable .npz or .npy file: Object arrays cannot be loaded: they are pickled, and "

@@ -13,6 +13,7 @@ from typing import Any
 import onnx
 
 from tests.checkpoints.files import zip_bytes
+from tests.hostile.wire import EMPTY, field
 
 ODD_NUMBERS = (
     -1, 0, 1, 2, 3, 7, 63, 64, 65, 127, 128, 255, 256, 2**15, 2**16, 2**31 - 1, 2**31, 2**32, 2**53, 2**62, 2**63 - 1,
@@ -224,6 +225,17 @@ def mutate_onnx(data: bytes, rng: Random) -> bytes:
     for _ in range(rng.randint(1, 3)):
         _mutate_message(proto, rng)
     return proto.SerializeToString()  # type: ignore[no-any-return]
+
+
+def mutate_fields(data: bytes, rng: Random) -> bytes:
+    """Many small fields behind an ONNX file, in any of its messages: protobuf puts what comes twice together."""
+    way, unit = rng.choice(list(EMPTY.values()))
+    content = unit * rng.choice((1, 1, 10, 10, 100, 1000))
+    if rng.random() < 0.3:
+        content = mutate_bytes(content, rng)
+    for each in reversed(way):
+        content = field(each, content)
+    return (mutate_onnx(data, rng) if rng.random() < 0.2 else data) + content
 
 
 def _mutate_message(message: Any, rng: Random) -> None:

@@ -4,9 +4,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
+
 from nalu_export import NAC, load
 from nalu_export.artifact import read_artifact
-from nalu_export.errors import NaluExportError
+from nalu_export.errors import InputError, NaluExportError
+from nalu_export.formats._onnx_wire import counted, size_of
 from nalu_export.input_files import read_inputs
 from nalu_export.inspecting import inspect
 from nalu_export.real_inputs import fitting
@@ -27,6 +30,30 @@ def _inputs(path: Path) -> None:
         fitting(MODEL, name, array)
 
 
+def _counted(path: Path) -> None:
+    """Whether as much is counted in an ONNX file as protobuf makes of it."""
+    data = path.read_bytes()
+    try:
+        said = counted(data).memory
+        proto = onnx.load_from_string(data)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError("no ONNX file") from error
+    made, todo = 0, [proto]
+    while todo:
+        message = todo.pop()
+        for each, value in message.ListFields():
+            values = value if each.is_repeated else [value]
+            if each.message_type is not None:
+                made += len(values) * size_of(each.message_type)
+                todo += values
+            elif each.is_repeated:
+                made += 8 * len(values)
+    if made > said:
+        raise StrayError(f"counted {said:,} bytes of what takes {made:,}")
+
+
 READERS: dict[str, Callable[[Path], object]] = {
     "load": load,
     "load under a prefix": lambda path: load(path, prefix="head"),
@@ -35,6 +62,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "load into a model": lambda path: load(path, model=lambda: NAC(2, 1)),
     "inspect": inspect,
     "artifact": read_artifact,
+    "fields": _counted,
     "inputs": _inputs,
 }
 MODELS = ("load", "load under a prefix", "load a layout", "load into a model", "inspect")

@@ -163,6 +163,11 @@ def artifact_files() -> dict[str, bytes]:
     }
 
 
+def onnx_files() -> dict[str, bytes]:
+    """Those in ONNX."""
+    return {name: artifact_files()[name] for name in ("onnx", "live")}
+
+
 @functools.cache
 def input_files() -> dict[str, bytes]:
     """Inputs of numpy."""

@@ -54,7 +54,7 @@ def pt2(config: Any, **members: bytes) -> bytes:
     return files.zip_bytes({"m/archive_format": b"pt2", "m/data/weights/model_weights_config.json": encoded} | folder)
 
 
-def entry(path: str = "weight_0", sizes: tuple[int, ...] = (1, 2), dtype: int = 7, **more: Any) -> Any:
+def entry(path: Any = "weight_0", sizes: tuple[int, ...] = (1, 2), dtype: Any = 7, **more: Any) -> Any:
     """How such a list describes one weight."""
     meta = {
         "dtype": dtype,
@@ -66,6 +66,8 @@ def entry(path: str = "weight_0", sizes: tuple[int, ...] = (1, 2), dtype: int = 
     return {"config": {"layers.0.W_hat": {"path_name": path, "use_pickle": False, "tensor_meta": meta} | more}}
 
 
+UNDESCRIBED = "is a damaged torch.export archive: it does not describe 'layers.0.W_hat'; copy or download it again"
+LIST = "is a damaged torch.export archive: its list of weights cannot be read; copy or download it again"
 CUT = "is a safetensors file without its end; copy or download it again, whole"
 
 TENSORS: Table = {
@@ -164,6 +166,14 @@ TENSORS: Table = {
         lambda: safe(__metadata__={"nalu_export": "[" * 10**5}),
         "has metadata 'nalu_export' that is no description of a model; was the file changed?",
     ),
+    "safetensors, our metadata 600 deep": Case(
+        lambda: safe(__metadata__={"nalu_export": '{"model": ' + "[" * 600 + "]" * 600 + "}"}),
+        "has metadata 'nalu_export' that is no description of a model; was the file changed?",
+    ),
+    "safetensors, our metadata a list": Case(
+        lambda: safe(__metadata__={"nalu_export": "[1]"}),
+        "has metadata 'nalu_export' that is no description of a model; was the file changed?",
+    ),
     "safetensors, no tensor": Case(
         lambda: files.safetensors_bytes({}),
         "holds no tensor; save model.state_dict() or use nalu_export.save(model, path)",
@@ -184,6 +194,17 @@ TENSORS: Table = {
         lambda: pt2({"config": {"W": {"use_pickle": False}}}),
         "is a damaged torch.export archive: it does not describe 'W'; copy or download it again",
     ),
+    "pt2, a list of a list": Case(lambda: pt2([entry()]), LIST),
+    "pt2, a list that is a text": Case(lambda: pt2({"config": "ab"}), LIST),
+    "pt2, a list 600 deep": Case(lambda: pt2(b'{"config": ' + b"[" * 600 + b"]" * 600 + b"}"), LIST),
+    "pt2, a weight that is a text": Case(lambda: pt2({"config": {"layers.0.W_hat": "ab"}}), UNDESCRIBED),
+    "pt2, a weight in a list": Case(lambda: pt2(entry(path=["weight_0"]), weight_0=bytes(8)), UNDESCRIBED),
+    "pt2, a weight that is pickled by a number": Case(
+        lambda: pt2(entry(use_pickle=0.5), weight_0=bytes(8)), UNDESCRIBED
+    ),
+    "pt2, a weight described by a list": Case(lambda: pt2(entry(tensor_meta=[7]), weight_0=bytes(8)), UNDESCRIBED),
+    "pt2, a type that is true": Case(lambda: pt2(entry(dtype=True), weight_0=bytes(8)), UNDESCRIBED),
+    "pt2, a type in a list": Case(lambda: pt2(entry(dtype=[7]), weight_0=bytes(8)), UNDESCRIBED),
     "pt2, a pickled weight": Case(
         lambda: pt2(entry(use_pickle=True), weight_0=files.evil("touch executed")),
         "has 'layers.0.W_hat' as a pickle inside a torch.export archive; save model.state_dict() "

@@ -57,6 +57,7 @@ KINDS: dict[str, tuple[Callable[[], Mapping[str, bytes]], mutations.Mutation, tu
     "evil": (seeds.evil_files, mutations.mutate_zip, ("load", "inspect")),
     "evil, byte by byte": (seeds.evil_files, mutations.mutate_bytes, ("load",)),
     "artifacts": (seeds.artifact_files, mutations.mutate_onnx, ("artifact", "inspect")),
+    "fields": (seeds.onnx_files, mutations.mutate_fields, ("artifact", "inspect", "fields")),
     "archives": (seeds.artifact_files, mutations.mutate_zip, ("artifact", "inspect", "load")),
     "inputs": (seeds.input_files, mutations.mutate_zip, ("inputs",)),
     "inputs, byte by byte": (seeds.input_files, mutations.mutate_bytes, ("inputs",)),
