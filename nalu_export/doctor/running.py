@@ -8,7 +8,6 @@ from torch import Tensor, fx
 from nalu_export.doctor.subject import Head
 from nalu_export.graph.evaluation import Values
 from nalu_export.graph.places import Call
-from nalu_export.graph.reading import is_inside, results_of
 
 SAMPLES = 256
 # Numbers that go in at once: an image of features is judged on fewer samples.
@@ -76,20 +75,24 @@ def rerun(head: Head, run: Run, instead: Values, call: Call | None = None) -> Te
         instead: other values, by node.
         call: the layer, ``None`` for all.
     """
-    form, nodes = head.form, list(head.form.graph.nodes)
-    changed = {node for node in nodes if node.op != "placeholder" and (call is None or is_inside(node, call))}
-    known = {node: run.values[node] for node in nodes if node not in changed and not form.is_constant(node)}
-    wanted = _results(head, call)
-    values = form.resume(known, nodes, instead)
+    form, wanted = head.form, _results(head, call)
+    # Of a model of many layers, each is computed again alone.
+    inside = form.graph.nodes if call is None else form.inside(call)
+    known = {
+        source: run.values[source]
+        for node in inside
+        for source in node.all_input_nodes
+        if not form.is_constant(source) and (source.op == "placeholder" or (call is not None and source not in inside))
+    }
+    values = form.resume(known, form.between(wanted, {**known, **instead}), instead)
     return flattened(tuple(values[node] for node in wanted))
 
 
 def _results(head: Head, call: Call | None) -> list[fx.Node]:
     """What of a layer something outside of it reads; of the whole subgraph its results."""
-    graph = head.form.graph
     if call is None:
-        return graph.output_node().all_input_nodes
-    return [node for node in results_of(graph, call) if not head.form.is_constant(node)]
+        return head.form.graph.output_node().all_input_nodes
+    return [node for node in head.form.results_of(call) if not head.form.is_constant(node)]
 
 
 def given_by(head: Head, run: Run, call: Call) -> Tensor:

@@ -1,6 +1,7 @@
 """The traced graph as text for a person: one line for each value that its source gives a name."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import count
 from typing import Any
@@ -13,33 +14,123 @@ from nalu_export.primitives import PRIMITIVES
 
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _SUMS = ("add", "sub")
+# So many expressions stand in one another at most.
+MAX_DEPTH = 30
+# Of more than so many expressions, what is read twice is not written twice.
+MAX_REPEATED = 12
 _NUMBER = re.compile(r"_\d+$")
 
 
 def formulas(form: fx.GraphModule, outputs: Sequence[str] = ()) -> list[str]:
     """Lines ``layers.0.m = exp(linear(log(abs(x) + 1e-10), W))``, in order of computation.
 
-    A value that has no name of its own in the source is written out where it is read. ``linear(x, W)`` is ``x Wᵀ``.
+    A value that has no name of its own in the source is written out where it is read, unless that makes the line too
+    deep or writes much of it twice: then it is ``v``. ``linear(x, W)`` is ``x Wᵀ``.
 
     Args:
         form: a graph of primitives. An input is ``x``, the second ``x_2``, or what its ``meta`` says that it is
             ``called``.
         outputs: names of what it gives, each of which gets a line; by default what has no name is ``y``.
     """
-    lines = []
-    for node in form.graph.nodes:
-        if _is_named(node):
-            lines.append(f"{_name(node)} = {_expression(node)}")
-        elif node.op == "output":
-            results = node.args[0] if isinstance(node.args[0], (tuple, list)) else (node.args[0],)
-            if outputs:
-                lines += [f"{name} = {_operand(result)}" for name, result in zip(outputs, results, strict=True)]
-                continue
-            unnamed = [result for result in results if not _is_named(_past_casts(result))]
-            named = {_name(other) for other in form.graph.nodes if _is_named(other)}
-            free = (name for name in (numbered("y", place) for place in count()) if name not in named)
-            lines += [f"{name} = {_operand(result)}" for name, result in zip(free, unnamed, strict=False)]
-    return lines
+    return _Formulas(form).lines(outputs)
+
+
+class _Formulas:
+    """The formulas of one graph.
+
+    Attributes:
+        form: the graph.
+        names: of the values that have a line of their own.
+    """
+
+    def __init__(self, form: fx.GraphModule) -> None:
+        self.form = form
+        self.names = {node: str(label_of(node)) for node in form.graph.nodes if _is_named(node)}
+        taken = set(self.names.values())
+        free = (name for name in (numbered("v", place) for place in count()) if name not in taken)
+        read = {node: _arguments(node) for node in form.graph.nodes}
+        times = Counter(each for arguments in read.values() for each in arguments)
+        sizes: dict[fx.Node, int] = {}
+        depths: dict[fx.Node, int] = {}
+        for node in form.graph.nodes:
+            inside = [each for each in read[node] if each not in self.names]
+            depths[node] = 1 + max((depths[each] for each in inside), default=0)
+            sizes[node] = 1 + sum(sizes[each] for each in inside)
+            repeated = times[node] > 1 and sizes[node] > MAX_REPEATED
+            if node.op.startswith("call_") and node not in self.names and (depths[node] > MAX_DEPTH or repeated):
+                self.names[node] = next(free)
+
+    def lines(self, outputs: Sequence[str]) -> list[str]:
+        """See :func:`formulas`."""
+        lines = []
+        for node in self.form.graph.nodes:
+            if node in self.names:
+                lines.append(f"{self.names[node]} = {self._expression(node)}")
+            elif node.op == "output":
+                lines += self._results(node, outputs)
+        return lines
+
+    def _results(self, node: fx.Node, outputs: Sequence[str]) -> list[str]:
+        results = node.args[0] if isinstance(node.args[0], (tuple, list)) else (node.args[0],)
+        if outputs:
+            return [f"{name} = {self._operand(result)}" for name, result in zip(outputs, results, strict=True)]
+        unnamed = [result for result in results if isinstance(result, fx.Node) and not _is_named(_past_casts(result))]
+        taken = set(self.names.values())
+        free = (name for name in (numbered("y", place) for place in count()) if name not in taken)
+        return [f"{name} = {self._operand(result)}" for name, result in zip(free, unnamed, strict=False)]
+
+    def _expression(self, node: fx.Node) -> str:
+        primitive = primitive_of(node)
+        if primitive is None:
+            return self._opaque(node)
+        if primitive.name == "cast":
+            return self._operand(node.args[0])
+        if primitive.name in _INFIX:
+            left, right = (self._operand(argument) for argument in node.args)
+            if self._is_sum(node.args[0]) and primitive.name not in _SUMS:
+                left = f"({left})"
+            if self._is_sum(node.args[1]) or (primitive.name == "div" and self._is(node.args[1], "mul", "div")):
+                right = f"({right})"
+            return f"{left} {_INFIX[primitive.name]} {right}"
+        if primitive.name == "neg":
+            operand = self._operand(node.args[0])
+            return f"-({operand})" if self._is_sum(node.args[0]) else f"-{operand}"
+        return f"{primitive.name}({', '.join(map(self._operand, given_arguments(node)))})"
+
+    def _opaque(self, node: fx.Node) -> str:
+        """A weight that torch computes in a way of its own."""
+        if node.op == "call_module":
+            return str(node.target).replace("parametrizations.", "")
+        name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
+        return f"{name}({', '.join(map(self._operand, node.args))})"
+
+    def _operand(self, argument: Any) -> str:
+        if isinstance(argument, (list, tuple)):
+            return f"[{', '.join(map(self._operand, argument))}]"
+        if not isinstance(argument, fx.Node):
+            return f"{argument:g}" if isinstance(argument, float) else str(argument)
+        if argument.op == "placeholder":
+            return str(argument.meta.get("called", argument.target))
+        if argument.op == "get_attr":
+            return str(argument.target)
+        return self.names[argument] if argument in self.names else self._expression(argument)
+
+    def _is(self, argument: Any, *names: str) -> bool:
+        if not isinstance(argument, fx.Node):
+            return False
+        node = _past_casts(argument)
+        primitive = primitive_of(node)
+        return primitive is not None and primitive.name in names and node not in self.names
+
+    def _is_sum(self, argument: Any) -> bool:
+        return self._is(argument, *_SUMS)
+
+
+def _arguments(node: fx.Node) -> list[fx.Node]:
+    """The nodes that a node reads, one that it reads twice twice."""
+    found: list[fx.Node] = []
+    fx.node.map_arg((node.args, node.kwargs), found.append)
+    return found
 
 
 def _past_casts(node: fx.Node) -> fx.Node:
@@ -57,37 +148,6 @@ def _is_named(node: fx.Node) -> bool:
     return label is not None and _NUMBER.sub("", label.rpartition(".")[2]) not in PRIMITIVES
 
 
-def _name(node: fx.Node) -> str:
-    return str(label_of(node))
-
-
-def _expression(node: fx.Node) -> str:
-    primitive = primitive_of(node)
-    if primitive is None:
-        return _opaque(node)
-    if primitive.name == "cast":
-        return _operand(node.args[0])
-    if primitive.name in _INFIX:
-        left, right = (_operand(argument) for argument in node.args)
-        if _is_sum(node.args[0]) and primitive.name not in _SUMS:
-            left = f"({left})"
-        if _is_sum(node.args[1]) or (primitive.name == "div" and _is(node.args[1], "mul", "div")):
-            right = f"({right})"
-        return f"{left} {_INFIX[primitive.name]} {right}"
-    if primitive.name == "neg":
-        operand = _operand(node.args[0])
-        return f"-({operand})" if _is_sum(node.args[0]) else f"-{operand}"
-    return f"{primitive.name}({', '.join(map(_operand, given_arguments(node)))})"
-
-
-def _opaque(node: fx.Node) -> str:
-    """A weight that torch computes in a way of its own."""
-    if node.op == "call_module":
-        return str(node.target).replace("parametrizations.", "")
-    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
-    return f"{name}({', '.join(map(_operand, node.args))})"
-
-
 def given_arguments(node: fx.Node) -> list[Any]:
     """The arguments of a primitive, without those at the end that are what they are by default."""
     primitive = primitive_of(node)
@@ -99,27 +159,3 @@ def given_arguments(node: fx.Node) -> list[Any]:
             break
         arguments.pop()
     return arguments
-
-
-def _operand(argument: Any) -> str:
-    if isinstance(argument, (list, tuple)):
-        return f"[{', '.join(map(_operand, argument))}]"
-    if not isinstance(argument, fx.Node):
-        return f"{argument:g}" if isinstance(argument, float) else str(argument)
-    if argument.op == "placeholder":
-        return str(argument.meta.get("called", argument.target))
-    if argument.op == "get_attr":
-        return str(argument.target)
-    return _name(argument) if _is_named(argument) else _expression(argument)
-
-
-def _is(argument: Any, *names: str) -> bool:
-    if not isinstance(argument, fx.Node):
-        return False
-    node = _past_casts(argument)
-    primitive = primitive_of(node)
-    return primitive is not None and primitive.name in names and not _is_named(node)
-
-
-def _is_sum(argument: Any) -> bool:
-    return _is(argument, *_SUMS)

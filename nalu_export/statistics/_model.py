@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from nalu_export.graph import ModelGraph
 from nalu_export.graph.evaluation import Values
@@ -94,20 +94,8 @@ def gate_shares(form: Form, gate: Gate) -> dict[str, Tensor]:
     units = max(form.example()[share.node].shape[1:].numel() for share in shares.values())
     inputs = inputs_of_gate(shapes, units)
     known: Values = {node: inputs[str(place)] for place, node in enumerate(gate.source.data)}
-    values = form.resume(known, _between(form, [share.node for share in shares.values()], known), {})
+    values = form.resume(known, form.between([share.node for share in shares.values()], known), {})
     return {name: share.of(values[share.node]) for name, share in shares.items()}
-
-
-def _between(form: Form, ends: list[fx.Node], starts: Values) -> list[fx.Node]:
-    """What has to be computed to get from some values to others, in order."""
-    needed: set[fx.Node] = set()
-    waiting = list(ends)
-    while waiting:
-        node = waiting.pop()
-        if node not in needed and node not in starts:
-            needed.add(node)
-            waiting += node.all_input_nodes
-    return [node for node in form.graph.nodes if node in needed]
 
 
 def weight_matrices(graph: ModelGraph) -> dict[str, dict[str, NDArray[np.float32]]]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from torch import fx
 
-from nalu_export.graph.reading import Epsilon, Gate, Layer, Reading, Share, recipe, results_of
+from nalu_export.graph.reading import Epsilon, Gate, Layer, Reading, Share, recipe
 
 USUAL = "added to |x|"
 
@@ -41,7 +41,7 @@ def _sizes(reading: Reading, layer: Layer) -> dict[str, int]:
     if matrix is not None:
         return {"in_features": matrix[1], "out_features": matrix[0]}
     seen = next((gate.source.data[0] for gate in layer.gates if gate.source and gate.source.data), None)
-    given = next((node for node in results_of(form.graph, layer.call) if not form.is_constant(node)), None)
+    given = next((node for node in form.results_of(layer.call) if not form.is_constant(node)), None)
     if seen is None or given is None or min(form.example()[node].ndim for node in (seen, given)) < 1:
         return {}
     return {"in_features": form.example()[seen].shape[-1], "out_features": form.example()[given].shape[-1]}

@@ -106,3 +106,28 @@ def test_several_inputs_and_results_have_names_of_their_own() -> None:
 def test_a_number_keeps_what_matters_of_it(value: float) -> None:
     (line,) = [line for line in formulas(primitives_of(NALUCell(1, 1, eps=min(value, 1.0)))) if "log" in line]
     assert f"+ {min(value, 1.0):g}" in line
+
+
+class _Deep(nn.Module):
+    """Values without names in one another, each read as often as it says."""
+
+    def __init__(self, depth: int, reads: int) -> None:
+        super().__init__()
+        self.depth, self.reads = depth, reads
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.nested(x, self.depth)
+
+    def nested(self, x: torch.Tensor, depth: int) -> torch.Tensor:
+        """A loop would give them a name."""
+        return x if depth == 0 else self.nested(torch.exp(x) if self.reads == 1 else torch.mul(x, x), depth - 1)
+
+
+@pytest.mark.parametrize(("depth", "reads"), [(400, 1), (60, 2)])
+def test_what_is_deep_or_read_twice_gets_a_line(depth: int, reads: int) -> None:
+    """Else 400 expressions stand in one another, and 2⁶⁰ side by side."""
+    example = Example.of(torch.ones(2, 3))
+    lines = formulas(capture(_Deep(depth, reads), example).flat)
+    assert len(lines) < depth
+    assert max(map(len, lines)) < 1000
+    assert lines[-1].startswith("y = ")

@@ -1,6 +1,5 @@
 """Reads effective weights, gates and ε off a graph: nothing that a layer says of itself is asked."""
 
-from nalu_export.graph.reading._nodes import is_inside, results_of
 from nalu_export.graph.reading.computing import RecipeError, compute
 from nalu_export.graph.reading.epsilons import Epsilon
 from nalu_export.graph.reading.form import Form
@@ -19,10 +18,8 @@ __all__ = [
     "Share",
     "Weight",
     "compute",
-    "is_inside",
     "quoted",
     "read",
     "reading_of",
     "recipe",
-    "results_of",
 ]

@@ -90,15 +90,3 @@ def layer_of(node: fx.Node) -> Call:
 def is_torchs(call: Call) -> bool:
     """Whether a call is of a layer of torch."""
     return call.type.__module__.startswith("torch.")
-
-
-def is_inside(node: fx.Node, call: Call) -> bool:
-    """Whether a node is computed in that call."""
-    return any(held[:2] == call[:2] for held in stack_of(node))
-
-
-def results_of(graph: fx.Graph, call: Call) -> list[fx.Node]:
-    """What of a call something outside of it reads."""
-    own = [node for node in graph.nodes if is_inside(node, call) and node.op.startswith("call_")]
-    inside = set(own)
-    return [node for node in own if any(user not in inside for user in node.users)]

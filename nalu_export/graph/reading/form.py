@@ -1,6 +1,6 @@
 """A subgraph in the form that a file has, with the values and the names of what depends on parameters alone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, fx
 
 from nalu_export.graph.constants import behind_opaque, folded_names, parameter_nodes
 from nalu_export.graph.evaluation import Values, evaluated
+from nalu_export.graph.places import Call, stack_of
 from nalu_export.graph.reading._nodes import is_
 from nalu_export.graph.rewrites import without_cancellation
 from nalu_export.graph.subgraphs import Spec, Subgraph
@@ -45,6 +46,7 @@ class Form:
         self._opaque = {node: parameter(name) for node, name in folded_names(graph, opaque).items()} if opaque else {}
         self._values: Values = {}
         self._example: Values = {}
+        self._calls: dict[tuple[Any, ...], dict[fx.Node, None]] = {}
 
     @staticmethod
     def of(subgraph: Subgraph) -> "Form":
@@ -129,6 +131,33 @@ class Form:
             rng = torch.Generator().manual_seed(0)
             self._example = self.run(*(spec.drawn(rng) for spec in self.inputs))
         return self._example
+
+    def inside(self, call: Call) -> Collection[fx.Node]:
+        """What is computed in a call of a module, in order."""
+        if not self._calls:
+            for node in self.graph.nodes:
+                for held in stack_of(node):
+                    self._calls.setdefault(tuple(held[:2]), {})[node] = None
+        return self._calls.get(tuple(call[:2]), {}).keys()
+
+    def results_of(self, call: Call) -> list[fx.Node]:
+        """What of a call something outside of it reads."""
+        inside = self.inside(call)
+        own = [node for node in inside if node.op.startswith("call_")]
+        return [
+            node for node in own if any(user not in inside or not user.op.startswith("call_") for user in node.users)
+        ]
+
+    def between(self, ends: Collection[fx.Node], starts: Collection[fx.Node]) -> list[fx.Node]:
+        """What has to be computed to get from some values to others, in order."""
+        needed: set[fx.Node] = set()
+        waiting = list(ends)
+        while waiting:
+            node = waiting.pop()
+            if node not in needed and node not in starts:
+                needed.add(node)
+                waiting += node.all_input_nodes
+        return [node for node in self.graph.nodes if node in needed]
 
     def resume(self, known: Values, nodes: list[fx.Node], instead: Mapping[fx.Node, Tensor]) -> Values:
         """The values of some nodes, in order, from those that are known, which are not computed again."""
