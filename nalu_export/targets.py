@@ -45,6 +45,8 @@ def check_target(target: Path, source: Path | None) -> Path:
         raise InputError(f"{str(target)!r}: not a path: embedded null byte")
     try:
         place = _place_of(target)
+        if not target.is_symlink():
+            place = target  # errors have the name that the user gave
         folder = place.parent
         if not folder.is_dir():
             raise InputError(f"{target}: its folder {folder} does not exist; create it first")

@@ -122,6 +122,8 @@ def check(
         del files["json"]
     if inputs_file is not None and replay_file is not None:
         raise InputError("--inputs and --replay are both given; --replay runs the inputs of one file alone")
+    for path in files.values():
+        check_target(path, None)
     targets = _targets(files)
     places = {name: check_target(path, None) for name, path in targets.items()}
     _refuse_overwriting(
@@ -188,7 +190,7 @@ def _refuse_overwriting(targets: dict[str, Path], places: dict[str, Path], *file
                 )
             if same:
                 raise InputError(f"{target}: is {file} itself; choose another path for the report")
-    if len(set(places.values())) < len(places):
+    if len({place.parent.resolve() / place.name for place in places.values()}) < len(places):
         raise InputError("two reports, or a report and its .worst.npz, have the same path; choose one for each")
 
 

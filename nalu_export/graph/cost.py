@@ -1,6 +1,7 @@
 """What one run of a model takes, found from shapes alone before it is run."""
 
 import copy
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -93,7 +94,9 @@ def refuse_costly(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, An
     except CostError:
         raise
     except (Exception, SystemExit):  # noqa: BLE001  forward is anybody's code
-        return
+        # torch's scan compiles itself, cannot do that here, and would remember that it could not.
+        if "torch._dynamo" in sys.modules:
+            torch._dynamo.reset()
 
 
 def _blank(value: Any) -> Any:

@@ -224,7 +224,7 @@ def test_an_interrupted_check_writes_nothing(source: Path, run: Run, monkeypatch
 
     monkeypatch.setattr(exporting, "verify_file", interrupt)
     result = run(source, "-f", "onnx")
-    assert (result.exit_code, result.stderr.strip()) == (1, "Aborted!")
+    assert (result.exit_code, result.stderr.strip()) == (130, "nalu-export: interrupted")
     assert listing() == ["model.pt"]
 
 
@@ -321,7 +321,11 @@ USER_ERRORS = [
     (write_nothing, ["-o", "./model.pt"], "model.pt: is the source itself; choose another output path"),
     (write_nothing, ["-o", "no/m.onnx"], "no/m.onnx: its folder no does not exist; create it first"),
     (write_nothing, ["-o", "."], ".: exists and is not a regular file; choose another output path"),
-    (write_nothing, ["-o", "/dev/null"], "/dev/null: exists and is not a regular file; choose another output path"),
+    (
+        write_nothing,
+        ["-o", "/dev/null"],
+        "/dev/null: is in /dev, where the system has its own; choose another output path, or - for standard output",
+    ),
     (write_nothing, ["-o", "x" * 300], "x" * 300 + ": cannot be written: File name too long"),
     (make_folder, [], "model.onnx: exists and is not a regular file; choose another output path"),
     (make_link, [], "model.onnx: is the source itself; choose another output path"),
