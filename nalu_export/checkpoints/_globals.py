@@ -14,6 +14,10 @@ from nalu_export.checkpoints._storage import Storage, tensor
 from nalu_export.errors import InputError
 from nalu_export.text import printable
 
+NO_STORAGE = "makes a tensor of what is no storage or no dtype"
+# What its values may be listed in. A tensor can be walked as well, row by row: an expanded one has any number of them.
+_ROWS = (list, tuple)
+
 
 class StorageType(NamedTuple):
     """The type of a storage, as ``torch.FloatStorage`` names it."""
@@ -40,25 +44,31 @@ def resolve(module: str, name: str) -> Global | None:
 def _rebuild(machine: Machine, arguments: tuple[Any, ...]) -> Tensor | Inert:
     """``_rebuild_tensor`` and ``_rebuild_tensor_v2``: storage, offset, size, stride and attributes."""
     storage, offset, size, stride = arguments[:4]
-    return _tensor(machine, storage, storage.dtype, (offset, size, stride), arguments[6:7])
+    return _tensor(machine, storage, None, (offset, size, stride), arguments[6:7])
 
 
 def _rebuild_v3(machine: Machine, arguments: tuple[Any, ...]) -> Tensor | Inert:
     """As :func:`_rebuild`, with a dtype of its own: its storage is of bytes."""
     storage, offset, size, stride, _, _, dtype = arguments[:7]
+    if not isinstance(dtype, Global) or not isinstance(dtype.value, torch.dtype):
+        raise damaged(NO_STORAGE)
     return _tensor(machine, storage, dtype.value, (offset, size, stride), arguments[7:8])
 
 
 def _tensor(
-    machine: Machine, storage: Storage, dtype: torch.dtype, place: tuple[Any, Any, Any], metadata: tuple[Any, ...]
+    machine: Machine, storage: Any, dtype: torch.dtype | None, place: tuple[Any, Any, Any], metadata: tuple[Any, ...]
 ) -> Tensor | Inert:
-    if not isinstance(storage, Storage) or not isinstance(dtype, torch.dtype):
-        raise damaged("makes a tensor of what is no storage or no dtype")
-    if metadata and metadata[0]:
-        # Its sign is still to be changed (what .imag of a conjugate is): a view that no state_dict holds.
-        return Inert("a lazily negated or conjugated tensor")
+    """A tensor of the type of its storage, or of another."""
+    if not isinstance(storage, Storage):
+        raise damaged(NO_STORAGE)
+    for flags in metadata:
+        if flags is not None and type(flags) is not dict:
+            raise damaged("gives a tensor flags that are no dictionary")
+        if flags:
+            # Its sign is still to be changed (what .imag of a conjugate is): a view that no state_dict holds.
+            return Inert("a lazily negated or conjugated tensor")
     machine.another_tensor()
-    return tensor(storage, dtype, *place)
+    return tensor(storage, storage.dtype if dtype is None else dtype, *place)
 
 
 def _first(_: Machine, arguments: tuple[Any, ...]) -> Any:
@@ -85,9 +95,13 @@ def _mapping(machine: Machine, arguments: tuple[Any, ...]) -> dict[Any, Any]:
     """A dictionary: empty, of another, or of pairs, as Python 2 writes an OrderedDict."""
     made: dict[Any, Any] = {}
     for source in arguments[:1]:
+        if type(source) is not dict and type(source) not in _ROWS:
+            raise damaged("makes a dictionary of what is no list of pairs")
         machine.copied(len(source))
-        pairs = source.items() if type(source) is dict else source
-        made.update((as_key(key), value) for key, value in pairs)
+        for pair in source.items() if type(source) is dict else source:
+            if type(pair) not in _ROWS or len(pair) != 2:
+                raise damaged("makes a dictionary of what is no list of pairs")
+            made[as_key(pair[0])] = pair[1]
     return made
 
 
@@ -98,7 +112,7 @@ def _mapping_with_default(machine: Machine, arguments: tuple[Any, ...]) -> dict[
 def _encode(machine: Machine, arguments: tuple[Any, ...]) -> bytes:
     """How protocols before 3 write bytes."""
     text, encoding = arguments
-    if type(text) is not str or encoding not in ("latin1", "latin-1", "utf-8"):
+    if type(text) is not str or type(encoding) is not str or encoding not in ("latin1", "latin-1", "utf-8"):
         raise damaged("encodes what is no text")
     machine.encoded(text)
     return text.encode(encoding)

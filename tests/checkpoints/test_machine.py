@@ -107,7 +107,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     ),
     "tensor of no storage": (
         tensor_program(b"N", 0, (1,), (1,)) + b".",
-        DAMAGED + "calls torch._utils._rebuild_tensor_v2 with other arguments than it takes; copy or download it again",
+        DAMAGED + "makes a tensor of what is no storage or no dtype; copy or download it again",
     ),
     "tensor of too little": (
         called("torch._utils", "_rebuild_tensor_v2", b"N"),
@@ -144,7 +144,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     ),
     "dictionary of a number": (
         called("collections", "OrderedDict", b"K\x01") + b".",
-        DAMAGED + "calls collections.OrderedDict with other arguments than it takes; copy or download it again",
+        DAMAGED + "makes a dictionary of what is no list of pairs; copy or download it again",
     ),
     "os.system": (called("os", "system", text("true")) + b".", code("os.system")),
     "posix.system on the stack": (
