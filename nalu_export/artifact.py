@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nalu_export import formats
-from nalu_export.assumption import Assumption
+from nalu_export.assumption import FIELDS, Assumption
 from nalu_export.errors import InputError
 from nalu_export.files import read_bytes
 from nalu_export.json_text import NestedError, parse
@@ -20,7 +20,7 @@ TABLES = {
     "layers": ("path", "type"),
     "inputs": ("name", "dtype"),
     "outputs": ("name", "dtype"),
-    "assumptions": ("what", "value", "why", "option"),
+    "assumptions": FIELDS,
 }
 # Those whose rows have a shape.
 SHAPED = ("inputs", "outputs")

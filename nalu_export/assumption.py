@@ -33,15 +33,17 @@ class Assumption:
         return f"{self.what} is {self.value}, {self.why}"
 
 
+FIELDS = tuple(each.name for each in fields(Assumption))
+
+
 def is_assumptions(value: Any) -> bool:
     """Whether plain data, which may come from anyone, is a list of assumptions as dicts."""
-    names = {each.name for each in fields(Assumption)}
     return (
         isinstance(value, list)
         and len(value) <= MAX_COUNT
         and all(
             isinstance(each, dict)
-            and each.keys() == names
+            and each.keys() == set(FIELDS)
             and all(isinstance(text, str) and len(text) <= MAX_LENGTH for text in each.values())
             for each in value
         )

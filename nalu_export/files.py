@@ -55,6 +55,11 @@ class StandardInput(Stream):
         return self._read
 
 
+def as_path(path: str | os.PathLike[str]) -> Path:
+    """The path; one that is more than its text, as standard input is, stays what it is."""
+    return path if isinstance(path, Path) else Path(path)
+
+
 def _read_stream(name: str) -> bytes:
     stream = getattr(sys.stdin, "buffer", None)
     if stream is None or sys.stdin.isatty():

@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -15,6 +14,7 @@ from nalu_export.doctor import Settings, examine, summary
 from nalu_export.doctor.capturing import Part
 from nalu_export.doctor.subject import Subject, from_module, of_checkpoint
 from nalu_export.errors import InputError
+from nalu_export.files import as_path
 from nalu_export.graph import formulas
 from nalu_export.graph.naming import join
 from nalu_export.preparing import SourceOptions
@@ -51,7 +51,7 @@ def inspect(
     if isinstance(source, nn.Module):
         checkpoint = source_of(source, read)
         return _model(checkpoint.model, from_module(checkpoint.model, read), checkpoint.sha256, None, checkpoint.notes)
-    given = source if isinstance(source, Path) else Path(source)
+    given = as_path(source)
     # A folder of weights in several files is no artifact.
     artifact = None if os.path.isdir(given) else find_artifact(given)
     if artifact is None or (trust and artifact.format == "torchscript" and not artifact.metadata):

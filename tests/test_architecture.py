@@ -61,7 +61,9 @@ ALLOWED: dict[str, set[str]] = {
         "preparing", "promises", "statistics", "environment", "verifying", "text",
     },
     "doctor": {"assumption", "nn", "checkpoints", "source", "graph", "inputs", "preparing", "statistics", "text"},
-    "inspecting": {"checkpoints", "source", "graph", "preparing", "formats", "artifact", "statistics", "doctor"},
+    "inspecting": {
+        "files", "checkpoints", "source", "graph", "preparing", "formats", "artifact", "statistics", "doctor",
+    },
     "converting": {"targets", "assumption", "checkpoints", "files"},
     "_golden_codec": {"weights", "text", "_wire"},
     "golden": {

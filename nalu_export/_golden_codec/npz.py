@@ -3,7 +3,6 @@
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -98,8 +97,8 @@ def _newest(arrays: _Arrays) -> Golden:
     ours = [*inputs.values(), *(key for keys in outputs.values() for key in keys.values())]
     _need(arrays, ours)
     _refuse_others(arrays, {"version", *_TEXTS, *_LISTS, *ours})
-    golden = _golden(arrays, inputs, outputs, {name: bool(shared[at]) for at, name in enumerate(outputs)})
-    return checked(replace(golden, assumptions=_assumptions(arrays["assumptions"])))
+    assumptions = _assumptions(arrays["assumptions"])
+    return _golden(arrays, inputs, outputs, {name: bool(shared[at]) for at, name in enumerate(outputs)}, assumptions)
 
 
 def _assumptions(array: NDArray[Any]) -> tuple[str, ...]:
@@ -121,7 +120,11 @@ def _version_1(arrays: _Arrays) -> Golden:
 
 
 def _golden(
-    arrays: _Arrays, inputs: dict[str, str], outputs: dict[str, dict[str, str]], shared: dict[str, bool]
+    arrays: _Arrays,
+    inputs: dict[str, str],
+    outputs: dict[str, dict[str, str]],
+    shared: dict[str, bool],
+    assumptions: tuple[str, ...] = (),
 ) -> Golden:
     """Of the arrays by their keys.
 
@@ -133,7 +136,7 @@ def _golden(
         GoldenOutput(name, shared=shared[name], **cast(Any, {field: arrays[key].copy() for field, key in keys.items()}))
         for name, keys in outputs.items()
     )
-    return checked(Golden(digest, cast(Compute, compute), given, expected))
+    return checked(Golden(digest, cast(Compute, compute), given, expected, assumptions))
 
 
 def _names(arrays: _Arrays, kind: str) -> list[str]:

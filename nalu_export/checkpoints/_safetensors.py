@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nalu_export.checkpoints._inert import Inert
 from nalu_export.checkpoints._refusals import unreadable
+from nalu_export.checkpoints._repetition import without_repetition
 from nalu_export.checkpoints._storage import MAX_DIMENSIONS
 from nalu_export.errors import InputError, first_line
 from nalu_export.json_text import parse
@@ -35,8 +36,9 @@ def read(data: bytes) -> tuple[dict[str, Tensor | Inert], dict[str, str]]:
         InputError: it is damaged.
     """
     try:
-        entries = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
-        header = parse(data[8 : 8 + int.from_bytes(data[:8], "little")], _without_repetition)
+        # It gives them in any order, another one in each run.
+        entries = dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]
+        header = parse(data[8 : 8 + int.from_bytes(data[:8], "little")], _ONCE)
     except InputError:
         raise
     except Exception as error:
@@ -44,7 +46,12 @@ def read(data: bytes) -> tuple[dict[str, Tensor | Inert], dict[str, str]]:
             raise InputError("is a safetensors file without its end; copy or download it again, whole") from error
         # SafetensorError for what the format forbids; the text of JSON errors otherwise.
         raise unreadable(f"is a damaged safetensors file: {printable(first_line(error)[:200])}") from error
-    return {name: _tensor(name, entry) for name, entry in entries}, header.get("__metadata__") or {}
+    tensors = {name: _tensor(name, entries[name]) for name in header if name != _METADATA}
+    return tensors, header.get(_METADATA) or {}
+
+
+_METADATA = "__metadata__"
+_ONCE = without_repetition(unreadable, "is a damaged safetensors file: it")
 
 
 def _is_cut(data: bytes) -> bool:
@@ -52,19 +59,10 @@ def _is_cut(data: bytes) -> bool:
     begin = 8 + int.from_bytes(data[:8], "little")
     try:
         header = parse(data[8:begin])
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != _METADATA]
         return begin + max(ends, default=0) > len(data)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return False
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise unreadable(f"is a damaged safetensors file: it has {short(name)} twice")
-        found[name] = value
-    return found
 
 
 def _tensor(name: str, entry: dict[str, Any]) -> Tensor | Inert:

@@ -2,33 +2,30 @@
 
 from nalu_export.assumption import CODE, Assumption
 from nalu_export.checkpoints.fitting import Fit
+from nalu_export.checkpoints.options import ReadOptions
 from nalu_export.checkpoints.recognise import OURS, Recognised
 
 
-def of_layout(
-    recognised: Recognised, *, layout: str | None = None, eps: float | None = None, task: str | None = None
-) -> tuple[Assumption, ...]:
+def of_layout(recognised: Recognised, options: ReadOptions) -> tuple[Assumption, ...]:
     """What is assumed of a file in a public layout, besides what the user states.
 
     Args:
         recognised: the layout.
-        layout: as the user gives it.
-        eps: likewise.
-        task: likewise.
+        options: what the user states.
     """
     fit = recognised.fit
     found: list[Assumption] = []
-    if layout is None:
+    if options.layout is None:
         why = "by the names and shapes of its tensors; the file does not store it"
         found.append(Assumption("formula", f"that of {fit.name}", why, f"--layout {fit.name}"))
     if recognised.decided_by == "names":
         sizes = " → ".join(map(str, fit.dims))
         why = f"as {fit.owner} stores it; its matrices fit the other way round too"
         found.append(Assumption("orientation", sizes, why, f"--layout {fit.name}"))
-    if fit.unit.eps is not None and eps is None and not _stores_eps(fit):
+    if fit.unit.eps is not None and options.eps is None and not _stores_eps(fit):
         why = f"as {fit.name} has it; the file does not store it"
         found.append(Assumption("eps", f"{fit.unit.eps:g}", why, f"--eps {fit.unit.eps:g}"))
-    if fit.unit.around is not None and task is None and fit.dims[-1] > 1:
+    if fit.unit.around is not None and options.task is None and fit.dims[-1] > 1:
         why = f"because {fit.name} gives one number for regression and this {fit.dims[-1]}; the file does not store it"
         found.append(Assumption("task", "classification", why, "--task classification"))
     if fit.unit.around is not None and fit.owner == OURS:

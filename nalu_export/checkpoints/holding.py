@@ -21,7 +21,8 @@ MAX_COMPARED = 64
 _OPTIMIZER = re.compile(r"(?:^|[_.])opt(?:s|im|ims)?(?:$|[_.])|optimi[sz]er", re.IGNORECASE)
 _AVERAGED = re.compile(r"(?:^|[_.])(?:ema|swa|averaged?|shadow)(?:$|[_.])", re.IGNORECASE)
 # What DataParallel, torch.compile and Lightning modules put before every name.
-PREFIX = re.compile(r"(?:(?:module|_orig_mod|net)\.)+")
+PREFIX = re.compile(r"(?:module|_orig_mod|net)\.")
+_PREFIXES = re.compile(f"(?:{PREFIX.pattern})+")
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,12 @@ def _averages(found: list[Held]) -> list[Held]:
 
 
 def _bare(state: Mapping[Any, Any]) -> set[str]:
-    return {PREFIX.sub("", name, count=1) for name in state if isinstance(name, str) and name != "n_averaged"}
+    return {_bare_name(name) for name in state if isinstance(name, str) and name != "n_averaged"}
+
+
+def _bare_name(name: str) -> str:
+    match = _PREFIXES.match(name)
+    return name if match is None else name[match.end() :]
 
 
 def _loose(payload: Any, keys: tuple[str, ...]) -> list[str]:

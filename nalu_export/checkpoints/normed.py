@@ -91,7 +91,7 @@ def _normed(size: Tensor, direction: Tensor) -> Tensor | None:
     if not _same_floats(size, direction) or direction.ndim == 0 or 0 in direction.shape:
         return None
     axes = range(direction.ndim)
-    wanted = {tuple(direction.shape[at] if at == axis else 1 for at in axes): axis for axis in reversed(axes)}
+    wanted = {tuple(direction.shape[at] if at == axis else 1 for at in axes): axis for axis in axes}
     found = -1 if size.ndim == 0 else wanted.get(tuple(size.shape))
     return None if found is None else torch._weight_norm(direction, size, found)
 

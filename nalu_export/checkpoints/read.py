@@ -1,10 +1,7 @@
 """From a path to a module with its weights, whatever kind of file it is."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -21,10 +18,11 @@ from nalu_export.checkpoints.native import assumptions_of, native_payload, read_
 from nalu_export.checkpoints.normed import computed, refuse_unknown
 from nalu_export.checkpoints.options import LAYOUT_OPTIONS, ReadOptions, read_options
 from nalu_export.checkpoints.recognise import Recognised, UnknownLayoutError, recognise
-from nalu_export.checkpoints.shards import Gathered, gather
+from nalu_export.checkpoints.shards import Gathered, about, gather
 from nalu_export.checkpoints.unwrapping import State, left_out, prefixes, state_of, under, without_wrappers
 from nalu_export.checkpoints.whole import chosen, evaluating
 from nalu_export.errors import InputError
+from nalu_export.files import as_path
 from nalu_export.nn.parts import arithmetic_layers
 from nalu_export.text import short
 
@@ -117,10 +115,8 @@ def read_as(path: str | os.PathLike[str], options: ReadOptions) -> Checkpoint:
 def read_both(path: str | os.PathLike[str], options: ReadOptions) -> tuple[Opened, Checkpoint]:
     """As :func:`read_checkpoint`, with what the file itself holds."""
     opened = open_checkpoint(path, options)
-    try:
+    with about(path):
         return opened, build(opened, options)
-    except InputError as error:
-        raise InputError(f"{os.fspath(path)}: {error}") from error
 
 
 def open_checkpoint(path: str | os.PathLike[str], options: ReadOptions) -> Opened:
@@ -129,21 +125,12 @@ def open_checkpoint(path: str | os.PathLike[str], options: ReadOptions) -> Opene
     Raises:
         InputError: see :func:`load`.
     """
-    # A path may be more than its text: standard input is one.
-    given = path if isinstance(path, Path) else Path(path)
-    with _about(path):
+    given = as_path(path)
+    with about(path):
         code = None if options.model is None else UserCode(options.model, "--model")
     found = gather(given, trust=options.trust, code=code)
-    with _about(path):
+    with about(path):
         return _understood(found, options, code)
-
-
-@contextmanager
-def _about(path: str | os.PathLike[str]) -> Iterator[None]:
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{os.fspath(path)}: {error}") from error
 
 
 def _understood(found: Gathered, options: ReadOptions, code: UserCode | None) -> Opened:
@@ -298,7 +285,7 @@ def build(opened: Opened, options: ReadOptions) -> Checkpoint:
         backbone = None if options.backbone is None else from_factory(options.backbone, "--backbone")
         module, state = build_layout(fit, opened.state, options.eps, Surroundings(backbone, options.task))
         notes, layout = (*opened.notes, *layout_notes(opened.recognised)), fit.name
-        assumptions = of_layout(opened.recognised, layout=options.layout, eps=options.eps, task=options.task)
+        assumptions = of_layout(opened.recognised, options)
     if not opened.whole:
         assign(module, state)
     if options.strict:

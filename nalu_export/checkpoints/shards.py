@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from nalu_export.checkpoints._inert import Inert
+from nalu_export.checkpoints._repetition import without_repetition
 from nalu_export.checkpoints.container import Contents, unpack
 from nalu_export.checkpoints.factory import UserCode
 from nalu_export.errors import InputError
@@ -56,10 +57,10 @@ def gather(path: Path, *, trust: bool = False, code: UserCode | None = None) -> 
         InputError: one of them is missing or is no model file; they overlap, or do not hold what the index says. The
             text begins with the path of the file that it is about.
     """
-    with _about(path):
+    with about(path):
         path = _index_in(path) if _is_folder(path) else path
     data = read_bytes(path)
-    with _about(path):
+    with about(path):
         listing = _index(data)
         if listing is not None:
             files, folder = sorted(set(listing.values())), path.parent
@@ -72,7 +73,7 @@ def gather(path: Path, *, trust: bool = False, code: UserCode | None = None) -> 
     join = _Join(listing)
     for file in files:
         read = read_bytes(_inside(folder, file), beside=join.size)
-        with _about(folder / file):
+        with about(folder / file):
             join.add(file, read, unpack(read, trust=trust, code=code))
     return join.gathered()
 
@@ -88,7 +89,8 @@ def name_of(file: str) -> str:
 
 
 @contextmanager
-def _about(path: Path) -> Iterator[None]:
+def about(path: str | os.PathLike[str]) -> Iterator[None]:
+    """A refusal inside begins with the path that it is about."""
     try:
         yield
     except InputError as error:
@@ -133,7 +135,7 @@ def _index(data: bytes) -> dict[str, str] | None:
             raise InputError(f"is an index of {len(data):,} bytes; at most {MAX_INDEX:,} are read")
         return None
     try:
-        found = parse(data, _without_repetition)
+        found = parse(data, without_repetition(InputError, "is an index that"))
     except InputError:
         raise
     except ValueError:
@@ -151,15 +153,6 @@ def _index(data: bytes) -> dict[str, str] | None:
     if len(set(listing.values())) > MAX_SHARDS:
         raise InputError(f"is an index of more than {MAX_SHARDS:,} files; join them first")
     return listing
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise InputError(f"is an index that has {short(name)} twice")
-        found[name] = value
-    return found
 
 
 def _is_plain(file: object) -> bool:
@@ -262,8 +255,7 @@ class _Join:
         for unnamed in (name for name in payload if type(name) is not str):
             what = unnamed.what if isinstance(unnamed, Inert) else short(unnamed)
             raise InputError(f"has {what} for a name; a part of weights in several files is a state_dict")
-        # safetensors gives the names in any order.
-        twice = min((name for name in payload if name in self.owners), default=None)
+        twice = next((name for name in payload if name in self.owners), None)
         if twice is not None:
             raise InputError(f"has {short(twice)}, which {self.owners[twice]} has too; are the files of one model?")
         if self.listing is not None:

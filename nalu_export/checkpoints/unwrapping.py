@@ -1,6 +1,5 @@
 """From what a file holds to the tensors of a model: the dict around them and the prefixes before their names."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,12 +7,10 @@ from torch import Tensor
 
 from nalu_export.checkpoints._inert import Inert
 from nalu_export.checkpoints._refusals import SAVE_INSTEAD
-from nalu_export.checkpoints.holding import MAX_WRAPPERS, WRAPPERS, named, the_only
+from nalu_export.checkpoints.holding import MAX_WRAPPERS, PREFIX, WRAPPERS, named, the_only
 from nalu_export.errors import InputError
 from nalu_export.text import short
 
-# What DataParallel, torch.compile and Lightning modules put before every name.
-PREFIX = re.compile(r"(?:module|_orig_mod|net)\.")
 # Which torch.optim.swa_utils.AveragedModel counts beside the averaged weights.
 COUNTER = "n_averaged"
 MAX_NAME = 1000

@@ -33,7 +33,7 @@ def convert(model: Path, output: Path, as_json: bool, quiet: bool, **options: An
     It holds the layers as data, every weight with all its bits, and the SHA-256 of MODEL, which is not changed.
     """
     with lean_imports():
-        from nalu_export.cli.show import console, say
+        from nalu_export.cli.show import console, say, say_all
         from nalu_export.converting import convert as run
 
     aside = told_beside(output, as_json=as_json)
@@ -44,10 +44,7 @@ def convert(model: Path, output: Path, as_json: bool, quiet: bool, **options: An
         say_assumed(found.assumptions)
     else:
         out = console(stderr=aside)
-        for note in found.notes:
-            say(out, f"note: {note}")
-        for each in found.assumptions:
-            say(out, f"assumed: {each}")
+        say_all(out, found.notes, found.assumptions)
         if not found.self_contained:
             say(out, "note: it holds weights only, as its model has layers of your own; read it with --model")
         say(out, f"{found.path}  from sha256 {found.source_sha256}")

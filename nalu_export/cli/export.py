@@ -95,17 +95,15 @@ def _show(report: Report | None, artifact: Artifact | None, *, as_json: bool, as
             } | found
         click.echo(to_json(found))
         return
-    from nalu_export.cli.show import artifact_line, console, say
+    from nalu_export.cli.show import artifact_line, console, say, say_all
     from nalu_export.cli.show_report import show_report
 
     out = console(stderr=aside)
     if report is not None:
         show_report(out, report)
     if artifact is not None:
-        for note in artifact.notes:
-            say(out, f"note: {note}")
-        if report is None:  # which says them
-            for each in artifact.assumptions:
-                say(out, f"assumed: {each}")
+        # The report has said what was assumed, where there is one.
+        say_all(out, artifact.notes, artifact.assumptions if report is None else ())
+        if report is None:
             say(out, "not checked")
         say(out, artifact_line(artifact))

@@ -52,7 +52,7 @@ def golden(model: Path, output: Path, as_json: bool, quiet: bool, **options: Any
     evaluation may be. docs/cpp.md has the format and what passes.
     """
     with lean_imports():
-        from nalu_export.cli.show import console, say
+        from nalu_export.cli.show import console, say, say_all
         from nalu_export.golden import write_golden as run
 
     aside = told_beside(output, as_json=as_json)
@@ -63,10 +63,7 @@ def golden(model: Path, output: Path, as_json: bool, quiet: bool, **options: Any
         say_assumed(found.assumptions)
     else:
         out = console(stderr=aside)
-        for note in found.notes:
-            say(out, f"note: {note}")
-        for each in found.assumptions:
-            say(out, f"assumed: {each}")
+        say_all(out, found.notes, found.assumptions)
         facts = _facts(found)
         say(
             out,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -13,6 +13,7 @@ from nalu_export.text import printable
 
 if TYPE_CHECKING:  # these import torch
     from nalu_export.artifact import Artifact
+    from nalu_export.assumption import Assumption
 
 MIN_WIDTH = 100
 
@@ -48,6 +49,14 @@ def say(out: Console, *parts: str | tuple[str, str], style: str = "") -> None:
     for number, line in enumerate(text.wrap(out, max(out.width - 2, 1))):
         line.rstrip()
         out.print(Text("  ") + line if number else line)
+
+
+def say_all(out: Console, notes: Iterable[str], assumptions: Iterable[Assumption]) -> None:
+    """Notes and assumptions, a line each."""
+    for note in notes:
+        say(out, f"note: {note}")
+    for each in assumptions:
+        say(out, f"assumed: {each}")
 
 
 def artifact_line(artifact: Artifact) -> str:

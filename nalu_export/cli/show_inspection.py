@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nalu_export.cli.show import say, shape_text
+from nalu_export.assumption import FIELDS, Assumption
+from nalu_export.cli.show import say, say_all, shape_text
 from nalu_export.text import printable
 
 # Of a formula in a terminal; --json has all of it.
@@ -146,10 +147,8 @@ def _show_metadata(out: Console, found: dict[str, Any]) -> None:
     if "parity" in found:
         line = "parity: " + ", ".join(f"{key} {value}" for key, value in found["parity"].items())
         out.print(printable(line), markup=False)
-    for note in found.get("notes", []):
-        say(out, f"note: {note}")
-    for each in found.get("assumptions", []):
-        say(out, f"assumed: {each['what']} is {each['value']}, {each['why']}")
+    rows = found.get("assumptions", [])
+    say_all(out, found.get("notes", []), [Assumption(**{name: row[name] for name in FIELDS}) for row in rows])
     if "doctor" in found:
         say(out, found["doctor"])
 

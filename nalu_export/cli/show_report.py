@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from nalu_export.cli.show import say
+from nalu_export.cli.show import say, say_all
 from nalu_export.parity.report import INTERMEDIATE, inputs
 from nalu_export.parity.verdict import Status
 from nalu_export.parity.wording import NOTHING, left_out_of
@@ -49,10 +49,7 @@ def show_report(out: Console, report: Report) -> None:
             rows = [row for row in report.rows if row.runtime == runtime.name]
             _show_notes(out, rows, f"{runtime.name}, ")
         out.print()
-    for note in report.notes:
-        say(out, f"note: {note}")
-    for each in report.assumptions:
-        say(out, f"assumed: {each}")
+    say_all(out, report.notes, report.assumptions)
     _show_missing(out, report)
     for line in _legend(report, detailed=detailed):
         say(out, line, style="dim")

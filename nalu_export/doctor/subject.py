@@ -155,7 +155,7 @@ def from_file(path: str | os.PathLike[str], options: SourceOptions) -> Subject:
         raise InputError(f"{os.fspath(path)}: {error}") from error
     notes = (*opened.notes, *layout_notes(opened.recognised), *notes)
     fit = opened.recognised.fit
-    assumed = of_layout(opened.recognised, layout=options.layout, eps=options.eps, task=options.task)
+    assumed = of_layout(opened.recognised, options)
     return of_checkpoint(path, opened, Checkpoint(module, opened.sha256, notes, fit.name, assumed), options)
 
 

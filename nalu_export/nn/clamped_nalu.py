@@ -41,16 +41,7 @@ class ClampedNALUCell(_GatedCell):
         *,
         init: str = "kaiming_uniform",
     ) -> None:
-        super().__init__(
-            in_features,
-            out_features,
-            tied=False,
-            gate="matrix",
-            stored=False,
-            gate_bias=gate_bias,
-            two_gates=False,
-            init=init,
-        )
+        super().__init__(in_features, out_features, tied=False, gate_bias=gate_bias, init=init)
         self.eps = checked_eps(eps)
         self.floor = _number("floor", floor, 0.0, 1.0)
         self.limit = _number("limit", limit, 1.0, 80.0)

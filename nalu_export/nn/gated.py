@@ -48,11 +48,11 @@ class _GatedCell(ArithmeticLayer):
         in_features: int,
         out_features: int,
         *,
-        tied: bool,
-        gate: str,
-        stored: bool,
-        gate_bias: bool,
-        two_gates: bool,
+        tied: bool = True,
+        gate: str = "matrix",
+        stored: bool = False,
+        gate_bias: bool = False,
+        two_gates: bool = False,
         init: str,
     ) -> None:
         super().__init__()

@@ -29,16 +29,7 @@ class LoglessNALUCell(_GatedCell):
     def __init__(
         self, in_features: int, out_features: int, eps: float = 1e-12, *, init: str = "kaiming_uniform"
     ) -> None:
-        super().__init__(
-            in_features,
-            out_features,
-            tied=True,
-            gate="matrix",
-            stored=False,
-            gate_bias=False,
-            two_gates=False,
-            init=init,
-        )
+        super().__init__(in_features, out_features, init=init)
         self.eps = checked_eps(eps)
 
     def product(self, x: Tensor, W: Tensor) -> Tensor:

@@ -37,16 +37,7 @@ class SignedNALUCell(_GatedCell):
         *,
         init: str = "kaiming_uniform",
     ) -> None:
-        super().__init__(
-            in_features,
-            out_features,
-            tied=True,
-            gate=gate,
-            stored=False,
-            gate_bias=False,
-            two_gates=False,
-            init=init,
-        )
+        super().__init__(in_features, out_features, gate=gate, init=init)
         self.eps = checked_eps(eps)
 
     def product(self, x: Tensor, W: Tensor) -> Tensor:

@@ -27,16 +27,7 @@ class SinhNALUCell(_GatedCell):
     def __init__(
         self, in_features: int, out_features: int, *, stored: bool = False, init: str = "kaiming_uniform"
     ) -> None:
-        super().__init__(
-            in_features,
-            out_features,
-            tied=True,
-            gate="matrix",
-            stored=stored,
-            gate_bias=False,
-            two_gates=False,
-            init=init,
-        )
+        super().__init__(in_features, out_features, stored=stored, init=init)
 
     def product(self, x: Tensor, W: Tensor) -> Tensor:
         """``m = sinh(asinh(x) Wᵀ)``."""

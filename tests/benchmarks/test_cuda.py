@@ -1,8 +1,5 @@
 """benchmarks/cuda.py: without a device it refuses; what it measures and writes, with CPU runtimes in CUDA's place."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +26,7 @@ from nalu_export.parity.report import INTERMEDIATE
 from nalu_export.parity.verdict import Status
 from nalu_export.runtimes.base import Arrays, RunOptions, Session
 from nalu_export.weights import WEIGHTS, Weights
+from tests.benchmarks.without_device import assert_needs_a_device
 
 TINY = Subject("tiny", lambda: NALU(2, 1), (2,))
 QUICK = CheckOptions(samples=8, search=0)
@@ -59,20 +57,7 @@ def _outcome(*rows: Row) -> Outcome:
 
 @pytest.mark.parametrize("option", ["--quick", "--device-check-only"])
 def test_without_a_device_it_exits_with_3_and_writes_nothing(option: str, tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    done = subprocess.run(
-        [sys.executable, str(Path(cuda.__file__)), option, "--write", str(page)],
-        cwd=tmp_path,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 3
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("no CUDA runtime runs here, nothing is written: onnxruntime-cuda: ")
-    assert "; torch-cuda: torch " in line
-    assert not page.exists()
+    assert_needs_a_device(tmp_path, cuda.__file__, option, "--write", tmp_path / "page.md")
 
 
 def test_a_quick_run_on_cpu_runtimes(

@@ -1,7 +1,6 @@
 """benchmarks/cuda_probe.py: all of it with CPU runtimes in CUDA's place, and what becomes of a part that fails."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from nalu_export.formats.base import EmitOptions
 from nalu_export.runtimes._ort_placement import Placed
 from nalu_export.runtimes.base import RunOptions
 from tests import cuda_stand_ins
+from tests.benchmarks.without_device import assert_needs_a_device
 from tests.captured import graph_of
 
 ROOT = Path(cuda_probe.__file__).resolve().parents[1]
@@ -74,19 +74,7 @@ def test_a_quick_run_on_cpu_runtimes(setup: Setup, tmp_path: Path, capfd: pytest
 
 
 def test_without_a_device_it_exits_with_3_and_writes_nothing(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, cuda_probe.__file__],
-        cwd=tmp_path,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 3
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("no CUDA runtime runs here, nothing is written: onnxruntime-cuda: ")
-    assert "; torch-cuda: torch " in line
-    assert list(tmp_path.iterdir()) == []
+    assert_needs_a_device(tmp_path, cuda_probe.__file__)
 
 
 def test_make_takes_the_python_that_is_there() -> None:

@@ -29,6 +29,7 @@ TAKEN: dict[str, tuple[Any, tuple[str, ...]]] = {
         for key in ("net", "params", "model_state", "ema", "generator", "module", "weights", "größe")
     },
     "beside an optimizer": ({"net": STATE, "optimizer": optimizer_state()}, (_note("net"),)),
+    "beside one by another name": ({"net": STATE, "adam": {"state": OTHER, "param_groups": []}}, (_note("net"),)),
     "beside one whose state is plain": ({"net": STATE, "optimizer_G": {"momentum": torch.ones(2)}}, (_note("net"),)),
     "beside metrics": ({"net": STATE, "metrics": {"loss": torch.tensor(0.5)}}, (_note("net"),)),
     "beside random states": ({"net": STATE, "rng": {"cpu": torch.zeros(16, dtype=torch.uint8)}}, (_note("net"),)),

@@ -58,12 +58,12 @@ HOLDERS: Table = {
         + ", ".join(f"'{number}' (2 tensors)" for number in range(6))
         + " and 9,994 more; say which with --key NAME",
     ),
-    "ten thousand averages of others": Case(
+    "eight thousand averages of others": Case(
         lambda: files.torch_bytes(
-            {f"{kind}.{number}": {f"{kind}{number}": W_1} for number in range(5_000) for kind in ("ema", "raw")}
+            {f"{kind}.{number}": {f"{kind}{number}": W_1} for number in range(8_000) for kind in ("ema", "raw")}
         ),
         "holds several dicts of tensors: 'ema.0' (1 tensor), 'raw.0' (1 tensor), 'ema.1' (1 tensor), "
-        "'raw.1' (1 tensor), 'ema.2' (1 tensor), 'raw.2' (1 tensor) and 9,994 more; say which with --key NAME",
+        "'raw.1' (1 tensor), 'ema.2' (1 tensor), 'raw.2' (1 tensor) and 15,994 more; say which with --key NAME",
     ),
     "a key of escape sequences": Case(
         lambda: files.torch_bytes({"\x1b[2J": STATE, "b\n": dict(STATE)}),

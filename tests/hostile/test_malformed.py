@@ -18,12 +18,13 @@ from tests.hostile.artifacts import ARTIFACTS
 from tests.hostile.descriptions import DESCRIPTIONS
 from tests.hostile.holders import HOLDERS
 from tests.hostile.inputs import INPUT_FILES
+from tests.hostile.pickled_kinds import PICKLED_KINDS
 from tests.hostile.pickles import PICKLES
 from tests.hostile.tensors import TENSORS
 from tests.hostile.watch import watched
 from tests.hostile.zips import ZIPS
 
-TABLES = (ZIPS, PICKLES, TENSORS, HOLDERS, DESCRIPTIONS, ARTIFACTS, INPUT_FILES)
+TABLES = (ZIPS, PICKLES, PICKLED_KINDS, TENSORS, HOLDERS, DESCRIPTIONS, ARTIFACTS, INPUT_FILES)
 CASES = {name: case for table in TABLES for name, case in table.items()}
 LONG_AGO = 10**18
 

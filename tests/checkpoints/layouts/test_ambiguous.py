@@ -10,8 +10,9 @@ import torch
 from tests.checkpoints.conftest import Refusal
 from tests.checkpoints.files import torch_bytes
 from tests.checkpoints.layouts import published
+from tests.checkpoints.layouts.case import Published, State
 from tests.checkpoints.layouts.loading import RELATIVE, inputs, opened, outputs, worst
-from tests.checkpoints.layouts.published import ALL, Published
+from tests.checkpoints.layouts.published import ALL
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ AMBIGUOUS: dict[str, Ambiguous] = {
 }
 
 
-def _state(case: Ambiguous, seed: int = 1) -> published.State:
+def _state(case: Ambiguous, seed: int = 1) -> State:
     rng = np.random.default_rng(seed)
     drawn = {key: torch.from_numpy(rng.normal(0.0, 0.7, shape).astype(np.float32)) for key, shape in case.keys.items()}
     return {key: drawn.get(_private(key), value) for key, value in drawn.items()}
@@ -158,7 +159,7 @@ def test_the_choice_decides_what_is_computed(name: str, layout: str, tmp_path: P
     assert worst(outputs(checkpoint.model, x), source.reference(state, x)) <= RELATIVE
 
 
-def _published(layout: str, state: published.State) -> Published:
+def _published(layout: str, state: State) -> Published:
     """The published layout with the place that these keys have."""
     return next(
         case
@@ -167,7 +168,7 @@ def _published(layout: str, state: published.State) -> Published:
     )
 
 
-def _features(source: Published, state: published.State, key: str) -> int:
+def _features(source: Published, state: State, key: str) -> int:
     """Inputs of the first layer, from the axis that its published shape puts them on."""
     shape = source.keys[key.removeprefix(source.prefixes(1)[0])]
     return 1 if shape == "11" else state[key].shape[shape.index("i")]

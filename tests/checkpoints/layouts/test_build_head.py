@@ -15,6 +15,7 @@ from tests.checkpoints.conftest import Refusal
 from tests.checkpoints.files import torch_bytes
 from tests.checkpoints.layouts import published
 from tests.checkpoints.layouts.arithmetic import Array, Value
+from tests.checkpoints.layouts.case import State
 from tests.checkpoints.layouts.loading import RELATIVE, opened, outputs, worst
 
 CHANNELS = 5
@@ -63,18 +64,18 @@ def made(name: str) -> nn.Module:
     return backbone.eval()
 
 
-def state_of(backbone: nn.Module, head: str, dims: tuple[int, ...], seed: int = 1) -> published.State:
+def state_of(backbone: nn.Module, head: str, dims: tuple[int, ...], seed: int = 1) -> State:
     """What ``BuildHead(backbone, 5, dims[:-1], …).state_dict()`` holds, in its order."""
     rng = np.random.default_rng(seed)
     conv = rng.normal(0.0, 0.5, (dims[0], CHANNELS, 1, 1)), rng.normal(0.0, 0.5, dims[0])
-    state: published.State = {f"conv_model.{key}": value for key, value in backbone.state_dict().items()}
+    state: State = {f"conv_model.{key}": value for key, value in backbone.state_dict().items()}
     state["adaptive_module.conv.weight"], state["adaptive_module.conv.bias"] = (
         torch.from_numpy(value.astype(np.float32)) for value in conv
     )
     return state | {f"head.{key}": value for key, value in HEADS[head].state(rng, dims).items()}
 
 
-def features(backbone: nn.Module, state: published.State, images: Tensor) -> Value:
+def features(backbone: nn.Module, state: State, images: Tensor) -> Value:
     """1×1 convolution and mean over the pixels of what the backbone gives in float64."""
     with torch.no_grad():
         maps = backbone.double()(images).numpy().astype(np.longdouble)
@@ -93,7 +94,7 @@ def log_softmax(x: Value) -> Value:
     return Value(x.value - total, np.abs(x.value) + np.abs(total) + x.size + x.size.max(1, keepdims=True))
 
 
-def reference(backbone: nn.Module, state: published.State, images: Tensor, head: str, task: str) -> Value:
+def reference(backbone: nn.Module, state: State, images: Tensor, head: str, task: str) -> Value:
     """BuildHead's forward: backbone, 1×1 convolution, average, head, log-softmax for a classification."""
     rows = features(backbone, state, images)
     inner = {key.removeprefix("head."): value for key, value in state.items() if key.startswith("head.")}
@@ -115,7 +116,7 @@ def test_the_reference_is_what_torch_computes(task: str) -> None:
     assert worst(x.numpy(), reference(made("normed"), state, images, "NAC", task)) < 1e-14
 
 
-def held(checkpoint: Checkpoint, name: str, state: published.State, head: str, task: str) -> None:
+def held(checkpoint: Checkpoint, name: str, state: State, head: str, task: str) -> None:
     """The loaded model gives what BuildHead gives, at more than one size of image."""
     assert checkpoint.layout == "shivamsaboo17:BuildHead"
     rng = np.random.default_rng(3)

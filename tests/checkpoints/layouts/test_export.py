@@ -7,8 +7,9 @@ import onnxruntime
 import pytest
 
 from nalu_export import export
+from tests.checkpoints.layouts.case import Published
 from tests.checkpoints.layouts.loading import inputs, written
-from tests.checkpoints.layouts.published import ALL, Published
+from tests.checkpoints.layouts.published import ALL
 
 # One place of each unit is enough here: reading the others is tested beside this.
 UNITS = list({(case.layout, tuple(case.keys)): case for case in ALL}.values())

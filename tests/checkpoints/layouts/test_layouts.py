@@ -11,8 +11,9 @@ from nalu_export import InputError, load
 from tests.checkpoints.conftest import Refusal
 from tests.checkpoints.files import torch_bytes
 from tests.checkpoints.layouts import published
+from tests.checkpoints.layouts.case import Published
 from tests.checkpoints.layouts.loading import RELATIVE, inputs, opened, outputs, worst, written
-from tests.checkpoints.layouts.published import ALL, Published
+from tests.checkpoints.layouts.published import ALL
 
 Dims = tuple[int, ...]
 

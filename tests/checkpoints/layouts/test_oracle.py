@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from tests.checkpoints.layouts.case import Published
 from tests.checkpoints.layouts.loading import RELATIVE, inputs, worst
-from tests.checkpoints.layouts.published import ALL, Published
+from tests.checkpoints.layouts.published import ALL
 
 ONE_CELL = (3, 3)
 LIKE: list[tuple[Published, Published]] = [

@@ -10,8 +10,9 @@ from nalu_export import InputError
 from tests.checkpoints.conftest import Refusal
 from tests.checkpoints.files import torch_bytes
 from tests.checkpoints.layouts import published
+from tests.checkpoints.layouts.case import Published, State
 from tests.checkpoints.layouts.loading import RELATIVE, inputs, opened, outputs, worst
-from tests.checkpoints.layouts.published import ALL, Published
+from tests.checkpoints.layouts.published import ALL
 
 # 13 layers, each of its own size: any other order of them does not even chain, except a reversed one.
 WIDENING = tuple(range(2, 16))
@@ -87,9 +88,7 @@ def _keys(case: Published) -> set[str]:
     return {prefix + key for prefix in case.prefixes(1) for key in case.keys}
 
 
-def _computes_it(
-    case: Published, less: published.State, state: published.State, folder: Path, layout: str | None
-) -> bool:
+def _computes_it(case: Published, less: State, state: State, folder: Path, layout: str | None) -> bool:
     x = inputs(np.random.default_rng(7), 3)
     try:
         model = opened(less, folder, layout=layout).model

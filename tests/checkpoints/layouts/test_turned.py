@@ -12,8 +12,9 @@ from nalu_export.checkpoints.turning import turned
 from tests.checkpoints.conftest import Refusal
 from tests.checkpoints.files import torch_bytes
 from tests.checkpoints.layouts import published
+from tests.checkpoints.layouts.case import Published, State
 from tests.checkpoints.layouts.loading import RELATIVE, inputs, opened, outputs, worst
-from tests.checkpoints.layouts.published import ALL, Published, State
+from tests.checkpoints.layouts.published import ALL
 
 TURNED = [case for case in ALL if not case.one_way]
 FORKS = {"bharathgs:NALU", "bharathgs-io:NALU", "bharathgs-repaired:NALU"}

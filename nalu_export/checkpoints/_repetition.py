@@ -1,0 +1,28 @@
+"""JSON objects that have a name twice, of which Python would keep the last."""
+
+from collections.abc import Callable
+from typing import Any
+
+from nalu_export.errors import InputError
+from nalu_export.text import short
+
+Pairs = list[tuple[str, Any]]
+
+
+def without_repetition(refuse: Callable[[str], InputError], what: str) -> Callable[[Pairs], dict[str, Any]]:
+    """An ``object_pairs_hook`` that refuses a repeated name.
+
+    Args:
+        refuse: makes the error of its text.
+        what: begins the text: ``"{what} has 'a' twice"``.
+    """
+
+    def hook(pairs: Pairs) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in found:
+                raise refuse(f"{what} has {short(name)} twice")
+            found[name] = value
+        return found
+
+    return hook
