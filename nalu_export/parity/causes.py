@@ -40,6 +40,10 @@ def causes(reference: Reference, x: Batch, profile: Profile) -> list[str]:
         x: inputs some outputs of which are left out.
         profile: the precision in which they were compared.
     """
+    return [cause for rows in reference.portions(x) for cause in _causes(reference, x[rows], profile)]
+
+
+def _causes(reference: Reference, x: Batch, profile: Profile) -> list[str]:
     steps = dict(reference.values(x, profile))
     batched = activations(steps)
     limit = 2 if profile.compute == "float64" else 1

@@ -50,21 +50,25 @@ def look_inside(reference: Reference, session: Session, x: Batch, profile: Profi
         name: of the runtime.
     """
     live = bool(raw := list(reference.raw_parameters)) and reference.is_live(session.values(x.arrays, raw))
-    steps = reference.values(x, replace(profile, live=live))
-    weights = read_by_parts(steps[0][0].graph) if steps else ()
-    named = {value: (node, step) for node, step in steps if (value := name_of(node, weights))}
-    found = session.values(x.arrays, list(named))
-    batched = activations(node for node, _ in steps)
-    first, largest, numbers = None, 0.0, 0
-    for value, (node, step) in named.items():
-        if value not in found:
-            continue
-        numbers += found[value].size
-        ratio, broken = _compared(found[value], step, profile, batched=node in batched)
-        largest = max(largest, ratio)
-        if broken is not None and first is None:
-            first = Break(name, value, described(node), *broken)
-    return Inside(sum(value in found for value in named), numbers, largest, first)
+    first, largest, numbers, values = None, 0.0, 0, 0
+    earliest = math.inf
+    for rows in reference.portions(x):
+        steps = reference.values(x[rows], replace(profile, live=live))
+        weights = read_by_parts(steps[0][0].graph) if steps else ()
+        named = {value: (node, step) for node, step in steps if (value := name_of(node, weights))}
+        found = session.values(x[rows].arrays, list(named))
+        batched = activations(node for node, _ in steps)
+        values = sum(value in found for value in named)
+        for place, (value, (node, step)) in enumerate(named.items()):
+            # Weights are the same in every portion.
+            if value not in found or (rows.start and node not in batched):
+                continue
+            numbers += found[value].size
+            ratio, broken = _compared(found[value], step, profile, batched=node in batched)
+            largest = max(largest, ratio)
+            if broken is not None and place < earliest:
+                earliest, first = place, Break(name, value, described(node), *broken)
+    return Inside(values, numbers, largest, first)
 
 
 def of_output(reference: Reference, worst: Worst, outputs: Sequence[str], profile: Profile, *, looked: bool) -> Break:

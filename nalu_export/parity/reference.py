@@ -18,6 +18,7 @@ from nalu_export.graph.loops import loops_of, over_bodies
 from nalu_export.graph.rewrites import without_cancellation
 from nalu_export.parity.analysis import ErrorAnalysis
 from nalu_export.parity.batch import Batch
+from nalu_export.parity.portions import Portions
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
 from nalu_export.primitives.precision import Profile
 from nalu_export.weights import fold
@@ -57,6 +58,14 @@ class Expected:
         """The same for some of the samples."""
         return Expected(*(getattr(self, field.name)[rows] for field in fields(self)))
 
+    @staticmethod
+    def joined(parts: Sequence["Expected"]) -> "Expected":
+        """That of several portions of the samples."""
+        if len(parts) == 1:
+            return parts[0]
+        names = [field.name for field in fields(Expected)]
+        return Expected(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
 
 class Reference:
     """Runs a model in float64 and float32 and analyses its error; the model itself is not changed.
@@ -72,6 +81,7 @@ class Reference:
     Attributes:
         single: a copy of the module in float32, as PyTorch runs it.
         notes: what had to be done otherwise, one line each.
+        portions: cuts batches into what is analysed at once.
 
     Args:
         graph: a captured model.
@@ -91,6 +101,7 @@ class Reference:
         folded = fold(copied(conditioned))
         over_bodies(folded, fold)
         self._folded = ErrorAnalysis(folded)
+        self.portions = Portions(folded)
         self.notes: tuple[str, ...] = ()
         self._batched = [port.batched for port in graph.interface.outputs]
         self._runs_in_double = self._tried(widened(graph.example))
@@ -105,7 +116,8 @@ class Reference:
             if opaque.measures:
                 with opaque.calibrating():
                     for batch in inputs:
-                        self._folded(batch.tensors(double=True), Profile())
+                        for rows in self.portions(batch):
+                            self._folded(batch[rows].tensors(double=True), Profile())
 
     def _tried(self, example: Sequence[Tensor]) -> bool:
         """Whether the module runs in float64 all through; what makes float32 tensors of its own does not."""
@@ -157,18 +169,26 @@ class Reference:
             InputError: the model does not run on an input of this shape.
             UnsupportedLayerError: the captured graph does not compute what the module computes.
         """
-        double = x.tensors(double=True)
         try:
             with torch.no_grad():
                 own = [self._samples(self.single(*batch.tensors()), len(batch)) for batch in batches or [x]]
-                found = {profile: self._analysis(profile)(double, profile) for profile in profiles}
-                module = self._samples(self._double(*double), len(x)) if self._runs_in_double else None
+                single = [torch.cat(parts) for parts in zip(*own, strict=True)]
+                parts = [self._portion(x[rows], profiles, [y[rows] for y in single]) for rows in self.portions(x)]
+        except InputError:
+            raise
         except (RuntimeError, ValueError, IndexError) as error:
             shapes = " and ".join(str(tuple(array.shape)) for array in x.arrays)
             said = f"the model does not run on inputs of shape {shapes}: {first_line(error)}"
             raise no_memory(error) or InputError(said) from error
-        single = [torch.cat(parts).detach() for parts in zip(*own, strict=True)]
-        return {profile: self._expected(double, conditioned, module, single) for profile, conditioned in found.items()}
+        return {
+            profile: tuple(map(Expected.joined, zip(*(p[profile] for p in parts), strict=True))) for profile in parts[0]
+        }
+
+    def _portion(self, x: Batch, profiles: Sequence[Profile], own: list[Tensor]) -> dict[Profile, tuple[Expected, ...]]:
+        double = x.tensors(double=True)
+        found = {profile: self._analysis(profile)(double, profile) for profile in profiles}
+        module = self._samples(self._double(*double), len(x)) if self._runs_in_double else None
+        return {profile: self._expected(double, conditioned, module, own) for profile, conditioned in found.items()}
 
     def _samples(self, results: Sequence[Tensor], count: int) -> list[Tensor]:
         """What a model gave, once more for each sample where it is a constant."""
