@@ -15,6 +15,8 @@ _Draw = Callable[[Generator, _Shape], Tensor]
 
 # Batch sizes of a family before the rest: one sample, then two.
 SPLITS = (1, 3)
+# Numbers in the inputs of one batch, that is 27 images of 3×224×224, so that a file of many samples fits into memory.
+LARGEST_BATCH = 2**22
 # One sample in so many is of another shape than the first.
 OTHER = 8
 
@@ -109,8 +111,11 @@ class Draw:
 
     @property
     def batches(self) -> list[Batch]:
-        """The samples in batches of 1, 2 and the rest, as a runtime gets them."""
-        return [self.x] if self.at_once else self.x.split(SPLITS)
+        """The samples in batches of 1, 2 and the rest, as a runtime gets them; of many samples in several batches."""
+        if self.at_once:
+            return [self.x]
+        rows = max(SPLITS[-1], LARGEST_BATCH * len(self.x) // max(1, self.x.numbers))
+        return self.x.split([*SPLITS, *range(SPLITS[-1] + rows, len(self.x), rows)])
 
 
 def draw(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nalu_export.parity import inputs
 from nalu_export.parity.batch import Batch
 from nalu_export.parity.inputs import FAMILIES, Draw
 from tests.alone import array_of, drawn_over
@@ -142,3 +143,11 @@ def test_every_family_has_the_first_shape_and_one_of_the_others() -> None:
     assert {shape[0] for shape in found[1::2]} == {1}
     assert [shape[1:] for shape in found[1::2]] == [shapes[1], shapes[2]] * (len(FAMILIES) // 2)
     assert [len(drawn.x) for drawn in drawn_over(shapes, 1, 0)][:2] == [1, 1]
+
+
+def test_a_batch_of_large_samples_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "LARGEST_BATCH", 40)
+    x = Batch.of(np.arange(120, dtype=np.float32).reshape(12, 10))
+    found = Draw("a", x).batches
+    assert [len(batch) for batch in found] == [1, 2, 4, 4, 1]
+    np.testing.assert_array_equal(array_of(Batch.joined(found)), array_of(x))
