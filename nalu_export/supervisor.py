@@ -22,6 +22,8 @@ GRACE = 2.0
 _PASSED_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 # A process dies with the one that waits for it: PR_SET_PDEATHSIG of prctl(2).
 _DEATH_SIGNAL = 1
+# What the command says last; who ends the process from within, as os._exit does, does not say it.
+_DONE = b"done\n"
 
 
 class _Channel:
@@ -75,7 +77,10 @@ def supervised(command: Callable[[], object]) -> None:
         _Channel.descriptor = writer
         _die_with(waiting)
         _interrupt_once()
-        command()
+        try:
+            command()
+        finally:
+            os.write(writer, _DONE)
         return
     os.close(writer)
     code = _wait(child, reader)
@@ -109,11 +114,12 @@ def _wait(child: int, reader: int) -> int:
     """Wait for the command and give the exit code of this process."""
     ends: tuple[float, str] | None = None
     why: tuple[str, int] | None = None
+    done = False
     with _signals() as (woken, received):
         while True:
             status = _status(child)
             if status is not None:
-                return _code(status, why)
+                return _code(status, why, done=done or _DONE in _left(reader))
             now = time.monotonic()
             if ends is not None and now >= ends[0]:
                 if why is None:
@@ -126,11 +132,13 @@ def _wait(child: int, reader: int) -> int:
             ready, _, _ = select.select([reader, woken], [], [], None if ends is None else ends[0] - now)
             if reader in ready:
                 told = os.read(reader, 4096)
-                if told:
-                    moment, seconds = told.decode().split("\n")[-2].split()
-                    ends = (float(moment), seconds) if why is None else ends
-                else:
-                    return _code(os.waitpid(child, 0)[1], why)
+                done = done or told.endswith(_DONE)
+                limits = told.removesuffix(_DONE).decode().splitlines()
+                if limits and why is None:
+                    moment, seconds = limits[-1].split()
+                    ends = (float(moment), seconds)
+                if not told:
+                    return _code(os.waitpid(child, 0)[1], why, done=done)
             if woken in ready:
                 os.read(woken, 4096)
             while received:
@@ -163,14 +171,27 @@ def _status(child: int) -> int | None:
     return status if found else None
 
 
-def _code(status: int, why: tuple[str, int] | None) -> int:
+def _left(reader: int) -> bytes:
+    """What can be read at once."""
+    os.set_blocking(reader, False)
+    try:
+        return os.read(reader, 4096)
+    except BlockingIOError:
+        return b""
+
+
+def _code(status: int, why: tuple[str, int] | None, *, done: bool) -> int:
     """The exit code of a command, with a line where it could not say one itself."""
     if os.WIFEXITED(status):
-        return os.WEXITSTATUS(status)
-    number = os.WTERMSIG(status)
-    name = next((each.name for each in signal.Signals if each == number), f"signal {number}")
-    memory = ", perhaps for want of memory" if number == signal.SIGKILL else " in a library or a runtime"
-    text, code = why or (f"ended by {name}{memory}; nothing was decided", EXIT_INTERNAL)
+        if done:
+            return os.WEXITSTATUS(status)
+        ended = "ended from within, by code of the model or of a library"
+    else:
+        number = os.WTERMSIG(status)
+        name = next((each.name for each in signal.Signals if each == number), f"signal {number}")
+        memory = ", perhaps for want of memory" if number == signal.SIGKILL else " in a library or a runtime"
+        ended = f"ended by {name}{memory}"
+    text, code = why or (f"{ended}; nothing was decided", EXIT_INTERNAL)
     with contextlib.suppress(OSError):
         os.write(2, f"nalu-export: {text}\n".encode())
     return code

@@ -39,7 +39,10 @@ def ended(body: str) -> tuple[int, bytes, bytes]:
         ("sys.exit(3)", 3, b"", b""),
         ("limit_time(60)\nsys.exit(1)", 1, b"", b""),
         ("limit_time(0.2)\nlimit_time(60)\ntime.sleep(0.5)", 0, b"", b""),
-        ("os._exit(7)", 7, b"", b""),
+        ("os._exit(0)", 70, b"",
+         b"nalu-export: ended from within, by code of the model or of a library; nothing was decided\n"),
+        ("limit_time(60)\nos._exit(7)", 70, b"",
+         b"nalu-export: ended from within, by code of the model or of a library; nothing was decided\n"),
         (f"limit_time(0.5)\n{STUCK}", 2, b"", b"nalu-export: not done after 0.5 seconds, which --timeout allows\n"),
         ("limit_time(0.3)\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(60)", 2, b"",
          b"nalu-export: not done after 0.3 seconds, which --timeout allows\n"),
@@ -50,7 +53,8 @@ def ended(body: str) -> tuple[int, bytes, bytes]:
         ("os.kill(os.getpid(), signal.SIGKILL)", 70, b"",
          b"nalu-export: ended by SIGKILL, perhaps for want of memory; nothing was decided\n"),
     ],
-    ids=["prints", "exits", "in time", "more time", "at once", "stuck", "deaf", "aborts", "crashes", "killed"],
+    ids=["prints", "exits", "in time", "more time", "from within", "from within, limited",
+         "stuck", "deaf", "aborts", "crashes", "killed"],
 )  # fmt: skip
 def test_how_it_ends(body: str, code: int, out: bytes, err: bytes) -> None:
     assert ended(body) == (code, out, err)
