@@ -12,7 +12,7 @@ from nalu_export import formats
 from nalu_export import runtimes as all_runtimes
 from nalu_export.artifact import Artifact, read_artifact
 from nalu_export.environment import environment
-from nalu_export.errors import InputError, NaluExportError
+from nalu_export.errors import InputError, NaluExportError, OutOfMemoryError
 from nalu_export.graph import ModelGraph, Port
 from nalu_export.graph.interface import Sizes
 from nalu_export.input_specs import described
@@ -82,18 +82,21 @@ def check(
     given = settings.inputs if not isinstance(settings.inputs, InputFile) else families(graph, settings.inputs)
     inputs = {name: fitting(graph, name, arrays) for name, arrays in given.items()}
     settings = replace(settings, inputs=inputs)
-    report = verify(
-        graph,
-        found.data,
-        found.format,
-        sizes,
-        compute,
-        names,
-        settings,
-        skip_missing=every,
-        progress=progress,
-        opened=lambda: found.content,
-    )
+    try:
+        report = verify(
+            graph,
+            found.data,
+            found.format,
+            sizes,
+            compute,
+            names,
+            settings,
+            skip_missing=every,
+            progress=progress,
+            opened=lambda: found.content,
+        )
+    except OutOfMemoryError as error:
+        raise OutOfMemoryError(f"{found.path}: {error}") from error
     report = with_metadata(report, found.format, found.content, found.metadata)
     facts = {
         "model": type(source).__name__ if isinstance(source, nn.Module) else str(source),

@@ -56,8 +56,11 @@ class OutOfMemoryError(NaluExportError, MemoryError):
     """A run wants more memory than there is, or than it may take; nothing was decided."""
 
 
-# What torch, ONNX Runtime and the C++ library say, who raise errors of other types.
-_NO_MEMORY = re.compile(r"bad_alloc|(?:can't|cannot|failed to) allocate memory", re.IGNORECASE)
+# What torch, ONNX Runtime, and the libraries of C++ and Rust say, who raise errors of other types.
+_NO_MEMORY = re.compile(
+    r"bad_alloc|(?:can't|cannot|failed to) allocate (?:memory|layout)|memory allocation of \d+ bytes failed",
+    re.IGNORECASE,
+)
 
 
 def no_memory(error: BaseException) -> OutOfMemoryError | None:

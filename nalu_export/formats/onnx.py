@@ -186,6 +186,11 @@ def _strip(proto: onnx.ModelProto) -> None:
 
 
 def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
-    tensor = value.type.tensor_type
-    dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+    kind, tensor = value.type.WhichOneof("value"), value.type.tensor_type
+    if kind not in (None, "tensor_type"):
+        return TensorSpec(value.name, kind.removesuffix("_type").replace("_", " "), ())
+    try:
+        dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+    except KeyError:
+        dtype = "unknown"
     return TensorSpec(value.name, dtype, tuple(size.dim_param or size.dim_value for size in tensor.shape.dim))

@@ -101,7 +101,14 @@ class OnnxSession(Session):
             raise InputError(
                 f"{self._runtime}: the file takes {count} input{'' if count == 1 else 's'}, the model {len(inputs)}"
             )
-        return self._run(inputs)
+        results = self._run(inputs)
+        for result in results:
+            if not isinstance(result, np.ndarray):
+                # A sequence, a map, or an optional value that holds nothing.
+                raise InputError(
+                    f"{self._runtime}: the file gives a value of kind {type(result).__name__}, not a tensor"
+                )
+        return results
 
     def values(self, inputs: Arrays, names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
         """See :meth:`Session.values`; a name is that of a node's output, an initializer, an input or an output."""

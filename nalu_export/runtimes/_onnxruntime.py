@@ -179,7 +179,7 @@ class OrtSession(OnnxSession):
             return InputError(f"{runtime}: {option[0]}")
         if provider != CPU and type(error).__name__ not in _BAD_FILE:
             return RuntimeUnavailableError(f"{runtime}: cannot run on {provider}: {reason}")
-        return InputError(f"{runtime} refuses the file: {reason}")
+        return no_memory(error) or InputError(f"{runtime} refuses the file: {reason}")
 
     def _refuse_fallback(self, session: Any, data: bytes) -> None:
         """Let nothing but shapes run on another provider."""

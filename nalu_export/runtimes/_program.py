@@ -3,7 +3,7 @@
 At its start the program says who it is, or why it cannot run the file; then it answers each request in turn. All
 numbers are little-endian::
 
-    hello     u32 0, u32 length, UTF-8 lines "key<TAB>value"
+    hello     u32 0, u32 length, UTF-8 lines "key<TAB>value"; inputs and outputs are JSON lists of their names
     request   u32 number of inputs, and of each u32 type, u32 rank, u64 sizes, numbers
     answer    u32 0, u32 number of outputs, and of each u32 type, u32 rank, u64 sizes, numbers
     refusal   u32 status, u32 length, UTF-8 text    in place of a hello or an answer
@@ -14,6 +14,7 @@ process gone: it is as hostile as the file that it runs.
 """
 
 import contextlib
+import itertools
 import math
 import os
 import selectors
@@ -29,6 +30,7 @@ from typing import IO, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from nalu_export import json_text
 from nalu_export._wire import (
     MAX_RANK,
     MAX_VALUES,
@@ -40,7 +42,7 @@ from nalu_export._wire import (
     packed_shape,
     unpacked,
 )
-from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError
+from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError, no_memory
 from nalu_export.runtimes.base import RunOptions, Session
 from nalu_export.text import printable
 
@@ -60,6 +62,7 @@ MAX_LAST_WORDS = 4096
 
 _NEEDED = ("library", "device", "provider", "options", "threads")
 _ON_CUDA = ("driver", "cuda")
+_NAMES = ("inputs", "outputs")
 _REFUSED, _UNAVAILABLE = 1, 2
 # With it a shell and the dynamic loader say that they could not start a program: a library is missing.
 _NOT_STARTED = 127
@@ -73,6 +76,7 @@ class ProgramSession(Session):
     Args:
         runtime: name for messages.
         command: the program and its arguments.
+        called: what to call the program; by default its file's name.
         keep: held as long as the session, and cleaned up with it where it is a ``TemporaryDirectory``, whose path is
             left out of what the program says.
 
@@ -81,14 +85,20 @@ class ProgramSession(Session):
         InputError: it refuses the file, ends, keeps silent or breaks the protocol.
     """
 
-    def __init__(self, runtime: str, command: Sequence[str], *, keep: object = None) -> None:
-        self._runtime, self._name = runtime, Path(command[0]).name
+    def __init__(self, runtime: str, command: Sequence[str], *, called: str = "", keep: object = None) -> None:
+        self._runtime, self._name = runtime, called or Path(command[0]).name
         self._folder = f"{keep.name}{os.sep}" if isinstance(keep, tempfile.TemporaryDirectory) else None
         self._over = ""
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed with the session
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                bufsize=0,
+                # Rust would write a page about each panic.
+                env=os.environ | {"RUST_BACKTRACE": "0"},
             )
         except (OSError, ValueError) as error:
             _end(None, self._errors, keep)
@@ -145,7 +155,9 @@ class ProgramSession(Session):
         if status:
             self._violation(f"its first word is {status}")
         pairs = (line.partition("\t") for line in self._bytes(deadline).decode("utf-8", "replace").splitlines())
-        said = {key: printable(value) for key, _, value in pairs if key in (*_NEEDED, *_ON_CUDA)}
+        known = (*_NEEDED, *_ON_CUDA, *_NAMES)
+        said = {key: printable(value) for key, _, value in pairs if key in known}
+        self.inputs, self.outputs = (self._names(said.pop(key, "[]")) for key in _NAMES)
         for key in _NEEDED:
             if key not in said:
                 self._violation(f"it does not say its {key}")
@@ -153,6 +165,15 @@ class ProgramSession(Session):
         device = [] if said["device"] in said["provider"] else [said["device"]]
         driver = [f"driver {said['driver']}"] if "driver" in said else []
         self.where = ", ".join([said["library"], said["provider"], *device, *driver])
+
+    def _names(self, text: str) -> list[str]:
+        try:
+            found = json_text.parse(text)
+        except ValueError:
+            found = None
+        if not isinstance(found, list) or any(type(name) is not str for name in found):
+            self._violation("it does not say its names")
+        return found
 
     def _code(self, number: int, given: NDArray[np.generic]) -> int:
         """The number of the type of an input."""
@@ -256,10 +277,20 @@ class ProgramSession(Session):
         how = "closed its output" if code is None else f"ended with exit code {code}"
         if code is not None and code < 0:
             how = f"ended with signal {-code}"
-        self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - MAX_LAST_WORDS))
-        lines = [line for line in self._errors.read().splitlines() if line.strip()]
-        words = f": {self._shown(lines[-1])}" if lines else ""
-        raise _EndedError(f"{self._runtime}: {self._name} {how}{words}", code)
+        last = self._last_words()
+        error = _EndedError(f"{self._runtime}: {self._name} {how}{f': {last}' if last else ''}", code)
+        raise no_memory(error) or error
+
+    def _last_words(self) -> str:
+        """What it wrote to stderr last; of a program in Rust what its first panic says, before pages of stack."""
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(0)
+        first = self._errors.read(MAX_LAST_WORDS)
+        self._errors.seek(max(len(first), size - MAX_LAST_WORDS))
+        lines = [line for line in (first + self._errors.read()).splitlines() if line.strip()]
+        panics = [after for line, after in itertools.pairwise(lines) if b" panicked at " in line]
+        found = [*panics[:1], *(line for line in reversed(lines) if not line.startswith(b"note: "))]
+        return self._shown(found[0][-MAX_LAST_WORDS:]) if found else ""
 
 
 class _EndedError(InputError):
@@ -323,7 +354,26 @@ def serve(runtime: str, program: str, name: str, data: bytes, options: RunOption
         RuntimeUnavailableError: the program is not there, see :func:`find_program`.
         InputError: see :class:`ProgramSession`.
     """
-    command = [find_program(runtime, program)]
+    threads = [] if options.threads is None else ["--threads", str(options.threads)]
+    return served(runtime, [find_program(runtime, program)], name, data, ["--serve", *threads])
+
+
+def served(
+    runtime: str, command: Sequence[str], name: str, data: bytes, more: Sequence[str] = (), *, called: str = ""
+) -> ProgramSession:
+    """A session of any program that speaks the protocol.
+
+    Args:
+        runtime: name for messages.
+        command: the program and its arguments, before the path of the artifact.
+        name: what to call the artifact, in a private folder that is gone with the session.
+        data: the artifact.
+        more: arguments behind it.
+        called: what to call the program in messages; by default its file's name.
+
+    Raises:
+        InputError: see :class:`ProgramSession`.
+    """
     keep = tempfile.TemporaryDirectory(prefix="nalu_export.")
     path = Path(keep.name) / name
     try:
@@ -331,8 +381,7 @@ def serve(runtime: str, program: str, name: str, data: bytes, options: RunOption
     except OSError as error:
         keep.cleanup()
         raise InputError(f"{runtime}: the temporary folder cannot be written: {error.strerror}") from error
-    threads = [] if options.threads is None else ["--threads", str(options.threads)]
-    return ProgramSession(runtime, [*command, str(path), "--serve", *threads], keep=keep)
+    return ProgramSession(runtime, [*command, str(path), *more], called=called, keep=keep)
 
 
 def find_program(runtime: str, program: str) -> str:

@@ -1,10 +1,12 @@
 """ONNX's own reference implementation: numpy, the meaning of each operator written down plainly."""
 
+from typing import Any
+
 import numpy as np
 from torch import nn
 
 from nalu_export._exclusive import own_warnings
-from nalu_export.errors import InputError, first_line
+from nalu_export.errors import InputError, first_line, no_memory
 from nalu_export.runtimes._log_softmax import log_softmax_remarks
 from nalu_export.runtimes._onnx_values import Loaded, OnnxSession
 from nalu_export.runtimes.base import Arrays, RunOptions, Runtime, Session
@@ -37,7 +39,7 @@ class _ReferenceSession(OnnxSession):
                 raise ValueError("it holds no graph")
         except Exception as error:
             # protobuf's DecodeError and whatever an operator's constructor raises share no base.
-            raise InputError(f"onnx-reference refuses the file: {first_line(error)}") from error
+            raise no_memory(error) or InputError(f"onnx-reference refuses the file: {first_line(error)}") from error
 
         def run(inputs: Arrays) -> Arrays:
             # Overflow and log(0) are values here, not news; numpy would warn about each.
@@ -46,8 +48,9 @@ class _ReferenceSession(OnnxSession):
                     outputs = evaluator.run(None, dict(zip(evaluator.input_names, inputs, strict=True)))
                 except Exception as error:
                     # Operators raise what numpy raises. A batch that does not fit is a failed check, not a crash.
-                    raise InputError(f"onnx-reference: {first_line(error)}") from error
-            return [np.asarray(output) for output in outputs]
+                    raise no_memory(error) or InputError(f"onnx-reference: {first_line(error)}") from error
+            given: list[Any] = list(outputs)
+            return [np.asarray(output) if isinstance(output, np.generic) else output for output in given]
 
         return Loaded(run, evaluator.input_names, evaluator.output_names)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, no_memory
 from nalu_export.runtimes._imports import import_library
 from nalu_export.runtimes._onnx_values import Loaded, OnnxSession
 from nalu_export.runtimes.base import Arrays, RunOptions, Runtime, Session
@@ -58,7 +58,7 @@ class _OpenVinoSession(OnnxSession):
             model = self._core.read_model(io.BytesIO(data))
             compiled = self._core.compile_model(model, DEVICE, self._asked)
         except RuntimeError as error:
-            raise InputError(f"openvino refuses the file: {_reason(error)}") from error
+            raise no_memory(error) or InputError(f"openvino refuses the file: {_reason(error)}") from error
         self._compiled = compiled
         types = {output.get_element_type().get_type_name() for op in model.get_ops() for output in op.outputs()}
         self._has_float64 = "f64" in types
@@ -67,7 +67,7 @@ class _OpenVinoSession(OnnxSession):
             try:
                 results = compiled([np.ascontiguousarray(array) for array in inputs])
             except RuntimeError as error:
-                raise InputError(f"openvino: {_reason(error)}") from error
+                raise no_memory(error) or InputError(f"openvino: {_reason(error)}") from error
             return [np.asarray(results[output]) for output in compiled.outputs]
 
         names = ([value.get_any_name() for value in values] for values in (compiled.inputs, compiled.outputs))

@@ -1,66 +1,34 @@
-"""tract, Sonos' inference engine in Rust, on the CPU."""
+"""tract, Sonos' inference engine in Rust, on the CPU, in a process of its own."""
 
-import re
-import tempfile
+import importlib.util
+import sys
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from torch import nn
 
-from nalu_export.errors import InputError
-from nalu_export.runtimes._imports import import_library
+from nalu_export.errors import RuntimeUnavailableError
 from nalu_export.runtimes._log_softmax import log_softmax_remarks
 from nalu_export.runtimes._onnx_values import Loaded, OnnxSession
-from nalu_export.runtimes.base import Arrays, RunOptions, Runtime, Session
+from nalu_export.runtimes._program import served
+from nalu_export.runtimes.base import RunOptions, Runtime, Session
 
-_NUMBER = re.compile(r"^\d+: ")
+PACKAGES = Path(__file__).parents[2]
+# The last entry of the path, and not the environment, so that nothing else is found in it.
+_BEGIN = "import sys; sys.path.append(sys.argv.pop(1)); from nalu_export.runtimes._tract_program import main; main()"
 
 
 class _TractSession(OnnxSession):
-    def __init__(self, data: bytes, tract: Any) -> None:
-        self._tract = tract
+    def __init__(self, data: bytes) -> None:
         super().__init__("tract", data)
         self.remarks = log_softmax_remarks(data, self._load, "hir/src/ops/nn/layer_max.rs of github.com/sonos/tract")
-        library = f"tract {tract.version()}"
-        self.where = f"{library}, CPU"
-        self.details = {
-            "library": library,
-            "device": "CPU",
-            "provider": "default",
-            "options": "",
-            "threads": "1",
-        }
 
     def _load(self, data: bytes) -> Loaded:
-        # The Python interface reads files only. The batch, and height and width of images, stay symbols: the names of
-        # the file's free axes.
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.onnx"
-            path.write_bytes(data)
-            try:
-                model = self._tract.onnx().load(path)
-                inputs = [model.input_name(place) for place in range(model.input_count())]
-                outputs = [model.output_name(place) for place in range(model.output_count())]
-                runnable = model.into_model().into_runnable()
-            except self._tract.TractError as error:
-                raise InputError(f"tract refuses the file: {_reason(error)}") from error
-
-        def run(inputs: Arrays) -> Arrays:
-            try:
-                results = runnable.run([np.ascontiguousarray(array) for array in inputs])
-            except self._tract.TractError as error:
-                raise InputError(f"tract: {_reason(error)}") from error
-            return [result.to_numpy() for result in results]
-
-        return Loaded(run, inputs, outputs)
-
-
-def _reason(error: BaseException) -> str:
-    """It tells a chain of causes, the last of which says what is wrong, and then where in its code that was."""
-    causes = str(error).partition("Stack backtrace:")[0]
-    lines = [line.strip() for line in causes.splitlines() if line.strip()]
-    return _NUMBER.sub("", lines[-1]) if lines else type(error).__name__
+        # The batch, and height and width of images, stay symbols: the names of the file's free axes.
+        command = [sys.executable, "-P", "-c", _BEGIN, str(PACKAGES)]
+        session = served("tract", command, "model.onnx", data, called="tract")
+        self.details = session.details
+        self.where = f"{session.details['library']}, CPU"
+        return Loaded(session.run, session.inputs, session.outputs)
 
 
 class Tract(Runtime):
@@ -82,7 +50,9 @@ class Tract(Runtime):
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
         """See :meth:`Runtime.load`."""
         del model, options
-        return _TractSession(data, import_library("tract", self.name, "tract"))
+        if importlib.util.find_spec("tract") is None:
+            raise RuntimeUnavailableError("tract: tract is not installed; pip install 'nalu_export[tract]'")
+        return _TractSession(data)
 
 
 RUNTIME = Tract()

@@ -109,7 +109,7 @@ def _inside(x: NDArray[np.float32]) -> Inside:
 
 
 def test_intermediate_values_are_seen_in_every_portion(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = 1e4 * _x(5, 4).clip(1)
+    x = np.float32(1e4) * _x(5, 4).clip(1)
     assert _inside(x).first is None
     x[3, 2] = 0.0
     whole = _inside(x)

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx.parser
 import pytest
 
 from nalu_export import NALU, InputError, runtimes
-from nalu_export.runtimes import tract
+from nalu_export.runtimes import _tract_program
 from nalu_export.runtimes.base import RunOptions, Session
 from tests.alone import run_one
 
@@ -53,4 +54,16 @@ def test_its_tanh_is_within_what_any_of_its_kernels_gives(nalu: NALU, onnx_file:
     ],
 )
 def test_the_reason_is_the_last_cause(text: str, reason: str) -> None:
-    assert tract._reason(ValueError(text)) == reason
+    assert _tract_program.reason(ValueError(text)) == reason
+
+
+def test_a_panic_ends_its_own_process_alone(nalu: NALU) -> None:
+    """A place that is computed beyond its axis: tract does not look, and its C interface aborts."""
+    model = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]>'
+        "g (float[n, 4] x) => (float[4] y) <int64 i = {1000000000}> { y = Gather(x, i) }"
+    )
+    file = model.SerializeToString()
+    session = runtimes.get("tract").load(nalu, file, RunOptions())
+    with pytest.raises(InputError, match=r"^tract: tract ended with signal 6: .* out of range for slice of length 4"):
+        session.run([np.ones((1, 4), np.float32)])
