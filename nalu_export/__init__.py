@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nalu_export.errors import (
     InputError,
     NaluExportError,
+    OutOfMemoryError,
     ParityError,
     RuntimeUnavailableError,
     UnsupportedLayerError,
@@ -58,6 +59,7 @@ __all__ = [
     "NACCell",
     "NALUCell",
     "NaluExportError",
+    "OutOfMemoryError",
     "ParityError",
     "Report",
     "RuntimeUnavailableError",

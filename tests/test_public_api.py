@@ -122,6 +122,7 @@ def test_errors_have_one_base_and_an_exit_code() -> None:
     assert codes == {
         "NaluExportError": 2,
         "InputError": 2,
+        "OutOfMemoryError": 2,
         "UnsupportedLayerError": 2,
         "ParityError": 1,
         "RuntimeUnavailableError": 3,

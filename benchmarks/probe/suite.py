@@ -63,7 +63,15 @@ def run(command: list[str], seconds: float) -> tuple[str, bool]:
     environment = {**os.environ, "COLUMNS": "240", "ORT_DISABLE_TELEMETRY": "1"}
     stopped = False
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # A job in the background of a shell is started with SIGINT ignored, and so is what it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import flop_registry
 
+from nalu_export._exclusive import own_warnings
 from nalu_export.errors import InputError
 from nalu_export.graph.interface import Called
 from nalu_export.memory import allowed
@@ -85,10 +86,16 @@ def refuse_costly(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, An
     """
     if all(type(module) in _SMALL for module in model.modules()):
         return
+    # What is warned of comes again when the model is run. And torch imports more of itself here, which warns of itself.
+    with own_warnings(ignored=True):
+        _try(model, args, kwargs or {})
+
+
+def _try(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     try:
         with _OnMeta():
             twin = copy.deepcopy(model)
-        args, kwargs = tree_map(_blank, (tuple(args), dict(kwargs or {})))
+        args, kwargs = tree_map(_blank, (tuple(args), dict(kwargs)))
         with torch.no_grad(), torch.device("meta"), _Counting(allowed()):
             twin(*args, **kwargs)
     except CostError:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nalu_export import _jit
-from nalu_export.errors import InputError, RuntimeUnavailableError, first_line, no_memory
+from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError, first_line, no_memory
 from nalu_export.graph.structure import leaves
 from nalu_export.runtimes._cuda_device import device_facts, tf32_state
 from nalu_export.runtimes._cuda_faults import device_fault
@@ -20,6 +20,7 @@ from nalu_export.runtimes._tf32 import tf32
 from nalu_export.runtimes.base import Arrays, RunOptions, Session
 
 _T = TypeVar("_T")
+_IN_THE_INTERPRETER = "The following operation failed in the TorchScript interpreter"
 
 
 class _TorchSession(Session):
@@ -71,9 +72,12 @@ class _TorchSession(Session):
         try:
             with torch.no_grad(), self._settings():
                 return compute(*(torch.from_numpy(array).to(self._device) for array in inputs))
-        except (RuntimeError, IndexError) as error:
+        except NaluExportError:
+            raise
+        except Exception as error:
+            # What an archive raises is a torch.jit.Error, which has no base of its own; numpy takes no sparse tensor.
             fault = device_fault(error, self._what) if self._device.type == "cuda" else None
-            raise fault or no_memory(error) or InputError(f"{self._what}: {first_line(error)}") from error
+            raise fault or no_memory(error) or InputError(f"{self._what}: {_reason(error)}") from error
 
     @contextmanager
     def _settings(self) -> Iterator[None]:
@@ -83,6 +87,12 @@ class _TorchSession(Session):
             return
         with tf32(self._options.tf32), memory_limit(self._device, self._options.device_memory):
             yield
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong; TorchScript tells first where that was, in a page."""
+    first = first_line(error)
+    return str(error).strip().splitlines()[-1].strip() if first.startswith(_IN_THE_INTERPRETER) else first
 
 
 def _array(tensor: Tensor) -> NDArray[np.generic]:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -119,3 +120,24 @@ def test_it_does_not_import_what_takes_longer_than_an_export() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (0, b"False\n")
+
+
+def test_what_torch_warns_of_meanwhile_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It imports more of itself when it forgets what it compiled; warnings are errors in these tests."""
+    import torch._dynamo
+
+    forgotten: list[None] = []
+
+    def reset() -> None:
+        warnings.warn("deprecated", DeprecationWarning, stacklevel=1)
+        forgotten.append(None)
+
+    monkeypatch.setattr(torch._dynamo, "reset", reset)
+
+    class Looks(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            warnings.warn("of the model", UserWarning, stacklevel=1)
+            return x * int(x.sum())
+
+    refuse_costly(Looks(), (torch.zeros(1, 2),))
+    assert forgotten
