@@ -22,6 +22,7 @@ with atheris.instrument_imports(include=["nalu_export"]):
     import nalu_export.input_files
     import nalu_export.inspecting
     from fuzz.targets import TARGETS, Target
+    from tests.hostile.consumers import CONSUMERS
     from tests.hostile.readers import READERS, read
 
 # Each input was written a moment ago.
@@ -54,6 +55,7 @@ class Harness:
             content = self.target.wrap(data)
         except (ValueError, TypeError, AttributeError):
             self.outcomes["no file"] += 1  # libFuzzer starts with inputs of its own, and they are no JSON
+            self._count()
             return
         for name in self.target.readers:
             began = time.perf_counter()
@@ -64,8 +66,7 @@ class Harness:
                 raise
             self.slowest = max(self.slowest, time.perf_counter() - began)
             self.outcomes["refused" if said else "read"] += 1
-        if self.inputs >= self.runs - 10 or self.inputs % 1000 == 0:
-            self._write()  # libFuzzer leaves without a word
+        self._count()
 
     def mutated(self, data: bytes, largest: int, seed: int) -> bytes:
         """Another input: mostly as the target changes them, else as libFuzzer does."""
@@ -83,8 +84,10 @@ class Harness:
         (found / "file").write_bytes(content)
         (found / "report.txt").write_text(f"reader: {name}\n{traceback.format_exc()}", encoding="utf-8")
 
-    def _write(self) -> None:
-        """What was counted, as JSON."""
+    def _count(self) -> None:
+        """Write what was counted, as JSON, at the end and now and then: libFuzzer leaves without a word."""
+        if self.inputs < self.runs - 10 and self.inputs % 1000:
+            return
         found = {"inputs": self.inputs, "slowest": self.slowest, "outcomes": dict(self.outcomes)}
         (self.folder / "stats.json").write_text(json.dumps(found), encoding="utf-8")
 
@@ -95,7 +98,7 @@ def warm(harness: Harness) -> None:
         harness.path.write_bytes(harness.target.wrap(data))
         for name in harness.target.readers:
             try:
-                READERS[name](harness.path)
+                (READERS.get(name) or CONSUMERS[name])(harness.path)
             except nalu_export.errors.NaluExportError:
                 continue
 
@@ -107,6 +110,7 @@ def main() -> None:
     harness = Harness(TARGETS[name], folder, runs)
     for inner in ("seeds", "file"):
         (folder / inner).mkdir()
+    os.environ |= {"TERM": "xterm", "COLUMNS": "100000"}  # what is printed is one line
     os.chdir(folder / "file")  # what a file makes in the working directory is seen beside it
     for index, data in enumerate(harness.target.seeds()):
         (folder / "seeds" / str(index)).write_bytes(data)

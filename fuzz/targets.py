@@ -1,14 +1,18 @@
 """What is fuzzed: for each kind of file where inputs start from, how they change and what reads them."""
 
 import json
+import math
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from nalu_export import NAC, NALU
+from torch import nn
+
+from nalu_export import NAC, NALU, build_head
 from nalu_export.checkpoints import layouts
-from nalu_export.checkpoints.description import describe
+from nalu_export.checkpoints.description import build, describe
 from tests.checkpoints.files import members_of, zip_bytes
 from tests.hostile import mutations, seeds
 from tests.hostile.readers import MODELS, READERS
@@ -130,6 +134,93 @@ def _states() -> list[bytes]:
     ]
 
 
+def _images() -> list[bytes]:
+    """Descriptions of models that take images, or numbers, through layers whose sizes are free."""
+    bodies = (
+        nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2, padding=1)),
+        nn.Sequential(nn.Conv2d(1, 2, 3, stride=2, dilation=2), nn.BatchNorm2d(2), nn.AvgPool2d(2, padding=1)),
+        nn.Sequential(nn.Conv2d(1, 2, 1), nn.AdaptiveAvgPool2d(3)),
+    )
+    heads = [build_head(body, 2, [2], "regression", 1) for body in bodies]
+    return [json.dumps(describe(model)).encode() for model in (*heads, nn.Sequential(nn.Linear(3, 4), NALU(4, 1)))]
+
+
+# Sizes of layers that their weights do not depend on.
+_FREE = re.compile(
+    rb'"(?:padding|stride|dilation|output_size|output_padding)": \[?(\d+)(?:, (\d+))?|"kernel_size": (\d+)'
+)
+
+
+def _mutate_sizes(data: bytes, rng: Random) -> bytes:
+    """Another size, of any magnitude, in some places."""
+    numbers = [span for found in _FREE.finditer(data) for n in (1, 2, 3) if (span := found.span(n)) != (-1, -1)]
+    for start, end in sorted(rng.sample(numbers, min(len(numbers), rng.randint(1, 2))), reverse=True):
+        size = rng.choice((rng.randrange(6), int(10 ** (9 * rng.random()))))
+        data = data[:start] + str(size).encode() + data[end:]
+    return data
+
+
+def _runnable(description: bytes) -> bytes:
+    """A file with this description and its weights, all of them ones."""
+    model = build(json.loads(description))
+    state = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    if sum(math.prod(shape) for shape in state.values()) > LARGEST // 4:
+        raise ValueError("more weights than a file of this kind needs")
+    about = b'{"format": "nalu_export", "version": 1, "model": %s}' % description
+    header, end = {}, 0
+    for name, shape in state.items():
+        kind, size = ("I64", 8) if name.endswith("num_batches_tracked") else ("F32", 4)
+        size *= math.prod(shape)
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    encoded = json.dumps({"__metadata__": {"nalu_export": about.decode()}, **header}).encode()
+    return struct.pack("<Q", len(encoded)) + encoded + struct.pack("<f", 0.5) * (end // 4)
+
+
+_PIECES = (
+    *(
+        "::",
+        ":",
+        "#",
+        "##[",
+        "[",
+        "]",
+        "\r",
+        "\n",
+        "\t",
+        "\x1b",
+        "\x1b]8;;",
+        "\x9b",
+        "\x07",
+        "\u202e",
+        "\u200b",
+        "\x00",
+        " ",
+    ),
+    *("set-output name=passed", "warning", "stop-commands", "add-mask", "[/x]", "[bold]", "[link=http://e]", "\udc80"),
+    *("{task.description}", "%s", "\\", "\u2028", "\u0085", "\u3000", "::error::", "##[error]", "größe", "\U0001f600"),
+)
+
+
+def _texts() -> list[bytes]:
+    return [
+        b"checking inputs 0.1..1",
+        b"::set-output name=passed::true",
+        b"##[error]",
+        b"\x1b[2J[bold]\xff",
+        b"a\r::b::c",
+    ]
+
+
+def _mutate_text(data: bytes, rng: Random) -> bytes:
+    """Pieces that mean something to a terminal, rich or the runner, put in or taken out."""
+    for _ in range(rng.randint(1, 6)):
+        at = rng.randrange(len(data) + 1)
+        piece = rng.choice(_PIECES).encode("utf-8", "surrogateescape")
+        data = data[:at] + piece + data[at + rng.choice((0, 0, 1, 3)) :]
+    return mutations.mutate_bytes(data, rng) if rng.random() < 0.2 else data
+
+
 def _headers() -> list[bytes]:
     """What is read of a header: its comments, its arrays and the lines before them."""
     (data,) = _values(seeds.artifact_files, "header")()
@@ -186,6 +277,9 @@ TARGETS: dict[str, Target] = {
     "torch.export": Target(10_000, _values(seeds.pt2_files), mutations.mutate_zip, ("load", "inspect")),
     "layouts": Target(3_000, _states, _mutate_state, ("load", "load a layout"), _state),
     "descriptions": Target(40_000, _descriptions, mutations.mutate_json_bytes, ("load",), _described),
+    "runs": Target(6_000, _images, _mutate_sizes, ("run",), _runnable),
+    "progress line": Target(5_000, _texts, _mutate_text, ("progress line",)),
+    "action output": Target(5_000, _texts, _mutate_text, ("action output",)),
     "onnx": Target(
         25_000, _values(seeds.artifact_files, "onnx", "live"), mutations.mutate_onnx, ("artifact", "inspect")
     ),
