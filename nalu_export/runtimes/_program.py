@@ -14,7 +14,6 @@ process gone: it is as hostile as the file that it runs.
 """
 
 import contextlib
-import itertools
 import math
 import os
 import selectors
@@ -43,6 +42,7 @@ from nalu_export._wire import (
     unpacked,
 )
 from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError, no_memory
+from nalu_export.runtimes._last_words import last_words
 from nalu_export.runtimes.base import RunOptions, Session
 from nalu_export.text import printable
 
@@ -57,8 +57,6 @@ END_SECONDS = 5.0
 MAX_TEXT = 2**16
 # In all outputs of an answer together.
 MAX_NUMBERS = 2**26
-# Of what it wrote to stderr.
-MAX_LAST_WORDS = 4096
 
 _NEEDED = ("library", "device", "provider", "options", "threads")
 _ON_CUDA = ("driver", "cuda")
@@ -277,20 +275,9 @@ class ProgramSession(Session):
         how = "closed its output" if code is None else f"ended with exit code {code}"
         if code is not None and code < 0:
             how = f"ended with signal {-code}"
-        last = self._last_words()
+        last = self._shown(last_words(self._errors))
         error = _EndedError(f"{self._runtime}: {self._name} {how}{f': {last}' if last else ''}", code)
         raise no_memory(error) or error
-
-    def _last_words(self) -> str:
-        """What it wrote to stderr last; of a program in Rust what its first panic says, before pages of stack."""
-        size = self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(0)
-        first = self._errors.read(MAX_LAST_WORDS)
-        self._errors.seek(max(len(first), size - MAX_LAST_WORDS))
-        lines = [line for line in (first + self._errors.read()).splitlines() if line.strip()]
-        panics = [after for line, after in itertools.pairwise(lines) if b" panicked at " in line]
-        found = [*panics[:1], *(line for line in reversed(lines) if not line.startswith(b"note: "))]
-        return self._shown(found[0][-MAX_LAST_WORDS:]) if found else ""
 
 
 class _EndedError(InputError):

@@ -13,8 +13,11 @@ from nalu_export.runtimes._program import served
 from nalu_export.runtimes.base import RunOptions, Runtime, Session
 
 PACKAGES = Path(__file__).parents[2]
-# The last entry of the path, and not the environment, so that nothing else is found in it.
-_BEGIN = "import sys; sys.path.append(sys.argv.pop(1)); from nalu_export.runtimes._tract_program import main; main()"
+# This very package, and whatever else from where Python finds it.
+_BEGIN = (
+    "import json, sys, numpy; sys.path.insert(0, sys.argv.pop(1)); "
+    "from nalu_export.runtimes._tract_program import main; del sys.path[0]; main()"
+)
 
 
 class _TractSession(OnnxSession):
