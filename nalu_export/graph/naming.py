@@ -4,6 +4,7 @@ A file whose values are called ``layers.0.a``, ``layers.0.m`` and ``layers.0.z``
 can say where the first wrong one is.
 """
 
+import itertools
 from collections.abc import Collection
 
 from torch import fx
@@ -48,7 +49,7 @@ def label(graph: fx.Graph, base: str, reserved: Collection[str] = ()) -> None:
             continue
         short = place.variable if place.variable and following != run else primitive.name
         full = join(_relative(node, base), short)
-        names = (full, *(f"{full}_{k}" for k in range(2, len(nodes) + len(taken) + 2)))
+        names = itertools.chain([full], (f"{full}_{k}" for k in itertools.count(2)))
         name = next(n for n in names if n not in taken and (n != RESULT or node in leaving))
         taken.add(name)
         node.meta["label"] = name
@@ -88,7 +89,7 @@ def _relative(node: fx.Node, base: str) -> str:
 def _rename(graph: fx.Graph) -> None:
     """Labels first: fx made up exp_2 for another node, and w for the parameter W."""
     named = [node for node in graph.nodes if "label" in node.meta]
-    others = [node for node in graph.nodes if node.op in ("get_attr", "call_function") and node not in named]
+    others = [node for node in graph.nodes if node.op in ("get_attr", "call_function") and "label" not in node.meta]
     wanted = [
         *((node, node.meta["label"].replace(".", "_")) for node in named),
         *((node, node.name) for node in others),

@@ -87,6 +87,13 @@ class _Tracer(fx.Tracer):
         self._example = example
         self._own = {id(module) for module in root.modules()}
         self._counts: dict[str, int] = {}
+        self._homes: dict[int, tuple[str, dict[str, Any], str]] = {}
+        for named in (root.named_parameters(), root.named_buffers()):
+            for name, tensor in named:
+                path, _, leaf = name.rpartition(".")
+                module = root.get_submodule(path)
+                table = module._parameters if leaf in module._parameters else module._buffers
+                self._homes.setdefault(id(tensor), (name, table, leaf))
         self._stack: list[Call] = [Call("", 0, type(root))]
         self._frames: dict[int, FrameType] = {}
         self._top = root
@@ -105,6 +112,16 @@ class _Tracer(fx.Tracer):
             return found[0] if len(found) == 1 else tuple(found)
 
         return called, [self.root, *inputs]
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, fx.Proxy]) -> Any:
+        """The base class goes through all parameters for each one that is read."""
+        name, table, leaf = self._homes.get(id(attr_val), ("", {}, ""))
+        # Not by an attribute of the module, which would come here again.
+        if table.get(leaf) is not attr_val or attr_val is None:
+            return super().getattr(attr, attr_val, parameter_proxy_cache)
+        if name not in parameter_proxy_cache:
+            parameter_proxy_cache[name] = self.create_proxy("get_attr", name, (), {})
+        return parameter_proxy_cache[name]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         if is_parametrised(m) or type(m) in TRANSPARENT:
