@@ -16,13 +16,19 @@ STUCK = "import itertools; sum(itertools.repeat(0))"
 BEGIN = "import sys, os, time, signal; from nalu_export.supervisor import limit_time, supervised\ndef command():\n"
 
 
+def _as_a_terminal_starts_it() -> None:
+    """In the background of a shell, or under nohup, these are ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def started(body: str, **options: object) -> "subprocess.Popen[bytes]":
     code = BEGIN + "".join(f"    {line}\n" for line in body.splitlines()) + "supervised(command)\n"
     return subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # as a terminal starts it
+        preexec_fn=_as_a_terminal_starts_it,
     )
 
 

@@ -3,6 +3,7 @@
 from torch import fx
 
 from nalu_export import memory
+from nalu_export.copying import in_single
 from nalu_export.errors import InputError
 from nalu_export.graph.constants import parameter_nodes
 from nalu_export.graph.evaluation import run
@@ -55,7 +56,11 @@ class Portions:
     def _counted(self, x: Batch) -> int:
         if not len(x):
             return 0
-        values = run(self._graph_module, *x.tensors(double=True))
+        try:
+            values = run(self._graph_module, *x.tensors(double=True))
+        except RuntimeError:
+            # What makes float32 tensors of its own runs in float32 alone.
+            values = run(in_single(self._graph_module), *x.tensors())
         found = (value for node, value in values.items() if node not in self._constants and node.op != "get_attr")
         return sum(tensor.numel() for value in found for tensor in tensors(value))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from nalu_export import NALU, BackboneHead, InputError, formats, runtimes
 from nalu_export.formats.base import EmitOptions
@@ -52,6 +52,25 @@ def test_numbers_grow_with_the_sample_and_not_with_the_weights(image_model: Back
     small, large = (found.numbers(Batch.of(_x(1, 1, side, side))) for side in (8, 16))
     assert 3 < large / small < 4.1
     assert Reference(graph_of(nn.Linear(1000, 1))).portions.numbers(Batch.of(_x(1, 1000))) < 3000
+
+
+class _Starts(nn.Module):
+    """Its state is float32 whatever the type of the module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = NALU(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = torch.zeros(x.shape[0], 4)
+        for _ in range(3):
+            state = self.cell(state) + x
+        return state
+
+
+def test_what_runs_in_float32_alone_is_counted() -> None:
+    found = Reference(graph_of(_Starts(), (4,))).portions
+    assert found.numbers(Batch.of(_x(1, 4))) > 50
 
 
 def test_a_sample_that_takes_more_than_may_be_taken_is_refused(image_model: BackboneHead) -> None:
