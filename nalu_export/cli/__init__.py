@@ -2,9 +2,7 @@
 
 import io
 import sys
-import traceback
 import warnings
-from types import TracebackType
 from typing import Any
 
 import click
@@ -16,19 +14,13 @@ from nalu_export.cli.convert import convert
 from nalu_export.cli.doctor import doctor
 from nalu_export.cli.export import export
 from nalu_export.cli.golden import golden
-from nalu_export.cli.guard import Ended, guarded, without_debug
+from nalu_export.cli.guard import Ended, end_of, guarded, without_debug
 from nalu_export.cli.inspect import inspect
 from nalu_export.cli.layouts import layouts
 from nalu_export.supervisor import was_interrupted
 from nalu_export.text import printable, printable_lines
 
 DEBUG = "nalu_export.debug"
-
-
-def _show_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """As Python does at its end, but printable: an error quotes names from a file, a traceback lines of a user's."""
-    text = "".join(traceback.format_exception(kind, error, trace))
-    click.echo(printable_lines(text), err=True, nl=False)
 
 
 def _warning(*args: Any, **kwargs: Any) -> str:
@@ -51,9 +43,13 @@ class _Group(DefaultGroup):  # type: ignore[misc]
         return parsed
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """What Python prints by itself is printable too."""
-        sys.excepthook, warnings.formatwarning = _show_bug, _warning
-        return super().main(*args, **kwargs)
+        """What Python prints by itself is printable too; also what is raised while words are read is one line."""
+        warnings.formatwarning = _warning
+        try:
+            return super().main(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001  there is one guard for all of them
+            words = next(iter(args), kwargs.get("args")) or sys.argv[1:]
+            sys.exit(end_of(error, debug=without_debug(list(words))[1]))
 
     def invoke(self, ctx: click.Context) -> object:
         for stream in (sys.stdout, sys.stderr):

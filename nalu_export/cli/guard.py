@@ -58,18 +58,29 @@ def guarded(run: Callable[[], T], *, debug: bool, was_interrupted: Callable[[], 
     except _OF_CLICK:
         raise
     except BaseException as error:
-        if isinstance(error, BrokenPipeError):
-            forget_output()
-            raise Ended(EXIT_BROKEN_PIPE) from error
         interrupted = isinstance(error, KeyboardInterrupt) or was_interrupted()
-        if debug and not isinstance(error, NaluExportError):
-            with contextlib.suppress(OSError, ValueError):
-                click.echo(printable_lines(traceback.format_exc()), err=True, nl=False)
-        code, text = (EXIT_INTERRUPTED, "interrupted") if interrupted else said_of(error)
-        if isinstance(error, OSError) and error.errno in FULL:
-            forget_output()
-        _tell(text)
-        raise Ended(code) from error
+        raise Ended(end_of(error, debug=debug, interrupted=interrupted)) from error
+
+
+def end_of(error: BaseException, *, debug: bool, interrupted: bool = False) -> int:
+    """Say in one line how a command ends, and give its exit code.
+
+    Args:
+        error: that is being handled.
+        debug: whether to show the traceback of what is a fault of this program.
+        interrupted: whether it comes of Ctrl-C.
+    """
+    if isinstance(error, BrokenPipeError):
+        forget_output()
+        return EXIT_BROKEN_PIPE
+    if debug and not isinstance(error, NaluExportError):
+        with contextlib.suppress(OSError, ValueError):
+            click.echo(printable_lines(traceback.format_exc()), err=True, nl=False)
+    code, text = (EXIT_INTERRUPTED, "interrupted") if interrupted else said_of(error)
+    if isinstance(error, OSError) and error.errno in FULL:
+        forget_output()
+    _tell(text)
+    return code
 
 
 def said_of(error: BaseException) -> tuple[int, str]:

@@ -183,7 +183,7 @@ def _modules() -> dict[str, nn.Module]:
 def artifact(kind: str) -> bytes:
     """An exported file whose metadata and, in ONNX, tensors have such names."""
     data = exported(kind)
-    texts = encode_metadata(_evil(decode_metadata(get(kind).read_metadata(data)), kind))
+    texts = encode_metadata(_evil(decode_metadata(get(kind).read_metadata(get(kind).opened(data))), kind))
     if kind == "torchscript":
         members = files.members_of(data)
         (name,) = (name for name in members if name.endswith("nalu_export.json"))

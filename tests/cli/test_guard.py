@@ -164,6 +164,16 @@ def test_debug_shows_where(place: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.stderr.splitlines()[-1].startswith("nalu-export: internal error")
 
 
+def test_what_is_raised_while_words_are_read_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nalu_export.cli.budget.parse_size", raising(KeyError("a\x1b[2J")))
+    done = CliRunner().invoke(main, ["model.pt", "-f", "onnx", "--max-memory", "1GiB"])
+    said = FAULT.format("KeyError: 'a\\x1b[2J'")
+    assert (done.exit_code, done.stderr) == (70, f"nalu-export: {said}\n")
+    done = CliRunner().invoke(main, ["model.pt", "--debug", "-f", "onnx", "--max-memory", "1GiB"])
+    assert done.exit_code == 70
+    assert done.stderr.startswith("Traceback (most recent call last):\n")
+
+
 def test_debug_behind_two_dashes_is_a_file() -> None:
     assert without_debug(["a", "--debug", "--", "--debug"]) == (["a", "--", "--debug"], True)
     assert without_debug(["--", "--debug"]) == (["--", "--debug"], False)

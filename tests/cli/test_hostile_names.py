@@ -55,6 +55,7 @@ def test_whatever_is_named_a_terminal_gets_printable_text(tmp_path: Path, monkey
         for error in (RuntimeError(EVIL), SystemExit(EVIL)):  # bugs, and code that would end the process
             monkeypatch.setattr("nalu_export.checkpoints.layout_table.rows", mock.Mock(side_effect=error))
             wrong += walked(("layouts",))
+            wrong += walked(("layouts", "--debug"))
     for kind in ("json", "xml", "html"):
         (report,) = Path().glob(f"*.{kind}")
         text = report.read_text(encoding="utf-8")
@@ -131,7 +132,6 @@ def _opened() -> Iterator[tuple[io.TextIOWrapper, list[bytes]]]:
 
 def _run(words: tuple[str, ...], out: io.TextIOWrapper, err: io.TextIOWrapper) -> None:
     """The command as the interpreter runs it, a traceback and warnings included."""
-    hook = sys.excepthook
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.showwarning = _show_warning
@@ -139,10 +139,7 @@ def _run(words: tuple[str, ...], out: io.TextIOWrapper, err: io.TextIOWrapper) -
             main.main(list(words), prog_name="nalu-export")
         except SystemExit:
             pass
-        except Exception:  # noqa: BLE001  whatever is not the user's error
-            sys.excepthook(*sys.exc_info())
         finally:
-            sys.excepthook = hook
             out.flush()
             err.flush()
 
