@@ -21,6 +21,8 @@ from nalu_export.supervisor import was_interrupted
 from nalu_export.text import printable, printable_lines
 
 DEBUG = "nalu_export.debug"
+# Of what is said of bad usage, which quotes the words of the command line.
+LONGEST = 1000
 
 
 def _warning(*args: Any, **kwargs: Any) -> str:
@@ -64,6 +66,8 @@ class _Group(DefaultGroup):  # type: ignore[misc]
             except click.UsageError as error:
                 # Words of the command line stand in it as they are; a list of choices has line feeds of click's own.
                 message = printable(error.format_message().replace("\n\t", " "))
+                if len(message) > LONGEST:
+                    message = f"{message[: LONGEST // 2]} … {message[-LONGEST // 2 :]}"
                 raise click.UsageError(message, error.ctx) from error
             return result
 

@@ -204,3 +204,12 @@ def test_an_output_that_cannot_be_written_is_one_line(real: Callable[..., subpro
     assert done.returncode == 2
     assert done.stderr == b"nalu-export: the output cannot be written: No space left on device\n"
     assert real("layouts").returncode == 0
+
+
+def test_a_long_word_is_quoted_in_part(run: Run) -> None:
+    result = run("check", "model.pt", "m.onnx", "--seed", "9" * 5000)
+    last = result.stderr.splitlines()[-1]
+    assert result.exit_code == 2
+    assert last.startswith("Error: Invalid value for '--seed': '999")
+    assert last.endswith("9' is not a valid integer range.")
+    assert len(last) < 1100
