@@ -14,12 +14,12 @@ from nalu_export import NAC, NALU, formats, runtimes
 from nalu_export.errors import InputError, RuntimeUnavailableError
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph import ModelGraph
+from nalu_export.graph.folding import COMPUTE, WEIGHTS, Compute, Weights
 from nalu_export.parity.check import profile_of
 from nalu_export.parity.comparison import Comparison, Tolerance, compare_all
 from nalu_export.parity.inputs import Draw, draw
 from nalu_export.parity.reference import Reference
 from nalu_export.runtimes.base import Arrays, RunOptions, Session
-from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 
 HEADS = 1312
 SAMPLES = 64

@@ -21,8 +21,8 @@ from benchmarks.silence import silence
 from benchmarks.timing import Timing, calls_within, interleave
 from nalu_export import NALU, formats
 from nalu_export.formats.base import EmitOptions
+from nalu_export.graph.folding import WEIGHTS, Weights
 from nalu_export.runtimes._tf32 import tf32
-from nalu_export.weights import WEIGHTS, Weights
 
 Array = NDArray[np.float32]
 

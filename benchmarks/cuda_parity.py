@@ -14,15 +14,15 @@ from benchmarks.cuda_setup import OUT_OF_TIME, Setup, brief
 from benchmarks.graphs import graph_of
 from benchmarks.report import Section, Target, figure
 from nalu_export import NAC, NALU, BackboneHead, NALUCell, build_head, formats
+from nalu_export.api.verify import verify
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph import ModelGraph
+from nalu_export.graph.folding import COMPUTE, WEIGHTS, Compute, Weights
+from nalu_export.inputs.sizes import sweep
 from nalu_export.nn.nac import NACCell
 from nalu_export.parity import CheckOptions, Report, Row
 from nalu_export.parity.report import INTERMEDIATE
 from nalu_export.runtimes import get as get_runtime
-from nalu_export.sizes import sweep
-from nalu_export.verifying import verify
-from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 
 EPSILONS = (1e-30, 1e-7, 1e-5, 1e-2)
 STACKS = ((2, 1), (16, 32, 1), (64, 64, 10))

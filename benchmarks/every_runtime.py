@@ -9,8 +9,8 @@ from benchmarks.report import Section, Target, figure
 from nalu_export import formats, runtimes
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph import ModelGraph
+from nalu_export.graph.folding import COMPUTE, WEIGHTS, Compute, Weights
 from nalu_export.parity import CheckOptions, Row, check_bytes
-from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 
 SAMPLES = 1024
 

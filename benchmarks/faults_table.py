@@ -1,8 +1,8 @@
 """Which of the planted faults our check and the checks of others find."""
 
-from benchmarks.faults import FAULTS, SUBJECTS, Fault, right
-from benchmarks.faults.peers import ATOL, EXAMPLES, LARGE_ABSOLUTE, LARGE_RELATIVE, OURS, PEERS, RTOL, SAMPLES
+from benchmarks.fault_peers import ATOL, EXAMPLES, LARGE_ABSOLUTE, LARGE_RELATIVE, OURS, PEERS, RTOL, SAMPLES
 from benchmarks.report import Section, Target
+from tests.faults import FAULTS, SUBJECTS, Fault, right
 
 Row = dict[str, str]
 
@@ -36,7 +36,7 @@ def benchmark(*, quick: bool) -> Section:
     return Section(
         title=f"{len(faults)} planted faults: who finds them",
         method=(
-            "Each fault is planted into a right file of ours or into the runtime that runs it (`benchmarks/faults/`). "
+            "Each fault is planted into a right file of ours or into the runtime that runs it (`tests/faults/`). "
             "nalu_export: the default check. torch.onnx: what `torch.onnx.export(verify=True)` looks at, the ONNX "
             "checker, a run in ONNX Runtime and `torch.onnx.verification.verify_onnx_program` on the example inputs "
             f"(`torch.randn`, {EXAMPLES} samples); it only logs, and caught means an error, an absolute difference of "

@@ -4,10 +4,10 @@ from torch import nn
 
 from nalu_export.formats._surroundings import replace_module, surroundings
 from nalu_export.graph import ModelGraph
+from nalu_export.graph.folding import inference_form
 from nalu_export.graph.module import written
-from nalu_export.preparing import SourceOptions, captured, example_of
 from nalu_export.source import prepare
-from nalu_export.weights import inference_form
+from nalu_export.source.preparing import SourceOptions, captured, example_of
 
 
 def graph_of(model: nn.Module, input_size: tuple[int, int] | None = None) -> ModelGraph:

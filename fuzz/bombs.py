@@ -24,7 +24,7 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 
-from nalu_export.formats._onnx_wire import MAX_MULTIPLE, MAX_SPARE, counted
+from nalu_export.formats.onnx.wire import MAX_MULTIPLE, MAX_SPARE, counted
 from tests.checkpoints import files, programs
 from tests.checkpoints.programs import with_program
 from tests.hostile import seeds

@@ -16,17 +16,17 @@ from pathlib import Path
 import atheris  # type: ignore[import-untyped]
 
 with atheris.instrument_imports(include=["nalu_export"]):
-    import nalu_export.artifact
+    import nalu_export.api.artifact
+    import nalu_export.api.inspect
     import nalu_export.checkpoints
-    import nalu_export.files
-    import nalu_export.input_files
-    import nalu_export.inspecting
+    import nalu_export.io.files
+    import nalu_export.io.input_files
     from fuzz.targets import TARGETS, Target
     from tests.hostile.consumers import CONSUMERS
     from tests.hostile.readers import READERS, read
 
 # Each input was written a moment ago.
-nalu_export.files.QUIET = 0.0
+nalu_export.io.files.QUIET = 0.0
 SECONDS = 5
 MEGABYTES = 2048
 LARGEST = 2**16

@@ -6,6 +6,7 @@ Names are imported when they are first used, so that ``import nalu_export`` does
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from nalu_export._version import __version__
 from nalu_export.errors import (
     InputError,
     NaluExportError,
@@ -16,37 +17,35 @@ from nalu_export.errors import (
 )
 
 if TYPE_CHECKING:
-    from nalu_export.artifact import Artifact
-    from nalu_export.checking import check
+    from nalu_export.api.artifact import Artifact
+    from nalu_export.api.check import check
+    from nalu_export.api.convert import convert
+    from nalu_export.api.export import export
+    from nalu_export.api.golden import write_golden
+    from nalu_export.api.inspect import inspect
     from nalu_export.checkpoints import load, save
-    from nalu_export.converting import convert
     from nalu_export.doctor import diagnose
-    from nalu_export.exporting import export
-    from nalu_export.golden import write_golden
-    from nalu_export.inspecting import inspect
     from nalu_export.nn import NAC, NALU, ArithmeticLayer, BackboneHead, NACCell, NALUCell, build_head
     from nalu_export.parity import Report
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "NAC": "nn",
     "NALU": "nn",
     "ArithmeticLayer": "nn",
-    "Artifact": "artifact",
+    "Artifact": "api.artifact",
     "BackboneHead": "nn",
     "NACCell": "nn",
     "NALUCell": "nn",
     "Report": "parity",
     "build_head": "nn",
-    "check": "checking",
-    "convert": "converting",
+    "check": "api.check",
+    "convert": "api.convert",
     "diagnose": "doctor",
-    "export": "exporting",
-    "inspect": "inspecting",
+    "export": "api.export",
+    "inspect": "api.inspect",
     "load": "checkpoints",
     "save": "checkpoints",
-    "write_golden": "golden",
+    "write_golden": "api.golden",
 }
 
 __all__ = [

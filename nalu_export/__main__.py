@@ -1,5 +1,5 @@
 """``python -m nalu_export``."""
 
-from nalu_export.entry import entry
+from nalu_export.cli.entry import entry
 
 entry()

@@ -3,10 +3,10 @@
 import torch
 from torch import fx, nn
 
-from nalu_export.example_inputs import example_of_given, seeded
 from nalu_export.graph import Example, ModelGraph, capture
-from nalu_export.inputs import sample_shape
-from nalu_export.weights import Compute, Weights, inference_form
+from nalu_export.graph.folding import Compute, Weights, inference_form
+from nalu_export.inputs.example import example_of_given, seeded
+from nalu_export.inputs.expected import sample_shape
 
 # A call with one tensor, for what looks at none of its numbers.
 CALL = Example.of(torch.ones(3, 1))

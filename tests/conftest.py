@@ -8,7 +8,8 @@ import torch
 from hypothesis import HealthCheck, settings
 from torch import nn
 
-from nalu_export import NAC, NALU, BackboneHead, NALUCell, build_head, files
+from nalu_export import NAC, NALU, BackboneHead, NALUCell, build_head
+from nalu_export.io import files
 
 if TYPE_CHECKING:
     from tests.runtimes.pretended_cuda import PretendedCuda

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nalu_export._golden_codec import Golden, GoldenInput, GoldenOutput
+from nalu_export.api.golden_files import Golden, GoldenInput, GoldenOutput
 
 FIELDS = ("reference", "bound", "unit", "torch", "accept")
 #: As the binary form numbers them.

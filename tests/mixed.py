@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
-from nalu_export import _jit
-from nalu_export._golden_codec import Golden, GoldenInput
+from nalu_export.api.golden_files import Golden, GoldenInput
+from nalu_export.modules import jit
 from tests.goldens import output_of
 
 DIGEST = "0123456789abcdef" * 4
@@ -119,6 +119,6 @@ def torchscript_file(*, names: bool = True) -> bytes:
 
 def scripted(module: nn.Module, *, names: bool = False) -> bytes:
     """A module with the metadata of the model."""
-    with _jit.quiet():
+    with jit.quiet():
         script = torch.jit.script(module)
-    return _jit.save(script, {"nalu_export.json": json.dumps(metadata(names=names))})
+    return jit.save(script, {"nalu_export.json": json.dumps(metadata(names=names))})

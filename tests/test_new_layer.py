@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import nalu_export
 from nalu_export import ArithmeticLayer, build_head
-from nalu_export.inspecting import inspect
+from nalu_export.api.inspect import inspect
 
 
 class ToyMultiplier(ArithmeticLayer):

@@ -145,7 +145,9 @@ PLUGINS = [(formats, "FORMAT", "format"), (runtimes, "RUNTIME", "runtime")]
 @pytest.mark.parametrize(("package", "constant", "kind"), PLUGINS, ids=["formats", "runtimes"])
 class TestPlugins:
     def test_each_public_file_is_one(self, package: ModuleType, constant: str, kind: str) -> None:
-        files = {path.stem for path in Path(str(package.__file__)).parent.glob("[a-z]*.py")} - {"base"}
+        folder = Path(str(package.__file__)).parent
+        files = {path.stem for path in folder.glob("[a-z]*.py")} - {"base"}
+        files |= {path.parent.name for path in folder.glob("[a-z]*/__init__.py")}
         assert package.names() == tuple(sorted(name.replace("_", "-") for name in files))
         for name in package.names():
             assert package.get(name).name == name
@@ -165,7 +167,7 @@ class TestPlugins:
         assert package.get("quite-new") == "the new one"
         monkeypatch.delitem(sys.modules, f"{package.__name__}.quite_new")
 
-    @pytest.mark.parametrize("name", ["", "nothing", "base", "_onnx_builder", "ONNX", "os"])
+    @pytest.mark.parametrize("name", ["", "nothing", "base", "_surroundings", "ONNX", "os"])
     def test_an_unknown_one(self, package: ModuleType, constant: str, kind: str, name: str) -> None:
         with pytest.raises(InputError) as caught:
             package.get(name)

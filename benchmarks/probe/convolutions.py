@@ -18,8 +18,8 @@ from benchmarks.probe.context import Context
 from benchmarks.probe.held import EAGER, FILE, Arrays, Held, share
 from benchmarks.report import Section
 from nalu_export import runtimes
-from nalu_export.example_inputs import example_of_given, seeded
 from nalu_export.graph import ModelGraph, capture
+from nalu_export.inputs.example import example_of_given, seeded
 from nalu_export.primitives.precision import Profile
 from nalu_export.runtimes.base import RunOptions
 

@@ -14,8 +14,8 @@ from benchmarks.probe.models import backbones, layers
 from benchmarks.report import Section
 from nalu_export import formats, runtimes
 from nalu_export.formats.base import EmitOptions
+from nalu_export.graph.folding import WEIGHTS, Weights
 from nalu_export.runtimes.base import RunOptions
-from nalu_export.weights import WEIGHTS, Weights
 
 BATCHES = (8, 3, 8, 1)
 

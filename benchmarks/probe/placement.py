@@ -15,9 +15,9 @@ from benchmarks.report import Section
 from nalu_export import formats, runtimes
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph import ModelGraph
+from nalu_export.graph.folding import COMPUTE, WEIGHTS
 from nalu_export.runtimes._ort_placement import Placed, elsewhere, folded
 from nalu_export.runtimes.base import RunOptions
-from nalu_export.weights import COMPUTE, WEIGHTS
 
 OPSETS = {False: (17, 20, 24), True: (20,)}
 METHOD = (

@@ -16,8 +16,8 @@ from benchmarks.probe.held import FILE, Arrays, Held, share
 from benchmarks.report import Section, figure
 from nalu_export import NALU, formats, runtimes
 from nalu_export.formats.base import EmitOptions
+from nalu_export.graph.folding import WEIGHTS
 from nalu_export.runtimes.base import RunOptions, Session
-from nalu_export.weights import WEIGHTS
 
 RUNS = 5
 BATCHES = {False: (1, 3, 64, 1024), True: (1, 3)}

@@ -12,8 +12,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from nalu_export import exporting, targets
-from nalu_export.cli import main
+from nalu_export.api import export as exporting
+from nalu_export.cli.main import main
+from nalu_export.io import targets
 
 NOBODY = 65534
 PIECES = 32

@@ -180,7 +180,7 @@ def step_section(tallies: Sequence[Tally], *, unnamed: bool) -> Section:
     """What became of the exports that were killed from within."""
     return Section(
         f"Kill -9 before every line of the writing, {_way(unnamed)}",
-        "A process that kills itself before line 1, 2, 3 … of nalu_export/targets.py that it comes to while it writes.",
+        "A process that kills itself before line 1, 2, 3 … of nalu_export/io/targets.py that it comes to as it writes.",
         ("export", "kills", *OUTCOMES),
         tuple((tally.name, *_counts(tally, ())) for tally in _with_sum(tallies)),
         (_target(tallies),),

@@ -3,8 +3,11 @@
 import tempfile
 from pathlib import Path
 
-from nalu_export import NALU, exporting
-from nalu_export.cli import progress, show, show_report
+from nalu_export import NALU
+from nalu_export.api import export as exporting
+from nalu_export.cli import progress
+from nalu_export.reports.terminal import lines as show
+from nalu_export.reports.terminal import report as show_report
 
 __all__ = ["exporting", "progress", "show", "show_report"]
 

@@ -133,7 +133,7 @@ def make_files(case: Case) -> int:
     for path, words in case.commands():
         if path.exists() and path.stat().st_mtime_ns > newest:
             continue
-        from nalu_export.cli import main as command_line
+        from nalu_export.cli.main import main as command_line
 
         print("nalu-export", *(short(word) for word in words), "-o", path.name, flush=True)
         code: int | None = command_line([*words, "-o", str(path), "--quiet"], standalone_mode=False)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from nalu_export.errors import InputError
-from nalu_export.text import short
+from nalu_export.io.text import short
 
 _LORA = re.compile(r"(?:^|\.)lora_(?:A|B|embedding_A|embedding_B|magnitude_vector)(?:\.|$)")
 # What PEFT puts before the names of the model that it wraps.

@@ -6,7 +6,7 @@ from torch.nn.parameter import is_lazy
 from nalu_export.checkpoints.fitting import some
 from nalu_export.checkpoints.unwrapping import State
 from nalu_export.errors import InputError
-from nalu_export.text import short
+from nalu_export.io.text import short
 
 # Weights that several layers share are written once, so a file may hold less than its model; not a hundredth of it.
 MAX_INFLATION = 64

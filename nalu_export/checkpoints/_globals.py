@@ -12,7 +12,7 @@ from nalu_export.checkpoints._machine import Global, Machine
 from nalu_export.checkpoints._refusals import damaged
 from nalu_export.checkpoints._storage import Storage, tensor
 from nalu_export.errors import InputError
-from nalu_export.text import printable
+from nalu_export.io.text import printable
 
 NO_STORAGE = "makes a tensor of what is no storage or no dtype"
 # What its values may be listed in. A tensor can be walked as well, row by row: an expanded one has any number of them.

@@ -14,7 +14,7 @@ from nalu_export.checkpoints._instructions import HANDLERS, STOP
 from nalu_export.checkpoints._refusals import SAVE_INSTEAD, CodeError, damaged
 from nalu_export.checkpoints._storage import UnfitTensorError
 from nalu_export.errors import InputError
-from nalu_export.text import printable, short
+from nalu_export.io.text import printable, short
 
 # Instructions in one file. Each makes at most some 75 bytes of objects. The largest public models need 300,000.
 MAX_STEPS = 1_000_000

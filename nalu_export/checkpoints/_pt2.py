@@ -11,8 +11,8 @@ from nalu_export.checkpoints._refusals import DAMAGED, SAVE_INSTEAD, unreadable
 from nalu_export.checkpoints._storage import Storage, UnfitTensorError, tensor
 from nalu_export.checkpoints._zip import Archive, open_archive
 from nalu_export.errors import InputError
-from nalu_export.json_text import parse
-from nalu_export.text import short
+from nalu_export.io.json_text import parse
+from nalu_export.io.text import short
 
 _FOLDER = "data/weights/"
 _CONFIG = "_weights_config.json"

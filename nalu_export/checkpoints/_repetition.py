@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nalu_export.errors import InputError
-from nalu_export.text import short
+from nalu_export.io.text import short
 
 Pairs = list[tuple[str, Any]]
 

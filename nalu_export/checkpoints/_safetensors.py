@@ -11,8 +11,8 @@ from nalu_export.checkpoints._refusals import unreadable
 from nalu_export.checkpoints._repetition import without_repetition
 from nalu_export.checkpoints._storage import MAX_DIMENSIONS
 from nalu_export.errors import InputError, first_line
-from nalu_export.json_text import parse
-from nalu_export.text import printable, short
+from nalu_export.io.json_text import parse
+from nalu_export.io.text import printable, short
 
 # The format's own limit on its header.
 MAX_HEADER = 100_000_000

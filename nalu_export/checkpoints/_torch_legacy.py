@@ -9,7 +9,7 @@ from nalu_export.checkpoints._refusals import DAMAGED, SAVE_INSTEAD, damaged
 from nalu_export.checkpoints._storage import Storage, UnfitTensorError
 from nalu_export.checkpoints._torch_zip import storage_id
 from nalu_export.errors import InputError
-from nalu_export.text import short
+from nalu_export.io.text import short
 
 MAGIC = 0x1950A86A20F9469CFC6C
 VERSION = 1001

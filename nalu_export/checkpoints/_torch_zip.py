@@ -8,7 +8,7 @@ from nalu_export.checkpoints._refusals import DAMAGED, damaged
 from nalu_export.checkpoints._storage import Storage, UnfitTensorError
 from nalu_export.checkpoints._zip import Archive
 from nalu_export.errors import InputError
-from nalu_export.text import short
+from nalu_export.io.text import short
 
 
 def read(archive: Archive) -> Any:

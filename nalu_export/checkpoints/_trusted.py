@@ -8,15 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nalu_export import _jit
-from nalu_export._exclusive import own_warnings
 from nalu_export.checkpoints._inert import Inert, of_type
 from nalu_export.checkpoints._refusals import unreadable
 from nalu_export.checkpoints._user_file import importing_from
 from nalu_export.checkpoints.factory import UserCode
 from nalu_export.checkpoints.whole import modules_in
 from nalu_export.errors import InputError, first_line
-from nalu_export.text import printable, short
+from nalu_export.io.text import printable, short
+from nalu_export.modules import jit
+from nalu_export.process.locks import own_warnings
 
 # A file that is trusted may still be odd: what is nested deeper is not looked into.
 _MAX_DEPTH = 50
@@ -34,7 +34,7 @@ def torchscript(data: bytes) -> Any:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             broken = archive.testzip()
         if broken is None:
-            return _plain(_jit.load(data))
+            return _plain(jit.load(data))
     except Exception as error:
         # Whatever zipfile does not foresee, and what the code in the archive raises.
         what = printable(first_line(error)[:200])

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nalu_export.files import read_bytes
+from nalu_export.io.files import read_bytes
 
 # What stands before the name of a module that was made of a file, so that it hides no other module.
 NAMED = "nalu_export_file_"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from nalu_export.checkpoints._refusals import unreadable
 from nalu_export.errors import InputError, first_line
-from nalu_export.text import printable, short
+from nalu_export.io.text import printable, short
 
 _LOCAL = struct.Struct("<4s22xHH")  # of a member: signature, …, length of its name, length of its extra field
 

@@ -1,9 +1,9 @@
 """What has to be assumed of a file in a layout, public or our own, that is no description of a model."""
 
-from nalu_export.assumption import CODE, Assumption
 from nalu_export.checkpoints.fitting import Fit
 from nalu_export.checkpoints.options import ReadOptions
 from nalu_export.checkpoints.recognise import OURS, Recognised
+from nalu_export.io.assumption import CODE, Assumption
 
 
 def of_layout(recognised: Recognised, options: ReadOptions) -> tuple[Assumption, ...]:

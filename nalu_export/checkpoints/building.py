@@ -10,12 +10,12 @@ from torch.nn.modules.conv import _ConvTransposeNd
 
 from nalu_export.checkpoints.fitting import Fit, some, turn
 from nalu_export.checkpoints.normed import computed
-from nalu_export.copying import copied
 from nalu_export.errors import InputError
+from nalu_export.io.text import short
+from nalu_export.modules.copying import copied
 from nalu_export.nn import NAC, NALU, NACCell, NALUCell, build_head
 from nalu_export.nn.head import TASKS
 from nalu_export.nn.init import choose
-from nalu_export.text import short
 
 State = Mapping[str, Tensor]
 _STACKS: dict[type[nn.Module], type[nn.Module]] = {NACCell: NAC, NALUCell: NALU}

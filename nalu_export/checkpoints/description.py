@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from nalu_export.errors import InputError, first_line
+from nalu_export.io.text import short
 from nalu_export.nn import ArithmeticLayer, BackboneHead
 from nalu_export.nn.layer import constructor_arguments
-from nalu_export.text import short
 
 Description = dict[str, Any]
 

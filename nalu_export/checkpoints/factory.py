@@ -15,7 +15,7 @@ from torch import nn
 from nalu_export.checkpoints._user_file import importing_from, lent_to_main, run_file
 from nalu_export.checkpoints.fitting import some
 from nalu_export.errors import InputError, first_line
-from nalu_export.text import printable
+from nalu_export.io.text import printable
 
 Factory = nn.Module | Callable[[], nn.Module] | str | os.PathLike[str]
 EXPECTED = "expected FILE.py:NAME or package.module:NAME"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nalu_export.checkpoints.layouts.base import Key, Shape, Unit, pattern
-from nalu_export.text import short
+from nalu_export.io.text import short
 
 Shapes = Mapping[str, Shape]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nalu_export.checkpoints._inert import Inert
 from nalu_export.errors import InputError
-from nalu_export.text import short
+from nalu_export.io.text import short
 
 # Under which training loops keep the weights, beside an optimizer, an epoch and so on.
 WRAPPERS = ("state_dict", "model_state_dict", "model")

@@ -12,13 +12,13 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from nalu_export.assumption import Assumption, is_assumptions
 from nalu_export.checkpoints.container import Contents
 from nalu_export.checkpoints.description import Description, build, describe
 from nalu_export.errors import InputError
-from nalu_export.json_text import parse
-from nalu_export.targets import check_target, write_atomically
-from nalu_export.text import short
+from nalu_export.io.assumption import Assumption, is_assumptions
+from nalu_export.io.json_text import parse
+from nalu_export.io.targets import check_target, write_atomically
+from nalu_export.io.text import short
 
 FORMAT = "nalu_export"
 VERSION = 1
@@ -58,7 +58,7 @@ def write(
 
     Args:
         model: as there.
-        place: where to, as :func:`nalu_export.targets.check_target` gives it.
+        place: where to, as :func:`nalu_export.io.targets.check_target` gives it.
         suffix: of the path that was given, which a link may lead elsewhere; it says the format.
         description: of the model.
         source_sha256: of the file that the model was read from.

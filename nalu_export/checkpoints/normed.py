@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nalu_export.errors import InputError
-from nalu_export.text import short
+from nalu_export.io.text import short
 
 # The axis whose entries have a norm each, by the name of the weight.
 Axis = Callable[[str], int]

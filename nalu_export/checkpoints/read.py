@@ -6,7 +6,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from nalu_export.assumption import Assumption, refuse
 from nalu_export.checkpoints import layouts
 from nalu_export.checkpoints._adapters import refuse_adapters
 from nalu_export.checkpoints._assigning import assign, refuse_inflated
@@ -22,9 +21,10 @@ from nalu_export.checkpoints.shards import Gathered, about, gather
 from nalu_export.checkpoints.unwrapping import State, left_out, prefixes, state_of, under, without_wrappers
 from nalu_export.checkpoints.whole import chosen, evaluating
 from nalu_export.errors import InputError
-from nalu_export.files import as_path
+from nalu_export.io.assumption import Assumption, refuse
+from nalu_export.io.files import as_path
+from nalu_export.io.text import short
 from nalu_export.nn.parts import arithmetic_layers
-from nalu_export.text import short
 
 # A prefix that would help is looked for among the shortest; a hostile file may have as many as it has letters.
 MAX_PREFIXES = 32

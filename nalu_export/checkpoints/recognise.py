@@ -6,14 +6,14 @@ from typing import Literal
 
 from torch import Tensor
 
-from nalu_export.assumption import CODE
 from nalu_export.checkpoints import layouts
 from nalu_export.checkpoints._refusals import SAVE_INSTEAD
 from nalu_export.checkpoints.fitting import NAMED, Fit, Misfit, fit, some
 from nalu_export.checkpoints.layouts.base import Layout, Shape, Unit
 from nalu_export.checkpoints.turning import SUFFIX, turned
 from nalu_export.errors import InputError
-from nalu_export.text import MAX_TEXT
+from nalu_export.io.assumption import CODE
+from nalu_export.io.text import MAX_TEXT
 
 OURS = "nalu-export"
 # The largest public CNNs have 2,000. Each unit of each layout looks at all of them.

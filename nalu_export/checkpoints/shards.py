@@ -14,9 +14,9 @@ from nalu_export.checkpoints._repetition import without_repetition
 from nalu_export.checkpoints.container import Contents, unpack
 from nalu_export.checkpoints.factory import UserCode
 from nalu_export.errors import InputError
-from nalu_export.files import read_bytes
-from nalu_export.json_text import parse
-from nalu_export.text import plain, short
+from nalu_export.io.files import read_bytes
+from nalu_export.io.json_text import parse
+from nalu_export.io.text import plain, short
 
 # Of a file that lists tensors, of which a file may have 50,000.
 MAX_INDEX = 10_000_000

@@ -9,7 +9,7 @@ from nalu_export.checkpoints._inert import Inert
 from nalu_export.checkpoints._refusals import SAVE_INSTEAD
 from nalu_export.checkpoints.holding import MAX_WRAPPERS, PREFIX, WRAPPERS, named, the_only
 from nalu_export.errors import InputError
-from nalu_export.text import short
+from nalu_export.io.text import short
 
 # Which torch.optim.swa_utils.AveragedModel counts beside the averaged weights.
 COUNTER = "n_averaged"

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from nalu_export.checkpoints.fitting import some
 from nalu_export.checkpoints.holding import MAX_WRAPPERS, weights_in
 from nalu_export.errors import InputError
-from nalu_export.text import short
+from nalu_export.io.text import short
 
 
 def modules_in(loaded: Any, path: str = "", depth: int = 0) -> dict[str, nn.Module]:

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nalu_export.text import printable
+from nalu_export.io.text import printable
 
 if TYPE_CHECKING:
-    from nalu_export.assumption import Assumption
+    from nalu_export.io.assumption import Assumption
 
 
 def say_assumed(assumptions: "Sequence[Assumption]") -> None:
     """On stderr, what was assumed; nothing where nothing was."""
     if assumptions:
-        from nalu_export.assumption import in_one_line
+        from nalu_export.io.assumption import in_one_line
 
         click.echo(f"nalu-export: {printable(in_one_line(assumptions))}", err=True)

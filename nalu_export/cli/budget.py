@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
+from nalu_export.cli.supervisor import is_supervised, limit_time
 from nalu_export.errors import InputError
-from nalu_export.memory import allowing, confine, parse_size
-from nalu_export.supervisor import is_supervised, limit_time
+from nalu_export.process.memory import allowing, confine, parse_size
 
 Command = Callable[..., Any]
 

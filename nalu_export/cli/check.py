@@ -12,8 +12,8 @@ from nalu_export.cli.devices import device_options
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import FILE, FILE_OR_DASH, MODEL, capture_options, read_options, reading, seed_option
 from nalu_export.errors import EXIT_PARITY_FAILED, InputError
-from nalu_export.targets import check_target, write_atomically
-from nalu_export.text import printable
+from nalu_export.io.targets import check_target, write_atomically
+from nalu_export.io.text import printable
 
 if TYPE_CHECKING:
     from nalu_export.parity import Report
@@ -130,12 +130,12 @@ def check(
         targets, places, model, artifact, *(file for file in (inputs_file, replay_file) if file is not None)
     )
     with lean_imports():
-        from nalu_export.checking import check as run
+        from nalu_export.api.check import check as run
         from nalu_export.cli.progress import stages
-        from nalu_export.cli.show import console
-        from nalu_export.cli.show_report import show_report, show_verdict
-        from nalu_export.input_files import read_inputs
-        from nalu_export.real_inputs import InputFile
+        from nalu_export.io.input_files import read_inputs
+        from nalu_export.parity.real_inputs import InputFile
+        from nalu_export.reports.terminal.lines import console
+        from nalu_export.reports.terminal.report import show_report, show_verdict
 
     options = keep_memory(options, cuda=any("cuda" in name or name == "all" for name in names))
     given = replay_file or inputs_file

@@ -10,7 +10,7 @@ from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.budget import budget_options, keep_memory
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import MODEL, OUTPUT, read_options, reading, told_beside
-from nalu_export.text import to_json
+from nalu_export.io.text import to_json
 
 
 @click.command()
@@ -33,8 +33,8 @@ def convert(model: Path, output: Path, as_json: bool, quiet: bool, **options: An
     It holds the layers as data, every weight with all its bits, and the SHA-256 of MODEL, which is not changed.
     """
     with lean_imports():
-        from nalu_export.cli.show import console, say, say_all
-        from nalu_export.converting import convert as run
+        from nalu_export.api.convert import convert as run
+        from nalu_export.reports.terminal.lines import console, say, say_all
 
     aside = told_beside(output, as_json=as_json)
     found = run(model, output, **reading(keep_memory(options)))

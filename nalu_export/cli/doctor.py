@@ -8,7 +8,7 @@ import click
 from nalu_export.cli.budget import budget_options, keep_memory
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import MODEL, capture_options, read_options, reading
-from nalu_export.text import to_json
+from nalu_export.io.text import to_json
 
 EXIT_FOUND = 1
 
@@ -47,9 +47,9 @@ def doctor(context: click.Context, /, model: Path, as_json: bool, quiet: bool, *
     The exit code is 1 if one finding is an error.
     """
     with lean_imports():
-        from nalu_export.cli.show import console
-        from nalu_export.cli.show_diagnosis import show_diagnosis
         from nalu_export.doctor import diagnose
+        from nalu_export.reports.terminal.diagnosis import show_diagnosis
+        from nalu_export.reports.terminal.lines import console
 
     found = diagnose(model, **reading(keep_memory(options)))
     if as_json:

@@ -13,11 +13,11 @@ from nalu_export.cli.budget import budget_options, keep_memory
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import MODEL, OUTPUT, capture_options, read_options, reading, seed_option, told_beside
 from nalu_export.errors import InputError, ParityError
-from nalu_export.files import StandardInput
-from nalu_export.text import to_json
+from nalu_export.io.files import StandardInput
+from nalu_export.io.text import to_json
 
 if TYPE_CHECKING:
-    from nalu_export.artifact import Artifact
+    from nalu_export.api.artifact import Artifact
     from nalu_export.parity import Report
 
 
@@ -63,8 +63,8 @@ def export(model: Path, format_name: str, output: Path | None, as_json: bool, qu
     zeros and subnormals. If it fails nothing is written and the exit code is 1.
     """
     with lean_imports():
+        from nalu_export.api.export import export as run
         from nalu_export.cli.progress import stages
-        from nalu_export.exporting import export as run
 
     if isinstance(model, StandardInput) and output is None:
         raise InputError(f"{model}: has no folder to export beside; say where to with --output FILE")
@@ -95,8 +95,9 @@ def _show(report: Report | None, artifact: Artifact | None, *, as_json: bool, as
             } | found
         click.echo(to_json(found))
         return
-    from nalu_export.cli.show import artifact_line, console, say, say_all
-    from nalu_export.cli.show_report import show_report
+    from nalu_export.cli.written import artifact_line
+    from nalu_export.reports.terminal.lines import console, say, say_all
+    from nalu_export.reports.terminal.report import show_report
 
     out = console(stderr=aside)
     if report is not None:

@@ -12,10 +12,10 @@ from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.budget import budget_options, keep_memory
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import MODEL, OUTPUT, capture_options, read_options, reading, seed_option, told_beside
-from nalu_export.text import to_json
+from nalu_export.io.text import to_json
 
 if TYPE_CHECKING:
-    from nalu_export.golden import WrittenGolden
+    from nalu_export.api.golden import WrittenGolden
 
 
 @click.command()
@@ -52,8 +52,8 @@ def golden(model: Path, output: Path, as_json: bool, quiet: bool, **options: Any
     evaluation may be. docs/cpp.md has the format and what passes.
     """
     with lean_imports():
-        from nalu_export.cli.show import console, say, say_all
-        from nalu_export.golden import write_golden as run
+        from nalu_export.api.golden import write_golden as run
+        from nalu_export.reports.terminal.lines import console, say, say_all
 
     aside = told_beside(output, as_json=as_json)
     found = run(model, output, **reading(keep_memory(options)))

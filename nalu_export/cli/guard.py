@@ -2,8 +2,6 @@
 
 import contextlib
 import errno
-import os
-import sys
 import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -19,7 +17,8 @@ from nalu_export.errors import (
     first_line,
     no_memory,
 )
-from nalu_export.text import printable, printable_lines
+from nalu_export.io.text import printable, printable_lines
+from nalu_export.process.output import forget_output
 
 T = TypeVar("T")
 # A file that cannot be written is an InputError where it happens, so that this is about what was printed.
@@ -97,12 +96,6 @@ def said_of(error: BaseException) -> tuple[int, str]:
     kind, what = type(error).__name__, first_line(error)[:MAX_TEXT]
     what = kind if what == kind else f"{kind}: {what}"
     return EXIT_INTERNAL, f"internal error, nothing was decided: {what}; --debug shows where, please report it"
-
-
-def forget_output() -> None:
-    """What is left of it would fail again when the interpreter ends, with a traceback and an exit code of its own."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(text: str) -> None:

@@ -8,7 +8,7 @@ import click
 from nalu_export.cli.budget import budget_options, keep_memory
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import MODEL, capture_options, read_options, reading
-from nalu_export.text import to_json
+from nalu_export.io.text import to_json
 
 
 @click.command()
@@ -20,9 +20,9 @@ from nalu_export.text import to_json
 def inspect(file: Path, as_json: bool, **options: Any) -> None:
     """Show what FILE, a model.pt or an exported file, holds: layers, weights, gates, eps, formulas and metadata."""
     with lean_imports():
-        from nalu_export.cli.show import console
-        from nalu_export.cli.show_inspection import show_inspection
-        from nalu_export.inspecting import inspect as run
+        from nalu_export.api.inspect import inspect as run
+        from nalu_export.reports.terminal.inspection import show_inspection
+        from nalu_export.reports.terminal.lines import console
 
     given = reading(keep_memory(options))
     found = run(file, given.pop("model"), **given)

@@ -3,7 +3,7 @@
 import click
 
 from nalu_export.cli.lean import lean_imports
-from nalu_export.text import to_json
+from nalu_export.io.text import to_json
 
 
 @click.command()
@@ -13,8 +13,8 @@ def layouts(owner: str | None, as_json: bool) -> None:
     """List the public implementations whose checkpoints are read, or what is known of those of OWNER."""
     with lean_imports():
         from nalu_export.checkpoints.layout_table import rows
-        from nalu_export.cli.show import console
-        from nalu_export.cli.show_layouts import show_layouts
+        from nalu_export.reports.terminal.layouts import show_layouts
+        from nalu_export.reports.terminal.lines import console
 
     found = rows(owner)
     if as_json:

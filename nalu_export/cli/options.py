@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from nalu_export.errors import InputError
-from nalu_export.files import StandardInput
-from nalu_export.targets import StandardOutput
+from nalu_export.io.files import StandardInput
+from nalu_export.io.targets import StandardOutput
 
 Command = Callable[..., Any]
 
@@ -153,11 +153,11 @@ def reading(options: dict[str, Any]) -> dict[str, Any]:
         raise InputError("--input and --example are both given; an example tells shapes and types")
     # Late, because the command line's help must not import torch.
     if texts:
-        from nalu_export.input_specs import inputs_like
+        from nalu_export.inputs.specs import inputs_like
 
         found |= inputs_like(texts)
     if file is not None:
-        from nalu_export.input_files import read_inputs
+        from nalu_export.io.input_files import read_inputs
 
         arrays = read_inputs(file)
         found["example_inputs"] = arrays if len(arrays) > 1 else next(iter(arrays.values()))

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from nalu_export.text import printable
+from nalu_export.io.text import printable
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from nalu_export.doctor.running import run_head
 from nalu_export.doctor.settings import Settings
 from nalu_export.doctor.subject import Subject, from_file, from_module
 from nalu_export.errors import InputError
-from nalu_export.preparing import SourceOptions
+from nalu_export.source.preparing import SourceOptions
 
 __all__ = ["Diagnosis", "Finding", "Settings", "counted", "diagnose", "examine", "summary"]
 

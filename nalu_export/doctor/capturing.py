@@ -9,9 +9,9 @@ from nalu_export.errors import NaluExportError, first_line
 from nalu_export.graph import ModelGraph, capture
 from nalu_export.graph.naming import join
 from nalu_export.graph.reading import Reading, read
-from nalu_export.preparing import SourceOptions, example_of
+from nalu_export.io.text import plain
 from nalu_export.source import prepare
-from nalu_export.text import plain
+from nalu_export.source.preparing import SourceOptions, example_of
 
 # A model of which nothing can be captured is not looked through without end.
 MAX_TRIED = 64

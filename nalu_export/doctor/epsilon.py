@@ -7,9 +7,9 @@ import torch
 
 from nalu_export.doctor.findings import Finding
 from nalu_export.doctor.settings import Settings
+from nalu_export.doctor.statistics import NEAR, USUAL, said, short_of
 from nalu_export.doctor.subject import Cell, Subject
 from nalu_export.graph.reading import Epsilon
-from nalu_export.statistics import NEAR, USUAL, said, short_of
 
 # From here on inputs of a thousandth are changed by a hundredth.
 LARGE = 1e-5

@@ -4,7 +4,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nalu_export.assumption import Assumption
+from nalu_export.io.assumption import Assumption
 
 LEVELS = ("error", "warning", "info")
 

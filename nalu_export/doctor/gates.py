@@ -9,10 +9,10 @@ from torch import Tensor
 from nalu_export.doctor.findings import Finding
 from nalu_export.doctor.running import BEYOND, Runs, span
 from nalu_export.doctor.settings import Settings
+from nalu_export.doctor.statistics import NEAR, nearest
 from nalu_export.doctor.subject import Cell, Head
 from nalu_export.graph.evaluation import Values
 from nalu_export.graph.reading import Gate
-from nalu_export.statistics import NEAR, nearest
 
 # Below the roundoff of float32, what a gate learns is lost: |z| is 16.6 and more.
 DEAD = 2.0**-24

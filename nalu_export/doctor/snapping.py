@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, fx
 
 from nalu_export.doctor.running import Runs, given_by, rerun
+from nalu_export.doctor.statistics import nearest
 from nalu_export.doctor.subject import Cell, Head
-from nalu_export.statistics import nearest
 
 
 class Change(NamedTuple):

@@ -10,9 +10,9 @@ from nalu_export.doctor.findings import Finding
 from nalu_export.doctor.initial import as_initialised
 from nalu_export.doctor.places import place_of
 from nalu_export.doctor.settings import Settings
+from nalu_export.doctor.statistics import NEAR
 from nalu_export.doctor.subject import Cell, Subject
 from nalu_export.nn.functional import effective_weight
-from nalu_export.statistics import NEAR
 
 # What rounding the stored W and its two factors to their own type may be off by, in its roundoffs.
 _ROUNDOFFS = 8

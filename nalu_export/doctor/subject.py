@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from nalu_export.assumption import Assumption
 from nalu_export.checkpoints.assumptions import of_layout
 from nalu_export.checkpoints.building import Surroundings, build_layout
 from nalu_export.checkpoints.factory import from_factory
@@ -18,9 +17,10 @@ from nalu_export.doctor.capturing import Captured, Part, capture_what_can_be
 from nalu_export.errors import InputError
 from nalu_export.graph.naming import join
 from nalu_export.graph.reading import Form, Layer, Reading, Weight
+from nalu_export.io.assumption import Assumption
 from nalu_export.nn.parts import arithmetic_layers
-from nalu_export.preparing import SourceOptions
 from nalu_export.source import unwrapped
+from nalu_export.source.preparing import SourceOptions
 
 WHOLE = "(model)"
 # Where the module of a head with its CNN has the latter.

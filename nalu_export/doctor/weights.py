@@ -7,8 +7,8 @@ from nalu_export.doctor.places import place_of
 from nalu_export.doctor.running import BEYOND, Runs, span
 from nalu_export.doctor.settings import Settings
 from nalu_export.doctor.snapping import Change, head_change, layer_change
+from nalu_export.doctor.statistics import NEAR, nearest
 from nalu_export.doctor.subject import Cell, Head
-from nalu_export.statistics import NEAR, nearest
 
 # A change of the output below this is no reason to warn.
 HARMLESS = 0.01

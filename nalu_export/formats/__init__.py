@@ -1,8 +1,8 @@
-"""The file formats: each public file of this folder but ``base`` is one and defines ``FORMAT``."""
+"""The file formats: each public file or folder here but ``base`` is one and defines ``FORMAT``."""
 
 from typing import TYPE_CHECKING, cast
 
-from nalu_export._plugins import load_plugin, plugin_names
+from nalu_export.io.discovery import load_plugin, plugin_names
 
 if TYPE_CHECKING:  # base imports torch, which the command line's help must not
     from nalu_export.formats.base import Format

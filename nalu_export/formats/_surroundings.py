@@ -2,10 +2,10 @@
 
 from torch import fx, nn
 
-from nalu_export.copying import in_double
 from nalu_export.graph import ModelGraph
+from nalu_export.graph.folding import fold
 from nalu_export.graph.module import written
-from nalu_export.weights import fold
+from nalu_export.modules.copying import in_double
 
 
 def surroundings(graph: ModelGraph) -> fx.GraphModule:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nalu_export.graph import ModelGraph, Port, Subgraph
-from nalu_export.weights import WEIGHTS, Compute, Weights
+from nalu_export.graph.folding import WEIGHTS, Compute, Weights
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from typing import Literal
 import torch
 from torch import Tensor, fx, nn
 
-from nalu_export.copying import copied, in_double, type_of
 from nalu_export.errors import InputError, NaluExportError, UnsupportedLayerError, first_line, no_memory
 from nalu_export.graph.cost import refuse_costly
 from nalu_export.graph.evaluation import Values, result_nodes, results_of, run
@@ -31,6 +30,7 @@ from nalu_export.graph.signature import shown
 from nalu_export.graph.spelling import canonicalise
 from nalu_export.graph.subgraphs import Spec, Subgraph, extracted
 from nalu_export.graph.tracing import traced
+from nalu_export.modules.copying import copied, in_double, type_of
 
 How = Literal["torch.fx", "torch.export"]
 # A captured graph and its module differ by roundings in float64; a wrong graph by more than this share.

@@ -12,11 +12,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import flop_registry
 
-from nalu_export._exclusive import own_warnings
 from nalu_export.errors import InputError
 from nalu_export.graph.interface import Called
-from nalu_export.memory import allowed
 from nalu_export.nn import ArithmeticLayer
+from nalu_export.process.locks import own_warnings
+from nalu_export.process.memory import allowed
 
 # Multiplications of one run, some minutes of a CPU core. A ResNet-50 has 4e9 for an image, a large transformer 6e10.
 MAX_WORK = 10**13
@@ -81,8 +81,8 @@ def refuse_costly(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, An
     sample. What cannot be found out on shapes alone, because ``forward`` looks at numbers, is not refused.
 
     Raises:
-        CostError: the results of its operations are larger than :func:`nalu_export.memory.allowed`, all together, or
-            it multiplies more than ``MAX_WORK`` numbers.
+        CostError: the results of its operations are larger than :func:`nalu_export.process.memory.allowed`, all
+            together, or it multiplies more than ``MAX_WORK`` numbers.
     """
     if all(type(module) in _SMALL for module in model.modules()):
         return

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from nalu_export._exclusive import TRACING, own_warnings
 from nalu_export.graph.example import Example
 from nalu_export.graph.interface import arguments_with, as_tensor
 from nalu_export.graph.module import LazyGraphModule
 from nalu_export.graph.places import Call, note, place_in
 from nalu_export.graph.structure import leaves
+from nalu_export.process.locks import TRACING, own_warnings
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\w+)')
 _TORCH = inspect.getfile(torch).removesuffix("__init__.py")

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from nalu_export.copying import copied
 from nalu_export.errors import InputError
 from nalu_export.graph.evaluation import run
 from nalu_export.graph.example import Example
@@ -13,6 +12,7 @@ from nalu_export.graph.exported import exported
 from nalu_export.graph.interface import Called
 from nalu_export.graph.spelling.describe import callable_of, source_of
 from nalu_export.graph.tracing import traced
+from nalu_export.modules.copying import copied
 
 
 def refuse_random(model: nn.Module, example: Example) -> None:

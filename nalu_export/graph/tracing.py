@@ -9,13 +9,13 @@ import torch
 from torch import fx, nn
 from torch.nn.utils import parametrize
 
-from nalu_export._exclusive import TRACING
 from nalu_export.graph.evaluation import attribute
 from nalu_export.graph.example import Example
 from nalu_export.graph.interface import arguments_with
 from nalu_export.graph.module import LazyGraphModule
 from nalu_export.graph.places import Call, Place, note, place_of_frame
 from nalu_export.graph.structure import leaves
+from nalu_export.process.locks import TRACING
 
 # Layers of torch whose forward is a few primitives: the graph goes into them.
 TRANSPARENT: tuple[type[nn.Module], ...] = (

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nalu_export.graph.folding import Compute
 from nalu_export.parity.reference import Expected
 from nalu_export.primitives.conditioned import LARGEST
-from nalu_export.weights import Compute
 
 Array = NDArray[np.float32]
 Double = NDArray[np.float64]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nalu_export import runtimes
 from nalu_export.errors import InputError, RuntimeUnavailableError
 from nalu_export.graph import ModelGraph
+from nalu_export.graph.folding import Compute
 from nalu_export.graph.interface import Port, Sizes
 from nalu_export.parity.batch import Batch
 from nalu_export.parity.comparison import Tolerance
@@ -23,7 +24,6 @@ from nalu_export.parity.search import SearchOptions, climb
 from nalu_export.parity.watch import Watch
 from nalu_export.primitives.precision import Profile
 from nalu_export.runtimes.base import RunOptions, Runtime, Session
-from nalu_export.weights import Compute
 
 SAMPLES = 128
 IMAGE_SAMPLES = 24

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nalu_export.graph.folding import Compute
 from nalu_export.parity.acceptance import ANY, Acceptance, Array, Double, Mask, acceptance, kind_of, rounded
 from nalu_export.parity.reference import Expected
 from nalu_export.parity.verdict import Status, overall
-from nalu_export.weights import Compute
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from torch import fx
 
-from nalu_export import memory
-from nalu_export.copying import in_single
 from nalu_export.errors import InputError
 from nalu_export.graph.constants import parameter_nodes
 from nalu_export.graph.evaluation import run
 from nalu_export.graph.interface import Sizes
+from nalu_export.modules.copying import in_single
 from nalu_export.parity.batch import Batch
 from nalu_export.parity.opaque.call import tensors
+from nalu_export.process import memory
 
 # Bytes that an analysis keeps of each number on the way: five float64 and three flags.
 KEPT = 43

@@ -9,19 +9,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
-from nalu_export.copying import copied, in_double, in_single
 from nalu_export.errors import InputError, UnsupportedLayerError, first_line, no_memory
 from nalu_export.graph import ModelGraph, label_of, part_of
 from nalu_export.graph.evaluation import constant, result_nodes
 from nalu_export.graph.example import widened
+from nalu_export.graph.folding import fold
 from nalu_export.graph.loops import loops_of, over_bodies
 from nalu_export.graph.rewrites import without_cancellation
+from nalu_export.modules.copying import copied, in_double, in_single
 from nalu_export.parity.analysis import ErrorAnalysis
 from nalu_export.parity.batch import Batch
 from nalu_export.parity.portions import Portions
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
 from nalu_export.primitives.precision import Profile
-from nalu_export.weights import fold
 
 Double = NDArray[np.float64]
 # A difference from the module that is this share of a bound decides nothing.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nalu_export.assumption import Assumption
+from nalu_export.io.assumption import Assumption
 from nalu_export.parity import wording
 from nalu_export.parity.records import (
     EVERY_INPUT,

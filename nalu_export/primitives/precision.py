@@ -22,10 +22,10 @@ QUOTIENT = 2.0
 # A target without them computes x·log(w)/(w − 1) with w = 1 + x: a logarithm and five roundings, and near 0 2t/(1 − t)
 # with t = tanh(x/2), |x| < 3/4: there (1 + t/(1 − t)) tanhs and three roundings.
 LOG1P, EXPM1 = LOG + 6.0, 20.0
-# An ONNX file has neither sinh nor asinh (formats/_onnx_functions.py). From 2 on sinh is e²/2·w − 1/(2e²·w) with
+# An ONNX file has neither sinh nor asinh (formats/onnx/functions.py). From 2 on sinh is e²/2·w − 1/(2e²·w) with
 # w = exp(|x| − 2): an exponential, the constant and the product, 1.04 times where both terms count, and a subtraction.
 # From 3/4 on asinh is log(…) + log 2: a logarithm and a sum where x is large, and less than that elsewhere. Below they
-# are polynomials, 4 and 3 roundings. tests/formats/test_onnx_functions.py derives both.
+# are polynomials, 4 and 3 roundings. tests/formats/onnx/test_functions.py derives both.
 SINH, ASINH = EXP + 4.0, LOG + 1.0
 # That exp is of |x| less this, so sinh overflows where it has to.
 SINH_SHIFT = 2.0

@@ -1,8 +1,11 @@
-"""The reports of a check: each public file of this folder but ``base`` is one kind and defines ``REPORTER``."""
+"""The reports of a check: each public file of this folder but ``base`` is one kind and defines ``REPORTER``.
+
+``terminal`` is what a person reads meanwhile.
+"""
 
 from typing import TYPE_CHECKING, cast
 
-from nalu_export._plugins import load_plugin, plugin_names
+from nalu_export.io.discovery import load_plugin, plugin_names
 
 if TYPE_CHECKING:
     from nalu_export.reports.base import Reporter
@@ -10,7 +13,7 @@ if TYPE_CHECKING:
 
 def names() -> tuple[str, ...]:
     """Names of all kinds of report, without importing any."""
-    return plugin_names(__path__)
+    return plugin_names(__path__, besides=["terminal"])
 
 
 def get(name: str) -> "Reporter":

@@ -14,7 +14,7 @@ from nalu_export.reports._text import count, figure
 if TYPE_CHECKING:
     from nalu_export.parity.report import Report
 
-# As nalu_export.statistics has them; a test holds the two together.
+# As nalu_export.doctor.statistics has them; a test holds the two together.
 NEAR = 0.01
 GATE = "gate "  # so begin the names of matrices that make gates
 NUMBERS_UP_TO = 8  # rows and columns

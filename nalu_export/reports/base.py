@@ -22,5 +22,5 @@ class Reporter(ABC):
     def render(self, report: "Report") -> bytes:
         """The complete file; the same report gives the same bytes.
 
-        Whoever writes it uses :func:`nalu_export.targets.write_atomically`.
+        Whoever writes it uses :func:`nalu_export.io.targets.write_atomically`.
         """

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup, escape
 
+from nalu_export.io.text import printable
 from nalu_export.reports import _matrix, _plots, _weights, _worst
 from nalu_export.reports._text import clipped, count, figure
 from nalu_export.reports.base import Reporter
-from nalu_export.text import printable
 
 if TYPE_CHECKING:
     from nalu_export.parity.report import Report

@@ -3,8 +3,8 @@
 import json
 from typing import TYPE_CHECKING
 
+from nalu_export.io.text import visible_json
 from nalu_export.reports.base import Reporter
-from nalu_export.text import visible_json
 
 if TYPE_CHECKING:
     from nalu_export.parity.report import Report

@@ -3,9 +3,9 @@
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
+from nalu_export.io.text import printable
 from nalu_export.reports._text import clipped, figure
 from nalu_export.reports.base import Reporter
-from nalu_export.text import printable
 
 if TYPE_CHECKING:
     from nalu_export.parity.report import Report, Row, RuntimeInfo

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, cast
 
-from nalu_export._plugins import load_plugin, plugin_names
+from nalu_export.io.discovery import load_plugin, plugin_names
 
 if TYPE_CHECKING:
     from nalu_export.runtimes.base import Runtime

@@ -29,8 +29,9 @@ from typing import IO, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from nalu_export import json_text
-from nalu_export._wire import (
+from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError, no_memory
+from nalu_export.io import json_text
+from nalu_export.io.arrays import (
     MAX_RANK,
     MAX_VALUES,
     TYPE_NAMES,
@@ -41,10 +42,9 @@ from nalu_export._wire import (
     packed_shape,
     unpacked,
 )
-from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError, no_memory
+from nalu_export.io.text import printable
 from nalu_export.runtimes._last_words import last_words
 from nalu_export.runtimes.base import RunOptions, Session
-from nalu_export.text import printable
 
 FOLDER = "NALU_EXPORT_CPP"
 BUILT = Path(__file__).parents[2] / "examples" / "cpp" / "build"

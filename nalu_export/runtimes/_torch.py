@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nalu_export import _jit
 from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError, first_line, no_memory
 from nalu_export.graph.structure import leaves
+from nalu_export.modules import jit
 from nalu_export.runtimes._cuda_device import device_facts, tf32_state
 from nalu_export.runtimes._cuda_faults import device_fault
 from nalu_export.runtimes._script_values import script_values
@@ -128,7 +128,7 @@ class ScriptSession(_TorchSession):
     def __init__(self, data: bytes, runtime: str, device: torch.device, options: RunOptions) -> None:
         try:
             # Loaded where it is to run: moving a module later leaves the constants of its code behind.
-            self._script = _jit.load(data, device).eval()
+            self._script = jit.load(data, device).eval()
         except RuntimeError as error:
             fault = device_fault(error, runtime) if device.type == "cuda" else None
             raise fault or InputError(f"{runtime} refuses the file: {first_line(error)}") from error
@@ -140,7 +140,7 @@ class ScriptSession(_TorchSession):
         def found(*batch: Tensor) -> dict[str, NDArray[np.generic]]:
             return {name: _array(value) for name, value in script_values(self._script, batch, names).items()}
 
-        with _jit.quiet():
+        with jit.quiet():
             return self._computed(inputs, found)
 
 

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nalu_export._wire import TYPES, code_of, packed, packed_shape, unpacked
+from nalu_export.io.arrays import TYPES, code_of, packed, packed_shape, unpacked
 
 REFUSED, UNAVAILABLE = 1, 2
 _NUMBER = re.compile(r"^\d+: ")

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nalu_export.errors import InputError, RuntimeUnavailableError
-from nalu_export.formats.cpp import FORMAT, struct_of
+from nalu_export.formats.cpp.format import FORMAT, struct_of
+from nalu_export.io.text import printable
 from nalu_export.runtimes._program import ProgramSession
 from nalu_export.runtimes.base import RunOptions, Runtime, Session
-from nalu_export.text import printable
 
 Array = NDArray[np.generic]
 DRIVER = Path(__file__).with_name("_cpp_driver.cpp")

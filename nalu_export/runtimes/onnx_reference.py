@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from nalu_export._exclusive import own_warnings
 from nalu_export.errors import InputError, first_line, no_memory
+from nalu_export.process.locks import own_warnings
 from nalu_export.runtimes._log_softmax import log_softmax_remarks
 from nalu_export.runtimes._onnx_values import Loaded, OnnxSession
 from nalu_export.runtimes.base import Arrays, RunOptions, Runtime, Session

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from nalu_export.checkpoints.whole import evaluating
-from nalu_export.copying import Detaching
 from nalu_export.errors import InputError, first_line
+from nalu_export.io.text import plain, printable
+from nalu_export.modules.copying import Detaching
 from nalu_export.source._refusals import place_of, refuse_non_finite, refuse_what_holds_no_numbers, tensors_of
 from nalu_export.source._wrappers import unwrapped
-from nalu_export.text import plain, printable
 
 # They say nothing about values, and with one of the old kind torch looks for a tensor in a traced output for ever.
 _BACKWARD_HOOKS = ("_backward_hooks", "_backward_pre_hooks")

@@ -11,15 +11,15 @@ from typing import Any, NoReturn
 from torch import nn
 
 from nalu_export import formats, reports
-from nalu_export.artifact import Artifact, read_artifact
-from nalu_export.checking import ALL, check
+from nalu_export.api.artifact import Artifact, read_artifact
+from nalu_export.api.check import ALL, check
+from nalu_export.api.export import export
 from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError
-from nalu_export.exporting import export
-from nalu_export.input_files import read_inputs
+from nalu_export.io.input_files import read_inputs
+from nalu_export.io.targets import check_target, write_atomically
 from nalu_export.parity import Report
-from nalu_export.preparing import SourceOptions
-from nalu_export.real_inputs import InputFile
-from nalu_export.targets import check_target, write_atomically
+from nalu_export.parity.real_inputs import InputFile
+from nalu_export.source.preparing import SourceOptions
 from nalu_export.testing.errors import ParityAssertionError
 from nalu_export.testing.message import Files, message
 

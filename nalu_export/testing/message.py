@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nalu_export.io.text import printable
 from nalu_export.parity import Report
 from nalu_export.parity.report import INTERMEDIATE, Row, Worst, inputs
-from nalu_export.text import printable
 
 # More says nothing new; the whole table is in the section "parity" and in the reports of `nalu-export check`.
 FAMILIES = 3

@@ -15,7 +15,7 @@ from nalu_export.testing.errors import ParityAssertionError
 if TYPE_CHECKING:
     import os
 
-    from nalu_export.artifact import Artifact
+    from nalu_export.api.artifact import Artifact
     from nalu_export.parity import Report
     from nalu_export.testing.assertion import Source
 
@@ -103,7 +103,7 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
 def _table(report: "Report") -> str:
     from rich.console import Console
 
-    from nalu_export.cli.show_report import show_report
+    from nalu_export.reports.terminal.report import show_report
 
     text = io.StringIO()
     show_report(Console(file=text, width=WIDTH, no_color=True, highlight=False, emoji=False), report)

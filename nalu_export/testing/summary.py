@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from nalu_export.text import printable
+from nalu_export.io.text import printable
 
 LONGEST = 200
 # As in nalu_export.parity.records, which imports torch.

@@ -21,11 +21,11 @@ from benchmarks.report import Section, Target, markdown
 from benchmarks.timing import Timing
 from nalu_export import NALU, runtimes
 from nalu_export.errors import InputError, RuntimeUnavailableError
+from nalu_export.graph.folding import WEIGHTS, Weights
 from nalu_export.parity import CheckOptions, Row
 from nalu_export.parity.report import INTERMEDIATE
 from nalu_export.parity.verdict import Status
 from nalu_export.runtimes.base import Arrays, RunOptions, Session
-from nalu_export.weights import WEIGHTS, Weights
 from tests.benchmarks.without_device import assert_needs_a_device
 
 TINY = Subject("tiny", lambda: NALU(2, 1), (2,))

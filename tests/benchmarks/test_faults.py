@@ -1,15 +1,15 @@
-"""benchmarks.faults: the tools of others run as their users run them, and the table counts what they find."""
+"""tests.faults: the tools of others run as their users run them, and the table counts what they find."""
 
 import warnings
 from dataclasses import replace
 
 import pytest
 
-from benchmarks import faults_table
-from benchmarks.faults import FAULTS, Planted, epsilon, files, outputs, peers, right, runtimes
-from benchmarks.faults.edit import append
-from benchmarks.faults.fault import in_file
-from benchmarks.faults.peers import NUMPY, OURS, PEERS, POLYGRAPHY, TORCH, Peer
+from benchmarks import fault_peers, faults_table
+from benchmarks.fault_peers import NUMPY, OURS, PEERS, POLYGRAPHY, TORCH, Peer
+from tests.faults import FAULTS, Planted, epsilon, files, outputs, right, runtimes
+from tests.faults.edit import append
+from tests.faults.fault import in_file
 
 
 @in_file("cell")
@@ -70,7 +70,7 @@ def test_what_a_tool_cannot_run_is_said() -> None:
 
 
 def test_polygraphy_need_not_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers, "find_spec", lambda _: None)
+    monkeypatch.setattr(fault_peers, "find_spec", lambda _: None)
     assert POLYGRAPHY.judge(right("cell")) == "n/a (not installed)"
 
 

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from nalu_export import NAC, _jit
+from nalu_export import NAC
 from nalu_export.checkpoints.description import Description
+from nalu_export.modules import jit
 
 
 def torch_bytes(payload: Any, *, legacy: bool = False, protocol: int = 2) -> bytes:
@@ -121,7 +122,7 @@ def exported(model: nn.Module, example: torch.Tensor) -> bytes:
 
 def torchscript() -> bytes:
     """A TorchScript archive of a NAC."""
-    return _jit.save(_jit.trace(NAC(3, 2), (torch.zeros(1, 3),)), {})
+    return jit.save(jit.trace(NAC(3, 2), (torch.zeros(1, 3),)), {})
 
 
 class RunsCode:

@@ -284,7 +284,7 @@ def test_a_file_larger_than_the_memory(tmp_path: Path) -> None:
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))\n"
         "from pathlib import Path\n"
-        "from nalu_export.files import read_bytes\n"
+        "from nalu_export.io.files import read_bytes\n"
         "from nalu_export.errors import InputError\n"
         "try:\n    read_bytes(Path(sys.argv[1]))\n"
         "except InputError as error:\n    print(error)\n"

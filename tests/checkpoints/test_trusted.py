@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from nalu_export import NAC, InputError, _jit
+from nalu_export import NAC, InputError
 from nalu_export.checkpoints.container import Inert, unpack
+from nalu_export.modules import jit
 from tests.checkpoints import files
 from tests.checkpoints.programs import refused
 
@@ -26,7 +27,7 @@ def trusted_refusal(data: bytes) -> str:
 
 def test_torchscript() -> None:
     model = NAC(3, 2)
-    data = _jit.save(_jit.trace(model, (torch.zeros(1, 3),)), {})
+    data = jit.save(jit.trace(model, (torch.zeros(1, 3),)), {})
     assert refused(data) == f"is a TorchScript archive, which runs code when loaded; {INSTEAD}, {TRUST}"
     found = unpack(data, trust=True)
     assert (found.kind, found.notes) == ("torchscript", (NOTE,))
@@ -36,7 +37,7 @@ def test_torchscript() -> None:
 
 def test_torchscript_damaged() -> None:
     model = NAC(3, 2)
-    data = bytearray(_jit.save(_jit.trace(model, (torch.zeros(1, 3),)), {}))
+    data = bytearray(jit.save(jit.trace(model, (torch.zeros(1, 3),)), {}))
     data[data.index(model.state_dict()["layers.0.W_hat"].numpy().tobytes())] ^= 1
     assert (
         trusted_refusal(bytes(data))

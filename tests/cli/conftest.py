@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from torch import nn
 
 from nalu_export import NALU, export, save
-from nalu_export.cli import main
+from nalu_export.cli.main import main
 
 Run = Callable[..., Result]
 

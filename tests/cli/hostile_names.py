@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nalu_export import NAC, NALU, export, save
-from nalu_export.artifact import decode_metadata, encode_metadata
-from nalu_export.cli import main
+from nalu_export.api.artifact import decode_metadata, encode_metadata
+from nalu_export.cli.main import main
 from nalu_export.formats import get
 from tests.checkpoints import files
 from tests.hostile.artifacts import exported

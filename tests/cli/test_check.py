@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from nalu_export import RuntimeUnavailableError, runtimes, save
+from tests.api.test_inspect import foreign_onnx
 from tests.cli.conftest import Run, assert_user_error, listing
-from tests.test_inspecting import foreign_onnx
 
 FEW = ("--samples", "8", "--search", "0")
 

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from nalu_export import NAC, NALU, build_head, exporting, load, save, verifying
+from nalu_export import NAC, NALU, build_head, load, save
+from nalu_export.api import export as exporting
+from nalu_export.api import verify as verifying
+from nalu_export.api.inspect import inspect
 from nalu_export.checkpoints import read_checkpoint
 from nalu_export.graph import ModelGraph
-from nalu_export.inspecting import inspect
 from tests.captured import graph_of
 from tests.cli.conftest import Run, assert_user_error, listing
 from tests.formats.programs import CHECKED

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nalu_export import NALU, BackboneHead, save
-from nalu_export.golden import WrittenGolden, read_golden
+from nalu_export.api.golden import WrittenGolden, read_golden
 from tests.cli.conftest import Run, assert_user_error, listing
 from tests.goldens import several
 
@@ -70,7 +70,7 @@ def test_several_inputs_and_outputs(source: Path, run: Run, monkeypatch: pytest.
     def written(*_: object, **__: object) -> WrittenGolden:
         return WrittenGolden(Path("golden.bin"), several(), ())
 
-    monkeypatch.setattr("nalu_export.golden.write_golden", written)
+    monkeypatch.setattr("nalu_export.api.golden.write_golden", written)
     sizes = "x 2, how many scalar int64, mask/µ.npy 2×1 bool → y 2, exact 1 float64, k scalar int64, any scalar bool"
     result = run("golden", source, "-o", "golden.bin")
     assert result.stdout == f"golden.bin  3 samples of {sizes}, float32, from sha256 {'a' * 64}\n"

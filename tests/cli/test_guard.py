@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from nalu_export.cli import main
 from nalu_export.cli.guard import without_debug
+from nalu_export.cli.main import main
 from nalu_export.errors import EXIT_BAD_INPUT, EXIT_BROKEN_PIPE, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_RUNTIME_MISSING
 
 # Where something may be raised: functions of every stage, as the module has them that calls them.
@@ -22,19 +22,19 @@ PLACES = [
     "nalu_export.checkpoints.shards.unpack",
     "nalu_export.checkpoints.read.state_of",
     "nalu_export.checkpoints.read.assign",
-    "nalu_export.preparing.source_of",
-    "nalu_export.preparing.prepare",
-    "nalu_export.preparing.sample_shape",
-    "nalu_export.preparing.capture",
+    "nalu_export.source.preparing.source_of",
+    "nalu_export.source.preparing.prepare",
+    "nalu_export.source.preparing.sample_shape",
+    "nalu_export.source.preparing.capture",
     "nalu_export.graph.capture.outputs_of",
     "nalu_export.graph.capture.copied",
-    "nalu_export.exporting.encode_metadata",
-    "nalu_export.exporting.verify_file",
-    "nalu_export.exporting.write_atomically",
-    "nalu_export.targets._NewFile.write",
-    "nalu_export.targets._NewFile.become",
+    "nalu_export.api.export.encode_metadata",
+    "nalu_export.api.export.verify_file",
+    "nalu_export.api.export.write_atomically",
+    "nalu_export.io.targets._NewFile.write",
+    "nalu_export.io.targets._NewFile.become",
     "nalu_export.cli.export._show",
-    "nalu_export.cli.show.artifact_line",
+    "nalu_export.cli.written.artifact_line",
 ]
 CODES = {EXIT_BAD_INPUT, EXIT_RUNTIME_MISSING, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE}
 
@@ -147,7 +147,7 @@ SAID: dict[str, tuple[BaseException, int, str]] = {
 @pytest.mark.parametrize("case", SAID)
 def test_what_is_said(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     error, code, text = SAID[case]
-    patched("nalu_export.exporting.encode_metadata", error, monkeypatch)
+    patched("nalu_export.api.export.encode_metadata", error, monkeypatch)
     done = CliRunner().invoke(main, ["model.pt", "-f", "onnx"])
     assert (done.exit_code, done.stderr, done.stdout) == (code, f"nalu-export: {text}\n", "")
 
@@ -155,7 +155,7 @@ def test_what_is_said(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("source")
 @pytest.mark.parametrize("place", [0, 1, 3])
 def test_debug_shows_where(place: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    patched("nalu_export.exporting.encode_metadata", ValueError("x"), monkeypatch)
+    patched("nalu_export.api.export.encode_metadata", ValueError("x"), monkeypatch)
     words = ["model.pt", "-f", "onnx"]
     words.insert(place, "--debug")
     done = CliRunner().invoke(main, words)

@@ -24,12 +24,14 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-import nalu_export.cli
-from nalu_export.cli import main
-from nalu_export.formats.onnx import OnnxFormat
+import nalu_export
+from nalu_export.cli.main import main
+from nalu_export.formats.onnx.format import OnnxFormat
 from tests.cli.hostile_names import EVIL, NAME, PARTS, commands, write
 
-CLI = Path(nalu_export.cli.__file__).parent
+PACKAGE = Path(nalu_export.__file__).parent
+# What prints.
+FOLDERS = (PACKAGE / "cli", PACKAGE / "reports" / "terminal")
 # What rich itself writes: styles, and for the bar the cursor, its visibility, cleared lines and carriage returns.
 RICH = re.compile(r"\x1b\[[\d;]*m|\x1b\[\?25[lh]|\x1b\[\d*[AK]|\r")
 # What str.isprintable takes for letters and marks, and what shows nothing.
@@ -164,8 +166,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[tuple[str, int]]]:
             frame: FrameType | None = sys._getframe(1)
             while frame is not None:
                 file = Path(frame.f_code.co_filename)
-                if file.parent == CLI:
-                    found.add((file.name, frame.f_lineno))
+                if file.parent in FOLDERS:
+                    found.add((str(file), frame.f_lineno))
                 frame = frame.f_back
             return original(*args, **kwargs | always)
 
@@ -189,12 +191,12 @@ def _sites() -> set[tuple[str, int]]:
 def _calls() -> list[tuple[str, int, int]]:
     """Every call in the source of the command line that prints."""
     found = []
-    for path in sorted(CLI.glob("*.py")):
+    for path in (file for folder in FOLDERS for file in sorted(folder.glob("*.py"))):
         text = path.read_text(encoding="utf-8")
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 source = ast.get_source_segment(text, node) or ""
                 if name in PRINTING and not any(part in source for part in UNREACHED):
-                    found.append((path.name, node.lineno, node.end_lineno or node.lineno))
+                    found.append((str(path), node.lineno, node.end_lineno or node.lineno))
     return found

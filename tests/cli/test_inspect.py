@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nalu_export import NACCell, NALUCell, export, save
-from nalu_export.inspecting import inspect
+from nalu_export.api.inspect import inspect
 from tests.cli.conftest import Run, assert_user_error, listing
 from tests.handwritten.nets import NETS
 

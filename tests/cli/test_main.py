@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import nalu_export
-from nalu_export.cli import main
-from nalu_export.entry import entry
+from nalu_export.cli.entry import entry
+from nalu_export.cli.main import main
 from tests.cli.conftest import Run, assert_user_error, listing
 
 HEAVY = {"torch", "numpy", "onnx", "onnxruntime", "rich"}

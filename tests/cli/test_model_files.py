@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from nalu_export.artifact import read_artifact
-from nalu_export.cli import main
+from nalu_export.api.artifact import read_artifact
+from nalu_export.cli.main import main
 
 NET = """
 import torch

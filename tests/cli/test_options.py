@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from nalu_export.cli.options import capture_options, read_options, reading, seed_option
 from nalu_export.errors import InputError
-from nalu_export.preparing import SourceOptions
+from nalu_export.source.preparing import SourceOptions
 
 
 @click.command()

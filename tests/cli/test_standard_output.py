@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from nalu_export import load
-from nalu_export.artifact import read_artifact
-from nalu_export.golden import read_golden
+from nalu_export.api.artifact import read_artifact
+from nalu_export.api.golden import read_golden
 
 COMMANDS = {
     "m.onnx": ["export", "model.pt", "-f", "onnx", "--no-check"],
@@ -41,7 +41,7 @@ def test_the_same_bytes_as_a_file_has(name: str) -> None:
 @pytest.mark.usefixtures("source")
 def test_nothing_comes_of_a_failed_check() -> None:
     code = (
-        "from nalu_export import exporting; from nalu_export.cli import main\n"
+        "from nalu_export.api import export as exporting; from nalu_export.cli.main import main\n"
         "from nalu_export.errors import ParityError\n"
         "def failed(*arguments, **named): raise ParityError('no')\n"
         "exporting.verify_file = failed\n"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from nalu_export import NALU, InputError, build_head, save
 from nalu_export.doctor import diagnose
 from nalu_export.doctor.findings import LEVELS
-from nalu_export.text import to_json
+from nalu_export.io.text import to_json
 from tests.checkpoints.layouts.case import Published
 from tests.checkpoints.layouts.published import ALL
 from tests.doctor.cases import HEALTHY, codes, nac, nalu, only, written

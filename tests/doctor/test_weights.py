@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from nalu_export import ArithmeticLayer, NACCell, NALUCell
 from nalu_export.doctor import diagnose
 from nalu_export.doctor.snapping import difference, snapped
+from nalu_export.doctor.statistics import nearest
 from nalu_export.doctor.subject import Head, from_module
 from nalu_export.nn import ClampedNALUCell, NACExactCell, SinhNALUCell
-from nalu_export.preparing import SourceOptions
-from nalu_export.statistics import nearest
+from nalu_export.source.preparing import SourceOptions
 from tests.doctor.cases import HEALTHY, has, nac, nalu, only
 from tests.handwritten.cells import CELLS
 from tests.handwritten.products import Nmu

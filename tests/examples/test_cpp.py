@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from nalu_export import _jit
-from nalu_export.artifact import encode_metadata, read_artifact
-from nalu_export.golden import read_golden
+from nalu_export.api.artifact import encode_metadata, read_artifact
+from nalu_export.api.golden import read_golden
+from nalu_export.modules import jit
 from tests.examples.programs import Programs, make_cpp
 
 GOLDEN = "head.bin"
@@ -196,12 +196,12 @@ def test_an_onnx_file_of_another_kind_is_refused(
 
 
 def test_metadata_of_torchscript_is_read_with_every_escape(programs: Programs, tmp_path: Path) -> None:
-    module = _jit.trace(torch.nn.Linear(16, 1), (torch.zeros(1, 16),))
+    module = jit.trace(torch.nn.Linear(16, 1), (torch.zeros(1, 16),))
     path = tmp_path / "m.pt"
     texts = {"nalu_export.tool": 'a "b" \\ / é ∑ 😀 \x7f', "other": "x" * 99 + "é", "a\tb": "one\ntwo"}
     shown = ["a b            one", "other          " + "x" * 97 + "...", 'tool           a "b" \\ / é ∑ 😀  ']
     for plain in (True, False):
-        path.write_bytes(_jit.save(module, {"nalu_export.json": json.dumps(texts, ensure_ascii=plain)}))
+        path.write_bytes(jit.save(module, {"nalu_export.json": json.dumps(texts, ensure_ascii=plain)}))
         done = programs.run("libtorch_infer", path, programs.file(GOLDEN))
         assert done.out.splitlines() == ["  " + line for line in shown]
         text = f"libtorch_infer: {path} does not say what it was exported from; export it with nalu-export\n"
@@ -215,7 +215,7 @@ def test_metadata_of_torchscript_is_read_with_every_escape(programs: Programs, t
 )  # fmt: skip
 def test_metadata_that_is_no_flat_json_is_refused(text: str, programs: Programs, tmp_path: Path) -> None:
     path = tmp_path / "m.pt"
-    path.write_bytes(_jit.save(_jit.trace(torch.nn.ReLU(), (torch.zeros(1, 16),)), {"nalu_export.json": text}))
+    path.write_bytes(jit.save(jit.trace(torch.nn.ReLU(), (torch.zeros(1, 16),)), {"nalu_export.json": text}))
     done = programs.run("libtorch_infer", path, programs.file(GOLDEN))
     said = f"libtorch_infer: {path}: its extra file nalu_export.json is not what an export writes\n"
     assert (done.code, done.out, done.err) == (2, "", said)

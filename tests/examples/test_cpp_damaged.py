@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nalu_export._golden_codec import Golden, to_bin
-from nalu_export.golden import read_golden
+from nalu_export.api.golden import read_golden
+from nalu_export.api.golden_files import Golden, to_bin
 from tests.examples.programs import Done, Programs
 from tests.goldens import header, header_bytes, named, output_of, several, shape_bytes, single, version_1
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nalu_export._golden_codec import Golden, GoldenOutput, to_bin
-from nalu_export.golden import read_golden
+from nalu_export.api.golden import read_golden
+from nalu_export.api.golden_files import Golden, GoldenOutput, to_bin
 from tests.examples.programs import CPP, Done, Programs, run
 from tests.goldens import FIELDS, changed, single, version_1
 

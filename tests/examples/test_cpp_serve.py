@@ -13,8 +13,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from nalu_export import _jit
-from nalu_export.golden import read_golden
+from nalu_export.api.golden import read_golden
+from nalu_export.modules import jit
 from tests.examples.programs import Programs
 from tests.goldens import TYPES, shape_bytes
 
@@ -66,7 +66,7 @@ def in_python(programs: Programs, name: str, x: ARRAY) -> ARRAY:
     """The same file in the same library, called from Python, on one thread."""
     path = programs.file(MODELS[name])
     if name == "libtorch_infer":
-        found: ARRAY = _jit.load(path.read_bytes())(torch.from_numpy(x)).numpy()
+        found: ARRAY = jit.load(path.read_bytes())(torch.from_numpy(x)).numpy()
         return found
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -204,8 +204,8 @@ def test_what_a_model_prints_stays_out_of_the_answers(programs: Programs, tmp_pa
             print("computing")  # noqa: T201
             return x
 
-    module = _jit.script_or_trace(Talking(), (torch.zeros(1, 2),))[0]
-    (tmp_path / "m.pt").write_bytes(_jit.save(module, {}))
+    module = jit.script_or_trace(Talking(), (torch.zeros(1, 2),))[0]
+    (tmp_path / "m.pt").write_bytes(jit.save(module, {}))
     batch = np.ones((1, 2), np.float32)
     code, out, err = served(programs, "libtorch_infer", [str(tmp_path / "m.pt")], request(batch))
     assert text(out)[0] == 0

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nalu_export import _jit
-from nalu_export._golden_codec import Golden, GoldenOutput, to_bin
+from nalu_export.api.golden_files import Golden, GoldenOutput, to_bin
+from nalu_export.modules import jit
 from tests.examples.programs import Done, Programs
 from tests.goldens import FIELDS
 from tests.mixed import OUTPUTS, Mixed, golden_of, metadata, onnx_file, scripted, torchscript_file
@@ -265,8 +265,8 @@ def test_lists_of_inputs_may_say_more(programs: Programs, tmp_path: Path) -> Non
     more = {"free": [[1, -2.5e3], {}], "shared": True, "of": None, "about": {"a": {"b": []}}}
     values = json.loads(metadata()["nalu_export.inputs"])
     texts = metadata() | {"nalu_export.inputs": json.dumps([more | value for value in values])}
-    with _jit.quiet():
-        data = _jit.save(torch.jit.script(Mixed()), {"nalu_export.json": json.dumps(texts)})
+    with jit.quiet():
+        data = jit.save(torch.jit.script(Mixed()), {"nalu_export.json": json.dumps(texts)})
     turned = replace(golden_of(SAMPLES), inputs=golden_of(SAMPLES).inputs[::-1])
     done = infer("libtorch_infer", turned, programs, tmp_path, data)
     assert (done.code, done.err) == (0, "")
@@ -275,7 +275,7 @@ def test_lists_of_inputs_may_say_more(programs: Programs, tmp_path: Path) -> Non
 @pytest.mark.parametrize("text", BAD_LISTS)
 def test_lists_of_inputs_that_are_none(text: str, programs: Programs, tmp_path: Path) -> None:
     texts = metadata() | {"nalu_export.inputs": text}
-    data = _jit.save(_jit.trace(nn.ReLU(), (torch.zeros(1, 2),)), {"nalu_export.json": json.dumps(texts)})
+    data = jit.save(jit.trace(nn.ReLU(), (torch.zeros(1, 2),)), {"nalu_export.json": json.dumps(texts)})
     done = infer("libtorch_infer", golden_of(SAMPLES), programs, tmp_path, data)
     said = f"{tmp_path / 'model'}: its metadata inputs is not what an export writes"
     assert (done.code, done.out, done.err) == (2, "", f"libtorch_infer: {said}\n")

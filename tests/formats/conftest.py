@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nalu_export.formats import _cpp_header
+from nalu_export.formats.cpp import header
 from tests.formats.programs import Build, side_by_side
 
 HERE = Path(__file__).parent
@@ -14,7 +14,7 @@ WIDE_SIZES = (1, 7, 8, 9, 17, 65, 130)
 
 def arithmetic() -> str:
     """The arithmetic of every header, without a model."""
-    return f"{_cpp_header.frame()}\nnamespace arithmetic {{\n{_cpp_header.kernels()}\n}}\n"
+    return f"{header.frame()}\nnamespace arithmetic {{\n{header.kernels()}\n}}\n"
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 
 import nalu_export
-from nalu_export.formats._onnx_primitives import EMITTERS
 from nalu_export.formats.base import EmitOptions
-from nalu_export.formats.onnx import FORMAT
-from nalu_export.weights import COMPUTE, WEIGHTS
+from nalu_export.formats.onnx.format import FORMAT
+from nalu_export.formats.onnx.primitives import EMITTERS
+from nalu_export.graph.folding import COMPUTE, WEIGHTS
 from tests.captured import graph_of
 from tests.formats.families import MODELS, features_of
-from tests.formats.test_onnx_primitives import _LISTS, _SHAPES, COMPUTING, _case, _model, _numbers
+from tests.formats.onnx.test_primitives import _LISTS, _SHAPES, COMPUTING, _case, _model, _numbers
 from tests.graph.test_loops import STEPS, Rest, Scanned
 from tests.interfaces.nets import CASES as INTERFACES
 from tests.primitives.cases import CASES

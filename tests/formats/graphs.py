@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from nalu_export.graph.folding import Compute
 from nalu_export.primitives import PRIMITIVES
-from nalu_export.weights import Compute
 
 FEATURES = 12
 Node = fx.Node

@@ -1,4 +1,4 @@
-// What tests/formats/test_cpp_kernels.py asks of the arithmetic of a header, alone.
+// What tests/formats/cpp/test_kernels.py asks of the arithmetic of a header, alone.
 #include "arithmetic.hpp"
 
 #include <algorithm>

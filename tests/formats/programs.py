@@ -18,8 +18,8 @@ from torch import nn
 
 from nalu_export import formats
 from nalu_export.formats.base import EmitOptions
-from nalu_export.formats.cpp import FORMAT
-from nalu_export.weights import Compute
+from nalu_export.formats.cpp.format import FORMAT
+from nalu_export.graph.folding import Compute
 from tests.captured import graph_of
 from tests.formats.families import MODELS, features_of
 

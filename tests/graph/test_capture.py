@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nalu_export import NALU, BackboneHead, InputError, NALUCell, UnsupportedLayerError
-from nalu_export.copying import copied
 from nalu_export.graph import ModelGraph, capture
 from nalu_export.graph.evaluation import results_of
 from nalu_export.graph.example import Example
+from nalu_export.modules.copying import copied
 from tests.captured import graph_of
 
 HERE = PurePath(__file__).name

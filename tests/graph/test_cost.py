@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nalu_export import NALU, InputError, build_head
 from nalu_export.graph import cost
 from nalu_export.graph.cost import CostError, refuse_costly
-from nalu_export.memory import allowing
+from nalu_export.process.memory import allowing
 
 
 class Attribute(nn.Module):

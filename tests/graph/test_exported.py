@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, fx, nn
 
 from nalu_export import NALUCell
-from nalu_export.copying import copied
 from nalu_export.graph.example import Example
 from nalu_export.graph.exported import exported, quiet
 from nalu_export.graph.places import place_of, stack_of
+from nalu_export.modules.copying import copied
 from tests.captured import example_for
 
 

@@ -13,12 +13,13 @@ from torch._higher_order_ops.scan import scan
 from torch._higher_order_ops.while_loop import while_loop
 
 import nalu_export
-from nalu_export import NALU, _jit
-from nalu_export.artifact import read_artifact
+from nalu_export import NALU
+from nalu_export.api.artifact import read_artifact
 from nalu_export.graph import Example, ModelGraph, capture
 from nalu_export.graph.example import INPUT
 from nalu_export.graph.interface import BATCH, Port, positional
 from nalu_export.graph.loops import MAX_STEPS, Loop, loops_of
+from nalu_export.modules import jit
 
 # torch compiles the step of a scan when the model itself runs, and warns of its own code.
 pytestmark = [
@@ -163,7 +164,7 @@ def test_its_number_of_steps_stays_free(
         names = [each.name for each in session.get_inputs()]
         found = session.run(None, {name: each.numpy() for name, each in zip(names, given, strict=True)})[0]
     else:
-        result = _jit.load(artifact.data)(*given)
+        result = jit.load(artifact.data)(*given)
         found = (result[0] if isinstance(result, tuple) else result).numpy()
     wanted = built(model)(*given)
     wanted = (wanted[0] if isinstance(wanted, tuple) else wanted).detach().numpy()

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from nalu_export import NAC, NALU, ArithmeticLayer, BackboneHead, NACCell, NALUCell, formats
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph import formula_of, label_of, part_of, well_conditioned
+from nalu_export.graph.folding import COMPUTE, WEIGHTS, Compute, Weights, fold
 from nalu_export.parity import CheckOptions, check_bytes
-from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights, fold
 from tests.captured import graph_of, primitives_of
 
 # Every format with each of the modes that it holds.

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nalu_export import NALU, InputError
-from nalu_export.example_inputs import SAMPLES
 from nalu_export.graph import refuse_mixing
+from nalu_export.inputs.example import SAMPLES
 from tests.captured import graph_of
 
 HERE = PurePath(__file__).name

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from nalu_export import NALU
-from nalu_export.copying import copied
 from nalu_export.graph import primitive_of, well_conditioned
 from nalu_export.graph.rewrites import without_cancellation
+from nalu_export.modules.copying import copied
 from tests.captured import primitives_of
 
 Function = Callable[..., Tensor]

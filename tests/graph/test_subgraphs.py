@@ -5,9 +5,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nalu_export import NALU, NALUCell
-from nalu_export.copying import copied
 from nalu_export.graph import ModelGraph, label_of, part_of
 from nalu_export.graph.subgraphs import Spec
+from nalu_export.modules.copying import copied
 from tests.captured import graph_of
 
 

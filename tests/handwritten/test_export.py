@@ -13,10 +13,10 @@ import nalu_export
 from nalu_export import InputError, UnsupportedLayerError, formats
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph import ModelGraph
+from nalu_export.graph.folding import Weights
 from nalu_export.parity import CheckOptions, check_bytes
-from nalu_export.preparing import SourceOptions, prepared
 from nalu_export.primitives.precision import Compute
-from nalu_export.weights import Weights
+from nalu_export.source.preparing import SourceOptions, prepared
 from tests.handwritten.cells import CELL_SHAPE, CELLS
 from tests.handwritten.nets import NETS, REFUSED, WRAPPED
 from tests.handwritten.public import PUBLIC

@@ -10,9 +10,9 @@ from unittest import mock
 
 from nalu_export.cli.progress import stages
 from nalu_export.graph import cost
-from nalu_export.memory import allowing
-from nalu_export.preparing import SourceOptions, prepared
-from nalu_export.text import printable
+from nalu_export.io.text import printable
+from nalu_export.process.memory import allowing
+from nalu_export.source.preparing import SourceOptions, prepared
 from tests.action.runner import commands
 
 ROOT = Path(__file__).resolve().parent.parent.parent

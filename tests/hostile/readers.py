@@ -7,13 +7,13 @@ from pathlib import Path
 import onnx
 
 from nalu_export import NAC, load
-from nalu_export.artifact import read_artifact
+from nalu_export.api.artifact import read_artifact
+from nalu_export.api.inspect import inspect
 from nalu_export.errors import InputError, NaluExportError
-from nalu_export.formats._onnx_wire import counted, size_of
-from nalu_export.input_files import read_inputs
-from nalu_export.inspecting import inspect
-from nalu_export.real_inputs import fitting
-from nalu_export.text import printable
+from nalu_export.formats.onnx.wire import counted, size_of
+from nalu_export.io.input_files import read_inputs
+from nalu_export.io.text import printable
+from nalu_export.parity.real_inputs import fitting
 from tests.captured import graph_of
 from tests.hostile.consumers import CONSUMERS
 from tests.hostile.watch import watched

@@ -9,8 +9,9 @@ import onnx.parser
 import torch
 from torch import Tensor, nn
 
-from nalu_export import NALU, _jit, build_head, export, save
-from nalu_export.formats.cpp import FORMAT as CPP
+from nalu_export import NALU, build_head, export, save
+from nalu_export.formats.cpp.format import FORMAT as CPP
+from nalu_export.modules import jit
 
 SECONDS, MEMORY = 8, "1GiB"
 TIME = f"not done after {SECONDS} seconds, which --timeout allows"
@@ -133,7 +134,7 @@ def _script(module: nn.Module) -> Callable[[Path], object]:
 
     def make(folder: Path) -> None:
         _good(folder)
-        with _jit.quiet():
+        with jit.quiet():
             torch.jit.save(torch.jit.script(module), folder / "artifact")
 
     return make

@@ -17,7 +17,7 @@ from torch import nn
 from nalu_export import InputError, NACCell, export, load
 from nalu_export.checkpoints import description
 from nalu_export.checkpoints.description import build, describe
-from nalu_export.cli import main
+from nalu_export.cli.main import main
 from tests.checkpoints import files
 from tests.hostile.artifacts import exported
 from tests.hostile.watch import watched

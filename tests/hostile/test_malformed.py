@@ -12,7 +12,7 @@ import torch
 from click.testing import CliRunner
 
 from nalu_export import NAC, save
-from nalu_export.cli import main
+from nalu_export.cli.main import main
 from tests.checkpoints.files import time_limit
 from tests.hostile.artifacts import ARTIFACTS
 from tests.hostile.descriptions import DESCRIPTIONS

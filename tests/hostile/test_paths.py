@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from nalu_export import NAC, InputError, files, save
-from nalu_export.cli import main
-from nalu_export.files import read_bytes
-from nalu_export.text import printable
+from nalu_export import NAC, InputError, save
+from nalu_export.cli.main import main
+from nalu_export.io import files
+from nalu_export.io.files import read_bytes
+from nalu_export.io.text import printable
 from tests.checkpoints.files import time_limit
 
 NOT_REGULAR = "is not a regular file; give the path of a file"

@@ -72,7 +72,7 @@ def test_a_reader_has_no_children(tmp_path: Path) -> None:
     """wait() says that there never was a child process: none that runs, none that has ended."""
     (tmp_path / "model.pt").write_bytes(CASES["runs a command"].make())
     code = (
-        "import os; from click.testing import CliRunner; from nalu_export.cli import main\n"
+        "import os; from click.testing import CliRunner; from nalu_export.cli.main import main\n"
         "print(CliRunner().invoke(main, ['model.pt', '-f', 'onnx']).exit_code)\n"
         "try:\n    os.waitpid(-1, os.WNOHANG)\nexcept ChildProcessError:\n    print('none')\n"
     )

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nalu_export import InputError, load
-from nalu_export.artifact import decode_metadata
+from nalu_export.api.artifact import decode_metadata
 from nalu_export.checkpoints import _torch_zip, layouts
 from nalu_export.checkpoints.building import Surroundings, build_layout
 from nalu_export.checkpoints.description import build
 from nalu_export.checkpoints.recognise import recognise
-from nalu_export.statistics import artifact_statistics
+from nalu_export.doctor.statistics import artifact_statistics
 from tests.checkpoints import files
 from tests.checkpoints.files import time_limit
 from tests.hostile import mutations, seeds

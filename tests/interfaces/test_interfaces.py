@@ -14,10 +14,11 @@ from onnx import helper
 from torch import nn
 
 import nalu_export
-from nalu_export import NALU, _jit, formats, runtimes
-from nalu_export.artifact import Artifact, read_artifact
+from nalu_export import NALU, formats, runtimes
+from nalu_export.api.artifact import Artifact, read_artifact
 from nalu_export.errors import ParityError, RuntimeUnavailableError
-from nalu_export.example_inputs import example_of_given
+from nalu_export.inputs.example import example_of_given
+from nalu_export.modules import jit
 from nalu_export.parity import Report
 from tests.interfaces.nets import CASES
 
@@ -82,7 +83,7 @@ def test_batches_of_any_size(name: str, samples: int, exported: Exported) -> Non
     tensors = [x[torch.arange(samples) % len(x)] for x in example_of_given(case.build(), case.example).tensors]
     session = onnxruntime.InferenceSession(exported(name, "onnx").data)
     outs = session.run(None, {spec.name: x.numpy() for spec, x in zip(session.get_inputs(), tensors, strict=True)})
-    script = _jit.load(exported(name, "torchscript").data)(*tensors)
+    script = jit.load(exported(name, "torchscript").data)(*tensors)
     scripted = list(script) if isinstance(script, tuple) else [script]
     assert len(outs) == len(scripted) == len(case.outputs)
     for out, tensor, (output, (dtype, shape)) in zip(outs, scripted, case.outputs.items(), strict=True):

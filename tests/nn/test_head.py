@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nalu_export import NAC, NALU, BackboneHead, InputError, build_head
-from nalu_export._jit import quiet
+from nalu_export.modules.jit import quiet
 from nalu_export.nn.head import HEAD_TYPES, POOLS, TASKS
 from tests.nn.formulas import stack
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 import nalu_export.nn
-from nalu_export import NAC, NALU, ArithmeticLayer, NACCell, NALUCell, _jit
+from nalu_export import NAC, NALU, ArithmeticLayer, NACCell, NALUCell
+from nalu_export.modules import jit
 from nalu_export.nn import ClampedNALUCell, LoglessNALUCell, NACExactCell, SignedNALUCell, SinhNALUCell
 from nalu_export.nn.layer import constructor_arguments
 from tests.captured import primitives_of
@@ -86,7 +87,7 @@ def test_every_layer_has_a_case() -> None:
 
 
 def test_scripts(layer: ArithmeticLayer) -> None:
-    with _jit.quiet():
+    with jit.quiet():
         scripted = torch.jit.script(layer)
     for shape in ((5,), (0,), (2, 3)):
         x = some_inputs(*shape)
@@ -94,7 +95,7 @@ def test_scripts(layer: ArithmeticLayer) -> None:
 
 
 def test_traces_at_every_batch_size(layer: ArithmeticLayer) -> None:
-    traced = _jit.trace(layer, (some_inputs(2),))
+    traced = jit.trace(layer, (some_inputs(2),))
     for batch in (0, 1, 7):
         x = some_inputs(batch)
         torch.testing.assert_close(traced(x), layer(x))
@@ -196,7 +197,7 @@ def test_on_cuda(layer: ArithmeticLayer) -> None:
     found = layer.cuda()(x.cuda())
     assert found.device.type == "cuda"
     torch.testing.assert_close(found.cpu().double(), expected, rtol=1e-4, atol=1e-4)
-    with _jit.quiet():
+    with jit.quiet():
         scripted = torch.jit.script(layer)
     torch.testing.assert_close(scripted(x.cuda()), found)
 

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nalu_export import NAC, NALU, BackboneHead, NACCell, NALUCell
-from nalu_export.copying import copied
 from nalu_export.graph import label_of
+from nalu_export.graph.folding import fold
+from nalu_export.modules.copying import copied
 from nalu_export.nn.functional import effective_weight
 from nalu_export.parity.analysis import OWN_ERROR, ErrorAnalysis
 from nalu_export.parity.inputs import FAMILIES
 from nalu_export.primitives.conditioned import FLUSH, Conditioned
 from nalu_export.primitives.precision import Profile
-from nalu_export.weights import fold
 from tests.alone import analysed, array_of, drawn_over
 from tests.captured import form_of, graph_of
 from tests.conftest import saturated

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from nalu_export.copying import copied
+from nalu_export.modules.copying import copied
 from nalu_export.parity.analysis import ErrorAnalysis
 from nalu_export.parity.inputs import FAMILIES
 from nalu_export.primitives.conditioned import Conditioned

@@ -12,19 +12,19 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.faults import edit, epsilon, outputs
 from nalu_export import NAC, NALU, BackboneHead, InputError, NALUCell, RuntimeUnavailableError, runtimes
 from nalu_export import formats as all_formats
 from nalu_export.formats.base import EmitOptions
+from nalu_export.graph.folding import COMPUTE, Compute, Weights
 from nalu_export.parity import CheckOptions, Report, check_bytes
 from nalu_export.parity.batch import Batch
 from nalu_export.parity.check import IMAGE_SAMPLES, IMAGE_SEARCH, SAMPLES, SEARCH, SEARCHED, SHOWN, Progress
 from nalu_export.parity.inputs import FAMILIES
 from nalu_export.parity.report import INTERMEDIATE
 from nalu_export.parity.search import SearchOptions
-from nalu_export.weights import COMPUTE, Compute, Weights
 from tests.captured import graph_of
 from tests.conftest import saturated
+from tests.faults import edit, epsilon, outputs
 
 OPTIONS = CheckOptions(samples=64, search=4)
 FAST = CheckOptions(samples=16, search=0)

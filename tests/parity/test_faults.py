@@ -1,10 +1,10 @@
-"""Every fault of benchmarks/faults fails the check, and what it is planted into passes."""
+"""Every fault of tests/faults fails the check, and what it is planted into passes."""
 
 from functools import cache
 
 import pytest
 
-from benchmarks.faults import FAULTS, SUBJECTS, Fault, Planted, Verdict, right
+from tests.faults import FAULTS, SUBJECTS, Fault, Planted, Verdict, right
 
 ENOUGH = 32
 BY_NAME = {fault.name: fault for fault in FAULTS}

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.faults import edit
 from nalu_export import NALU, BackboneHead, NALUCell, formats, runtimes
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph.evaluation import run
 from nalu_export.graph.example import OUTPUT
+from nalu_export.graph.folding import COMPUTE, WEIGHTS, Compute, Weights
 from nalu_export.graph.interface import Called, positional
 from nalu_export.parity import CheckOptions, check_bytes
 from nalu_export.parity.batch import Batch
@@ -25,9 +25,9 @@ from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Break, Worst
 from nalu_export.primitives.precision import Profile
 from nalu_export.runtimes.base import RunOptions, Session
-from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 from tests.alone import expected_of
 from tests.captured import graph_of
+from tests.faults import edit
 
 Change = Callable[[onnx.ModelProto], None]
 MODES = list(itertools.product(WEIGHTS, COMPUTE))

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from nalu_export import NALU, BackboneHead, InputError, formats, runtimes
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph.interface import Called, positional
-from nalu_export.memory import allowing
 from nalu_export.parity import portions
 from nalu_export.parity.batch import Batch
 from nalu_export.parity.causes import causes
 from nalu_export.parity.locate import Inside, look_inside
 from nalu_export.parity.reference import Expected, Reference
 from nalu_export.primitives.precision import Profile
+from nalu_export.process.memory import allowing
 from nalu_export.runtimes.base import RunOptions
 from tests.alone import expected_of
 from tests.captured import graph_of

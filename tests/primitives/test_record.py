@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, fx
 
-from nalu_export import _jit
-from nalu_export.formats._cpp_primitives import EXPRESSIONS, PRODUCTS, REDUCTIONS
-from nalu_export.formats._onnx_primitives import EMITTERS
+from nalu_export.formats.cpp.primitives import EXPRESSIONS, PRODUCTS, REDUCTIONS
+from nalu_export.formats.onnx.primitives import EMITTERS
+from nalu_export.modules import jit
 from nalu_export.primitives import BY_NAME, COMPOSITIONS, PRIMITIVES, Conditioned, Primitive
 from nalu_export.primitives.precision import FLOAT32, FLOAT64
 from tests.primitives.balls import ball
@@ -30,9 +30,9 @@ def missing(primitive: Primitive) -> list[str]:
         lacks.append("its name in torch")
     # The well-conditioned form has no sigmoid.
     if primitive.name not in EMITTERS and primitive.name != "sigmoid":
-        lacks.append("an emitter in formats/_onnx_primitives.py")
+        lacks.append("an emitter in formats/onnx/primitives.py")
     if primitive.kind not in MOVING and primitive.name not in {*EXPRESSIONS, *REDUCTIONS, *PRODUCTS, "sigmoid"}:
-        lacks.append("code in formats/_cpp_primitives.py")
+        lacks.append("code in formats/cpp/primitives.py")
     if primitive.kind not in MOVING and primitive.name not in CASES:
         lacks.append("a case in tests/primitives/cases.py")
     return lacks
@@ -45,8 +45,8 @@ def test_no_primitive_lacks_anything() -> None:
 def test_what_a_primitive_lacks_is_told() -> None:
     bare = Primitive("bare", torch.neg, ("input",))
     assert missing(bare) == [
-        *("unit", "radius", "its name in torch", "an emitter in formats/_onnx_primitives.py"),
-        *("code in formats/_cpp_primitives.py", "a case in tests/primitives/cases.py"),
+        *("unit", "radius", "its name in torch", "an emitter in formats/onnx/primitives.py"),
+        *("code in formats/cpp/primitives.py", "a case in tests/primitives/cases.py"),
     ]
 
 
@@ -76,7 +76,7 @@ def test_a_graph_of_it_runs_in_plain_torch(name: str) -> None:
     torch.testing.assert_close(module(*given), wanted, rtol=0, atol=0, equal_nan=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        traced = _jit.trace(module, tuple(given))
+        traced = jit.trace(module, tuple(given))
         torch.testing.assert_close(traced(*given), wanted, rtol=1e-6, atol=0, equal_nan=True)
 
 

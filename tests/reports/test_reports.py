@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nalu_export import InputError, reports
+from nalu_export.io.targets import write_atomically
 from nalu_export.parity.report import Report
-from nalu_export.targets import write_atomically
 
 KINDS = ("html", "json", "junit")
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nalu_export import statistics
+from nalu_export.doctor import statistics
 from nalu_export.parity.report import Report
 from nalu_export.reports import _weights
 from nalu_export.reports._weights import PALETTE, Weight

@@ -12,9 +12,9 @@ from torch import nn
 
 from nalu_export import NALU, formats, runtimes
 from nalu_export.formats.base import EmitOptions
+from nalu_export.graph.folding import Compute
 from nalu_export.graph.interface import Called, positional
 from nalu_export.runtimes.base import RunOptions, Session
-from nalu_export.weights import Compute
 from tests.captured import graph_of
 
 Load = Callable[..., Session]

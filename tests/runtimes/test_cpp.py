@@ -12,11 +12,11 @@ import torch
 
 from nalu_export import NAC, NALU, InputError, RuntimeUnavailableError, formats, runtimes
 from nalu_export.formats.base import EmitOptions
+from nalu_export.graph.folding import Compute
 from nalu_export.nn.functional import effective_weight
 from nalu_export.parity import CheckOptions, Report, check_bytes
 from nalu_export.runtimes.base import RunOptions
 from nalu_export.runtimes.cpp import CppSession, find_compiler
-from nalu_export.weights import Compute
 from tests.captured import graph_of
 
 pytestmark = pytest.mark.skipif(

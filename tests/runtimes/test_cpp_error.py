@@ -8,8 +8,8 @@ import pytest
 from benchmarks import cells, subjects
 from nalu_export import formats
 from nalu_export.formats.base import EmitOptions
+from nalu_export.graph.folding import Compute
 from nalu_export.parity import CheckOptions, check_bytes
-from nalu_export.weights import Compute
 from tests.captured import graph_of
 from tests.formats.programs import COMPILERS
 

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 import nalu_export
 from nalu_export import NAC, NALU, InputError, ParityError, RuntimeUnavailableError
-from nalu_export.cli import main
-from nalu_export.formats.cpp import CppDraft
+from nalu_export.cli.main import main
+from nalu_export.formats.cpp.format import CppDraft
 from nalu_export.runtimes import cpp
 from nalu_export.runtimes.base import RunOptions
 from tests.formats.programs import COMPILERS, header

@@ -19,6 +19,8 @@ from nalu_export import NAC, NALU, BackboneHead, NALUCell, build_head, check, ex
 from nalu_export.errors import EXIT_RUNTIME_MISSING, RuntimeUnavailableError
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph import ModelGraph
+from nalu_export.graph.folding import COMPUTE, WEIGHTS, Compute, Weights
+from nalu_export.inputs.sizes import sweep
 from nalu_export.nn.clamped_nalu import ClampedNALUCell
 from nalu_export.nn.nac import NACCell
 from nalu_export.nn.nac_exact import NACExactCell
@@ -32,8 +34,6 @@ from nalu_export.primitives.precision import SINGLE
 from nalu_export.runtimes._cuda_device import OVERRIDE
 from nalu_export.runtimes._tf32 import tf32
 from nalu_export.runtimes.base import RunOptions, Session
-from nalu_export.sizes import sweep
-from nalu_export.weights import COMPUTE, WEIGHTS, Compute, Weights
 from tests.alone import expected_of, run_one
 from tests.captured import graph_of
 from tests.handwritten.sequences import Loop

@@ -7,8 +7,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from nalu_export import NALU, formats
 from nalu_export.formats.base import EmitOptions
+from nalu_export.graph.folding import Compute
 from nalu_export.runtimes._onnx_values import with_outputs
-from nalu_export.weights import Compute
 from tests.captured import graph_of
 
 

@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
-from nalu_export import NALU, BackboneHead, InputError, _jit, runtimes
+from nalu_export import NALU, BackboneHead, InputError, runtimes
+from nalu_export.modules import jit
 from nalu_export.runtimes.base import RunOptions, Session
 from tests.alone import run_one
 
@@ -55,7 +56,7 @@ def _traced(part: nn.Module) -> nn.Module:
     for node in list(graph.nodes):
         if node.op == "call_function" and (name := next(names, None)):
             node.name = name
-    return _jit.trace(fx.GraphModule(part, graph), (torch.zeros(2, 4),))
+    return jit.trace(fx.GraphModule(part, graph), (torch.zeros(2, 4),))
 
 
 def _float64(array: NDArray[np.generic]) -> NDArray[np.float64]:
@@ -73,9 +74,9 @@ def part() -> _Arithmetic:
 
 
 def _session(module: nn.Module) -> Session:
-    with _jit.quiet():
+    with jit.quiet():
         scripted = torch.jit.script(module)
-    return runtimes.get("torchscript").load(module, _jit.save(scripted, {}), RunOptions())
+    return runtimes.get("torchscript").load(module, jit.save(scripted, {}), RunOptions())
 
 
 def test_values_by_their_names(part: _Arithmetic, batch: NDArray[np.float32]) -> None:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from nalu_export import NAC, NALU, InputError, _jit
+from nalu_export import NAC, NALU, InputError
 from nalu_export.checkpoints import ReadOptions
+from nalu_export.modules import jit
 from nalu_export.source import copied, source_of
 
 
@@ -41,7 +42,7 @@ def quantised() -> nn.Module:
 
 
 def scripted() -> nn.Module:
-    module: nn.Module = _jit.trace(nn.Linear(2, 2), (torch.zeros(1, 2),))
+    module: nn.Module = jit.trace(nn.Linear(2, 2), (torch.zeros(1, 2),))
     return module
 
 

@@ -8,10 +8,10 @@ import onnxruntime  # noqa: F401
 import pytest
 
 import nalu_export
-import nalu_export.checking
+import nalu_export.api.check
 
 # Loaded before the inner runs, which take away again what they import: numpy and its friends bear one import only.
-import nalu_export.cli.show_report
+import nalu_export.reports.terminal.report
 
 pytest_plugins = ["pytester"]
 

@@ -1,7 +1,7 @@
 """Public layouts: every public file of this folder describes one owner's implementation."""
 
-from nalu_export._plugins import load_plugin, plugin_names
 from nalu_export.checkpoints.layouts.base import Layout
+from nalu_export.io.discovery import load_plugin, plugin_names
 
 
 def names() -> tuple[str, ...]:

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from nalu_export.copying import copied
 from nalu_export.graph import part_of, primitive_of
+from nalu_export.modules.copying import copied
 from nalu_export.parity.opaque.allowance import KERNEL
 from nalu_export.parity.opaque.call import Call, leaves, mapped, over_tensors, tensors
 from nalu_export.parity.opaque.measured import pooled, root_mean_square

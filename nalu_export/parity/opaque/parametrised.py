@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nalu_export.copying import copied
+from nalu_export.modules.copying import copied
 from nalu_export.parity.opaque.call import Call
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
 

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from nalu_export.copying import copied
 from nalu_export.graph import primitive_of
 from nalu_export.graph.capture import How
 from nalu_export.graph.evaluation import run
@@ -16,6 +15,7 @@ from nalu_export.graph.exported import exported
 from nalu_export.graph.spelling import canonicalise
 from nalu_export.graph.spelling.describe import spelling_of
 from nalu_export.graph.tracing import traced
+from nalu_export.modules.copying import copied
 
 HOWS: tuple[How, ...] = ("torch.fx", "torch.export")
 Call = Callable[[Tensor, "Table"], Any]

@@ -8,14 +8,14 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from nalu_export import NAC, BackboneHead
-from nalu_export.copying import copied, in_double
+from nalu_export.graph.folding import fold
+from nalu_export.modules.copying import copied, in_double
 from nalu_export.parity.analysis import ErrorAnalysis
 from nalu_export.parity.opaque import OpaqueCalls
 from nalu_export.parity.opaque.calls import RULES
 from nalu_export.parity.opaque.naming import _MODULES
 from nalu_export.parity.opaque.selections import MOVES
 from nalu_export.primitives.precision import Profile
-from nalu_export.weights import fold
 from tests.alone import analysed
 from tests.captured import graph_of
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from nalu_export.copying import in_double
+from nalu_export.modules.copying import in_double
 from nalu_export.parity.analysis import ErrorAnalysis
 from nalu_export.parity.opaque import followed, linear_maps
 from nalu_export.parity.opaque.allowance import Allowance

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
-from nalu_export.copying import copied
+from nalu_export.modules.copying import copied
 from tests.parity.opaque.calls import OneCall, holds
 from tests.primitives.balls import U
 

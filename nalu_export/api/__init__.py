@@ -1,0 +1,1 @@
+"""What the Python API and the commands do: one file for each of them."""

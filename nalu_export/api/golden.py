@@ -1,0 +1,202 @@
+"""Golden files: inputs and reference outputs, for programs in other languages to be held against."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from nalu_export.api.golden_files import (
+    Golden,
+    GoldenInput,
+    GoldenOutput,
+    checked,
+    from_arrays,
+    from_bin,
+    to_bin,
+    to_npz,
+)
+from nalu_export.errors import InputError
+from nalu_export.graph import ModelGraph, Port
+from nalu_export.graph.folding import COMPUTE, Compute
+from nalu_export.io.assumption import Assumption
+from nalu_export.io.files import read_bytes
+from nalu_export.io.input_files import read_inputs
+from nalu_export.io.targets import StandardOutput, check_target, write_atomically
+from nalu_export.nn.init import choose
+from nalu_export.parity.acceptance import acceptance
+from nalu_export.parity.batch import Batch
+from nalu_export.parity.check import calibration, numbers_in, torch_threads
+from nalu_export.parity.inputs import FAMILIES, draw
+from nalu_export.parity.options import MAX_SEED
+from nalu_export.parity.reference import Expected, Reference
+from nalu_export.primitives.precision import Profile
+from nalu_export.source.preparing import SourceOptions, prepared
+
+SAMPLES = 32
+IMAGE_SAMPLES = 4
+MAX_SAMPLES = 4096
+# In the inputs of all families together: half a GiB.
+MAX_NUMBERS = 2**27
+
+_WRITE: dict[str, Callable[[Golden], bytes]] = {".bin": to_bin, ".npz": to_npz}
+_READ: dict[str, Callable[[Path], Golden]] = {
+    ".bin": lambda path: from_bin(read_bytes(path)),
+    ".npz": lambda path: from_arrays(read_inputs(path)),
+}
+
+
+@dataclass(frozen=True)
+class GoldenOptions(SourceOptions):
+    """How to read the source, see :class:`SourceOptions`, and what of it to write down.
+
+    Attributes:
+        part: path of the arithmetic part that is meant alone, ``"head"``; by default the whole model.
+        compute: type of the arithmetic part that the bounds are for.
+        samples: of each input family; by default 32, for images 4.
+        seed: of the inputs.
+    """
+
+    part: str | None = None
+    compute: Compute = "float32"
+    samples: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        choose("compute", self.compute, COMPUTE)
+        for name, number, low, high in (
+            ("samples", self.samples, 1, MAX_SAMPLES),
+            ("seed", self.seed, 0, MAX_SEED),
+        ):
+            if number is not None and not low <= number <= high:
+                raise InputError(f"{name} is {number}; it must be from {low} to {high}")
+
+
+@dataclass(frozen=True)
+class WrittenGolden:
+    """A golden file that was written.
+
+    Attributes:
+        path: where it is.
+        golden: what is in it.
+        notes: what was seen of the model and what the file cannot tell, one line each.
+        assumptions: what decides what it computes and is not in its file; the golden file has them as texts.
+    """
+
+    path: Path
+    golden: Golden
+    notes: tuple[str, ...]
+    assumptions: tuple[Assumption, ...] = ()
+
+
+def write_golden(
+    source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[str], /, **options: Any
+) -> WrittenGolden:
+    """Write inputs and what a model gives for them, with the bound of each output.
+
+    A program that runs an export of the model needs nothing else to hold its outputs to the bounds of a check of folded
+    weights. The inputs are those of a check: every family, from the training range to 1e7, negatives, exact zeros and
+    subnormals. The same source and options give the same bytes.
+
+    Args:
+        source: a module, or the path of a ``model.pt``; it is not changed.
+        path: where to; ``.bin`` is the form for programs in other languages, ``.npz`` that of numpy.
+        **options: ``part``, ``compute``, ``samples``, ``seed``; what the model takes, see :func:`nalu_export.export`:
+            ``input_size``, ``example_inputs``, ``dynamic_shapes`` …; and to read a file as :func:`nalu_export.load`
+            does: ``model``, ``layout``, ``eps``, ``prefix``, ``key``, ``backbone``,
+            ``task``, ``trust``, ``strict``.
+
+    Raises:
+        InputError: the source, an option or the target cannot be used, or no output is determined in that type.
+    """
+    try:
+        settings = GoldenOptions(**options)
+    except TypeError as error:
+        raise InputError(f"write_golden takes no such option: {error}") from error
+    target = path if isinstance(path, Path) else Path(path)
+    write = _WRITE[_form(target)]
+    place = check_target(target, None if isinstance(source, nn.Module) else Path(source))
+    ready = prepared(source, settings)
+    graph = ready.graph if settings.part is None else ready.graph.isolated(settings.part)
+    golden = _computed(graph, ready.checkpoint.sha256, settings)
+    assumed = ready.checkpoint.assumptions
+    golden = checked(replace(golden, assumptions=tuple(map(str, assumed))))
+    undetermined = sum(int(np.isinf(output.bound).sum()) for output in golden.outputs)
+    count = sum(output.bound.size for output in golden.outputs)
+    if undetermined == count:
+        raise InputError(
+            f"{settings.compute} determines none of the {undetermined} outputs for these inputs, so that any program "
+            "would pass; give another input_size, the part alone, or compute='float64'"
+        )
+    notes = ready.notes
+    if undetermined:
+        notes += (f"{settings.compute} does not determine {undetermined} of the {count} outputs",)
+    write_atomically(place, write(golden))
+    return WrittenGolden(target, golden, notes, assumed)
+
+
+def read_golden(path: str | os.PathLike[str]) -> Golden:
+    """Read a golden file of either form.
+
+    Raises:
+        InputError: it cannot be read, or is not exactly as :func:`write_golden` writes one.
+    """
+    target = Path(path)
+    read = _READ[_form(target)]
+    try:
+        return read(target)
+    except InputError as error:
+        # Who opens a file names it already.
+        text = str(error).removeprefix(f"{target}: ")
+        raise InputError(f"{target}: {text}") from error
+
+
+def _form(path: Path) -> str:
+    if isinstance(path, StandardOutput):
+        return ".bin"
+    if path.suffix not in _WRITE:
+        raise InputError(f"{path}: a golden file's name ends in {' or '.join(_WRITE)}")
+    return path.suffix
+
+
+def _computed(graph: ModelGraph, digest: str, settings: GoldenOptions) -> Golden:
+    ports, sizes = graph.interface.inputs, [graph.sizes]
+    samples = settings.samples or (SAMPLES if all(len(shape) < 3 for shape in graph.sizes) else IMAGE_SAMPLES)
+    numbers = samples * len(FAMILIES) * numbers_in(graph.sizes)
+    if numbers > MAX_NUMBERS:
+        raise InputError(
+            f"samples is {samples}: the inputs are {numbers:,} numbers, and at most {MAX_NUMBERS:,} are written"
+        )
+    profile = Profile(settings.compute)
+    # One thread: how many there are may decide how PyTorch's own float32 is rounded.
+    with torch_threads(1):
+        reference = Reference(graph, calibration(ports, sizes))
+        drawn = [one.x for one in draw(ports, sizes, samples, settings.seed)]
+        expected = [reference(x, [profile])[profile] for x in drawn]
+    x = Batch.joined(drawn)
+    inputs = tuple(GoldenInput(port.name, array) for port, array in zip(ports, x.arrays, strict=True))
+    outputs = map(_output, graph.interface.outputs, zip(*expected, strict=True), repeat(settings.compute))
+    return Golden(digest, settings.compute, inputs, tuple(outputs))
+
+
+def _output(port: Port, expected: Sequence[Expected], compute: Compute) -> GoldenOutput:
+    """One output of all samples; a constant once."""
+    accepted = [acceptance(found, compute) for found in expected]
+
+    def together(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        return np.concatenate(parts) if port.batched else np.array(parts[0][0])
+
+    return GoldenOutput(
+        port.name,
+        reference=together([found.reference for found in expected]),
+        bound=together([found.bound for found in accepted]),
+        unit=together([found.unit for found in expected]),
+        torch=together([found.torch for found in expected]),
+        accept=together([found.kind for found in accepted]),
+        shared=not port.batched,
+    )

@@ -1,0 +1,7 @@
+"""A golden file, what makes sense in one, and its two forms: one for programs in any language, one for numpy."""
+
+from nalu_export.api.golden_files.binary import from_bin, to_bin
+from nalu_export.api.golden_files.npz import from_arrays, to_npz
+from nalu_export.api.golden_files.record import Golden, GoldenInput, GoldenOutput, checked
+
+__all__ = ["Golden", "GoldenInput", "GoldenOutput", "checked", "from_arrays", "from_bin", "to_bin", "to_npz"]

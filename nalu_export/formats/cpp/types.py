@@ -1,0 +1,119 @@
+"""Types of what a header takes and gives: which there are, and that nothing is computed with integers."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, fx
+
+from nalu_export.errors import UnsupportedLayerError
+from nalu_export.graph import primitive_of
+from nalu_export.io.text import plain
+
+
+class CppType(NamedTuple):
+    """A type in C++, and in C."""
+
+    cpp: str
+    c: str
+
+
+# By the names that numpy and torch have for them.
+TYPES: Mapping[str, CppType] = {
+    "float32": CppType("float", "float"),
+    "float64": CppType("double", "double"),
+    "bool": CppType("bool", "bool"),
+    "int64": CppType("std::int64_t", "int64_t"),
+    "int32": CppType("std::int32_t", "int32_t"),
+}
+INTEGERS = (torch.int64, torch.int32)
+
+
+def type_of(dtype: str, name: str) -> torch.dtype:
+    """The type of the input or output of that name.
+
+    Raises:
+        UnsupportedLayerError: a header has none such.
+    """
+    if dtype not in TYPES:
+        raise UnsupportedLayerError(f"{plain(name)} is {plain(dtype)}; a header takes and gives {_listed()}")
+    found: torch.dtype = getattr(torch, dtype)
+    return found
+
+
+def _listed() -> str:
+    *others, last = TYPES
+    return f"{', '.join(others)} and {last}"
+
+
+class Integers:
+    """Inputs of integers: they may be moved, and made floating point numbers, which is what a header reads them as.
+
+    Attributes:
+        names: of the input that each value with numbers of one has them from.
+    """
+
+    def __init__(self) -> None:
+        self.names: dict[fx.Node, str] = {}
+
+    def given(self, node: fx.Node, value: Tensor, name: str) -> None:
+        """An input."""
+        if value.dtype in INTEGERS:
+            self.names[node] = name
+
+    def follow(self, node: fx.Node, value: Tensor) -> None:
+        """What a call makes of its arguments.
+
+        Raises:
+            UnsupportedLayerError: it computes with an integer of an input, or rounds to integers.
+        """
+        primitive = primitive_of(node)
+        name, kind = ("", "") if primitive is None else (primitive.name, primitive.kind)
+        names = [self.names[argument] for argument in node.all_input_nodes if argument in self.names]
+        if kind == "cast" and not value.is_floating_point():
+            raise UnsupportedLayerError(
+                f"a {name} gives {_called(value)}; a header computes with floating point numbers"
+            )
+        if names and kind == "shape" and value.dtype in INTEGERS:
+            self.names[node] = names[0]
+        elif names and kind != "cast":
+            raise UnsupportedLayerError(
+                f"{name} reads input {plain(names[0])} as integers; a header computes with floating point numbers, so "
+                f"make them some first: {plain(names[0])}.float()"
+            )
+
+
+def refuse_result(value: Tensor, name: str | None, *, passed: bool) -> None:
+    """What the model gives.
+
+    Args:
+        value: a few samples of it.
+        name: of the input whose integers they are.
+        passed: whether they are that input, as it is.
+
+    Raises:
+        UnsupportedLayerError: they are other integers.
+    """
+    if value.is_floating_point() or value.dtype == torch.bool or passed:
+        return
+    what = "what is" if name is None else f"numbers of input {plain(name)} in another order, which are"
+    raise UnsupportedLayerError(
+        f"the model gives {what} {_called(value)}; a header gives floating point numbers, and true or false"
+    )
+
+
+def refuse_rounding(dtype: str, name: str, compute: str, *, passed: bool) -> None:
+    """An output in more digits than it is computed in.
+
+    Raises:
+        UnsupportedLayerError: it is one.
+    """
+    if dtype == "float64" and compute == "float32" and not passed:
+        raise UnsupportedLayerError(
+            f"output {plain(name)} is float64, of which a header that computes in float32 has not all digits; export "
+            "it with compute float64"
+        )
+
+
+def _called(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")

@@ -1,0 +1,5 @@
+"""ONNX."""
+
+from nalu_export.formats.onnx.format import FORMAT
+
+__all__ = ["FORMAT"]

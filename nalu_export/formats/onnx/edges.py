@@ -1,0 +1,66 @@
+"""The edges of an ONNX file: names of its results and of its free axes."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper
+
+from nalu_export.formats.onnx.builder import Builder, Value
+from nalu_export.graph import Interface, Port
+
+
+def name_results(build: Builder, results: Sequence[Value], names: Sequence[str]) -> None:
+    """Give the results of a lowered graph their names.
+
+    A result that is an input or a constant, or that is given twice, passes through an Identity: one value has one name.
+    """
+    made = {name for node in build.nodes for name in node.output}
+    named: dict[str, str] = {}
+    for result, name in zip(results, names, strict=True):
+        if result.name in made and result.name not in named:
+            rename(build.nodes, result.name, name)
+            named[result.name] = name
+        else:
+            source = named.get(result.name, result.name)
+            build.nodes.append(helper.make_node("Identity", [source], [name], f"{name}_node"))
+
+
+def file_dtype(dtype: torch.dtype) -> np.dtype[Any]:
+    """What a value of the model is in the file, where floats are float32."""
+    return np.dtype(np.float32 if dtype.is_floating_point else str(dtype).removeprefix("torch."))
+
+
+def value_info(port: Port) -> onnx.ValueInfoProto:
+    """An input or output as the file declares it."""
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(port.type_name))
+    return helper.make_tensor_value_info(port.name, kind, port.shape)
+
+
+def rename(nodes: Iterable[onnx.NodeProto], old: str, new: str) -> None:
+    """Call a value something else, wherever it is made or read."""
+    for node in nodes:
+        for names in (node.input, node.output):
+            names[:] = [new if name == old else name for name in names]
+
+
+def name_axes(graph: onnx.GraphProto, interface: Interface) -> None:
+    """The names of the model for the free axes that torch calls s77 and the like."""
+    names: dict[str, str] = {}
+    for value, port in zip(graph.input, interface.inputs, strict=True):
+        _name_axes(value, port, names)
+    for value, port in zip(graph.output, interface.outputs, strict=True):
+        _name_axes(value, port, names)
+
+
+def _name_axes(value: onnx.ValueInfoProto, port: Port, names: dict[str, str]) -> None:
+    sizes = value.type.tensor_type.shape.dim
+    for axis, size in enumerate(sizes):
+        wanted = port.shape[axis] if axis < len(port.shape) else None
+        if axis == 0 and port.batched:
+            size.dim_param = str(wanted)
+        elif size.dim_param:
+            # What torch leaves free, and the model does not tell of, keeps its name.
+            size.dim_param = names.setdefault(size.dim_param, wanted if isinstance(wanted, str) else size.dim_param)

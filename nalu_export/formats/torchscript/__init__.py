@@ -1,0 +1,5 @@
+"""TorchScript."""
+
+from nalu_export.formats.torchscript.format import FORMAT
+
+__all__ = ["FORMAT"]

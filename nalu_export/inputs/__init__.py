@@ -1,0 +1,1 @@
+"""What a model takes: as its layers tell, as the user says, in which sizes and which integers."""

@@ -1,0 +1,1 @@
+"""What all threads of the process share: locks, filters of warnings, memory."""

@@ -1,0 +1,186 @@
+"""How the report of a check looks in a terminal: tables of at most 80 columns."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from nalu_export.io.text import printable
+from nalu_export.parity.report import INTERMEDIATE, inputs
+from nalu_export.parity.verdict import Status
+from nalu_export.parity.wording import NOTHING, left_out_of
+from nalu_export.reports.terminal.lines import say, say_all
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from nalu_export.parity import Report, Row
+
+# With more runtimes than this, each has one line for all its input distributions.
+DETAILED = 3
+# Input distributions that a line names; the table above it has all of them.
+NAMED = 3
+STYLES = {Status.PASSED: "green", Status.FAILED: "red", Status.NOTHING: "yellow"}
+
+
+def show_report(out: Console, report: Report) -> None:
+    """The figures of every runtime, what was not there, and what is needed to read them."""
+    detailed = len(report.runtimes) <= DETAILED
+    for runtime in report.runtimes:
+        role = "" if runtime.decisive else "; the model itself, for comparison"
+        say(out, (runtime.name, "bold"), f" ({runtime.where}{role})")
+        for remark in runtime.remarks:
+            say(out, f"  {remark}")
+        rows = [row for row in report.rows if row.runtime == runtime.name]
+        if detailed:
+            out.print(_distributions(rows))
+            _show_notes(out, rows)
+            out.print()
+    if not detailed:
+        out.print()
+        out.print(_overview(report))
+        for runtime in report.runtimes:
+            rows = [row for row in report.rows if row.runtime == runtime.name]
+            _show_notes(out, rows, f"{runtime.name}, ")
+        out.print()
+    say_all(out, report.notes, report.assumptions)
+    _show_missing(out, report)
+    for line in _legend(report, detailed=detailed):
+        say(out, line, style="dim")
+
+
+def show_verdict(out: Console, report: Report) -> None:
+    """The verdict of the whole check, with what is worst, in one line."""
+    summary = report.summary().removeprefix(f"{NOTHING} of ") if report.status is Status.NOTHING else report.summary()
+    say(out, (_word(report.status), STYLES[report.status]), f": {summary}")
+
+
+def _distributions(rows: Sequence[Row]) -> Table:
+    """A line for each input distribution of one runtime."""
+    table = _table("inputs", "compared", "error/bound", "max E", "max ULP", "to PyTorch")
+    for row in rows:
+        table.add_row(_name(row.family), _compared(row), *_figures(row), _verdict(row))
+    return table
+
+
+def _overview(report: Report) -> Table:
+    """A line for each runtime, with the inputs that were worst for it."""
+    table = _table("runtime", "worst inputs", "error/bound", "max E", "to PyTorch")
+    for runtime in report.runtimes:
+        rows = [row for row in report.rows if row.runtime == runtime.name]
+        if rows:
+            worst = max(rows, key=_weight)
+            ratio, e, _, to_pytorch = _figures(worst)
+            table.add_row(_name(runtime.name), _name(worst.family), ratio, e, to_pytorch, _verdict(worst))
+    return table
+
+
+def _weight(row: Row) -> tuple[bool, bool, bool, bool, float]:
+    """Outputs say more than intermediate values, unless only those are wrong."""
+    return row.failed, bool(row.problem), row.family != INTERMEDIATE, row.passed, row.max_ratio
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(titles[0], min_width=13, overflow="fold")
+    for title in titles[1:]:
+        if title == "worst inputs":
+            table.add_column(title, overflow="fold")
+        else:
+            table.add_column(title, justify="right", no_wrap=True, min_width=7)
+    table.add_column("verdict", min_width=8, max_width=11)
+    return table
+
+
+def _name(text: str) -> Text:
+    return Text(printable(text))
+
+
+def _show_notes(out: Console, rows: Sequence[Row], prefix: str = "") -> None:
+    """What no column has room for, each text once: what is wrong besides numbers, and why outputs were left out."""
+    problems = dict.fromkeys(row.problem for row in rows if row.problem)
+    for problem in problems:
+        say(out, f"  {prefix}{_inputs([row for row in rows if row.problem == problem])}: {problem}")
+    for reason, found in left_out_of(rows).items():
+        count = _count(sum(row.undetermined for row in found))
+        said = f": {reason}" if reason else ""
+        say(out, f"  {prefix}{_inputs(found)}: {count} outputs left out{said}")
+
+
+def _inputs(rows: Sequence[Row]) -> str:
+    names = [row.family for row in rows]
+    if len(names) == 1:
+        return inputs(names[0])
+    if len(names) <= NAMED:
+        return f"inputs {', '.join(names)}"
+    return f"inputs {', '.join(names[: NAMED - 1])} and {len(names) - NAMED + 1} more"
+
+
+def _show_missing(out: Console, report: Report) -> None:
+    """What could not run, in one line for each reason; how to get it is what asking for it by name says."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in report.missing.items():
+        reasons.setdefault(reason.partition(";")[0], []).append(name)
+    for reason, names in reasons.items():
+        say(out, "not run: ", (", ".join(names), "bold"), f": {reason}")
+    if reasons:
+        say(out, "--runtime with the name of one says how to get it.", style="dim")
+
+
+def _legend(report: Report, *, detailed: bool) -> list[str]:
+    lines = [
+        "error/bound: error against float64, over what a correct evaluation may err by.",
+        "E: that error in float32 roundoffs of the terms added. ULP: float32 steps.",
+    ]
+    if not detailed:
+        lines = [lines[0], "E: that error in float32 roundoffs of the terms added. to PyTorch: in ULP."]
+    if report.verdict != "bound":
+        lines.append(f"Decided by nearness to PyTorch's float32 output: {report.verdict}.")
+    return lines
+
+
+def _compared(row: Row) -> str:
+    """How many numbers were compared, and of how many where some were left out."""
+    counts = (row.outputs - row.undetermined, row.outputs) if row.undetermined else (row.outputs,)
+    return "/".join(str(count) if count < 10**6 else f"{count:.1e}" for count in counts)
+
+
+def _figures(row: Row) -> tuple[str, str, str, str]:
+    """Error over bound, E, and the distances in float32 steps; PyTorch has none to itself."""
+    if row.status == Status.NOTHING or (row.problem and not row.outputs):
+        return "–", "–", "–", "–"
+    if row.family == INTERMEDIATE:
+        return _figure(row.max_ratio), "", "", ""
+    to_pytorch = "" if row.runtime == "torch" else _count(row.max_ulp_torch)
+    return _figure(row.max_ratio), _figure(row.max_e), _count(row.max_ulp), to_pytorch
+
+
+def _figure(value: float) -> str:
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "∞"
+    if 0 < value < 0.001:
+        return f"{value:.0e}"
+    return f"{value:.3f}" if 0 < value < 0.1 else f"{value:.2f}" if value < 1000 else f"{value:.1e}"
+
+
+def _count(value: int) -> str:
+    return f"{value:,}" if value < 10**6 else f"{value:.1e}"
+
+
+def _verdict(row: Row) -> str:
+    wrong = ""
+    if row.failed and not row.problem and row.nonfinite_mismatches:
+        wrong = f" {row.nonfinite_mismatches} NaN or ∞"
+    elif row.failed and not row.problem and row.wrong_zeros:
+        wrong = f" {row.wrong_zeros} wrong ±0"
+    return f"[{STYLES[Status(row.status)]}]{_word(row.status)}[/]{wrong}"
+
+
+def _word(status: str) -> str:
+    return "FAILED" if status == Status.FAILED else str(status)

@@ -1,0 +1,136 @@
+"""One prepared model for every command: read, copied, captured, and found to be a function of each sample alone."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from nalu_export.checkpoints import Checkpoint, ReadOptions
+from nalu_export.errors import InputError, NaluExportError
+from nalu_export.graph import Example, ModelGraph, capture, refuse_mixing
+from nalu_export.graph.regions import Target, left_out
+from nalu_export.inputs.example import DynamicShapes, example_of_given, seeded
+from nalu_export.inputs.expected import sample_shape
+from nalu_export.inputs.integer_ranges import with_ranges
+from nalu_export.inputs.sizes import with_captured_axes
+from nalu_export.inputs.specs import Described, DescribedInOrder
+from nalu_export.io.text import plain
+from nalu_export.source import prepare, source_of
+
+
+@dataclass(frozen=True)
+class SourceOptions(ReadOptions):
+    """How to read a source, see :class:`ReadOptions`, and what it is fed with.
+
+    Attributes:
+        input_size: (H, W) of the images that a model takes.
+        example_inputs: a batch that the model takes, where its layers do not tell what that looks like: a tensor, a
+            tuple of arguments or a dict by the names of ``forward``.
+        dynamic_shapes: the axes of inputs that are free besides that of the samples: ``{"x": {1: "time"}}``; by default
+            height and width of images.
+        input_names: what files and reports call the inputs; by default as ``forward`` does, ``input`` where it is one.
+        output_names: the same for the outputs; by default keys, fields or places of the result.
+        arithmetic: the modules that are to be its arithmetic subgraphs, by class or path; by default they are found.
+    """
+
+    input_size: Sequence[int] | None = None
+    example_inputs: Any = None
+    dynamic_shapes: DynamicShapes | None = None
+    input_names: Sequence[str] | None = None
+    output_names: Sequence[str] | None = None
+    arithmetic: Sequence[Target] | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model, ready for every use.
+
+    Attributes:
+        graph: the model, captured; ``graph.module`` is the copy that stands for the user's module.
+        checkpoint: what is known of its origin.
+        notes: what had to be assumed or changed, one line each.
+    """
+
+    graph: ModelGraph
+    checkpoint: Checkpoint
+    notes: tuple[str, ...]
+
+
+def prepared(source: nn.Module | str | os.PathLike[str], options: SourceOptions) -> Prepared:
+    """Read a source, copy the model and capture it.
+
+    Raises:
+        InputError: it cannot be read, is no function of each sample alone, or holds no arithmetic; a refusal names the
+            file that it is from.
+        UnsupportedLayerError: it cannot be captured; the text names the user's line.
+    """
+    checkpoint = source_of(source, options)
+    try:
+        subject, notes = prepare(checkpoint.model)
+        example, more = example_of(subject, options)
+        graph, unrolled = with_captured_axes(captured(subject, example, options))
+    except NaluExportError as error:
+        if isinstance(source, nn.Module):
+            raise
+        raise type(error)(f"{os.fspath(source)}: {error}") from error
+    return Prepared(graph, checkpoint, (*checkpoint.notes, *notes, *more, *unrolled, *_notes(graph)))
+
+
+def example_of(model: nn.Module, options: SourceOptions) -> tuple[Example, tuple[str, ...]]:
+    """What a prepared module is captured with: as the user says, else as its layers tell; and what to say of that.
+
+    Raises:
+        InputError: it does not fit the model, or nothing tells.
+    """
+    given = options.example_inputs
+    if given is not None and options.input_size is not None:
+        raise InputError("input_size and example_inputs are both given; an example has the size of its images")
+    if given is None:
+        given = seeded(sample_shape(model, options.input_size), model)
+    names = options.input_names, options.output_names
+    example = example_of_given(model, given, options.dynamic_shapes, *names)
+    return with_ranges(model, example, told=not isinstance(given, (Described, DescribedInOrder)))
+
+
+def captured(model: nn.Module, example: Example, options: SourceOptions) -> ModelGraph:
+    """The graph of a prepared module.
+
+    Raises:
+        InputError: see :func:`prepared`.
+        UnsupportedLayerError: see :func:`prepared`.
+    """
+    graph = capture(model, example, options.arithmetic or ())
+    refuse_mixing(graph)
+    if not graph.subgraphs:
+        raise InputError(
+            f"{type(model).__name__} holds no arithmetic: there is no log, exp, power, product or quotient of data in "
+            "its forward, and no matrix product with a weight that tanh, sigmoid or clamp computes; name the module "
+            "that is meant with --arithmetic PATH, or use torch.onnx.export"
+        )
+    return graph
+
+
+def _notes(graph: ModelGraph) -> tuple[str, ...]:
+    """What a user should know about how the model was captured."""
+    ports = graph.interface.inputs
+    fixed = {port.name: [size for size in port.shape[1:] if isinstance(size, int)] for port in ports if not port.free}
+    # One number of features is what a layer says.
+    said = {name: "×".join(map(str, sizes)) for name, sizes in fixed.items() if len(sizes) != 1}
+    notes: list[str] = []
+    if len(ports) == 1 and said:
+        sizes = next(iter(said.values())) or "no axis but the samples"
+        notes.append(f"the batch is free; the other axes are fixed at {sizes}")
+    elif any(said.values()):
+        each = ", ".join(f"{plain(name)} {sizes}" for name, sizes in said.items() if sizes)
+        notes.append(f"the batch is free; the other axes are fixed: {each}")
+    return (*notes, *unnamed(graph))
+
+
+def unnamed(graph: ModelGraph) -> tuple[str, ...]:
+    """What to say of arithmetic that a user who named the subgraphs left out."""
+    left = left_out(graph.flat.graph)
+    names = ", ".join(plain(path) or "the model itself" for path in left)
+    note = f"{names}: arithmetic that --arithmetic does not name; torch.onnx may change it, ε above all"
+    return (note,) if left else ()
