@@ -1,6 +1,7 @@
 """Models that every part of the suite uses, all seeded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 
 from nalu_export import NAC, NALU, BackboneHead, NALUCell, build_head
 from nalu_export.io import files
+from tests.compiler_cache import installed
 
 if TYPE_CHECKING:
     from tests.runtimes.pretended_cuda import PretendedCuda
@@ -21,6 +23,13 @@ files.QUIET = 0.0
 # A busy machine is no fault of what is tested.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compilers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Nothing is compiled twice, also in several runs."""
+    with installed(request.config.cache.mkdir("compiled")) if hasattr(request.config, "cache") else nullcontext():
+        yield
 
 
 @pytest.fixture(autouse=True)

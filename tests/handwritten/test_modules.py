@@ -92,7 +92,6 @@ def test_spellings_of_one_cell_are_one_function() -> None:
         (PUBLIC["vrxacs faux NAC"][0], ["W_hat", "M_hat", "weights"]),
         (PUBLIC["shivamsaboo17 NALU"][0], [f"model.{k}.{key}" for k in "01" for key in ("G", "W", "nac.W")]),
     ],
-    ids=str,
 )
 def test_state_dict_has_the_keys_as_written(build: Callable[[], nn.Module], keys: list[str]) -> None:
     assert list(build().state_dict()) == keys
