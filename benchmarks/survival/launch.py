@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,52 @@ def cold(arguments: Sequence[str], logs: Path, changes: Sequence[str] = ()) -> R
             cwd=logs,
             env=os.environ | _environment(logs),
         )
-    return Running(process, functools.partial(process.wait, TIMEOUT), lambda: process.poll() is not None, outputs)
+    command = _Command(process)
+    return Running(command, command.wait, lambda: process.poll() is not None, outputs)
+
+
+class _Command:
+    """The command as a user starts it: a process that waits for the one that works.
+
+    Args:
+        waiting: the former, or the only one there is.
+    """
+
+    def __init__(self, waiting: subprocess.Popen[bytes]) -> None:
+        self._waiting = waiting
+
+    @property
+    def pid(self) -> int:
+        """Of the process that works, once there is one."""
+        return next(iter(self._working()), self._waiting.pid)
+
+    def kill(self) -> None:
+        """What a user kills is the process that waits."""
+        working = self._working()
+        self._waiting.kill()
+        # The other one dies with it, a moment later.
+        end = time.monotonic() + TIMEOUT
+        while any(_runs(process) for process in working) and time.monotonic() < end:
+            time.sleep(0.001)
+
+    def wait(self) -> int:
+        """Until the command has ended; its exit code, negative after a signal."""
+        return self._waiting.wait(TIMEOUT)
+
+    def _working(self) -> list[int]:
+        waiting = self._waiting.pid
+        try:
+            return [int(word) for word in Path(f"/proc/{waiting}/task/{waiting}/children").read_text().split()]
+        except OSError:  # it has ended
+            return []
+
+
+def _runs(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except OSError:
+        return False
+    return state != b"Z"
 
 
 def warm(arguments: Sequence[str], logs: Path, changes: Sequence[str] = ()) -> Running:
