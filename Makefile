@@ -1,6 +1,6 @@
 # `make demo` and `make test` work on a fresh machine: each first creates .venv from constraints.txt.
 .DELETE_ON_ERROR:
-.PHONY: demo test slow lint bench cuda cuda-probe cpp fuzz ort-gpu actionlint clean
+.PHONY: demo test test-all lint bench cuda cuda-probe cpp fuzz ort-gpu actionlint clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,12 +25,15 @@ demo: $(STAMP)
 	@echo
 	$(BIN)/python $(DIGITS)/evaluate.py
 
-test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+# A file of tests on each core at a time, so that what its tests share is made once.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --durations=10
 
-# What `make test` leaves out because it takes long.
-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow
+test: $(STAMP)
+	$(PYTEST) -m "not slow"
+
+# Also what takes long: grids in full, every float, bombs, benchmarks.
+test-all: $(STAMP)
+	$(PYTEST)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
