@@ -124,6 +124,25 @@ class _Unrolled(nn.Module):
         return h
 
 
+class _Rooted(nn.Module):
+    """The size is a number in the captured graph, whose root of it gives NaN at any longer one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = NALUCell(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cell(x.sum(1) + torch.sqrt(int(x.shape[1]) - torch.ones_like(x).sum(1)))
+
+
+def test_an_axis_at_which_the_captured_graph_gives_nan_is_fixed() -> None:
+    model = _Rooted().eval()
+    graph = capture(model, example_of_given(model, torch.rand(2, 4, 3), {"x": {1: "time"}}))
+    fixed, notes = with_captured_axes(graph)
+    assert fixed.interface.free == ()
+    assert notes[0].startswith("time is fixed at 4: forward has a loop over it, or a shape of its size")
+
+
 def test_an_axis_that_a_loop_is_over_is_fixed_and_said() -> None:
     model = _Unrolled().eval()
     graph = capture(model, example_of_given(model, torch.rand(2, 4, 3), {"x": {1: "time"}}))

@@ -139,6 +139,7 @@ class _Reader:
         found = self._tensors(name)
         if found is None:
             raise RecipeError(f"the file has no tensor {name[:60]!a}")
+        self._read = max(self._read, found.numel())
         return found
 
     def _apply(self, name: str, arguments: list[Any]) -> Any:

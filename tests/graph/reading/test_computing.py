@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 
 from nalu_export.graph.reading import RecipeError, compute, quoted, read, recipe
+from nalu_export.graph.reading.computing import MAX_NUMBERS
 from nalu_export.graph.reading.recipes import LONGEST, WORDS
 from tests.captured import graph_of
 from tests.handwritten.cells import CELL_SHAPE, CELLS
@@ -130,6 +131,14 @@ def test_no_line_takes_long() -> None:
     with pytest.raises(RecipeError, match="too many numbers"):
         compute(line, {"x": wide}.get)
     assert time.monotonic() - start < 60
+
+
+def test_a_tensor_that_is_larger_than_the_limit_itself() -> None:
+    wide = torch.full((2049, 4096), 0.5)
+    assert wide.numel() > MAX_NUMBERS
+    found = compute("tanh(W_hat)·sigmoid(W_hat)", {"W_hat": wide}.get)
+    assert found.shape == wide.shape
+    assert torch.equal(found[0, :1], torch.tanh(wide[0, :1]) * torch.sigmoid(wide[0, :1]))
 
 
 @given(st.text(alphabet='W_b.()[]+-·/,"0123456789e tanhsoftmaxNone', max_size=40))
