@@ -1,6 +1,5 @@
 """Models that every part of the suite uses, all seeded."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -28,14 +27,16 @@ settings.load_profile("any machine")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a test that is marked ``first(count)`` the other cases are slow."""
-    seen: Counter[str] = Counter()
+    """A test marked ``quick(count)`` keeps so many cases in the quick tier, spread evenly; the others are slow."""
+    cases: dict[str, list[pytest.Item]] = {}
     for item in items:
-        mark = item.get_closest_marker("first")
-        if mark is not None:
-            function = item.nodeid.partition("[")[0]
-            seen[function] += 1
-            if seen[function] > mark.args[0]:
+        if item.get_closest_marker("quick"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for group in cases.values():
+        (count,) = next(group[0].iter_markers("quick")).args
+        quick = {place * len(group) // count for place in range(count)}
+        for place, item in enumerate(group):
+            if place not in quick:
                 item.add_marker(pytest.mark.slow)
 
 

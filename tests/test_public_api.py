@@ -65,6 +65,7 @@ def test_every_file_is_a_module_that_was_walked() -> None:
     assert names == set(MODULES)
 
 
+@pytest.mark.slow
 def test_names_are_imported_when_they_are_used() -> None:
     code = (
         "import sys, nalu_export\n"
@@ -101,6 +102,7 @@ def test_an_unknown_name(name: str) -> None:
         getattr(nalu_export, name)
 
 
+@pytest.mark.slow
 def test_star_import() -> None:
     code = "from nalu_export import *; print(NALU.__name__, callable(export), issubclass(InputError, ValueError))"
     assert run(code) == "NALU True True\n"

@@ -50,6 +50,7 @@ def test_the_package_is_installed_from_the_checkout_of_the_action(action: dict[s
     assert not (tmp_path / "pwned").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_of_any_name_is_exported_and_checked(name: str, act: Act, tmp_path: Path) -> None:
     done = act(model=model(name), args=FEW)
@@ -74,6 +75,7 @@ def wrong(act: Act) -> dict[str, str]:
     return {"model": source, "artifact": str(artifact.path), "args": FEW}
 
 
+@pytest.mark.slow
 def test_a_wrong_file_ends_the_job_with_its_summary(act: Act, wrong: dict[str, str]) -> None:
     done = act(**wrong, junit="out $HOME.xml", html="out.html", json="report.json")
     assert done.code == 1
@@ -89,12 +91,14 @@ def test_a_wrong_file_ends_the_job_with_its_summary(act: Act, wrong: dict[str, s
     assert done.outputs["worst"] == "./report.worst.npz"
 
 
+@pytest.mark.slow
 def test_a_wrong_file_is_an_output_where_asked(act: Act, wrong: dict[str, str]) -> None:
     done = act(**wrong, fail_on_parity="false")
     assert (done.code, done.outputs["passed"]) == (0, "false")
     assert done.summary.startswith("### Parity: FAILED\n")
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("inputs", "code", "text"),
     [
@@ -122,6 +126,7 @@ def test_a_check_that_could_not_run_ends_the_job_whatever_is_asked(
     assert done.outputs == {"passed": "false"}
 
 
+@pytest.mark.slow
 def test_an_old_report_is_not_taken_for_a_new_one(act: Act, tmp_path: Path) -> None:
     """A crash must neither pass nor show what an earlier check found."""
     assert act(model=model(), args=FEW, json="r.json").code == 0
@@ -133,6 +138,7 @@ def test_an_old_report_is_not_taken_for_a_new_one(act: Act, tmp_path: Path) -> N
     assert done.outputs == {"passed": "false"}
 
 
+@pytest.mark.slow
 def test_several_runtimes_and_arguments(act: Act) -> None:
     done = act(model=model(), runtimes="  onnxruntime-cpu\n torch ", args=f"{FEW}\n--range\n1\n2\n")
     assert done.code == 0
@@ -141,6 +147,7 @@ def test_several_runtimes_and_arguments(act: Act) -> None:
     assert "1..2" in {row["family"] for row in found["rows"]}
 
 
+@pytest.mark.slow
 def test_torchscript(act: Act) -> None:
     done = act(model=model(), format="torchscript", args=FEW)
     assert done.code == 0

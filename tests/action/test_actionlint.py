@@ -42,6 +42,7 @@ def _outputs(action: dict[str, Any]) -> dict[str, str]:
     return {name: spec["value"] for name, spec in action["outputs"].items()}
 
 
+@pytest.mark.slow
 def test_the_steps_of_the_action(action: dict[str, Any]) -> None:
     steps = action["runs"]["steps"]
     assert _said(_of_action(action, steps)) == []

@@ -74,6 +74,7 @@ def install(action: dict[str, Any], folder: Path, python: str, **env: str) -> Do
 PATHS = [{}, {"PYTHONPATH": "."}, {"PYTHONPATH": ":src"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", PATHS, ids=str)
 def test_no_module_of_the_checkout_runs(env: dict[str, str], act: Act, traps: Path) -> None:
     done = act(env, model=model(), args=FEW, html="report.html")
@@ -96,6 +97,7 @@ def test_the_traps_work(python: Path, traps: Path) -> None:
     assert traps.exists()
 
 
+@pytest.mark.slow
 def test_the_users_own_code_is_run_where_it_is_named(act: Act) -> None:
     Path("net.py").write_text("from layers import made as build\n", encoding="utf-8")
     Path("layers.py").write_text("import nalu_export\ndef made(): return nalu_export.NAC(2, 1)\n", encoding="utf-8")
@@ -125,6 +127,7 @@ def test_the_lines_are_what_they_are_taken_for() -> None:
     assert not any(commands(line) for line in NEARLY)
 
 
+@pytest.mark.quick(36)
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 139])
 @pytest.mark.parametrize("line", LINES)
 def test_nothing_that_is_said_is_a_command(line: str, code: int, act: Act, tmp_path: Path) -> None:
@@ -153,6 +156,7 @@ def test_nor_of_what_is_no_python(action: dict[str, Any], act: Act, tmp_path: Pa
             assert install(action, tmp_path, line).code == 127
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["##[set-output name=passed]true", "::set-output name=passed::true", "a\r::error::b"])
 def test_nor_of_names_of_files_and_keys(name: str, act: Act) -> None:
     torch.save({f"{name}.W_hat": torch.zeros(1, 2), name: torch.zeros(3)}, f"{name}.pt")
@@ -162,6 +166,7 @@ def test_nor_of_names_of_files_and_keys(name: str, act: Act) -> None:
         assert "true" in done.stderr or "error" in done.stderr
 
 
+@pytest.mark.slow
 def test_nor_of_what_the_users_code_says(act: Act) -> None:
     """Python of its own, with lines and bytes that the command line would not let through."""
     said = "\n".join(LINES)
@@ -227,6 +232,7 @@ def test_the_summary_of_what_could_not_run_is_all_code(act: Act, tmp_path: Path)
     assert all(line.startswith("    ") for line in lines)
 
 
+@pytest.mark.slow
 def test_any_amount_of_text(act: Act, tmp_path: Path) -> None:
     """The runner takes no summary of more than 1 MiB, older ones no more than 128 KiB."""
     for text in (b":" * 3_000_000, b"\n" * 3_000_000, b"##[error]" * 300_000):

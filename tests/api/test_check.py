@@ -77,6 +77,7 @@ def test_a_foreign_file_is_checked_as_float32(tmp_path: Path, pair: tuple[Path, 
     assert nalu_export.check(pair[0], tmp_path / "foreign.onnx", samples=64).passed
 
 
+@pytest.mark.slow
 def test_images_are_checked_at_several_sizes_or_at_the_fixed_one(tmp_path: Path, image_model: BackboneHead) -> None:
     free = nalu_export.export(image_model, tmp_path / "a.onnx", input_size=(8, 8))
     assert nalu_export.check(image_model, free, input_size=(9, 14)).passed

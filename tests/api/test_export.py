@@ -77,6 +77,7 @@ def test_metadata_says_what_it_is(source: Path) -> None:
     assert read_artifact(nalu_export.export(source, check=False).path).metadata["parity"] == {"verdict": "unchecked"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHECKED)
 def test_the_same_source_gives_the_same_bytes_from_any_folder(source: Path, name: str, tmp_path: Path) -> None:
     first = nalu_export.export(source, format=name).data
@@ -107,6 +108,7 @@ def test_every_kind_of_nalu_passes_its_check(tmp_path: Path, gate: str, tied: bo
     assert nalu_export.export(model, tmp_path / "a.onnx").report.passed
 
 
+@pytest.mark.slow
 def test_images_are_free_in_size_and_checked_at_several(image_model: BackboneHead, tmp_path: Path) -> None:
     artifact = nalu_export.export(image_model, tmp_path / "a.onnx", input_size=(12, 10))
     assert artifact.notes == ()
@@ -120,6 +122,7 @@ def test_images_are_free_in_size_and_checked_at_several(image_model: BackboneHea
             )
 
 
+@pytest.mark.slow
 def test_a_free_size_that_would_be_wrong_is_fixed_and_said(tmp_path: Path) -> None:
     """Adaptive pooling to k > 1 exports with free axes and is wrong at every other size; no exporter says so."""
     backbone = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.AdaptiveAvgPool2d(3))
@@ -130,6 +133,7 @@ def test_a_free_size_that_would_be_wrong_is_fixed_and_said(tmp_path: Path) -> No
     assert artifact.report.passed
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("name", "size", "note"),
     [
@@ -146,6 +150,7 @@ def test_which_sizes_of_images_a_model_takes_is_said(
     assert artifact.notes == ((text,) if note else ())
 
 
+@pytest.mark.slow
 def test_positions_that_are_learned_fix_the_size(tmp_path: Path) -> None:
     """A ViT adds one vector to each patch, so it runs where there are as many; 17 rows have as many as 16."""
     net = NETS["ViT"]
@@ -189,6 +194,7 @@ def test_what_a_model_takes_and_what_of_it_is_arithmetic_is_looked_at(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_user_names_the_arithmetic(nac: NAC, nalu: NALU, tmp_path: Path) -> None:
     """What is not named is exported by torch.onnx, which deletes eps; the check sees where."""
     artifact = nalu_export.export(nac, tmp_path / "a.onnx", arithmetic=["layers.1"])
@@ -199,6 +205,7 @@ def test_the_user_names_the_arithmetic(nac: NAC, nalu: NALU, tmp_path: Path) -> 
     assert not (tmp_path / "b.onnx").exists()
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ["onnx", "torchscript"])
 def test_a_flattened_map_fixes_the_size(tmp_path: Path, name: str) -> None:
     backbone = nn.Sequential(nn.Conv2d(1, 2, 3))
@@ -220,6 +227,7 @@ def test_a_header_of_what_is_behind_a_flattened_map_needs_its_size(tmp_path: Pat
     assert artifact.metadata["inputs"][0]["shape"] == ["batch", 3]
 
 
+@pytest.mark.slow
 def test_without_a_runtime_an_unchecked_export_keeps_the_size_that_it_knows(
     image_model: BackboneHead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +243,7 @@ def test_without_a_runtime_an_unchecked_export_keeps_the_size_that_it_knows(
     assert not (tmp_path / "b.onnx").exists()
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("weights", ["folded", "live"])
 def test_weights_in_float64_are_rounded_only_where_float32_computes(weights: str, tmp_path: Path) -> None:
     """Behind a CNN too; the float64 arithmetic has the weights of the model, not of its float32 copy."""
@@ -269,6 +278,7 @@ def _cnn() -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), NALU(3, 2)).eval()
 
 
+@pytest.mark.slow
 def test_two_threads_export_twelve_models_of_every_kind(tmp_path: Path) -> None:
     """By torch.fx, torch.export, torch.onnx and torch.jit at once."""
     kinds: list[Callable[[], nn.Module]] = [lambda: NALU(3, 4, 2), _Loop, _cnn]
@@ -347,6 +357,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_an_export_leaves_a_whole_file_or_none(source: Path) -> None:
     """Two loops export different files to one path and are killed at random moments of their exports."""
     whole = {nalu_export.export(source, source.parent / "a", weights=weights).data for weights in ("folded", "live")}

@@ -212,6 +212,7 @@ def passes(out: float, reference: float, bound: float, accept: int) -> bool:
     return accept in (4, 1 if math.isnan(out) else 2 if out > 0 else 3)
 
 
+@pytest.mark.slow
 @settings(max_examples=2000)
 @given(REFERENCES, BOUNDS, OUTPUTS, TORCHS, st.integers(0, 2), st.sampled_from(["float32", "float64"]))
 def test_a_golden_file_accepts_what_a_check_accepts(

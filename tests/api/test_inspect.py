@@ -311,6 +311,7 @@ def test_a_model_without_arithmetic_and_one_that_does_not_run() -> None:
     assert found["notes"][0].startswith("only head is examined in full: Broken does not run on 2 features (not today);")
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", ["inline in a CNN", "siamese", "several heads summed"])
 @pytest.mark.parametrize("kind", ["onnx", "torchscript"])
 @pytest.mark.parametrize("mode", ["folded", "live"])

@@ -185,6 +185,7 @@ def test_wide_heads_may_be_off_by_more(tmp_path: Path) -> None:
 # The programs.
 
 
+@pytest.mark.quick(2)
 @needs_compiler
 @pytest.mark.parametrize("batch", ["1", "16", "1024"])
 def test_the_header_computes_what_is_timed(header: Child, head: Head, batch: str) -> None:
@@ -364,6 +365,7 @@ def test_what_the_header_is_to_reach() -> None:
     assert latency.cells(first) == ["1,000,000", "199,000,000 (199×)", "201,000,000 (201×)"]
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_both_tables(shop: Workshop, loops: Child, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that is here runs the smallest head."""

@@ -55,11 +55,13 @@ def _outcome(*rows: Row) -> Outcome:
 # The command.
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("option", ["--quick", "--device-check-only"])
 def test_without_a_device_it_exits_with_3_and_writes_nothing(option: str, tmp_path: Path) -> None:
     assert_needs_a_device(tmp_path, cuda.__file__, option, "--write", tmp_path / "page.md")
 
 
+@pytest.mark.slow
 def test_a_quick_run_on_cpu_runtimes(
     setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -276,6 +278,7 @@ def test_a_device_without_tf32(setup: Setup, monkeypatch: pytest.MonkeyPatch) ->
 # Fallback.
 
 
+@pytest.mark.slow
 def test_a_process_without_devices_is_refused() -> None:
     plain, *ours = cuda_fallback.without_device(Setup())
     assert plain.runtime == PLAIN

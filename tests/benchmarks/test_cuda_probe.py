@@ -41,6 +41,7 @@ def setup() -> Setup:
 # All of it.
 
 
+@pytest.mark.slow
 def test_a_quick_run_on_cpu_runtimes(setup: Setup, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "probe.md"
     assert cuda_probe.main(["--quick", "--write", str(page)], setup) == 0
@@ -73,6 +74,7 @@ def test_a_quick_run_on_cpu_runtimes(setup: Setup, tmp_path: Path, capfd: pytest
     assert f"written: {page}" in captured.out
 
 
+@pytest.mark.slow
 def test_without_a_device_it_exits_with_3_and_writes_nothing(tmp_path: Path) -> None:
     assert_needs_a_device(tmp_path, cuda_probe.__file__)
 
@@ -305,6 +307,7 @@ for row in placement.table(Context(Setup(), quick=True), "Table", [Subject("rows
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(cuda_stand_ins.unavailable()), reason=cuda_stand_ins.unavailable())
 def test_the_nodes_that_the_real_provider_leaves_to_the_cpu() -> None:
     done = cuda_stand_ins.run(["-c", PLANNED])

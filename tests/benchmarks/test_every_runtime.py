@@ -1,10 +1,13 @@
 """benchmarks.every_runtime: every runtime that is here has a row, and E is what the project says."""
 
+import pytest
+
 from benchmarks import every_runtime
 from nalu_export.parity.inputs import FAMILIES
 from tests.formats.programs import needs_compiler
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_a_cell_in_every_runtime() -> None:
     found = every_runtime.measure((2,), 1)

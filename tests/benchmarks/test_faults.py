@@ -92,6 +92,7 @@ def test_the_table_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(target.reached for target in section.targets)
 
 
+@pytest.mark.slow
 def test_a_quick_run_takes_one_of_each_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults_table, "PEERS", (OURS,))
     section = faults_table.benchmark(quick=True)

@@ -16,6 +16,7 @@ def table() -> dict[str, dict[str, fidelity.Cell]]:
     return fidelity.measure(sizes=(16,), draws=1, samples=512)
 
 
+@pytest.mark.slow
 def test_default_export_is_not_finite_at_zeros(table: dict[str, dict[str, fidelity.Cell]]) -> None:
     (count,) = table[subjects.DEFAULT][ZEROS].nonfinite
     assert count > 0.5 * 512 * cells.OUTPUTS
@@ -40,6 +41,7 @@ def test_ours_in_float64(table: dict[str, dict[str, fidelity.Cell]]) -> None:
         assert cell.within(fidelity.LIMIT64), (family, cell)
 
 
+@pytest.mark.slow
 def test_epsilon_is_lost_by_the_default_export_and_by_nothing_else() -> None:
     found = epsilon.survival(1e-10)
     assert {name: one.kept for name, one in found.items()} == {

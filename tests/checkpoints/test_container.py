@@ -80,6 +80,7 @@ def test_a_flipped_bit_in_a_weight(bit: int, refusal: Refusal) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_anywhere_changes_no_weight(tmp_path: Path) -> None:
     """Whatever bit is flipped: the same weights (the bit was padding), or a refusal in one line."""
     state = files.nac_state()
@@ -175,6 +176,7 @@ print(sorted(set(sys.modules) - imported))
 """
 
 
+@pytest.mark.slow
 def test_reading_opens_imports_and_starts_nothing(tmp_path: Path) -> None:
     """As Python's own auditing sees it: no file, no process, no code object, no pickle of Python's."""
     watched = ["open", "exec", "compile", "import", "os.system", "os.exec", "subprocess.Popen", "pickle.find_class"]

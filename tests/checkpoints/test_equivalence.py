@@ -165,6 +165,7 @@ def test_any_payload(value: Any, dtypes: list[torch.dtype], protocol: int, legac
     assert_equivalent(data, weights_only=protocol == 2 and b"defaultdict" not in data)
 
 
+@pytest.mark.quick(200)
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -104,6 +104,7 @@ def test_same_model_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert str(tmp_path).encode() not in contents.pop()
 
 
+@pytest.mark.slow
 def test_same_bytes_in_another_process(tmp_path: Path) -> None:
     code = (
         "import sys, torch, nalu_export; torch.manual_seed(5); nalu_export.save(nalu_export.NALU(3, 4, 2), sys.argv[1])"
@@ -236,6 +237,7 @@ def test_a_safetensors_file_of_another_tool_is_not_native() -> None:
     assert native_payload(Contents("safetensors", {}, {"format": "pt"})) is None
 
 
+@pytest.mark.slow
 def test_safetensors_has_the_same_bytes_in_every_process(tmp_path: Path) -> None:
     script = (
         "import sys, torch; from nalu_export import NALU, save; torch.manual_seed(0); save(NALU(3, 1), sys.argv[1])"

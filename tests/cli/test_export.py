@@ -36,6 +36,7 @@ def wrong_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "verify_file", verify)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("format_name", CHECKED)
 def test_it_says_what_it_checked_and_wrote(format_name: str, source: Path, run: Run) -> None:
     result = run(source, "-f", format_name)

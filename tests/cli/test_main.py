@@ -22,6 +22,7 @@ except SystemExit as error:
 """.replace("HEAVY", repr(HEAVY))
 
 
+@pytest.mark.quick(8)
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -143,6 +144,7 @@ def test_choices_are_one_line(run: Run) -> None:
     assert run("model.pt").stderr.splitlines()[-1].endswith("Choose from: cpp, onnx, torchscript")
 
 
+@pytest.mark.slow
 def test_a_bug_and_a_warning_are_printable(real: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
     """What Python prints by itself: a traceback quotes the error and lines of a user's file."""
     code = (
@@ -168,6 +170,7 @@ def test_code_that_ends_the_program_is_no_verdict(code: int | str, run: Run, mon
     assert_user_error(run("layouts"), 2, f"the model's code ends the program: SystemExit: {shown}")
 
 
+@pytest.mark.slow
 def test_a_name_that_is_not_unicode(source: Path, real: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
     name = b"a\xff.pt"
     Path("model.pt").rename(name.decode("utf-8", "surrogateescape"))
@@ -176,6 +179,7 @@ def test_a_name_that_is_not_unicode(source: Path, real: Callable[..., subprocess
     assert b'"path": "a\\udcff.onnx"' in done.stdout
 
 
+@pytest.mark.slow
 def test_a_terminal_that_knows_ascii_only(
     source: Path, real: Callable[..., subprocess.CompletedProcess[bytes]]
 ) -> None:
@@ -184,6 +188,7 @@ def test_a_terminal_that_knows_ascii_only(
     assert rb"\u2192 output (batch, 1)" in done.stdout
 
 
+@pytest.mark.slow
 def test_python_dash_m(source: Path, real: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
     """The whole way in a process of its own: no warning, no log line, nothing on stderr."""
     done = real("model.pt", "--format", "onnx")
@@ -196,6 +201,7 @@ def test_python_dash_m(source: Path, real: Callable[..., subprocess.CompletedPro
     assert done.stdout.decode().splitlines()[-1].startswith("passed: ")
 
 
+@pytest.mark.slow
 def test_an_output_that_cannot_be_written_is_one_line(real: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
     """A full disk behind stdout is neither a bug nor a failed check."""
     command = [sys.executable, "-m", "nalu_export", "layouts"]

@@ -21,6 +21,7 @@ from tests.checkpoints.layouts.published import ALL
 from tests.doctor.cases import HEALTHY, codes, nac, nalu, only, written
 
 
+@pytest.mark.quick(36)
 @pytest.mark.parametrize("layout", ALL, ids=str)
 def test_every_layout(layout: Published, tmp_path: Path) -> None:
     """Random files of each are examined, under the names that they have."""
@@ -40,6 +41,7 @@ def test_every_layout(layout: Published, tmp_path: Path) -> None:
 VALUES = st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, 1e-40, 1e30, -1e30, float("inf"), float("-inf"), float("nan")])
 
 
+@pytest.mark.slow
 @given(
     layout=st.sampled_from([layout for layout in ALL if not layout.square]),
     dims=st.lists(st.sampled_from([1, 2, 3, 9, 40]), min_size=2, max_size=4),
@@ -73,6 +75,7 @@ def test_any_tensors(
     to_json(found.to_dict())
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("size", [1, 512])
 def test_sizes_and_types(size: int, dtype: torch.dtype) -> None:

@@ -175,6 +175,7 @@ def heads_of(model: nn.Module) -> tuple[Head, ...]:
     return from_module(model, SourceOptions()).heads
 
 
+@pytest.mark.slow
 def test_weights_are_put_to_the_nearest_and_nothing_else_is() -> None:
     """Also those that are computed from a weight: |W|, 1 − W."""
     for model in (*(make() for make in CELLS_OF_OURS), *(build() for build in CELLS.values())):

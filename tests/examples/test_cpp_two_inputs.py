@@ -222,6 +222,7 @@ def invoices(count: int) -> Golden:
     return Golden("0" * 64, "float32", (GoldenInput("prices", prices), GoldenInput("quantities", quantities)), outputs)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
 def test_it_compiles_without_a_warning_and_reads_exact_numbers(compiler: str, tmp_path: Path) -> None:
     assert compiled(compiler, tmp_path) == Done(0, "", "")
@@ -232,6 +233,7 @@ def test_it_compiles_without_a_warning_and_reads_exact_numbers(compiler: str, tm
     assert done.out.splitlines()[-1] == verdict
 
 
+@pytest.mark.slow
 def test_a_header_whose_batches_differ_from_its_singles_is_found(tmp_path: Path) -> None:
     assert compiled("g++", tmp_path, spoiled=True).code == 0
     (tmp_path / "g.bin").write_bytes(to_bin(invoices(20)))

@@ -43,6 +43,7 @@ def with_output(golden: Golden, name: str, change: Callable[[GoldenOutput], Gold
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_all_types_and_shapes_pass(name: str, programs: Programs, tmp_path: Path) -> None:
     done = infer(name, golden_of(SAMPLES), programs, tmp_path)

@@ -111,6 +111,7 @@ def test_it_is_an_input_error() -> None:
     assert issubclass(CostError, InputError)
 
 
+@pytest.mark.slow
 def test_it_does_not_import_what_takes_longer_than_an_export() -> None:
     code = (
         "import sys, torch\n"

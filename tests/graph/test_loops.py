@@ -132,6 +132,7 @@ def test_a_scan_is_one_loop_whose_step_is_a_subgraph() -> None:
     assert graph.interface.outputs[1].shape == (BATCH, "time", 2)
 
 
+@pytest.mark.slow
 def test_a_loop_gives_what_it_runs() -> None:
     graph = captured(built(Rest), torch.rand(3, 4, 3), torch.rand(3, 2))
     ((_, loop),) = loops_of(graph.flat)
@@ -143,6 +144,7 @@ def test_a_loop_gives_what_it_runs() -> None:
     torch.testing.assert_close(last, h)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "compute", "weights"),
     [("onnx", "float32", "folded"), ("onnx", "float64", "live"), ("torchscript", "float32", "folded")],
@@ -171,6 +173,7 @@ def test_its_number_of_steps_stays_free(
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_fault_in_the_step_is_found(tmp_path: Path) -> None:
     options: dict[str, Any] = {"example_inputs": torch.ones(1, 4, 3), **STEPS}
     artifact = nalu_export.export(built(Scanned), tmp_path / "m.onnx", **options)
@@ -184,6 +187,7 @@ def test_a_fault_in_the_step_is_found(tmp_path: Path) -> None:
     assert any(row.failed for row in report.rows if row.family == "cell.layers.0 isolated")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [OpaqueStep, While, ZeroState])
 def test_other_loops_are_written_out_and_that_is_said(model: type[nn.Module], tmp_path: Path) -> None:
     options: dict[str, Any] = {"example_inputs": torch.ones(1, 4, 3), **STEPS}
@@ -200,6 +204,7 @@ def test_a_loop_of_too_many_steps_is_refused(tmp_path: Path) -> None:
         nalu_export.export(built(OpaqueStep), tmp_path / "model.onnx", example_inputs=x)
 
 
+@pytest.mark.slow
 def test_a_header_holds_one_step(tmp_path: Path) -> None:
     options: dict[str, Any] = {"example_inputs": torch.ones(1, 4, 3), **STEPS}
     artifact = nalu_export.export(built(Scanned), tmp_path / "model.hpp", format="cpp", **options)

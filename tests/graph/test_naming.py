@@ -174,6 +174,7 @@ class Layer(ArithmeticLayer):
 """
 
 
+@pytest.mark.slow
 def test_a_layer_without_source_still_traces_and_is_named_by_primitives() -> None:
     linecache.clearcache()
     layer = _executed(SOURCE)
@@ -231,6 +232,7 @@ def _passes(model: nn.Module, shape: tuple[int, ...], name: str, weights: Weight
     return data
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("name", "weights"), FORMS)
 @pytest.mark.parametrize("compute", COMPUTE)
 @pytest.mark.parametrize("behind", [False, True])
@@ -256,6 +258,7 @@ def test_a_folded_constant_never_has_the_name_of_something_else() -> None:
     }
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("compute", COMPUTE)
 def test_the_edges_of_a_head_have_names_in_the_file(

@@ -39,11 +39,13 @@ def captured() -> dict[str, ModelGraph]:
     return {name: prepared(build(), SourceOptions()).graph for name, build in CELLS.items()}
 
 
+@pytest.mark.slow
 def test_every_cell_is_one_subgraph(captured: dict[str, ModelGraph]) -> None:
     assert {name: list(graph.subgraphs) for name, graph in captured.items() if graph.whole is None} == {}
     assert {graph.how for graph in captured.values()} == {"torch.fx"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "weights", "compute"),
     [("onnx", "folded", "float32"), ("torchscript", "folded", "float32"), ("onnx", "live", "float64")],
@@ -71,6 +73,7 @@ def _slow_apart(names: Iterable[str]) -> list[Any]:
     return [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in names]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", [name for name in NETS if name not in IMAGES])
 def test_what_is_around_a_cell_exports(tmp_path: Path, name: str) -> None:
     net = NETS[name]
@@ -80,6 +83,7 @@ def test_what_is_around_a_cell_exports(tmp_path: Path, name: str) -> None:
     assert bool(said) == (not net.float64)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ["loop from torch.zeros", "LSTM updated by a cell", "LSTM", "NAC as a convolution"])
 def test_what_is_around_a_cell_exports_to_torchscript(tmp_path: Path, name: str) -> None:
     """Tensors of the size of the batch too, which a trace would freeze."""
@@ -89,6 +93,7 @@ def test_what_is_around_a_cell_exports_to_torchscript(tmp_path: Path, name: str)
     assert artifact.report.passed, artifact.report.summary()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _slow_apart(IMAGES))
 def test_images_export(tmp_path: Path, name: str) -> None:
     net = NETS[name]
@@ -119,6 +124,7 @@ def test_refusals(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", SEVERAL)
 def test_several_inputs_and_outputs_export(tmp_path: Path, name: str) -> None:
     build, inputs, outputs = SEVERAL[name]

@@ -48,6 +48,7 @@ def alone(name: str) -> bytes:
     return files.torch_bytes(files.native({"type": "Sequential", "children": {name: CELL}}, state))
 
 
+@pytest.mark.quick(10)
 @pytest.mark.parametrize(
     ("name", "make"), [*((name, alone) for name in ODD), *((name, named) for name in ("fc-1", "self"))]
 )

@@ -32,6 +32,7 @@ PLANTED = {
 }
 
 
+@pytest.mark.slow
 @needs_atheris
 @pytest.mark.parametrize("case", PLANTED)
 def test_what_is_planted_is_found(case: str, tmp_path: Path) -> None:

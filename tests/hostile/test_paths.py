@@ -248,6 +248,7 @@ def test_names(name: bytes, here: Path) -> None:
     assert sorted(os.listdir()) == sorted(["out.onnx", path])
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", [b"-o\n\x1b.pt", b"\xff\xfe.pt"], ids=ascii)
 def test_names_in_a_process(name: bytes, here: Path) -> None:
     Path(os.fsdecode(name)).write_bytes(b"bad")

@@ -40,6 +40,7 @@ def plan(made: Subject, root: Path) -> Plan:
 
 
 class TestExports:
+    @pytest.mark.slow
     def test_kills_at_random_moments(self, plan: Plan) -> None:
         tallies = kills.at_random(plan, 4, 4, rounds=1)
         assert [tally.kills for tally in tallies] == [2, 2, 2, 2]
@@ -54,6 +55,7 @@ class TestExports:
         assert section.targets[0].reached, section.targets[0]
         assert all(tally.outcomes["as before"] and tally.outcomes["new"] for tally in tallies)
 
+    @pytest.mark.slow
     def test_a_process_as_a_user_starts_it(self, made: Subject, root: Path) -> None:
         folder = Scene(root, made.source)
         running = folder.start(cold, UNCHECKED)

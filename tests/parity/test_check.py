@@ -47,6 +47,7 @@ def _cut(data: bytes, name: str, factor: float) -> bytes:
     return changed
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("compute", COMPUTE)
 @pytest.mark.parametrize(
     ("name", "weights"),
@@ -88,6 +89,7 @@ def test_defaults_are_more_samples_and_rounds(nac: NAC) -> None:
     _ended_early_at_most(rows[SEARCHED], SEARCH)
 
 
+@pytest.mark.slow
 def test_images_are_checked_at_every_size_with_defaults_of_their_own(image_model: BackboneHead) -> None:
     data = _emitted(image_model, (1, 8, 8))
     sizes = [((1, 8, 8),), ((1, 9, 11),)]
@@ -98,6 +100,7 @@ def test_images_are_checked_at_every_size_with_defaults_of_their_own(image_model
     _ended_early_at_most(rows[SEARCHED], IMAGE_SEARCH)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("size", [2, 16, 64, 256])
 def test_one_trained_cell_stays_within_five_roundoffs(size: int) -> None:
     """The project's figure: E ≤ 5 in float32 and ≤ 1 in float64, zeros included."""

@@ -81,6 +81,7 @@ def test_a_right_file_holds_everywhere(weights: Weights, compute: Compute) -> No
     assert 0 < found.ratio <= 1
 
 
+@pytest.mark.quick(9)
 @pytest.mark.parametrize(("weights", "compute"), MODES)
 @pytest.mark.parametrize(
     ("name", "formula"),
@@ -204,6 +205,7 @@ def test_what_overflows_is_not_looked_at() -> None:
     assert found.first is None
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("compute", COMPUTE)
 def test_torchscript_is_looked_into_as_well(weights: Weights, compute: Compute) -> None:
@@ -229,6 +231,7 @@ def test_eager_pytorch_shows_nothing() -> None:
     )
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ["onnx", "torchscript"])
 def test_a_head_behind_a_backbone_is_looked_into(image_model: BackboneHead, name: str) -> None:
     kind, graph = formats.get(name), graph_of(image_model, (1, 8, 8))
@@ -291,6 +294,7 @@ def test_a_worst_input_that_holds_alone_is_said_to() -> None:
     assert str(found) == found.reason
 
 
+@pytest.mark.slow
 def test_weights_of_other_layers_are_not_looked_at() -> None:
     """An exporter folds the batch norm into the weight of the convolution and leaves its name."""
 

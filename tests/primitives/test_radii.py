@@ -58,6 +58,7 @@ def _holds(found: Any, value: Tensor, radius: Tensor) -> None:
     assert not bool(worse.any()), (got[worse], value[worse], radius[worse])
 
 
+@pytest.mark.quick(7)
 @pytest.mark.parametrize("name", UNARY)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
@@ -75,6 +76,7 @@ def test_a_function_of_any_number_of_the_ball_stays_within_the_radius(name: str,
             _holds(np.where(np.abs(single) < TINY, np.asarray(in_numpy(single)), flushed), value, radius)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", BINARY)
 @settings(max_examples=120, deadline=None)
 @given(data=st.data())
@@ -310,6 +312,7 @@ def test_flushed_products_and_sums_are_allowed_for() -> None:
     _sum_holds(found, exact_sum(x, w), radius, 0.0)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(_terms())
 def test_tf32_cut_off_stays_in_its_own_bound(
@@ -383,6 +386,7 @@ def test_a_sinh_overflows_two_past_its_exp_or_where_that_of_torch_does() -> None
         assert torch.isinf(radius).tolist() == [False, False, True]
 
 
+@pytest.mark.quick(7)
 @pytest.mark.parametrize("name", [name for name in UNARY if name not in ("neg", "abs")] + list(BINARY))
 @settings(max_examples=40, deadline=None)
 @given(data=st.data(), factor=st.floats(1.0, 100.0))

@@ -61,6 +61,7 @@ def check(model: torch.nn.Module, data: bytes, compute: Compute = "float32") -> 
 
 
 class TestRunning:
+    @pytest.mark.slow
     def test_it_gives_what_the_model_gives_and_says_where(self, model: NALU) -> None:
         session = load(header(model))
         (found,) = session.run([BATCH])
@@ -72,6 +73,7 @@ class TestRunning:
         assert session.details["options"] == "-std=c++17 -O3 -O0"
         assert set(session.details) == {"library", "device", "provider", "options", "threads"}
 
+    @pytest.mark.quick(1)
     @pytest.mark.parametrize("compute", ["float32", "float64"])
     def test_a_right_file_passes(self, model: NALU, compute: Compute) -> None:
         report = check(model, header(model, compute=compute), compute)
@@ -85,6 +87,7 @@ class TestRunning:
         assert list(found) == ["layers.0.W"]
         np.testing.assert_allclose(found["layers.0.W"].astype(np.float64), weight, rtol=1e-6)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("shape", [(3, 2), (2, 1, 2)])
     def test_samples_of_several_axes(self, model: NALU, shape: tuple[int, ...]) -> None:
         """They come out in the shape that the header says."""
@@ -115,6 +118,7 @@ FAULTS = {
 
 
 class TestFaultsAreFound:
+    @pytest.mark.slow
     @pytest.mark.parametrize("fault", FAULTS)
     def test_in_the_arithmetic(self, fault: str) -> None:
         torch.manual_seed(5)

@@ -52,6 +52,7 @@ def _edited(statements: str) -> bytes:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statements", "text"),
     [
@@ -76,6 +77,7 @@ def test_programs_that_misbehave(statements: str, text: str, folders: Path) -> N
         session.run([X])
 
 
+@pytest.mark.slow
 def test_a_program_that_does_not_start(folders: Path) -> None:
     begin = "namespace { struct Early { Early() { std::exit(9); } } early; }"
     data = _edited("(void)early;").replace(b"struct Model {", f"{begin}\nstruct Model {{".encode())
@@ -84,6 +86,7 @@ def test_a_program_that_does_not_start(folders: Path) -> None:
     assert not list(folders.iterdir())
 
 
+@pytest.mark.slow
 def test_which_nan_it_is_does_not_matter() -> None:
     """Not between a batch and one sample, nor between levels; another number does."""
     many = 'y[0] = -std::nanf("7"); (void)x; (void)n; return;'
@@ -105,6 +108,7 @@ def test_which_nan_it_is_does_not_matter() -> None:
         run("0.0f", "-0.0f", both)
 
 
+@pytest.mark.slow
 def test_closing_ends_both_programs() -> None:
     session = _load(header(NALU(2, 3, 1), 2))
     processes = [program._process for program in session._programs]

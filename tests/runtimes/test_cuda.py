@@ -121,6 +121,7 @@ def _check(
     return check_bytes(graph, _data(name, graph, options), sizes, options.compute, [name], wanted)
 
 
+@pytest.mark.quick(40)
 @pytest.mark.parametrize("name", [*ON_ONNX, "torchscript-cuda"])
 @pytest.mark.parametrize(("weights", "compute"), list(itertools.product(WEIGHTS, COMPUTE)))
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)

@@ -232,6 +232,7 @@ def _sum_and_difference() -> bytes:
     return data
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("given", [None, "0"])
 def test_no_usage_data_is_sent(given: str | None, tmp_path: Path) -> None:
     """onnxruntime leaves a file in the temporary folder when its telemetry starts; what the user set is kept."""

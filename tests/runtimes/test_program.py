@@ -164,6 +164,7 @@ class TestItsEnd:
         assert process.returncode == 0
         assert not folder.exists()
 
+    @pytest.mark.slow
     def test_with_the_interpreter(self, tmp_path: Path) -> None:
         """No warning, no process and no folder are left."""
         fake = program(tmp_path / "fake", "hello(); open(sys.argv[1], 'w').write(str(os.getpid())); serve()")

@@ -52,6 +52,7 @@ def test_it_runs_every_batch_and_says_where(nalu: NALU, name: str, load: Load) -
             np.testing.assert_allclose(out.astype(np.float32), nalu(torch.from_numpy(x)).numpy(), rtol=1e-5)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", HERE)
 def test_it_runs_images_of_every_size(image_model: BackboneHead, name: str, load: Load) -> None:
     session = load(name, image_model, (1, 16, 16))
@@ -143,6 +144,7 @@ def test_every_value_of_an_onnx_file_can_be_seen(nalu: NALU, name: str, load: Lo
     assert session.values([batch[:1]], ["layers.0.abs"])["layers.0.abs"].shape == (1, 4)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", RUN_ONNX)
 def test_values_inside_a_model_of_images(image_model: BackboneHead, name: str, load: Load) -> None:
     session = load(name, image_model, (1, 16, 16), "float64")

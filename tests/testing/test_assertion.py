@@ -62,6 +62,7 @@ def test_how_to_export(nalu: NALU) -> None:
     assert (report.subject["weights"], report.subject["compute"]) == ("live", "float64")
 
 
+@pytest.mark.slow
 def test_images(image_model: BackboneHead) -> None:
     report = assert_parity(image_model, input_size=(8, 10), samples=4, search=0)
     assert report.subject["inputs"][0]["shape"] == ["batch", 1, "height", "width"]

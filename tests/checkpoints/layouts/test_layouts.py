@@ -30,6 +30,7 @@ def shapes_of(case: Published) -> list[Dims]:
 CASES = [pytest.param(case, dims, id=f"{case} {dims}") for case in ALL for dims in shapes_of(case)]
 
 
+@pytest.mark.quick(99)
 @pytest.mark.parametrize(("case", "dims"), CASES)
 def test_computes_what_its_implementation_computes(case: Published, dims: Dims, tmp_path: Path) -> None:
     rng = np.random.default_rng(sum(dims))
@@ -39,6 +40,7 @@ def test_computes_what_its_implementation_computes(case: Published, dims: Dims, 
     assert worst(outputs(checkpoint.model, x), case.reference(state, x)) <= RELATIVE
 
 
+@pytest.mark.quick(199)
 @pytest.mark.parametrize("case", ALL, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16], ids=str)
 def test_weights_keep_the_precision_of_the_file(case: Published, dtype: torch.dtype, tmp_path: Path) -> None:

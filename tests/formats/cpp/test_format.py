@@ -29,6 +29,7 @@ def header(model: nn.Module, features: int, compute: Compute = "float32", **opti
 
 
 class TestBytes:
+    @pytest.mark.slow
     def test_the_same_in_another_process(self, tmp_path: Path) -> None:
         nalu_export.save(NALU(3, 2), tmp_path / "model.pt")
         script = (
@@ -150,6 +151,7 @@ class TestRefusals:
             assert str(caught.value) == f"{name} is given, which means nothing to format onnx; leave it out"
         assert not list(tmp_path.iterdir())
 
+    @pytest.mark.slow
     @needs_compiler
     def test_several_parts(self, tmp_path: Path) -> None:
         model = nn.Sequential(NAC(3, 2), nn.BatchNorm1d(2), NALU(2, 1))
@@ -180,6 +182,7 @@ class TestRefusals:
 
 
 class TestHeads:
+    @pytest.mark.slow
     @needs_compiler
     def test_what_feeds_it_and_what_follows(self, tmp_path: Path) -> None:
         torch.manual_seed(0)

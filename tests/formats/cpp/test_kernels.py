@@ -37,6 +37,7 @@ def _said(function: str) -> float:
     return float(found[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("function", "allowed"), [("exp", 0.95), ("log", 1.0)])
 def test_every_float(kernels: dict[Build, Path], function: str, allowed: float) -> None:
     """All 2³²: zeros, infinities, NaN, negative and subnormal ones have to be exact."""
@@ -52,6 +53,7 @@ def test_every_float(kernels: dict[Build, Path], function: str, allowed: float) 
     assert max(worst.values()) > said - 0.1
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("function", "allowed"), [("log1p", 1.0), ("expm1", 1.3), ("pow", 0.51)])
 def test_many_floats(kernels: dict[Build, Path], function: str, allowed: float) -> None:
     """Every 64th, and of pairs 2²⁴; what the comments say is of all of them, and takes minutes."""
@@ -61,6 +63,7 @@ def test_many_floats(kernels: dict[Build, Path], function: str, allowed: float) 
         assert said - 0.2 <= error <= said
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("function", "allowed"), [("sqrt", 0.5), *((name, 0.0) for name in ("floor", "ceil", "round"))]
 )
@@ -289,6 +292,7 @@ def _every_sum(sums: dict[Build, Path], dtype: str) -> list[Sums]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", TYPES)
 def test_a_sum_goes_through_few_roundings(sums: dict[Build, Path], dtype: str) -> None:
     """One large product among many that are half a unit of its last place each: a chain loses all of those after it."""

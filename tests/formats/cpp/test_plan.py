@@ -143,6 +143,7 @@ STEPS = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(STEPS, max_size=10))
 def test_random_graphs(steps: list[tuple[str, int, int, int]]) -> None:

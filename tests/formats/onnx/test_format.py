@@ -135,6 +135,7 @@ def test_eps_survives_at_exact_zeros(eps: float, weights: Weights) -> None:
     np.testing.assert_allclose(result, _torch(cell, x), rtol=2e-5)
 
 
+@pytest.mark.slow
 def test_only_standard_operators_and_no_trace_of_the_machine(image_model: BackboneHead) -> None:
     data = _emit(graph_of(image_model, (1, 8, 8)))
     proto = onnx.load_from_string(data)
@@ -154,6 +155,7 @@ def test_a_backbone_keeps_batch_and_image_size_free(image_model: BackboneHead) -
         np.testing.assert_allclose(_run(data, x), _torch(image_model, x), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_backbone_with_a_fixed_image_size(image_model: BackboneHead) -> None:
     draft = FORMAT.emit(graph_of(image_model, (1, 8, 10)).with_fixed(["height", "width"]), EmitOptions())
     assert draft.inputs[0].shape == ("batch", 1, 8, 10)
@@ -161,6 +163,7 @@ def test_a_backbone_with_a_fixed_image_size(image_model: BackboneHead) -> None:
     assert draft.inputs[0].shape == ("batch", 1, 8, "width")
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("pool", [None, "avg"])
 def test_a_head_computes_no_shape(pool: str | None, tmp_path: Path) -> None:
     """ONNX Runtime would do that on the CPU, whatever runs the rest."""
@@ -199,6 +202,7 @@ def test_a_part_behind_a_sequence_axis_uses_matmul() -> None:
     np.testing.assert_allclose(_run(data, x), _torch(model, x), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes(image_model: BackboneHead, nalu: NALU) -> None:
     for model, shape in ((nalu, (4,)), (image_model, (1, 8, 8))):
         assert _emit(graph_of(model, shape)) == _emit(graph_of(model, shape))
@@ -240,6 +244,7 @@ def test_what_does_not_fit_into_one_file_is_refused(nalu: NALU, monkeypatch: pyt
         draft.to_bytes({})
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("opset", OPSETS)
 def test_every_opset_is_honoured_around_a_backbone_and_in_silence(
     image_model: BackboneHead, opset: int, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture

@@ -33,6 +33,7 @@ WORDS = {
 needs_the_wheel = pytest.mark.skipif(bool(cuda_stand_ins.unavailable()), reason=cuda_stand_ins.unavailable())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_everything_that_is_written_has_a_kernel(provider: str) -> None:
     files = arithmetic() | with_surroundings()
@@ -102,6 +103,7 @@ def _taken(kernels: list[tuple[int, int, Types]], name: str, opset: int) -> Type
     return found if counted else None
 
 
+@pytest.mark.slow
 @needs_the_wheel
 def test_every_file_runs_on_cuda_alone() -> None:
     files = arithmetic() | {name: proto for name, proto in with_surroundings().items() if name not in SIZES}
@@ -110,6 +112,7 @@ def test_every_file_runs_on_cuda_alone() -> None:
     assert not {numbered[key][0]: reason for key, reason in said.items() if reason}
 
 
+@pytest.mark.slow
 @needs_the_wheel
 def test_the_rows_of_cuda_are_what_the_wheel_has() -> None:
     """Of operators whose inputs are all of one type: each in each of the five types."""

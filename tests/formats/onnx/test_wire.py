@@ -58,6 +58,7 @@ def measured() -> dict[str, int]:
     return found
 
 
+@pytest.mark.quick(15)
 @pytest.mark.skipif(
     api_implementation.Type() != "upb", reason="the figures are those of protobuf's implementation in C"
 )
@@ -114,6 +115,7 @@ HEAVY = (
 )
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("name", HEAVY)
 def test_megabytes_of_what_takes_more_than_it_may_are_refused(name: str) -> None:
     way, unit = EMPTY[name]
@@ -129,6 +131,7 @@ def test_a_small_file_may_be_of_anything() -> None:
         refuse_large(within(way, unit * 10_000))
 
 
+@pytest.mark.slow
 def test_more_fields_than_can_be_looked_at() -> None:
     refuse_large(START + number(1) * (MAX_FIELDS - 2))
     with pytest.raises(InputError, match=r"^is an ONNX file of more than 4,000,000 fields; export it again$"):

@@ -157,6 +157,7 @@ for _ in range(2):
 """
 
 
+@pytest.mark.slow
 def test_every_process_writes_the_same_bytes(tmp_path: Path) -> None:
     """Whatever was scripted before, from whatever folder, and however often: torch alone numbers classes anew."""
     digests: set[str] = set()
@@ -168,6 +169,7 @@ def test_every_process_writes_the_same_bytes(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 def test_an_archive_loads_where_this_package_is_not(image_model: BackboneHead, tmp_path: Path) -> None:
     path = tmp_path / "model.torchscript.pt"
     path.write_bytes(_emit(graph_of(image_model, (1, 8, 8))))
