@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nalu_export.parity.batch import Batch
-from nalu_export.parity.comparison import Comparison
+from nalu_export.parity.comparison import Comparison, together
 from nalu_export.parity.row import Row
-from nalu_export.parity.verdict import overall
 
 
 @dataclass(frozen=True)
@@ -138,15 +137,7 @@ def merge(
         runtime=runtime,
         family=family,
         samples=sum(part.samples for part in parts),
-        outputs=sum(part.outputs for part in parts),
-        max_ratio=max(part.max_ratio for part in parts),
-        max_e=max(part.max_e for part in parts),
-        max_ulp=max(part.max_ulp for part in parts),
-        max_ulp_torch=max(part.max_ulp_torch for part in parts),
-        nonfinite_mismatches=sum(part.nonfinite_mismatches for part in parts),
-        wrong_zeros=sum(part.wrong_zeros for part in parts),
-        undetermined=sum(part.undetermined for part in parts),
-        status=overall(part.status for part in parts),
+        **together(parts),
         problem=next((part.problem for part in parts if part.problem), ""),
         reasons=tuple(dict.fromkeys((*reasons, *said))),
         silent=_silent(parts, outputs),
