@@ -70,12 +70,17 @@ def _some(field: str, count: int, of: int) -> str:
     return f"{count} of {of} outputs {FIGURES[field].removeprefix('outputs that ')}"
 
 
-def left_out(rows: "Iterable[Row]") -> str:
-    """How many outputs of some rows were left out and why; empty where none was."""
+def left_out(rows: "Iterable[Row]", most: int | None = None) -> str:
+    """How many outputs of some rows were left out and why; empty where none was.
+
+    Args:
+        rows: of a report.
+        most: how many reasons are said; ``None`` for all.
+    """
     found = [row for row in rows if row.undetermined]
     if not found:
         return ""
-    reasons = dict.fromkeys(reason for row in found for reason in row.reasons)
+    reasons = list(dict.fromkeys(reason for row in found for reason in row.reasons))[:most]
     count = f"{sum(row.undetermined for row in found)} of {sum(row.outputs for row in found)} outputs left out"
     return f"{count}: {'; '.join(reasons)}" if reasons else count
 

@@ -105,7 +105,7 @@ def _show_notes(out: Console, rows: Sequence[Row], prefix: str = "") -> None:
     for problem in problems:
         say(out, f"  {prefix}{_inputs([row for row in rows if row.problem == problem])}: {problem}")
     for found in left_out_of(rows).values():
-        say(out, f"  {prefix}{_inputs(found)}: {left_out(found)}")
+        say(out, f"  {prefix}{_inputs(found)}: {left_out(found, most=1)}")
 
 
 def _inputs(rows: Sequence[Row]) -> str:
