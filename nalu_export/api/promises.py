@@ -9,7 +9,7 @@ from nalu_export import formats
 from nalu_export.formats.base import TensorSpec
 from nalu_export.io.text import short
 from nalu_export.parity import Report, Row
-from nalu_export.parity.records import METADATA
+from nalu_export.parity.row import METADATA
 from nalu_export.parity.verdict import Status
 
 

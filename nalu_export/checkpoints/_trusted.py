@@ -2,19 +2,19 @@
 
 import io
 import re
-import zipfile
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nalu_export.checkpoints._inert import Inert, of_type
-from nalu_export.checkpoints._refusals import unreadable
 from nalu_export.checkpoints._user_file import importing_from
+from nalu_export.checkpoints._zip import refusal
 from nalu_export.checkpoints.factory import UserCode
 from nalu_export.checkpoints.whole import modules_in
 from nalu_export.errors import InputError, first_line
-from nalu_export.io.text import printable, short
+from nalu_export.io.archives import Archive, ArchiveError, Limits
+from nalu_export.io.text import printable
 from nalu_export.modules import jit
 from nalu_export.process.locks import own_warnings
 
@@ -31,16 +31,16 @@ def torchscript(data: bytes) -> Any:
         InputError: torch cannot load it.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            broken = archive.testzip()
-        if broken is None:
-            return _plain(jit.load(data))
+        for member in Archive(data, Limits(deflated=True)).members():
+            member.verify()
+    except ArchiveError as error:
+        raise refusal(error) from error
+    try:
+        return _plain(jit.load(data))
     except Exception as error:
-        # Whatever zipfile does not foresee, and what the code in the archive raises.
+        # Whatever the code in the archive raises.
         what = printable(first_line(error)[:200])
         raise InputError(f"is a TorchScript archive that torch cannot load: {what}") from error
-    # torch itself does not look.
-    raise unreadable(f"is damaged: the checksum of {short(broken)} does not match")
 
 
 def pickled(data: bytes, code: UserCode | None = None) -> tuple[Any, dict[str, nn.Module]]:

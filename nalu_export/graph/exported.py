@@ -15,7 +15,7 @@ from torch import Tensor, fx, nn
 from nalu_export.graph.example import Example
 from nalu_export.graph.interface import arguments_with, as_tensor
 from nalu_export.graph.module import LazyGraphModule
-from nalu_export.graph.places import Call, note, place_in
+from nalu_export.graph.places import calls_of, note, place_in
 from nalu_export.graph.structure import leaves
 from nalu_export.process.locks import TRACING, own_warnings
 
@@ -73,24 +73,12 @@ def _flat(module: fx.GraphModule, model: nn.Module) -> fx.GraphModule:
             continue
         known[node] = graph.node_copy(node, known.__getitem__)
         known[node].meta = {}
-        note(known[node], _stack(node, types), _place(node))
+        note(known[node], calls_of(node.meta, types), _place(node))
     return LazyGraphModule(module, graph, type(model).__name__)
 
 
 def _changes_something(node: fx.Node) -> bool:
     return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
-
-
-def _stack(node: fx.Node, types: dict[str, type[nn.Module]]) -> tuple[Call, ...]:
-    """From ``{"L__self___cell@1": ("cell", "net.Cell")}``; what is outside of all calls is in the model's own."""
-    calls = []
-    for key, (path, _) in node.meta.get("nn_module_stack", {}).items():
-        if path in types:
-            count = key.rpartition("@")[2]
-            calls.append(Call(path, int(count) if count.isdigit() and "@" in key else 0, types[path]))
-    if not calls or calls[0].path:
-        calls.insert(0, Call("", 0, types[""]))
-    return tuple(calls)
 
 
 def _place(node: fx.Node) -> Any:

@@ -3,8 +3,9 @@
 import ast
 import functools
 import linecache
+from collections.abc import Mapping
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import fx, nn
 
@@ -49,6 +50,24 @@ def note(node: fx.Node, stack: tuple[Call, ...], place: Place | None) -> None:
     node.meta["stack"] = stack
     if place is not None:
         node.meta["place"] = place
+
+
+def calls_of(meta: Mapping[str, Any], types: Mapping[str, type[nn.Module]]) -> tuple[Call, ...]:
+    """The calls of modules that a node is in, as torch.fx and torch.export record them.
+
+    Args:
+        meta: of the node; ``nn_module_stack`` is ``{"cell@1": ("cell", …)}`` or ``{"L__self___cell@1": …}`` for the
+            second call of ``cell``.
+        types: of the modules of the model by their paths. What is outside of all calls is in the model's own.
+    """
+    calls = []
+    for key, (path, _) in meta.get("nn_module_stack", {}).items():
+        if path in types:
+            count = key.rpartition("@")[2] if "@" in key and key != path else ""
+            calls.append(Call(path, int(count) if count.isdigit() else 0, types[path]))
+    if not calls or calls[0].path:
+        calls.insert(0, Call("", 0, types[""]))
+    return tuple(calls)
 
 
 def stack_of(node: fx.Node) -> tuple[Call, ...]:

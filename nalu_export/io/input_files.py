@@ -3,7 +3,6 @@
 import io
 import math
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nalu_export.errors import InputError, first_line
+from nalu_export.io.archives import Archive, ArchiveError, Flaw, Limits
 from nalu_export.io.files import read_bytes
 from nalu_export.io.text import MAX_TEXT, plain
 from nalu_export.process.locks import own_warnings
@@ -40,7 +40,7 @@ def read_inputs(path: str | os.PathLike[str]) -> dict[str, NDArray[np.generic]]:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except Exception as error:
-        # zipfile raises more kinds of errors than it documents.
+        # numpy raises more kinds of errors than it documents.
         raise InputError(f"{path}: not a readable .npz or .npy file: {first_line(error)}; {SAVE_ARRAYS}") from error
     if not arrays:
         raise InputError(f"{path}: holds no array; {SAVE_ARRAYS}")
@@ -48,31 +48,39 @@ def read_inputs(path: str | os.PathLike[str]) -> dict[str, NDArray[np.generic]]:
 
 
 def _members(data: bytes) -> dict[str, NDArray[np.generic]]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        size = sum(entry.file_size for entry in archive.infolist())
-        if len(archive.infolist()) > MAX_ARRAYS:
-            count = len(archive.infolist())
-            raise InputError(f"has {count:,} arrays; at most {MAX_ARRAYS} are checked, join them along the samples")
-        if size > MAX_INPUTS:
-            raise InputError(f"unpacks to {size:,} bytes; at most {MAX_INPUTS:,} are read")
+    try:
+        archive = Archive(data, Limits(MAX_ARRAYS, MAX_INPUTS, deflated=True))
         arrays: dict[str, NDArray[np.generic]] = {}
-        for entry in archive.infolist():
-            name = entry.filename.removesuffix(".npy")
+        for member in archive.members():
+            name = member.name.removesuffix(".npy")
             if name in arrays:
-                raise InputError(f"has the array {plain(name)} twice; {SAVE_ARRAYS}")
-            arrays[name] = _array(_unpacked(archive, entry), f"its member {plain(entry.filename)}")
-        return arrays
+                raise _twice(name)
+            arrays[name] = _array(bytes(member.content()), f"its member {plain(member.name)}")
+    except ArchiveError as error:
+        raise _refusal(error) from error
+    # In the order of the list, which is that of whoever wrote them.
+    return {name: arrays[name] for name in (listed.removesuffix(".npy") for listed in archive.names)}
 
 
-def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    """The content of a member, no more than it says to be; its checksum is compared."""
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        # The others are unpacked by zipfile without a limit, and numpy does not write them.
-        raise ValueError(f"its member {plain(entry.filename)} is compressed in a way that numpy does not write")
-    if entry.flag_bits & 1:
-        raise ValueError(f"its member {plain(entry.filename)} is encrypted")
-    with archive.open(entry) as member:
-        return member.read(entry.file_size)
+def _twice(name: str) -> InputError:
+    return InputError(f"has the array {plain(name)} twice; {SAVE_ARRAYS}")
+
+
+def _refusal(error: ArchiveError) -> Exception:
+    """What is said of a file of arrays that the guard of archives refuses."""
+    match error.flaw:
+        case Flaw.COUNT:
+            most = f"at most {MAX_ARRAYS} are checked, join them along the samples"
+            return InputError(f"has {error.amount:,} arrays; {most}")
+        case Flaw.SIZE:
+            return InputError(str(error))
+        case Flaw.TWICE:
+            return _twice(error.member.removesuffix(".npy"))
+        case Flaw.COMPRESSED:
+            return ValueError(f"its member {plain(error.member)} is compressed in a way that numpy does not write")
+        case Flaw.CHECKSUM:
+            return ValueError(f"Bad CRC-32 for file {error.member!r}")
+    return ValueError(str(error))
 
 
 def _array(content: bytes, name: str = "it") -> NDArray[np.generic]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,13 @@ from nalu_export.graph.folding import Compute
 from nalu_export.parity.acceptance import ANY, Acceptance, Array, Double, Mask, acceptance, kind_of, rounded
 from nalu_export.parity.reference import Expected
 from nalu_export.parity.verdict import Status, overall
+
+if TYPE_CHECKING:
+    from nalu_export.parity.row import Row
+
+
+_LARGEST = ("max_ratio", "max_e", "max_ulp", "max_ulp_torch")
+_COUNTS = ("outputs", "nonfinite_mismatches", "wrong_zeros", "undetermined")
 
 
 @dataclass(frozen=True)
@@ -143,6 +151,13 @@ def _count(outputs: int) -> str:
     return f"{outputs} output{'' if outputs == 1 else 's'}"
 
 
+def together(parts: "Sequence[Comparison | Row]") -> dict[str, Any]:
+    """The figures and the status of several comparisons or rows, at least one, by the names of the fields."""
+    largest = {name: max(getattr(part, name) for part in parts) for name in _LARGEST}
+    counts = {name: sum(getattr(part, name) for part in parts) for name in _COUNTS}
+    return largest | counts | {"status": overall(part.status for part in parts)}
+
+
 def _merged(parts: Sequence[Comparison]) -> Comparison:
     """One comparison from those of all outputs."""
     if len(parts) == 1:
@@ -157,15 +172,7 @@ def _merged(parts: Sequence[Comparison]) -> Comparison:
     left_out = np.any([part.each.left_out for part in parts], axis=0)
     return Comparison(
         samples=parts[0].samples,
-        outputs=sum(part.outputs for part in parts),
-        max_ratio=max(part.max_ratio for part in parts),
-        max_e=max(part.max_e for part in parts),
-        max_ulp=max(part.max_ulp for part in parts),
-        max_ulp_torch=max(part.max_ulp_torch for part in parts),
-        nonfinite_mismatches=sum(part.nonfinite_mismatches for part in parts),
-        wrong_zeros=sum(part.wrong_zeros for part in parts),
-        undetermined=sum(part.undetermined for part in parts),
-        status=overall(part.status for part in parts),
+        **together(parts),
         each=Samples(ratio, error, bound, unit, left_out, output),
         silent=tuple(place for place, part in enumerate(parts) if part.status is Status.NOTHING),
     )

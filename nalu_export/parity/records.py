@@ -1,4 +1,4 @@
-"""The records of a report: rows, runtimes, worst inputs, first divergences, curves."""
+"""The records of a report besides its rows: runtimes, worst inputs, first divergences, curves."""
 
 import math
 from collections.abc import Sequence
@@ -7,79 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nalu_export.parity import wording
 from nalu_export.parity.batch import Batch
-from nalu_export.parity.comparison import Comparison
-from nalu_export.parity.verdict import Status, overall
-
-# Rows that are not of an input distribution: what a runtime shows of its weights and intermediate values, and a fault
-# that is the same for all inputs.
-INTERMEDIATE = "intermediate values"
-EVERY_INPUT = "every input"
-# A file that is not what its own metadata says.
-METADATA = "metadata"
-
-
-def inputs(family: str) -> str:
-    """``inputs zeros``; what is not an input distribution stands for itself."""
-    return family if family in (INTERMEDIATE, EVERY_INPUT, METADATA) else f"inputs {family}"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One runtime on one input distribution.
-
-    Attributes:
-        runtime: name of the runtime.
-        family: name of the input distribution.
-        samples: samples run.
-        outputs: numbers that came of them.
-        max_ratio: largest error over its bound; at most 1 in a pass by the bound.
-        max_e: largest E, see :mod:`nalu_export.parity.analysis`.
-        max_ulp: largest distance from the reference, in float32 steps.
-        max_ulp_torch: largest distance from PyTorch's float32 output, in float32 steps.
-        nonfinite_mismatches: outputs that are NaN or infinite where they should not be, or the other way round.
-        wrong_zeros: outputs that are −0 where they are surely +0, or the other way round.
-        undetermined: outputs that were left out of the comparison.
-        status: the verdict.
-        problem: what is wrong when it is not the numbers, else empty.
-        reasons: why outputs were left out, the most frequent reason first.
-        silent: of several outputs of a model those of which nothing could be compared, by name.
-    """
-
-    runtime: str
-    family: str
-    samples: int
-    outputs: int
-    max_ratio: float
-    max_e: float
-    max_ulp: int
-    max_ulp_torch: int
-    nonfinite_mismatches: int
-    wrong_zeros: int
-    undetermined: int
-    status: Status
-    problem: str = ""
-    reasons: tuple[str, ...] = ()
-    silent: tuple[str, ...] = ()
-
-    @property
-    def passed(self) -> bool:
-        """Whether at least one number was compared and none is wrong."""
-        return self.status == Status.PASSED
-
-    @property
-    def failed(self) -> bool:
-        """Whether something is wrong; a row that compared nothing has neither passed nor failed."""
-        return self.status == Status.FAILED
-
-    def wrong(self, verdict: str) -> str:
-        """What is wrong with a failed row, in one line; ``verdict`` is that of its report."""
-        return wording.wrong(self, verdict)
-
-    def left_out(self) -> str:
-        """How many outputs were left out and why, in one line; empty where none was."""
-        return wording.left_out(self)
+from nalu_export.parity.comparison import Comparison, together
+from nalu_export.parity.row import Row
 
 
 @dataclass(frozen=True)
@@ -207,15 +137,7 @@ def merge(
         runtime=runtime,
         family=family,
         samples=sum(part.samples for part in parts),
-        outputs=sum(part.outputs for part in parts),
-        max_ratio=max(part.max_ratio for part in parts),
-        max_e=max(part.max_e for part in parts),
-        max_ulp=max(part.max_ulp for part in parts),
-        max_ulp_torch=max(part.max_ulp_torch for part in parts),
-        nonfinite_mismatches=sum(part.nonfinite_mismatches for part in parts),
-        wrong_zeros=sum(part.wrong_zeros for part in parts),
-        undetermined=sum(part.undetermined for part in parts),
-        status=overall(part.status for part in parts),
+        **together(parts),
         problem=next((part.problem for part in parts if part.problem), ""),
         reasons=tuple(dict.fromkeys((*reasons, *said))),
         silent=_silent(parts, outputs),

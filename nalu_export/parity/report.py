@@ -9,18 +9,8 @@ from numpy.typing import NDArray
 
 from nalu_export.io.assumption import Assumption
 from nalu_export.parity import wording
-from nalu_export.parity.records import (
-    EVERY_INPUT,
-    INTERMEDIATE,
-    METADATA,
-    Break,
-    Curve,
-    Row,
-    RuntimeInfo,
-    Worst,
-    inputs,
-    merge,
-)
+from nalu_export.parity.records import Break, Curve, RuntimeInfo, Worst, merge
+from nalu_export.parity.row import EVERY_INPUT, INTERMEDIATE, METADATA, Row, inputs
 from nalu_export.parity.verdict import Status, overall
 
 __all__ = ["EVERY_INPUT", "INTERMEDIATE", "Break", "Curve", "Report", "Row", "RuntimeInfo", "Worst", "inputs", "merge"]
@@ -145,7 +135,7 @@ class Report:
         """One line on the worst decisive row."""
         failed = [row for row in self.decisive if row.failed]
         if failed:
-            row = max(failed, key=_gravity)
+            row = max(failed, key=lambda row: row.gravity)
             found = next((str(found) for found in self.breaks if found.runtime == row.runtime and found.value), "")
             where = f"{row.runtime} on {inputs(row.family)}: {row.wrong(self.verdict)}"
             return f"{where}; {found}" if found else where
@@ -158,11 +148,6 @@ class Report:
             f"({worst.runtime}, {inputs(worst.family)})"
         )
         return "; ".join(filter(None, (text, wording.partly_empty(self))))
-
-
-def _gravity(row: Row) -> tuple[bool, int, int, bool, float]:
-    """What a summary should speak of first; intermediate values, which have no E, last."""
-    return bool(row.problem), row.nonfinite_mismatches, row.wrong_zeros, row.max_e > 0, row.max_ratio
 
 
 def _plain(value: Any) -> Any:

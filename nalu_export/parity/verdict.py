@@ -17,6 +17,11 @@ class Status(StrEnum):
     FAILED = "failed"
     NOTHING = "nothing compared"
 
+    @property
+    def shown(self) -> str:
+        """The word for people, who have to see a failure among many rows."""
+        return "FAILED" if self is Status.FAILED else self.value
+
 
 def overall(parts: Iterable[Status]) -> Status:
     """The verdict of several parts: one failure fails, and one comparison is enough for a pass."""

@@ -1,40 +1,88 @@
-"""What is wrong with a row of a report, in words: the terminal, the files and the assertion all say the same."""
+"""What a report says in words. Every report and message takes its words from here.
+
+:func:`fault` says what is wrong with a row; docs/report.md has the same words, and a test compares them.
+"""
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nalu_export.parity.report import Report, Row
+    from nalu_export.parity.report import Report
+    from nalu_export.parity.row import Row
 
 NOTHING = "nothing was compared"
+NOT_A_PASS = "A check that compared no output is not a pass"
+#: The figures of a row by the name of their field, as a list of them reads.
+FIGURES = {
+    "samples": "samples",
+    "outputs": "outputs",
+    "max_ratio": "largest error over its bound",
+    "max_e": "largest E",
+    "max_ulp": "largest distance from the reference, in float32 steps",
+    "max_ulp_torch": "largest distance from PyTorch's float32 output, in float32 steps",
+    "nonfinite_mismatches": "outputs that are NaN or infinite where they should not be, or the reverse",
+    "wrong_zeros": "outputs that are zeros of the wrong sign",
+    "undetermined": "outputs left out of the comparison",
+}
 
 
-def wrong(row: "Row", verdict: str) -> str:
-    """What is wrong with a failed row, in one line.
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a failed row, in the lengths that reports have room for.
+
+    Attributes:
+        text: one line.
+        beside: a few words beside the row's figures, ``7 NaN or ∞``; empty where the figures or a line of their own
+            say it.
+        alone: one word in place of the figures, ``NaN/∞``; empty where the error over its bound says it.
+    """
+
+    text: str
+    beside: str = ""
+    alone: str = ""
+
+
+def fault(row: "Row", verdict: str) -> Fault:
+    """What is wrong with a failed row: the gravest of what is.
 
     Args:
         row: of the report.
         verdict: of the report: ``"bound"``, or the tolerances in words.
     """
     if row.problem:
-        return row.problem
+        return Fault(row.problem, alone="error")
     if row.nonfinite_mismatches:
-        wanted = "NaN or infinite where they should not be, or the reverse"
-        return f"{row.nonfinite_mismatches} of {row.outputs} outputs are {wanted}"
+        text = _some("nonfinite_mismatches", row.nonfinite_mismatches, row.outputs)
+        return Fault(text, f"{row.nonfinite_mismatches} NaN or ∞", "NaN/∞")
     if row.wrong_zeros:
-        return f"{row.wrong_zeros} of {row.outputs} outputs are zeros of the wrong sign"
+        return Fault(_some("wrong_zeros", row.wrong_zeros, row.outputs), f"{row.wrong_zeros} wrong ±0", "±0")
     if verdict != "bound":
-        return f"{row.max_ulp_torch} ULP from PyTorch, {row.max_ulp} from float64; allowed: {verdict}"
-    return f"the error is {_figure(row.max_ratio)} times its bound" + (f", E {_figure(row.max_e)}" if row.max_e else "")
+        return Fault(f"{row.max_ulp_torch} ULP from PyTorch, {row.max_ulp} from float64; allowed: {verdict}")
+    # Intermediate values and integers have no E.
+    e = f", E {_figure(row.max_e)}" if row.max_e else ""
+    return Fault(f"the error is {_figure(row.max_ratio)} times its bound{e}")
 
 
-def left_out(row: "Row") -> str:
-    """How many outputs of a row were left out and why; empty where none was."""
-    if not row.undetermined:
+def _some(field: str, count: int, of: int) -> str:
+    """``3 of 8 outputs are zeros of the wrong sign``."""
+    return f"{count} of {of} outputs {FIGURES[field].removeprefix('outputs that ')}"
+
+
+def left_out(rows: "Iterable[Row]", most: int | None = None) -> str:
+    """How many outputs of some rows were left out and why; empty where none was.
+
+    Args:
+        rows: of a report.
+        most: how many reasons are said; ``None`` for all.
+    """
+    found = [row for row in rows if row.undetermined]
+    if not found:
         return ""
-    count = f"{row.undetermined} of {row.outputs} outputs left out"
-    return f"{count}: {'; '.join(row.reasons)}" if row.reasons else count
+    reasons = list(dict.fromkeys(reason for row in found for reason in row.reasons))[:most]
+    count = f"{sum(row.undetermined for row in found)} of {sum(row.outputs for row in found)} outputs left out"
+    return f"{count}: {'; '.join(reasons)}" if reasons else count
 
 
 def left_out_of(rows: "Iterable[Row]") -> "dict[str, list[Row]]":
@@ -44,6 +92,11 @@ def left_out_of(rows: "Iterable[Row]") -> "dict[str, list[Row]]":
         if row.undetermined:
             found.setdefault(row.reasons[0] if row.reasons else "", []).append(row)
     return found
+
+
+def compared_nothing(row: "Row") -> str:
+    """What a row says that neither passed nor failed, in one line."""
+    return ": ".join(filter(None, (str(row.status), left_out([row]))))
 
 
 def nothing_compared(report: "Report") -> str:

@@ -1,4 +1,8 @@
-"""The x axis of the plots: powers of ten, with what no sample has cut out, and a place of its own for 0."""
+"""The x axis of the plots: powers of ten, with what no sample has cut out, and a place of its own for 0.
+
+matplotlib has tick locators, but no logarithmic axis with both of these; and an HTML report needs jinja2 alone, 1 MB,
+where matplotlib is 35 MB.
+"""
 
 import math
 from collections.abc import Iterable

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nalu_export.parity.wording import NOTHING, compared_nothing
 from nalu_export.reports._text import count, figure
 
 if TYPE_CHECKING:
@@ -67,39 +68,33 @@ def lines(report: "Report") -> list[Line]:
 
 def _line(name: str, rows: "list[Row]", report: "Report", decisive: bool) -> Line:
     by_family = {row.family: row for row in rows}
-    cells = tuple(_cell(by_family.get(family), decisive) for family in families(report))
+    cells = tuple(_cell(by_family.get(family), report.verdict, decisive) for family in families(report))
     failed = sum(row.failed for row in rows)
     notes = dict.fromkeys(reason for row in rows for reason in row.reasons)
     return Line(name, decisive, "", failed, _summary(rows, failed, decisive), cells, tuple(rows), tuple(notes))
 
 
-def _cell(row: "Row | None", decisive: bool) -> Cell:
+def _cell(row: "Row | None", verdict: str, decisive: bool) -> Cell:
     if row is None:
         return Cell("–", "none", 0.0, "not compared")
     if not row.failed and not row.passed:
-        return Cell("∅", "nothing", 0.0, ": ".join(filter(None, (str(row.status), row.left_out()))))
+        return Cell("∅", "nothing", 0.0, compared_nothing(row))
     look = "good" if row.passed else "bad" if decisive else "beyond"
     # ≤ 1 and not isfinite first: a ratio may be NaN.
     share = row.max_ratio if row.max_ratio <= 1 else 1.0
     title = f"error / bound {figure(row.max_ratio)}, E {figure(row.max_e)}, {row.max_ulp} ULP"
-    if row.problem or (row.passed and row.undetermined):
-        title = row.problem or f"{title}; {row.left_out()}"
-    return Cell(_cell_text(row), look, round(share, 3), title)
-
-
-def _cell_text(row: "Row") -> str:
-    if row.problem:
-        return "error"
-    if row.nonfinite_mismatches:
-        return "NaN/∞"
-    if row.wrong_zeros:
-        return "±0"
-    return f"{row.max_ratio:.2f}" if row.max_ratio < 10 else figure(row.max_ratio, 2)
+    text = f"{row.max_ratio:.2f}" if row.max_ratio < 10 else figure(row.max_ratio, 2)
+    if row.passed:
+        return Cell(text, look, round(share, 3), "; ".join(filter(None, (title, row.left_out()))))
+    fault = row.fault(verdict)
+    if fault.alone:
+        return Cell(fault.alone, look, round(share, 3), fault.text)
+    return Cell(text, look, round(share, 3), title)
 
 
 def _summary(rows: "list[Row]", failed: int, decisive: bool) -> str:
     if not rows:
-        return "nothing was compared"
+        return NOTHING
     empty = sum(not row.failed and not row.passed for row in rows)
     verdict = f"{count(len(rows) - failed - empty, 'row')} passed"
     if failed:

@@ -8,6 +8,8 @@ import jinja2
 from markupsafe import Markup, escape
 
 from nalu_export.io.text import printable
+from nalu_export.parity.verdict import Status
+from nalu_export.parity.wording import NOT_A_PASS
 from nalu_export.reports import _matrix, _plots, _weights, _worst
 from nalu_export.reports._text import clipped, count, figure
 from nalu_export.reports.base import Reporter
@@ -18,11 +20,11 @@ if TYPE_CHECKING:
 LONGEST_HEAD = 80  # characters of a name where it heads something; in full it stands under Runtimes
 WORST = "REPORT.worst.npz"  # where the reader puts the file beside the report
 Table = tuple[list[str], list[list[str]]]
-# The word of a verdict, the class of its banner and the path of its mark.
-_VERDICTS = {
-    "passed": ("passed", "pass", "M4 13L9.5 18.5L20 6.5"),
-    "failed": ("FAILED", "fail", "M6 6L18 18M18 6L6 18"),
-    "nothing compared": ("nothing compared", "nothing", "M5 12H19"),
+# Of a verdict, the class of its banner and the path of its mark.
+_LOOKS = {
+    Status.PASSED: ("pass", "M4 13L9.5 18.5L20 6.5"),
+    Status.FAILED: ("fail", "M6 6L18 18M18 6L6 18"),
+    Status.NOTHING: ("nothing", "M5 12H19"),
 }
 
 
@@ -38,7 +40,7 @@ class HtmlReporter(Reporter):
         page = template.render(
             report=report,
             headline=_headline(report),
-            verdict=_VERDICTS[report.status],
+            verdict=(report.status.shown, *_LOOKS[report.status]),
             breaks=_breaks(report),
             subject=_facts(report.subject),
             tables=_tables(report.subject),
@@ -81,7 +83,7 @@ def _headline(report: "Report") -> str:
     rows = report.decisive
     if not rows:
         ran = count(len(report.runtimes), "runtime")
-        return f"A check that compared no output is not a pass: {ran} ran, {len(report.missing)} could not."
+        return f"{NOT_A_PASS}: {ran} ran, {len(report.missing)} could not."
     good, empty = sum(row.passed for row in rows), sum(not row.passed and not row.failed for row in rows)
     runtimes = len({row.runtime for row in rows})
     parts = [f"{good} of {len(rows)} rows passed"]
@@ -97,7 +99,7 @@ def _headline(report: "Report") -> str:
     if left_out:
         parts.append(f"{left_out:,} left out")
     # Where that is the verdict, the summary says it.
-    names = report.uncompared if report.status == "failed" else ()
+    names = report.uncompared if report.status is Status.FAILED else ()
     nothing = "".join(f" Nothing could be compared of {name}." for name in names)
     return ", ".join(parts) + "." + nothing
 

@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
 from nalu_export.io.text import printable
+from nalu_export.parity.wording import FIGURES, NOT_A_PASS, compared_nothing
 from nalu_export.reports._text import clipped, figure
 from nalu_export.reports.base import Reporter
 
@@ -81,7 +82,7 @@ def _nothing(runtime: str, report: "Report") -> ET.Element:
     said = report.nothing_compared()
     if report.allow_empty:
         return _skipped(runtime, "compared", said)
-    return _failed(runtime, "compared", said, "A check that compared no output is not a pass.")
+    return _failed(runtime, "compared", said, f"{NOT_A_PASS}.")
 
 
 def _skipped(runtime: str, name: str, reason: str) -> ET.Element:
@@ -96,7 +97,7 @@ def _case(row: "Row", runtime: "RuntimeInfo", report: "Report") -> ET.Element:
         ET.SubElement(case, "system-out").text = "\n".join(_numbers(row))
         return case
     if not row.failed:
-        return _skipped(row.runtime, row.family, ": ".join(filter(None, (str(row.status), row.left_out()))))
+        return _skipped(row.runtime, row.family, compared_nothing(row))
     message = row.wrong(report.verdict)
     if not runtime.decisive:
         return _skipped(row.runtime, row.family, f"for comparison, does not decide: {message}")
@@ -111,17 +112,14 @@ def _detail(row: "Row", report: "Report") -> list[str]:
 
 def _numbers(row: "Row") -> list[str]:
     return [
-        f"samples: {row.samples}",
-        f"outputs: {row.outputs}",
-        f"error / bound: {figure(row.max_ratio)}",
-        f"E: {figure(row.max_e)}",
-        f"float32 steps from the reference: {row.max_ulp}",
-        f"float32 steps from PyTorch: {row.max_ulp_torch}",
-        f"NaN or infinity mismatches: {row.nonfinite_mismatches}",
-        f"zeros of the wrong sign: {row.wrong_zeros}",
-        f"left out: {row.undetermined}",
+        *(f"{text}: {_number(getattr(row, field))}" for field, text in FIGURES.items()),
         *(f"left out because: {_text(reason)}" for reason in row.reasons),
     ]
+
+
+def _number(value: float) -> str:
+    """Counts in full."""
+    return figure(value) if isinstance(value, float) else str(value)
 
 
 def _properties(report: "Report", runtime: "RuntimeInfo | None") -> Properties:

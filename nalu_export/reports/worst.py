@@ -1,11 +1,8 @@
 """The worst inputs of a check as an ``.npz`` file, to be run again with ``--replay``."""
 
-import io
-import zipfile
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from nalu_export.io.npz import to_npz
 from nalu_export.reports.base import Reporter
 
 if TYPE_CHECKING:
@@ -23,18 +20,12 @@ class WorstInputs(Reporter):
 
     def render(self, report: "Report") -> bytes:
         """See :meth:`Reporter.render`."""
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for worst in report.worst:
-                for name, x in worst.inputs.items():
-                    which = "" if len(worst.inputs) == 1 else f":{name}"
-                    array = io.BytesIO()
-                    np.save(array, x[None], allow_pickle=False)
-                    # A ZipInfo of its own has a fixed date; numpy.savez writes the time of day into the file.
-                    entry = zipfile.ZipInfo(f"{worst.runtime} {worst.family}{which}.npy".replace("/", "∕"))
-                    entry.compress_type = zipfile.ZIP_DEFLATED
-                    archive.writestr(entry, array.getvalue())
-        return buffer.getvalue()
+        arrays = {}
+        for worst in report.worst:
+            for name, x in worst.inputs.items():
+                which = "" if len(worst.inputs) == 1 else f":{name}"
+                arrays[f"{worst.runtime} {worst.family}{which}".replace("/", "∕")] = x[None]
+        return to_npz(arrays, compressed=True)
 
 
 REPORTER = WorstInputs()

@@ -1,4 +1,10 @@
-"""Looking into TorchScript: values of an arithmetic part, found by the names that its traced graph kept."""
+"""Looking into TorchScript: values of an arithmetic part, found by the names that its traced graph kept.
+
+torch has no public way to do this. Hooks of a loaded archive see whole submodules, and a second method that returns the
+values would be another artifact than the one that is checked. So three private names of ``torch._C`` are used here and
+nowhere else: ``_get_method``, ``_jit_pass_dce`` and ``_create_function_from_graph``. They are as old as TorchScript,
+which torch no longer changes.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nalu_export.io.text import printable
 from nalu_export.parity import Report
-from nalu_export.parity.report import INTERMEDIATE, Row, Worst, inputs
+from nalu_export.parity.report import Row, Worst, inputs
 
 # More says nothing new; the whole table is in the section "parity" and in the reports of `nalu-export check`.
 FAMILIES = 3
@@ -52,19 +52,14 @@ def message(report: Report, files: Files) -> str:
 def _failed(report: Report, runtime: str) -> list[Row]:
     """Rows of one runtime that failed, worst first, outputs before intermediate values."""
     rows = [row for row in report.decisive if row.runtime == runtime and row.failed]
-    by_bound = report.verdict == "bound"
-    return sorted(rows, key=lambda row: (not row.problem, row.family == INTERMEDIATE, -_badness(row, by_bound)))
-
-
-def _badness(row: Row, by_bound: bool) -> float:
-    return row.max_ratio if by_bound else row.max_ulp_torch
+    return sorted(rows, key=lambda row: row.gravity, reverse=True)
 
 
 def _runtime(report: Report, name: str) -> list[str]:
     rows = _failed(report, name)
     count = sum(row.runtime == name for row in report.rows)
     lines = ["", f"{name}: {len(rows)} of {count} rows failed"]
-    lines += [f"  {inputs(row.family)}: {_what(row, report)}" for row in rows[:FAMILIES]]
+    lines += [f"  {inputs(row.family)}: {row.wrong(report.verdict)}" for row in rows[:FAMILIES]]
     if len(rows) > FAMILIES:
         lines.append(f"  and {', '.join(row.family for row in rows[FAMILIES:])}")
     lines += [f"  {found}" for found in report.breaks if found.runtime == name and str(found)]
@@ -72,11 +67,6 @@ def _runtime(report: Report, name: str) -> list[str]:
         if worst.runtime == name:
             lines += _worst(worst)
     return lines
-
-
-def _what(row: Row, report: Report) -> str:
-    steps = report.verdict == "bound" and row.max_e and not (row.problem or row.nonfinite_mismatches or row.wrong_zeros)
-    return row.wrong(report.verdict) + (f", {row.max_ulp} ULP" if steps else "")
 
 
 def _worst(worst: Worst) -> list[str]:

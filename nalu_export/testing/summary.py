@@ -2,16 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from nalu_export.io.text import printable
+from nalu_export.parity.row import Row
+from nalu_export.parity.verdict import Status
 
 LONGEST = 200
-# As in nalu_export.parity.records, which imports torch.
-INTERMEDIATE = "intermediate values"
-VERDICTS = {"passed": "passed", "failed": "FAILED", "nothing compared": "nothing compared"}
+FIELDS = {field.name for field in fields(Row)}
 # What ends a span of code, and a cell of a table even within one (https://github.github.com/gfm/#tables-extension-).
 ESCAPED = str.maketrans({character: f"\\x{ord(character):02x}" for character in "`|"})
 
@@ -32,40 +32,34 @@ def markdown(report: dict[str, Any]) -> str:
         "|---|---|--:|--:|---|",
     ]
     for runtime in report["runtimes"]:
-        rows = [row for row in report["rows"] if row["runtime"] == runtime["name"]]
+        rows = [_row(row) for row in report["rows"] if row["runtime"] == runtime["name"]]
         if rows:
-            lines.append(_line(runtime, rows))
+            worst = max(rows, key=lambda row: row.gravity)
+            lines.append(_line(runtime, worst, report["verdict"]))
     for name, reason in report["missing"].items():
         lines.append(f"| {_text(name)} | | | | not run: {_text(reason)} |")
     return "\n".join(lines) + "\n"
 
 
-def _line(runtime: dict[str, Any], rows: Iterable[dict[str, Any]]) -> str:
-    worst = max(rows, key=_weight)
-    verdict = _verdict(worst["status"])
-    if worst["status"] == "failed":
-        verdict = f"**FAILED** {_text(worst['problem'])}".strip()
+def _row(data: dict[str, Any]) -> Row:
+    """A row of the report; a later version of the schema may say more of it."""
+    figures = {name: float(data[name]) for name in ("max_ratio", "max_e")}  # also of the texts "inf" and "nan"
+    return Row(**{name: value for name, value in data.items() if name in FIELDS} | figures)
+
+
+def _line(runtime: dict[str, Any], row: Row, verdict: str) -> str:
+    said = _verdict(row.status)
+    if row.failed:
+        fault = row.fault(verdict)  # where its figures say it, they stand beside it
+        said = f"**{said}** {_text(fault.text if fault.alone else '')}".strip()
     if not runtime["decisive"]:
-        verdict += ", for comparison"
-    figures = " | ".join(f"{float(worst[name]):.3g}" for name in ("max_ratio", "max_e"))
-    if worst["status"] == "nothing compared":
-        figures = "– | –"
-    return f"| {_text(runtime['name'])} | {_text(worst['family'])} | {figures} | {verdict} |"
+        said += ", for comparison"
+    figures = "– | –" if row.status == Status.NOTHING else f"{row.max_ratio:.3g} | {row.max_e:.3g}"
+    return f"| {_text(runtime['name'])} | {_text(row.family)} | {figures} | {said} |"
 
 
-def _weight(row: dict[str, Any]) -> tuple[bool, bool, bool, bool, float]:
-    """What is wrong comes first, then outputs; one that compared nothing stands for a runtime only where all did so."""
-    failed, passed = row["status"] == "failed", row["status"] == "passed"
-    return failed, bool(row["problem"]), row["family"] != INTERMEDIATE, passed, _number(row)
-
-
-def _number(row: dict[str, Any]) -> float:
-    ratio = float(row["max_ratio"])  # also of the texts "inf" and "nan"
-    return ratio if ratio == ratio else float("inf")
-
-
-def _verdict(status: object) -> str:
-    return VERDICTS.get(str(status)) or _text(status)
+def _verdict(status: str) -> str:
+    return Status(status).shown if status in list(Status) else _text(status)
 
 
 def _text(value: object, longest: int = LONGEST) -> str:

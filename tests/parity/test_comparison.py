@@ -12,28 +12,10 @@ from numpy.typing import NDArray
 from nalu_export.parity.comparison import Samples, Tolerance, compare, compare_all, failed
 from nalu_export.parity.reference import Expected
 from nalu_export.parity.verdict import Status
+from tests.parity.expected import MAX, UNIT, expected_of
 
 Array = NDArray[np.float32]
 BOUND = Tolerance()
-UNIT = 2.0**-24
-MAX = float(np.finfo(np.float32).max)
-
-
-def _expected(
-    reference: list[float],
-    *,
-    bound: float = 4 * UNIT,
-    overflow: int = 0,
-    zero: int = 0,
-    torch: list[float] | None = None,
-) -> Expected:
-    """Of one sample, with a bound relative to the reference."""
-    values = np.array([reference], np.float64)
-    with np.errstate(over="ignore"):
-        single = values.astype(np.float32) if torch is None else np.array([torch], np.float32)
-    size = np.where(np.isfinite(values), np.maximum(np.abs(values), 2.0**-126), 1.0)
-    overflows, zeros = (np.full(values.shape, number, np.int8) for number in (overflow, zero))
-    return Expected(values, bound * size, UNIT * size, overflows, zeros, single)
 
 
 def _out(values: list[float]) -> Array:
@@ -41,7 +23,7 @@ def _out(values: list[float]) -> Array:
 
 
 def test_the_rounded_reference_passes() -> None:
-    found = compare(_out([1.0, -2.5, 0.0]), _expected([1.0, -2.5, 0.0]), BOUND)
+    found = compare(_out([1.0, -2.5, 0.0]), expected_of([1.0, -2.5, 0.0]), BOUND)
     assert found.passed
     assert (found.samples, found.outputs, found.max_ratio, found.max_e) == (1, 3, 0.0, 0.0)
     assert (found.max_ulp, found.max_ulp_torch, found.nonfinite_mismatches, found.wrong_zeros) == (0, 0, 0, 0)
@@ -51,14 +33,14 @@ def test_the_rounded_reference_passes() -> None:
 @pytest.mark.parametrize(("factor", "passed"), [(3.9, True), (4.1, False), (-3.9, True), (-4.1, False)])
 def test_the_bound_is_the_bound(factor: float, passed: bool) -> None:
     reference = 1.5
-    found = compare(_out([reference]), _expected([reference + factor * UNIT * reference]), BOUND)
+    found = compare(_out([reference]), expected_of([reference + factor * UNIT * reference]), BOUND)
     assert found.passed is passed
     assert found.max_e == pytest.approx(abs(factor), rel=1e-4)
     assert found.max_ratio == pytest.approx(abs(factor) / 4, rel=1e-4)
 
 
 def test_what_must_be_exact_and_is_not_has_an_infinite_ratio() -> None:
-    exact = _expected([1.0, 0.0], bound=0.0)
+    exact = expected_of([1.0, 0.0], bound=0.0)
     assert compare(_out([1.0, 0.0]), exact, BOUND).passed
     for out in ([1.0, 1e-45], [float(np.nextafter(np.float32(1), np.float32(2))), 0.0]):
         found = compare(_out(out), exact, BOUND)
@@ -76,7 +58,7 @@ def test_what_must_be_exact_and_is_not_has_an_infinite_ratio() -> None:
     ],
 )  # fmt: skip
 def test_a_value_that_is_not_finite_must_match_in_kind(out: float, reference: float) -> None:
-    found = compare(_out([1.0, out]), _expected([1.0, reference]), BOUND)
+    found = compare(_out([1.0, out]), expected_of([1.0, reference]), BOUND)
     assert not found.passed
     assert found.nonfinite_mismatches == 1
     assert math.isinf(found.max_ratio)
@@ -84,35 +66,35 @@ def test_a_value_that_is_not_finite_must_match_in_kind(out: float, reference: fl
 
 @pytest.mark.parametrize(("out", "reference"), [(np.nan, np.nan), (np.inf, np.inf), (np.inf, 1e40), (-np.inf, -1e40)])
 def test_the_right_kind_passes(out: float, reference: float) -> None:
-    assert compare(_out([out]), _expected([reference]), BOUND).passed
+    assert compare(_out([out]), expected_of([reference]), BOUND).passed
 
 
 def test_at_the_largest_float32_rounding_decides() -> None:
     for out in (MAX, np.inf):
-        assert compare(_out([out]), _expected([MAX * (1 + UNIT / 2)]), BOUND).passed
-    assert not compare(_out([-np.inf]), _expected([MAX * (1 + UNIT / 2)]), BOUND).passed
-    assert not compare(_out([np.nan]), _expected([MAX * (1 + UNIT / 2)]), BOUND).passed
+        assert compare(_out([out]), expected_of([MAX * (1 + UNIT / 2)]), BOUND).passed
+    assert not compare(_out([-np.inf]), expected_of([MAX * (1 + UNIT / 2)]), BOUND).passed
+    assert not compare(_out([np.nan]), expected_of([MAX * (1 + UNIT / 2)]), BOUND).passed
 
 
 def test_after_an_overflow_on_the_way_pytorch_is_the_excuse() -> None:
-    overflowed = _expected([3.0], overflow=1, torch=[np.nan])
+    overflowed = expected_of([3.0], overflow=1, torch=[np.nan])
     excused = compare(_out([np.inf]), overflowed, BOUND)
     assert (excused.status, excused.undetermined) == (Status.NOTHING, 1)
     assert compare(_out([3.0]), overflowed, BOUND).passed
-    both = _expected([3.0, 1.0], overflow=1, torch=[np.nan, 1.0])
+    both = expected_of([3.0, 1.0], overflow=1, torch=[np.nan, 1.0])
     assert compare(_out([np.nan, 1.0]), both, BOUND).passed
     assert compare(_out([np.nan, 2.0]), both, BOUND).status is Status.FAILED
     assert not compare(_out([4.0]), overflowed, BOUND).passed
     # PyTorch manages, and so must the runtime.
-    assert not compare(_out([np.inf]), _expected([3.0], overflow=1), BOUND).passed
+    assert not compare(_out([np.inf]), expected_of([3.0], overflow=1), BOUND).passed
     # Doing better than the reference says is no fault.
-    assert compare(_out([3.0]), _expected([np.inf], overflow=1, torch=[np.inf]), BOUND).passed
+    assert compare(_out([3.0]), expected_of([np.inf], overflow=1, torch=[np.inf]), BOUND).passed
 
 
 def test_float64_is_not_excused_by_an_overflow_of_float32() -> None:
-    overflowed = _expected([3.0], overflow=1, torch=[np.nan])
+    overflowed = expected_of([3.0], overflow=1, torch=[np.nan])
     assert not compare(_out([np.nan]), overflowed, Tolerance("float64")).passed
-    excused = compare(_out([np.nan]), _expected([3.0], overflow=2, torch=[np.nan]), Tolerance("float64"))
+    excused = compare(_out([np.nan]), expected_of([3.0], overflow=2, torch=[np.nan]), Tolerance("float64"))
     assert excused.status is Status.NOTHING
 
 
@@ -124,7 +106,7 @@ def test_a_zero_whose_bound_leaves_float32_is_no_excuse_for_infinity() -> None:
 
 
 def test_outputs_without_a_digit_are_left_out_and_counted() -> None:
-    plain = _expected([1.0, 1.0])
+    plain = expected_of([1.0, 1.0])
     overflow = np.array([[0, 1]], np.int8)
     expected = Expected(plain.reference, np.array([[UNIT, np.inf]]), plain.unit, overflow, plain.zero, plain.torch)
     found = compare(_out([1.0, -7.0]), expected, BOUND)
@@ -137,7 +119,7 @@ def test_outputs_without_a_digit_are_left_out_and_counted() -> None:
     ("zero", "out", "wrong"), [(1, -0.0, 1), (1, 0.0, 0), (-1, 0.0, 1), (-1, -0.0, 0), (0, -0.0, 0)]
 )
 def test_a_zero_of_the_wrong_sign_fails_where_the_sign_is_sure(zero: int, out: float, wrong: int) -> None:
-    found = compare(_out([out]), _expected([0.0], bound=0.0, zero=zero), BOUND)
+    found = compare(_out([out]), expected_of([0.0], bound=0.0, zero=zero), BOUND)
     assert found.passed is (wrong == 0)
     assert found.wrong_zeros == wrong
     assert found.max_ratio == (math.inf if wrong else 0.0)
@@ -155,14 +137,14 @@ def test_a_zero_of_the_wrong_sign_fails_where_the_sign_is_sure(zero: int, out: f
     ],
 )
 def test_another_shape_or_type_fails(out: NDArray[np.generic], problem: str) -> None:
-    found = compare_all([out], [_expected([1.0, 1.0])], ["output"], BOUND)
+    found = compare_all([out], [expected_of([1.0, 1.0])], ["output"], BOUND)
     assert not found.passed
     assert re.match(problem, found.problem)
     assert (found.outputs, found.max_ratio) == (0, math.inf)
 
 
 def test_of_several_outputs_the_one_that_is_of_another_type_is_named() -> None:
-    expected, names = [_expected([1.0]), _expected([2.0])], ["y", "z"]
+    expected, names = [expected_of([1.0]), expected_of([2.0])], ["y", "z"]
     found = compare_all([_out([1.0]), np.ones((1, 1))], expected, names, BOUND)
     assert found.problem == "output z is float64 (1, 1), expected float32 (1, 1)"
     found = compare_all([_out([1.0])], expected, names, BOUND)
@@ -172,7 +154,7 @@ def test_of_several_outputs_the_one_that_is_of_another_type_is_named() -> None:
 
 
 def test_several_outputs_are_compared_as_one() -> None:
-    expected, names = [_expected([1.0, 2.0]), _expected([4.0])], ["y", "z"]
+    expected, names = [expected_of([1.0, 2.0]), expected_of([4.0])], ["y", "z"]
     right = compare_all([_out([1.0, 2.0]), _out([4.0])], expected, names, BOUND)
     assert (right.passed, right.samples, right.outputs, right.silent) == (True, 1, 3, ())
     wrong = compare_all([_out([1.0, 2.0]), _out([5.0])], expected, names, BOUND)
@@ -180,7 +162,7 @@ def test_several_outputs_are_compared_as_one() -> None:
     assert wrong.each.output.tolist() == [1]
     assert wrong.each.ratio.tolist() == [wrong.max_ratio]
     assert (wrong.each.error.tolist(), wrong.each.bound.tolist()) == ([1.0], [4.0 * 4 * UNIT])
-    unknown = [expected[0], _expected([4.0], bound=math.inf)]
+    unknown = [expected[0], expected_of([4.0], bound=math.inf)]
     silent = compare_all([_out([1.0, 2.0]), _out([9.0])], unknown, names, BOUND)
     assert (silent.status, silent.silent, silent.undetermined) == (Status.PASSED, (1,), 1)
     assert silent.each.left_out.tolist() == [True]
@@ -217,7 +199,7 @@ def test_comparing_nothing_is_not_a_pass(shape: tuple[int, int]) -> None:
 
 
 def test_outputs_without_a_bound_alone_are_nothing_compared() -> None:
-    expected = _expected([1.0, 2.0], bound=math.inf)
+    expected = expected_of([1.0, 2.0], bound=math.inf)
     found = compare(_out([1.0, 7.0]), expected, BOUND)
     assert (found.status, found.undetermined, found.passed) == (Status.NOTHING, 2, False)
     assert (found.max_ratio, found.max_ulp, found.max_ulp_torch) == (0.0, 0, 0)
@@ -229,7 +211,7 @@ def test_outputs_without_a_bound_alone_are_nothing_compared() -> None:
 
 
 def test_minus_zero_is_zero_steps_from_zero() -> None:
-    assert compare(_out([-0.0]), _expected([0.0]), BOUND).max_ulp == 0
+    assert compare(_out([-0.0]), expected_of([0.0]), BOUND).max_ulp == 0
 
 
 @given(st.floats(-(2.0**100), 2.0**100, width=32), st.integers(1, 1000))
@@ -237,18 +219,18 @@ def test_ulp_counts_float32_steps(value: float, steps: int) -> None:
     out = np.float32(value)
     for _ in range(steps):
         out = np.nextafter(out, np.float32(np.inf))
-    found = compare(_out([float(out)]), _expected([value], bound=1.0), BOUND)
+    found = compare(_out([float(out)]), expected_of([value], bound=1.0), BOUND)
     assert found.max_ulp == found.max_ulp_torch == steps
     for allowed in (steps - 1, steps):
         tolerance = Tolerance(max_ulp=allowed)
-        assert compare(_out([float(out)]), _expected([value], bound=0.0), tolerance).passed is (allowed == steps)
+        assert compare(_out([float(out)]), expected_of([value], bound=0.0), tolerance).passed is (allowed == steps)
 
 
 @pytest.mark.parametrize(
     ("rtol", "atol", "passed"), [(1e-3, None, True), (1e-4, None, False), (None, 1e-2, True), (None, 1e-3, False)]
 )
 def test_tolerances_compare_with_pytorch_instead(rtol: float | None, atol: float | None, passed: bool) -> None:
-    expected = _expected([1e3 * 2], torch=[10.0])  # far from the reference: it must not matter
+    expected = expected_of([1e3 * 2], torch=[10.0])  # far from the reference: it must not matter
     found = compare(_out([10.005]), expected, Tolerance("float32", rtol, atol))
     assert found.passed is passed
     assert found.max_ratio > 1e6  # still told
@@ -257,8 +239,8 @@ def test_tolerances_compare_with_pytorch_instead(rtol: float | None, atol: float
 @pytest.mark.parametrize("tolerance", [Tolerance(rtol=1e9, atol=1e9), Tolerance(max_ulp=2**32)])
 @pytest.mark.parametrize("out", [np.nan, np.inf])
 def test_tolerances_do_not_forgive_nan(out: float, tolerance: Tolerance) -> None:
-    assert not compare(_out([out]), _expected([1.0]), tolerance).passed
-    assert compare(_out([out]), _expected([1.0], torch=[out]), tolerance).passed
+    assert not compare(_out([out]), expected_of([1.0]), tolerance).passed
+    assert compare(_out([out]), expected_of([1.0], torch=[out]), tolerance).passed
 
 
 def test_tolerances_say_what_they_are() -> None:

@@ -4,11 +4,13 @@ import json
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import nalu_export
 from nalu_export.parity.comparison import Comparison, Samples
 from nalu_export.parity.report import (
     EVERY_INPUT,
@@ -24,7 +26,9 @@ from nalu_export.parity.report import (
     merge,
 )
 from nalu_export.parity.verdict import Status
+from nalu_export.parity.wording import FIGURES
 
+DOCS = Path(nalu_export.__file__).parent.parent / "docs" / "report.md"
 PASSED, FAILED, NOTHING = Status.PASSED, Status.FAILED, Status.NOTHING
 
 
@@ -141,6 +145,45 @@ def test_a_problem_is_worse_than_nan_which_is_worse_than_a_zero_and_an_error() -
     ]
     for count, family in ((1, "error"), (2, "zero"), (3, "nan"), (4, "problem")):
         assert _report(*rows[:count]).summary().startswith(f"r on inputs {family}: ")
+
+
+def test_intermediate_values_come_after_outputs_and_nan_before_all_figures() -> None:
+    failed: dict[str, Any] = {"status": "failed"}
+    ascending = [
+        _empty(family=INTERMEDIATE),
+        _row(family=INTERMEDIATE, max_ratio=0.9),
+        _empty(),
+        _row(max_ratio=0.2),
+        _row(max_ratio=0.3),
+        _row(family=INTERMEDIATE, max_ratio=math.inf, **failed),
+        _row(max_ratio=9.0, **failed),
+        _row(max_ratio=math.nan, **failed),
+        _row(wrong_zeros=1, max_ratio=math.inf, **failed),
+        _row(nonfinite_mismatches=1, max_ratio=math.inf, **failed),
+        _row(family=INTERMEDIATE, problem="it broke", **failed),
+    ]
+    rows = ascending[::-1]
+    rows.sort(key=lambda row: row.gravity)
+    assert rows == ascending
+
+
+def test_the_documentation_has_the_words() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    meanings = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", text.split("Each of `rows`:")[1].split("What is")[0], re.M))
+    assert {field: re.split("[:;]", meanings[field])[0] for field in FIGURES} == FIGURES
+    table = text.split("| what | in one line |")[1].split("Each of")[0]
+    said = [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in table.splitlines()[2:] if line]
+    tolerance = "at most 2 ULP from PyTorch"
+    bad = {"status": "failed", "outputs": 8, "max_ratio": 2.5, "max_e": 12.0, "max_ulp": 4, "max_ulp_torch": 5}
+    # Each has what those below it have too, so that the order counts.
+    faults: dict[str, Any] = {"wrong_zeros": {"wrong_zeros": 3}}
+    faults["nonfinite_mismatches"] = faults["wrong_zeros"] | {"nonfinite_mismatches": 3}
+    faults["problem"] = faults["nonfinite_mismatches"] | {"problem": "the text of `problem`"}
+    assert len(said) == 5
+    for name, line, beside, alone in said:
+        verdict = tolerance if "tolerances" in name else "bound"
+        fault = _row(**bad | faults.get(name.strip("`"), {})).fault(verdict)
+        assert (fault.text, fault.beside, fault.alone) == (line, beside, alone)
 
 
 def test_a_break_says_where_and_what() -> None:

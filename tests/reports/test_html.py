@@ -169,7 +169,8 @@ def test_notes_are_shown(passing: Report) -> None:
 
 def test_zeros_of_the_wrong_sign_are_told() -> None:
     report = Report((row(status="failed", wrong_zeros=2),), (runtime(),), "bound", 0)
-    assert re.search(r'<td class="bad"[^>]*>±0</td>', _page(report))
+    title = "2 of 2048 outputs are zeros of the wrong sign"
+    assert re.search(rf'<td class="bad"[^>]* title="{title}">±0</td>', _page(report))
 
 
 def test_where_it_breaks_is_shown(failing: Report) -> None:

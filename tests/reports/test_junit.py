@@ -71,7 +71,9 @@ def test_a_row_that_compared_nothing_is_skipped_with_the_reason() -> None:
     skipped = _case(root, "onnxruntime-cpu", "ones").find("skipped")
     assert skipped is not None
     assert skipped.get("message") == "nothing compared: 8 of 8 outputs left out: y may be 0"
-    assert "left out: 3\nleft out because: z" in "".join(_case(root, "onnxruntime-cpu", "zeros").itertext())
+    assert "left out of the comparison: 3\nleft out because: z" in "".join(
+        _case(root, "onnxruntime-cpu", "zeros").itertext()
+    )
 
 
 def test_zeros_of_the_wrong_sign_are_told() -> None:
@@ -106,7 +108,8 @@ def test_a_failure_says_what_is_wrong_in_one_line(failing: Report, suite: str, f
 
 def test_the_detail_has_the_numbers_and_where_it_breaks(failing: Report) -> None:
     text = _failure(failing, "onnxruntime-cpu", "1..10").text or ""
-    assert "error / bound: 109\nE: 1001\nfloat32 steps from the reference: 8321\n" in text
+    assert "largest error over its bound: 109\nlargest E: 1001\n" in text
+    assert "distance from the reference, in float32 steps: 8321\n" in text
     assert text.endswith("first wrong value: layers.0.log[3] = log(abs) is -inf, expected -23.0258509 ± 5.6e-06")
 
 

@@ -7,20 +7,21 @@ from typing import Any, cast
 
 import pytest
 
-from nalu_export.parity.records import INTERMEDIATE
-from nalu_export.testing import summary
+from nalu_export.parity.row import INTERMEDIATE
 from nalu_export.testing.summary import main, markdown
 
 
 def row(family: str = "zeros", runtime: str = "r", **other: Any) -> dict[str, Any]:
-    numbers = {"max_ratio": 0.25, "max_e": 1.5, "status": "passed", "problem": ""}
-    return {"runtime": runtime, "family": family} | numbers | other
+    numbers = {"max_ratio": 0.25, "max_e": 1.5, "samples": 4, "outputs": 8, "max_ulp": 1, "max_ulp_torch": 2}
+    rest = {"nonfinite_mismatches": 0, "wrong_zeros": 0, "undetermined": 0, "status": "passed", "problem": ""}
+    return {"runtime": runtime, "family": family, "a later field": []} | numbers | rest | other
 
 
 def report(*rows: dict[str, Any], status: str = "passed", decisive: bool = True, **missing: str) -> dict[str, Any]:
     names = dict.fromkeys(row["runtime"] for row in rows)
     return {
         "status": status,
+        "verdict": "bound",
         "summary": "so it is",
         "subject": {"model": "m.pt", "artifact": "a.onnx"},
         "runtimes": [{"name": name, "decisive": decisive} for name in names],
@@ -44,6 +45,7 @@ def test_a_pass() -> None:
     [
         ({"max_ratio": "inf", "max_e": "nan"}, "| `r` | `bad` | inf | nan | **FAILED** |"),
         ({"max_ratio": 0.1}, "| `r` | `bad` | 0.1 | 1.5 | **FAILED** |"),
+        ({"wrong_zeros": 3}, "| `r` | `bad` | 0.25 | 1.5 | **FAILED** `3 of 8 outputs are zeros of the wrong sign` |"),
         ({"problem": "no | such\nshape"}, r"| `r` | `bad` | 0.25 | 1.5 | **FAILED** `no \x7c such\nshape` |"),
     ],
 )
@@ -55,7 +57,6 @@ def test_a_failure_comes_before_what_is_near_its_bound(changes: dict[str, Any], 
 
 def test_what_compared_nothing_is_not_a_pass() -> None:
     nothing: dict[str, Any] = {"status": "nothing compared", "max_ratio": 0.0, "max_e": 0.0}
-    assert summary.INTERMEDIATE == INTERMEDIATE
     found = markdown(report(row(**nothing), row(INTERMEDIATE), status="nothing compared")).splitlines()
     assert (found[0], found[-1]) == ("### Parity: nothing compared", "| `r` | `zeros` | – | – | nothing compared |")
     found = markdown(report(row(), row("empty", **nothing))).splitlines()

@@ -1,7 +1,5 @@
 """The form of a golden file that ``numpy.load`` reads; docs/cpp.md has its arrays by name."""
 
-import io
-import zipfile
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -23,11 +21,10 @@ from nalu_export.api.golden_files.record import (
 )
 from nalu_export.errors import InputError
 from nalu_export.graph.folding import Compute
+from nalu_export.io import npz
 from nalu_export.io.arrays import odd_truths
 from nalu_export.io.text import plain
 
-# As old as a zip can say, so that the same arrays give the same bytes at any time.
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _TEXTS = ("source_sha256", "compute")
 _LISTS = ("inputs", "outputs", "shared", "assumptions")
 
@@ -36,13 +33,7 @@ _Arrays = Mapping[str, NDArray[Any]]
 
 def to_npz(golden: Golden) -> bytes:
     """What ``numpy.load`` reads without pickle, always of the newest version."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, array in _arrays(golden).items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, array, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ZIP_TIME), member.getvalue())
-    return file.getvalue()
+    return npz.to_npz(_arrays(golden))
 
 
 def _arrays(golden: Golden) -> dict[str, NDArray[Any]]:

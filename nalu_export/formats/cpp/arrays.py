@@ -1,4 +1,10 @@
-"""Reads the numbers of a header back, without compiling it."""
+"""Reads the numbers of a header back, without compiling it.
+
+This is no parser of C++: it reads the lines that :class:`nalu_export.formats.cpp.text.Parameters` writes, each array
+behind a comment with its name and shape. A parser of the language (libclang) would be one more
+dependency for these few lines; a compiler would run what the file says; and a copy of the numbers in the metadata would
+double the file and might differ from what is computed with.
+"""
 
 import json
 import math

@@ -1,7 +1,8 @@
 """Builds ONNX nodes one by one: names, constants, types and ranks in one place.
 
 Straight onto protobuf through ``onnx.helper``. ``onnx_ir`` would be the richer tool, but it imports sympy: 0.4 s, a
-quarter of a cold export.
+quarter of a cold export. Where torch.onnx has loaded it anyway, this builder still writes the arithmetic, because a
+second one for the same primitives might write them otherwise.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

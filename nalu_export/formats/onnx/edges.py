@@ -1,6 +1,6 @@
 """The edges of an ONNX file: names of its results and of its free axes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,11 @@ def name_results(build: Builder, results: Sequence[Value], names: Sequence[str])
     named: dict[str, str] = {}
     for result, name in zip(results, names, strict=True):
         if result.name in made and result.name not in named:
-            rename(build.nodes, result.name, name)
             named[result.name] = name
         else:
             source = named.get(result.name, result.name)
             build.nodes.append(helper.make_node("Identity", [source], [name], f"{name}_node"))
+    rename(build.nodes, named)
 
 
 def file_dtype(dtype: torch.dtype) -> np.dtype[Any]:
@@ -39,11 +39,11 @@ def value_info(port: Port) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(port.name, kind, port.shape)
 
 
-def rename(nodes: Iterable[onnx.NodeProto], old: str, new: str) -> None:
-    """Call a value something else, wherever it is made or read."""
+def rename(nodes: Iterable[onnx.NodeProto], names: Mapping[str, str]) -> None:
+    """Give values other names, by the old ones, wherever they are made or read."""
     for node in nodes:
-        for names in (node.input, node.output):
-            names[:] = [new if name == old else name for name in names]
+        for values in (node.input, node.output):
+            values[:] = [names.get(value, value) for value in values]
 
 
 def name_axes(graph: onnx.GraphProto, interface: Interface) -> None:

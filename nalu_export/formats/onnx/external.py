@@ -1,4 +1,8 @@
-"""Finds tensors whose bytes an ONNX file keeps in another file, wherever they stand in it."""
+"""Finds tensors whose bytes an ONNX file keeps in another file, wherever they stand in it.
+
+``onnx.external_data_helper`` has such a walk, but a private and recursive one that passes over sparse tensors and
+training information.
+"""
 
 from collections.abc import Iterator
 

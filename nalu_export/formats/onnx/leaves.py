@@ -81,8 +81,7 @@ class _Lowering:
 
     def finish(self) -> None:
         """Give values at edges their names."""
-        for old, new in self._edges.items():
-            rename(self.nodes, old, new)
+        rename(self.nodes, self._edges)
 
     def _entering(self, value: str, name: str) -> str:
         """What a value is called where a subgraph reads it."""

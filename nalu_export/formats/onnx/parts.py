@@ -1,4 +1,8 @@
-"""An arithmetic subgraph of an ONNX file as a file of its own."""
+"""An arithmetic subgraph of an ONNX file as a file of its own.
+
+``onnx.utils.Extractor`` infers the shapes of the whole file first. It does not say either whether a result depends on
+anything but the inputs that it was given; here that means that the file is not what the model is.
+"""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence

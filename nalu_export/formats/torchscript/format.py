@@ -1,10 +1,7 @@
 """TorchScript: the inference form, traced, inside the scripted model; loads without this package."""
 
 import functools
-import io
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -23,6 +20,7 @@ from nalu_export.graph.example import narrowed
 from nalu_export.graph.folding import inference_form
 from nalu_export.graph.loops import Loop
 from nalu_export.graph.module import written
+from nalu_export.io.archives import Archive, ArchiveError, Flaw, Limits, Member
 from nalu_export.io.json_text import NestedError, parse
 from nalu_export.io.text import plain
 from nalu_export.modules import jit
@@ -30,8 +28,6 @@ from nalu_export.modules import jit
 METADATA = "nalu_export.json"
 # torch compresses the code of an archive, which is text, and nothing else.
 MAX_UNPACKED, MAX_RATIO = 2**26, 64
-# What zipfile raises for the many ways in which an archive can be damaged.
-UNREADABLE = (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -93,22 +89,17 @@ class TorchScriptFormat(Format):
 
     def read_metadata(self, content: bytes) -> dict[str, str]:
         """The extra file; read from the zip, so that nothing of the archive runs. Every checksum is compared."""
+        found = [member for member in _members(content) if member.name.endswith(f"/extra/{METADATA}")]
+        if not found:
+            return {}
+        if found[0].size > len(content):
+            # torch stores it without compression: a member larger than the file is a bomb.
+            raise InputError(f"its extra file {METADATA} claims to be larger than the archive")
         try:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                _check_members(archive, len(content))
-                found = [entry for entry in archive.infolist() if entry.filename.endswith(f"/extra/{METADATA}")]
-                if not found:
-                    return {}
-                if found[0].file_size > len(content):
-                    # torch stores without compression: a member larger than the file is a bomb.
-                    raise InputError(f"its extra file {METADATA} claims to be larger than the archive")
-                with archive.open(found[0]) as member:
-                    metadata = parse(member.read(found[0].file_size))
-        except InputError:
-            raise
+            metadata = parse(bytes(found[0].content()))
         except NestedError as error:
             raise InputError(f"its extra file {METADATA} {error}; export it again") from error
-        except UNREADABLE as error:
+        except ValueError as error:
             raise InputError(f"its extra file {METADATA} is damaged") from error
         if type(metadata) is not dict or not all(type(value) is str for value in metadata.values()):
             raise InputError(f"its extra file {METADATA} is not a JSON object of texts; export it again")
@@ -149,24 +140,29 @@ def _member_names(data: bytes) -> list[str]:
     if not data.startswith(b"PK"):
         return []
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return archive.namelist()
-    except UNREADABLE:
+        return Archive(data, Limits(deflated=True)).names
+    except ArchiveError:
         return []
 
 
-def _check_members(archive: zipfile.ZipFile, size: int) -> None:
+def _members(data: bytes) -> list[Member]:
     """Refuse a bomb, and what torch itself loads in silence: a member that does not match its checksum."""
-    claimed = sum(entry.file_size for entry in archive.infolist())
-    if claimed > MAX_RATIO * size + MAX_UNPACKED:
-        raise InputError(f"is a TorchScript archive of {size:,} bytes that unpacks to {claimed:,}; export it again")
-    for entry in archive.infolist():
-        name = plain(entry.filename)
-        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise InputError(f"compresses {name} in a way that torch does not; export it again")
-        try:
-            with archive.open(entry) as member:
-                while member.read(2**20):
-                    pass
-        except UNREADABLE as error:
-            raise InputError(f"is damaged: {name} cannot be read, or not with its checksum; export it again") from error
+    try:
+        archive = Archive(data, Limits(unpacked=MAX_RATIO * len(data) + MAX_UNPACKED, deflated=True))
+        members = list(archive.members())
+        for member in members:
+            member.verify()
+    except ArchiveError as error:
+        raise InputError(_refused(error, len(data))) from error
+    return members
+
+
+def _refused(error: ArchiveError, size: int) -> str:
+    name = plain(error.member)
+    if error.flaw is Flaw.SIZE:
+        return f"is a TorchScript archive of {size:,} bytes that unpacks to {error.amount:,}; export it again"
+    if error.flaw is Flaw.COMPRESSED:
+        return f"compresses {name} in a way that torch does not; export it again"
+    if not error.member:
+        return f"its extra file {METADATA} is damaged"
+    return f"is damaged: {name} cannot be read, or not with its checksum; export it again"

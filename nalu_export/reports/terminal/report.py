@@ -12,7 +12,7 @@ from rich.text import Text
 from nalu_export.io.text import printable
 from nalu_export.parity.report import INTERMEDIATE, inputs
 from nalu_export.parity.verdict import Status
-from nalu_export.parity.wording import NOTHING, left_out_of
+from nalu_export.parity.wording import NOTHING, left_out, left_out_of
 from nalu_export.reports.terminal.lines import say, say_all
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def show_report(out: Console, report: Report) -> None:
             say(out, f"  {remark}")
         rows = [row for row in report.rows if row.runtime == runtime.name]
         if detailed:
-            out.print(_distributions(rows))
+            out.print(_distributions(rows, report.verdict))
             _show_notes(out, rows)
             out.print()
     if not detailed:
@@ -58,14 +58,14 @@ def show_report(out: Console, report: Report) -> None:
 def show_verdict(out: Console, report: Report) -> None:
     """The verdict of the whole check, with what is worst, in one line."""
     summary = report.summary().removeprefix(f"{NOTHING} of ") if report.status is Status.NOTHING else report.summary()
-    say(out, (_word(report.status), STYLES[report.status]), f": {summary}")
+    say(out, (report.status.shown, STYLES[report.status]), f": {summary}")
 
 
-def _distributions(rows: Sequence[Row]) -> Table:
+def _distributions(rows: Sequence[Row], verdict: str) -> Table:
     """A line for each input distribution of one runtime."""
     table = _table("inputs", "compared", "error/bound", "max E", "max ULP", "to PyTorch")
     for row in rows:
-        table.add_row(_name(row.family), _compared(row), *_figures(row), _verdict(row))
+        table.add_row(_name(row.family), _compared(row), *_figures(row), _verdict(row, verdict))
     return table
 
 
@@ -75,15 +75,12 @@ def _overview(report: Report) -> Table:
     for runtime in report.runtimes:
         rows = [row for row in report.rows if row.runtime == runtime.name]
         if rows:
-            worst = max(rows, key=_weight)
+            worst = max(rows, key=lambda row: row.gravity)
             ratio, e, _, to_pytorch = _figures(worst)
-            table.add_row(_name(runtime.name), _name(worst.family), ratio, e, to_pytorch, _verdict(worst))
+            table.add_row(
+                _name(runtime.name), _name(worst.family), ratio, e, to_pytorch, _verdict(worst, report.verdict)
+            )
     return table
-
-
-def _weight(row: Row) -> tuple[bool, bool, bool, bool, float]:
-    """Outputs say more than intermediate values, unless only those are wrong."""
-    return row.failed, bool(row.problem), row.family != INTERMEDIATE, row.passed, row.max_ratio
 
 
 def _table(*titles: str) -> Table:
@@ -107,10 +104,8 @@ def _show_notes(out: Console, rows: Sequence[Row], prefix: str = "") -> None:
     problems = dict.fromkeys(row.problem for row in rows if row.problem)
     for problem in problems:
         say(out, f"  {prefix}{_inputs([row for row in rows if row.problem == problem])}: {problem}")
-    for reason, found in left_out_of(rows).items():
-        count = _count(sum(row.undetermined for row in found))
-        said = f": {reason}" if reason else ""
-        say(out, f"  {prefix}{_inputs(found)}: {count} outputs left out{said}")
+    for found in left_out_of(rows).values():
+        say(out, f"  {prefix}{_inputs(found)}: {left_out(found, most=1)}")
 
 
 def _inputs(rows: Sequence[Row]) -> str:
@@ -173,14 +168,7 @@ def _count(value: int) -> str:
     return f"{value:,}" if value < 10**6 else f"{value:.1e}"
 
 
-def _verdict(row: Row) -> str:
-    wrong = ""
-    if row.failed and not row.problem and row.nonfinite_mismatches:
-        wrong = f" {row.nonfinite_mismatches} NaN or ∞"
-    elif row.failed and not row.problem and row.wrong_zeros:
-        wrong = f" {row.wrong_zeros} wrong ±0"
-    return f"[{STYLES[Status(row.status)]}]{_word(row.status)}[/]{wrong}"
-
-
-def _word(status: str) -> str:
-    return "FAILED" if status == Status.FAILED else str(status)
+def _verdict(row: Row, verdict: str) -> str:
+    status = Status(row.status)
+    wrong = row.fault(verdict).beside if row.failed else ""
+    return f"[{STYLES[status]}]{status.shown}[/]{wrong and ' '}{wrong}"

@@ -178,8 +178,8 @@ def test_why_outputs_are_left_out_is_said_once(names: tuple[str, ...]) -> None:
     rows = [row(name, family, undetermined=7, reasons=("y may be 0", "z")) for name in names for family in families]
     lines = shown(report(*rows, row(names[0], "e", undetermined=5)), 120).splitlines()
     prefix = "" if names != MANY else f"{names[0]}, "
-    assert f"  {prefix}inputs a, b and 2 more: 28 outputs left out: y may be 0" in lines
-    assert f"  {prefix}inputs e: 5 outputs left out" in lines
+    assert f"  {prefix}inputs a, b and 2 more: 28 of 8192 outputs left out: y may be 0" in lines
+    assert f"  {prefix}inputs e: 5 of 2048 outputs left out" in lines
     assert sum("y may be 0" in line for line in lines) == len(names)
     assert "left out" not in shown(report(row()))
 
