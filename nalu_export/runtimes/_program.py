@@ -47,7 +47,6 @@ from nalu_export.runtimes._last_words import last_words
 from nalu_export.runtimes.base import RunOptions, Session
 
 FOLDER = "NALU_EXPORT_CPP"
-BUILT = Path(__file__).parents[2] / "examples" / "cpp" / "build"
 
 START_SECONDS = 60.0
 ANSWER_SECONDS = 120.0
@@ -372,22 +371,23 @@ def served(
 
 
 def find_program(runtime: str, program: str) -> str:
-    """The absolute path of a program: in the folder that NALU_EXPORT_CPP names, else built in this very checkout.
+    """The absolute path of a program in the folder that the environment variable NALU_EXPORT_CPP names.
 
-    Nowhere else, and not in the working directory: whoever checks somebody's files there must not run their programs.
+    It is looked for nowhere else: whoever checks files in somebody's folder must not run the programs of that folder.
 
     Raises:
-        RuntimeUnavailableError: it is not there.
+        RuntimeUnavailableError: the variable is not set, or the program is not there.
     """
     folder = os.environ.get(FOLDER)
-    path = (Path(folder) if folder else BUILT).absolute() / program
+    if not folder:
+        raise RuntimeUnavailableError(
+            f"{runtime}: {FOLDER} is not set; set it to the folder that holds {program}: make cpp builds it into "
+            "examples/cpp/build of the source repository"
+        )
+    path = Path(folder).absolute() / program
     if path.is_file() and os.access(path, os.X_OK):
         return str(path)
-    if folder:
-        raise RuntimeUnavailableError(
-            f"{runtime}: {program} is not in {printable(folder)}, where {FOLDER} says that it is; run make cpp in a "
-            "checkout, and set it to examples/cpp/build there"
-        )
     raise RuntimeUnavailableError(
-        f"{runtime}: {program} is not built; run make cpp in a checkout, or set {FOLDER} to the folder that holds it"
+        f"{runtime}: {program} is not in {printable(folder)}, the folder of {FOLDER}; make cpp builds it into "
+        "examples/cpp/build of the source repository"
     )

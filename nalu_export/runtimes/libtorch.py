@@ -9,8 +9,8 @@ from nalu_export.runtimes.base import RunOptions, Runtime, Session
 class LibTorch(Runtime):
     """``torch::jit::load`` in ``examples/cpp/libtorch_infer.cpp``. Loading an archive runs what is in it.
 
-    ``make cpp`` builds that; where it is not built, and NALU_EXPORT_CPP names no folder that holds it: a
-    RuntimeUnavailableError. TF32 does not apply.
+    ``make cpp`` in the source repository builds the program, and the environment variable NALU_EXPORT_CPP names its
+    folder. Without it: a RuntimeUnavailableError. TF32 does not apply.
     """
 
     name = "libtorch"

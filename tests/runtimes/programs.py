@@ -1,13 +1,16 @@
 """Small programs that speak the protocol of ``nalu_export.runtimes._program``, well or badly."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from nalu_export.errors import RuntimeUnavailableError
-from nalu_export.runtimes._program import find_program
+from nalu_export.runtimes._program import FOLDER, find_program
 
+#: Where ``make cpp`` builds them.
+BUILT = Path(__file__).parents[2] / "examples" / "cpp" / "build"
 #: The program of each runtime that has one, which ``make cpp`` builds.
 PROGRAMS = {"libtorch": "libtorch_infer", "onnxruntime-cpp": "onnxruntime_infer"}
 
@@ -66,8 +69,9 @@ def program(path: Path, body: str) -> Path:
     return path
 
 
-def skip_unless_built(runtime: str) -> None:
-    """Where the real program of a runtime is not built, its test is skipped with the reason."""
+def use_built(runtime: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name the folder of the real programs, unless it is named; skip the test where that of a runtime is not built."""
+    monkeypatch.setenv(FOLDER, os.environ.get(FOLDER) or str(BUILT))
     try:
         find_program(runtime, PROGRAMS[runtime])
     except RuntimeUnavailableError as error:

@@ -12,10 +12,9 @@ from torch import Tensor, nn
 
 import nalu_export
 from nalu_export import NALU, BackboneHead, InputError, RuntimeUnavailableError, runtimes
-from nalu_export.runtimes import _program
 from nalu_export.runtimes.base import RunOptions, Session
 from tests.mixed import inputs_of, outputs_of, scripted, torchscript_file
-from tests.runtimes.programs import program, skip_unless_built
+from tests.runtimes.programs import program, use_built
 
 Load = Callable[..., Session]
 NAME = "libtorch"
@@ -32,8 +31,8 @@ class Rows(nn.Module):
 
 
 @pytest.fixture
-def _built() -> None:
-    skip_unless_built(NAME)
+def _built(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_built(NAME, monkeypatch)
 
 
 def test_it_is_given_the_file_and_the_threads(
@@ -51,8 +50,10 @@ def test_it_is_given_the_file_and_the_threads(
 
 def test_one_that_is_not_built(nalu: NALU, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NALU_EXPORT_CPP", raising=False)
-    monkeypatch.setattr(_program, "BUILT", tmp_path)
-    text = "libtorch_infer is not built; run make cpp in a checkout, or set NALU_EXPORT_CPP to the folder that holds it"
+    text = (
+        "NALU_EXPORT_CPP is not set; set it to the folder that holds libtorch_infer: make cpp builds it into "
+        "examples/cpp/build of the source repository"
+    )
     with pytest.raises(RuntimeUnavailableError) as caught:
         runtimes.get(NAME).load(nalu, b"", RunOptions())
     assert str(caught.value) == f"{NAME}: {text}"

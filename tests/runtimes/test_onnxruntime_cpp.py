@@ -12,18 +12,17 @@ from onnx import TensorProto, helper
 
 import nalu_export
 from nalu_export import NALU, BackboneHead, InputError, RuntimeUnavailableError, runtimes
-from nalu_export.runtimes import _program
 from nalu_export.runtimes.base import RunOptions, Session
 from tests.mixed import inputs_of, onnx_file, outputs_of
-from tests.runtimes.programs import program, skip_unless_built
+from tests.runtimes.programs import program, use_built
 
 Load = Callable[..., Session]
 NAME = "onnxruntime-cpp"
 
 
 @pytest.fixture
-def _built() -> None:
-    skip_unless_built(NAME)
+def _built(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_built(NAME, monkeypatch)
 
 
 def test_it_is_given_the_file_and_the_threads(
@@ -41,9 +40,9 @@ def test_it_is_given_the_file_and_the_threads(
 
 def test_one_that_is_not_built(nalu: NALU, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NALU_EXPORT_CPP", raising=False)
-    monkeypatch.setattr(_program, "BUILT", tmp_path)
     text = (
-        "onnxruntime_infer is not built; run make cpp in a checkout, or set NALU_EXPORT_CPP to the folder that holds it"
+        "NALU_EXPORT_CPP is not set; set it to the folder that holds onnxruntime_infer: make cpp builds it into "
+        "examples/cpp/build of the source repository"
     )
     with pytest.raises(RuntimeUnavailableError) as caught:
         runtimes.get(NAME).load(nalu, b"", RunOptions())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError
 from nalu_export.runtimes import _program
-from nalu_export.runtimes._program import BUILT, MAX_NUMBERS, ProgramSession, find_program, serve
+from nalu_export.runtimes._program import MAX_NUMBERS, ProgramSession, find_program, serve
 from nalu_export.runtimes.base import RunOptions
 from tests.runtimes.programs import program
 
@@ -347,20 +347,11 @@ def test_a_promise_takes_no_memory(start: Start) -> None:
 
 
 class TestWhereProgramsAre:
-    """Built by ``make cpp`` or where the environment says, and nowhere else."""
+    """Where the environment says, and nowhere else."""
 
     @pytest.fixture(autouse=True)
-    def _nothing_built(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _not_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("NALU_EXPORT_CPP", raising=False)
-        monkeypatch.setattr(_program, "BUILT", tmp_path / "build")
-
-    def test_the_checkout_is_this_one(self) -> None:
-        assert Path(__file__).parents[2] / "examples" / "cpp" / "build" == BUILT
-
-    def test_built(self, tmp_path: Path) -> None:
-        (tmp_path / "build").mkdir()
-        program(tmp_path / "build" / "x_infer", "")
-        assert find_program("x", "x_infer") == str(tmp_path / "build" / "x_infer")
 
     @pytest.mark.parametrize("named", ["absolute", "relative"])
     def test_named(self, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -383,7 +374,8 @@ class TestWhereProgramsAre:
         with pytest.raises(RuntimeUnavailableError) as caught:
             find_program("x", "x_infer")
         assert str(caught.value) == (
-            "x: x_infer is not built; run make cpp in a checkout, or set NALU_EXPORT_CPP to the folder that holds it"
+            "x: NALU_EXPORT_CPP is not set; set it to the folder that holds x_infer: make cpp builds it into "
+            "examples/cpp/build of the source repository"
         )
         assert caught.value.exit_code == 3
 
@@ -392,8 +384,6 @@ class TestWhereProgramsAre:
         folder = tmp_path / "a\nb"
         folder.mkdir()
         monkeypatch.setenv("NALU_EXPORT_CPP", str(folder))
-        (tmp_path / "build").mkdir()
-        program(tmp_path / "build" / "x_infer", "")
         if what == "a folder":
             (folder / "x_infer").mkdir()
         elif what == "a text":
@@ -401,8 +391,8 @@ class TestWhereProgramsAre:
         with pytest.raises(RuntimeUnavailableError) as caught:
             find_program("x", "x_infer")
         assert str(caught.value) == (
-            rf"x: x_infer is not in {tmp_path}/a\nb, where NALU_EXPORT_CPP says that it is; run make cpp in a "
-            "checkout, and set it to examples/cpp/build there"
+            rf"x: x_infer is not in {tmp_path}/a\nb, the folder of NALU_EXPORT_CPP; make cpp builds it into "
+            "examples/cpp/build of the source repository"
         )
 
 

@@ -11,7 +11,7 @@ from nalu_export import NALU, BackboneHead, InputError, RuntimeUnavailableError,
 from nalu_export import formats as all_formats
 from nalu_export.runtimes.base import RunOptions, Session
 from tests.alone import run_one
-from tests.runtimes.programs import PROGRAMS, skip_unless_built
+from tests.runtimes.programs import PROGRAMS, use_built
 
 Load = Callable[..., Session]
 
@@ -25,11 +25,11 @@ RUN_ONNX = ("onnx-reference", "onnxruntime-cpu", "openvino", "tract")
 
 
 @pytest.fixture(autouse=True)
-def _built(request: pytest.FixtureRequest) -> None:
+def _built(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """For the runtimes that are programs."""
     name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
     if name in PROGRAMS:
-        skip_unless_built(name)
+        use_built(name, monkeypatch)
 
 
 def test_each_file_is_a_runtime_of_its_name() -> None:
