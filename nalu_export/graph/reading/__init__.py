@@ -1,4 +1,4 @@
-"""Reads effective weights, gates and ε off a graph: nothing that a layer says of itself is asked."""
+"""Finds effective weights, gates and ε in a graph. It reads only the graph, so it works for any module."""
 
 from nalu_export.graph.reading.computing import RecipeError, compute
 from nalu_export.graph.reading.epsilons import Epsilon
