@@ -11,7 +11,7 @@ from nalu_export.graph.naming import part_of
 from nalu_export.graph.places import stack_of
 from nalu_export.graph.spelling.canonical import primitive_of
 
-# Keywords that say nothing of what is computed.
+# Keyword arguments that do not change what is computed; the names leave them out.
 _NO_MEANING = ("pin_memory", "device", "dtype", "layout")
 
 

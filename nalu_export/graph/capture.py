@@ -1,7 +1,7 @@
 """Captures a model: traces it into one flat graph, finds the arithmetic subgraphs and builds the host model.
 
-The flat graph has no nested modules except opaque calls. The host model is the model with one module in place of each
-arithmetic subgraph.
+The flat graph consists of primitives and opaque ops. An opaque op is a call that is not written with primitives, such
+as a convolution. The host model is the model with one module in place of each arithmetic subgraph.
 """
 
 import functools
@@ -50,7 +50,7 @@ class ModelGraph:
         module: the model itself, float32 or float64, unchanged. It is the reference of every file.
         interface: its inputs and outputs.
         flat: the whole model as one graph of the same type, as the source writes it: primitives where possible, opaque
-            calls elsewhere. It takes the inputs as positional arguments. A node of an arithmetic subgraph has a label
+            ops elsewhere. It takes the inputs as positional arguments. A node of an arithmetic subgraph has a label
             (the name of its value) and the name of the subgraph.
         host: the host model as a graph; ``None`` if the whole model is one subgraph or there is no subgraph.
         subgraphs: the arithmetic subgraphs by name, in the order of computation; ``""`` is the whole model.

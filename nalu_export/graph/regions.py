@@ -51,7 +51,7 @@ class Finder:
     A seed is a node that makes the code around it arithmetic, such as a logarithm of data. A region grows around it.
 
     Args:
-        graph_module: a flat graph of primitives and opaque calls.
+        graph_module: a flat graph of primitives and opaque ops.
         values: values of its nodes in one run.
     """
 

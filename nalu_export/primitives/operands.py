@@ -13,7 +13,8 @@ from nalu_export.primitives.precision import Precision
 
 Operand = Conditioned | float
 Pair = tuple[Tensor, Tensor]
-# A correct float32 evaluation has E of at most 5. D needs that figure where it goes beyond first order.
+# E is an error in units of u·D. A correct float32 evaluation is expected to have E ≤ 5. D itself uses that figure where
+# it goes beyond first order.
 UNIT = 5.0 * ROUNDOFF
 
 

@@ -52,7 +52,7 @@ def _pow_radius(p: Precision, value: Tensor, base: Operand, exponent: Operand) -
 
 
 def _of_positive_base(value: Tensor, b: Conditioned, e: Conditioned) -> Tensor:
-    """Return the largest change of ``b^e``; it is monotone in b and in e, so a corner of the two balls has it."""
+    """Return the largest change of ``b^e``; it is monotone in b and in e, so it is at a corner of the two balls."""
     shrinks, grows = torch.log1p(-b.radius / b.value), torch.log1p(b.radius / b.value)
     log = torch.log(b.value)
     corners = [

@@ -12,8 +12,8 @@ from nalu_export.primitives.operands import Pair, sign
 from nalu_export.primitives.precision import Precision, own_rounding
 from nalu_export.primitives.record import Primitive
 
-# Thresholds for the terms of a sum. A term is heavy if its weight is at least so large a share of the largest weight of
-# the same output; else it is light. docs/parity.md, "Additions", has the rule.
+# Thresholds for the terms of a sum. A term is heavy if its weight is at least this fraction of the largest weight of
+# the same output; else it is light. docs/parity.md explains the rule under "Additions".
 SPLITS = (0.0, 2.0**-40, 2.0**-24, 2.0**-16, 2.0**-8)
 
 

@@ -12,8 +12,8 @@ from nalu_export.primitives.record import Primitive
 from nalu_export.primitives.selection import OWN_ROUNDING
 
 Axes = int | Sequence[int] | None
-# Thresholds for the terms of a sum. A term is heavy if its magnitude is at least so large a share of the largest term
-# of the same sum; else it is light. docs/parity.md, "Additions", has the rule.
+# Thresholds for the terms of a sum. A term is heavy if its magnitude is at least this fraction of the largest term of
+# the same sum; else it is light. docs/parity.md explains the rule under "Additions".
 SPLITS = (0.0, 2.0**-40, 2.0**-24, 2.0**-16, 2.0**-8)
 
 

@@ -114,7 +114,7 @@ def primitive_of(node: fx.Node) -> Primitive | None:
     if node.op != "call_function":
         return None
     primitive = _BY_FUNCTION.get(node.target)  # type: ignore[arg-type]
-    # A call with keyword arguments was not turned into a primitive; it is opaque.
+    # A call with keyword arguments was not turned into a primitive; it is an opaque op.
     return primitive if primitive is not None and not node.kwargs else None
 
 

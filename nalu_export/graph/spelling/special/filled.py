@@ -8,7 +8,7 @@ from torch import Tensor, fx
 from nalu_export.graph.spelling.names import name_of
 from nalu_export.graph.spelling.writer import Writer
 
-# Elementwise operations in which a number may stand for a tensor that is full of it.
+# Elementwise operations that accept a number in place of a tensor filled with that number.
 _ELEMENTWISE = (
     *("add", "sub", "rsub", "mul", "div", "pow", "maximum", "minimum", "where", "multiply", "subtract", "truediv"),
     *("gt", "lt", "ge", "le", "eq", "ne", "divide", "true_divide"),
