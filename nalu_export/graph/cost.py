@@ -18,7 +18,8 @@ from nalu_export.nn import ArithmeticLayer
 from nalu_export.process.locks import own_warnings
 from nalu_export.process.memory import allowed
 
-# Most multiplications in one run, some minutes on a CPU core. A ResNet-50 has 4e9 an image, a large transformer 6e10.
+# Most operations in one run, some minutes on a CPU core. A multiply-add counts as two. A ResNet-50 needs 4e9
+# multiply-adds for an image, a large transformer 6e10.
 MAX_WORK = 10**13
 
 
@@ -41,7 +42,7 @@ class _OnMeta(TorchFunctionMode):
 
 
 class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes that operations return and the multiplications that they do."""
+    """Counts the bytes that calls return and the operations in their products."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -81,8 +82,8 @@ def refuse_costly(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, An
     no larger than their weights. A model whose ``forward`` reads numbers cannot run on shapes alone; it is not refused.
 
     Raises:
-        CostError: the results of all operations together exceed :func:`nalu_export.process.memory.allowed` bytes, or
-            the operations need more than ``MAX_WORK`` multiplications.
+        CostError: the results of all calls together exceed :func:`nalu_export.process.memory.allowed` bytes, or their
+            products need more than ``MAX_WORK`` operations.
     """
     if all(type(module) in _SMALL for module in model.modules()):
         return
