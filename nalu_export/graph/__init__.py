@@ -1,4 +1,4 @@
-"""The captured graph of a model: one node for each primitive, read by every format and by the error analysis."""
+"""The captured graph of a model: one node for each primitive. Every format and the error analysis read it."""
 
 from nalu_export.graph.around import Around, around
 from nalu_export.graph.capture import ModelGraph, capture

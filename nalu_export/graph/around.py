@@ -1,4 +1,4 @@
-"""What stands before and after an arithmetic subgraph, in words: a file that holds it alone says so."""
+"""Names the modules and functions around an arithmetic subgraph; the file of an isolated subgraph records them."""
 
 import operator
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from nalu_export.graph.naming import part_of
 from nalu_export.graph.places import stack_of
 from nalu_export.graph.spelling.canonical import primitive_of
 
-# Keywords that say nothing of what is computed.
+# Keyword arguments that do not change what is computed; the names leave them out.
 _NO_MEANING = ("pin_memory", "device", "dtype", "layout")
 
 
 @dataclass(frozen=True)
 class Around:
-    """The surroundings of a subgraph.
+    """The modules and functions of a model around an arithmetic subgraph.
 
     Attributes:
-        before: what the model applies to its input to get that of the part, in order.
-        after: what it applies to the part's output; both are names of modules and functions.
+        before: names of those between the input of the model and the input of the subgraph, in order.
+        after: names of those that read the output of the subgraph, directly or through others.
     """
 
     before: tuple[str, ...] = ()
@@ -29,18 +29,18 @@ class Around:
 
 
 def around(model: ModelGraph, name: str) -> Around:
-    """The surroundings of the arithmetic subgraph ``name``, in all its calls."""
+    """Return the modules and functions around the arithmetic subgraph ``name``, in all its calls."""
     graph, subgraph = model.flat.graph, model.subgraph(name)
     calls = {subgraph.called(call) for call in range(subgraph.calls)}
     inside = [node for node in graph.nodes if part_of(node) in calls]
     before, after = _closure(inside, "all_input_nodes"), _closure(inside, "users")
-    # What is computed of parameters alone feeds nobody.
+    # Only nodes that depend on the input count.
     data = _closure([node for node in graph.nodes if node.op == "placeholder"], "users")
     outside = [node for node in graph.nodes if node in data and node.op.startswith("call_") and node not in inside]
     outside = [node for node in outside if not _gives_sizes(node)]
     around_it = _containing(subgraph.namespace.rstrip("."))
     names = [(node, _module_of(node, around_it) or _name(node)) for node in outside]
-    # A module is named once, and not by each of its layers.
+    # A module is named once, not once for each of its layers.
     return Around(
         tuple(dict.fromkeys(name for node, name in names if node in before)),
         tuple(dict.fromkeys(name for node, name in names if node in after)),
@@ -48,7 +48,7 @@ def around(model: ModelGraph, name: str) -> Around:
 
 
 def _closure(nodes: list[fx.Node], direction: str) -> set[fx.Node]:
-    """Everything that they depend on, or that depends on them."""
+    """Return all nodes that ``nodes`` depend on, or all nodes that depend on them."""
     found: set[fx.Node] = set()
     waiting = list(nodes)
     while waiting:
@@ -60,28 +60,28 @@ def _closure(nodes: list[fx.Node], direction: str) -> set[fx.Node]:
 
 
 def _containing(path: str) -> set[str]:
-    """The paths of the modules that a subgraph is in, and its own."""
+    """Return ``path`` and the paths of all modules that contain it."""
     steps = path.split(".")
     return {"", *(".".join(steps[:count]) for count in range(1, len(steps) + 1))}
 
 
 def _module_of(node: fx.Node, containing: set[str]) -> str:
-    """The largest module that computes a node and not the subgraph; another arithmetic subgraph by its own name."""
+    """Return the largest module that computes a node but not the subgraph, or else the node's own subgraph."""
     path = next((call.path for call in stack_of(node) if call.path not in containing), "")
     return path or (part_of(node) or "").partition("#")[0]
 
 
 def _name(node: fx.Node) -> str:
-    """``backbone`` for a module; for a function its arguments too, ``sum(dim=(2, 3))``, but for the values it reads."""
+    """Return ``backbone`` for a module; for a function its name and plain arguments, ``sum(dim=(2, 3))``."""
     if node.op == "call_module":
         return str(node.target)
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
-    # An operator of ATen without its overload: ``new_zeros`` and not ``new_zeros.default``.
+    # An operator of ATen without its overload: ``new_zeros``, not ``new_zeros.default``.
     name = name.partition(".")[0] if isinstance(node.target, torch._ops.OpOverload) else name
     positional, keywords = list(node.args), dict(node.kwargs)
     primitive = primitive_of(node)
     if primitive is not None:
-        # It holds every argument, also those that nobody gave.
+        # A primitive node holds every argument, including defaults; leave the defaults out.
         name, given = primitive.name, dict(zip(primitive.parameters, node.args, strict=True))
         positional = [value for key, value in given.items() if key not in primitive.defaults]
         keywords = {key: value for key, value in given.items() if value != primitive.defaults.get(key, value)}
@@ -92,7 +92,7 @@ def _name(node: fx.Node) -> str:
 
 
 def _gives_sizes(node: fx.Node) -> bool:
-    """Whether it asks for the shape of something, or picks a size out of one."""
+    """Return whether a node reads a shape, or one size of a shape."""
     if node.target is torch.ops.aten.sym_size.int or (node.op == "call_method" and node.target in ("size", "dim")):
         return True
     if node.target is getattr and node.args[1] in ("shape", "ndim"):

@@ -1,4 +1,8 @@
-"""Captures a model once: its flat graph in primitives, the arithmetic subgraphs in it, and what is around them."""
+"""Captures a model: traces it into one flat graph, finds the arithmetic subgraphs and builds the host model.
+
+The flat graph consists of primitives and opaque ops. An opaque op is a call that is not written with primitives, such
+as a convolution. The host model is the model with one module in place of each arithmetic subgraph.
+"""
 
 import functools
 import os
@@ -33,25 +37,26 @@ from nalu_export.graph.tracing import traced
 from nalu_export.modules.copying import copied, in_double, type_of
 
 How = Literal["torch.fx", "torch.export"]
-# A captured graph and its module differ by roundings in float64; a wrong graph by more than this share.
+# Largest relative difference in float64 between a module and its captured graph. Roundings stay below it; the error of
+# a wrong graph exceeds it.
 SAME = 1e-6
 
 
 @dataclass(frozen=True)
 class ModelGraph:
-    """A model, captured.
+    """A captured model.
 
     Attributes:
-        module: the model itself, float32 or float64, untouched: what it computes is what every file is held to.
+        module: the model itself, float32 or float64, unchanged. It is the reference of every file.
         interface: its inputs and outputs.
-        flat: all of it as one graph, of the same type, as it is written: primitives where it is made of them, opaque
-            calls elsewhere. It takes the inputs one after the other. Nodes of arithmetic subgraphs have a label and
-            the name of the subgraph.
-        host: the same with one module in place of each subgraph; ``None`` where the model is one subgraph.
+        flat: the whole model as one graph of the same type, as the source writes it: primitives where possible, opaque
+            ops elsewhere. It takes the inputs as positional arguments. A node of an arithmetic subgraph has a label
+            (the name of its value) and the name of the subgraph.
+        host: the host model as a graph; ``None`` if the whole model is one subgraph or there is no subgraph.
         subgraphs: the arithmetic subgraphs by name, in the order of computation; ``""`` is the whole model.
-        how: what captured it.
-        example: a batch of each input that it ran on, floats of its type.
-        result: what it gave for that.
+        how: the tool that captured it.
+        example: the batch of each input that it was captured with; floats have the model's type.
+        result: the outputs for the example.
     """
 
     module: nn.Module
@@ -65,30 +70,30 @@ class ModelGraph:
 
     @functools.cached_property
     def flat_in_double(self) -> fx.GraphModule:
-        """A copy of ``flat`` in float64, for whoever only reads it."""
+        """A copy of ``flat`` in float64; callers must not change it."""
         return in_double(self.flat)
 
     @property
     def whole(self) -> Subgraph | None:
-        """The subgraph that is the whole model, if one is."""
+        """The subgraph that is the whole model, or ``None``."""
         return self.subgraphs.get("")
 
     @property
     def sizes(self) -> tuple[Shape, ...]:
-        """Shape of one sample of each input, as it was captured."""
+        """Shape of one sample of each input, as captured."""
         return tuple(tuple(x.shape[1:]) for x in self.example)
 
     @property
     def dtype(self) -> torch.dtype:
-        """float64 where the model computes in it, else float32."""
+        """Type of the model: float64 or float32."""
         return type_of(self.module)
 
     def called(self, module: nn.Module) -> Called:
-        """The model, or a copy of it, as a module that takes its tensors one after the other and gives a tuple."""
+        """Wrap the model, or a copy of it, as a module that takes positional tensors and returns a tuple of tensors."""
         return Called(module, self.interface.arguments)
 
     def with_fixed(self, axes: Sequence[str]) -> "ModelGraph":
-        """The model with some of its free axes fixed at the size that it was captured with."""
+        """Return the model with the free axes ``axes`` fixed at their captured sizes."""
 
         def fixed(port: Port, x: Tensor) -> Port:
             sizes = (
@@ -107,14 +112,14 @@ class ModelGraph:
             interface = replace(interface, outputs=outputs)
         found = replace(self, interface=interface)
         if "flat_in_double" in vars(self):
-            vars(found)["flat_in_double"] = self.flat_in_double  # of the same graph; a copy takes milliseconds
+            vars(found)["flat_in_double"] = self.flat_in_double  # the same graph; a new copy would take milliseconds
         return found
 
     def subgraph(self, name: str) -> Subgraph:
-        """The arithmetic subgraph of that name.
+        """Return the arithmetic subgraph ``name``.
 
         Raises:
-            InputError: there is none; the text lists those there are.
+            InputError: there is no such subgraph; the message lists the existing ones.
         """
         if name not in self.subgraphs:
             there = ", ".join(map(ascii, self.subgraphs)) if self.whole is None else "none but the model itself"
@@ -122,10 +127,12 @@ class ModelGraph:
         return self.subgraphs[name]
 
     def isolated(self, name: str) -> "ModelGraph":
-        """A subgraph as a model of its own: the module that it is, or its graph where it is part of a forward.
+        """Return an isolated subgraph: the arithmetic subgraph ``name`` as a model of its own.
+
+        Its module is the user's module if the subgraph is one, with one input and one output; else it is the graph.
 
         Raises:
-            InputError: there is none of that name, or it takes integers.
+            InputError: there is no such subgraph.
         """
         if not name:
             return self
@@ -146,24 +153,24 @@ class ModelGraph:
 
 
 def _ports(values: Sequence[Spec], alone: str, short: str) -> tuple[Port, ...]:
-    """What an isolated subgraph calls its values; every one of them has the samples first."""
+    """Return the inputs or outputs of an isolated subgraph; the first axis of each is that of the samples."""
     names = [alone] if len(values) == 1 else [numbered(short, place) for place in range(len(values))]
     return tuple(Port(n, n, x.dtype, (BATCH, *x.shape[1:])) for n, x in zip(names, values, strict=True))
 
 
 def capture(model: nn.Module, example: Example, arithmetic: Sequence[Target] = ()) -> ModelGraph:
-    """Capture a model by ``torch.fx``, or by ``torch.export`` where fx cannot follow its code.
+    """Capture a model with ``torch.fx``, or with ``torch.export`` if fx cannot follow its code.
 
     Args:
         model: float32 or float64, in ``eval()`` mode; it is not changed.
-        example: a call of it.
-        arithmetic: modules that are to be the arithmetic subgraphs, by class or path; by default they are found.
+        example: a call of the model.
+        arithmetic: modules to use as arithmetic subgraphs, by class or path; by default they are found.
 
     Raises:
-        UnsupportedLayerError: neither can capture it, or its result is no tensors of the samples; the text names the
-            user's line.
-        InputError: it does not run on the example, or gives other outputs when it runs again, or ``arithmetic`` names
-            no module that is made of primitives.
+        UnsupportedLayerError: neither tool can capture the model, or it returns something other than tensors with the
+            samples first, or a module in ``arithmetic`` is not made of primitives.
+        InputError: the model fails on the example, or gives other outputs when it runs again, or ``arithmetic`` names
+            a module that does not run.
     """
     outputs = _refuse_what_fails(model, example)
     interface = Interface(example.inputs, outputs, example.arguments)
@@ -174,7 +181,7 @@ def capture(model: nn.Module, example: Example, arithmetic: Sequence[Target] = (
         except UnsupportedLayerError:
             raise
         except Exception as error:  # noqa: BLE001
-            # forward is user code: whatever it raises on a symbolic input means that this way does not capture it.
+            # forward is user code. Any exception on a symbolic input means that this tool cannot capture it.
             failures.append(error)
             continue
         return _found(model, flat, values, how, example, interface, arithmetic)
@@ -182,7 +189,7 @@ def capture(model: nn.Module, example: Example, arithmetic: Sequence[Target] = (
 
 
 def _refuse_what_fails(model: nn.Module, example: Example) -> tuple[Port, ...]:
-    """The outputs of a model that runs, and gives the same when it runs again."""
+    """Return the outputs of the model; refuse a model that is too costly, fails, or gives other outputs when rerun."""
     refuse_costly(Called(model, example.arguments), example.tensors)
     try:
         found = outputs_of(copied(model), example)
@@ -199,7 +206,7 @@ def _refuse_what_fails(model: nn.Module, example: Example) -> tuple[Port, ...]:
 
 
 def _said(port: Port, x: Tensor) -> str:
-    """``ids int64 (3, 6)``."""
+    """Return the text ``ids int64 (3, 6)``: argument, type and shape of an input."""
     return f"{port.argument} {str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}"
 
 
@@ -221,17 +228,17 @@ def _primitives(model: nn.Module, example: Example, how: How) -> tuple[fx.GraphM
 
 
 def _prove(model: nn.Module, flat: fx.GraphModule, example: Example) -> None:
-    """Hold the graph against the module in float64: fx follows code that asks for the type of its input wrongly.
+    """Compare the graph with the module in float64: fx wrongly traces code that asks for the type of its input.
 
     Raises:
-        ValueError: they differ by more than roundings.
+        ValueError: the results differ by more than roundings.
     """
     probe = _probe(example)
     try:
         with torch.no_grad():
             expected = Called(in_double(model), example.arguments)(*widened(probe))
         found = results_of(in_double(flat), *widened(probe))
-    except RuntimeError:  # it makes float32 tensors of its own
+    except RuntimeError:  # the model creates float32 tensors of its own
         with torch.no_grad():
             expected = Called(model, example.arguments)(*probe)
         found = results_of(flat, *probe)
@@ -243,7 +250,7 @@ def _near(found: Tensor, expected: Tensor) -> bool:
     if found.shape != expected.shape or found.is_floating_point() != expected.is_floating_point():
         return False
     if not expected.is_floating_point():
-        # A tie is broken by a rounding; what is not is found when every sample of a check is held against the graph.
+        # A rounding may decide a tie (argmax). Other differences are found later: a check compares every sample.
         return not expected.numel() or float((found == expected).double().mean()) >= 0.5
     scale = expected.abs() + SAME * expected.abs().amax() if expected.numel() else expected
     far = (found - expected).abs() > SAME * scale
@@ -251,7 +258,7 @@ def _near(found: Tensor, expected: Tensor) -> bool:
 
 
 def _probe(example: Example) -> list[Tensor]:
-    """Inputs at which formulas differ: floats of both signs, some small, some not."""
+    """Return inputs that tell formulas apart: floats of both signs, small and larger ones."""
     rng = torch.Generator().manual_seed(0)
 
     def probed(given: Tensor) -> Tensor:
@@ -290,7 +297,7 @@ def _failure(model: nn.Module, error: Exception) -> str:
 
 
 def _where(error: BaseException) -> str:
-    """The user's file, line and call where an error was raised, empty where it was in no code of theirs."""
+    """Return the user's file, line and call where an error was raised; empty if it was not raised in user code."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
     if not own:
         return ""
@@ -299,7 +306,7 @@ def _where(error: BaseException) -> str:
     return f"; at {where}: {(frame.line or '').strip()}"
 
 
-# This package and torch.
+# Folders of this package and of torch.
 _NOT_USERS = tuple(f"{Path(file).resolve().parents[up]}{os.sep}" for file, up in ((__file__, 1), (torch.__file__, 0)))
 
 

@@ -1,4 +1,4 @@
-"""What of a graph depends on parameters alone, and what a file calls it."""
+"""Finds the constants of a graph, the nodes that depend on parameters alone, and gives them names in a file."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -8,12 +8,12 @@ from torch import fx
 from nalu_export.graph.naming import label_of, part_of
 from nalu_export.graph.spelling.canonical import primitive_of
 
-# The old hooks of torch compute ``weight`` from ``weight_v`` and ``weight_g``, or from ``weight_orig``.
+# torch's old hooks compute ``weight`` from ``weight_v`` and ``weight_g``, or from ``weight_orig``.
 _PIECES = re.compile(r"_(g|v|orig)$")
 
 
 def parameter_nodes(graph: fx.Graph) -> list[fx.Node]:
-    """The nodes that depend on parameters alone, in order."""
+    """Return the constants: the nodes that depend on parameters alone, in order."""
     found: dict[fx.Node, None] = {}
     for node in graph.nodes:
         arguments = node.all_input_nodes
@@ -24,7 +24,7 @@ def parameter_nodes(graph: fx.Graph) -> list[fx.Node]:
 
 
 def read_by_parts(graph: fx.Graph) -> set[fx.Node]:
-    """Those of them that an arithmetic subgraph reads, itself or through others."""
+    """Return the constants that an arithmetic subgraph reads, directly or through other constants."""
     constants, found = set(parameter_nodes(graph)), set[fx.Node]()
     for node in reversed(graph.nodes):
         if node in constants and any(part_of(user) is not None or user in found for user in node.users):
@@ -33,7 +33,7 @@ def read_by_parts(graph: fx.Graph) -> set[fx.Node]:
 
 
 def behind_opaque(graph: fx.Graph) -> list[fx.Node]:
-    """Those of them that are no primitive, and what these are computed from, in order."""
+    """Return the constants that are not computed by a primitive, and those that they are computed from, in order."""
     constants = parameter_nodes(graph)
     found: set[fx.Node] = set()
     for node in reversed(constants):
@@ -44,36 +44,36 @@ def behind_opaque(graph: fx.Graph) -> list[fx.Node]:
 
 
 def is_parametrisation(node: fx.Node) -> bool:
-    """Whether a node calls a module that computes a weight from parameters of its own."""
+    """Return whether a node calls a module that computes a weight from its own parameters."""
     return node.op == "call_module" and not node.args and not node.kwargs
 
 
 def frontier(nodes: Collection[fx.Node]) -> list[fx.Node]:
-    """Those of them that something else reads."""
+    """Return those of ``nodes`` that a node outside reads."""
     return [node for node in nodes if any(user not in nodes for user in node.users)]
 
 
 def folded_names(graph: fx.Graph, nodes: Sequence[fx.Node] | None = None) -> dict[fx.Node, str]:
-    """What each constant that something else reads is called once it is folded.
+    """Return the name of each folded constant that a node outside reads.
 
-    It is named after the first parameter that goes into it, without ``_hat``: ``layers.0.W`` from ``layers.0.W_hat``
-    and ``layers.0.M_hat``, and a matrix that is read the other way round like the matrix; where another value or
-    parameter has that name, as it is called in the source.
+    A constant is named after the first parameter that it depends on, without ``_hat``: ``layers.0.W`` from
+    ``layers.0.W_hat`` and ``layers.0.M_hat``. A transposed matrix has the name of the matrix. If another value or
+    parameter has that name, the constant has its name in the source.
 
     Args:
-        graph: any.
-        nodes: what is folded, in order; by default everything that depends on parameters alone.
+        graph: any graph.
+        nodes: the nodes that are folded, in order; by default all constants.
     """
     folded = dict.fromkeys(parameter_nodes(graph) if nodes is None else nodes)
     kept = frontier(folded)
-    # What is folded away leaves its name to what it is folded into.
+    # The name of a node that is folded away is free for the constant that replaces it.
     gone = folded.keys() - set(kept)
     taken = {label_of(node): node for node in graph.nodes if node not in gone}
     taken |= {str(node.target): node for node in graph.nodes if node.op == "get_attr"}
     sources: dict[fx.Node, str] = {}
     for node in folded:
         first = next(iter(node.all_input_nodes), None)
-        # What torch.nn.utils.parametrize computes is called as if it were the parameter.
+        # A weight that torch.nn.utils.parametrize computes has the name that the parameter would have.
         sources[node] = str(node.target).replace("parametrizations.", "") if first is None else sources[first]
         if first is not None and primitive_of(node) is None:
             sources[node] = _PIECES.sub("", sources[node])
@@ -87,7 +87,7 @@ def folded_names(graph: fx.Graph, nodes: Sequence[fx.Node] | None = None) -> dic
 
 
 def _turned(node: fx.Node) -> fx.Node:
-    """The parameter that a node is the transpose of: it is called like that one, unless both are read."""
+    """Return the node behind transposes; both have one name, unless both are read."""
     primitive = primitive_of(node)
     while primitive is not None and primitive.name in ("transpose", "permute"):
         node = node.args[0]  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""What one run of a model takes, found from shapes alone before it is run."""
+"""Estimates memory and work of one run of a model from shapes alone, before the model runs."""
 
 import copy
 import sys
@@ -18,7 +18,8 @@ from nalu_export.nn import ArithmeticLayer
 from nalu_export.process.locks import own_warnings
 from nalu_export.process.memory import allowed
 
-# Multiplications of one run, some minutes of a CPU core. A ResNet-50 has 4e9 for an image, a large transformer 6e10.
+# Most operations in one run, some minutes on a CPU core. A multiply-add counts as two. A ResNet-50 needs 4e9
+# multiply-adds for an image, a large transformer 6e10.
 MAX_WORK = 10**13
 
 
@@ -26,11 +27,11 @@ _SMALL = {nn.Sequential, nn.ModuleList, nn.Linear, nn.Identity, Called, *Arithme
 
 
 class CostError(InputError):
-    """A run would take more memory or work than it may."""
+    """One run would take more memory or work than is allowed."""
 
 
 class _OnMeta(TorchFunctionMode):
-    """While it is entered, a deep copy has tensors of the same shapes and no content."""
+    """While it is active, a deep copy has tensors of the same shapes on the meta device, without data."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -41,11 +42,11 @@ class _OnMeta(TorchFunctionMode):
 
 
 class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up what the operations give, and what they multiply."""
+    """Counts the bytes that calls return and the operations in their products."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        # Else the first operation imports torch._dynamo, which takes longer than the rest of an export.
+        # Otherwise the first operation imports torch._dynamo, which takes longer than the rest of an export.
         return False
 
     def __init__(self, memory: int | None) -> None:
@@ -75,18 +76,18 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def refuse_costly(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> None:
-    """Refuse to run a model on arguments that would take too much.
+    """Refuse a model whose run on these arguments would take too much memory or work.
 
-    Layers of this package and linear ones are not looked at: what they give is no larger than their weights, for each
-    sample. What cannot be found out on shapes alone, because ``forward`` looks at numbers, is not refused.
+    A model that consists of linear layers and layers of this package is not examined: for each sample their results are
+    no larger than their weights. A model whose ``forward`` reads numbers cannot run on shapes alone; it is not refused.
 
     Raises:
-        CostError: the results of its operations are larger than :func:`nalu_export.process.memory.allowed`, all
-            together, or it multiplies more than ``MAX_WORK`` numbers.
+        CostError: the results of all calls together exceed :func:`nalu_export.process.memory.allowed` bytes, or their
+            products need more than ``MAX_WORK`` operations.
     """
     if all(type(module) in _SMALL for module in model.modules()):
         return
-    # What is warned of comes again when the model is run. And torch imports more of itself here, which warns of itself.
+    # Warnings of the model appear again when it runs. Modules that torch imports here warn about themselves.
     with own_warnings(ignored=True):
         _try(model, args, kwargs or {})
 
@@ -100,8 +101,8 @@ def _try(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> No
             twin(*args, **kwargs)
     except CostError:
         raise
-    except (Exception, SystemExit):  # noqa: BLE001  forward is anybody's code
-        # torch's scan compiles itself, cannot do that here, and would remember that it could not.
+    except (Exception, SystemExit):  # noqa: BLE001  forward is user code
+        # torch's scan compiles itself, which fails on the meta device. Without a reset torch remembers the failure.
         if "torch._dynamo" in sys.modules:
             torch._dynamo.reset()
 

@@ -1,4 +1,4 @@
-"""Runs a graph node by node, so that every value on the way can be looked at."""
+"""Runs a graph node by node and returns every intermediate value."""
 
 from typing import Any
 
@@ -9,25 +9,25 @@ Values = dict[fx.Node, Any]
 
 
 def attribute(module: nn.Module, target: str) -> Any:
-    """The tensor or module at a path of ``module``."""
+    """Return the tensor or module at a path of ``module``."""
     path, _, name = target.rpartition(".")
     return getattr(module.get_submodule(path), name)
 
 
 def constant(graph_module: fx.GraphModule, target: str) -> Tensor:
-    """The tensor that a ``get_attr`` node of ``graph_module`` reads."""
+    """Return the tensor that a ``get_attr`` node of ``graph_module`` reads."""
     value = attribute(graph_module, target)
     assert isinstance(value, Tensor)
     return value
 
 
 def evaluated(node: fx.Node, graph_module: fx.GraphModule, values: Values) -> Any:
-    """What a node gives, computed from the values of its arguments.
+    """Compute the value of a node from the values of its arguments.
 
     Args:
-        node: anything but a placeholder or an output.
+        node: any node except a placeholder or an output.
         graph_module: holds the modules and tensors that nodes read.
-        values: of the nodes before it.
+        values: values of the nodes before it.
     """
     if node.op == "get_attr":
         return attribute(graph_module, str(node.target))
@@ -41,7 +41,7 @@ def evaluated(node: fx.Node, graph_module: fx.GraphModule, values: Values) -> An
 
 
 def run(graph_module: fx.GraphModule, *inputs: Tensor) -> Values:
-    """Every value of a graph, by node; that of the output node is what the graph gives.
+    """Return every value of a graph, by node; the value of the output node is the result of the graph.
 
     Raises:
         Exception: whatever an operation raises.
@@ -60,12 +60,12 @@ def run(graph_module: fx.GraphModule, *inputs: Tensor) -> Values:
 
 
 def result_nodes(graph: fx.Graph) -> tuple[Any, ...]:
-    """What a graph gives: one node, or each of several."""
+    """Return the nodes that a graph returns: one or several."""
     result = graph.output_node().args[0]
     return tuple(result) if isinstance(result, (tuple, list)) else (result,)
 
 
 def results_of(graph_module: fx.GraphModule, *inputs: Tensor) -> tuple[Tensor, ...]:
-    """The tensors that a graph gives."""
+    """Return the tensors that a graph returns."""
     values = run(graph_module, *inputs)
     return tuple(values[node] for node in result_nodes(graph_module.graph))

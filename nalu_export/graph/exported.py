@@ -1,4 +1,4 @@
-"""From a module to a flat graph by ``torch.export``: a second, and code that fx cannot follow is known too."""
+"""Traces a module into a flat graph with ``torch.export``. It takes a second and follows code that fx cannot."""
 
 import contextlib
 import inspect
@@ -22,18 +22,18 @@ from nalu_export.process.locks import TRACING, own_warnings
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\w+)')
 _TORCH = inspect.getfile(torch).removesuffix("__init__.py")
 _LOGGERS = ("torch", "torch.onnx", "torch.export", "torch._export", "torch._subclasses", "torch.fx", "onnxscript")
-# What a program asserts of its input, which holds in one type and for one device only.
+# Assertions of a program about its input; they hold for one type and one device only.
 _CHECKS = ("_guards_fn", "_assert_tensor_metadata", "_assert_scalar", "_assert_async", "sym_constrain")
 
 
 def exported(model: nn.Module, example: Example) -> fx.GraphModule:
-    """The graph of ``model`` in calls of ATen, of any batch, and of any size on other free axes if these may vary.
+    """Return the graph of ``model`` in ATen calls, for any batch size and, where possible, any size of the free axes.
 
-    It takes the tensors of a call one after the other, and gives one result or a tuple of them.
+    The graph takes the tensors of a call as positional arguments and returns one result or a tuple of results.
 
     Args:
-        model: a copy in ``eval()`` mode that nothing else runs.
-        example: a call of it.
+        model: a copy in ``eval()`` mode that nothing else runs; its ``forward`` is replaced.
+        example: a call of the model.
 
     Raises:
         Exception: whatever ``torch.export`` raises for code that it cannot follow.
@@ -47,19 +47,19 @@ def exported(model: nn.Module, example: Example) -> fx.GraphModule:
     free = tuple(
         {0: torch.export.Dim.DYNAMIC} | dict.fromkeys(port.free, torch.export.Dim.AUTO) for port in example.inputs
     )
-    # Not a module around it, so that paths stay what they are.
+    # Replace forward instead of wrapping the module: a wrapper would change the paths.
     model.forward = called
-    # Where it fails it prints its graph.
+    # torch.export prints its graph to stderr when it fails.
     with TRACING, quiet(), contextlib.redirect_stderr(io.StringIO()), torch.no_grad():
         program = torch.export.export(model, example.tensors, dynamic_shapes=(free,), strict=False)
         if any(map(_changes_something, program.graph.nodes)):
-            # Without operations in place; every other call stays as it is.
+            # This removes operations in place and leaves every other call as it is.
             program = program.run_decompositions({})
         return _flat(program.module(check_guards=False), model)
 
 
 def _flat(module: fx.GraphModule, model: nn.Module) -> fx.GraphModule:
-    """A plain graph module: one node for each call, with its place, and one result."""
+    """Build a plain graph module: one node for each call, with its place in the source."""
     types = {path: type(part) for path, part in model.named_modules()}
     graph = fx.Graph()
     known: dict[fx.Node, fx.Node] = {}
@@ -82,7 +82,7 @@ def _changes_something(node: fx.Node) -> bool:
 
 
 def _place(node: fx.Node) -> Any:
-    """The innermost line of a ``forward`` that is not torch's."""
+    """Return the innermost line in a ``forward`` outside torch."""
     frames = _FRAME.findall(node.meta.get("stack_trace") or "")
     own = [(file, int(line)) for file, line, name in frames if name == "forward" and not file.startswith(_TORCH)]
     if not own:
@@ -93,7 +93,7 @@ def _place(node: fx.Node) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep torch's log lines and warnings about what it exports from the user."""
+    """Hide torch's log lines and warnings about the export from the user."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     try:

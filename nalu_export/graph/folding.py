@@ -1,4 +1,7 @@
-"""What an artifact holds: effective weights (folded) or raw parameters (live), in the type that computes."""
+"""Brings a subgraph into inference form, the form of an artifact.
+
+The artifact holds effective weights (folded) or raw parameters (live). The compute type is float32 or float64.
+"""
 
 import copy
 from collections.abc import Sequence
@@ -21,16 +24,16 @@ WEIGHTS: tuple[Weights, ...] = ("folded", "live")
 
 
 def inference_form(module: fx.GraphModule, weights: Weights, compute: Compute) -> fx.GraphModule:
-    """An arithmetic subgraph as an artifact holds it: float32 at its edges, ``compute`` inside.
+    """Return an arithmetic subgraph in inference form: float32 at its edges, ``compute`` inside.
 
-    Effective weights are computed in float64 and rounded once either way: while folding, or by the artifact itself
-    from the float32 raw parameters (runtimes do that once, when they load the file). So live and folded artifacts
-    agree to the bit wherever ``tanh`` and ``exp`` do in float64.
+    Effective weights are computed in float64 and rounded once. Folding does so here. A live artifact does so itself,
+    from the float32 raw parameters (runtimes do it once, when they load the file). So live and folded artifacts agree
+    to the bit wherever their ``tanh`` and ``exp`` agree in float64.
 
     Args:
         module: a graph of primitives with float32 or float64 parameters; it is not changed.
         weights: ``"folded"`` or ``"live"``.
-        compute: the type of every operation between the inputs and the outputs.
+        compute: type of every operation between the inputs and the outputs.
     """
     form = copy.deepcopy(module)
     without_cancellation(form)
@@ -39,7 +42,7 @@ def inference_form(module: fx.GraphModule, weights: Weights, compute: Compute) -
     if weights == "folded":
         form = fold(form).to(dtype)
     else:
-        # What torch computes of parameters in a way that is no primitive is a constant here too.
+        # A weight that torch computes by something other than primitives is folded in a live artifact too.
         form = _narrowed_constants(fold(form, behind_opaque(form.graph)), dtype)
         _widen_parameters(form, dtype)
     if compute == "float64":
@@ -50,14 +53,14 @@ def inference_form(module: fx.GraphModule, weights: Weights, compute: Compute) -
 
 
 def fold(graph_module: fx.GraphModule, nodes: Sequence[fx.Node] | None = None) -> fx.GraphModule:
-    """A graph in which one float64 constant stands for whatever depends on parameters alone.
+    """Return a graph in which float64 constants replace the nodes that depend on parameters alone.
 
-    Each constant has the name that :func:`nalu_export.graph.constants.folded_names` gives it. Parameters that nothing
-    else reads are not in it.
+    The names of the constants come from :func:`nalu_export.graph.constants.folded_names`. Parameters that only folded
+    nodes read are left out.
 
     Args:
-        graph_module: any; its graph is changed, its modules are shared with the result.
-        nodes: what is to be folded, in order; by default everything that depends on parameters alone.
+        graph_module: any graph module; its graph is changed, and the result shares its modules.
+        nodes: the nodes to fold, in order; by default every node that depends on parameters alone.
     """
     graph = graph_module.graph
     names = folded_names(graph, nodes)
@@ -86,7 +89,7 @@ def fold(graph_module: fx.GraphModule, nodes: Sequence[fx.Node] | None = None) -
 
 
 def _convert_masks(graph: fx.Graph, compute: Compute) -> None:
-    """A mask that is counted with is 0 and 1 in the type that computes."""
+    """Make masks that are used as numbers 0 and 1 of the compute type."""
     if compute == "float64":
         for node in graph.nodes:
             if node.target is PRIMITIVES["cast"].function and node.args[1] == torch.float32:
@@ -94,7 +97,7 @@ def _convert_masks(graph: fx.Graph, compute: Compute) -> None:
 
 
 def _narrowed_constants(form: fx.GraphModule, dtype: torch.dtype) -> fx.GraphModule:
-    """What was folded, in the type that computes; raw parameters are float32 as they are."""
+    """Convert folded float64 buffers to ``dtype``; raw parameters stay as they are."""
     for module in form.modules():
         for name, value in module._buffers.items():
             if value is not None and value.dtype == torch.float64:
@@ -103,16 +106,16 @@ def _narrowed_constants(form: fx.GraphModule, dtype: torch.dtype) -> fx.GraphMod
 
 
 def _in_double(graph_module: fx.GraphModule, node: fx.Node) -> nn.Module:
-    """A module that computes a weight, from the same parameters in float64."""
+    """Return a float64 copy of a module that computes a weight."""
     return in_double(graph_module.get_submodule(str(node.target)))
 
 
 def _widen_parameters(form: fx.GraphModule, dtype: torch.dtype) -> None:
-    """Compute with parameters in float64 and hand the result on in ``dtype``."""
+    """Compute with parameters in float64 and convert the results to ``dtype``."""
     graph = form.graph
     nodes = parameter_nodes(graph)
     for node in frontier(nodes):
-        # A parameter that is used as it is (G) needs no detour through float64 when float32 computes.
+        # A parameter that is used directly (G) needs no cast to float64 and back if the compute type is float32.
         if node.op != "get_attr" or attribute(form, str(node.target)).dtype != dtype:
             _insert_cast(graph, node, dtype, keep=nodes)
     for node in nodes:
@@ -122,7 +125,7 @@ def _widen_parameters(form: fx.GraphModule, dtype: torch.dtype) -> None:
 
 
 def _cast_edges(graph: fx.Graph) -> None:
-    """float64 after the inputs that are floats, float32 before such outputs."""
+    """Insert casts to float64 after float inputs and casts to float32 before float outputs."""
     for node in list(graph.nodes):
         if node.op == "placeholder" and node.meta.get("dtype", torch.float32).is_floating_point:
             _insert_cast(graph, node, torch.float64, keep=[])
@@ -137,7 +140,7 @@ def _narrowed(graph: fx.Graph, node: fx.Node) -> fx.Node:
 
 
 def _insert_cast(graph: fx.Graph, node: fx.Node, dtype: torch.dtype, keep: list[fx.Node]) -> None:
-    """Let the users of ``node`` that are not in ``keep`` read it through a cast."""
+    """Make the users of ``node`` that are not in ``keep`` read it through a cast."""
     with graph.inserting_after(node):
         wide = graph.call_function(PRIMITIVES["cast"].function, (node, dtype))
     node.replace_all_uses_with(wide, delete_user_cb=lambda user: user is not wide and user not in keep)

@@ -1,4 +1,4 @@
-"""The traced graph as text for a person: one line for each value that its source gives a name."""
+"""Writes a captured graph as text: one line for each value that the source assigns to a variable."""
 
 import re
 from collections import Counter
@@ -14,23 +14,22 @@ from nalu_export.primitives import PRIMITIVES
 
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _SUMS = ("add", "sub")
-# So many expressions stand in one another at most.
+# Largest nesting depth of an expression.
 MAX_DEPTH = 30
-# Of more than so many expressions, what is read twice is not written twice.
+# A larger expression than this, counted in nodes, gets its own line if it is read twice.
 MAX_REPEATED = 12
 _NUMBER = re.compile(r"_\d+$")
 
 
 def formulas(form: fx.GraphModule, outputs: Sequence[str] = ()) -> list[str]:
-    """Lines ``layers.0.m = exp(linear(log(abs(x) + 1e-10), W))``, in order of computation.
+    """Return lines such as ``layers.0.m = exp(linear(log(abs(x) + 1e-10), W))``, in order of computation.
 
-    A value that has no name of its own in the source is written out where it is read, unless that makes the line too
-    deep or writes much of it twice: then it is ``v``. ``linear(x, W)`` is ``x Wᵀ``.
+    A value without a name in the source is written inside the expression that reads it. If that would nest too deep or
+    repeat a long expression, the value gets its own line and the name ``v`` or ``v_2``. ``linear(x, W)`` is ``x Wᵀ``.
 
     Args:
-        form: a graph of primitives. An input is ``x``, the second ``x_2``, or what its ``meta`` says that it is
-            ``called``.
-        outputs: names of what it gives, each of which gets a line; by default what has no name is ``y``.
+        form: a graph of primitives. Its inputs are called ``x``, ``x_2`` …, or as ``meta["called"]`` says.
+        outputs: names of the outputs; each gets a line. By default only outputs without a name get one: ``y``, ``y_2``.
     """
     return _Formulas(form).lines(outputs)
 
@@ -40,7 +39,7 @@ class _Formulas:
 
     Attributes:
         form: the graph.
-        names: of the values that have a line of their own.
+        names: names of the values that have their own line.
     """
 
     def __init__(self, form: fx.GraphModule) -> None:
@@ -61,7 +60,7 @@ class _Formulas:
                 self.names[node] = next(free)
 
     def lines(self, outputs: Sequence[str]) -> list[str]:
-        """See :func:`formulas`."""
+        """Return the lines, see :func:`formulas`."""
         lines = []
         for node in self.form.graph.nodes:
             if node in self.names:
@@ -98,7 +97,7 @@ class _Formulas:
         return f"{primitive.name}({', '.join(map(self._operand, given_arguments(node)))})"
 
     def _opaque(self, node: fx.Node) -> str:
-        """A weight that torch computes in a way of its own."""
+        """Return the text of a node that is not a primitive: a weight that torch computes."""
         if node.op == "call_module":
             return str(node.target).replace("parametrizations.", "")
         name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
@@ -127,14 +126,14 @@ class _Formulas:
 
 
 def _arguments(node: fx.Node) -> list[fx.Node]:
-    """The nodes that a node reads, one that it reads twice twice."""
+    """Return the nodes that a node reads; a node that it reads twice is listed twice."""
     found: list[fx.Node] = []
     fx.node.map_arg((node.args, node.kwargs), found.append)
     return found
 
 
 def _past_casts(node: fx.Node) -> fx.Node:
-    """What a node computes, whatever type it is handed on in."""
+    """Return the node itself, or the node behind its casts."""
     primitive = primitive_of(node)
     while primitive is not None and primitive.name == "cast":
         node = node.args[0]  # type: ignore[assignment]
@@ -143,13 +142,13 @@ def _past_casts(node: fx.Node) -> fx.Node:
 
 
 def _is_named(node: fx.Node) -> bool:
-    """Whether the source assigns it to a variable; the others are called after their primitive."""
+    """Return whether the source assigns the value to a variable; other labels are names of primitives."""
     label = label_of(node)
     return label is not None and _NUMBER.sub("", label.rpartition(".")[2]) not in PRIMITIVES
 
 
 def given_arguments(node: fx.Node) -> list[Any]:
-    """The arguments of a primitive, without those at the end that are what they are by default."""
+    """Return the arguments of a primitive, without the trailing ones that equal their defaults."""
     primitive = primitive_of(node)
     assert primitive is not None, node
     arguments = list(node.args)

@@ -1,4 +1,4 @@
-"""The model with one module in place of each arithmetic subgraph: what a general exporter is given."""
+"""Builds the host model: the model with one module in place of each arithmetic subgraph, for a general exporter."""
 
 import heapq
 import operator
@@ -12,16 +12,16 @@ from nalu_export.graph.subgraphs import Part, graph_module_of, inputs_of, output
 
 
 def host_of(graph_module: fx.GraphModule, parts: Sequence[Part]) -> fx.GraphModule:
-    """A graph that computes what ``graph_module`` does, whose modules and tensors it shares.
+    """Return the host model. It computes what ``graph_module`` computes, and shares its modules and tensors.
 
     Args:
-        graph_module: flat.
-        parts: its arithmetic subgraphs; none of them is the whole.
+        graph_module: a flat graph.
+        parts: its arithmetic subgraphs; none of them is the whole model.
     """
     graph = fx.Graph()
     known: dict[fx.Node, Any] = {}
     attributes: dict[str, Any] = {part.subgraph.name: part.subgraph.module for part in parts}
-    # A module of this path is a subgraph now; what else reads a parameter in it needs another name.
+    # The placeholder of a subgraph has this path, so parameters below it that other nodes read need another name.
     covered = tuple(f"{name}." for name in attributes)
     for unit in _ordered(graph_module, parts):
         if isinstance(unit, Part):
@@ -39,7 +39,7 @@ def host_of(graph_module: fx.GraphModule, parts: Sequence[Part]) -> fx.GraphModu
 
 
 def _ordered(graph_module: fx.GraphModule, parts: Sequence[Part]) -> list[fx.Node | Part]:
-    """Nodes and subgraphs in an order in which each comes after what it reads, near that of the model."""
+    """Return nodes and subgraphs in an order close to the model's; each comes after the values that it reads."""
     nodes = list(graph_module.graph.nodes)
     place = {node: number for number, node in enumerate(nodes)}
     owner: dict[fx.Node, fx.Node] = {node: part.region.nodes[-1] for part in parts for node in part.region.nodes}

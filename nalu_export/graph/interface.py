@@ -1,4 +1,4 @@
-"""What a model takes and gives: its tensors by name, in order, whatever containers ``forward`` has them in."""
+"""The interface of a model: its input and output tensors by name and in order, without the containers around them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +13,9 @@ BATCH = "batch"
 Shape = tuple[int, ...]
 # Shapes of one sample of each input.
 Sizes = tuple[Shape, ...]
-# Integers are drawn from a range that float32 holds exactly, where a model takes any.
+# Range of the integers for an input that accepts any; float32 holds all of them exactly.
 ANY_INTEGER = (-(2**20), 2**20)
-# Up to this one small integers go at least.
+# The range of small integers ends here or higher.
 FEW = 10
 
 
@@ -24,11 +24,12 @@ class Port:
     """One input or output.
 
     Attributes:
-        name: that files and reports have for it.
-        argument: what ``forward`` calls it: ``"state[0]"``; of an output where it stands in the result.
-        dtype: of the model as it was captured.
-        shape: sizes; a free axis is a name. The first is ``"batch"``, but for an output that is a constant.
-        range: smallest and largest integer that an input of integers takes.
+        name: its name in files and reports.
+        argument: for an input its place in the arguments of ``forward``, ``"state[0]"``; for an output its place in the
+            result.
+        dtype: its type in the captured model.
+        shape: sizes, with a name for each free axis. The first is ``"batch"``, except for an output that is a constant.
+        range: smallest and largest integer that an integer input accepts.
     """
 
     name: str
@@ -39,42 +40,42 @@ class Port:
 
     @property
     def batched(self) -> bool:
-        """Whether its first axis is that of the samples."""
+        """Whether the first axis is that of the samples."""
         return self.shape[:1] == (BATCH,)
 
     @property
     def free(self) -> dict[int, str]:
-        """Its free axes by place, that of the samples apart."""
+        """Free axes other than that of the samples: their names by axis."""
         return {axis: size for axis, size in enumerate(self.shape) if axis and isinstance(size, str)}
 
     def small(self, longest: int = FEW) -> tuple[int, int]:
-        """The smallest and the largest of the small integers that it takes, as lengths and places are.
+        """Return the range of small integers that the input accepts, such as lengths and positions.
 
         Args:
-            longest: axis that they may be lengths or places of.
+            longest: size of the axis that they may be lengths of or positions in.
         """
         low, high = self.range
         return max(low, min(0, high)), min(high, max(longest, FEW, low))
 
     def fixed(self, sizes: Sequence[int]) -> "Port":
-        """With no free axis but that of the samples.
+        """Return the port without free axes, except that of the samples.
 
         Args:
-            sizes: of all axes, as they were captured.
+            sizes: captured sizes of all axes.
         """
         return replace(self, shape=(*self.shape[:1], *sizes[1:]) if self.batched else tuple(sizes))
 
     @property
     def type_name(self) -> str:
-        """``"int64"``; floats of any type are ``"float32"`` in a file."""
+        """Name of its type in a file, ``"int64"``; floats of any type are ``"float32"``."""
         return "float32" if self.dtype.is_floating_point else str(self.dtype).removeprefix("torch.")
 
 
 class Place:
-    """Stands in the arguments of ``forward`` where a tensor is; no dataclass, because these are containers there.
+    """Marks the place of a tensor in the arguments of ``forward``; not a dataclass, because those count as containers.
 
     Attributes:
-        number: of the tensor.
+        number: index of the tensor.
     """
 
     def __init__(self, number: int) -> None:
@@ -86,9 +87,9 @@ class Interface:
     """The inputs and outputs of a model.
 
     Attributes:
-        inputs: in the order of ``forward``.
+        inputs: in the order of the arguments of ``forward``.
         outputs: in the order of its result.
-        arguments: ``(args, kwargs)`` of a call, with a :class:`Place` for each tensor.
+        arguments: ``(args, kwargs)`` of a call, with a :class:`Place` instead of each tensor.
     """
 
     inputs: tuple[Port, ...]
@@ -97,15 +98,15 @@ class Interface:
 
     @property
     def free(self) -> tuple[str, ...]:
-        """Names of the free axes, that of the samples apart, each once."""
+        """Names of the free axes other than that of the samples, each once."""
         return tuple(dict.fromkeys(name for port in self.inputs for name in port.free.values()))
 
 
 class Called(nn.Module):
-    """A module that takes its tensors one after the other and gives a tuple of them, whatever its ``forward`` has.
+    """Wraps a module: takes positional tensors and returns a tuple of them, whatever containers its ``forward`` uses.
 
     Args:
-        module: as it is.
+        module: the module, unchanged.
         arguments: see :class:`Interface`.
     """
 
@@ -115,21 +116,21 @@ class Called(nn.Module):
         self._arguments = arguments
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """See :class:`Called`; what is ``None`` in the result is left out, and a number is a tensor."""
+        """Call the module; leave out ``None`` in its result and turn numbers into tensors."""
         args, kwargs = arguments_with(self._arguments, tensors)
         return tuple(as_tensor(leaf) for _, leaf in leaves(self.module(*args, **kwargs)) if leaf is not None)
 
 
 def arguments_with(arguments: Any, tensors: Sequence[Any]) -> Any:
-    """``(args, kwargs)`` of a call with these tensors."""
+    """Return ``(args, kwargs)`` of a call with these tensors."""
     return mapped(arguments, lambda leaf: tensors[leaf.number] if isinstance(leaf, Place) else leaf)
 
 
 def as_tensor(leaf: Any) -> Any:
-    """A number that a model gives is a constant."""
+    """Return a number as a constant tensor, and any other value unchanged."""
     return torch.tensor(leaf) if isinstance(leaf, (bool, int, float)) else leaf
 
 
 def positional(count: int) -> Any:
-    """The arguments of a module that takes so many tensors one after the other."""
+    """Return the arguments of a module that takes ``count`` positional tensors."""
     return tuple(map(Place, range(count))), {}

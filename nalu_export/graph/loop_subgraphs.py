@@ -1,4 +1,4 @@
-"""The arithmetic of loops: a step is one subgraph, which is run for every step."""
+"""Makes the step of a loop an arithmetic subgraph; the loop runs it once for every step."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -16,13 +16,13 @@ WHY = "it is a step of a loop, made of primitives"
 
 
 def loop_subgraphs(flat: fx.GraphModule, values: Values, taken: Collection[str]) -> dict[str, Subgraph]:
-    """The step of each loop of a flat graph, by name.
+    """Return the step of each loop of a flat graph as a subgraph, by name.
 
-    The nodes of the loops' bodies get that name, too.
+    The nodes of the bodies of the loops get the name of the subgraph.
 
     Args:
-        flat: with its loops.
-        values: of its nodes in one run.
+        flat: a flat graph with its loops.
+        values: values of its nodes in one run.
         taken: names of other subgraphs.
     """
     found: dict[str, Subgraph] = {}
@@ -32,7 +32,7 @@ def loop_subgraphs(flat: fx.GraphModule, values: Values, taken: Collection[str])
         inputs = [*state, *(x[0] for x in given), *rest]
         nodes = tuple(node for node in loop.body.graph.nodes if node.op.startswith("call_"))
         call = stack_of(nodes[0])[-1]
-        # A step takes what it is given in this order, and is no call of a module.
+        # The empty path makes the region a whole model, so that its inputs keep the order of the body.
         region = Region(nodes, call._replace(path=""), True, WHY)
         ((part),) = extracted(loop.body, [region], run(loop.body, *inputs))
         name = call.path or join(call.path, "step")

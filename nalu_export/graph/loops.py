@@ -1,4 +1,4 @@
-"""Loops over the steps of a sequence, which ``torch.export`` has from ``torch``'s ``scan``: one graph for all steps."""
+"""Loops over the steps of a sequence, from ``scan`` in a ``torch.export`` graph: one graph serves all steps."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -13,21 +13,21 @@ from nalu_export.graph.spelling.canonical import primitive_of
 from nalu_export.graph.subgraphs import graph_module_of
 
 SCAN, WHILE = torch.ops.higher_order.scan, torch.ops.higher_order.while_loop
-# Steps that are written out at most.
+# Largest number of steps that a loop may be unrolled to.
 MAX_STEPS = 256
 
 
 class Loop(nn.Module):
-    """Runs a graph once for each entry of the first axis of what it scans.
+    """Runs a graph (a step) once for each entry of the first axis of the scanned tensors.
 
-    It takes what is carried from step to step, what is scanned, and what is the same in every step; it gives what was
-    carried out of the last step, and the other results of all steps, stacked.
+    Its inputs are the carried values (the state), the scanned tensors, and the values that are the same in every step.
+    Its outputs are the carried values after the last step, and the other results of all steps, stacked.
 
     Attributes:
-        body: one step: takes the carried values, one entry of each scanned one, and the rest; gives the new carried
-            values and the results.
-        carried: how many values are carried.
-        scanned: how many are scanned.
+        body: one step. It takes the carried values, one entry of each scanned tensor, and the values that are the same
+            in every step. It returns the new carried values and the results.
+        carried: number of carried values.
+        scanned: number of scanned tensors.
     """
 
     def __init__(self, body: fx.GraphModule, carried: int, scanned: int) -> None:
@@ -35,7 +35,7 @@ class Loop(nn.Module):
         self.body, self.carried, self.scanned = body, carried, scanned
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """See :class:`Loop`."""
+        """Run the loop, see :class:`Loop`."""
         state, given, rest = self.parts(tensors)
         results: list[list[Tensor]] = []
         for step in range(len(given[0])):
@@ -46,33 +46,33 @@ class Loop(nn.Module):
         return (*state, *(torch.stack(list(each)) for each in zip(*results, strict=True)))
 
     def parts(self, values: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
-        """What is carried, scanned, and the same in every step."""
+        """Split ``values`` into the carried ones, the scanned ones, and those that are the same in every step."""
         end = self.carried + self.scanned
         return list(values[: self.carried]), list(values[self.carried : end]), list(values[end:])
 
 
 def loops_of(module: nn.Module) -> Iterator[tuple[str, Loop]]:
-    """The loops of a graph module by path."""
+    """Yield the loops of a graph module with their paths."""
     return ((path, found) for path, found in module.named_modules() if isinstance(found, Loop))
 
 
 def over_bodies(module: nn.Module, change: Callable[[fx.GraphModule], fx.GraphModule]) -> None:
-    """Put something else in place of the body of every loop; in place."""
+    """Replace the body of every loop by ``change(body)``; in place."""
     for _, loop in loops_of(module):
         loop.body = change(loop.body)
 
 
 def bring_loops(flat: fx.GraphModule, example: Sequence[Tensor]) -> None:
-    """Each scan of an exported graph as a call of a :class:`Loop`, where a step is made of primitives; in place.
+    """Replace each scan of an exported graph by a call of a :class:`Loop` if its step is made of primitives; in place.
 
-    Any other, and each ``while_loop``, is written out for the steps of the example.
+    Any other scan, and each ``while_loop``, is unrolled to the steps of the example.
 
     Args:
-        flat: as ``torch.export`` gave it.
+        flat: the graph that ``torch.export`` returned.
         example: a batch of each input.
 
     Raises:
-        ValueError: there are too many steps to be written out.
+        ValueError: a loop has too many steps to be unrolled.
     """
     calls = [node for node in flat.graph.nodes if node.target in (SCAN, WHILE)]
     if not calls:
@@ -107,7 +107,7 @@ def _bring_scan(flat: fx.GraphModule, node: fx.Node, step: "_Step", values: Valu
 
 
 def _count(flat: fx.GraphModule, condition: fx.Node, step: "_Step", extra: Sequence[fx.Node], values: Values) -> int:
-    """How many steps a ``while_loop`` takes for the example."""
+    """Return the number of steps of a ``while_loop`` for the example."""
     graph = attribute(flat, str(condition.target))
     state, rest = [values[x] for x in step.carried], [values[x] for x in step.rest]
     every = [values[x] for x in extra]
@@ -119,7 +119,7 @@ def _count(flat: fx.GraphModule, condition: fx.Node, step: "_Step", extra: Seque
 
 
 class _Step(NamedTuple):
-    """The body of a loop, and the nodes that it is given."""
+    """The body of a loop, and the nodes that are its arguments."""
 
     body: fx.GraphModule
     carried: list[Any]
@@ -128,7 +128,7 @@ class _Step(NamedTuple):
 
 
 def _step(flat: fx.GraphModule, node: fx.Node, source: fx.Node, carried: Any, scanned: Any, extra: Any) -> _Step:
-    """The body, with the parameters that it reads in it."""
+    """Return the body of a loop as a graph module that contains the parameters it reads, with its arguments."""
     combine = attribute(flat, str(source.target))
     graph, held, rest = fx.Graph(), dict[str, Any](), list[Any]()
     known: dict[fx.Node, fx.Node] = {}
@@ -157,7 +157,7 @@ def _step(flat: fx.GraphModule, node: fx.Node, source: fx.Node, carried: Any, sc
 
 
 def _common_path(names: Sequence[str] | dict[str, Any]) -> str:
-    """The innermost module that all these parameters are in."""
+    """Return the path of the innermost module that contains all these parameters."""
     paths = [name.split(".")[:-1] for name in names]
     shared = []
     for steps in zip(*paths, strict=False):
@@ -168,7 +168,7 @@ def _common_path(names: Sequence[str] | dict[str, Any]) -> str:
 
 
 def _unroll(flat: fx.GraphModule, node: fx.Node, step: _Step, steps: int) -> None:
-    """The nodes of every step one after the other."""
+    """Replace a loop by the nodes of all its steps, one step after the other."""
     if steps > MAX_STEPS:
         raise ValueError(f"a loop over {steps} steps is no Scan, because its step is more than primitives")
     graph, body, state = flat.graph, step.body, list(step.carried)

@@ -1,4 +1,4 @@
-"""Graph modules that do not write Python code of their graph until somebody calls them."""
+"""Graph modules that generate the Python code of their graph only when they are called."""
 
 from typing import Any, TypeVar
 
@@ -8,18 +8,18 @@ M = TypeVar("M", bound=fx.GraphModule)
 
 
 class LazyGraphModule(fx.GraphModule):
-    """A graph module for a graph that is read node by node: to write its code takes longer than all else.
+    """A graph module for a graph that is read node by node: generating its code takes longer than everything else.
 
-    torch has a class of this kind, but no public one.
+    torch has such a class, but not a public one.
     """
 
     def recompile(self) -> Any:
-        """Forget the code; a call writes it anew."""
-        type(self).forward = _write_and_call  # each graph module has a class of its own
+        """Drop the code; the next call generates it again."""
+        type(self).forward = _write_and_call  # each graph module has its own class
 
 
 def written(graph_module: M) -> M:
-    """The module itself, with the code of its graph: who traces modules is to find their own ``forward``."""
+    """Generate the code of the graph and return the module; tracers need the module's own ``forward``."""
     fx.GraphModule.recompile(graph_module)
     return graph_module
 

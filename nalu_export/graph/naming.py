@@ -1,7 +1,7 @@
-"""Names for the values of an arithmetic subgraph, taken from the source: ``m = torch.exp(…)`` is the value ``m``.
+"""Names the values of an arithmetic subgraph after the source: ``m = torch.exp(…)`` is the value ``m``.
 
-A file whose values are called ``layers.0.a``, ``layers.0.m`` and ``layers.0.z`` can be read in a viewer, and a check
-can say where the first wrong one is.
+A file with values called ``layers.0.a``, ``layers.0.m`` and ``layers.0.z`` is readable in a viewer, and a check can
+name the first wrong value.
 """
 
 import itertools
@@ -12,35 +12,35 @@ from torch import fx
 from nalu_export.graph.places import RESULT, place_of, stack_of
 from nalu_export.graph.spelling.canonical import primitive_of
 
-# What a file calls the values around a subgraph, or around the whole model where it is one subgraph.
+# Names that a file gives to the inputs and outputs of a subgraph, or of a model that is one subgraph.
 EDGES = ("x", "input", "output")
 
 
 def entry(place: int) -> str:
-    """What a subgraph calls its inputs: ``x``, ``x_2`` and so on."""
+    """Return the name of an input of a subgraph: ``x``, ``x_2`` and so on."""
     return numbered("x", place)
 
 
 def numbered(name: str, place: int) -> str:
-    """The name itself for the first of several, then with its number: ``y``, ``y_2``."""
+    """Return the name for the first of several values, and the name with a number for the others: ``y``, ``y_2``."""
     return f"{name}_{place + 1}" if place else name
 
 
 def label(graph: fx.Graph, base: str, reserved: Collection[str] = ()) -> None:
-    """Give every primitive of a subgraph a name that is unique in it, and rename the nodes after it.
+    """Give every primitive of a subgraph a label (a unique name) and rename the nodes after their labels.
 
-    The last node of a statement ``a = …`` is ``a``, that of ``return …`` is ``y``, any other is called after its
-    primitive; with the path of the layer before it, and a number where a name comes again.
+    The last node of a statement ``a = …`` is ``a``, the last node of ``return …`` is ``y``, and any other node has the
+    name of its primitive. The path of the layer stands before the name. A repeated name gets a number.
 
     Args:
-        graph: of the subgraph alone.
-        base: path of the module that it is, or is in: names are relative to it.
-        reserved: names that a file gives to something else.
+        graph: the graph of the subgraph alone.
+        base: path of the module that is the subgraph or contains it; labels are relative to that path.
+        reserved: names that a file gives to other values.
     """
     nodes = list(graph.nodes)
     (result,) = graph.output_node().args
     leaving = set(result) if isinstance(result, (tuple, list)) else {result}
-    # Names that a file gives to other values: weights, and what goes into it and comes out.
+    # Names that a file gives to other values: weights, inputs and outputs.
     taken = {str(node.target) for node in nodes if node.op in ("get_attr", "placeholder")} | {*EDGES, *reserved}
     runs = [_run(node) for node in nodes] + [None]
     for node, run, following in zip(nodes, runs, runs[1:], strict=False):
@@ -60,12 +60,12 @@ def label(graph: fx.Graph, base: str, reserved: Collection[str] = ()) -> None:
 
 
 def join(path: str, name: str) -> str:
-    """``"head.m"``; ``"m"`` in the model itself."""
+    """Return ``"head.m"`` for the path ``"head"``; ``"m"`` for the empty path."""
     return f"{path}.{name}" if path else name
 
 
 def _run(node: fx.Node) -> tuple[object, ...] | None:
-    """Tells one run of a statement from another."""
+    """Return a key that differs between two runs of a statement."""
     place = place_of(node)
     if place is None:
         return None
@@ -74,7 +74,7 @@ def _run(node: fx.Node) -> tuple[object, ...] | None:
 
 
 def _layer(node: fx.Node) -> tuple[str, int]:
-    """Path and number of the innermost call that is not of a layer of torch."""
+    """Return path and number of the innermost module call that is not of a layer of torch."""
     calls = [call for call in stack_of(node) if not call.type.__module__.startswith("torch.")]
     return calls[-1][:2] if calls else ("", 0)
 
@@ -87,7 +87,7 @@ def _relative(node: fx.Node, base: str) -> str:
 
 
 def _rename(graph: fx.Graph) -> None:
-    """Labels first: fx made up exp_2 for another node, and w for the parameter W."""
+    """Rename labelled nodes first: fx may use their names elsewhere (``exp_2``, or ``w`` for the parameter W)."""
     named = [node for node in graph.nodes if "label" in node.meta]
     others = [node for node in graph.nodes if node.op in ("get_attr", "call_function") and "label" not in node.meta]
     wanted = [
@@ -102,19 +102,19 @@ def _rename(graph: fx.Graph) -> None:
 
 
 def label_of(node: fx.Node) -> str | None:
-    """Dotted name of a primitive's value, ``layers.0.m``; ``None`` for a node that a rewrite put in."""
+    """Return the label of a node, ``layers.0.m``; ``None`` for a node that a rewrite inserted."""
     found: str | None = node.meta.get("label")
     return found
 
 
 def part_of(node: fx.Node) -> str | None:
-    """Name of the arithmetic subgraph that computes a node, ``cell#2`` in its second call; ``None`` outside of all."""
+    """Return the subgraph that computes a node, ``cell#2`` in its second call; ``None`` outside every subgraph."""
     found: str | None = node.meta.get("part")
     return found
 
 
 def formula_of(node: fx.Node) -> str:
-    """How a labelled value is computed from those before it: ``exp(linear)``."""
+    """Return how a labelled value is computed from its arguments: ``exp(linear)``."""
     return str(node.meta["formula"])
 
 

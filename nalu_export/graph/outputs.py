@@ -1,4 +1,4 @@
-"""What a model gives: its tensors by name, and which of their axes go with the samples and the free axes."""
+"""Finds the outputs of a model: their names, and which of their axes follow the batch and the free axes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,12 +14,12 @@ from nalu_export.graph.structure import leaves, names_of
 
 
 def outputs_of(model: nn.Module, example: Example) -> tuple[Port, ...]:
-    """The outputs of a model, found by running it on the example, on fewer samples and on larger free axes.
+    """Return the outputs of a model. They are found by runs on the example, on fewer samples and on larger free axes.
 
     Raises:
-        UnsupportedLayerError: it gives something else than tensors and numbers, or an output has its samples nowhere
-            or not first.
-        InputError: there are other names than outputs.
+        UnsupportedLayerError: the model returns something other than tensors and numbers, or an output that depends on
+            the input does not have the samples as its first axis.
+        InputError: the number of given names is not the number of outputs.
     """
     paths, results = _named_results(model, example)
     called = Called(model, example.arguments)
@@ -41,11 +41,11 @@ def outputs_of(model: nn.Module, example: Example) -> tuple[Port, ...]:
 
 
 def _on_fewer(called: Called, example: Example) -> tuple[tuple[Tensor, ...], int]:
-    """What other samples give, and how many they are: one less, unless the model is fixed to the number it has."""
+    """Return the outputs for changed samples, and their number: one less, unless the model requires the same number."""
     changed = _changed(example.tensors)
     try:
         return _run(called, [x[: example.samples - 1] for x in changed]), example.samples - 1
-    except (Exception, SystemExit):  # noqa: BLE001  forward is anybody's code; what mixes samples is found later
+    except (Exception, SystemExit):  # noqa: BLE001  forward is user code; a mix of samples is found later
         return _run(called, changed), example.samples
 
 
@@ -81,7 +81,7 @@ def _names(paths: Sequence[Any], given: Sequence[str] | None, taken: set[str], m
 
 
 def _changed(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Other values, so that what is computed from them differs."""
+    """Return other values, so that results that depend on them differ."""
     return [x * 1.5 + 0.25 if x.is_floating_point() else x.flip(0) for x in tensors]
 
 
@@ -91,13 +91,13 @@ def _run(called: Called, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
 
 
 def _with_free_axes(called: Called, example: Example, ports: list[Port], results: list[Tensor]) -> tuple[Port, ...]:
-    """Axes of outputs that change with a free axis: by its name where they have its size, else by their own."""
+    """Name the output axes that change with a free axis: with its name if they have its size, else with a new name."""
     shapes = [list(port.shape) for port in ports]
     for name in dict.fromkeys(name for port in example.inputs for name in port.free.values()):
         for more in range(1, MAX_STEP + 1):
             try:
                 found = _run(called, _lengthened(example, name, more))
-            except (Exception, SystemExit):  # noqa: BLE001  forward is anybody's code; it may take multiples only
+            except (Exception, SystemExit):  # noqa: BLE001  forward is user code; it may accept multiples only
                 continue
             for place, (before, after) in enumerate(zip(results, found, strict=True)):
                 _name_axes(shapes[place], ports[place].name, name, before, after, _size(example, name), more)
@@ -105,7 +105,7 @@ def _with_free_axes(called: Called, example: Example, ports: list[Port], results
     return tuple(Port(p.name, p.argument, p.dtype, tuple(s)) for p, s in zip(ports, shapes, strict=True))
 
 
-# By how much an axis is made longer at most, to see what changes with it.
+# An axis is lengthened by at most this number of entries, to see which output axes change with it.
 MAX_STEP = 32
 
 
@@ -128,7 +128,7 @@ def _size(example: Example, name: str) -> int:
 
 
 def _lengthened(example: Example, name: str, more: int) -> list[Tensor]:
-    """The example with its first numbers once more at the end of every axis of that name."""
+    """Return the example with ``more`` entries added at the end of every axis ``name``, repeated from its start."""
     tensors = []
     for port, x in zip(example.inputs, example.tensors, strict=True):
         for axis, free in port.free.items():

@@ -1,4 +1,4 @@
-"""Where in the user's source each node of a graph comes from: module call, file, line, assigned variable."""
+"""Records where in the user's source a node of a graph comes from: module call, file, line, assigned variable."""
 
 import ast
 import functools
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from torch import fx, nn
 
-# Where forward hands its result back.
+# Name of the value in a return statement.
 RESULT = "y"
 
 
@@ -17,8 +17,8 @@ class Call(NamedTuple):
     """One call of a module.
 
     Attributes:
-        path: of the module in the model, ``""`` for the model itself.
-        number: how many calls of it came before.
+        path: path of the module in the model, ``""`` for the model itself.
+        number: number of earlier calls of the module.
         type: class of the module.
     """
 
@@ -28,14 +28,14 @@ class Call(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A statement that was running.
+    """A statement of the source.
 
     Attributes:
         file: name of the source file.
-        line: in it, from 1.
-        run: tells one run of a function from another.
+        line: line in the file, from 1.
+        run: number that differs between two runs of the function; 0 if unknown.
         first: line at which the statement starts.
-        variable: name that it assigns, ``"y"`` for a return, else empty.
+        variable: name that the statement assigns, ``"y"`` for a return, else empty.
     """
 
     file: str
@@ -46,7 +46,7 @@ class Place(NamedTuple):
 
 
 def note(node: fx.Node, stack: tuple[Call, ...], place: Place | None) -> None:
-    """Remember where a node comes from."""
+    """Record where a node comes from."""
     node.meta["stack"] = stack
     if place is not None:
         node.meta["place"] = place
@@ -71,33 +71,33 @@ def calls_of(meta: Mapping[str, Any], types: Mapping[str, type[nn.Module]]) -> t
 
 
 def stack_of(node: fx.Node) -> tuple[Call, ...]:
-    """The calls of modules that the node is computed in, the model itself first."""
+    """Return the module calls that contain the node, the model itself first."""
     stack: tuple[Call, ...] = node.meta.get("stack", ())
     return stack
 
 
 def place_of(node: fx.Node) -> Place | None:
-    """The statement that computes the node."""
+    """Return the statement that computes the node, or ``None`` if it is unknown."""
     place: Place | None = node.meta.get("place")
     return place
 
 
 def place_of_frame(frame: FrameType) -> Place:
-    """Where a frame is now."""
+    """Return the statement that a frame is running."""
     return place_in(frame.f_code.co_filename, frame.f_lineno, id(frame))
 
 
 def place_in(file: str, line: int, run: int) -> Place:
-    """The statement at a line of a file."""
+    """Return the statement at a line of a file."""
     first, variable = _statements(file).get(line, (line, ""))
     return Place(file, line, run, first, variable)
 
 
 @functools.cache
 def _statements(file: str) -> dict[int, tuple[int, str]]:
-    """For each line of a file the first line of its statement and the name that the statement assigns."""
+    """Return for each line of a file the first line of its statement and the name that it assigns."""
     try:
-        # linecache knows the cells of a notebook too.
+        # linecache also has the cells of a notebook.
         tree = ast.parse("".join(linecache.getlines(file)))
     except (SyntaxError, ValueError):
         return {}

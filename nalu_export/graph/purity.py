@@ -1,4 +1,4 @@
-"""Whether a model treats every sample alone: no file can hold one that uses statistics of the batch it is in."""
+"""Refuses a model whose output for a sample depends on the other samples of the batch, as batch statistics do."""
 
 from collections.abc import Sequence
 
@@ -12,37 +12,37 @@ from nalu_export.graph.evaluation import Values, result_nodes, run
 from nalu_export.graph.example import widened
 from nalu_export.graph.randomness import called
 
-# What roundings in float64, and in float32, may change, amplified by an exponential.
+# Largest relative difference that roundings in float64, and in float32, may cause, amplified by an exponential.
 SAME, SAME_SINGLE = 1e-6, 1e-2
-# Times that inputs are rounded otherwise.
+# Number of runs with differently rounded inputs.
 ROUNDINGS = 8
 
 
 def refuse_mixing(graph: ModelGraph) -> None:
-    """Run samples of the model in another batch.
+    """Run the same samples in another batch and compare the results.
 
     Raises:
-        InputError: they give other results there; the text names the call and the user's line.
+        InputError: the results differ; the message names the call and the user's line.
     """
     try:
         found = _mixing(graph.flat_in_double, widened(graph.example), SAME)
-    except RuntimeError:  # it makes float32 tensors of its own
+    except RuntimeError:  # the model creates float32 tensors of its own
         found = _mixing(graph.flat, graph.example, SAME_SINGLE)
     if found:
         raise InputError(f"{type(graph.module).__name__} is no function of each sample alone: {found}")
 
 
 def _mixing(flat: fx.GraphModule, inputs: Sequence[Tensor], share: float) -> str:
-    """The first call whose result for a sample depends on the others of its batch, empty where there is none."""
+    """Return a message about the first call whose result for a sample depends on other samples; empty if none does."""
     samples = len(inputs[0])
     together = run(flat, *inputs)
-    # The samples move one place up and the first is another one, so that what is fixed to a place shows as well.
+    # Shift the samples by one place and change the first, so that results that depend on the place differ too.
     moved = run(flat, *map(_moved, inputs))
     results = [node for node in result_nodes(flat.graph) if together[node].shape[:1] == (samples,)]
     for result in results:
         here, there = together[result], moved[result]
         if not _same(here[1:], there[:-1], share) and not _by_rounding(flat, result, inputs, share):
-            # A parameter may have as many rows as there are samples.
+            # Look at data only: a parameter may happen to have as many rows as there are samples.
             data = set(flat.graph.nodes) - set(parameter_nodes(flat.graph))
             rows, others = _rows(together, data, samples, slice(1, None)), _rows(moved, data, samples, slice(0, -1))
             node = next((node for node in rows if node in others and not _same(rows[node], others[node], share)), None)
@@ -58,7 +58,7 @@ def _mixing(flat: fx.GraphModule, inputs: Sequence[Tensor], share: float) -> str
 
 
 def _by_rounding(flat: fx.GraphModule, result: fx.Node, inputs: Sequence[Tensor], share: float) -> bool:
-    """Whether a result changes with roundings of the inputs, as the place of the larger of two equal numbers does."""
+    """Return whether roundings of the inputs change a result, as they change the position of a maximum with ties."""
     rng = torch.Generator().manual_seed(0)
 
     def rounded(x: Tensor) -> Tensor:

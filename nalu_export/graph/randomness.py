@@ -1,4 +1,4 @@
-"""Whether a model gives the same when it runs again: no file can hold one that draws numbers in ``eval()``."""
+"""Refuses a model that gives other outputs when it runs again: no file can hold one that is random in ``eval()``."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ from nalu_export.modules.copying import copied
 
 
 def refuse_random(model: nn.Module, example: Example) -> None:
-    """Run the model twice.
+    """Run the model twice and compare the results.
 
     Raises:
-        InputError: the results differ; the text names the call and the user's line, and says whether torch's random
-            numbers are why.
+        InputError: the results differ; the message names the call and the user's line, and says whether torch's random
+            numbers are the cause.
         Exception: whatever the model raises on the example.
     """
     work = Called(copied(model), example.arguments)
@@ -37,7 +37,7 @@ def refuse_random(model: nn.Module, example: Example) -> None:
 
 
 def _by_torch(model: nn.Module, example: Example) -> bool:
-    """Whether the results are the same where the state of torch's generator is."""
+    """Return whether the results are equal if torch's generator starts from the same state."""
     work, results = Called(copied(model), example.arguments), []
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         for _ in range(2):
@@ -47,12 +47,12 @@ def _by_torch(model: nn.Module, example: Example) -> bool:
 
 
 def _drawn(model: nn.Module, example: Example) -> str:
-    """The first call that gives something else the second time."""
+    """Return the first call whose result differs in a second run."""
     for how in ("fx", "export"):
         try:
             flat = traced(copied(model), example) if how == "fx" else exported(copied(model), example)
             first, second = run(flat, *example.tensors), run(flat, *example.tensors)
-        except Exception:  # noqa: BLE001  forward is user code, and that it is random is known already
+        except Exception:  # noqa: BLE001  forward is user code; it is already known to be random
             continue
         for node, value in first.items():
             if not alike(value, second[node]):
@@ -61,14 +61,14 @@ def _drawn(model: nn.Module, example: Example) -> str:
 
 
 def called(flat: fx.GraphModule, node: fx.Node) -> str:
-    """``torch.nn.functional.dropout (net.py, line 12)`` or ``BatchNorm1d features.1``."""
+    """Return the text ``torch.nn.functional.dropout (net.py, line 12)`` or ``BatchNorm1d features.1``."""
     if node.op == "call_module":
         return f"{type(flat.get_submodule(str(node.target))).__name__} {node.target}{source_of(node)}"
     return f"{callable_of(node)}{source_of(node)}"
 
 
 def alike(first: Any, second: Any) -> bool:
-    """Whether two results are the same to the bit, NaN for NaN."""
+    """Return whether two results are exactly equal; a NaN equals a NaN."""
     if isinstance(first, Tensor) and isinstance(second, Tensor):
         return first.shape == second.shape and bool(((first == second) | ((first != first) & (second != second))).all())
     if isinstance(first, dict) and isinstance(second, dict):

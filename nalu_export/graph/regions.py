@@ -1,4 +1,7 @@
-"""Finds the arithmetic subgraphs of a flat graph: what is lowered by us and never handed to a general optimizer."""
+"""Finds the arithmetic subgraphs of a flat graph.
+
+This package lowers arithmetic subgraphs itself and never hands them to a general optimizer.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,9 +20,9 @@ from nalu_export.graph.spelling.shaping import shaping
 from nalu_export.nn import ArithmeticLayer
 from nalu_export.primitives import PRIMITIVES
 
-# Operations whose rounding, range or ε a general optimizer or kernel gets wrong, where they act on data.
+# Primitives whose rounding, range or ε a general optimizer or kernel gets wrong if they act on data.
 DELICATE = ("log", "log1p", "exp", "expm1", "pow", "prod", "sqrt", "sinh", "asinh")
-# A general exporter is right with these at the edge of a region.
+# A general exporter handles these correctly, so a region does not start with one of them.
 _REDUCTIONS = ("sum", "mean", "amax", "amin")
 
 Target = str | type[nn.Module]
@@ -27,12 +30,12 @@ Target = str | type[nn.Module]
 
 @dataclass(frozen=True)
 class Region:
-    """One arithmetic subgraph, as often as it is run.
+    """One run of an arithmetic subgraph; a module that is called twice gives two regions.
 
     Attributes:
         nodes: its nodes that depend on the input, in order.
-        call: the call of the module that it is, or is in.
-        whole: whether it is all of the module's forward.
+        call: the call of the module that is the region or contains it.
+        whole: whether the region is the whole forward of the module.
         why: what makes it arithmetic, in words.
     """
 
@@ -43,11 +46,13 @@ class Region:
 
 
 class Finder:
-    """Looks for regions in one graph.
+    """Finds regions in one graph.
+
+    A seed is a node that makes the code around it arithmetic, such as a logarithm of data. A region grows around it.
 
     Args:
-        graph_module: flat, in primitives.
-        values: of its nodes in one run.
+        graph_module: a flat graph of primitives and opaque ops.
+        values: values of its nodes in one run.
     """
 
     def __init__(self, graph_module: fx.GraphModule, values: Values) -> None:
@@ -68,15 +73,18 @@ class Finder:
                 self._calls.setdefault((call.path, call.number), []).append(node)
 
     def find(self) -> list[Region]:
-        """Whole modules first, the largest whose forward is nothing but primitives; then regions of a larger forward.
+        """Return the regions around all seeds, in the order of the graph.
+
+        A region is the largest module around its seed that consists of primitives. If there is no such module, the
+        region is a part of a larger forward.
 
         Raises:
-            UnsupportedLayerError: a layer of ours, or one derived from it, computes something that is no primitive.
+            UnsupportedLayerError: an :class:`ArithmeticLayer` computes something that is not a primitive.
         """
         regions: list[Region] = []
         taken: set[fx.Node] = set()
         seeds = {node: why for node in self._computing if (why := self._seed(node))}
-        # A faux NAC is a matrix product and nothing else; beside other arithmetic such a one is a layer like any other.
+        # A faux NAC is only a matrix product. A plain matrix product is a seed only in a model without other seeds.
         seeds = seeds or {node: why for node in self._computing if (why := self._own_product(node))}
         for node, why in seeds.items():
             if node in taken:
@@ -92,10 +100,11 @@ class Finder:
         return sorted(regions, key=lambda region: self._order[region.nodes[0]])
 
     def chosen(self, targets: Sequence[Target]) -> list[Region]:
-        """The regions that the user names: classes, or paths of modules.
+        """Return the regions of the modules that the user names by class or path.
 
         Raises:
-            InputError: a name is none of a module that runs, or its forward is more than primitives.
+            InputError: a name is not that of a module that runs.
+            UnsupportedLayerError: the forward of a named module contains something that is not a primitive.
         """
         regions: list[Region] = []
         for target in targets:
@@ -136,11 +145,11 @@ class Finder:
         return Region(tuple(nodes), call, True, why)
 
     def _seed(self, node: fx.Node) -> str:
-        """Why a node makes what it is in arithmetic, empty where it does not."""
+        """Return why a node is a seed, in words; empty if it is not a seed."""
         layer = next((call for call in stack_of(node) if issubclass(call.type, ArithmeticLayer)), None)
         if layer is not None:
             return f"{layer.type.__name__} is a layer of nalu_export.nn"
-        # Of a composition (an ELU, a softplus) the parts are delicate to nobody else.
+        # A general exporter handles an activation (an ELU, a softplus) as a whole; its primitives are no seeds.
         if node not in self._arithmetic or node.meta.get("spelled") in _ACTIVATIONS:
             return ""
         primitive = primitive_of(node)
@@ -155,7 +164,7 @@ class Finder:
         return ""
 
     def _own_product(self, node: fx.Node) -> str:
-        """Whether it is a matrix product that the user wrote, and no layer of torch."""
+        """Return why a matrix product outside torch's layers is a seed, in words; empty for any other node."""
         primitive = primitive_of(node) if node in self._arithmetic else None
         if primitive is None or primitive.name != "linear" or stack_of(node)[-1].type.__module__.startswith("torch."):
             return ""
@@ -165,16 +174,16 @@ class Finder:
         return node not in self._data and bool(shaping(node))
 
     def _largest(self, node: fx.Node) -> Call | None:
-        """The outermost call around a node that is nothing but primitives; a layer of ours has to be one."""
+        """Return the outermost call around a node that consists of primitives; raise if an ArithmeticLayer does not."""
         for call in stack_of(node):
             if all(other in self._arithmetic for other in self._calls[call.path, call.number]):
                 return call
             if issubclass(call.type, ArithmeticLayer):
-                self._whole(call, "")  # says which call it is that is none
+                self._whole(call, "")  # raises an error that names the call that is not a primitive
         return None
 
     def _inline(self, seeds: dict[fx.Node, str], taken: set[fx.Node]) -> list[Region]:
-        """Convex regions of a larger forward, around each seed."""
+        """Return convex regions of a larger forward, around each seed."""
         if not seeds:
             return []
         support = _Support(self._arithmetic - taken)
@@ -189,7 +198,7 @@ class Finder:
         return regions
 
     def _trimmed(self, nodes: set[fx.Node], seeds: dict[fx.Node, str]) -> set[fx.Node]:
-        """Without what only leads to the region or away from it: views, reductions, activations."""
+        """Drop views, reductions and ReLUs at the start of a region, and views at its end."""
         found = set(nodes)
         while True:
             first = {n for n in found if _is_edge(n, reductions=True) and not found & set(n.all_input_nodes)}
@@ -209,7 +218,7 @@ class _Support(OperatorSupportBase):
         return node in self._nodes
 
 
-# Compositions that are activations of a network, wherever they stand.
+# Compositions that always count as activations of a network.
 _ACTIVATIONS = (
     *("softplus", "logsigmoid", "log_sigmoid", "elu", "silu", "gelu", "mish", "selu", "celu", "softsign"),
     *("hardsigmoid", "hardswish", "tanhshrink", "softmax", "_softmax", "leaky_relu", "relu", "relu6", "hardtanh"),
@@ -223,13 +232,13 @@ def _is_edge(node: fx.Node, *, reductions: bool) -> bool:
         return True
     if not reductions:
         return False
-    # max(x, 0); a lower bound that is not 0 may be the ε of a logarithm.
+    # max(x, 0) is a ReLU. Any other lower bound may be the ε of a logarithm.
     relu = primitive.name == "clamp" and node.args[1] == 0 and node.args[2] is None
     return relu or primitive.name in _REDUCTIONS
 
 
 def _common(nodes: Iterable[fx.Node]) -> Call:
-    """The innermost call that all nodes are in."""
+    """Return the innermost call that contains all nodes."""
     stacks = [stack_of(node) for node in nodes]
     shared = [calls[0] for calls in zip(*stacks, strict=False) if len({call[:2] for call in calls}) == 1]
     call: Call = shared[-1]
@@ -237,9 +246,9 @@ def _common(nodes: Iterable[fx.Node]) -> Call:
 
 
 def left_out(graph: fx.Graph) -> list[str]:
-    """Paths of modules that compute something delicate of data outside of every arithmetic subgraph, each once.
+    """Return the paths of modules that compute a :data:`DELICATE` primitive of data outside every arithmetic subgraph.
 
-    That is only so where somebody named the subgraphs.
+    Each path appears once. There are none unless the user named the subgraphs.
     """
     found: dict[str, None] = {}
     constants = set(parameter_nodes(graph))

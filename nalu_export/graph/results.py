@@ -1,4 +1,4 @@
-"""Results of a graph that are no computed values: numbers become buffers, so that every result is a node."""
+"""Turns plain numbers that a graph returns into buffers, so that every result is a node."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from nalu_export.graph.evaluation import result_nodes
 
 
 def hold_constants(graph_module: fx.GraphModule) -> None:
-    """Hold numbers that a graph gives as buffers; in place."""
+    """Store the numbers that a graph returns as buffers; in place."""
     graph = graph_module.graph
     output = graph.output_node()
     kept: list[Any] = []

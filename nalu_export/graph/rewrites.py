@@ -1,4 +1,4 @@
-"""Rewrites of arithmetic that keep its function and mend how it rounds: each is an identity of real numbers."""
+"""Rewrites arithmetic so that it rounds better. Each rewrite is an identity of real numbers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,21 +12,22 @@ from nalu_export.primitives import PRIMITIVES
 
 Inside = Callable[[fx.Node], bool]
 _COMPARISONS = ("gt", "lt", "ge", "le")
-# Through these a gate stays a gate.
+# A gate that is read through these is still a gate.
 _VIEWS = ("unsqueeze", "squeeze", "expand", "reshape", "flatten", "transpose", "permute", "select", "slice")
 
 
 def without_cancellation(graph_module: fx.GraphModule, inside: Inside = lambda _: True) -> bool:
-    """Write what cancels as what does not; in place.
+    """Replace expressions that cancel by expressions that do not; in place.
 
-    * ``1 − σ(z)`` becomes ``σ(−z)``, and ``a + σ(z)·(b − a)`` becomes ``σ(−z)·a + σ(z)·b``: once ``σ(z)`` rounds to 1
-      the first forms have lost the other gate, and with it a product that may be 10³⁰.
-    * ``σ(z) > ½`` becomes ``z > 0``: σ of a small z rounds to ½.
-    * ``(x·W + 1) − W`` becomes ``x·W + (1 − W)``: what depends on parameters alone is computed once, in float64.
+    * ``1 − σ(z)`` becomes ``σ(−z)``, and ``a + σ(z)·(b − a)`` becomes ``σ(−z)·a + σ(z)·b``. Once ``σ(z)`` rounds to 1,
+      the original forms lose the other gate, and with it a product that may be 10³⁰.
+    * ``σ(z) > ½`` becomes ``z > 0``, because σ of a small z rounds to ½.
+    * ``(x·W + 1) − W`` becomes ``x·W + (1 − W)``, because ``1 − W`` depends on parameters alone and is then computed
+      once, in float64.
 
     Args:
-        graph_module: a graph of primitives, as it is written.
-        inside: which nodes may be rewritten: those that a general exporter does not see.
+        graph_module: a graph of primitives, as the source writes it.
+        inside: returns whether a node may be rewritten; nodes that a general exporter handles must not be.
 
     Returns:
         Whether anything was rewritten.
@@ -40,11 +41,11 @@ def without_cancellation(graph_module: fx.GraphModule, inside: Inside = lambda _
 
 
 def well_conditioned(graph_module: fx.GraphModule) -> fx.GraphModule:
-    """``σ(z)`` becomes ``1/(1 + exp(−z))``, and ``σ(z)·a`` becomes ``a/(1 + exp(−z))``; in place.
+    """Replace ``σ(z)`` by ``1/(1 + exp(−z))``, and ``σ(z)·a`` by ``a/(1 + exp(−z))``; in place.
 
-    Runtimes' Sigmoid kernels are accurate to an absolute 1e-7 only: in ONNX Runtime σ(−18) is 0, true is 1.5e-8, and a
-    gate multiplies that by numbers as large as 1e7 (ONNX Runtime issue 22557, tract issue 2618). Exp is
-    accurate relative to its size, and a division rounds once where a product of a reciprocal rounds twice.
+    The Sigmoid kernels of runtimes have an absolute error of about 1e-7. In ONNX Runtime σ(−18) is 0 instead of 1.5e-8,
+    and a gate multiplies it by numbers as large as 1e7 (ONNX Runtime issue 22557, tract issue 2618). Exp is accurate
+    relative to its size. A division rounds once, a product with a reciprocal rounds twice.
     """
     writer = _Writer(graph_module)
     for node in list(graph_module.graph.nodes):
@@ -68,7 +69,7 @@ class _Writer:
         self.rewrites = (self.complement, self.blend, self.threshold, self.associate)
 
     def complement(self, node: fx.Node) -> bool:
-        """``1 − σ(z)``, ``−σ(z) + 1``, ``−(σ(z) − 1)``, also of a view of σ(z)."""
+        """Rewrite ``1 − σ(z)``, ``−σ(z) + 1`` and ``−(σ(z) − 1)``, also of a view of σ(z)."""
         gate = self._complemented(node)
         if gate is None:
             return False
@@ -77,7 +78,7 @@ class _Writer:
         return True
 
     def blend(self, node: fx.Node) -> bool:
-        """``a + σ(z)·(b − a)`` and ``b − σ(z)·(b − a)``: what ``torch.lerp`` computes."""
+        """Rewrite ``a + σ(z)·(b − a)``, which is a ``torch.lerp``, and ``b − σ(z)·(b − a)``."""
         found = self._blended(node)
         if found is None:
             return False
@@ -89,7 +90,7 @@ class _Writer:
         return True
 
     def threshold(self, node: fx.Node) -> bool:
-        """``σ(z) > ½`` and the other comparisons with a half, from either side."""
+        """Rewrite ``σ(z) > ½`` and the other comparisons with one half, on either side."""
         if not _is(node, *_COMPARISONS):
             return False
         for place, other in ((0, 1), (1, 0)):
@@ -101,7 +102,7 @@ class _Writer:
         return False
 
     def associate(self, node: fx.Node) -> bool:
-        """``(v ± c) ± d`` with constants ``c`` and ``d`` of which one is computed: ``v ± (c ± d)``."""
+        """Rewrite ``(v ± c) ± d`` as ``v ± (c ± d)`` for constants ``c`` and ``d`` that are not both plain numbers."""
         if not _is(node, "add", "sub") or not self._is_constant(node.args[1]) or self._is_constant(node.args[0]):
             return False
         inner, last = node.args
@@ -114,7 +115,7 @@ class _Writer:
             return False
         if not isinstance(right, fx.Node) and not isinstance(last, fx.Node):
             return False
-        # ±c ± d, as ±(c ± d): the sign of c goes before the whole.
+        # ±c ± d becomes ±(c ± d), with the sign of c in front.
         same = _is(inner, "add") == _is(node, "add")
         with self._graph.inserting_before(node):
             both = self._like("add" if same else "sub", node, right, last)
@@ -122,7 +123,7 @@ class _Writer:
         return True
 
     def quotient(self, sigmoid: fx.Node) -> None:
-        """Write one σ as a quotient, and products with it as one division."""
+        """Rewrite one σ as a quotient, and products with it as one division."""
         (z,) = sigmoid.args
         with self._graph.inserting_before(sigmoid):
             # σ(−z) needs exp(z), not exp(−(−z)).
@@ -142,7 +143,7 @@ class _Writer:
             sigmoid.replace_all_uses_with(reciprocal)
 
     def _complemented(self, node: fx.Node) -> fx.Node | None:
-        """The gate, or the view of it, whose complement a node is."""
+        """Return the gate, or the view of a gate, whose complement a node is, else ``None``."""
         if _is(node, "sub") and self._is_one(node.args[0]):
             return _gate(node.args[1])
         if _is(node, "add"):
@@ -154,7 +155,7 @@ class _Writer:
         return None
 
     def _negated(self, node: fx.Node) -> Any:
-        """``v`` of ``−v`` and of ``−1·v``."""
+        """Return ``v`` for ``−v`` and for ``−1·v``."""
         if _is(node, "neg"):
             return node.args[0]
         if _is(node, "mul"):
@@ -164,7 +165,7 @@ class _Writer:
         return None
 
     def _blended(self, node: fx.Node) -> tuple[fx.Node, Any, Any] | None:
-        """``(gate, what it chooses, the other)`` of a difference that a gate scales and that is added to its end."""
+        """Return ``(g, b, a)`` for ``a + g·(b − a)``, and ``(g, a, b)`` for ``b − g·(b − a)``, with a gate ``g``."""
         if not _is(node, "add", "sub"):
             return None
         pairs = (node.args, node.args[::-1]) if _is(node, "add") else (node.args,)
@@ -181,7 +182,7 @@ class _Writer:
         return None
 
     def _other(self, gate: fx.Node, like: fx.Node) -> fx.Node:
-        """``σ(−z)`` for ``σ(z)``, through the views between."""
+        """Return ``σ(−z)`` for ``σ(z)``, with the same views."""
         if _is(gate, "sigmoid"):
             (z,) = gate.args
             negative = z.args[0] if _is(z, "neg") else self._like("neg", like, z)  # type: ignore[union-attr]
@@ -189,7 +190,7 @@ class _Writer:
         copied = self._graph.create_node("call_function", gate.target, gate.args, {})
         copied.meta = {key: value for key, value in like.meta.items() if key not in ("label", "formula")}
         copied.args = (self._other(gate.args[0], like), *gate.args[1:])  # type: ignore[arg-type]
-        # What it reads is written after it; it moves behind.
+        # The value that it reads was inserted after it, so move it behind that value.
         like.prepend(copied)
         return copied
 
@@ -202,7 +203,7 @@ class _Writer:
         return self._graph.call_function(PRIMITIVES[name].function, args)
 
     def _is_constant(self, value: Any) -> bool:
-        """Whether a value depends on parameters alone; a number does."""
+        """Return whether a value depends on parameters alone; a number does."""
         if not isinstance(value, fx.Node):
             return True
         if value not in self._constant:
@@ -212,7 +213,7 @@ class _Writer:
         return self._constant[value]
 
     def _is_one(self, value: Any) -> bool:
-        """The number 1, or a tensor of nothing else."""
+        """Return whether a value is the number 1 or a buffer of ones."""
         if isinstance(value, fx.Node):
             if value.op != "get_attr":
                 return False
@@ -222,7 +223,7 @@ class _Writer:
 
 
 def _either_way(value: Any, name: str) -> tuple[tuple[Any, Any], ...]:
-    """Both orders of the arguments of a commutative primitive; none of anything else."""
+    """Return both orders of the arguments of the commutative primitive ``name``; nothing for any other value."""
     if not _is(value, name):
         return ()
     left, right = value.args
@@ -230,7 +231,7 @@ def _either_way(value: Any, name: str) -> tuple[tuple[Any, Any], ...]:
 
 
 def _gate(value: Any) -> fx.Node | None:
-    """A σ, or views of one."""
+    """Return the value if it is a σ or a view of one, else ``None``."""
     node = value
     while isinstance(node, fx.Node) and _is(node, *_VIEWS):
         node = node.args[0]

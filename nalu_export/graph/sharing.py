@@ -1,12 +1,12 @@
-"""Computes once what depends on parameters alone, however often it is written."""
+"""Makes a graph compute each value of the parameters once, even where the source computes it several times."""
 
 from torch import fx
 
 
 def share_constants(graph_module: fx.GraphModule) -> None:
-    """Merge nodes that read or compute the same of the parameters; in place.
+    """Merge nodes that read or compute the same value from parameters alone; in place.
 
-    A cell that is called twice computes its weights twice, and both are the same numbers.
+    For example, a cell that is called twice computes its weights twice, with the same result.
     """
     graph = graph_module.graph
     constant: set[fx.Node] = set()

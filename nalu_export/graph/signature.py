@@ -1,4 +1,4 @@
-"""The signature of a model's ``forward``, for messages and for binding what a user gives."""
+"""The signature of a model's ``forward``, for messages and for binding the user's inputs."""
 
 import inspect
 from typing import Any
@@ -7,7 +7,7 @@ from torch import nn
 
 
 def signature_of(model: nn.Module) -> inspect.Signature | None:
-    """What ``forward`` takes, ``None`` where Python cannot tell."""
+    """Return the signature of ``forward``, or ``None`` if Python cannot determine it."""
     try:
         return inspect.signature(model.forward)
     except (TypeError, ValueError):
@@ -15,7 +15,7 @@ def signature_of(model: nn.Module) -> inspect.Signature | None:
 
 
 def shown(model: nn.Module) -> str:
-    """``Net.forward(x, ids, scale=1.0)``: without the annotations, which make it long."""
+    """Return the text ``Net.forward(x, ids, scale=1.0)``, without the annotations, which would make it long."""
     found = signature_of(model)
     name = f"{type(model).__name__}.forward"
     if found is None:
@@ -25,7 +25,7 @@ def shown(model: nn.Module) -> str:
 
 
 def needed(model: nn.Module) -> list[str]:
-    """Names of the arguments without a default."""
+    """Return the names of the arguments without a default."""
     found = signature_of(model)
     by_place: tuple[Any, ...] = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = () if found is None else found.parameters.values()

@@ -1,4 +1,4 @@
-"""Tensors in nested tuples, lists, dicts, named tuples and dataclasses, as ``forward`` takes and gives them."""
+"""Tensors in nested tuples, lists, dicts, named tuples and dataclasses, as ``forward`` takes and returns them."""
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ MAX_NAME = 200
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Everything that is no container, with the keys, fields and places that lead to it, in order."""
+    """Yield every value that is not a container, with its path of keys, fields and positions, in order."""
     parts = _parts(value)
     if parts is None:
         yield path, value
@@ -19,7 +19,7 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    """The same containers with ``change`` of each leaf."""
+    """Return the same containers with ``change`` applied to each leaf."""
     parts = _parts(value)
     if parts is None:
         return change(value)
@@ -34,7 +34,7 @@ def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _parts(value: Any) -> list[tuple[Any, Any]] | None:
-    """The parts of a container by key, field or place; ``None`` for a leaf."""
+    """Return the parts of a container by key, field or position; ``None`` for a leaf."""
     if isinstance(value, Mapping):
         return list(value.items())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -45,14 +45,14 @@ def _parts(value: Any) -> list[tuple[Any, Any]] | None:
 
 
 def names_of(paths: Sequence[Path], alone: str, taken: Collection[str] = ()) -> list[str]:
-    """A name for each tensor, different from all others: the last key or field on its path, else all of the path.
+    """Return a unique name for each tensor: the last key or field of its path if that is unique, else the whole path.
 
-    ``{"ids": …}`` is ``ids``, the second of ``state = (h, c)`` is ``state_1``.
+    ``{"ids": …}`` is ``ids``, the second tensor of ``state = (h, c)`` is ``state_1``.
 
     Args:
-        paths: to the tensors.
-        alone: the name of a tensor that has none because nothing is around it, and before the places of others.
-        taken: names that something else has.
+        paths: paths of the tensors.
+        alone: name of a tensor that is in no container, and prefix of names that consist of positions.
+        taken: names that are already used.
     """
     short = [_short(path) for path in paths]
     names: list[str] = []
@@ -65,13 +65,13 @@ def names_of(paths: Sequence[Path], alone: str, taken: Collection[str] = ()) -> 
 
 
 def free_name(name: str, kind: str, taken: Collection[str]) -> str:
-    """The name itself, or with its kind and a number behind it where something else has it."""
+    """Return the name, or if it is taken the name followed by its kind and, if needed, a number."""
     candidates = (name, f"{name}_{kind}", *(f"{name}_{kind}_{count}" for count in range(2, len(taken) + 3)))
     return next(candidate for candidate in candidates if candidate not in taken)
 
 
 def is_name(text: str) -> bool:
-    """Whether a file can call a tensor that."""
+    """Return whether a file can use ``text`` as the name of a tensor."""
     return text.isprintable() and 0 < len(text) <= MAX_NAME
 
 

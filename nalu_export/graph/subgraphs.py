@@ -1,4 +1,4 @@
-"""Arithmetic subgraphs as graphs of their own, and the model with each of them as one module."""
+"""Cuts arithmetic subgraphs out of a flat graph: each becomes a graph of its own."""
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,20 +16,20 @@ from nalu_export.graph.regions import Region
 
 
 class Spec(NamedTuple):
-    """A tensor that a subgraph took or gave in the run that captured it: its shape, samples first, and its type."""
+    """Shape (samples first) and type of an input or output of a subgraph, in the run that captured it."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype
 
     @staticmethod
     def of(value: torch.Tensor) -> "Spec":
-        """That of a tensor."""
+        """Return shape and type of a tensor."""
         return Spec(tuple(value.shape), value.dtype)
 
     def drawn(
         self, rng: torch.Generator, low: float = 0.1, high: float = 1.0, samples: int | None = None
     ) -> torch.Tensor:
-        """Such a tensor: uniform floats in float64, truth values of either kind, and zeros where it holds integers."""
+        """Draw such a tensor: uniform floats in float64, random truth values, or zeros for integers."""
         shape = self.shape if samples is None else (samples, *self.shape[1:])
         if self.dtype.is_floating_point:
             return low + (high - low) * torch.rand(shape, generator=rng, dtype=torch.float64)
@@ -43,20 +43,20 @@ class Subgraph:
     """An arithmetic subgraph.
 
     Attributes:
-        name: path of the module that it is, ``"head"``, or ``"arithmetic"`` after the path of the module that it is in;
-            ``""`` where it is the whole model.
-        namespace: what stands before the names of its parameters in the model: ``"head."`` or empty.
-        module: its graph of primitives as the source has it; parameters by their names after the namespace, or in full
-            where they are of another module; nodes have labels after the subgraph's name.
+        name: for a whole module its path, ``"head"``; for a part of a forward the path of the module followed by
+            ``"arithmetic"``; ``""`` for the whole model.
+        namespace: prefix of the names of its parameters in the model: ``"head."`` or empty.
+        module: its graph of primitives, as the source writes it. Names of parameters lack the namespace; parameters of
+            another module have their full names. Labels are relative to the path of the module.
         calls: how often the model runs it.
         why: what makes it arithmetic.
-        path: of the module that it is, ``None`` for a region of a larger forward.
-        foreign: names of the parameters that are of another module.
-        type: class of the module that it is, or is in.
-        inputs: what it took in the run that captured it.
-        outputs: what it gave.
-        outer: what stands before the paths of its modules where it was taken out of a larger model.
-        loop: path of the loop of which it is one step, empty for what is no loop.
+        path: path of the module that is the subgraph, ``None`` for a part of a forward.
+        foreign: names of the parameters of other modules.
+        type: name of the class of the module that is the subgraph or contains it.
+        inputs: its inputs in the run that captured it.
+        outputs: its outputs in that run.
+        outer: prefix of the paths of its modules, if it was cut out of a larger model; else empty.
+        loop: path of the loop whose step it is; empty if it is not the step of a loop.
     """
 
     name: str
@@ -73,22 +73,22 @@ class Subgraph:
     loop: str = ""
 
     def parameter(self, target: str) -> str:
-        """What a parameter of ``module`` is called in the model."""
+        """Return the name in the model of a parameter of ``module``."""
         return target if target in self.foreign else self.namespace + target
 
     @property
     def place(self) -> str:
-        """Path of what stands for it in the host."""
+        """Path of its placeholder in the host model."""
         return self.loop or self.name
 
     def called(self, call: int) -> str:
-        """``"cell"``, or ``"cell#2"`` for the second of several calls, counted from 0."""
+        """Return the name of a call: ``"cell"``, or ``"cell#2"`` for ``call = 1`` of several."""
         return self.name if self.calls == 1 else f"{self.name}#{call + 1}"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A region with its place among the calls of its subgraph."""
+    """A region, its subgraph, and its number among the calls of that subgraph."""
 
     region: Region
     subgraph: Subgraph
@@ -97,12 +97,12 @@ class Part:
 
 @dataclass(frozen=True)
 class _Copy:
-    """A region as a graph.
+    """A region, copied into a graph of its own.
 
     Attributes:
-        graph: with what it needs of the parameters included.
-        tensors: that it reads, and modules that compute such, by name in the model.
-        nodes: of the model, and what became of them.
+        graph: the graph, including the nodes that compute constants from parameters.
+        tensors: the tensors that it reads, and modules that compute weights, by name in the model.
+        nodes: the copy of each node of the model.
     """
 
     graph: fx.Graph
@@ -113,15 +113,15 @@ class _Copy:
 def extracted(
     graph_module: fx.GraphModule, regions: Sequence[Region], values: Values, reserved: Collection[str] = ()
 ) -> list[Part]:
-    """Each region with its subgraph: calls of a module that run the same graph share one.
+    """Return each region with its subgraph. Calls of one module that run the same graph share a subgraph.
 
-    The nodes of the model get the names of their values, and that of the subgraph that computes them.
+    The nodes of the model get labels, and the name of the subgraph that computes them.
 
     Args:
-        graph_module: flat.
-        regions: in it.
-        values: of its nodes in one run.
-        reserved: names that no value of the model's own forward may have.
+        graph_module: a flat graph.
+        regions: regions of that graph.
+        values: values of its nodes in one run.
+        reserved: names that no value of a subgraph may have if that subgraph is the whole model.
     """
     parts: list[Part] = []
     names = _Names(graph_module)
@@ -129,14 +129,14 @@ def extracted(
         copies = [_copied(graph_module, region, values) for region in group]
         if len({_signature(copy.graph) for copy in copies}) == 1:
             parts += _parts(group, copies, names.of(group[0]), values, reserved)
-        else:  # a module that does something else when it is called again
+        else:  # a module whose second call computes something else
             for region, copy in zip(group, copies, strict=True):
                 parts += _parts([region], [copy], names.of(region), values, reserved)
     return parts
 
 
 def _groups(regions: Sequence[Region]) -> Iterator[list[Region]]:
-    """Regions that may be calls of one subgraph: of one module, and the same one in each of its calls."""
+    """Group regions that may be calls of one subgraph: the k-th region in each call of the same module."""
     groups: dict[tuple[str, bool, int], list[Region]] = {}
     counts: dict[tuple[Call, bool], int] = {}
     for region in regions:
@@ -168,7 +168,7 @@ def _parts(
         tuple(Spec.of(values[node]) for node in outputs_of(first)),
     )
     for call, region in enumerate(group):
-        # What depends on parameters alone is computed once for all calls.
+        # Constants are computed once for all calls.
         same = copy.nodes if call == 0 else _twins(region, first, copy)
         for node, twin in same.items():
             if "label" in twin.meta and "label" not in node.meta:
@@ -182,12 +182,12 @@ def _parts(
 
 
 def _twins(region: Region, first: Region, copy: _Copy) -> dict[fx.Node, fx.Node]:
-    """The nodes of a call that runs the same graph as the first, and what stands for them in that one's copy."""
+    """Return the node in the copy of the first region for each node of another region with the same graph."""
     return {node: copy.nodes[other] for node, other in zip(region.nodes, first.nodes, strict=True)}
 
 
 class _Names:
-    """Names of subgraphs: a module's own path for the first that it is, and otherwise one that nothing else has."""
+    """Gives names to subgraphs: the first subgraph of a whole module has its path; any other has an unused name."""
 
     def __init__(self, graph_module: fx.GraphModule) -> None:
         self._taken = {name for name, _ in graph_module.named_modules()} | graph_module.state_dict().keys()
@@ -204,7 +204,7 @@ class _Names:
 
 
 def inputs_of(region: Region) -> list[fx.Node]:
-    """What a region reads of data that it does not compute, in the order of the model; of a whole model its inputs."""
+    """Return the inputs of a region: the data that it reads but does not compute; for a whole model, its inputs."""
     if _is_model(region):
         return [node for node in region.nodes[0].graph.nodes if node.op == "placeholder"]
     inside = set(region.nodes)
@@ -217,7 +217,7 @@ def inputs_of(region: Region) -> list[fx.Node]:
 
 
 def outputs_of(region: Region) -> list[fx.Node]:
-    """What of a region something else reads, in order; of a whole model what it gives, constants and inputs too."""
+    """Return the nodes of a region that others read, in order; for a whole model, all of its results."""
     if _is_model(region):
         return list(result_nodes(region.nodes[0].graph))
     inside = set(region.nodes)
@@ -251,11 +251,11 @@ def _copied(graph_module: fx.GraphModule, region: Region, values: Values) -> _Co
         if node not in needed and node not in known:
             needed.add(node)
             waiting += node.all_input_nodes
-    # In the order of the source: a statement's nodes stay together.
+    # In the order of the source, so that the nodes of a statement stay together.
     for node in graph_module.graph.nodes:
         if node not in needed:
             continue
-        if node.op in ("get_attr", "call_module"):  # a module of this kind computes a weight
+        if node.op in ("get_attr", "call_module"):  # a module call in here computes a weight
             tensors[str(node.target)] = attribute(graph_module, str(node.target))
         known[node] = graph.node_copy(node, known.__getitem__)
     results = [known[node] for node in outputs_of(region)]
@@ -264,7 +264,7 @@ def _copied(graph_module: fx.GraphModule, region: Region, values: Values) -> _Co
 
 
 def _signature(graph: fx.Graph) -> str:
-    """The same for graphs that compute the same, wherever among the rest they read their parameters."""
+    """Return a text that is equal for equal graphs, independent of where they read their parameters."""
     known: dict[fx.Node, str] = {}
     rows: list[str] = []
     for node in graph.nodes:
@@ -279,7 +279,7 @@ def _signature(graph: fx.Graph) -> str:
 
 
 def graph_module_of(attributes: Mapping[str, Any], graph: fx.Graph, name: str = "Arithmetic") -> LazyGraphModule:
-    """A graph module that holds these tensors and modules under these paths."""
+    """Return a graph module that holds these tensors and modules at these paths."""
     root = nn.Module()
     for target, value in attributes.items():
         *path, leaf = target.split(".")

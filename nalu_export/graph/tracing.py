@@ -1,4 +1,4 @@
-"""From a module to a flat graph by ``torch.fx``: milliseconds, and names and source lines are still known."""
+"""Traces a module into a flat graph with ``torch.fx``. It takes milliseconds and keeps names and source lines."""
 
 import re
 import sys
@@ -17,7 +17,7 @@ from nalu_export.graph.places import Place, calls_of, note, place_of_frame
 from nalu_export.graph.structure import leaves
 from nalu_export.process.locks import TRACING
 
-# Layers of torch whose forward is a few primitives: the graph goes into them.
+# Layers of torch whose forward is a few primitives: the tracer enters them. Any other layer of torch is one call.
 TRANSPARENT: tuple[type[nn.Module], ...] = (
     nn.Linear,
     nn.Identity,
@@ -46,13 +46,13 @@ TRANSPARENT: tuple[type[nn.Module], ...] = (
 
 
 def traced(model: nn.Module, example: Example) -> fx.GraphModule:
-    """The graph of ``model``: user modules are entered, layers of torch stay one call each.
+    """Return the graph of ``model``: the tracer enters user modules, and layers of torch stay one call each.
 
-    It takes the tensors of a call one after the other, and gives one result or a tuple of them.
+    The graph takes the tensors of a call as positional arguments and returns one result or a tuple of results.
 
     Args:
-        model: a copy that nothing else runs; it is not changed but for attributes that hooks of torch set.
-        example: a call of it.
+        model: a copy that nothing else runs; it is not changed, except for attributes that hooks of torch set.
+        example: a call of the model.
 
     Raises:
         Exception: whatever ``forward`` raises on a symbolic input.
@@ -61,14 +61,14 @@ def traced(model: nn.Module, example: Example) -> fx.GraphModule:
         tracer = _Tracer(model, example)
         graph = tracer.trace(model)
     for node in graph.nodes:
-        # It would add nodes to the graph for as long as that is run.
+        # forward stored a Proxy in an attribute. Running the graph would then add nodes to the graph.
         if node.op == "get_attr" and isinstance(attribute(tracer.root, str(node.target)), fx.Proxy):
             raise ValueError(f"forward assigns to {node.target}")
     return LazyGraphModule(tracer.root, graph, type(model).__name__)
 
 
 def is_parametrised(module: nn.Module) -> bool:
-    """Whether a weight of the module is computed in each forward: ``torch.nn.utils.parametrize`` or an older hook."""
+    """Return whether each forward computes a weight of the module, by ``torch.nn.utils.parametrize`` or an old hook."""
     return parametrize.is_parametrized(module) or any(hasattr(hook, "compute_weight") for hook in _hooks(module))
 
 
@@ -77,9 +77,9 @@ def _hooks(module: nn.Module) -> list[Any]:
 
 
 class _Tracer(fx.Tracer):
-    """Enters whatever is not a layer of torch, and notes where each node comes from."""
+    """Enters every module that is not a layer of torch, and records where each node comes from."""
 
-    # Buffers are parameters as far as the arithmetic goes: an ε may be one.
+    # Trace buffers like parameters: an ε may be a buffer.
     proxy_buffer_attributes = True
 
     def __init__(self, root: nn.Module, example: Example) -> None:
@@ -100,7 +100,7 @@ class _Tracer(fx.Tracer):
     def create_args_for_root(
         self, root_fn: Any, is_module: bool, concrete_args: dict[str, Any] | tuple[Any, ...] | None = None
     ) -> tuple[Any, list[Any]]:
-        """The tensors of the example are inputs; every other argument is what it is there, or its default."""
+        """Make the tensors of the example inputs; other arguments keep their value in the example, or their default."""
         del is_module, concrete_args
         names = [re.sub(r"\W", "_", f"x_{port.argument}") for port in self._example.inputs]
         inputs = [self.create_proxy("placeholder", name, (), {}) for name in names]
@@ -113,9 +113,9 @@ class _Tracer(fx.Tracer):
         return called, [self.root, *inputs]
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, fx.Proxy]) -> Any:
-        """The base class goes through all parameters for each one that is read."""
+        """Look the parameter up in a dictionary; the base class scans all parameters for each access."""
         name, table, leaf = self._homes.get(id(attr_val), ("", {}, ""))
-        # Not by an attribute of the module, which would come here again.
+        # Read the table, not the attribute of the module: that would call this method again.
         if table.get(leaf) is not attr_val or attr_val is None:
             return super().getattr(attr, attr_val, parameter_proxy_cache)
         if name not in parameter_proxy_cache:
@@ -128,7 +128,7 @@ class _Tracer(fx.Tracer):
         return isinstance(m, torch.jit.ScriptModule) or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        # Another thread runs its own module while this one traces.
+        # Another thread may run its own module while this one traces.
         if id(m) not in self._own:
             return forward(*args, **kwargs)
         return super().call_module(m, forward, args, kwargs)
@@ -148,7 +148,7 @@ class _Tracer(fx.Tracer):
         while frame is not None:
             owner = frame.f_locals.get("self") if frame.f_code.co_name == "forward" else None
             if isinstance(owner, nn.Module) and id(owner) in self._own and not _is_torch(owner):
-                # Held on to, so that no later call gets the identity of one that has ended.
+                # Keep the frame alive, so that no later frame gets the same id.
                 self._frames[id(frame)] = frame
                 return place_of_frame(frame)
             frame = frame.f_back

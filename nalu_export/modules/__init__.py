@@ -1,1 +1,1 @@
-"""What is done with any module of torch: copies, TorchScript."""
+"""Helpers for any torch module: copies and TorchScript."""

@@ -1,4 +1,4 @@
-"""Copies of modules, also of those that ``copy.deepcopy`` refuses."""
+"""Copies modules, including those that ``copy.deepcopy`` refuses."""
 
 import copy
 from collections.abc import Collection, Mapping, Sequence
@@ -12,14 +12,15 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Detaching(TorchFunctionMode):
-    """While it is entered, deepcopy takes tensors that are part of a graph, and converts those that no module knows.
+    """While it is active, ``copy.deepcopy`` detaches tensors, moves them to the CPU and converts some types.
 
-    It refuses the former otherwise; the old weight_norm and spectral_norm keep such a tensor as an attribute. The
-    latter stay behind when a module is moved or cast.
+    Without it, deepcopy refuses a tensor that is part of an autograd graph; the old weight_norm and spectral_norm keep
+    such a tensor as an attribute. A tensor that is a plain attribute, neither parameter nor buffer, is not converted
+    when its module is moved or cast; here it is.
 
     Args:
-        kinds: the types that are converted.
-        dtype: what to.
+        kinds: types to convert.
+        dtype: type to convert them to.
     """
 
     def __init__(self, kinds: Collection[torch.dtype] = (), dtype: torch.dtype = torch.float32) -> None:
@@ -38,24 +39,24 @@ class Detaching(TorchFunctionMode):
 
 
 def type_of(module: nn.Module) -> torch.dtype:
-    """float64 where a parameter or buffer is, else float32."""
+    """Return float64 if any parameter or buffer is float64, else float32."""
     values = (*module.parameters(), *module.buffers())
     return torch.float64 if any(value.dtype == torch.float64 for value in values) else torch.float32
 
 
 def copied(module: M) -> M:
-    """A deep copy; the module itself stays as it is."""
+    """Return a deep copy on the CPU; the module itself is not changed."""
     with Detaching():
         return copy.deepcopy(module)
 
 
 def in_double(module: M) -> M:
-    """A copy in float64, with the float32 tensors that no module knows cast as well."""
+    """Return a copy in float64, including float32 tensors that are plain attributes."""
     with Detaching({torch.float32}, torch.float64):
         return copy.deepcopy(module).double()
 
 
 def in_single(module: M) -> M:
-    """A copy in float32, with the float64 tensors that no module knows cast as well."""
+    """Return a copy in float32, including float64 tensors that are plain attributes."""
     with Detaching({torch.float64}, torch.float32):
         return copy.deepcopy(module).float()

@@ -1,4 +1,4 @@
-"""The one place that calls ``torch.jit``: deprecated since torch 2.9, still what C++ loads."""
+"""The only module that calls ``torch.jit``. It is deprecated since torch 2.9, but libtorch in C++ still loads it."""
 
 import io
 import warnings
@@ -14,23 +14,23 @@ from nalu_export.process.locks import own_warnings
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide the DeprecationWarning of every ``torch.jit`` call and the advice of compiler and tracer; nothing else."""
+    """Hide the DeprecationWarning of ``torch.jit`` calls and the advice of the compiler and tracer; nothing else."""
     with own_warnings():
         warnings.filterwarnings("ignore", r"`?torch\.jit", DeprecationWarning)
         warnings.filterwarnings("ignore", category=TracerWarning)
-        # About the annotations of torch's own modules, when it scripts what contains them.
+        # torch warns about the annotations of its own modules when it scripts a model that contains them.
         warnings.filterwarnings("ignore", "The TorchScript type system doesn't support instance-level", UserWarning)
         yield
 
 
 def trace(module: nn.Module, example: tuple[Tensor, ...]) -> torch.jit.ScriptModule:
-    """``torch.jit.trace`` without its own check: the parity check is stricter and covers other shapes."""
+    """Call ``torch.jit.trace`` without its own check: the parity check is stricter and covers other shapes."""
     with quiet(), torch.no_grad():
         return torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def script_or_trace(module: nn.Module, example: tuple[Tensor, ...]) -> tuple[torch.jit.ScriptModule, bool]:
-    """Scripted, or traced where torch cannot script it; and whether it was scripted."""
+    """Return the module, scripted or if that fails traced, and whether it was scripted."""
     with quiet():
         try:
             return torch.jit.script(module), True
@@ -39,7 +39,7 @@ def script_or_trace(module: nn.Module, example: tuple[Tensor, ...]) -> tuple[tor
 
 
 def defined(modules: Mapping[str, torch.jit.ScriptModule], source: str) -> torch.jit.ScriptModule:
-    """A module of these submodules whose ``forward`` is written in TorchScript."""
+    """Return a script module with these submodules and with the methods that ``source`` defines in TorchScript."""
     with quiet():
         holder = nn.Module()
         for name, module in modules.items():
@@ -50,7 +50,7 @@ def defined(modules: Mapping[str, torch.jit.ScriptModule], source: str) -> torch
 
 
 def save(module: torch.jit.ScriptModule, extra_files: dict[str, str]) -> bytes:
-    """The archive as torch writes it."""
+    """Return the bytes of the archive that torch writes."""
     buffer = io.BytesIO()
     with quiet():
         torch.jit.save(module, buffer, _extra_files=extra_files)
@@ -58,6 +58,6 @@ def save(module: torch.jit.ScriptModule, extra_files: dict[str, str]) -> bytes:
 
 
 def load(data: bytes, device: torch.device | None = None) -> torch.jit.ScriptModule:
-    """The module of an archive, by default on the CPU; loading runs what is in it."""
+    """Load the module of an archive, by default on the CPU. Loading runs code of the archive."""
     with quiet():
         return torch.jit.load(io.BytesIO(data), map_location=device or "cpu")  # type: ignore[no-any-return, no-untyped-call]

@@ -1,4 +1,4 @@
-"""A NALU whose logarithm and exponent are kept in range."""
+"""A NALU that clamps the argument of its logarithm and of its exponential."""
 
 import torch
 from torch import Tensor
@@ -10,21 +10,21 @@ from nalu_export.nn.nalu import checked_eps
 
 
 class ClampedNALUCell(_GatedCell):
-    """``m = exp(clamp(log(max(|x|, floor) + ε) W_mᵀ, −limit, limit))``; the rest as in :class:`NALUCell`.
+    """``m = exp(clamp(log(max(|x|, floor) + ε) W_mᵀ, −limit, limit))``; otherwise as :class:`NALUCell`.
 
-    Shapes: as there; the two paths have weights of their own.
+    Shapes as in :class:`NALUCell`. The sum and the product have separate weights.
 
     Args:
         in_features: size of the last axis of the input.
         out_features: size of the last axis of the output.
         eps: ε, added to the magnitude after the floor.
-        floor: smallest magnitude that the product sees; 0 or more.
-        limit: largest exponent; the product stays within ``exp(±limit)``.
+        floor: lower bound of the magnitude ``|x|``, from 0 to 1.
+        limit: largest exponent, from 1 to 80; the product stays between ``exp(−limit)`` and ``exp(limit)``.
         gate_bias: whether the gate has a bias.
-        init: initialiser, by name.
+        init: name of the initialiser.
 
     Raises:
-        InputError: an argument is outside what is listed here; the text names it.
+        InputError: an argument is outside the values listed above; the message names it.
 
     Source: version 3 of the "a/m/g" units, found in several public repositories without a paper; the cell of Trask et
     al. 2018, arXiv 1808.00508, with the clamps of Schlör et al. 2020, arXiv 2003.07629.
@@ -47,7 +47,7 @@ class ClampedNALUCell(_GatedCell):
         self.limit = _number("limit", limit, 1.0, 80.0)
 
     def product(self, x: Tensor, W: Tensor) -> Tensor:
-        """``m = exp(clamp(log(max(|x|, floor) + ε) Wᵀ, −limit, limit))``."""
+        """Return ``m = exp(clamp(log(max(|x|, floor) + ε) Wᵀ, −limit, limit))``."""
         magnitude = torch.clamp(torch.abs(x), min=self.floor) + self.eps
         return torch.exp(torch.clamp(F.linear(torch.log(magnitude), W), min=-self.limit, max=self.limit))
 

@@ -1,15 +1,15 @@
-"""The two formulas that more than one layer shares."""
+"""Two formulas that several layers share."""
 
 import torch
 from torch import Tensor
 
 
 def effective_weight(W_hat: Tensor, M_hat: Tensor) -> Tensor:
-    """``W = tanh(W_hat)·σ(M_hat)``, elementwise, so that training drives W towards −1, 0 or 1.
+    """Return ``W = tanh(W_hat)·σ(M_hat)``, elementwise. Training drives each W towards −1, 0 or 1.
 
     Args:
-        W_hat: raw parameter of any shape, sign and size of the weight.
-        M_hat: raw parameter of the same shape, whether the weight is there at all.
+        W_hat: raw parameter of any shape: sign and size of the weight.
+        M_hat: raw parameter of the same shape: whether the weight is on or off.
 
     Returns:
         The effective weight, same shape, each element in (−1, 1).
@@ -20,7 +20,7 @@ def effective_weight(W_hat: Tensor, M_hat: Tensor) -> Tensor:
 
 
 def log_magnitude(x: Tensor, eps: float) -> Tensor:
-    """``log(|x| + ε)``, elementwise: finite at zero because ε is part of the function, not of its rounding.
+    """Return ``log(|x| + ε)``, elementwise. ε is part of the function and keeps it finite at ``x = 0``.
 
     Source: Trask et al. 2018, arXiv 1808.00508, section 3.2.
     """

@@ -1,4 +1,4 @@
-"""What every gated unit shares: a sum and a product of the inputs, their weights, and the gate between them."""
+"""Base class of the gated cells: a sum of the inputs, a product of the inputs, and a gate that weighs the two."""
 
 from typing import Final
 
@@ -16,17 +16,18 @@ _FLAG = (True, False)
 
 
 class _GatedCell(ArithmeticLayer):
-    """``y = g·a + h·m``: gates, weights and the additive path; a subclass says what its :meth:`product` ``m`` is.
+    """``y = g·a + h·m``: the gates, the weights and the sum ``a``. A subclass defines ``m`` in :meth:`product`.
 
     ``a = x Wᵀ``, ``g = σ(z)``, ``h = σ(−z)``, ``z = x Gᵀ + G_bias``. The second gate is ``σ(−z)``, never ``1 − σ(z)``,
-    which loses the product once ``σ(z)`` rounds to 1; with ``two_gates`` it is ``σ(x G_mulᵀ + G_bias_mul)``.
+    which loses the product once ``σ(z)`` rounds to 1. With ``two_gates`` it is ``σ(x G_mulᵀ + G_bias_mul)``.
 
     Shapes: ``x (..., in_features)`` → ``y (..., out_features)``; ``W_hat``, ``M_hat``, ``W_hat_mul``, ``M_hat_mul``, or
-    with ``stored`` ``W``, ``W_mul``: ``(out_features, in_features)``; ``G``, ``G_mul`` the same, ``(1, in_features)``
-    with ``gate="row"``, ``(1,)`` with ``gate="constant"``; ``G_bias``, ``G_bias_mul (out_features,)``.
+    with ``stored`` ``W``, ``W_mul``: ``(out_features, in_features)``; ``G``, ``G_mul``: the same shape, but
+    ``(1, in_features)`` with ``gate="row"`` and ``(1,)`` with ``gate="constant"``; ``G_bias``, ``G_bias_mul``:
+    ``(out_features,)``.
     """
 
-    # Final: TorchScript then compiles only the branch that is taken, and the other weights need not exist.
+    # Final: TorchScript then compiles only the branch that runs, and the weights of the other branch need not exist.
     tied: Final[bool]
     stored: Final[bool]
     constant_gate: Final[bool]
@@ -67,7 +68,7 @@ class _GatedCell(ArithmeticLayer):
         if gate != "matrix" and (gate_bias or two_gates):
             raise InputError(f"gate is {gate!r}; gate_bias and two_gates go with gate='matrix' only")
         gates = {"matrix": (out_features, in_features), "row": (1, in_features), "constant": (1,)}[gate]
-        # In this order: a seed has given these values to these parameters since the first release.
+        # Keep this order: it decides which random numbers each parameter gets from a seed, since the first release.
         self._add_weights("", init)
         self._add("G", gates, init)
         if not tied:
@@ -83,12 +84,12 @@ class _GatedCell(ArithmeticLayer):
 
     def _add(self, name: str, shape: tuple[int, ...], init: str) -> None:
         parameter = nn.Parameter(torch.empty(shape))
-        # Initialisers go by rows and columns; a constant gate is a matrix of one of each.
+        # Initialisers need a matrix; a constant gate is a matrix of one row and one column.
         initialise(init, parameter.view(-1, shape[-1]))
         self.register_parameter(name, parameter)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(..., in_features)`` → ``(..., out_features)``."""
+        """Return ``y``: ``(..., in_features)`` → ``(..., out_features)``."""
         W = self.W if self.stored else effective_weight(self.W_hat, self.M_hat)
         W_mul = W
         if not self.tied:
@@ -104,20 +105,20 @@ class _GatedCell(ArithmeticLayer):
         return g * a + h * m
 
     def gate_input(self, x: Tensor) -> Tensor:
-        """``z`` of both gates, ``(..., in_features)`` → ``(..., 1 or out_features)``; ``(1,)`` where it is constant."""
+        """Return ``z`` of both gates: ``(..., in_features)`` → ``(..., 1 or out_features)``; ``(1,)`` if constant."""
         return self.G if self.constant_gate else F.linear(x, self.G, self.G_bias if self.gate_bias else None)
 
     def product_gate_input(self, x: Tensor) -> Tensor:
-        """``z`` of the product's own gate, with ``two_gates``; shapes as in :meth:`gate_input`."""
+        """Return the argument of the product's own gate, for ``two_gates``; shapes as in :meth:`gate_input`."""
         return F.linear(x, self.G_mul, self.G_bias_mul if self.gate_bias else None)
 
     def product(self, x: Tensor, W: Tensor) -> Tensor:
-        """The multiplicative path with the weights W, ``(..., in_features)`` → ``(..., out_features)``."""
+        """Return the product ``m`` with the weights W: ``(..., in_features)`` → ``(..., out_features)``."""
         raise NotImplementedError
 
     @torch.jit.ignore  # type: ignore[untyped-decorator]
     def extra_repr(self) -> str:
-        """The arguments, as torch prints them; those at their usual values only where every unit has them."""
+        """Return the main constructor arguments, as torch prints them; flags only where they are true."""
         flags = [name for name in ("stored", "gate_bias", "two_gates") if getattr(self, name)]
         shown = [f"in_features={self.in_features}", f"out_features={self.out_features}"]
         shown += [f"{name}={getattr(self, name)}" for name in ("eps",) if hasattr(self, name)]

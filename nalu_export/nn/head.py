@@ -19,7 +19,7 @@ POOLS = ("avg", "sum", None)
 class BackboneHead(nn.Module):
     """backbone → 1×1 convolution → global pooling → flatten → head → log-softmax for classification.
 
-    Built by :func:`build_head`, which documents the arguments. Shapes: image ``(N, C, H, W)`` → backbone
+    :func:`build_head` builds it and documents the arguments. Shapes: image ``(N, C, H, W)`` → backbone
     ``(N, out_channels, H′, W′)`` → convolution ``(N, hidden_dims[0], H′, W′)`` → pooled ``(N, hidden_dims[0])`` →
     ``(N, num_outputs)``.
     """
@@ -67,7 +67,7 @@ class BackboneHead(nn.Module):
         self.cell_options = {name: value for name, value in cell_options.items() if name != "init"}
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W)`` → ``(N, num_outputs)``."""
+        """Return ``(N, num_outputs)`` for images ``(N, C, H, W)``."""
         x = self.reduce(self.backbone(x))
         if self.pool is not None:  # TorchScript compares a string with None only by identity
             x = torch.mean(x, dim=(2, 3)) if self.pool == "avg" else torch.sum(x, dim=(2, 3))
@@ -99,26 +99,26 @@ def build_head(
     feature_size: Sequence[int] | None = None,
     **cell_options: Any,
 ) -> BackboneHead:
-    """A CNN with an arithmetic head: backbone → 1×1 conv → pooling → flatten → NALU or NAC stack.
+    """Build a CNN with an arithmetic head: backbone → 1×1 conv → pooling → flatten → NALU or NAC stack.
 
     Args:
         backbone: module from ``(N, C, H, W)`` to ``(N, out_channels, H′, W′)``.
-        out_channels: channels that the backbone gives.
-        hidden_dims: sizes inside the head; the 1×1 convolution gives ``hidden_dims[0]`` channels, and the head is a
+        out_channels: number of channels that the backbone returns.
+        hidden_dims: sizes inside the head; the 1×1 convolution returns ``hidden_dims[0]`` channels, and the head is a
             stack over ``hidden_dims + [num_outputs]``.
-        task: ``"classification"`` ends in log-softmax; ``"regression"`` takes exactly one output.
-        num_outputs: classes, or 1.
+        task: ``"classification"`` ends in log-softmax; ``"regression"`` requires exactly one output.
+        num_outputs: number of classes, or 1 for regression.
         head_type: ``"NALU"`` or ``"NAC"``.
         pool: ``"avg"`` or ``"sum"`` over height and width, so that any image size works (``"sum"`` suits
             counting), or ``None`` to flatten a fixed feature map.
-        feature_size: ``(H′, W′)`` of the backbone's output, with ``pool=None`` only.
-        **cell_options: passed to the stack: ``init``, and for a NALU ``eps``, ``tied``, ``gate``.
+        feature_size: ``(H′, W′)`` of the backbone's output; only with ``pool=None``.
+        **cell_options: passed to the stack, for example ``init``, and for a NALU ``eps``, ``tied``, ``gate``.
 
     Returns:
         The module, with parts ``backbone``, ``reduce`` (the convolution) and ``head`` (the stack).
 
     Raises:
-        InputError: an argument is not one of those listed; the text names it and what is allowed.
+        InputError: an argument is not allowed; the message names it and the allowed values.
 
     Source of the cells: Trask et al. 2018, Neural Arithmetic Logic Units, arXiv 1808.00508.
     """

@@ -1,4 +1,4 @@
-"""Initialisers by name, and the argument checks that all layers share."""
+"""The initialisers, by name, and the argument checks that all layers share."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,21 +15,21 @@ INITIALISERS: dict[str, Callable[[Tensor], Any]] = {
 
 
 def choose(what: str, value: Any, allowed: tuple[Any, ...]) -> Any:
-    """``value`` if it is one of ``allowed``, else an :class:`InputError` that lists them."""
+    """Return ``value`` if it is one of ``allowed``; else raise an :class:`InputError` that lists the allowed values."""
     if not any(value is option or (type(value) is type(option) and value == option) for option in allowed):
         raise InputError(f"{what} is {value!r}; allowed: {', '.join(repr(option) for option in allowed)}")
     return value
 
 
 def positive_int(what: str, value: Any) -> int:
-    """``value`` if it is an integer of at least 1, else an :class:`InputError` that names it."""
+    """Return ``value`` if it is an integer of at least 1; else raise an :class:`InputError` that names ``what``."""
     if type(value) is not int or value < 1:
         raise InputError(f"{what} is {value!r}; it must be an integer of at least 1")
     return value
 
 
 def initialise(init: str, *parameters: Tensor) -> None:
-    """Fill each parameter in turn from torch's global generator: one seed, one result."""
+    """Fill each parameter in turn from torch's global generator; the same seed gives the same values."""
     function = INITIALISERS[choose("init", init, tuple(INITIALISERS))]
     for parameter in parameters:
         function(parameter)

@@ -1,4 +1,4 @@
-"""The base class that marks a module as arithmetic, so that it is traced and never handed to an optimizer."""
+"""Base class of the arithmetic layers: this package traces their code and never hands it to a general optimizer."""
 
 import inspect
 from typing import Any, ClassVar
@@ -7,12 +7,12 @@ from torch import nn
 
 
 class ArithmeticLayer(nn.Module):
-    """A module whose ``forward`` is the formula that every format, fold and check is read off.
+    """A module whose ``forward`` is the formula. Every format, the folding and the check read that formula.
 
-    A subclass needs nothing but ``__init__`` and ``forward``. ``forward`` takes one tensor ``(..., in_features)``,
+    A subclass needs only ``__init__`` and ``forward``. ``forward`` takes one tensor ``(..., in_features)``,
     returns one tensor ``(..., out_features)`` and is written with the primitives of
-    :mod:`nalu_export.primitives`. Constructor arguments are kept as attributes of the same names: that is how
-    :func:`nalu_export.save` describes the layer as data, and how the class is found again by its name.
+    :mod:`nalu_export.primitives`. ``__init__`` keeps its arguments as attributes of the same names:
+    :func:`nalu_export.save` stores them, and the name of the class, as data. ``registry`` finds the class by its name.
     """
 
     registry: ClassVar[dict[str, type["ArithmeticLayer"]]] = {}
@@ -20,17 +20,17 @@ class ArithmeticLayer(nn.Module):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         held = ArithmeticLayer.registry.get(cls.__name__)
-        # A user's class of the same name must not become what a file means by, say, NALUCell.
+        # A user's class named NALUCell must not replace the NALUCell of this package, which saved files refer to.
         if held is None or not held.__module__.startswith("nalu_export."):
             ArithmeticLayer.registry[cls.__name__] = cls
 
 
 def constructor_arguments(module: nn.Module) -> dict[str, Any]:
-    """Arguments that rebuild ``module``, read from its attributes of the same names.
+    """Return the arguments that rebuild ``module``, read from its attributes of the same names.
 
-    A parameter without such an attribute (an initialiser, a device) is left to its default; ``bias`` is stored
-    as a tensor or ``None`` by torch and becomes a bool. Arguments of torch's own layers that are at their default
-    are left out, because a later torch adds more of them.
+    An argument without such an attribute (an initialiser, a device) keeps its default. Torch stores ``bias`` as a
+    tensor or ``None``; here it is a bool. For torch's own layers, arguments at their default are left out, because
+    later versions of torch add new arguments.
     """
     arguments: dict[str, Any] = {}
     own = type(module).__module__.startswith("torch.")

@@ -1,4 +1,4 @@
-"""A NALU whose product lacks the logarithm."""
+"""A NALU whose product path lacks the logarithm."""
 
 import torch
 from torch import Tensor
@@ -9,19 +9,19 @@ from nalu_export.nn.nalu import checked_eps
 
 
 class LoglessNALUCell(_GatedCell):
-    """``m = exp((|x| + ε) Wᵀ)``; the rest as in :class:`NALUCell`. It is no product: the logarithm is missing.
+    """``m = exp((|x| + ε) Wᵀ)``; otherwise as :class:`NALUCell`. Without the logarithm, ``m`` is not a product.
 
-    Shapes: as there. In float32 ``m`` overflows where the sum passes 88. For files of the repository that computes
-    this, not for training.
+    Shapes as in :class:`NALUCell`. In float32 ``m`` overflows where the sum exceeds 88. Use it to load the files of the
+    repository below, not for training.
 
     Args:
         in_features: size of the last axis of the input.
         out_features: size of the last axis of the output.
         eps: ε, added to the magnitude.
-        init: initialiser, by name.
+        init: name of the initialiser.
 
     Raises:
-        InputError: an argument is outside what is listed here; the text names it.
+        InputError: an argument is outside the values listed above; the message names it.
 
     Source: a public NALU with ``tanh_weights`` and ``sigmoid_weights`` behind a DenseNet, without a paper.
     """
@@ -33,5 +33,5 @@ class LoglessNALUCell(_GatedCell):
         self.eps = checked_eps(eps)
 
     def product(self, x: Tensor, W: Tensor) -> Tensor:
-        """``m = exp((|x| + ε) Wᵀ)``."""
+        """Return ``m = exp((|x| + ε) Wᵀ)``."""
         return torch.exp(F.linear(torch.abs(x) + self.eps, W))

@@ -12,16 +12,17 @@ from nalu_export.nn.layer import ArithmeticLayer
 
 
 class NACCell(ArithmeticLayer):
-    """``y = x Wᵀ`` with ``W = tanh(W_hat)·σ(M_hat)``, recomputed in every forward, no bias.
+    """``y = x Wᵀ`` with ``W = tanh(W_hat)·σ(M_hat)``, computed in every forward; no bias.
 
     Shapes: ``x (..., in_features)`` → ``y (..., out_features)``; ``W_hat``, ``M_hat (out_features, in_features)``.
-    W is not a parameter of its own: a stored W would be what computes, and the raw parameters would not train.
+    W is not a parameter: the layer would compute with a stored W, and the raw parameters would not train.
 
     Args:
         in_features: size of the last axis of the input.
         out_features: size of the last axis of the output.
-        stored: W is the parameter after all, and there are no raw ones: the faux NAC of public repositories, which
-            computed ``tanh(W_hat)·σ(M_hat)`` once, is this linear layer. For their files, not for training.
+        stored: make W a parameter, without raw parameters. Some public repositories computed ``tanh(W_hat)·σ(M_hat)``
+            once, in the constructor; such a "faux NAC" is this linear layer. Use it to load their files, not for
+            training.
         init: ``"kaiming_uniform"``, ``"kaiming_normal"`` or ``"xavier_uniform"``.
 
     Raises:
@@ -30,7 +31,7 @@ class NACCell(ArithmeticLayer):
     Source: Trask et al. 2018, Neural Arithmetic Logic Units, arXiv 1808.00508, equation 1.
     """
 
-    # Final: TorchScript then compiles only the branch that is taken, and the other weights need not exist.
+    # Final: TorchScript then compiles only the branch that runs, and the weights of the other branch need not exist.
     stored: Final[bool]
     W: Tensor
     W_hat: Tensor
@@ -49,12 +50,12 @@ class NACCell(ArithmeticLayer):
             self.register_parameter(name, parameter)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(..., in_features)`` → ``(..., out_features)``."""
+        """Return ``y``: ``(..., in_features)`` → ``(..., out_features)``."""
         W = self.W if self.stored else effective_weight(self.W_hat, self.M_hat)
         return F.linear(x, W)
 
     @torch.jit.ignore  # type: ignore[untyped-decorator]
     def extra_repr(self) -> str:
-        """The sizes, as torch prints them."""
+        """Return the constructor arguments, as torch prints them."""
         sizes = f"in_features={self.in_features}, out_features={self.out_features}"
         return f"{sizes}, stored=True" if self.stored else sizes

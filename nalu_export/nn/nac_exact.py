@@ -1,4 +1,4 @@
-"""A linear layer whose outputs a gate turns round: what wassname called an exact NAC."""
+"""A linear layer with a factor from −1 to 1 on each output; its author, wassname, called it an exact NAC."""
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,8 @@ from nalu_export.nn.layer import ArithmeticLayer
 class NACExactCell(ArithmeticLayer):
     """``y = (1 − 2σ(z))·t``, ``t = x Wᵀ + bias``, ``z = x Gᵀ + G_bias``.
 
-    Computed as ``−tanh(z/2)·t``, which is the same and does not cancel at ``z = 0``. W is not bounded: this is not a
-    neural accumulator in the sense of the paper.
+    ``forward`` computes the equal ``−tanh(z/2)·t``, which does not cancel at ``z = 0``. W is not bounded, so this is
+    not a neural accumulator in the sense of Trask et al. 2018.
 
     Shapes: ``x (..., in_features)`` → ``y (..., out_features)``; ``W``, ``G (out_features, in_features)``; ``bias``,
     ``G_bias (out_features,)``.
@@ -20,10 +20,10 @@ class NACExactCell(ArithmeticLayer):
     Args:
         in_features: size of the last axis of the input.
         out_features: size of the last axis of the output.
-        init: initialiser of W and G, by name; biases start at 0.
+        init: name of the initialiser of W and G; biases start at 0.
 
     Raises:
-        InputError: an argument is outside what is listed here; the text names it.
+        InputError: an argument is outside the values listed above; the message names it.
 
     Source: ``NAC_exact`` in wassname's fork of kevinzakka's NALU-pytorch (2018), without a paper.
     """
@@ -39,7 +39,7 @@ class NACExactCell(ArithmeticLayer):
         initialise(init, self.W, self.G)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(..., in_features)`` → ``(..., out_features)``."""
+        """Return ``y``: ``(..., in_features)`` → ``(..., out_features)``."""
         t = F.linear(x, self.W, self.bias)
         z = F.linear(x, self.G, self.G_bias)
         s = torch.tanh(-0.5 * z)
@@ -47,5 +47,5 @@ class NACExactCell(ArithmeticLayer):
 
     @torch.jit.ignore  # type: ignore[untyped-decorator]
     def extra_repr(self) -> str:
-        """The sizes, as torch prints them."""
+        """Return the sizes, as torch prints them."""
         return f"in_features={self.in_features}, out_features={self.out_features}"

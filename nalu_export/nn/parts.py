@@ -1,4 +1,4 @@
-"""The cells of a model that are of this package, or derived from its layers."""
+"""Finds the cells of a model that belong to this package or derive from its layers."""
 
 from torch import nn
 
@@ -6,7 +6,7 @@ from nalu_export.nn.layer import ArithmeticLayer
 
 
 def arithmetic_layers(model: nn.Module) -> dict[str, ArithmeticLayer]:
-    """The cells of ``model`` by their path: arithmetic layers with parameters of their own."""
+    """Return the cells of ``model`` by path: arithmetic layers that own parameters directly."""
     return {
         path: module
         for path, module in model.named_modules()

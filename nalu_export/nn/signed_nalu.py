@@ -1,4 +1,4 @@
-"""A NALU whose product takes the sign of all its inputs."""
+"""A NALU whose product has the sign of the product of all inputs."""
 
 import torch
 from torch import Tensor
@@ -10,20 +10,20 @@ from nalu_export.nn.nalu import checked_eps
 
 
 class SignedNALUCell(_GatedCell):
-    """``m = s·exp(log(|x| + ε) Wᵀ)``, ``s`` the product of the signs of all inputs; the rest as in :class:`NALUCell`.
+    """``m = s·exp(log(|x| + ε) Wᵀ)``, ``s`` the product of the signs of all inputs; otherwise as :class:`NALUCell`.
 
-    Shapes: as there. ``s`` is one number for each sample, and 0 where an input is 0. It does not look at W: an input
-    that the product leaves out turns its sign all the same.
+    Shapes as in :class:`NALUCell`. ``s`` is one number for each sample, and 0 where an input is 0. ``s`` does not
+    depend on W: a negative input flips the sign even where its weight is 0.
 
     Args:
         in_features: size of the last axis of the input.
         out_features: size of the last axis of the output.
         eps: ε, which bounds the logarithm at zero inputs.
-        gate: ``"constant"``, as in the only published files, ``"matrix"`` or ``"row"``.
-        init: initialiser, by name.
+        gate: ``"constant"`` (as in the only published files), ``"matrix"`` or ``"row"``.
+        init: name of the initialiser.
 
     Raises:
-        InputError: an argument is outside what is listed here; the text names it.
+        InputError: an argument is outside the values listed above; the message names it.
 
     Source: the signed NALU (SNALU), a public fork of arthurdouillard's nalu.pytorch, without a paper.
     """
@@ -41,6 +41,6 @@ class SignedNALUCell(_GatedCell):
         self.eps = checked_eps(eps)
 
     def product(self, x: Tensor, W: Tensor) -> Tensor:
-        """``m = s·exp(log(|x| + ε) Wᵀ)``."""
+        """Return ``m = s·exp(log(|x| + ε) Wᵀ)``."""
         s = torch.prod(torch.sign(x), dim=-1, keepdim=True)
         return s * torch.exp(F.linear(log_magnitude(x, self.eps), W))

@@ -1,4 +1,4 @@
-"""A NALU whose product keeps the sign of its inputs, by asinh and sinh in place of log and exp."""
+"""A NALU with asinh and sinh in place of log and exp, so that its product keeps the signs of the inputs."""
 
 import torch
 from torch import Tensor
@@ -8,18 +8,19 @@ from nalu_export.nn.gated import _GatedCell
 
 
 class SinhNALUCell(_GatedCell):
-    """``m = sinh(asinh(x) Wᵀ)``; the rest as in :class:`NALUCell`. It has no ε: asinh is finite at 0.
+    """``m = sinh(asinh(x) Wᵀ)``; otherwise as :class:`NALUCell`. It needs no ε, because asinh is finite at 0.
 
-    Shapes: as there. For large ``|x|`` it is a product of powers times a power of two; near 0 it is ``x Wᵀ``.
+    Shapes as in :class:`NALUCell`. For large ``|x|``, ``m`` is a product of powers times a power of two. Near 0 it is
+    ``x Wᵀ``.
 
     Args:
         in_features: size of the last axis of the input.
         out_features: size of the last axis of the output.
-        stored: W is the parameter itself, as in the only published files.
-        init: initialiser, by name.
+        stored: make W a parameter, as in the only published files.
+        init: name of the initialiser.
 
     Raises:
-        InputError: an argument is outside what is listed here; the text names it.
+        InputError: an argument is outside the values listed above; the message names it.
 
     Source: ``NALU_sinh`` in wassname's fork of kevinzakka's NALU-pytorch (2018), without a paper.
     """
@@ -30,5 +31,5 @@ class SinhNALUCell(_GatedCell):
         super().__init__(in_features, out_features, stored=stored, init=init)
 
     def product(self, x: Tensor, W: Tensor) -> Tensor:
-        """``m = sinh(asinh(x) Wᵀ)``."""
+        """Return ``m = sinh(asinh(x) Wᵀ)``."""
         return torch.sinh(F.linear(torch.asinh(x), W))

@@ -1,4 +1,4 @@
-"""Stacks of cells: ``dims`` in, ``layers.0``, ``layers.1`` … in the state_dict."""
+"""Stacks of cells, built from a list of sizes. The cells are ``layers.0``, ``layers.1`` … in the state_dict."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from nalu_export.nn.nalu import NALUCell
 
 
 class _Stack(ArithmeticLayer):
-    """Cells one after the other; subclasses say which cell."""
+    """A sequence of cells; a subclass chooses the class of the cells."""
 
     def __init__(self, dims: tuple[int, ...], cell: type[ArithmeticLayer], **options: Any) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class _Stack(ArithmeticLayer):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(..., dims[0])`` → ``(..., dims[-1])``."""
+        """Return ``(..., dims[-1])`` for ``(..., dims[0])``."""
         for layer in self.layers:
             x = layer(x)
         return x
@@ -36,8 +36,8 @@ class NAC(_Stack):
 
     Args:
         dims: sizes from the input to the output, at least two.
-        stored: whether W is the parameter of every cell, see :class:`NACCell`.
-        init: initialiser of every cell, by name.
+        stored: whether W is a parameter in every cell, see :class:`NACCell`.
+        init: name of the initialiser of every cell.
 
     Raises:
         InputError: fewer than two sizes, or an argument that a cell refuses.
@@ -56,12 +56,12 @@ class NALU(_Stack):
     Args:
         dims: sizes from the input to the output, at least two.
         eps: ε of every cell.
-        tied: whether each cell uses one weight for both paths.
+        tied: whether the sum and the product of a cell share one weight.
         gate: ``"matrix"``, ``"row"`` or ``"constant"``, for every cell.
-        stored: whether W is the parameter of every cell.
+        stored: whether W is a parameter in every cell, see :class:`NALUCell`.
         gate_bias: whether the gates have a bias.
-        two_gates: whether the product has a gate of its own.
-        init: initialiser of every cell, by name.
+        two_gates: whether the product has its own gate.
+        init: name of the initialiser of every cell.
 
     Raises:
         InputError: fewer than two sizes, or an argument that a cell refuses.
@@ -100,5 +100,5 @@ class NALU(_Stack):
 
     @torch.jit.ignore  # type: ignore[untyped-decorator]
     def extra_repr(self) -> str:
-        """Nothing: the cells print their own arguments."""
+        """Return nothing: the cells print their own arguments."""
         return ""

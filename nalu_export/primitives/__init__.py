@@ -1,4 +1,7 @@
-"""The primitives that arithmetic is written with: one record each, read by capture, formats and error analysis."""
+"""The primitives: the operations that arithmetic is written with.
+
+Each primitive is one record. Capture, the formats and the error analysis read that record.
+"""
 
 from nalu_export.primitives import (
     activations,

@@ -1,4 +1,4 @@
-"""Activation functions of torch, made of primitives: see :mod:`nalu_export.primitives.compositions`."""
+"""Activation functions of torch, written with primitives: see :mod:`nalu_export.primitives.compositions`."""
 
 import math
 from typing import Any
@@ -7,7 +7,7 @@ import torch
 
 from nalu_export.primitives.compositions import composition
 
-# Of Klambauer et al. 2017, Self-Normalizing Neural Networks, as torch has them.
+# Constants of Klambauer et al. 2017, Self-Normalizing Neural Networks, with torch's digits.
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
@@ -35,7 +35,7 @@ def _leaky_relu(x: Any, negative_slope: float = 0.01, inplace: bool = False) -> 
 def _rrelu(
     x: Any, lower: float = 1.0 / 8.0, upper: float = 1.0 / 3.0, training: bool = False, inplace: bool = False
 ) -> Any:
-    """In ``eval()`` the slope is the mean of its ends."""
+    """In ``eval()`` the slope is the mean of ``lower`` and ``upper``."""
     return NotImplemented if training or inplace else torch.where(x > 0.0, x, x * ((lower + upper) / 2.0))
 
 
@@ -46,7 +46,7 @@ def _threshold(x: Any, threshold: float, value: float, inplace: bool = False) ->
 
 @composition("elu")
 def _elu(x: Any, alpha: float = 1.0, scale: Any = False, input_scale: float = 1.0, inplace: bool = False) -> Any:
-    """Aten has two scales where ``torch.nn.functional`` says whether it is in place."""
+    """Accept both signatures: aten's third argument is ``scale``, that of ``torch.nn.functional`` is ``inplace``."""
     if inplace or scale is True or input_scale != 1:
         return NotImplemented
     result = torch.where(x > 0.0, x, alpha * torch.expm1(x))
@@ -119,7 +119,7 @@ def _hardswish(x: Any, inplace: bool = False) -> Any:
 
 @composition("gelu")
 def _gelu(x: Any, approximate: str = "none") -> Any:
-    """By ``tanh``, or by the error function."""
+    """Use ``tanh`` for ``approximate="tanh"``, else the error function."""
     if approximate == "tanh":
         inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * (x * x * x))
         return 0.5 * x * (1.0 + torch.tanh(inner))

@@ -1,4 +1,4 @@
-"""Sums, products, quotients and what changes a sign alone."""
+"""Sums, products, quotients, negation and absolute value."""
 
 import math
 import operator
@@ -13,17 +13,17 @@ from nalu_export.primitives.record import Primitive
 
 
 def sum_unit(value: Tensor, left: Operand, right: Operand) -> Pair:
-    """Of ``p ± q``."""
+    """Return size and D of ``p ± q``."""
     p, q = exact(left), exact(right)
     error = p.error + q.error
     if isinstance(left, Conditioned) and isinstance(right, Conditioned):
         error = torch.maximum(error, p.magnitude + q.magnitude)
-    # A literal (ε, the 1 of 1 − W) is exact, and the rounding of the sum is charged where the sum is read.
+    # A literal (ε, the 1 of 1 − W) is exact. The rounding of the sum is counted by the operation that reads the sum.
     return value.abs(), error.expand(value.shape)
 
 
 def sum_radius(p: Precision, value: Tensor, left: Operand, right: Operand) -> Tensor:
-    """Of ``p ± q``."""
+    """Return the radius of ``p ± q``."""
     a, b = ball(p, left), ball(p, right)
     radius = p.rounded(value, a.radius + b.radius)
     # ∞ − ∞ is NaN.
@@ -35,7 +35,7 @@ def sum_radius(p: Precision, value: Tensor, left: Operand, right: Operand) -> Te
 
 def _add_zero(left: Operand, right: Operand) -> Tensor:
     p, q = sign(left), sign(right)
-    # Two exact numbers that cancel give +0, as do two zeros of which one is +0.
+    # Two exact numbers that cancel sum to +0. So do two zeros if one of them is +0.
     return torch.where((p < 0) & (q < 0), -1.0, torch.where((p > 0) | (q > 0), 1.0, 0.0))
 
 
@@ -61,7 +61,7 @@ def _div_radius(p: Precision, value: Tensor, left: Operand, right: Operand) -> T
     if b.least > 0.0:
         smallest = smallest.clamp(min=b.least)
     radius = torch.where(smallest > 0, (a.radius + value.abs() * b.radius) / smallest, torch.inf)
-    # The reciprocal of a divisor as large as this may be flushed to zero.
+    # A runtime may multiply by the reciprocal, and the reciprocal of so large a divisor may be flushed to zero.
     flushed = b.reach > 1.0 / p.tiny
     if bool(flushed.any()):
         radius = radius + torch.where(flushed, value.abs(), 0.0)
@@ -69,19 +69,19 @@ def _div_radius(p: Precision, value: Tensor, left: Operand, right: Operand) -> T
 
 
 def unchanged_unit(value: Tensor, x: Conditioned) -> Pair:
-    """Of a function that changes the sign alone."""
+    """Return size and D of the argument, for a function that changes only the sign."""
     del value
     return x.size, x.error
 
 
 def unchanged_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
-    """Of a function that changes the sign alone."""
+    """Return the radius of the argument, for a function that changes only the sign."""
     del p, value
     return x.radius
 
 
 def _add_least(p: Precision, left: Operand, right: Operand) -> float:
-    """A rounded sum is not below one of its terms where the other is not negative."""
+    """Return a lower bound of the rounded sum: the sum of the lower bounds, less the rounding."""
     return p.below(least_of(p, left) + least_of(p, right))
 
 
@@ -96,7 +96,7 @@ UNARY = ("input",)
 BINARY = ("input", "other")
 
 PRIMITIVES = (
-    # The operators, not torch.add and so on: those refuse a number as their first argument (`1 - W`).
+    # The operators, because torch.add, torch.sub and so on refuse a number as their first argument (`1 - W`).
     Primitive(
         "add",
         operator.add,

@@ -1,9 +1,9 @@
-"""The arguments of a call in one fixed order, whichever way torch lets them be written."""
+"""Brings the arguments of a call into one fixed order: torch accepts them by position, by keyword and by synonyms."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Names that mean the same: aten says self, numpy says axis.
+# Synonyms: aten calls the input "self", numpy calls a dimension "axis".
 _SYNONYMS = {"self": "input", "axis": "dim", "keepdims": "keepdim"}
 
 
@@ -14,17 +14,18 @@ def bound(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
 ) -> tuple[Any, ...] | None:
-    """The arguments in the order of ``parameters``.
+    """Return the arguments of a call in the order of ``parameters``.
 
     Args:
         parameters: names of all arguments.
-        defaults: values of those that may be left out.
-        neutral: further keyword arguments that may be given, with the one value that changes nothing.
-        args: of the call.
-        kwargs: of the call; one that is not known may be ``None``, as aten writes out what is not given.
+        defaults: values of the optional arguments.
+        neutral: further accepted keyword arguments, each with the only accepted value, which changes nothing.
+        args: positional arguments of the call.
+        kwargs: keyword arguments of the call. An unknown one is accepted if it is ``None``: aten writes out arguments
+            that were not given.
 
     Returns:
-        ``None`` where an argument is missing, is given twice or is not known.
+        The arguments, or ``None`` if an argument is missing, given twice or unknown.
     """
     if len(args) > len(parameters):
         return None

@@ -1,4 +1,4 @@
-"""The conversions between floating point types that the package itself puts into a graph."""
+"""The conversion between floating point types; the package itself inserts it into graphs."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from nalu_export.primitives.record import Primitive
 
 
 def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """``x`` in another floating point type: the edges of ``--compute float64``."""
+    """Return ``x`` in another floating point type; ``--compute float64`` does so at the edges of a subgraph."""
     return x.to(dtype)
 
 

@@ -1,7 +1,8 @@
-"""Calls that are made of primitives: each is written once, in torch, and capture writes it out in their place.
+"""Compositions: torch functions that can be written with primitives.
 
-The functions run on tensors and on fx proxies alike, so they branch on plain numbers only. What they cannot express
-(another rounding mode, an operation in place) they answer with ``NotImplemented``.
+Each composition is written once, in torch. Capture replaces a call of the function by these primitives. The functions
+here run on tensors and on fx proxies, so they branch on plain numbers only. They return ``NotImplemented`` for a call
+that they cannot express (another rounding mode, an operation in place).
 """
 
 import inspect
@@ -17,13 +18,13 @@ from nalu_export.primitives.binding import bound
 
 @dataclass(frozen=True)
 class Composition:
-    """One call that is made of others.
+    """A torch function written with primitives.
 
     Attributes:
         names: its names in ``torch``, ``torch.nn.functional``, ``operator``, ``Tensor`` and ``torch.ops.aten``.
-        function: gives the result, or ``NotImplemented``.
+        function: returns the result, or ``NotImplemented``.
         parameters: names of its arguments in order.
-        defaults: values of those that may be left out.
+        defaults: values of the optional arguments.
     """
 
     names: tuple[str, ...]
@@ -32,7 +33,7 @@ class Composition:
     defaults: Mapping[str, Any]
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...] | None:
-        """The arguments in the order of ``parameters``, or ``None`` where the call has one that is not known."""
+        """Return the arguments in the order of ``parameters``, or ``None`` if one is missing or unknown."""
         return bound(self.parameters, self.defaults, {}, args, kwargs)
 
 
@@ -41,9 +42,9 @@ COMPOSITIONS: dict[str, Composition] = {}
 
 
 def composition(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Enter a function into :data:`COMPOSITIONS` under these names.
+    """Return a decorator that adds a function to :data:`COMPOSITIONS` under these names.
 
-    Its signature is that of torch, but that ``input`` is ``x``, and ``min_`` stands for ``min``.
+    The function has the signature of torch, except that ``input`` is called ``x`` and ``min`` is called ``min_``.
     """
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,7 +66,7 @@ def _name(parameter: str) -> str:
 
 
 def is_number(x: Any) -> bool:
-    """Whether it is written into the code, and no tensor."""
+    """Return whether ``x`` is a plain number, not a tensor."""
     return isinstance(x, (int, float))
 
 
@@ -89,7 +90,7 @@ def _rsqrt(x: Any) -> Any:
 
 @composition("pow")
 def _pow(x: Any, exponent: Any) -> Any:
-    """A small whole or half exponent that is written into the code; any other power is a primitive."""
+    """Write a power with a small whole or half number as its exponent; any other power is a primitive."""
     if is_number(x) or not is_number(exponent):
         return NotImplemented
     written: dict[float, Callable[[Any], Any]] = {
@@ -152,13 +153,13 @@ def _frac(x: Any) -> Any:
 
 @composition("add")
 def _add(x: Any, other: Any, alpha: Any = 1) -> Any:
-    """With a factor; without one a sum is a primitive."""
+    """Write a sum with a factor ``alpha``; without the factor, a sum is a primitive."""
     return NotImplemented if is_number(alpha) and alpha == 1 else x + alpha * other
 
 
 @composition("sub", "subtract")
 def _sub(x: Any, other: Any, alpha: Any = 1) -> Any:
-    """With a factor; without one a difference is a primitive."""
+    """Write a difference with a factor ``alpha``; without the factor, a difference is a primitive."""
     return NotImplemented if is_number(alpha) and alpha == 1 else x - alpha * other
 
 
@@ -191,7 +192,7 @@ def _vector_norm(x: Any, ord_: Any = 2, dim: Any = None, keepdim: bool = False, 
 
 @composition("norm")
 def _norm(x: Any, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Any:
-    """Of order 1, 2 or ∞ along given axes; without any it may be that of a matrix."""
+    """Write a norm of order 1, 2 or ∞ along given axes; without axes the norm may be a matrix norm."""
     if dim is None or p not in (1, 2, math.inf, None, "fro"):
         return NotImplemented
     if p == 1:
@@ -212,7 +213,7 @@ def _normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: An
 
 @composition("clamp", "clip")
 def _clamp(x: Any, min_: Any = None, max_: Any = None) -> Any:
-    """With a bound that is a tensor; between numbers it is a primitive."""
+    """Write a clamp with a tensor as a bound; a clamp between numbers is a primitive."""
     if all(end is None or is_number(end) for end in (min_, max_)):
         return NotImplemented
     return _clamp_max(_clamp_min(x, min_), max_)

@@ -1,4 +1,4 @@
-"""A value of the reference together with how far off an evaluation of it may be."""
+"""A reference value together with its error bound: how far a correct evaluation may be from it."""
 
 import functools
 import math
@@ -14,7 +14,7 @@ from nalu_export.primitives.precision import Precision
 ROUNDOFF = 2.0**-24
 LARGEST = torch.finfo(torch.float32).max
 LARGEST_DOUBLE = torch.finfo(torch.float64).max
-# Whatever falls under the smallest normal float32 may be flushed to zero, so no D is smaller than that.
+# A number below the smallest normal float32 may be flushed to zero, so no D is smaller than that number.
 FLUSH = torch.finfo(torch.float32).tiny / ROUNDOFF
 
 _TENSORS = ("value", "size", "error", "radius", "overflow", "lost", "zero")
@@ -23,20 +23,23 @@ Flag = Callable[["Conditioned"], Tensor]
 
 @dataclass(frozen=True)
 class Conditioned:
-    """A value with its size, its ``D``, its radius and where a float32 evaluation may leave float32's range.
+    """A value with two error measures, the radius and ``D``, and flags for overflow and unknown results.
+
+    The radius is the error bound of ball arithmetic, which the verdict uses. ``D`` is the unit of the metric E. See
+    docs/parity.md. All tensors have the shape of the value.
 
     Attributes:
-        value: in float64; of a truth value 0 or 1.
-        size: of the terms whose sum the value is; same shape.
-        error: ``D``, in units of :data:`ROUNDOFF`; same shape.
-        radius: largest distance of a correct evaluation from the value, in its unit; same shape.
-        overflow: 1 where the value, or one that it depends on, is too large for float32, 2 where it is too large for
-            float64, else 0; same shape.
-        lost: whether nothing is known of an evaluation, or of one that this value depends on; same shape.
-        zero: 1 where the value is exactly ``+0``, −1 where it is exactly ``−0``, 0 where it is no exact zero or its
-            sign is not determined; same shape.
-        least: no correct evaluation of any element is below it, whatever the radius.
-        memory: what rules found out of this value and will ask again.
+        value: in float64; a truth value is 0 or 1.
+        size: for a sum of products the sum of the magnitudes of its terms, for most other values ``|value|``.
+        error: ``D``, in units of :data:`ROUNDOFF`.
+        radius: largest distance between the value and a correct evaluation of it.
+        overflow: 1 where the value, or a value that it depends on, is too large for float32; 2 where it is too large
+            for float64; else 0.
+        lost: 1 where nothing is known about an evaluation of the value, or of a value that it depends on; else 0.
+        zero: 1 where the value is exactly ``+0``, −1 where it is exactly ``−0``, 0 where it is not an exact zero or the
+            sign is unknown.
+        least: lower bound of every correct evaluation of every element, independent of the radius.
+        memory: cache for the rules that read this value.
     """
 
     value: Tensor
@@ -51,19 +54,19 @@ class Conditioned:
 
     @staticmethod
     def exact(value: Tensor, radius: Tensor | None = None) -> "Conditioned":
-        """A value that was not computed: an input, a constant; ``radius`` where it had to be rounded."""
+        """Return a value that was not computed: an input or a constant. ``radius`` is its rounding error, if any."""
         zero, none = torch.zeros_like(value), torch.zeros_like(value, dtype=torch.int8)
         radius = zero if radius is None else radius
-        # One number, an ε perhaps, keeps what it is added to away from 0.
+        # A single number may be an ε, which keeps the sum that it is added to away from 0.
         least = float(value) - 1.001 * float(radius) if value.numel() == 1 else -math.inf
         return Conditioned(value, value.abs(), zero, radius, none, none, none, least)
 
     @property
     def read(self) -> Tensor:
-        """``max(D, |v|)``: the error with which a function reads this value, one rounding at least."""
+        """``max(D, |v|)``: the error with which a function reads this value, at least one rounding."""
         return torch.maximum(self.error, self.magnitude)
 
-    # Rules ask for these again and again, once for each reader of a value.
+    # Cached, because every reader of a value asks for these.
 
     @functools.cached_property
     def magnitude(self) -> Tensor:
@@ -72,22 +75,22 @@ class Conditioned:
 
     @functools.cached_property
     def reach(self) -> Tensor:
-        """The largest magnitude that a correct evaluation may give."""
+        """Largest magnitude of a correct evaluation."""
         return self.magnitude + self.radius
 
     @functools.cached_property
     def overflows(self) -> bool:
-        """Whether an element has ``overflow``."""
+        """Whether ``overflow`` is set for any element."""
         return bool(self.overflow.any())
 
     @functools.cached_property
     def loses(self) -> bool:
-        """Whether an element is ``lost``."""
+        """Whether ``lost`` is set for any element."""
         return bool(self.lost.any())
 
     @property
     def lowest(self) -> Tensor:
-        """The smallest value that a correct evaluation may give."""
+        """Smallest value of a correct evaluation."""
         lowest = self.value - self.radius
         return lowest if self.least == -math.inf else lowest.clamp(min=self.least)
 
@@ -103,16 +106,16 @@ def settle(
     zero: Tensor | None = None,
     least: float = -math.inf,
 ) -> Conditioned:
-    """The result of one node: flush to zero and overflow are the same for every rule, so they live here.
+    """Build the result of one node; add what is the same for every rule: flush to zero, overflow and unknown results.
 
     Args:
-        value: of the result.
-        size: of the result.
-        error: of the result by its rule.
-        radius: of the result by its rule.
-        arguments: what the result was computed from; those that are not :class:`Conditioned` do not matter.
-        spread: which elements of the result depend on a flagged element of the arguments, from the flag that it is to
-            read; without it all elements of the same sample do.
+        value: value of the result.
+        size: size of the result, see :class:`Conditioned`.
+        error: D of the result, as its rule returned it.
+        radius: radius of the result, as its rule returned it.
+        arguments: the arguments of the node; only :class:`Conditioned` ones are read.
+        spread: given a function that reads a flag of an argument, returns the flag of each element of the result. By
+            default a flagged element flags every element of the same sample.
         zero: signs of exact zeros, where they are known.
         least: see :class:`Conditioned`.
     """
@@ -135,24 +138,24 @@ def settle(
 
 
 def of_entries(x: Conditioned, change: Callable[[Tensor], Tensor]) -> Conditioned:
-    """``change``, which moves numbers, of everything that is known of them."""
+    """Apply ``change``, which only moves numbers, to every tensor of ``x``."""
     found = {name: change(getattr(x, name).expand(x.value.shape)) for name in _TENSORS}
     return Conditioned(**found, least=x.least)
 
 
 def stacked(parts: Sequence[Conditioned]) -> Conditioned:
-    """Values one after the other along a new first axis."""
+    """Stack values along a new first axis."""
     found = {name: torch.stack([getattr(x, name).expand(x.value.shape) for x in parts]) for name in _TENSORS}
     return Conditioned(**found, least=min(x.least for x in parts))
 
 
 def rounded(x: Conditioned, precision: Precision, widening: float = 1.0) -> Conditioned:
-    """``x`` with its radius ``widening`` times as large, and rounded once more.
+    """Return ``x`` with its radius multiplied by ``widening`` and increased by one rounding.
 
     Args:
         x: any value.
-        precision: that it is rounded to.
-        widening: by how much the evaluation before is further off than its rules say.
+        precision: the precision that it is rounded to.
+        widening: factor by which the error so far may exceed the radius.
     """
     radius = precision.rounded(x.value, widening * x.radius)
     overflow = torch.maximum(x.overflow, _beyond(x.value.abs() + radius))
@@ -160,14 +163,14 @@ def rounded(x: Conditioned, precision: Precision, widening: float = 1.0) -> Cond
 
 
 def _beyond(magnitude: Tensor) -> Tensor:
-    """1 where float32 cannot hold it, 2 where float64 cannot."""
+    """Return 1 where float32 cannot hold a magnitude, 2 where float64 cannot, else 0."""
     if _within(magnitude, LARGEST):
         return torch.zeros_like(magnitude, dtype=torch.int8)
     return (~(magnitude <= LARGEST)).to(torch.int8) + ~(magnitude <= LARGEST_DOUBLE)
 
 
 def _within(magnitude: Tensor, largest: float) -> bool:
-    """Whether none is larger, nor NaN."""
+    """Return whether no element is larger than ``largest`` or NaN."""
     return not magnitude.numel() or bool(magnitude.amax() <= largest)
 
 

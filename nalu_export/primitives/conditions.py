@@ -1,6 +1,6 @@
-"""Comparisons, logic on truth values, and what they choose.
+"""Comparisons, logical operations on truth values, and ``where``.
 
-A truth value is 0 or 1 in float64. It is known (radius 0) or it is not (radius 1).
+A truth value is 0 or 1 in float64. Its radius is 0 where it is known and 1 where it is not.
 """
 
 import operator
@@ -25,7 +25,7 @@ def _comparison(name: str, function: Callable[[Any, Any], Any], *names: str) -> 
     def radius(p: Precision, value: Tensor, left: Operand, right: Operand) -> Tensor:
         a, b = ball(p, left), ball(p, right)
         reach = a.radius + b.radius
-        # Not "overlap", so that NaN, of which nothing is known, is undecided too.
+        # Ask whether the values are apart, not whether they overlap: then a NaN counts as undecided.
         decided = (reach == 0) | ((a.value - b.value).abs() > reach)
         return torch.where(decided, 0.0, 1.0).double() + torch.zeros_like(value)
 
@@ -35,20 +35,20 @@ def _comparison(name: str, function: Callable[[Any, Any], Any], *names: str) -> 
 
 
 def _truth(x: Operand) -> tuple[Tensor, Tensor]:
-    """Where a value is surely not zero, and where it surely is."""
+    """Return where a value is surely not zero, and where it is surely zero."""
     if not isinstance(x, Conditioned):
         return torch.tensor(bool(x)), torch.tensor(not x)
     return x.value.abs() > x.radius, (x.value == 0) & (x.radius == 0)
 
 
 def _uncertain(x: Operand) -> Tensor:
-    """Where a truth value may flip to first order."""
+    """Return where a truth value may flip, to first order."""
     one = exact(x)
     return ROUNDOFF * one.error >= one.value.abs().clamp(min=0.5)
 
 
 def _logic(name: str, function: Callable[..., Any], *names: str) -> Primitive:
-    """``logical_and`` and ``logical_or``: what one side decides needs not the other."""
+    """Return the record of ``logical_and`` or ``logical_or``; where one side decides, the other is ignored."""
 
     def unit(value: Tensor, left: Operand, right: Operand) -> Pair:
         return value, torch.where(_uncertain(left) | _uncertain(right), 1.0 / ROUNDOFF, 0.0).double()
@@ -98,7 +98,7 @@ def _where_radius(p: Precision, value: Tensor, condition: Conditioned, left: Ope
 
 
 def _where_zero(condition: Conditioned, left: Operand, right: Operand) -> Tensor:
-    """ONNX Runtime adds zeros where another operand is chosen (providers/cpu/tensor/where_op.cc), so −0 may be +0."""
+    """Return the sign of zeros; ONNX Runtime's Where adds zeros (providers/cpu/tensor/where_op.cc), so −0 may be +0."""
     true, false = _truth(condition)
     return torch.where(true, sign(left), torch.where(false, sign(right), 0.0)).clamp(min=0.0)
 
@@ -109,7 +109,7 @@ def _where_least(p: Precision, condition: Conditioned, left: Operand, right: Ope
 
 
 def _where_spread(flag: Flag, value: Tensor, condition: Conditioned, left: Operand, right: Operand) -> Tensor:
-    """What is surely not chosen does not matter, whatever it is."""
+    """Return the flags of the result; an operand that is surely not chosen does not count."""
     true, false = _truth(condition)
     none = torch.zeros((), dtype=torch.int8)
     a, b = (flag(x) if isinstance(x, Conditioned) else none for x in (left, right))
@@ -118,7 +118,7 @@ def _where_spread(flag: Flag, value: Tensor, condition: Conditioned, left: Opera
 
 
 PRIMITIVES = (
-    # The operators, which take a number on either side.
+    # The operators, because they accept a number on either side.
     _comparison("gt", operator.gt, "greater"),
     _comparison("lt", operator.lt, "less"),
     _comparison("ge", operator.ge, "greater_equal"),

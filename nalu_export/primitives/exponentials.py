@@ -1,4 +1,4 @@
-"""exp, log and the functions that are made of them."""
+"""exp, log and functions related to them: log1p, expm1, tanh, sigmoid, sinh, asinh, erf."""
 
 import math
 
@@ -32,7 +32,7 @@ def _log_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
 
 
 def _log_spread(x: Tensor, down: Tensor, up: Tensor) -> Tensor:
-    """How far ``log`` moves, the more of ``log(x) − log(x − down)`` and ``log(x + up) − log(x)``."""
+    """Return the larger of ``log(x) − log(x − down)`` and ``log(x + up) − log(x)``."""
     share = down / x
     return torch.where(share < 1, torch.maximum(-torch.log1p(-share), torch.log1p(up / x)), torch.inf)
 
@@ -77,7 +77,7 @@ def _sigmoid_unit(value: Tensor, x: Conditioned) -> Pair:
 
 
 def _sigmoid_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
-    """Also of ``1/(1 + exp(−z))``: the exponential, an addition and a quotient."""
+    """Return a radius that also holds for ``1/(1 + exp(−z))``: an exponential, an addition and a quotient."""
     spread = torch.maximum(torch.sigmoid(x.value + x.radius) - value, value - torch.sigmoid(x.value - x.radius))
     return p.rounded(value, spread, EXP + 1.0 + QUOTIENT)
 
@@ -87,10 +87,11 @@ def _sinh_unit(value: Tensor, x: Conditioned) -> Pair:
 
 
 def _sinh_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
-    # sinh(|x| + r) − sinh(|x|), without the cancellation.
+    # sinh(|x| + r) − sinh(|x|), written without cancellation.
     spread = 2.0 * torch.cosh(x.magnitude + x.radius / 2) * torch.sinh(x.radius / 2)
     radius = p.rounded(value, spread, SINH)
-    # Kernels go by exp, which is infinite before its half is: torch's own is in float32. Written out it is not.
+    # Kernels halve exp(|x|), which overflows before its half does, as in torch's own float32 sinh. The form that ONNX
+    # files use does not.
     limit = min(p.exp_limit + SINH_SHIFT, math.log(p.largest))
     return torch.where(x.reach > limit, torch.inf, radius)
 

@@ -1,4 +1,4 @@
-"""What the rules of the primitives read their arguments as."""
+"""Helpers of the rules: they turn the arguments of a primitive into :class:`Conditioned` values."""
 
 import functools
 import math
@@ -13,12 +13,13 @@ from nalu_export.primitives.precision import Precision
 
 Operand = Conditioned | float
 Pair = tuple[Tensor, Tensor]
-# The E that is expected of a correct float32 evaluation is 5; beyond first order D has to know it.
+# E is an error in units of u·D. A correct float32 evaluation is expected to have E ≤ 5. D itself uses that figure where
+# it goes beyond first order.
 UNIT = 5.0 * ROUNDOFF
 
 
 def known(precision: Precision, argument: Any) -> Any:
-    """An argument as rules read it: a plain tensor, such as a user's ``torch.zeros``, becomes an exact value."""
+    """Return an argument as the rules expect it: a plain tensor (a user's ``torch.zeros``) becomes an exact value."""
     if isinstance(argument, (list, tuple)):
         return [known(precision, part) for part in argument]
     if not isinstance(argument, Tensor):
@@ -28,63 +29,63 @@ def known(precision: Precision, argument: Any) -> Any:
 
 
 def attribute(name: str, argument: Any) -> Any:
-    """One attribute of an argument, where it is a value; a number, a size or an axis is what it is."""
+    """Return one attribute of a :class:`Conditioned` argument; return a number, a size or an axis unchanged."""
     if isinstance(argument, (list, tuple)):
         return [attribute(name, part) for part in argument]
     return getattr(argument, name) if isinstance(argument, Conditioned) else argument
 
 
 def exact(x: Operand) -> Conditioned:
-    """A value; a number is exact, as the unit of error takes it."""
+    """Return ``x`` as a value for the unit of error D, where a number counts as exact."""
     return x if isinstance(x, Conditioned) else _written(None, float(x), math.copysign(1.0, x))
 
 
 def ball(p: Precision, x: Operand) -> Conditioned:
-    """A value; a number written into the formula is rounded to the type that computes."""
+    """Return ``x`` as a value for the radius, where a number of the formula is rounded to the computing type."""
     return x if isinstance(x, Conditioned) else _written(p, float(x), math.copysign(1.0, x))
 
 
 @functools.lru_cache(maxsize=256)
 def _written(p: Precision | None, x: float, sign_: float) -> Conditioned:
-    """A number of the formula; the same few come again and again, and 0 and −0 are two of them."""
+    """Return a number of the formula as a value; cached with its sign, so that 0 and −0 are two entries."""
     del sign_
     value = torch.tensor(x, dtype=torch.float64)
     return Conditioned.exact(value, None if p is None else p.representation(value))
 
 
 def sign(x: Operand) -> Tensor:
-    """``±1`` where the sign of a value is sure, zeros included, else 0."""
+    """Return ``±1`` where the sign of a value, or of a zero, is certain, else 0."""
     if not isinstance(x, Conditioned):
         return torch.tensor(float(x)).sign()
     return torch.where(x.value.abs() > x.radius, x.value.sign(), x.zero.double())
 
 
 def signs_of_zeros(x: Tensor) -> Tensor:
-    """``±1`` for the zeros among exact numbers, 0 for what is not zero."""
+    """Return ``±1`` for the zeros among exact numbers, 0 for the other numbers."""
     return torch.where(x == 0, torch.where(torch.signbit(x), -1, 1), 0).to(torch.int8)
 
 
 def least_of(p: Precision, x: Operand) -> float:
-    """A number that no correct evaluation is below."""
+    """Return a lower bound of every correct evaluation."""
     return x.least if isinstance(x, Conditioned) else p.below(float(x))
 
 
 def zero_at_least(p: Precision, *arguments: Any) -> float:
-    """Of a function that has no negative value."""
+    """Return the lower bound 0, for a function that is never negative."""
     del p, arguments
     return 0.0
 
 
 def zero_if_positive(p: Precision, *operands: Operand) -> float:
-    """Of what is not negative where its operands are not."""
+    """Return the lower bound 0 if no operand can be negative, else −∞."""
     return 0.0 if all(least_of(p, x) >= 0.0 for x in operands) else -math.inf
 
 
 def change(function: Callable[[Tensor], Tensor], value: Tensor, x: Conditioned, step: Tensor) -> Tensor:
-    """How far a monotone ``function`` moves when its argument is off by the largest allowed ``E·u·step``, over ``E·u``.
+    """Return the largest change of a monotone ``function`` for an argument error of ``E·u·step``, divided by ``E·u``.
 
-    It is ``|f′|·step`` to first order, and stays true where first order does not hold: 1e7 times a gate weight is
-    known to about 1 only, and an exponent that is off by 3 is a factor of 20, not of 3.
+    E has its largest allowed value, 5. To first order the result is ``|f′|·step``. It also holds where first order does
+    not: a gate argument of 1e7 is known only to about 1, and an exponent that is off by 3 is a factor of 20, not of 3.
     """
     moved = UNIT * step
     up, down = function(x.value + moved) - value, value - function(x.value - moved)
@@ -92,7 +93,7 @@ def change(function: Callable[[Tensor], Tensor], value: Tensor, x: Conditioned, 
 
 
 def same_element(flag: Flag, value: Tensor, *arguments: Any) -> Tensor:
-    """The flags of what an element of an elementwise result depends on."""
+    """Return the flag of each element of an elementwise result: the largest flag among the arguments' elements."""
     found = torch.zeros_like(value, dtype=torch.int8)
     for x in arguments:
         if isinstance(x, Conditioned):

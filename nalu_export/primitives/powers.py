@@ -21,7 +21,7 @@ def _sqrt_unit(value: Tensor, x: Conditioned) -> Pair:
 
 
 def _sqrt_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
-    # √v − √(v − r) = r/(√v + √(v − r)), without the cancellation; a negative number has no root.
+    # √v − √(v − r) = r/(√v + √(v − r)), written without cancellation. A negative number has no root.
     lowest = x.lowest
     falls = torch.where(x.value > lowest, (x.value - lowest) / (value + torch.sqrt(lowest)), 0.0)
     rises = torch.where(x.radius > 0, x.radius / (value + torch.sqrt(x.value + x.radius)), 0.0)
@@ -29,7 +29,7 @@ def _sqrt_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
 
 
 def _pow_unit(value: Tensor, base: Operand, exponent: Operand) -> Pair:
-    """Of ``exp(e·log b)``: the logarithm takes ``D_b/b`` alone, the product reads it and ``e`` with one rounding."""
+    """Return size and D of ``exp(e·log b)``: the log adds ``D_b/b``; the product reads ``e`` with one rounding."""
     b, e = exact(base), exact(exponent)
     own = torch.where(b.error > 0, b.error / b.magnitude, 0.0)
     log = torch.where(b.value == 0, 0.0, torch.log(b.magnitude).abs())
@@ -42,7 +42,7 @@ def _pow_radius(p: Precision, value: Tensor, base: Operand, exponent: Operand) -
     b, e = ball(p, base), ball(p, exponent)
     low, high = b.lowest, b.value + b.radius
     radius = torch.where(low > 0, _of_positive_base(value, b, e), torch.inf)
-    # Down to 0 the power of a positive exponent falls, to 0.
+    # With a positive exponent, the power falls to 0 as the base falls to 0.
     top = torch.maximum(torch.pow(high, e.value + e.radius), torch.pow(high, e.value - e.radius))
     falls = (low == 0) & (e.value - e.radius > 0)
     radius = torch.where(falls, torch.maximum(top - value, value), radius)
@@ -52,7 +52,7 @@ def _pow_radius(p: Precision, value: Tensor, base: Operand, exponent: Operand) -
 
 
 def _of_positive_base(value: Tensor, b: Conditioned, e: Conditioned) -> Tensor:
-    """The largest change of ``b^e``, monotone in each of the two: at a corner of both balls."""
+    """Return the largest change of ``b^e``; it is monotone in b and in e, so it is at a corner of the two balls."""
     shrinks, grows = torch.log1p(-b.radius / b.value), torch.log1p(b.radius / b.value)
     log = torch.log(b.value)
     corners = [
@@ -62,14 +62,14 @@ def _of_positive_base(value: Tensor, b: Conditioned, e: Conditioned) -> Tensor:
     ]
     highest, lowest = functools.reduce(torch.maximum, corners), functools.reduce(torch.minimum, corners)
     change = value * torch.maximum(torch.expm1(highest), -torch.expm1(lowest))
-    # What is 0 in float64 may be more elsewhere in the balls.
+    # A power that is 0 in float64 at the centre may be larger elsewhere in the balls.
     low, high = b.value - b.radius, b.value + b.radius
     ends = [torch.pow(x, y) for x in (low, high) for y in (e.value - e.radius, e.value + e.radius)]
     return torch.where(value == 0, functools.reduce(torch.maximum, ends), change)
 
 
 def _of_whole_exponent(value: Tensor, b: Conditioned, n: Tensor) -> Tensor:
-    """``(|b| + r)ⁿ − |b|ⁿ``, whatever the sign of the base; for ``n < 0`` the same of ``|b| − r``, which is not 0."""
+    """Return ``(|b| + r)ⁿ − |b|ⁿ``, for a base of either sign; for ``n < 0`` use ``|b| − r``, infinite if r ≥ |b|."""
     magnitude = b.magnitude
     share = b.radius / magnitude
     grown = value.abs() * torch.expm1(n * torch.log1p(share))
@@ -80,7 +80,7 @@ def _of_whole_exponent(value: Tensor, b: Conditioned, n: Tensor) -> Tensor:
 
 
 def _pow_zero(base: Operand, exponent: Operand) -> Tensor:
-    """Of a positive base or ``+0``; of others the sign goes by the exponent."""
+    """Return +1 for a positive base or ``+0``; for other bases the sign depends on the exponent and is unknown here."""
     del exponent
     return (sign(base) > 0).double()
 

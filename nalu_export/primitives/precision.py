@@ -1,4 +1,4 @@
-"""How accurate a correct evaluation is: the roundoff of each operation, in one place for every rule."""
+"""How accurate a correct evaluation is: the largest rounding error of each operation, for all rules."""
 
 import functools
 import math
@@ -12,37 +12,37 @@ Compute = Literal["float32", "float64"]
 COMPUTE: tuple[Compute, ...] = ("float32", "float64")
 SINGLE = 2.0**-24
 DOUBLE = 2.0**-53
-# Kernels of elementary functions are correct when they are as accurate as the OpenCL C specification asks of a device
-# (ULP values, embedded profile: exp, log, sqrt, sin, cos, sinh and asinh 4 ulp, tanh 5, erf and pow 16); one ulp is at
-# most two roundoffs. docs/parity.md has what runtimes were measured to do. torch's own float32 sqrt is off by 1.5
-# roundoffs on CPUs where it goes through MKL.
+# In roundoffs. A kernel of an elementary function counts as correct if it is as accurate as the OpenCL C specification
+# requires (ULP values, embedded profile: exp, log, sqrt, sin, cos, sinh and asinh 4 ulp, tanh 5, erf and pow 16). One
+# ulp is at most two roundoffs. docs/parity.md has measurements of runtimes. torch's own float32 sqrt is off by 1.5
+# roundoffs on CPUs where it uses MKL.
 EXP, LOG, SQRT, SIN, COS, TANH, ERF, POW = 8.0, 8.0, 8.0, 8.0, 8.0, 10.0, 32.0, 32.0
-# OpenVINO 2026.4 and tract 0.23 multiply by the rounded reciprocal.
+# Two roundoffs, because OpenVINO 2026.4 and tract 0.23 multiply by the rounded reciprocal.
 QUOTIENT = 2.0
-# A target without them computes x·log(w)/(w − 1) with w = 1 + x: a logarithm and five roundings, and near 0 2t/(1 − t)
-# with t = tanh(x/2), |x| < 3/4: there (1 + t/(1 − t)) tanhs and three roundings.
+# A target without log1p computes x·log(w)/(w − 1) with w = 1 + x: a logarithm and five roundings. A target without
+# expm1 computes 2t/(1 − t) with t = tanh(x/2) for |x| < 3/4: (1 + t/(1 − t)) tanhs and three roundings.
 LOG1P, EXPM1 = LOG + 6.0, 20.0
-# An ONNX file has neither sinh nor asinh (formats/onnx/functions.py). From 2 on sinh is e²/2·w − 1/(2e²·w) with
-# w = exp(|x| − 2): an exponential, the constant and the product, 1.04 times where both terms count, and a subtraction.
-# From 3/4 on asinh is log(…) + log 2: a logarithm and a sum where x is large, and less than that elsewhere. Below they
-# are polynomials, 4 and 3 roundings. tests/formats/onnx/test_functions.py derives both.
+# Our ONNX files use neither Sinh nor Asinh (formats/onnx/functions.py). From 2 on, sinh is e²/2·w − 1/(2e²·w) with
+# w = exp(|x| − 2): an exponential, the constant and the product, times 1.04 where both terms count, and a subtraction.
+# From 3/4 on, asinh is log(…) + log 2: a logarithm and a sum where x is large, and less than that elsewhere. Below
+# these limits both are polynomials, with 4 and 3 roundings. tests/formats/onnx/test_functions.py derives both figures.
 SINH, ASINH = EXP + 4.0, LOG + 1.0
-# That exp is of |x| less this, so sinh overflows where it has to.
+# The 2 in exp(|x| − 2). Because of it, sinh overflows only where its result does.
 SINH_SHIFT = 2.0
-# TF32 keeps ten bits of a factor; hardware may cut the others off instead of rounding, and so may its adders.
+# TF32 keeps ten bits of a factor. Hardware may truncate the other bits instead of rounding, and so may its adders.
 TF32_FACTOR = 2.0**-10
 
 
 @dataclass(frozen=True)
 class Precision:
-    """The arithmetic of an evaluation.
+    """The floating point arithmetic of an evaluation.
 
     Attributes:
-        roundoff: largest relative error of an addition, product or quotient.
-        tiny: whatever is smaller may be flushed to zero.
+        roundoff: largest relative error of an addition or a product.
+        tiny: smaller magnitudes may be flushed to zero.
         tf32: whether the factors of matrix products and convolutions are rounded to TF32.
         dtype: type that literals and constants are rounded to.
-        exp_limit: nothing is known of the exp of a larger number.
+        exp_limit: largest argument of exp; the result for a larger one is unknown.
         tiles: whether convolutions may transform tiles (Winograd).
     """
 
@@ -55,7 +55,7 @@ class Precision:
 
     @property
     def largest(self) -> float:
-        """What is larger becomes infinite."""
+        """Largest finite number."""
         return float(torch.finfo(self.dtype).max)
 
     @property
@@ -69,26 +69,26 @@ class Precision:
         return 2.0 * self.roundoff if self.tf32 else self.roundoff
 
     def below(self, bound: float) -> float:
-        """A lower bound of numbers, after they have been rounded or flushed to zero."""
+        """Return a lower bound of numbers of at least ``bound`` after they were rounded or flushed to zero."""
         lower = bound - 2.0 * self.roundoff * abs(bound)
         return min(lower, 0.0) if abs(lower) < self.tiny else lower
 
     def rounded(self, value: Tensor, radius: Tensor, roundoffs: float = 1.0) -> Tensor:
-        """The radius after an operation whose result is off by ``roundoffs``; an exact zero stays one."""
+        """Return the radius after an operation with an error of ``roundoffs`` roundoffs; an exact zero stays exact."""
         magnitude = value.abs() + radius
         off = torch.add(radius, magnitude, alpha=roundoffs * self.roundoff)
-        if not off.numel() or bool(magnitude.amin() > 0):  # the usual case, and the quickest to compute
+        if not off.numel() or bool(magnitude.amin() > 0):  # the usual case, and the fastest
             return off.add_(self.tiny)
         return torch.where(magnitude == 0, off, off + self.tiny)
 
     def representation(self, constant: Tensor) -> Tensor:
-        """How far a constant, computed in float64 and rounded once, may be from the true one."""
+        """Return how far a constant, computed in float64 and rounded once, may be from the exact constant."""
         if self.dtype == torch.float64:
             return 8.0 * DOUBLE * constant.abs()
         off = (constant.to(self.dtype).double() - constant).abs()
-        # Another tanh in float64 may be off in its last bits, which shows only where rounding has to choose.
+        # A float64 tanh of another library may differ in its last bits, which matters only if the constant is rounded.
         rounded = torch.where(off == 0, 0.0, off + 8.0 * DOUBLE * constant.abs())
-        # What is subnormal may be read as zero.
+        # A subnormal constant may be read as zero.
         return torch.where(constant.abs() < self.tiny, constant.abs(), rounded)
 
 
@@ -98,27 +98,27 @@ FLOAT64 = Precision(DOUBLE, torch.finfo(torch.float64).tiny, False, torch.float6
 
 
 def own_rounding(precision: Precision, terms: Tensor | float, size: Tensor) -> Tensor | float:
-    """How far the analysis's own float64 sum of ``terms`` may be off, where that may be more than a float32 bound.
+    """Return the error of the analysis's own float64 sum of ``terms`` terms; it may exceed the bound for float32.
 
-    It is, where one term is 2⁵³ times all others: these cost float32 no more than they are. In float64 the caller takes
-    every radius twice.
+    It does if one term is 2⁵³ times all others: light terms add no more to the float32 bound than their own size. For
+    float64 the caller doubles every radius instead, and this returns 0.
     """
     return 0.0 if precision.dtype == torch.float64 else DOUBLE * terms * size
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What a runtime evaluates, as far as its error depends on it.
+    """How a runtime evaluates a model, as far as the error bound depends on it.
 
     Attributes:
-        compute: type of the arithmetic layers; everything around them is float32.
-        own_weights: whether effective weights are computed in float32 too, as eager PyTorch does, instead of in
-            float64 and rounded once.
+        compute: type inside the arithmetic subgraphs; everything around them is float32.
+        own_weights: whether the runtime computes effective weights in float32 too, as eager PyTorch does; otherwise
+            they are computed in float64 and rounded once.
         tf32: whether matrix products and convolutions in float32 may use TF32.
-        exp_limit: the largest argument that the runtime's exp takes.
-        as_written: whether gates are computed as the source spells them, ``1 − σ(z)`` with its cancellation.
-        all_double: whether what is not an arithmetic layer is float64 too.
-        live: whether the file has the raw parameters, and values on the way from them to the weights.
+        exp_limit: the largest argument that the runtime's exp accepts.
+        as_written: whether gates are computed as the source spells them: ``1 − σ(z)``, with its cancellation.
+        all_double: whether the model around the arithmetic subgraphs is float64 too.
+        live: whether the file has the raw parameters, and the values between them and the weights.
         tiles: whether float32 convolutions may transform tiles (Winograd), as cuDNN's do.
     """
 
@@ -133,12 +133,12 @@ class Profile:
 
     @functools.cached_property
     def outside(self) -> Precision:
-        """Of what is not an arithmetic layer."""
+        """Precision around the arithmetic subgraphs."""
         if self.all_double:
             return FLOAT64
         return replace(TF32 if self.tf32 else FLOAT32, exp_limit=self.exp_limit, tiles=self.tiles)
 
     @functools.cached_property
     def inside(self) -> Precision:
-        """Of the arithmetic layers."""
+        """Precision inside the arithmetic subgraphs."""
         return FLOAT64 if self.compute == "float64" else self.outside

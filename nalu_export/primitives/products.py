@@ -1,4 +1,4 @@
-"""Sums of products: linear maps, and matrix products of which both sides are data."""
+"""Sums of products: linear maps, and matrix products whose two factors both depend on the input."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ from nalu_export.primitives.operands import Pair, sign
 from nalu_export.primitives.precision import Precision, own_rounding
 from nalu_export.primitives.record import Primitive
 
-# Terms of a sum are heavy or light by the size of their weight beside the largest of the same output.
+# Thresholds for the terms of a sum. A term is heavy if its weight is at least this fraction of the largest weight of
+# the same output; else it is light. docs/parity.md explains the rule under "Additions".
 SPLITS = (0.0, 2.0**-40, 2.0**-24, 2.0**-16, 2.0**-8)
 
 
@@ -29,31 +30,31 @@ def _linear_unit(value: Tensor, x: Conditioned, weight: Conditioned, bias: Condi
 def _linear_radius(
     p: Precision, value: Tensor, x: Conditioned, weight: Conditioned, bias: Conditioned | None
 ) -> Tensor:
-    """``Σ w·x``: what the factors bring along, one rounding for each product, and the additions."""
-    del value  # rounding goes by the size of the terms, not of what is left of them
+    """Return the radius of ``Σ w·x``: the errors of the factors, one rounding for each product, and the additions."""
+    del value  # the rounding depends on the size of the terms, not on the size of their sum
     inputs, weights = x.reach, weight.reach
     size = linear(inputs, weights)
     present = None if _everywhere(inputs) else (inputs > 0).double()
     radius = torch.add(p.product * size, _count(present, _heavy(weight)[0]), alpha=p.tiny)
-    # Raw weights and the model's own inputs are exact, and a product with nothing costs as much as any other.
+    # Raw weights and the model's inputs are exact. A matrix product with zeros takes as long as any other: skip it.
     if _any(weight.radius):
         radius = radius + linear(x.magnitude, weight.radius)
     if _any(x.radius):
         radius = radius + linear(x.radius, weights)
-    # A sum may start from the bias, so that every product is rounded against it.
+    # A runtime may start the sum from the bias; then every addition is rounded at the size of the bias.
     start = None if bias is None else bias.reach
     whole = size if start is None else size + start
     if bias is not None:
         radius = radius + bias.radius
     radius = radius + _additions(p, whole, inputs, present, weight, start)
     radius = radius + own_rounding(p, weights.shape[-1] + 1.0, whole)
-    # Each of the roundings above acts on values that the others have moved.
+    # Second order: each rounding above acts on values that already have the other errors.
     radius = radius * (1.0 + p.addition * (weights.shape[-1] + 2))
     return radius if not bool((size > p.largest).any()) else torch.where(_chaotic(p, x, weight), torch.inf, radius)
 
 
 def _chaotic(p: Precision, x: Conditioned, weight: Conditioned) -> Tensor:
-    """Where partial sums of both signs may overflow: then the order decides between a number, ±∞ and NaN."""
+    """Return where partial sums of both signs may overflow: then the order decides between a number, ±∞ and NaN."""
     plus, minus = x.value.clamp(min=0.0), (-x.value).clamp(min=0.0)
     up, down = weight.value.clamp(min=0.0), (-weight.value).clamp(min=0.0)
     positive, negative = linear(plus, up) + linear(minus, down), linear(plus, down) + linear(minus, up)
@@ -61,7 +62,13 @@ def _chaotic(p: Precision, x: Conditioned, weight: Conditioned) -> Tensor:
 
 
 class _Heavy(NamedTuple):
-    """Weights whose terms count in full, and the others: of one layer, or of one split of it."""
+    """The weights of one layer, split into heavy and light ones at one threshold.
+
+    Attributes:
+        heavy: 1 for a heavy weight, else 0.
+        number: how many heavy weights each output has.
+        light: largest magnitude of each light weight, 0 for a heavy one; ``None`` if all are heavy.
+    """
 
     heavy: Tensor
     number: Tensor
@@ -73,21 +80,21 @@ def _everywhere(magnitudes: Tensor) -> bool:
 
 
 def _any(radius: Tensor) -> bool:
-    return bool(radius.numel()) and not bool(radius.amax() <= 0)  # NaN, of which nothing is known, is one
+    return bool(radius.numel()) and not bool(radius.amax() <= 0)  # a NaN counts as a radius above 0
 
 
 def _count(present: Tensor | None, terms: _Heavy) -> Tensor:
-    """How many terms of each sum are not zero; ``present`` is ``None`` where no input is."""
+    """Return how many heavy terms of each sum are not zero; ``present`` is ``None`` if no input is zero."""
     return terms.number if present is None else linear(present, terms.heavy)
 
 
 def _heavy(weight: Conditioned) -> tuple[_Heavy, ...]:
-    """The splits of the terms by :data:`SPLITS`, all terms first; those that are like one before are left out."""
-    # The same layer is read for each batch.
+    """Return the splits at each threshold of :data:`SPLITS`; the first has all terms. Repeated splits are left out."""
+    # Cached, because the same layer is read for each batch.
     found: tuple[_Heavy, ...] | None = weight.memory.get(_heavy)
     if found is not None:
         return found
-    # By the weights themselves and not by their balls, so that a wider ball never makes a narrower sum.
+    # Split by the weights, not by weight plus radius, so that a larger radius never makes the bound of the sum smaller.
     largest = weight.magnitude.amax(dim=-1, keepdim=True)
     splits: list[_Heavy] = []
     for split in SPLITS:
@@ -103,13 +110,13 @@ def _heavy(weight: Conditioned) -> tuple[_Heavy, ...]:
 def _additions(
     p: Precision, whole: Tensor, inputs: Tensor, present: Tensor | None, weight: Conditioned, start: Tensor | None
 ) -> Tensor:
-    """Largest error of the additions, in whatever order: ``min over splits of u·(heavy − 1)·size + light``.
+    """Return the largest error of the additions in any order: ``min over splits of u·(heavy − 1)·size + light``.
 
-    An addition errs by at most u times its result, and by at most the smaller of its two terms, because the larger one
-    is a number to which it could have been rounded. So terms that count for little cost no more than they are.
+    The error of an addition is at most u times its result. It is also at most the smaller of the two terms, because the
+    larger term is a number that the result could have been rounded to. So light terms add at most their own size.
     """
     best: Tensor | None = None
-    # An adder that cuts digits off does not take the nearest number.
+    # A TF32 adder may truncate, so its result is not the nearest number: then only the split without light terms holds.
     for terms in _heavy(weight)[: 1 if p.tf32 else None]:
         count = _count(present, terms)
         if start is not None:
@@ -147,7 +154,7 @@ def _matmul_unit(value: Tensor, left: Conditioned, right: Conditioned) -> Pair:
 
 
 def _matmul_radius(p: Precision, value: Tensor, left: Conditioned, right: Conditioned) -> Tensor:
-    """As of a linear map, of which every term is heavy."""
+    """Return the radius as for a linear map, with every term heavy."""
     del value
     a, b = left.reach, right.reach
     size = torch.matmul(a, b)

@@ -1,17 +1,17 @@
-"""What a primitive of the arithmetic graph is: one record that holds everything known of it.
+"""The record of a primitive: its names in torch, its value and its error rules.
 
-The rules of a record take the arguments of the primitive as :class:`Conditioned` (or numbers), all in float64.
+The rules of a record take the arguments of the primitive as :class:`Conditioned` values (or numbers), in float64.
 
-*Value.* The function itself, on the values of its arguments.
+*Value.* The function itself, applied to the values of its arguments.
 
-*Radius.* A bound by ball arithmetic: no correct evaluation is further from the value. See docs/parity.md.
+*Radius.* An error bound by ball arithmetic: no correct evaluation is further from the value. See docs/parity.md.
 
 *Unit D.* With ``u = 2⁻²⁴``, a backward-stable float32 evaluation is off by a few ``u·D``; first order, after Higham,
 *Accuracy and Stability of Numerical Algorithms* (2002), chapter 3.
 
-*Sign of zero.* ``x·W`` of zero inputs is a sum of ``±0``. With one ``+0`` among them it is ``+0`` in any order; with
-``−0`` alone it is ``−0``, or ``+0`` where the sum starts from ``+0``. So a rule says ``+1``, ``−1`` or, where it is not
-sure, 0.
+*Sign of zero.* ``x·W`` of zero inputs is a sum of ``±0``. With at least one ``+0`` the sum is ``+0`` in any order. With
+only ``−0`` it is ``−0``, or ``+0`` if the runtime starts the sum from ``+0``. So a rule returns ``+1``, ``−1``, or 0
+where the sign is unknown.
 """
 
 import math
@@ -36,26 +36,26 @@ _FIELDS = ("value", "size", "error", "radius", "overflow", "lost", "zero")
 
 @dataclass(frozen=True)
 class Primitive:
-    """One primitive: a torch function with positional arguments only.
+    """One primitive: a torch function that is called with positional arguments only.
 
-    Capture turns ``a * b``, ``torch.mul(a, b)`` and ``a.mul(b)`` into the same node, so that a format needs one emitter
-    for each primitive.
+    Capture turns ``a * b``, ``torch.mul(a, b)`` and ``a.mul(b)`` into the same node, so a format needs one emitter for
+    each primitive.
 
     Attributes:
-        name: what formats call it.
+        name: the name that formats use.
         function: the torch function that defines it.
         parameters: names of its arguments, in the order in which a node holds them.
-        defaults: values of the trailing arguments that may be left out.
+        defaults: values of the optional trailing arguments.
         names: its names in ``torch``, ``torch.nn.functional``, ``operator``, ``Tensor`` and ``torch.ops.aten``.
         unit: ``(value, *arguments)`` → size and ``D`` of the result.
         radius: ``(precision, value, *arguments)`` → radius of the result.
-        zero: ``(*arguments)`` → sign of each result that is exactly zero; ``None`` where it is never known.
+        zero: ``(*arguments)`` → sign of each result that is exactly zero; ``None`` if the sign is never known.
         kind: ``"elementwise"``, ``"reduction"``, ``"linear"`` (sums of products), ``"shape"`` (moves numbers without
-            computing) or ``"cast"`` (keeps them, in another type).
-        spread: ``(flag, value, *arguments)`` → flag of each element of the result, from those of the arguments.
-        least: ``(precision, *arguments)`` → a number that no evaluation of the result is below; ``None``: not known.
-        neutral: keyword arguments that torch takes and the primitive has not, with the value that changes nothing.
-        evaluate: the value in float64, where it is not ``function`` of the values (truth values are 0 and 1 there).
+            computing) or ``"cast"`` (converts numbers to another type).
+        spread: ``(flag, value, *arguments)`` → flag of each element of the result, from the flags of the arguments.
+        least: ``(precision, *arguments)`` → lower bound of every evaluation of the result; ``None``: unknown.
+        neutral: keyword arguments of torch that the primitive lacks, each with the value that changes nothing.
+        evaluate: computes the value in float64 if ``function`` cannot (truth values are 0 and 1 there).
     """
 
     name: str
@@ -73,20 +73,20 @@ class Primitive:
     evaluate: Callable[..., Any] | None = None
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...] | None:
-        """The arguments in the order of ``parameters``, or ``None`` where the call has one that is not known."""
+        """Return the arguments in the order of ``parameters``, or ``None`` if one is missing or unknown."""
         return bound(self.parameters, self.defaults, self.neutral, args, kwargs)
 
     def conditioned(self, precision: Precision, *arguments: Any) -> Conditioned:
-        """The result of one node with its ``D``, radius and signs of zeros.
+        """Return the result of one node with its ``D``, radius and signs of zeros.
 
         Args:
             precision: the arithmetic of the evaluation.
             arguments: in the order of ``parameters``: :class:`Conditioned` values, numbers, exact tensors, and lists of
-                them; shapes: those of the function.
+                these, with the shapes that the function expects.
         """
         given = [known(precision, argument) for argument in arguments]
         if self.kind == "cast":
-            # The analysis stays in float64; where a file converts is known from its mode.
+            # The analysis stays in float64. The caller, which knows the compute mode, accounts for conversions.
             result: Conditioned = given[0]
             return result
         if self.kind == "shape":
@@ -121,7 +121,7 @@ class Primitive:
         if self.zero is None:
             return none
         if not value.numel() or bool(radius.amin() > 0):
-            return none  # the usual case, and the quickest to see
+            return none  # the usual case, and the fastest check
         exact = (value == 0) & (radius == 0)
         return torch.where(exact, self.zero(*given), 0).to(torch.int8) if bool(exact.any()) else none
 

@@ -1,4 +1,4 @@
-"""What makes one number of all those along some axes, in whatever order."""
+"""Reductions along axes, in any order: sum, mean, largest, smallest, product."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,8 @@ from nalu_export.primitives.record import Primitive
 from nalu_export.primitives.selection import OWN_ROUNDING
 
 Axes = int | Sequence[int] | None
-# Terms of a sum are heavy or light by their size beside the largest of the same sum.
+# Thresholds for the terms of a sum. A term is heavy if its magnitude is at least this fraction of the largest term of
+# the same sum; else it is light. docs/parity.md explains the rule under "Additions".
 SPLITS = (0.0, 2.0**-40, 2.0**-24, 2.0**-16, 2.0**-8)
 
 
@@ -23,7 +24,7 @@ def _axes(dim: Axes, x: Conditioned) -> list[int]:
 
 
 def _over_axes(flag: Flag, value: Tensor, x: Conditioned, dim: Axes, keepdim: bool) -> Tensor:
-    """The flags of all elements that are reduced to one."""
+    """Return the flag of each result: the largest flag of the elements that are reduced to it."""
     del value
     return flag(x).amax(dim=_axes(dim, x), keepdim=keepdim)
 
@@ -42,14 +43,14 @@ def _zero_or_less(p: Precision, x: Conditioned, *rest: object) -> float:
 
 
 def _sum_unit(value: Tensor, x: Conditioned, dim: Axes, keepdim: bool) -> Pair:
-    """As of a linear map, which reads each input with one rounding."""
+    """Return size and D as for a linear map, which reads each input with one rounding."""
     del value
     axes = _axes(dim, x)
     return x.magnitude.sum(axes, keepdim), (x.error + x.magnitude).sum(axes, keepdim)
 
 
 def _sum_radius(p: Precision, value: Tensor, x: Conditioned, dim: Axes, keepdim: bool) -> Tensor:
-    """What the terms bring along, and the additions: see :func:`nalu_export.primitives.products`."""
+    """Return the errors of the terms plus those of the additions: see :mod:`nalu_export.primitives.products`."""
     del value
     axes = _axes(dim, x)
     magnitude, values = x.reach, x.magnitude
@@ -82,7 +83,7 @@ def _mean_unit(value: Tensor, x: Conditioned, dim: Axes, keepdim: bool) -> Pair:
 def _mean_radius(p: Precision, value: Tensor, x: Conditioned, dim: Axes, keepdim: bool) -> Tensor:
     count, axes = _terms(value, x), _axes(dim, x)
     size = x.reach.sum(axes, keepdim)
-    # Divided at the end or term by term, by the count or with its reciprocal: two roundings of what is added.
+    # A runtime may divide at the end or term by term, by the count or by its reciprocal: two roundings at most.
     radius = (_sum_radius(p, value, x, dim, keepdim) + 2.0 * p.roundoff * size) / count + p.tiny * (size > 0)
     # The sum may be infinite where the mean is not.
     return torch.where(size > p.largest, torch.inf, radius)
@@ -96,7 +97,7 @@ def _terms(value: Tensor, x: Conditioned) -> float:
 
 
 def _extreme(name: str, function: Callable[..., Tensor], up: float) -> Primitive:
-    """As far off as the most uncertain of the elements that may be the largest (or smallest)."""
+    """Return the record of ``amax`` or ``amin``; its error is the largest among elements that may be the result."""
 
     def unit(value: Tensor, x: Conditioned, dim: Axes, keepdim: bool) -> Pair:
         axes = _axes(dim, x)
@@ -137,19 +138,19 @@ def _prod_unit(value: Tensor, x: Conditioned, dim: int, keepdim: bool) -> Pair:
 
 
 def _prod_radius(p: Precision, value: Tensor, x: Conditioned, dim: int, keepdim: bool) -> Tensor:
-    """``Π (|x| + r) − Π |x|``, a rounding for each product, and what gets lost where a partial one is too small."""
+    """Return ``Π (|x| + r) − Π |x|``, plus one rounding for each product, plus the loss by an underflow."""
     values, radii = x.magnitude.movedim(dim, -1), x.radius.movedim(dim, -1)
     most = values + radii
     one = torch.ones_like(values[..., :1])
     before = torch.cumprod(torch.cat([one, values[..., :-1]], -1), -1)
     after = torch.cumprod(torch.cat([one, most.flip(-1)[..., :-1]], -1), -1).flip(-1)
     moved = torch.where(radii > 0, before * radii * after, 0.0).sum(-1)
-    # A product with exactly one is exact.
+    # A product with exactly 1 is exact.
     factors = ((values != 1) | (radii > 0)).sum(-1).double()
     roundings = (factors - 1.0).clamp(min=0.0)
     whole = most.prod(-1)
     radius = moved + whole * torch.expm1(1.001 * p.roundoff * roundings)
-    # In another order a product of some of the factors may leave the range, from below or from above.
+    # In another order, a product of some of the factors may underflow or overflow.
     largest, smallest = most.clamp(min=1.0).prod(-1), (values - radii).clamp(max=1.0).prod(-1)
     radius = radius + torch.where((whole > 0) & ~(smallest >= p.tiny), p.tiny * factors * largest, 0.0)
     radius = torch.where((largest > p.largest) & (whole <= p.largest), torch.inf, radius)

@@ -1,4 +1,4 @@
-"""Functions that jump from one whole number to the next, and the sign."""
+"""Rounding to whole numbers, and the sign."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ def _sign_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
 
 
 def _steps(name: str, function: Callable[[Tensor], Tensor], *names: str) -> Primitive:
-    """``floor`` and its kin: monotone, so that the ends of the ball enclose it."""
+    """Return the record of ``floor``, ``ceil``, ``round`` or ``trunc``; monotone, so the ends of the ball bound it."""
 
     def unit(value: Tensor, x: Conditioned) -> Pair:
         moved = ROUNDOFF * x.error

@@ -1,4 +1,4 @@
-"""What chooses the larger or the smaller of two numbers."""
+"""Clamps, and the larger or the smaller of two numbers."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from nalu_export.primitives.operands import Operand, Pair, ball, exact, least_of
 from nalu_export.primitives.precision import Precision
 from nalu_export.primitives.record import Primitive
 
-# A comparison of two bounds in float64 may be off by this share of them.
+# Relative error of a comparison of two bounds in float64.
 OWN_ROUNDING = 2.0**-50
 
 
@@ -20,13 +20,13 @@ def _clamp_unit(value: Tensor, x: Conditioned, low: float | None, high: float | 
 
 
 def _clamp_radius(p: Precision, value: Tensor, x: Conditioned, low: float | None, high: float | None) -> Tensor:
-    """An error of what lies beyond an end counts as far as it reaches back: a ReLU that is surely off is exact."""
+    """Return the radius; beyond an end, only the part that reaches back counts: a ReLU that is surely off is exact."""
     del value
     ends = [float(ball(p, end).radius) for end in (low, high) if end is not None]
     radius, rounding = x.radius, OWN_ROUNDING * x.reach
     for end, side in ((low, 1.0), (high, -1.0)):
         if end is not None:
-            beyond = side * (end - x.value)  # negative before the end, so that the minimum is the radius
+            beyond = side * (end - x.value)  # negative inside the range; then the minimum below is the radius
             reaching = torch.where(x.radius < beyond, 0.0, x.radius - beyond + rounding)
             radius = torch.minimum(radius, reaching)
     return radius.clamp(min=max(ends)) if any(ends) else radius
@@ -38,7 +38,7 @@ def _clamp_least(p: Precision, x: Conditioned, low: float | None, high: float | 
 
 
 def _extreme(name: str, function: Callable[[Tensor, Tensor], Tensor]) -> Primitive:
-    """The larger (or smaller) of two: as far off as the more uncertain of those that it may be."""
+    """Return the record of ``maximum`` or ``minimum``; its error is the larger among possible results."""
     up = 1.0 if name == "maximum" else -1.0
 
     def unit(value: Tensor, left: Operand, right: Operand) -> Pair:
@@ -47,7 +47,7 @@ def _extreme(name: str, function: Callable[[Tensor, Tensor], Tensor]) -> Primiti
 
     def radius(p: Precision, value: Tensor, left: Operand, right: Operand) -> Tensor:
         a, b = ball(p, left), ball(p, right)
-        # Surely the largest is at least this large, and what stays below it has no say.
+        # The largest is at least this large. An operand that surely stays below cannot be the result.
         surely = torch.maximum(up * a.value - a.radius, up * b.value - b.radius)
         surely = surely - OWN_ROUNDING * surely.abs()
         radii = [torch.where(up * x.value + x.radius < surely, 0.0, x.radius) for x in (a, b)]

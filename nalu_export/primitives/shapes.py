@@ -1,4 +1,4 @@
-"""What moves numbers without computing."""
+"""Primitives that move numbers without computing."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,12 +10,12 @@ from nalu_export.primitives.record import Primitive
 
 
 def expand(x: Tensor, size: Sequence[int]) -> Tensor:
-    """``x`` repeated along axes of size 1; −1 leaves an axis as it is."""
+    """Repeat ``x`` along axes of size 1; −1 keeps the size of an axis."""
     return x.expand(*size)
 
 
 def slice_(x: Tensor, dim: int, start: int | None, end: int | None, step: int) -> Tensor:
-    """``x[start:end:step]`` along one axis."""
+    """Return ``x[start:end:step]`` along one axis."""
     index: list[slice] = [slice(None)] * x.ndim
     index[dim] = slice(start, end, step)
     return x[tuple(index)]

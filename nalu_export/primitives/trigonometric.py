@@ -1,4 +1,4 @@
-"""The sine and the cosine."""
+"""Sine and cosine."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from nalu_export.primitives.operands import Pair
 from nalu_export.primitives.precision import COS, SIN, Precision
 from nalu_export.primitives.record import Primitive
 
-# Below it no argument is reduced, and a sine is accurate relative to its size.
+# Below this magnitude no kernel reduces the argument, and a sine is accurate relative to its size.
 UNREDUCED = 0.75
 
 
@@ -18,13 +18,13 @@ def _wave_unit(value: Tensor, x: Conditioned, slope: Tensor) -> Pair:
 
 
 def _wave_spread(x: Conditioned, slope: Tensor) -> Tensor:
-    """``|f′|·r + r²/2``, and no more than the way from −1 to 1."""
+    """Return ``|f′|·r + r²/2``, at most 2: the distance from −1 to 1."""
     return (slope.abs() * x.radius + x.radius**2 / 2).clamp(max=2.0)
 
 
 def _sin_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
     spread = _wave_spread(x, torch.cos(x.value))
-    # Absolute elsewhere: near a zero of the sine no float32 argument reduction is accurate in relative terms.
+    # An absolute error elsewhere: no float32 argument reduction is relatively accurate near a zero of the sine.
     near = x.reach < UNREDUCED
     return torch.where(near, p.rounded(value, spread, SIN), spread + SIN * p.roundoff)
 

@@ -1,1 +1,1 @@
-"""What all threads of the process share: locks, filters of warnings, memory."""
+"""State that all threads of the process share: locks, warning filters, memory limits, standard output."""

@@ -1,8 +1,8 @@
-"""One thread at a time, where torch or Python keep what they are doing in state of the whole process.
+"""A lock for operations of torch and Python that change state of the whole process.
 
-``torch.fx`` replaces methods of ``nn.Module`` while it traces, and ``torch.export``, which ``torch.onnx.export`` begins
-with, has one slot for its proxy mode. ``warnings.catch_warnings`` puts back the filters that it found, also those that
-another thread has set since (CPython issue 128384). So all of them wait for one lock.
+``torch.fx`` replaces methods of ``nn.Module`` while it traces. ``torch.export``, which ``torch.onnx.export`` starts
+with, has one slot for its proxy mode. ``warnings.catch_warnings`` restores the filters that it found, and so undoes
+changes that another thread made since (CPython issue 128384). So all of these wait for one lock.
 """
 
 import threading
@@ -15,10 +15,10 @@ TRACING = threading.RLock()
 
 @contextmanager
 def own_warnings(*, ignored: bool = False) -> Iterator[None]:
-    """Filters of warnings that are gone afterwards, and that no other thread of this package puts back meanwhile.
+    """Restore the warning filters on exit, and let no other thread of this package change them meanwhile.
 
     Args:
-        ignored: whether no warning is shown; without it they are for the caller to set.
+        ignored: whether to ignore all warnings; otherwise the caller sets the filters.
     """
     with TRACING, warnings.catch_warnings():
         if ignored:

@@ -1,4 +1,4 @@
-"""How much memory there is, and how much of it a command may take."""
+"""How much memory is free, and how much of it a command may take."""
 
 import os
 import re
@@ -20,10 +20,10 @@ _ALLOWED: ContextVar[int | None] = ContextVar("allowed", default=None)
 
 
 def parse_size(text: str) -> int:
-    """Bytes: ``"500MB"``, ``"2GiB"``, ``"1.5G"`` or a number.
+    """Return the number of bytes in a text such as ``"500MB"``, ``"2GiB"``, ``"1.5G"`` or ``"1000000"``.
 
     Raises:
-        InputError: it is none of these, or 0.
+        InputError: the text is not a size, or the size is 0.
     """
     match = _SIZE.fullmatch(text.strip())
     size = 0 if match is None else int(float(match[1]) * UNITS[match[2].upper()])
@@ -33,7 +33,7 @@ def parse_size(text: str) -> int:
 
 
 def free() -> int | None:
-    """Bytes that can be taken without swapping, also in a container; ``None`` where the system does not say."""
+    """Return the bytes that are free without swapping, also in a container; ``None`` if the system does not tell."""
     found = [_available(), *(_left(*files) for files in _CGROUPS)]
     return min((size for size in found if size is not None), default=None)
 
@@ -62,7 +62,7 @@ def _text(path: str) -> str:
 
 @contextmanager
 def allowing(size: int | None) -> Iterator[None]:
-    """While this is entered, :func:`allowed` is ``size``; ``None`` leaves it as it is."""
+    """Make :func:`allowed` return ``size`` while this is active; ``None`` leaves it as it is."""
     token = _ALLOWED.set(_ALLOWED.get() if size is None else size)
     try:
         yield
@@ -71,17 +71,17 @@ def allowing(size: int | None) -> Iterator[None]:
 
 
 def allowed() -> int | None:
-    """Bytes that may be taken: as somebody said, else half of what is free; ``None`` where nobody knows."""
+    """Return the bytes that may be taken: the size of :func:`allowing`, else half of the free memory, else ``None``."""
     said = _ALLOWED.get()
     found = free() if said is None else None
     return said if found is None else found // 2
 
 
 def confine(size: int | None) -> None:
-    """Let this process take no more than ``size`` bytes beyond what it has; by default half of what is free.
+    """Limit this process to ``size`` bytes more than it has now; by default half of the free memory.
 
-    What it asks for beyond that it does not get, and whoever asked raises an error, instead of the system ending it or
-    another. Only Linux counts what a process can write to (RLIMIT_DATA, since 4.7).
+    A request for more memory fails with an error, instead of the system killing this or another process. This works
+    only on Linux, which limits writable memory (RLIMIT_DATA, since 4.7).
     """
     size = size if size is not None else (free() or 0) // 2
     if sys.platform != "linux" or not size:

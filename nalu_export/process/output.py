@@ -1,4 +1,4 @@
-"""Standard output of which nobody reads the rest."""
+"""Standard output whose reader has closed the pipe."""
 
 import contextlib
 import os
@@ -6,6 +6,9 @@ import sys
 
 
 def forget_output() -> None:
-    """What is left of it would fail again when the interpreter ends, with a traceback and an exit code of its own."""
+    """Redirect standard output to the null device.
+
+    Otherwise the interpreter fails at exit when it flushes the rest, with a traceback and its own exit code.
+    """
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,7 @@
-"""Reads effective weights, gates and ε off a graph: nothing that a layer says of itself is asked."""
+"""Finds effective weights, gates and ε in a graph. It reads only the graph, so it works for any module.
+
+Here a *constant* is a node that depends on parameters alone, and *data* is a node that depends on the input.
+"""
 
 from nalu_export.graph.reading.computing import RecipeError, compute
 from nalu_export.graph.reading.epsilons import Epsilon

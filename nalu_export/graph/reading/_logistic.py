@@ -1,17 +1,20 @@
-"""What is a σ, however it is spelled, and what it is of."""
+"""Recognises σ in each of its spellings, and finds its argument."""
 
 from torch import fx
 
 from nalu_export.graph.reading._nodes import arguments, is_, seen_through, spelled
 from nalu_export.graph.reading.form import Form
 
-# x·σ(x) is no gate.
+# The σ in these, as in x·σ(x), is not a gate.
 _ACTIVATIONS = ("silu", "gelu", "mish", "hardswish")
 _LOGARITHMS = ("logsigmoid", "log_sigmoid", "log_sigmoid_forward")
 
 
 def logistic(form: Form, node: fx.Node) -> tuple[object, bool] | None:
-    """``(z, sign)`` of ``σ(z)`` and ``σ(−z)``, also written as ``1/(1 + exp(−z))`` and ``exp(logsigmoid(z))``."""
+    """Return ``(z, True)`` for ``σ(z)`` and ``(z, False)`` for ``σ(−z)``, else ``None``.
+
+    It also recognises ``1/(1 + exp(−z))`` and ``exp(logsigmoid(z))``.
+    """
     if spelled(node) in _ACTIVATIONS:
         return None
     if is_(node, "sigmoid"):
@@ -29,7 +32,7 @@ def logistic(form: Form, node: fx.Node) -> tuple[object, bool] | None:
 
 
 def _without_one(node: object) -> object:
-    """``v`` of ``v + 1`` and ``1 + v``."""
+    """Return ``v`` for ``v + 1`` and ``1 + v``."""
     if not is_(node, "add"):
         return None
     left, right = arguments(node)
@@ -37,7 +40,7 @@ def _without_one(node: object) -> object:
 
 
 def _signed(argument: object) -> tuple[object, bool]:
-    """An argument without its sign; ``a − b`` and ``b − a`` are one."""
+    """Return an argument without its sign, and the sign; ``a − b`` and ``b − a`` differ only in the sign."""
     sign = True
     node = seen_through(argument) if isinstance(argument, fx.Node) else argument
     while is_(node, "neg"):
@@ -51,7 +54,7 @@ def _signed(argument: object) -> tuple[object, bool]:
 
 
 def _before_spelling(form: Form, node: fx.Node) -> fx.Node | None:
-    """The one value that a composition was given."""
+    """Return the argument of the composition that a node is part of, if it has only one."""
     name, given, waiting = spelled(node), set[fx.Node](), [node]
     while waiting:
         for argument in form.data(waiting.pop()):

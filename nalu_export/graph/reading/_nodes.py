@@ -1,4 +1,4 @@
-"""Small questions about the nodes of a graph of primitives."""
+"""Small queries on the nodes of a graph of primitives."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,14 +8,14 @@ from torch import fx
 from nalu_export.graph.places import Call, stack_of
 from nalu_export.graph.spelling.canonical import primitive_of
 
-# They move numbers and change none.
+# Primitives that move numbers without changing them.
 VIEWS = ("transpose", "permute", "reshape", "flatten", "unsqueeze", "squeeze", "expand", "cast")
-# Parts of a tensor, and what is put together from several.
+# Primitives that take a part of a tensor, or join several tensors.
 PIECES = ("select", "slice", "stack", "cat")
 SUMS = ("add", "sub")
-# What makes a product of data: a sum of logarithms goes through the former, factors themselves through prod and pow.
+# Primitives that turn a sum of logarithms into a product; prod and pow make a product of the factors themselves.
 EXPONENTIALS = ("exp", "expm1", "sinh")
-# What keeps a weight in a range, wherever its parameters are.
+# Primitives that keep a weight in a range or on a grid, for any parameters.
 SQUASHING = ("tanh", "sigmoid", "clamp", "sign", "sin", "cos", "maximum", "minimum", "round")
 _ACTIVATIONS = (
     *("softplus", "logsigmoid", "log_sigmoid", "elu", "silu", "gelu", "mish", "selu", "celu", "softsign"),
@@ -24,42 +24,42 @@ _ACTIVATIONS = (
 
 
 def name_of(node: object) -> str:
-    """Name of the primitive that a node stands for, empty for anything else."""
+    """Return the name of the primitive that a node calls; empty for anything else."""
     primitive = primitive_of(node) if isinstance(node, fx.Node) else None
     return "" if primitive is None else primitive.name
 
 
 def is_(node: object, *names: str) -> bool:
-    """Whether a node stands for one of these primitives."""
+    """Return whether a node calls one of these primitives."""
     return name_of(node) in names
 
 
 def arguments(node: object) -> list[Any]:
-    """The arguments of a node, of whatever type; none of anything else."""
+    """Return the arguments of a node; an empty list for anything else."""
     return list(node.args) if isinstance(node, fx.Node) else []
 
 
 def spelled(node: fx.Node) -> str:
-    """Name of the function of torch that a node is part of, empty where it was written by itself."""
+    """Return the name of the torch function that was replaced by this node and others; empty if there is none."""
     return str(node.meta.get("spelled", ""))
 
 
 def is_activation(node: fx.Node) -> bool:
-    """Whether it is what stands between two linear layers of a network."""
+    """Return whether a node is an activation, as between two linear layers of a network."""
     if spelled(node) in _ACTIVATIONS or is_(node, "tanh", "sigmoid"):
         return True
     return is_(node, "clamp") and arguments(node)[1:] == [0, None]
 
 
 def without_views(node: fx.Node) -> fx.Node:
-    """What a node shows in another shape."""
+    """Return the node behind views."""
     while is_(node, *VIEWS):
         node = arguments(node)[0]
     return node
 
 
 def seen_through(node: fx.Node) -> fx.Node:
-    """As :func:`without_views`, and through ``stack([a, b], k)`` of which one is taken out again."""
+    """Return the node behind views, and behind a ``stack([a, b], k)`` from which it is selected again."""
     while True:
         node = without_views(node)
         if not is_(node, "select") or not is_(arguments(node)[0], "stack"):
@@ -69,7 +69,7 @@ def seen_through(node: fx.Node) -> fx.Node:
 
 
 def readers(node: fx.Node) -> Iterator[fx.Node]:
-    """What reads a node, also through views of it and through a stack of which it is taken out again."""
+    """Yield the nodes that read a node, also through views and through a stack from which it is selected again."""
     for user in node.users:
         if is_(user, *VIEWS):
             yield from readers(user)
@@ -82,11 +82,11 @@ def readers(node: fx.Node) -> Iterator[fx.Node]:
 
 
 def layer_of(node: fx.Node) -> Call:
-    """The innermost call of a module that is not torch's own."""
+    """Return the innermost module call that is not of a layer of torch."""
     calls = [call for call in stack_of(node) if not is_torchs(call)]
     return calls[-1] if calls else stack_of(node)[0]
 
 
 def is_torchs(call: Call) -> bool:
-    """Whether a call is of a layer of torch."""
+    """Return whether a call is of a layer of torch."""
     return call.type.__module__.startswith("torch.")

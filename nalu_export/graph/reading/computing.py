@@ -1,4 +1,4 @@
-"""Computes a line such as ``tanh(W_hat)·sigmoid(M_hat)`` from tensors by name; the line may come from anyone."""
+"""Computes a line such as ``tanh(W_hat)·sigmoid(M_hat)`` from named tensors; the line is untrusted."""
 
 import json
 import math
@@ -13,10 +13,11 @@ from nalu_export.errors import first_line
 from nalu_export.graph.reading.recipes import LONGEST, WORDS
 from nalu_export.primitives import PRIMITIVES, Primitive
 
-# Multiplications in all, and numbers that an operation makes beside four times those of the largest tensor.
+# Largest number of multiplications of one line.
 MAX_WORK = 2**34
-# What a function of one number costs, in multiplications.
+# Cost of a function of one number, in multiplications.
 FUNCTION = 32
+# Largest number of elements in the result of one operation.
 MAX_NUMBERS = 2**23
 MAX_DEPTH = 40
 _TOKEN = re.compile(
@@ -24,24 +25,24 @@ _TOKEN = re.compile(
     r'|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<sign>[-+·/(),\[\]]))'
 )
 _INFIX = {"+": "add", "-": "sub", "·": "mul", "/": "div"}
-# They do not compute with numbers, or change the type that all is computed in.
+# Primitives that a line may not call: a cast would change the type of the computation.
 _REFUSED = ("cast",)
 
 
 class RecipeError(ValueError):
-    """A line that is none, or that the tensors do not fit."""
+    """The line is not a valid recipe, or the tensors do not fit it."""
 
 
 def compute(line: str, tensors: Callable[[str], Tensor | None]) -> Tensor:
-    """What a line gives.
+    """Return the tensor that a line computes.
 
     Args:
-        line: as :func:`nalu_export.graph.reading.recipes.recipe` writes it.
-        tensors: the tensor of a name, ``None`` where there is none.
+        line: a line as :func:`nalu_export.graph.reading.recipes.recipe` writes it.
+        tensors: returns the tensor of a name, ``None`` if there is none.
 
     Raises:
-        RecipeError: it is no such line, names a tensor that is not there, does not fit the tensors, or would make more
-            numbers than any effective weight has; one line without the name of the file.
+        RecipeError: the line is invalid, names a missing tensor, does not fit the tensors, or would take too many
+            numbers or operations. The message is one line without the name of the file.
     """
     if len(line) > LONGEST:
         raise RecipeError("a formula is too long")
@@ -52,7 +53,7 @@ def compute(line: str, tensors: Callable[[str], Tensor | None]) -> Tensor:
 
 
 class _Reader:
-    """Reads and computes at once, by recursive descent."""
+    """Parses a line and computes it at the same time, by recursive descent."""
 
     def __init__(self, line: str, tensors: Callable[[str], Tensor | None]) -> None:
         self._tokens = _tokens(line)
@@ -60,7 +61,7 @@ class _Reader:
         self._tensors = tensors
 
     def all(self) -> Any:
-        """The value of the whole line."""
+        """Return the value of the whole line."""
         value = self._sum()
         if self._next() != ("", ""):
             raise RecipeError("a formula does not end where it should")
@@ -70,7 +71,7 @@ class _Reader:
         return self._tokens[self._place] if self._place < len(self._tokens) else ("", "")
 
     def _taken(self, *signs: str) -> str:
-        """The next sign, where it is one of these; else nothing."""
+        """Consume and return the next sign if it is one of ``signs``; else return an empty string."""
         kind, text = self._next()
         if kind != "sign" or text not in signs:
             return ""
@@ -153,11 +154,11 @@ class _Reader:
         except RecipeError:
             raise
         except Exception as error:
-            # Whatever torch says of arguments that do not fit each other.
+            # torch refused the arguments, because they do not fit each other.
             raise RecipeError(f"{name}: {first_line(error)[:200]}") from error
 
     def _spend(self, primitive: Primitive, arguments: list[Any]) -> None:
-        """Count what a call is going to make before it makes it."""
+        """Count the numbers and operations of a call before it runs, and refuse too many."""
         made, work = _numbers(primitive, arguments)
         self._work += work
         if made > MAX_NUMBERS + 4 * self._read or self._work > MAX_WORK:
@@ -165,7 +166,7 @@ class _Reader:
 
 
 def _numbers(primitive: Primitive, arguments: list[Any]) -> tuple[int, int]:
-    """At most so many numbers are in the result of a call, and so many operations are needed for it."""
+    """Return upper bounds of the numbers in the result of a call and of the operations that it needs."""
     tensors = [value for value in _flat(arguments) if isinstance(value, Tensor)]
     total = sum(value.numel() for value in tensors)
     if primitive.kind == "elementwise":

@@ -1,4 +1,4 @@
-"""Finds ε: the constant that keeps the logarithm or power of a magnitude finite at an input of 0."""
+"""Finds ε: the constant that keeps the logarithm or power of a magnitude finite if an input is 0."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from nalu_export.graph.reading.form import Form
 
 @dataclass(frozen=True)
 class Epsilon:
-    """What is inside of one logarithm or power.
+    """The ε in the argument of one logarithm or power: ``max(|x|, floor) + added``.
 
     Attributes:
-        call: the layer that it is in.
-        added: ``max(|x|, floor) + added``; 0 for none.
+        call: the layer that contains it.
+        added: the constant that is added, 0 for none.
         floor: the lower bound, 0 for none.
-        square: whether both are of ``x²``, not of ``|x|``.
-        name: of the parameter or buffer that it is, ``None`` for a number in the source.
+        square: whether both apply to ``x²``, not to ``|x|``.
+        name: name of the parameter or buffer that holds it, ``None`` for a number in the source.
     """
 
     call: Call
@@ -30,7 +30,7 @@ class Epsilon:
 
 
 def epsilons(form: Form) -> list[Epsilon]:
-    """Each that differs, in order of computation."""
+    """Return the different ε of a graph, in order of computation."""
     found: dict[Epsilon, None] = {}
     for node in form.graph.nodes:
         if form.is_constant(node) or not _is_delicate(node):
@@ -43,12 +43,12 @@ def epsilons(form: Form) -> list[Epsilon]:
 
 
 def _is_delicate(node: fx.Node) -> bool:
-    """A logarithm, or a power of which the exponent is no number."""
+    """Return whether a node is a logarithm, or a power whose exponent is not a plain number."""
     return is_(node, "log") or (is_(node, "pow") and isinstance(node.args[1], fx.Node))
 
 
 def _magnitudes(form: Form, argument: object) -> Iterator[fx.Node]:
-    """The outermost magnitudes in an argument: it may be one, or be made of one: ``g·(|x| + ε) + 1 − g``."""
+    """Yield the outermost magnitudes in an argument: itself, or parts of it as in ``g·(|x| + ε) + 1 − g``."""
     waiting, seen = [argument], set[fx.Node]()
     while waiting:
         node = waiting.pop(0)
@@ -63,7 +63,7 @@ def _magnitudes(form: Form, argument: object) -> Iterator[fx.Node]:
 
 
 class _Inside:
-    """Reads ``max(|x|, floor) + added``, from the outside in."""
+    """Matches ``max(|x|, floor) + added``, from the outside in."""
 
     def __init__(self, form: Form) -> None:
         self._form = form
@@ -72,7 +72,7 @@ class _Inside:
         self.name: str | None = None
 
     def read(self, node: object) -> bool:
-        """Whether a node is a magnitude; what is added to it and bounds it is known then."""
+        """Return whether a node is a magnitude, and store ``added`` and ``floor``."""
         if not isinstance(node, fx.Node):
             return False
         node = seen_through(node)
@@ -98,10 +98,10 @@ class _Inside:
         return is_(node, "pow") and arguments(node)[1:] == [2]
 
     def _with_constant(self, arguments: tuple[object, ...], attribute: str) -> bool:
-        """A magnitude and a constant, in whichever order."""
+        """Match a magnitude and a constant, in either order; add the constant to ``attribute``."""
         for data, other in (arguments, arguments[::-1]):
             constant = self._constant(other)
-            # What is bounded from below is positive, whatever it was.
+            # Data with a lower bound of 0 or more counts as a magnitude, whatever it was before.
             bounded = attribute == "floor" and constant is not None and constant[0] >= 0 and isinstance(data, fx.Node)
             if constant is not None and (self.read(data) or bounded):
                 setattr(self, attribute, getattr(self, attribute) + constant[0])
@@ -110,7 +110,7 @@ class _Inside:
         return False
 
     def _chosen(self, node: fx.Node) -> bool:
-        """``where(|x| < ε, ε, |x|)``, and the other way round."""
+        """Match ``where(|x| < ε, ε, |x|)`` and ``where(|x| > ε, |x|, ε)``."""
         condition, first, second = node.args
         if not is_(condition, "lt", "le", "gt", "ge"):
             return False
@@ -121,7 +121,7 @@ class _Inside:
         return self._with_constant((first, second), "floor")
 
     def _constant(self, argument: object) -> tuple[float, str | None] | None:
-        """The value of a constant, the smallest of several, and the name of the parameter that it is."""
+        """Return the value of a constant, the smallest magnitude of several, and the name of its first parameter."""
         if isinstance(argument, (int, float)) and not isinstance(argument, bool):
             return float(argument), None
         if not isinstance(argument, fx.Node) or not self._form.is_constant(argument):

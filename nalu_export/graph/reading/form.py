@@ -1,4 +1,4 @@
-"""A subgraph in the form that a file has, with the values and the names of what depends on parameters alone."""
+"""A subgraph as a file holds it, with the values and names of its constants: nodes that depend on parameters alone."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
@@ -18,13 +18,13 @@ class Form:
     """A graph of primitives with its constants.
 
     Attributes:
-        module: the graph, without cancellation: ``σ(−z)`` in place of ``1 − σ(z)``; its tensors are those of the model.
-        names: what a folded file calls each constant that is read by data, by node.
-        inputs: what goes in.
+        module: the graph, without cancellation: ``σ(−z)`` in place of ``1 − σ(z)``. It shares the tensors of the model.
+        names: for each constant that data reads, its name in a folded file, by node.
+        inputs: shapes and types of the inputs.
 
     Args:
         module: a graph of primitives; it is not changed.
-        parameter: what a parameter of it is called in the model.
+        parameter: returns the name in the model of a parameter of ``module``.
         inputs: see above.
     """
 
@@ -42,7 +42,7 @@ class Form:
         self._constants = dict.fromkeys(parameter_nodes(graph))
         self.names = {node: parameter(name) for node, name in folded_names(graph).items()}
         opaque = behind_opaque(graph)
-        # Where torch computes a weight in a way that is no primitive, a live file holds the result.
+        # If torch computes a weight by something other than primitives, a live file holds the result.
         self._opaque = {node: parameter(name) for node, name in folded_names(graph, opaque).items()} if opaque else {}
         self._values: Values = {}
         self._example: Values = {}
@@ -50,30 +50,30 @@ class Form:
 
     @staticmethod
     def of(subgraph: Subgraph) -> "Form":
-        """That of an arithmetic subgraph."""
+        """Return the form of an arithmetic subgraph."""
         return Form(subgraph.module, subgraph.parameter, subgraph.inputs)
 
     @property
     def graph(self) -> fx.Graph:
-        """The graph itself."""
+        """The graph."""
         return self.module.graph
 
     def is_constant(self, node: object) -> bool:
-        """Whether a node depends on parameters alone."""
+        """Return whether a node depends on parameters alone."""
         return node in self._constants
 
     def data(self, node: fx.Node) -> list[fx.Node]:
-        """The arguments of a node that depend on the input."""
+        """Return the arguments of a node that depend on the input."""
         return [argument for argument in node.all_input_nodes if argument not in self._constants]
 
     def parameter(self, node: fx.Node) -> str | None:
-        """What a live file calls a constant that it stores, ``None`` for one that it computes."""
+        """Return the name of a constant that a live file stores; ``None`` for one that it computes."""
         if node.op == "get_attr":
             return self._parameter(str(node.target))
         return self._opaque.get(node)
 
     def parameters(self, node: fx.Node) -> list[str]:
-        """Names in the model of all parameters that a constant is computed from."""
+        """Return the names in the model of all parameters that a constant is computed from."""
         found: dict[str, None] = {}
         for constant in self._behind(node):
             if constant.op == "get_attr":
@@ -85,7 +85,7 @@ class Form:
         return list(found)
 
     def uses(self, node: fx.Node, *names: str) -> bool:
-        """Whether one of these primitives is on the way from parameters to a constant."""
+        """Return whether a constant is computed with one of these primitives."""
         return any(is_(constant, *names) for constant in self._behind(node))
 
     def _behind(self, node: fx.Node) -> list[fx.Node]:
@@ -99,7 +99,7 @@ class Form:
         return list(found)
 
     def value(self, node: fx.Node) -> Tensor:
-        """A constant in float64."""
+        """Return the value of a constant in float64."""
         if node not in self._values:
             for argument in node.all_input_nodes:
                 self.value(argument)
@@ -108,15 +108,15 @@ class Form:
         return value
 
     def shape(self, node: fx.Node) -> tuple[int, ...]:
-        """Shape of a constant."""
+        """Return the shape of a constant."""
         return tuple(self.value(node).shape)
 
     def run(self, *inputs: Tensor, instead: Mapping[fx.Node, Tensor] | None = None) -> Values:
-        """Every value of the graph in float64.
+        """Return every value of the graph, computed in float64.
 
         Args:
-            *inputs: float64.
-            instead: values that are to stand in place of what some nodes compute.
+            *inputs: inputs in float64.
+            instead: values that replace the results of some nodes.
         """
         waiting = list(inputs)
         return self.resume(
@@ -126,14 +126,14 @@ class Form:
         )
 
     def example(self) -> Values:
-        """Every value for three seeded samples, from which shapes are read."""
+        """Return every value for seeded random inputs; callers read shapes from them."""
         if not self._example:
             rng = torch.Generator().manual_seed(0)
             self._example = self.run(*(spec.drawn(rng) for spec in self.inputs))
         return self._example
 
     def inside(self, call: Call) -> Collection[fx.Node]:
-        """What is computed in a call of a module, in order."""
+        """Return the nodes that a call of a module computes, in order."""
         if not self._calls:
             for node in self.graph.nodes:
                 for held in stack_of(node):
@@ -141,7 +141,7 @@ class Form:
         return self._calls.get(tuple(call[:2]), {}).keys()
 
     def results_of(self, call: Call) -> list[fx.Node]:
-        """What of a call something outside of it reads."""
+        """Return the nodes of a call that a node outside the call reads."""
         inside = self.inside(call)
         own = [node for node in inside if node.op.startswith("call_")]
         return [
@@ -149,7 +149,7 @@ class Form:
         ]
 
     def between(self, ends: Collection[fx.Node], starts: Collection[fx.Node]) -> list[fx.Node]:
-        """What has to be computed to get from some values to others, in order."""
+        """Return the nodes to compute to get from the values ``starts`` to the values ``ends``, in order."""
         needed: set[fx.Node] = set()
         waiting = list(ends)
         while waiting:
@@ -160,7 +160,7 @@ class Form:
         return [node for node in self.graph.nodes if node in needed]
 
     def resume(self, known: Values, nodes: list[fx.Node], instead: Mapping[fx.Node, Tensor]) -> Values:
-        """The values of some nodes, in order, from those that are known, which are not computed again."""
+        """Compute the values of ``nodes``, in order; known values are not computed again."""
         values: Values = {**known, **instead}
         with torch.no_grad():
             for node in nodes:
@@ -178,24 +178,24 @@ class Form:
 def _evaluated(node: fx.Node, module: fx.GraphModule, values: Values) -> Any:
     with torch.no_grad():
         value = evaluated(node, module, values)
-    # Parameters are widened, and nothing is narrowed by the way.
+    # Convert parameters to float64, and undo casts to a narrower type.
     own = not node.all_input_nodes or is_(node, "cast")
     return value.detach().double() if own and isinstance(value, Tensor) and value.is_floating_point() else value
 
 
 class _Held:
-    """A graph beside the module that has its tensors: a ``GraphModule`` would write code that nobody runs."""
+    """A graph and the module that holds its tensors; a ``GraphModule`` would generate code that is never run."""
 
     def __init__(self, owner: fx.GraphModule, graph: fx.Graph) -> None:
         self.graph = graph
         self.get_submodule = owner.get_submodule
 
     def recompile(self) -> None:
-        """There is no code."""
+        """Do nothing: there is no code."""
 
 
 def _copy(module: fx.GraphModule) -> fx.GraphModule:
-    """The same tensors under another graph."""
+    """Return a copy of the graph that shares the tensors."""
     graph = fx.Graph()
     graph.output(graph.graph_copy(module.graph, {}))
     return cast("fx.GraphModule", _Held(module, graph))

@@ -1,4 +1,7 @@
-"""Finds gates: σ of what depends on the input, or of parameters alone, that weighs a sum against a product."""
+"""Finds gates: factors σ(z) on a sum or a product of the inputs; z depends on the input or on parameters alone.
+
+A gate multiplies each path, the sum and the product, by a share between 0 and 1.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,18 +29,18 @@ _COMPARISONS = ("gt", "ge", "lt", "le")
 
 @dataclass(frozen=True)
 class Share:
-    """How much of one path a gate lets through, 0 to 1.
+    """The factor, 0 to 1, by which a gate multiplies one path.
 
     Attributes:
-        node: that computes it, as it multiplies.
-        rest: whether it is 1 minus that: what a condition leaves.
+        node: the node that multiplies the path, or the condition that chooses it.
+        rest: whether the share is 1 minus the value of the node: the path of a condition that is false.
     """
 
     node: fx.Node
     rest: bool = False
 
     def of(self, value: Tensor) -> Tensor:
-        """The share, from the value of the node."""
+        """Return the share for a value of the node."""
         share = value.double()
         return 1.0 - share if self.rest else share
 
@@ -47,13 +50,13 @@ class Gate:
     """One gate.
 
     Attributes:
-        call: the layer that it is in.
-        sum: its share of the sum, ``None`` where it weighs none or it is not told.
-        product: its share of the product, of what goes through exp, prod or a power.
-        others: the shares of what is neither, or is not told.
-        source: what it is a function of; ``None`` for one that depends on parameters alone.
-        two: whether the product has a gate of its own.
-        hard: whether it chooses one of both and nothing between.
+        call: the layer that contains it.
+        sum: its share of the sum, ``None`` if it multiplies no sum or the paths cannot be told apart.
+        product: its share of the product, the path through exp, prod or a power; ``None`` likewise.
+        others: the shares of paths that cannot be told apart.
+        source: the affine function of data that ``z`` is; ``None`` if the gate depends on parameters alone.
+        two: whether the product has its own gate.
+        hard: whether it is a condition, which chooses one path entirely.
     """
 
     call: Call
@@ -66,12 +69,12 @@ class Gate:
 
     @property
     def shares(self) -> tuple[Share, ...]:
-        """All of them."""
+        """All shares."""
         return tuple(share for share in (self.sum, self.product, *self.others) if share is not None)
 
     @property
     def own(self) -> set[fx.Node]:
-        """Constants that are of the gate and of nothing else."""
+        """Constants that belong to the gate alone, so they are no weights."""
         if self.source is None:
             return {without_views(share.node) for share in self.shares}
         return {product.constant for product in self.source.products}
@@ -79,14 +82,14 @@ class Gate:
 
 @dataclass(frozen=True)
 class _Use:
-    """One place where a share weighs something.
+    """One place where a share multiplies a path.
 
     Attributes:
-        key: what σ is of, without its sign; a condition is its own.
-        sign: of that.
-        share: as it multiplies.
-        origin: the σ, or the condition.
-        path: what is weighed, ``"sum"`` or ``"product"``.
+        key: the argument of σ without its sign, or the condition; uses with one key belong to one gate.
+        sign: whether the argument has a positive sign.
+        share: the share.
+        origin: the node of the σ, or of the condition.
+        path: the path that it multiplies, ``"sum"`` or ``"product"``.
         hard: whether it is a condition.
     """
 
@@ -99,7 +102,7 @@ class _Use:
 
 
 def gates(form: Form) -> list[Gate]:
-    """All gates, in order of computation."""
+    """Return all gates, in order of computation."""
     found: dict[object, list[_Use]] = {}
     for node in form.graph.nodes:
         for use in (*_factors(form, node), *_conditions(form, node)):
@@ -108,7 +111,7 @@ def gates(form: Form) -> list[Gate]:
 
 
 def _factors(form: Form, node: fx.Node) -> Iterator[_Use]:
-    """Where a σ multiplies data."""
+    """Yield the places where the σ at a node multiplies data."""
     argument = logistic(form, node)
     if argument is None:
         return
@@ -120,7 +123,7 @@ def _factors(form: Form, node: fx.Node) -> Iterator[_Use]:
 
 
 def _conditions(form: Form, node: fx.Node) -> Iterator[_Use]:
-    """Where a comparison chooses between a sum and a product."""
+    """Yield the places where the comparison at a node chooses between a sum and a product."""
     if not is_(node, *_COMPARISONS) or form.is_constant(node):
         return
     for user in readers(node):
@@ -135,12 +138,12 @@ def _shows(argument: object, node: fx.Node) -> bool:
     return isinstance(argument, fx.Node) and seen_through(argument) is node
 
 
-# What a path is made of besides what tells it: products of data go on, a sum of products of data with weights ends.
+# Primitives that a path continues through. A product of data with a constant, such as a matrix product, ends it.
 _ON = (*VIEWS, *PIECES, *SUMS, "mul", "div", "neg", "clamp", "sqrt", "where", "maximum", "minimum")
 
 
 def _path(form: Form, operand: object) -> str:
-    """``"product"`` for what goes through exp, prod or a power since the last matrix product, else ``"sum"``."""
+    """Return ``"product"`` if exp, prod or a power is between ``operand`` and the last matrix product; or ``"sum"``."""
     if not isinstance(operand, fx.Node):
         return "sum"
     waiting, seen = [operand], set[fx.Node]()
@@ -157,7 +160,7 @@ def _path(form: Form, operand: object) -> str:
 
 
 def _is_weight(form: Form, uses: list[_Use]) -> bool:
-    """Whether a σ of parameters is a weight, as in ``x·σ(w)``: it has no other share, and there are several of it."""
+    """Return whether a σ of parameters is a weight, as in ``x·σ(w)``: it has several numbers and only one share."""
     origin = uses[0].origin
     return form.is_constant(origin) and len({use.sign for use in uses}) == 1 and form.value(origin).numel() > 1
 
@@ -169,7 +172,7 @@ def _gate(form: Form, uses: list[_Use]) -> Gate:
         paths.setdefault(use.sign, set()).add(use.path)
         shares.setdefault(use.sign, use.share)
     told = {sign: next(iter(found)) for sign, found in paths.items() if len(found) == 1}
-    # Both of one path, or one of both: an update of a state, for example.
+    # Both shares multiply the same kind of path, as in the update of a state: the paths cannot be told apart.
     if len(set(told.values())) < len(told):
         told = {}
     by_path = {path: shares[sign] for sign, path in told.items()}
@@ -185,7 +188,7 @@ def _gate(form: Form, uses: list[_Use]) -> Gate:
 
 
 def _argument(form: Form, origin: fx.Node) -> fx.Node:
-    """What a σ or a condition is a function of: ``z``."""
+    """Return the argument ``z`` of a σ or of a condition."""
     if is_(origin, *_COMPARISONS):
         (inner,) = form.data(origin)[:1]
         return _argument(form, inner) if logistic(form, inner) is not None else inner
@@ -196,7 +199,7 @@ def _argument(form: Form, origin: fx.Node) -> fx.Node:
 
 
 def _paired(found: list[Gate]) -> Iterator[Gate]:
-    """A gate of the sum and one of the product of the same call are the two gates of a layer."""
+    """Merge a gate of the sum and a gate of the product in the same call into one gate with ``two`` set."""
     waiting = list(found)
     while waiting:
         gate = waiting.pop(0)

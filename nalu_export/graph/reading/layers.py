@@ -1,4 +1,4 @@
-"""Everything that is read off a graph, by the module that computes it."""
+"""Collects the effective weights, gates and ε of a graph by the module that computes them."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -19,14 +19,14 @@ _Item = TypeVar("_Item", Weight, Gate, Epsilon)
 
 @dataclass(frozen=True)
 class Layer:
-    """A module with what its own ``forward`` does; what it calls is a layer of its own.
+    """The weights, gates and ε in the ``forward`` of one module, without those of the modules that it calls.
 
     Attributes:
-        path: of the module in the model.
-        call: of it, the first of several.
-        weights: by which it multiplies data.
-        gates: that it computes.
-        epsilons: inside of its logarithms and powers.
+        path: path of the module in the model.
+        call: its first call.
+        weights: effective weights that multiply data.
+        gates: its gates.
+        epsilons: the ε in its logarithms and powers.
     """
 
     path: str
@@ -37,23 +37,23 @@ class Layer:
 
     @property
     def type(self) -> type[nn.Module]:
-        """Its class."""
+        """Class of the module."""
         return self.call.type
 
     def within(self, name: str) -> str:
-        """A name after the path of the layer, or in full where it is of another module."""
+        """Return a name relative to the path of the layer, or in full if it belongs to another module."""
         return name.removeprefix(f"{self.path}.") if self.path else name
 
 
 @dataclass(frozen=True)
 class Reading:
-    """An arithmetic subgraph, read.
+    """What was found in an arithmetic subgraph.
 
     Attributes:
-        name: of the subgraph.
-        form: the graph that the nodes below are of.
-        layers: in order of computation.
-        is_region: whether it is part of a forward, and no module of its own.
+        name: name of the subgraph.
+        form: the graph that the nodes in ``layers`` belong to.
+        layers: its layers, in order of computation.
+        is_region: whether the subgraph is a part of a forward, not a whole module.
     """
 
     name: str
@@ -62,14 +62,14 @@ class Reading:
     is_region: bool = False
 
     def tensor(self, weight: Weight) -> str:
-        """What a folded file calls a weight; ``"W[0:2]"`` for rows of a larger one."""
+        """Return the name of a weight in a folded file; ``"W[0:2]"`` for rows of a larger tensor."""
         product = weight.product
         rows = "" if product.rows is None else "[{}:{}]".format(*product.rows)
         return self.form.names[product.read] + rows
 
 
 def read(graph: ModelGraph) -> list[Reading]:
-    """Effective weights, gates and ε of each arithmetic subgraph of a model."""
+    """Return the effective weights, gates and ε of each arithmetic subgraph of a model."""
     return [
         replace(reading_of(name, Form.of(subgraph), subgraph.outer), is_region=bool(name) and subgraph.path is None)
         for name, subgraph in graph.subgraphs.items()
@@ -77,12 +77,12 @@ def read(graph: ModelGraph) -> list[Reading]:
 
 
 def reading_of(name: str, form: Form, outer: str = "") -> Reading:
-    """That of one graph.
+    """Return the reading of one graph.
 
     Args:
-        name: of the subgraph.
+        name: name of the subgraph.
         form: its graph.
-        outer: what stands before the paths of its modules that is not in the names of its parameters.
+        outer: prefix of the paths of its modules that the names of its parameters lack.
     """
     found_gates = gates(form)
     found_weights = weights(form, {node for gate in found_gates for node in gate.own})
@@ -109,7 +109,7 @@ def reading_of(name: str, form: Form, outer: str = "") -> Reading:
 
 
 def _of(call: Call, items: Iterable[_Item]) -> Iterator[_Item]:
-    """What a layer has; in its first call, for the others are the same once more."""
+    """Yield the items of a layer's first call; later calls would repeat them."""
     return (item for item in items if item.call[:2] == call[:2])
 
 

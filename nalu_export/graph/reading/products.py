@@ -1,4 +1,4 @@
-"""Where data is multiplied by what depends on parameters alone: matrix products, scalings, powers."""
+"""Finds where data meets a constant, a node that depends on parameters alone: matrix products, scalings, powers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from nalu_export.graph.reading.form import Form
 
 @dataclass(frozen=True)
 class Product:
-    """One place where a constant multiplies data.
+    """One place where a constant multiplies data, or is its exponent.
 
     Attributes:
-        node: what computes it, or takes these rows of it out of a larger product.
-        data: what is multiplied.
-        constant: by what, as it is read.
-        read: the constant that a file holds: that one, or a larger one of which it is some rows.
-        rows: which, ``None`` for all.
-        turned: whether the constant is (in, out) there.
-        bias: what is added by the same primitive.
+        node: the node that computes the product, or that takes its rows out of a larger product.
+        data: the data.
+        constant: the constant.
+        read: the constant that a file holds: the same, or a larger one that contains it as rows.
+        rows: first and last (exclusive) of these rows, ``None`` for all.
+        turned: whether the constant has the shape (in, out), the transpose of a weight.
+        bias: the bias that the same primitive adds, if any.
     """
 
     node: fx.Node
@@ -33,14 +33,14 @@ class Product:
 
 
 def products(form: Form) -> Iterator[Product]:
-    """Every place, in order of computation."""
+    """Yield every product, in order of computation."""
     for node in form.graph.nodes:
         if not form.is_constant(node):
             yield from products_of(form, node)
 
 
 def products_of(form: Form, node: fx.Node) -> list[Product]:
-    """Those that a node computes."""
+    """Return the products that a node computes."""
     if is_(node, "linear"):
         data, weight, bias = node.args
         if form.is_constant(weight) and isinstance(data, fx.Node) and not form.is_constant(data):
@@ -60,7 +60,7 @@ def products_of(form: Form, node: fx.Node) -> list[Product]:
 
 
 def _is_turned(form: Form, data: fx.Node, constant: fx.Node) -> bool:
-    """Whether a matrix is (in, out): the data has its axis of outputs, of size 1, at the end."""
+    """Return whether a matrix is (in, out): then the last axis of the data, that of the outputs, has size 1."""
     shape = form.shape(constant)
     if len(shape) != 2 or not is_(data, "unsqueeze", "reshape") or 1 in shape:
         return False
@@ -68,7 +68,7 @@ def _is_turned(form: Form, data: fx.Node, constant: fx.Node) -> bool:
 
 
 def _apart(form: Form, whole: Product) -> list[Product]:
-    """Of ``x @ cat([W, G]).T`` that is cut in two again, each piece by itself; empty for anything else."""
+    """Split ``x @ cat([W, G]).T`` into one product for each piece if its result is sliced accordingly; else empty."""
     joined = whole.constant
     if not is_(joined, "cat") or joined.args[1] != 0 or whole.bias is not None:
         return []
@@ -91,10 +91,10 @@ def _apart(form: Form, whole: Product) -> list[Product]:
 
 @dataclass(frozen=True)
 class Source:
-    """What an affine function of data is made of.
+    """The data and the products in an affine function of data.
 
     Attributes:
-        data: what it is a function of, without views.
+        data: the nodes that it is a function of, without views.
         products: the products in it.
     """
 
@@ -102,16 +102,16 @@ class Source:
     products: tuple[Product, ...]
 
 
-# What an affine function may be computed by, beside products with constants.
+# Primitives of an affine function, besides products with constants.
 _AFFINE = (*VIEWS, *PIECES, *SUMS, "neg", "sum", "mean", "div")
 
 
 def source_of(form: Form, node: fx.Node) -> Source:
-    """Go back from a value through sums and scalings to the first products, and to what they multiply.
+    """Trace a value back through sums and scalings to the nearest products and the data that they multiply.
 
     Args:
-        form: what it is part of.
-        node: depends on data.
+        form: the graph.
+        node: the value; it depends on data.
     """
     data: dict[fx.Node, None] = {}
     found: dict[fx.Node, Product] = {}
@@ -133,7 +133,7 @@ def source_of(form: Form, node: fx.Node) -> Source:
 
 
 def _products_at(form: Form, node: fx.Node) -> list[Product]:
-    """Products that end in a node; a slice may be that of some rows of a larger one."""
+    """Return the products whose result is the node; a slice may be some rows of a larger product."""
     if is_(node, "slice") and isinstance(node.args[0], fx.Node):
         inner = products_of(form, node.args[0])
         return [product for product in inner if product.node is node]
@@ -141,5 +141,5 @@ def _products_at(form: Form, node: fx.Node) -> list[Product]:
 
 
 def _is_scaling(form: Form, node: fx.Node) -> bool:
-    """``4·z``: by a number."""
+    """Return whether a node multiplies data by a plain number, ``4·z``."""
     return is_(node, "mul") and len(form.data(node)) == 1 and not products_of(form, node)

@@ -1,7 +1,7 @@
-"""How a value is computed, as one line: ``tanh(W_hat)·sigmoid(M_hat)``.
+"""Writes how a value is computed as one line, a recipe: ``tanh(W_hat)·sigmoid(M_hat)``.
 
-The line is for people, and :mod:`nalu_export.graph.reading.computing` computes it from the tensors of a file. Functions
-are primitives with their arguments in order, ``linear(x, W)`` is ``x Wᵀ``, a name that is no identifier is quoted.
+People read the line, and :mod:`nalu_export.graph.reading.computing` computes it from the tensors of a file. Functions
+are primitives with their arguments in order. ``linear(x, W)`` is ``x Wᵀ``. A name that is not an identifier is quoted.
 """
 
 import json
@@ -15,10 +15,10 @@ from torch import fx
 from nalu_export.graph.formula import given_arguments
 from nalu_export.graph.reading._nodes import arguments, is_, name_of, seen_through
 
-# Whatever is longer is no line for people.
+# Largest number of characters; a longer line is not readable.
 LONGEST = 2000
 _NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
-# Names that are values.
+# Names that stand for values.
 WORDS = {"None": None, "True": True, "False": False, "inf": math.inf, "nan": math.nan}
 _INFIX = {"add": "+", "sub": "-", "mul": "·", "div": "/"}
 _SUM, _PRODUCT, _SIGN, _ATOM = range(4)
@@ -32,11 +32,11 @@ class _TooLongError(Exception):
 
 
 def recipe(node: fx.Node, leaf: Leaf) -> str | None:
-    """How a node is computed; ``None`` where that is no line of primitives.
+    """Return how a node is computed; ``None`` if the line would be too long or contain more than primitives.
 
     Args:
-        node: of a graph of primitives.
-        leaf: the name of a node that is not to be written out, ``None`` for one that is.
+        node: a node of a graph of primitives.
+        leaf: returns the name of a node that is written by its name, ``None`` for one that is written out.
     """
     try:
         return _Writer(leaf).text(node)[0]
@@ -45,12 +45,12 @@ def recipe(node: fx.Node, leaf: Leaf) -> str | None:
 
 
 def quoted(name: str) -> str:
-    """A name as it stands in a line."""
+    """Return a name as a line writes it: quoted if it is not an identifier."""
     return name if _NAME.fullmatch(name) and name not in WORDS else json.dumps(name, ensure_ascii=False)
 
 
 def _straight(node: fx.Node) -> fx.Node:
-    """A node without what undoes itself: a matrix that is turned twice, one of several that were put together."""
+    """Return a node without operations that undo each other: two transposes, or a stack and a select from it."""
     while True:
         inner = seen_through(node) if is_(node, "select") else _turned_back(node)
         if inner is node:
@@ -65,7 +65,7 @@ def _turned_back(node: fx.Node) -> fx.Node:
 
 
 def _turned(node: fx.Node) -> fx.Node | None:
-    """The matrix that a node is the transpose of."""
+    """Return the matrix that a node is the transpose of, else ``None``."""
     inner, *dims = arguments(node) or [None]
     two = is_(node, "transpose") and sorted(dims) in ([0, 1], [-2, -1])
     swapped = is_(node, "permute") and list(dims[0]) == [1, 0]
@@ -78,7 +78,7 @@ class _Writer:
         self._known: dict[fx.Node, tuple[str, int]] = {}
 
     def text(self, node: fx.Node) -> tuple[str, int]:
-        """A node, and how tightly its last operation binds."""
+        """Return the text of a node, and how tightly its last operation binds."""
         if node not in self._known:
             found = self._written(node)
             if len(found[0]) > LONGEST:
@@ -111,7 +111,7 @@ class _Writer:
         return f"{operation}({', '.join(given)})", _ATOM
 
     def _argument(self, argument: Any, level: int) -> tuple[str, int]:
-        """An argument, in parentheses where it binds less tightly than that."""
+        """Return the text of an argument, in parentheses if it binds less tightly than ``level``."""
         if isinstance(argument, fx.Node):
             text, own = self.text(argument)
             return (text, own) if own >= level else (f"({text})", _ATOM)

@@ -1,4 +1,4 @@
-"""Finds effective weights: what depends on parameters alone and multiplies data, as a NAC's ``tanh(Ŵ)·σ(M̂)`` does."""
+"""Finds effective weights: constants that multiply data, such as ``tanh(Ŵ)·σ(M̂)`` of a NAC."""
 
 from collections.abc import Container
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ class Weight:
 
     Attributes:
         call: the layer that multiplies by it.
-        node: that computes it, without the views through which it is read.
-        product: where it is read first.
-        sides: ``"sum"`` for a sum of data, ``"product"`` for an exponent or a factor of a product.
-        is_computed: whether anything but a view is between it and its parameters.
+        node: the node that computes it, behind views.
+        product: the first product that reads it.
+        sides: ``"sum"`` if it weighs a sum of data, ``"product"`` if it is an exponent or part of a product's factor.
+        is_computed: whether it is computed from its parameters by more than views and slices.
     """
 
     call: Call
@@ -41,18 +41,18 @@ class Weight:
     is_computed: bool
 
     def value(self, form: Form) -> Tensor:
-        """In float64, (out, in) where a matrix product reads it."""
+        """Return it in float64, with the shape (out, in) if a matrix product reads it."""
         value = form.value(self.product.constant)
         while self.product.turned and value.ndim > 2 and value.shape[0] == 1:
             value = value[0]
         return value.mT if self.product.turned and value.ndim == 2 else value
 
     def shape(self, form: Form) -> tuple[int, ...]:
-        """Shape of the value."""
+        """Return the shape of the value."""
         return tuple(self.value(form).shape)
 
     def raw(self, form: Form) -> tuple[str, str] | None:
-        """Names of Ŵ and M̂ where it is ``tanh(Ŵ)·σ(M̂)`` of two parameters."""
+        """Return the names of Ŵ and M̂ if it is ``tanh(Ŵ)·σ(M̂)`` of two parameters, else ``None``."""
         if not is_(self.node, "mul"):
             return None
         names: dict[str, str | None] = {}
@@ -65,14 +65,15 @@ class Weight:
 
 
 def weights(form: Form, gates: Container[fx.Node]) -> list[Weight]:
-    """All effective weights, each once, in order of computation.
+    """Return all effective weights, each once, in order of computation.
 
-    The weight of an ``nn.Linear`` is none, nor is that of a layer with a learned bias, before an activation or of a
-    gate, unless it is kept in a range on the way from its parameters.
+    These are not effective weights: the weight of an ``nn.Linear``, of a layer with a learned bias, and of a layer
+    before an activation, and the scale of a norm. They are if a function such as ``tanh`` keeps them in a range. The
+    weights of gates never are.
 
     Args:
-        form: what to look at.
-        gates: gates that see no data, and what multiplies that of others.
+        form: the graph.
+        gates: constants that belong to gates, see :attr:`Gate.own`.
     """
     found: dict[tuple[fx.Node, tuple[int, int] | None], Weight] = {}
     for product in products(form):
@@ -96,7 +97,7 @@ def weights(form: Form, gates: Container[fx.Node]) -> list[Weight]:
 
 
 def _is_stored(constant: fx.Node) -> bool:
-    """Whether a constant is a parameter, or a part or view of one."""
+    """Return whether a constant is a parameter, or a part or view of one."""
     node = constant
     while is_(node, *VIEWS, "select", "slice"):
         node = node.args[0]  # type: ignore[assignment]
@@ -121,7 +122,7 @@ def _is_matrix(form: Form, constant: fx.Node) -> bool:
 
 
 def _has_bias(form: Form, product: Product) -> bool:
-    """Whether parameters of its own are added to what it multiplies; ``1 − W`` has none beside those of W."""
+    """Return whether other parameters are added to the product; the parameters of ``1 − W`` are those of W."""
     added = [product.bias, *(other for user in product.node.users if is_(user, *SUMS) for other in user.args)]
     own = set(form.parameters(product.constant))
     return any(
@@ -130,21 +131,21 @@ def _has_bias(form: Form, product: Product) -> bool:
 
 
 def _is_before_activation(node: fx.Node) -> bool:
-    """Whether all that reads the result is an activation: a hidden layer of a network."""
+    """Return whether only activations read the result, as in a hidden layer of a network."""
     users = list(node.users)
     return bool(users) and all(
         is_activation(user) or (is_(user, *VIEWS, "neg") and _is_before_activation(user)) for user in users
     )
 
 
-# Through these a sum of logarithms stays one, and a factor a factor.
+# After these, a sum of logarithms is still one, and a factor is still a factor.
 _ON = (*VIEWS, *PIECES, "mul", "div", "neg", "clamp", "sum")
 _LOGARITHMS = ("log", "log1p", "asinh")
 _TERMS = (*SUMS, "stack", "cat")
 
 
 def _sides(form: Form, node: fx.Node) -> set[str]:
-    """What the product at a node goes on to be part of."""
+    """Return what the result of the product at a node becomes part of: a sum, a product or both."""
     if is_(node, "pow"):
         return {"product"}
     found: set[str] = set()

@@ -1,4 +1,4 @@
-"""Brings the calls of a flat graph to primitives, in place."""
+"""Replaces the calls of a flat graph by primitives, in place."""
 
 from typing import Any
 
@@ -18,17 +18,17 @@ from nalu_export.primitives.compositions import COMPOSITIONS
 
 
 def canonicalise(graph_module: fx.GraphModule, values: Values) -> None:
-    """Replace every call that is a primitive, or is made of primitives, by nodes of primitives; the rest stays.
+    """Replace every call that is a primitive or a composition by nodes of primitives; leave other calls as they are.
 
     A node of a primitive calls its ``function`` with positional arguments in the order of its ``parameters``.
 
     Args:
         graph_module: a flat graph; it is changed.
-        values: of all its nodes in one run, from which shapes are read; those of new nodes are added.
+        values: values of all its nodes in one run, for their shapes and types; values of new nodes are added.
     """
     writer = Writer(graph_module, values)
     index_fields(graph_module.graph, values)
-    # Before copies that are changed in place are gone.
+    # First, because the loop below removes copies (clone) that are changed in place.
     redirect_changes(graph_module)
     for node in list(graph_module.graph.nodes):
         _bring(node, writer)
@@ -45,7 +45,7 @@ def canonicalise(graph_module: fx.GraphModule, values: Values) -> None:
 
 
 def _bring(node: fx.Node, writer: Writer) -> None:
-    """One node, and those that it becomes."""
+    """Replace one node by primitives, if it can be; do the same for the new nodes."""
     name = name_of(node)
     if name is None or node.op not in ("call_function", "call_method") or _changes_a_parameter(node):
         return
@@ -76,7 +76,7 @@ def _become(node: fx.Node, primitive: Primitive, bound: tuple[Any, ...]) -> None
 
 
 def _expand(node: fx.Node, name: str, function: Any, bound: tuple[Any, ...], writer: Writer) -> bool:
-    """Write a composition's calls before the node and let them take its place."""
+    """Replace a node by the calls of a composition; return whether the composition supports the call."""
     graph = node.graph
     tracer = fx.proxy.GraphAppendingTracer(graph)
     before = set(graph.nodes)
@@ -104,17 +104,17 @@ def _changes_a_parameter(node: fx.Node) -> bool:
 
 
 def _computes_with_integers(node: fx.Node, writer: Writer) -> bool:
-    """Whether it reads integers that depend on the input: they have no roundings, and primitives are of numbers."""
+    """Return whether a node reads integers that depend on the input; primitives do not take such integers."""
     values = [writer.tensor(argument) for argument in node.all_input_nodes if not writer.is_constant(argument)]
     return any(value is not None and not value.is_floating_point() and value.dtype != torch.bool for value in values)
 
 
 def primitive_of(node: fx.Node) -> Primitive | None:
-    """The primitive that a node of a graph stands for, ``None`` for anything else."""
+    """Return the primitive that a node calls, ``None`` for anything else."""
     if node.op != "call_function":
         return None
     primitive = _BY_FUNCTION.get(node.target)  # type: ignore[arg-type]
-    # A call that was not brought to it keeps its keywords; a primitive that returns no tensor is an opaque one.
+    # A call with keyword arguments was not turned into a primitive; it is an opaque op.
     return primitive if primitive is not None and not node.kwargs else None
 
 

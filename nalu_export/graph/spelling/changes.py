@@ -1,4 +1,4 @@
-"""Operations in place: what reads a tensor after it was changed reads the result of the call that changed it."""
+"""Operations in place: later readers of a changed tensor read the result of the call that changed it."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ _FLAG = "inplace"
 
 
 def redirect_changes(graph_module: fx.GraphModule) -> None:
-    """Let later readers of a changed tensor read the call, which may then be any function that gives the same.
+    """Make later readers of a changed tensor read the call that changed it, so the call need not work in place.
 
-    A layer of torch that works in place is told not to. A view of the tensor that is read later changes as well, and is
-    not looked for: the proof of a capture finds that.
+    Layers of torch that work in place are set not to. A view of the tensor would change as well. This function does
+    not look for views; the capture compares the graph with the model and finds the difference.
     """
     place = {node: number for number, node in enumerate(graph_module.graph.nodes)}
     layers = [node for node in place if node.op == "call_module" and _layer_in_place(graph_module, node)]
@@ -31,7 +31,7 @@ def redirect_changes(graph_module: fx.GraphModule) -> None:
 
 
 def without_flag(name: str, bound: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments of a composition, not in place: nothing reads what it is given again."""
+    """Return the arguments of a composition with its flag ``inplace`` off, since later readers read the result."""
     parameters = COMPOSITIONS[name].parameters
     return tuple(
         False if parameter == _FLAG else argument for parameter, argument in zip(parameters, bound, strict=True)
@@ -43,7 +43,7 @@ def _layer_in_place(graph_module: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def _is_told(node: fx.Node) -> bool:
-    """Whether a call is told to be in place, as in ``F.relu(x, inplace=True)``."""
+    """Return whether an argument makes a call work in place, as in ``F.relu(x, inplace=True)``."""
     composition = COMPOSITIONS.get(name_of(node) or "")
     bound = composition.bind(node.args, dict(node.kwargs)) if composition is not None else None
     if composition is None or bound is None or _FLAG not in composition.parameters:

@@ -1,4 +1,4 @@
-"""Calls as a person wrote them, for errors."""
+"""Writes calls as the user wrote them, for error messages."""
 
 from pathlib import PurePath
 from typing import Any
@@ -10,14 +10,14 @@ from nalu_export.graph.places import place_of
 
 
 def spelling_of(node: fx.Node) -> str:
-    """:func:`callable_of`, with the names of its keyword arguments where it is a function."""
+    """Return :func:`callable_of`, and for a function the names of its keyword arguments."""
     arguments = ", ".join(sorted(node.kwargs)) if node.op == "call_function" else ""
     overload = isinstance(node.target, torch._ops.OpOverload)
     return callable_of(node) + (f" with {arguments}" if arguments and not overload else "")
 
 
 def callable_of(node: fx.Node) -> str:
-    """``torch.cumsum``, ``Tensor.cumsum`` or ``the module backbone.conv``."""
+    """Return ``torch.cumsum``, ``Tensor.cumsum`` or ``the module backbone.conv``."""
     if node.op == "call_method":
         return f"Tensor.{node.target}"
     if node.op == "call_module":
@@ -32,6 +32,6 @@ def callable_of(node: fx.Node) -> str:
 
 
 def source_of(node: fx.Node) -> str:
-    """``" (net.py, line 12)"``, empty where it is not known."""
+    """Return ``" (net.py, line 12)"``; empty if the place is unknown."""
     place = place_of(node)
     return "" if place is None else f" ({PurePath(place.file).name}, line {place.line})"

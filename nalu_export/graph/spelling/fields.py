@@ -1,4 +1,4 @@
-"""Fields of named tuples: ``x.sort(1).values`` is ``x.sort(1)[0]``, which other readers of the graph know."""
+"""Fields of named tuples: ``x.sort(1).values`` becomes ``x.sort(1)[0]``, which the other modules understand."""
 
 import operator
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from torch import fx
 
 
 def index_fields(graph: fx.Graph, values: Mapping[fx.Node, Any]) -> None:
-    """Read fields by their places; in place.
+    """Replace access to fields by indexing; in place.
 
     Args:
-        graph: any.
-        values: of its nodes in one run.
+        graph: any graph.
+        values: values of its nodes in one run.
     """
     for node in graph.nodes:
         if node.target is not getattr or not isinstance(node.args[0], fx.Node):

@@ -1,4 +1,4 @@
-"""Tensors that ``forward`` makes of numbers alone: ``torch.arange(5)``, the same in each run, becomes a buffer."""
+"""Tensors that ``forward`` creates from numbers alone, such as ``torch.arange(5)``, become buffers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +7,11 @@ from torch import Tensor, fx
 
 
 def keep_made(graph_module: fx.GraphModule, values: Mapping[fx.Node, Any]) -> None:
-    """Hold such tensors as buffers; in place. torch.fx does so while it traces, torch.export does not.
+    """Store such tensors as buffers; in place. torch.fx does so while it traces, torch.export does not.
 
     Args:
-        graph_module: any, of a model that draws no random numbers.
-        values: of its nodes in one run.
+        graph_module: any graph module of a model that draws no random numbers.
+        values: values of its nodes in one run.
     """
     taken = {str(node.target) for node in graph_module.graph.nodes if node.op in ("get_attr", "call_module")}
     for node in graph_module.graph.nodes:

@@ -1,17 +1,17 @@
-"""What a node's operation is called in torch, whichever way it was written."""
+"""Finds one name of torch for the operation of a node, for each way to write it."""
 
 import torch
 from torch import fx
 
-# Modules whose functions go by one set of names: torch.mul, operator.mul, Tensor.mul and aten.mul are one operation.
+# Modules that use the same names for the same operations: torch.mul, operator.mul, Tensor.mul and aten.mul.
 _HOMES = ("torch", "_operator", "operator", "math", "builtins")
-# Their last character says nothing: `and` is a word of Python.
+# In these the last underscore does not mean "in place": `and` is a keyword of Python.
 _WORDS = {"and_": "and_", "or_": "or_", "not_": "not_", "__and__": "and_", "__or__": "or_"}
 _IN_PLACE = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "div", "ipow": "pow", "imatmul": "matmul"}
 
 
 def name_of(node: fx.Node) -> str | None:
-    """``"mul"`` for ``a * b``, ``torch.mul(a, b)``, ``a.mul(b)`` and ``aten.mul.Tensor``; ``None`` for other code."""
+    """Return ``"mul"`` for ``a * b``, ``torch.mul(a, b)``, ``a.mul(b)``, ``aten.mul.Tensor``; ``None`` if unknown."""
     name = _spelled(node)
     if name is None:
         return None
@@ -21,7 +21,7 @@ def name_of(node: fx.Node) -> str | None:
 
 
 def is_in_place(node: fx.Node) -> bool:
-    """Whether the operation changes its first argument."""
+    """Return whether the operation changes its first argument."""
     name = _spelled(node) or ""
     return name in _IN_PLACE or (name.endswith("_") and not name.startswith("_") and name not in _WORDS)
 

@@ -1,4 +1,4 @@
-"""What is applied to parameters on the way to a weight: ``tanh`` and ``sigmoid``, say."""
+"""Finds the functions that compute a weight from parameters, such as ``tanh`` and ``sigmoid``."""
 
 from collections.abc import Collection
 
@@ -11,11 +11,11 @@ SHAPING = ("tanh", "sigmoid", "clamp", "exp", "sign", "abs", "maximum", "minimum
 
 
 def shaping(node: fx.Node, names: Collection[str] = SHAPING) -> list[str]:
-    """The functions among ``names`` that a node is computed with, each once.
+    """Return the functions among ``names`` that a node is computed with, each once.
 
     Args:
-        node: what depends on parameters alone.
-        names: see above.
+        node: a node that depends on parameters alone.
+        names: names of functions.
     """
     found: dict[str, None] = {}
     waiting, seen = [node], set[fx.Node]()

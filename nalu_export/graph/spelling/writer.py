@@ -1,4 +1,4 @@
-"""Writes nodes of primitives into a graph, with the values and the places of the node that they stand for."""
+"""Inserts primitives into a graph, with their values and with the source places of the node that they replace."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from nalu_export.primitives import PRIMITIVES
 
 
 class Writer:
-    """Puts new nodes before the one that is being replaced.
+    """Inserts new nodes before the node that they replace.
 
     Attributes:
-        graph_module: what is written into.
-        values: of every node in one run; those of new nodes are added.
+        graph_module: the graph module that is changed.
+        values: values of every node in one run; values of new nodes are added.
 
     Args:
         graph_module: see above.
@@ -27,11 +27,11 @@ class Writer:
         self._data: dict[fx.Node, bool] = {}
 
     def at(self, node: fx.Node) -> None:
-        """Write before this node from now on."""
+        """Insert new nodes before this node from now on."""
         self._node = node
 
     def emit(self, name: str, *args: Any) -> fx.Node:
-        """A node of a primitive."""
+        """Insert and return a node of the primitive ``name``."""
         assert self._node is not None
         primitive = PRIMITIVES[name]
         bound = primitive.bind(args, {})
@@ -45,7 +45,7 @@ class Writer:
         return node
 
     def replace(self, node: fx.Node, result: Any) -> None:
-        """Let everything that reads ``node`` read the result instead: a node, or a list of nodes that is indexed."""
+        """Make all readers of ``node`` read ``result`` instead: a node, or a list of nodes if they index it."""
         if isinstance(result, (list, tuple)):
             for user in list(node.users):
                 index = user.args[1] if len(user.args) > 1 else None
@@ -57,7 +57,7 @@ class Writer:
         node.replace_all_uses_with(result)
 
     def is_constant(self, argument: Any) -> bool:
-        """Whether a value depends on parameters alone; a plain number does."""
+        """Return whether a value depends on parameters alone; a plain number does."""
         if not isinstance(argument, fx.Node):
             return True
         if argument not in self._data:
@@ -66,11 +66,11 @@ class Writer:
         return not self._data[argument]
 
     def tensor(self, argument: Any) -> Tensor | None:
-        """What a node gave in the run, where that is a tensor."""
+        """Return the value of a node in the run if it is a tensor, else ``None``."""
         value = self.values.get(argument) if isinstance(argument, fx.Node) else None
         return value if isinstance(value, Tensor) else None
 
     def rank(self, argument: Any) -> int:
-        """Number of axes of a value; 0 for a number."""
+        """Return the number of axes of a value; 0 for a number."""
         found = self.tensor(argument)
         return 0 if found is None else found.ndim

@@ -1,4 +1,4 @@
-"""Spellings whose meaning depends on shapes, types or on what is a parameter: one function for each, by name."""
+"""Calls whose meaning depends on shapes, on types, or on which arguments are parameters: one function for each name."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from torch import fx
 from nalu_export.graph.spelling.special import convolutions, einsum, filled, indexing, products, selection, types, views
 from nalu_export.graph.spelling.writer import Writer
 
-# Gives the node, or the list of nodes, that takes a call's place; NotImplemented where it stays as it is.
+# Returns the node, or the list of nodes, that replaces a call; NotImplemented to leave the call as it is.
 Special = Callable[[Writer, fx.Node], Any]
 
 SPECIAL: dict[str, Special] = {

@@ -1,4 +1,4 @@
-"""Arguments of a call by name, as torch documents them."""
+"""Reads the arguments of a call by the names that torch documents."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from torch import fx
 
 
 def arguments(node: fx.Node, *names: str, **defaults: Any) -> dict[str, Any] | None:
-    """The arguments of a call in the order ``names``, then ``defaults``; ``None`` where one is missing or unknown."""
+    """Return the arguments of a call by name: ``names``, then ``defaults``; ``None`` if one is missing or unknown."""
     order = (*names, *defaults)
     kwargs = {"input" if name == "self" and "self" not in order else name: value for name, value in node.kwargs.items()}
     kwargs = {{"axis": "dim", "keepdims": "keepdim"}.get(name, name): value for name, value in kwargs.items()}
-    # aten spells out what is None.
+    # aten writes out arguments that are None.
     kwargs = {name: value for name, value in kwargs.items() if name in order or value is not None}
     if len(node.args) > len(order) or not set(kwargs) <= set(order):
         return None
@@ -19,12 +19,12 @@ def arguments(node: fx.Node, *names: str, **defaults: Any) -> dict[str, Any] | N
 
 
 def sizes_of(given: Any) -> list[Any]:
-    """Sizes that were given one by one or in a list: ``x.view(2, 3)`` and ``x.view((2, 3))``."""
+    """Return sizes that are written one by one, ``x.view(2, 3)``, or in a list, ``x.view((2, 3))``."""
     if len(given) == 1 and isinstance(given[0], (list, tuple)):
         return list(given[0])
     return list(given)
 
 
 def are_numbers(values: Any) -> bool:
-    """Whether all are plain integers."""
+    """Return whether all values are plain integers."""
     return all(isinstance(value, int) and not isinstance(value, bool) for value in values)

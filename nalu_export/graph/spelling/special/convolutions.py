@@ -1,4 +1,4 @@
-"""Convolutions whose weight is an effective weight: matrix products of the patches."""
+"""Convolutions with an effective weight become matrix products of patches."""
 
 import itertools
 from typing import Any
@@ -11,12 +11,12 @@ from nalu_export.graph.spelling.shaping import shaping
 from nalu_export.graph.spelling.special.arguments import are_numbers, arguments
 from nalu_export.graph.spelling.writer import Writer
 
-# What makes weights of −1, 0 and 1. A weight that is normalised belongs to a backbone.
+# Functions that make an effective weight. A convolution whose weight is only normalised belongs to a backbone.
 _EFFECTIVE = ("tanh", "sigmoid", "clamp", "sign", "sin", "cos")
 
 
 def _convolution(writer: Writer, node: fx.Node) -> Any:
-    """``Σ_ij W[:, :, i, j]·x[:, :, i:, j:]``: the shifted maps side by side, times the weight as a matrix."""
+    """Write ``Σ_ij W[:, :, i, j]·x[:, :, i:, j:]``: join the shifted maps and multiply by the weight as a matrix."""
     found = arguments(node, "input", "weight", bias=None, stride=1, padding=0, dilation=1, groups=1)
     weight = writer.tensor(found["weight"]) if found is not None else None
     if found is None or weight is None or found["groups"] != 1 or not writer.is_constant(found["weight"]):
@@ -26,7 +26,7 @@ def _convolution(writer: Writer, node: fx.Node) -> Any:
         return NotImplemented
     strides, padding, dilations = (_each(found[name], dims) for name in ("stride", "padding", "dilation"))
     if strides is None or padding is None or dilations is None:
-        return NotImplemented  # padding by a word
+        return NotImplemented  # padding is a word such as "same"
     x = found["input"]
     if any(padding):
         x = _padded(writer, node, x, padding)
@@ -51,7 +51,7 @@ def _each(given: Any, dims: int) -> list[int] | None:
 
 
 def _padded(writer: Writer, node: fx.Node, x: Any, padding: list[int]) -> fx.Node:
-    """Zeros around a map; it moves numbers and is no primitive."""
+    """Pad a map with zeros; the pad only moves numbers and is not a primitive."""
     graph = writer.graph_module.graph
     with graph.inserting_before(node):
         padded = graph.call_function(F.pad, (x, [size for one in reversed(padding) for size in (one, one)]))
@@ -63,7 +63,7 @@ def _padded(writer: Writer, node: fx.Node, x: Any, padding: list[int]) -> fx.Nod
 def _shifted(
     writer: Writer, x: Any, place: tuple[int, ...], kernel: Any, strides: list[int], dilations: list[int]
 ) -> Any:
-    """What one place of the kernel meets, whatever the size of the map."""
+    """Return the entries of a map that one place of the kernel multiplies; this holds for any size of the map."""
     for axis, (at, size, stride, dilation) in enumerate(zip(place, kernel, strides, dilations, strict=True), 2):
         start, left = at * dilation, (size - 1 - at) * dilation
         if start or left or stride != 1:

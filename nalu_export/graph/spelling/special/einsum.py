@@ -1,4 +1,4 @@
-"""``einsum``: a matrix product where it is one, else products that are summed."""
+"""``einsum``: a matrix product if the equation is one, else a product and a sum."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ from nalu_export.graph.spelling.special.products import product
 from nalu_export.graph.spelling.writer import Writer
 
 _TERMS = re.compile(r"^([a-zA-Z.,]*)->([a-zA-Z.]*)$")
-# Stand for the axes of an ellipsis, which no equation can name.
+# Letters for the axes of an ellipsis; no equation can contain them.
 _AXES = "αβγδζηθ"
 
 
@@ -36,7 +36,7 @@ def _einsum(writer: Writer, node: fx.Node) -> Any:
 
 
 def _multiplied(writer: Writer, operands: list[Any], terms: list[str]) -> tuple[list[Any], list[str]]:
-    """Operands that have the same axes as one: a weight of two factors. Data and parameters stay apart."""
+    """Multiply operands with the same axes, as in a weight of two factors; data and parameters stay separate."""
     found: dict[tuple[str, bool], Any] = {}
     for operand, term in zip(operands, terms, strict=True):
         key = term, writer.is_constant(operand)
@@ -54,7 +54,7 @@ def _read(node: fx.Node) -> tuple[str, list[Any]]:
 
 
 def _contracted(writer: Writer, operands: list[Any], terms: list[str], result: str) -> Any:
-    """``bi,oi->bo`` is ``x @ Wᵀ``; anything else is a product over the union of the axes, then a sum."""
+    """Write ``bi,oi->bo`` as ``x @ Wᵀ``, and any other pair as a product over the union of the axes, then a sum."""
     (x, w), (given, stored) = operands, terms
     if writer.is_constant(x) and not writer.is_constant(w):
         (x, w), (given, stored) = (w, x), (stored, given)
@@ -70,7 +70,7 @@ def _contracted(writer: Writer, operands: list[Any], terms: list[str], result: s
 
 
 def _aligned(writer: Writer, value: Any, term: str, union: str) -> Any:
-    """The value with its axes in the order of ``union``, and axes of size 1 where it has none."""
+    """Return the value with its axes in the order of ``union``; missing axes get size 1."""
     order = [term.index(axis) for axis in union if axis in term]
     if order != sorted(order):
         value = writer.emit("permute", value, order)

@@ -1,4 +1,4 @@
-"""Tensors of one number, made in ``forward``: where they are added to or compared with others they are that number."""
+"""Tensors that ``forward`` fills with one number: elementwise operations take the number instead."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch import Tensor, fx
 from nalu_export.graph.spelling.names import name_of
 from nalu_export.graph.spelling.writer import Writer
 
-# Elementwise operations in which a number may stand for a tensor that is full of it.
+# Elementwise operations that accept a number in place of a tensor filled with that number.
 _ELEMENTWISE = (
     *("add", "sub", "rsub", "mul", "div", "pow", "maximum", "minimum", "where", "multiply", "subtract", "truediv"),
     *("gt", "lt", "ge", "le", "eq", "ne", "divide", "true_divide"),
@@ -21,7 +21,7 @@ _MADE = (
 
 
 def _filled(writer: Writer, node: fx.Node) -> Any:
-    """Put the number into every call that can take it; what is left reads the tensor."""
+    """Pass the number to every call that accepts it; other calls still read the tensor."""
     value = writer.tensor(node)
     if (
         value is None
@@ -38,19 +38,19 @@ def _filled(writer: Writer, node: fx.Node) -> Any:
         if bound is None:
             user.args = tuple(number if argument is node else argument for argument in user.args)
         elif user.args.count(node) == 1:
-            # They take no number, and a clamp does.
+            # maximum and minimum accept no number, but a clamp does.
             (other,) = (argument for argument in user.args if argument is not node)
             user.op, user.target, user.args, user.kwargs = "call_function", torch.clamp, (other,), {bound: number}
     return NotImplemented
 
 
 def _takes_number(writer: Writer, user: fx.Node, node: fx.Node) -> bool:
-    """Whether a call gives the same when it is given the number: another argument has the shape of its result."""
+    """Return whether a call can take the number: another float32 argument must have the shape of the result."""
     if name_of(user) not in _ELEMENTWISE or node in user.kwargs.values():
         return False
     result = writer.tensor(user)
     others = [writer.tensor(argument) for argument in user.args if argument is not node]
-    # The condition of a choice says nothing of the type of its result.
+    # The condition of a where does not decide the type of its result.
     others = others[1:] if name_of(user) == "where" else others
     same = [
         other for other in others if isinstance(other, Tensor) and result is not None and other.shape == result.shape

@@ -1,4 +1,4 @@
-"""Indexing and splitting with numbers that are known: slices and selections of single axes."""
+"""Indexing and splitting with constant numbers become slices and selections of single axes."""
 
 import itertools
 from typing import Any
@@ -43,7 +43,7 @@ def _is_plain(step: Any) -> bool:
 
 
 def _slice(writer: Writer, node: fx.Node) -> Any:
-    """Aten's spelling: a dimension that is taken whole stays."""
+    """Write ``aten.slice``; a slice of a whole axis is dropped."""
     found = arguments(node, "input", dim=0, start=None, end=None, step=1)
     if found is None or not all(end is None or are_numbers([end]) for end in (found["start"], found["end"])):
         return NotImplemented
@@ -78,7 +78,7 @@ def _unbind(writer: Writer, node: fx.Node) -> Any:
 
 
 def _split(writer: Writer, node: fx.Node) -> Any:
-    """``chunk``, ``split``, ``tensor_split`` and the like: the sizes are those of the run."""
+    """Write ``chunk``, ``split``, ``tensor_split`` and similar calls as slices, with the sizes of the run."""
     found = arguments(node, "input", "sizes", dim=0) or arguments(node, "input", "split_size", dim=0)
     found = (
         found or arguments(node, "input", "split_size_or_sections", dim=0) or arguments(node, "input", "chunks", dim=0)
@@ -93,7 +93,7 @@ def _split(writer: Writer, node: fx.Node) -> Any:
 
 
 def _splits(writer: Writer, value: Any, dim: Any) -> bool:
-    """Whether an axis may be cut at fixed places: not that of the samples, nor height and width of an image."""
+    """Return whether an axis may be cut at fixed places; the samples, and height and width of an image, may not."""
     found = writer.tensor(value)
     if not isinstance(found, Tensor) or not are_numbers([dim]):
         return False

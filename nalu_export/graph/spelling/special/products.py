@@ -1,4 +1,4 @@
-"""Matrix products: with a matrix of parameters they are ``linear``, whichever way round it is stored."""
+"""Matrix products: a product of data with a parameter matrix becomes ``linear``, transposed if necessary."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from nalu_export.graph.spelling.writer import Writer
 
 
 def product(writer: Writer, left: Any, right: Any) -> Any:
-    """``left @ right``: ``linear`` where the right side is a matrix of parameters and the left side is data."""
+    """Write ``left @ right``, as ``linear`` if the right side depends on parameters alone and the left side is data."""
     if not writer.is_constant(left) and writer.is_constant(right):
         if writer.rank(right) == 2:
             return writer.emit("linear", left, writer.emit("transpose", right, 0, 1))
@@ -29,7 +29,7 @@ def _matmul(writer: Writer, node: fx.Node) -> Any:
 
 
 def _addmm(writer: Writer, node: fx.Node) -> Any:
-    """``beta·bias + alpha·(left @ right)``."""
+    """Write ``beta·bias + alpha·(left @ right)``."""
     found = arguments(node, "input", "mat1", "mat2", beta=1, alpha=1)
     if found is None:
         return NotImplemented

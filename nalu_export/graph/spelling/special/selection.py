@@ -1,4 +1,4 @@
-"""Choices between values: masks, the larger of two, the two shares of a softmax over two."""
+"""Choices between values: masks, the larger of two tensors, a softmax over two entries."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def _masked_fill(writer: Writer, node: fx.Node) -> Any:
 
 
 def _index_put(writer: Writer, node: fx.Node) -> Any:
-    """``x[mask] = number``, as aten spells it."""
+    """Write ``x[mask] = number``, which is ``index_put`` in aten."""
     found = arguments(node, "input", "indices", "values", accumulate=False)
     if found is None or found["accumulate"] or not isinstance(found["indices"], (list, tuple)):
         return NotImplemented
@@ -33,7 +33,7 @@ def _index_put(writer: Writer, node: fx.Node) -> Any:
 
 
 def _where(writer: Writer, node: fx.Node) -> Any:
-    """``x.where(condition, y)`` has its condition in another place than ``torch.where(condition, x, y)``."""
+    """Write ``where``: the condition comes first in ``torch.where(condition, x, y)``, second as a method of ``x``."""
     order = ("input", "condition") if node.op == "call_method" else ("condition", "input")
     found = arguments(node, *order, "other")
     if found is None or writer.tensor(found["condition"]) is None:
@@ -43,7 +43,7 @@ def _where(writer: Writer, node: fx.Node) -> Any:
 
 def _larger(name: str) -> Any:
     def special(writer: Writer, node: fx.Node) -> Any:
-        """Of two tensors; with an axis it gives places too, and stays."""
+        """Write the larger or smaller of two tensors; the form with an axis also returns indices, and stays."""
         found = arguments(node, "input", "other")
         if found is None or writer.tensor(found["other"]) is None or writer.tensor(node) is None:
             return NotImplemented
@@ -53,7 +53,7 @@ def _larger(name: str) -> Any:
 
 
 def _softmax(writer: Writer, node: fx.Node) -> Any:
-    """Over two: ``σ(a − b)`` and ``σ(b − a)``, neither of which cancels."""
+    """Write a softmax over two entries as ``σ(a − b)`` and ``σ(b − a)``; neither cancels."""
     found = arguments(node, "input", "dim", _stacklevel=3, dtype=None) or arguments(
         node, "input", dim=None, half_to_float=False
     )

@@ -1,4 +1,4 @@
-"""Conversions of type, and calls that give back what they are given."""
+"""Conversions of type, and calls that return their argument unchanged."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def _same(writer: Writer, node: fx.Node) -> Any:
 
 
 def _converted(writer: Writer, node: fx.Node) -> Any:
-    """Between floating point types the function stays the same one; masks and integers become numbers."""
+    """Drop conversions between floating point types; write a conversion of masks or integers to floats as a cast."""
     value = node.args[0] if node.args else None
     given, result = writer.tensor(value), writer.tensor(node)
     if given is None or result is None or not result.is_floating_point():
@@ -33,7 +33,7 @@ def _converted(writer: Writer, node: fx.Node) -> Any:
 
 
 def _dropout(writer: Writer, node: fx.Node) -> Any:
-    """Nothing, when it is off."""
+    """Drop a dropout that is off."""
     found = arguments(node, "input", p=0.5, training=True, inplace=False) or arguments(node, "input", "p", "train")
     if found is None or found.get("training", found.get("train")) is not False:
         return NotImplemented

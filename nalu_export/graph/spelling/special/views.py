@@ -1,4 +1,4 @@
-"""Views: shapes written with the size of the batch become shapes that hold for every batch."""
+"""Views: shapes that contain the size of the batch become shapes that hold for every batch."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _NAMED = {"T": (1, 0), "mT": (-2, -1), "H": (1, 0), "mH": (-2, -1)}
 
 
 def _reshape(writer: Writer, node: fx.Node) -> Any:
-    """``x.view(x.size(0), 6)`` is ``reshape(x, (−1, 6))``, and with −1 in place of 6 a flattening."""
+    """Write ``x.view(x.size(0), 6)`` as ``reshape(x, (−1, 6))``, and ``x.view(x.size(0), -1)`` as a flatten."""
     value, *given = node.args
     given = given or [node.kwargs.get("shape", node.kwargs.get("size"))]
     found, result = writer.tensor(value), writer.tensor(node)
@@ -21,7 +21,7 @@ def _reshape(writer: Writer, node: fx.Node) -> Any:
     if writer.is_constant(value):
         return writer.emit("reshape", value, list(result.shape)) if are_numbers(sizes) else NotImplemented
     first, rest = sizes[0], sizes[1:]
-    # The first size is −1, or is computed from the input, and is that of the batch.
+    # The first size must be the batch: −1, or computed from the input.
     batch = result.shape[:1] == found.shape[:1] and (first == -1 or isinstance(first, fx.Node))
     if not batch or not are_numbers(rest):
         return NotImplemented
@@ -61,7 +61,7 @@ def _squeeze(writer: Writer, node: fx.Node) -> Any:
 
 
 def _expand(writer: Writer, node: fx.Node) -> Any:
-    """A size that is computed from the input is that of its batch, which stays; −1 says that."""
+    """Write an expand; −1 keeps an axis, for example the batch axis, whose size is computed from the input."""
     value, *given = node.args
     found, result = writer.tensor(value), writer.tensor(node)
     if found is None or result is None:
@@ -80,7 +80,7 @@ def _expand(writer: Writer, node: fx.Node) -> Any:
 
 
 def _expand_as(writer: Writer, node: fx.Node) -> Any:
-    """To the shape of another value, where the sizes that change are no size of a batch or an image."""
+    """Write an expand to the shape of another value, unless it changes the batch axis or an axis of an image."""
     found = arguments(node, "input", "other")
     value = writer.tensor(found["input"]) if found is not None else None
     other = writer.tensor(found["other"]) if found is not None else None
@@ -112,7 +112,7 @@ def _t(writer: Writer, node: fx.Node) -> Any:
 
 
 def _turned(writer: Writer, node: fx.Node) -> Any:
-    """Aten has calls for the attributes: ``x.mT`` is ``aten.mT``."""
+    """Write ``aten.mT`` and similar calls, which stand for attributes such as ``x.mT``."""
     return writer.emit("transpose", node.args[0], -2, -1) if writer.rank(node.args[0]) > 1 else NotImplemented
 
 
@@ -135,7 +135,7 @@ def _movedim(writer: Writer, node: fx.Node) -> Any:
 
 
 def _attribute(writer: Writer, node: fx.Node) -> Any:
-    """``x.T``, ``x.mT`` and ``x.data``; ``x.shape`` stays."""
+    """Write the attributes ``x.T``, ``x.mT`` and ``x.data``; ``x.shape`` stays."""
     value, name = node.args[0], str(node.args[1])
     if writer.tensor(value) is None:
         return NotImplemented
