@@ -1,4 +1,4 @@
-"""Whether an artifact computes what its model computes, with numbers."""
+"""The parity check: does an artifact compute what its model computes, and how far off is it."""
 
 from nalu_export.parity.check import check_bytes
 from nalu_export.parity.options import CheckOptions

@@ -12,16 +12,16 @@ from nalu_export.parity.batch import Batch
 from nalu_export.parity.comparison import Comparison
 from nalu_export.parity.verdict import Status, overall
 
-# Rows that are not of an input distribution: what a runtime shows of its weights and intermediate values, and a fault
-# that is the same for all inputs.
+# Rows that are not an input distribution: the weights and intermediate values that a runtime shows, and a fault that is
+# the same for all inputs.
 INTERMEDIATE = "intermediate values"
 EVERY_INPUT = "every input"
-# A file that is not what its own metadata says.
+# A file that contradicts its own metadata.
 METADATA = "metadata"
 
 
 def inputs(family: str) -> str:
-    """``inputs zeros``; what is not an input distribution stands for itself."""
+    """Return ``inputs zeros`` for the distribution ``zeros``; other rows keep their name."""
     return family if family in (INTERMEDIATE, EVERY_INPUT, METADATA) else f"inputs {family}"
 
 
@@ -33,18 +33,18 @@ class Row:
         runtime: name of the runtime.
         family: name of the input distribution.
         samples: samples run.
-        outputs: numbers that came of them.
-        max_ratio: largest error over its bound; at most 1 in a pass by the bound.
+        outputs: numbers in the outputs of these samples.
+        max_ratio: largest error/bound; at most 1 if the row passes by the bound.
         max_e: largest E, see :mod:`nalu_export.parity.analysis`.
         max_ulp: largest distance from the reference, in float32 steps.
         max_ulp_torch: largest distance from PyTorch's float32 output, in float32 steps.
-        nonfinite_mismatches: outputs that are NaN or infinite where they should not be, or the other way round.
+        nonfinite_mismatches: outputs that are NaN or infinite where the reference is not, or the other way round.
         wrong_zeros: outputs that are −0 where they are surely +0, or the other way round.
         undetermined: outputs that were left out of the comparison.
         status: the verdict.
-        problem: what is wrong when it is not the numbers, else empty.
+        problem: a fault that is not in the numbers, else empty.
         reasons: why outputs were left out, the most frequent reason first.
-        silent: of several outputs of a model those of which nothing could be compared, by name.
+        silent: if the model has several outputs, the names of those of which nothing could be compared.
     """
 
     runtime: str
@@ -74,11 +74,11 @@ class Row:
         return self.status == Status.FAILED
 
     def wrong(self, verdict: str) -> str:
-        """What is wrong with a failed row, in one line; ``verdict`` is that of its report."""
+        """Return what is wrong with a failed row, in one line; ``verdict`` is that of its report."""
         return wording.wrong(self, verdict)
 
     def left_out(self) -> str:
-        """How many outputs were left out and why, in one line; empty where none was."""
+        """Return how many outputs were left out and why, in one line; empty if none was."""
         return wording.left_out(self)
 
 
@@ -89,9 +89,9 @@ class RuntimeInfo:
     Attributes:
         name: as the command line spells it.
         where: device and library, one line.
-        details: the same for machines: library, device, driver, provider, options.
-        decisive: whether its rows decide; others are shown for comparison.
-        remarks: what it does otherwise than the file says, with the reason.
+        details: library, device, driver, provider and options, by name.
+        decisive: whether its rows decide the verdict; the rows of other runtimes are shown for comparison.
+        remarks: where it computes differently from the file, with the reason.
     """
 
     name: str
@@ -103,17 +103,17 @@ class RuntimeInfo:
 
 @dataclass(frozen=True)
 class Worst:
-    """The input with the largest error over its bound, of one runtime.
+    """The input with the largest error/bound of one runtime.
 
     Attributes:
         runtime: name of the runtime.
-        family: where the input comes from.
-        ratio: error over bound, infinite for a mismatch of NaN or infinity.
+        family: the input distribution that the input comes from.
+        ratio: error/bound, infinite for a mismatch of NaN or infinity.
         inputs: the sample by the names of the inputs, without the batch axis.
-        output: name of the output that is worst.
-        out: what the runtime gave.
-        reference: what it should give, in float64.
-        bound: how far off a correct evaluation may be, for each number of the output.
+        output: name of the worst output.
+        out: the runtime's output.
+        reference: the expected output, in float64.
+        bound: the error bound of each number of the output.
         torch: PyTorch's float32 output.
     """
 
@@ -129,22 +129,22 @@ class Worst:
 
     @property
     def batch(self) -> Batch:
-        """The sample as a batch of one."""
+        """The input as a batch of one."""
         return Batch(tuple(array[None] for array in self.inputs.values()))
 
 
 @dataclass(frozen=True)
 class Break:
-    """The first value of the arithmetic graph that leaves its bound, for the worst input of one runtime.
+    """The first divergence: the first value that leaves its bound, for the worst input of one runtime.
 
     Attributes:
         runtime: name of the runtime.
-        value: dotted name of the value, ``layers.0.m``; empty where every intermediate value holds.
+        value: dotted name of the value, ``layers.0.m``; empty if every intermediate value is within its bound.
         formula: how the value is computed, ``exp(linear)``.
-        index: which element of it, without the batch axis.
-        got: what the runtime has there.
-        expected: what the reference has there.
-        bound: how far off a correct evaluation may be.
+        index: index of the element, without the batch axis.
+        got: the runtime's value.
+        expected: the reference's value.
+        bound: the error bound.
         reason: why no value can be named, else empty.
     """
 
@@ -169,13 +169,13 @@ class Break:
 
 @dataclass(frozen=True)
 class Curve:
-    """Error against the size of the input: for each bin, the output with the largest error over its bound.
+    """Error against the size of the input: for each bin, the output with the largest error/bound.
 
     Attributes:
         runtime: name of the runtime.
         magnitude: largest ``|x|`` of the sample, ascending; 0 for a sample of nothing but zeros.
         error: ``|out − reference|``, infinite for a mismatch of NaN or infinity.
-        bound: what it may be.
+        bound: the error bound.
         unit: ``u·D`` of that output: ``error / unit`` is E.
     """
 
@@ -193,14 +193,14 @@ def merge(
     reasons: Sequence[str] = (),
     outputs: Sequence[str] = (),
 ) -> Row:
-    """One row from the batches of an input distribution, or from the rows of several.
+    """Merge the comparisons of an input distribution, or several rows, into one row.
 
     Args:
         runtime: name of the runtime.
         family: name of the row.
         parts: at least one.
-        reasons: why outputs were left out, besides what the parts say.
-        outputs: names of the outputs that comparisons are of.
+        reasons: why outputs were left out, besides the reasons in ``parts``.
+        outputs: names of the model's outputs, in the order in which a comparison numbers them.
     """
     said = [reason for part in parts if isinstance(part, Row) for reason in part.reasons]
     return Row(
@@ -223,7 +223,7 @@ def merge(
 
 
 def _silent(parts: Sequence[Comparison | Row], outputs: Sequence[str]) -> tuple[str, ...]:
-    """The outputs of which no part could compare anything."""
+    """Return the names of the outputs of which no part could compare anything."""
     each = [
         part.silent if isinstance(part, Row) else tuple(outputs[place] for place in part.silent)
         for part in parts
