@@ -7,10 +7,10 @@ from nalu_export.runtimes.base import RunOptions, Runtime, Session
 
 
 class LibTorch(Runtime):
-    """``torch::jit::load`` in ``examples/cpp/libtorch_infer.cpp``. Loading an archive runs what is in it.
+    """``torch::jit::load`` in ``examples/cpp/libtorch_infer.cpp``. Loading an archive executes code in it.
 
-    ``make cpp`` builds that; where it is not built, and NALU_EXPORT_CPP names no folder that holds it: a
-    RuntimeUnavailableError. TF32 does not apply.
+    ``make cpp`` builds that program. If it is not built, and NALU_EXPORT_CPP names no folder that holds it, loading
+    raises a RuntimeUnavailableError. TF32 does not apply.
     """
 
     name = "libtorch"

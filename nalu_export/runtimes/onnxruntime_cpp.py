@@ -9,8 +9,8 @@ from nalu_export.runtimes.base import RunOptions, Runtime, Session
 class OnnxRuntimeCpp(Runtime):
     """``CPUExecutionProvider`` through ONNX Runtime's C++ interface, in ``examples/cpp/onnxruntime_infer.cpp``.
 
-    ``make cpp`` builds that; where it is not built, and NALU_EXPORT_CPP names no folder that holds it: a
-    RuntimeUnavailableError. TF32 does not apply.
+    ``make cpp`` builds that program. If it is not built, and NALU_EXPORT_CPP names no folder that holds it, loading
+    raises a RuntimeUnavailableError. TF32 does not apply.
     """
 
     name = "onnxruntime-cpp"
