@@ -30,8 +30,8 @@ class Gates:
         near: the side of each gate on training-like inputs.
         far: the same on 1000 times those inputs; equal to ``near`` where no gate value is finite there.
         dead: whether training can no longer change the gate.
-        low: smallest weight of the sum over all inputs, for each gate.
-        high: largest weight of the sum.
+        low: smallest gate value of the sum over all inputs, for each gate.
+        high: largest gate value of the sum.
     """
 
     near: list[int]
@@ -85,7 +85,7 @@ def judge(gate: Gate, near: Values, far: Values) -> Gates | None:
 
 
 def _shares(gate: Gate, values: Values) -> tuple[Tensor, Tensor]:
-    """Return the weights of the sum and of the product, ``(samples, gates)``; one gate if all outputs share it."""
+    """Return the gate values of the sum and of the product, ``(samples, gates)``; one gate if all outputs share it."""
     assert gate.sum is not None
     assert gate.product is not None
     shares = [share.of(values[share.node]) for share in (gate.sum, gate.product)]

@@ -140,7 +140,7 @@ def from_module(module: nn.Module, options: SourceOptions) -> Subject:
 
 
 def from_file(path: str | os.PathLike[str], options: SourceOptions) -> Subject:
-    """Read a file, also one that an export refuses: twins that disagree, or a head without the code of its CNN.
+    """Read a file, also one that an export refuses: names of one parameter disagree, or the code of the CNN is missing.
 
     Raises:
         InputError: it cannot be read.
@@ -191,7 +191,7 @@ def _places(fit: Fit, module: nn.Module) -> dict[str, Place]:
 
 
 def _built(fit: Fit, opened: Opened, options: ReadOptions) -> tuple[nn.Module, tuple[str, ...]]:
-    """Build the module of a public layout; only its head if the code of the CNN before it is not given."""
+    """Build the module of a public layout; only its arithmetic if the code of the CNN before it is not given."""
     notes = []
     backbone = None if options.backbone is None else from_factory(options.backbone, "--backbone")
     if fit.unit.around is not None and backbone is None:

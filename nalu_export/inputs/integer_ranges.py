@@ -26,7 +26,7 @@ def runs(model: nn.Module, example: Example, tensors: Sequence[Tensor]) -> bool:
     try:
         with torch.no_grad():
             Called(model, example.arguments)(*tensors)
-    except (Exception, SystemExit):  # noqa: BLE001  forward is anybody's code: it raises anything
+    except (Exception, SystemExit):  # noqa: BLE001  forward is the user's code and may raise anything
         return False
     return True
 

@@ -11,7 +11,7 @@ from nalu_export.graph.evaluation import results_of
 from nalu_export.graph.interface import Sizes
 from nalu_export.inputs.example import IMAGE_AXES
 
-# By how much an axis is made longer at most, to find out which sizes a model takes.
+# How much longer or shorter an axis is made at most, to find out which sizes a model takes.
 MAX_STEP = 32
 # Relative float32 error that is allowed to a graph at another size; a wrong graph is off by much more.
 SAME = 1e-3
@@ -44,7 +44,7 @@ def runs_with(graph: ModelGraph, sizes: Sizes) -> bool:
     try:
         with torch.no_grad():
             graph.called(graph.module)(*sample(graph, sizes))
-    except (Exception, SystemExit):  # noqa: BLE001  forward is anybody's code: it raises anything
+    except (Exception, SystemExit):  # noqa: BLE001  forward is the user's code and may raise anything
         return False
     return True
 
@@ -129,7 +129,7 @@ def _stuck(graph: ModelGraph, name: str) -> str:
         try:
             with torch.no_grad():
                 expected = graph.called(graph.module)(*tensors)
-        except (Exception, SystemExit):  # noqa: BLE001  forward is anybody's code; it may take multiples only
+        except (Exception, SystemExit):  # noqa: BLE001  the user's code may accept multiples only
             continue
         try:
             found = results_of(graph.flat, *tensors)

@@ -44,7 +44,7 @@ class Batch:
         return Batch(tuple(array[rows] for array in self.arrays))
 
     def __iter__(self) -> Iterator["Batch"]:
-        """Each sample as a batch of one."""
+        """Yield each sample as a batch of one."""
         return (self[row : row + 1] for row in range(len(self)))
 
     @property

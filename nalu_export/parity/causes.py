@@ -30,7 +30,7 @@ OVERFLOWING = (*EXPONENTIAL, "linear", "add", "sub", "mul", "prod", "sum", "squa
 
 
 def causes(reference: Reference, x: Batch, profile: Profile) -> list[str]:
-    """Return, for each sample, why its outputs have no finite error bound.
+    """Return, for each sample, why its outputs are left out of the comparison.
 
     The reason is that of the first value, in the order of computation, whose error bound is infinite. Where all bounds
     are finite, it is that of the first value that may overflow its type.

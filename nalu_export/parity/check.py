@@ -78,7 +78,7 @@ def check_bytes(
         RuntimeUnavailableError: a runtime is absent, or all of them are.
         InputError: a runtime rejects the file, or the model rejects the shapes.
     """
-    # glibc returns memory to the system after each tensor, and faults it in anew for the next one, until a program has
+    # glibc returns memory to the system after each tensor, and faults it in again for the next one, until a program has
     # freed something large (M_MMAP_THRESHOLD in mallopt(3)). That is half of the time of a check.
     torch.empty(LARGE, dtype=torch.uint8)
     # For little work, threads spend more time waiting for each other than they save, above all on a busy machine.

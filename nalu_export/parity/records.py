@@ -173,7 +173,7 @@ class Curve:
 
     Attributes:
         runtime: name of the runtime.
-        magnitude: largest ``|x|`` of the sample, ascending; 0 for a sample of nothing but zeros.
+        magnitude: largest ``|x|`` of the sample, ascending; 0 for an all-zero sample.
         error: ``|out − reference|``, infinite for a mismatch of NaN or infinity.
         bound: the error bound.
         unit: ``u·D`` of that output: ``error / unit`` is E.

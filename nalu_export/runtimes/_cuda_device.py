@@ -42,7 +42,7 @@ def _identity(number: int) -> str:
 @functools.lru_cache
 def _from_nvidia_smi(identity: str) -> tuple[str, str]:
     part = ""
-    if identity.startswith("MIG-"):  # a part of a GPU, which nvidia-smi lists but takes no --id of
+    if identity.startswith("MIG-"):  # a part of a GPU; nvidia-smi lists it but rejects its --id
         identity, part = _gpu_of(identity)
     answer = _asked("--query-gpu=name,driver_version", "--format=csv,noheader", f"--id={identity}")
     name, _, driver = answer.partition("\n")[0].rpartition(",")

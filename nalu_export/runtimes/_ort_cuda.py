@@ -108,13 +108,13 @@ def why_not(onnxruntime: Any) -> str:
     Registering the library as a plugin loads it silently and returns the reason (onnxruntime 1.22 and later).
     """
     library = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
-    if not library.exists():  # another system
+    if not library.exists():  # another operating system
         return ""
     name = "nalu_export_probe"
     try:
         onnxruntime.register_execution_provider_library(name, str(library))
         onnxruntime.unregister_execution_provider_library(name)
-    except Exception as error:  # noqa: BLE001  its exceptions share no other base
+    except Exception as error:  # noqa: BLE001  onnxruntime's exceptions share no other base
         return told(error).rpartition("with error: ")[2]
     return ""
 

@@ -38,7 +38,7 @@ class _ReferenceSession(OnnxSession):
             if not evaluator.output_names:
                 raise ValueError("it holds no graph")
         except Exception as error:
-            # protobuf's DecodeError and whatever an operator's constructor raises share no base.
+            # protobuf's DecodeError and the exceptions of operators' constructors share no base.
             raise no_memory(error) or InputError(f"onnx-reference refuses the file: {first_line(error)}") from error
 
         def run(inputs: Arrays) -> Arrays:

@@ -15,7 +15,7 @@ __all__ = ["copied", "digest_of", "prepare", "source_of", "unwrapped"]
 
 
 def source_of(source: nn.Module | str | os.PathLike[str], options: ReadOptions) -> Checkpoint:
-    """Read a model with its origin; a module's digest covers its state_dict: names, types, shapes and bytes.
+    """Return a model with its origin; a module's digest covers its state_dict: names, types, shapes and bytes.
 
     Raises:
         InputError: the file cannot be read, a reading option is given for a module, or the module holds something else

@@ -117,7 +117,7 @@ class _Layer:
         return whole if whole is None or not whole.ndim else whole[int(rows[2]) : int(rows[3])]
 
     def _gate(self, gate: dict[str, Any]) -> dict[str, Tensor]:
-        """Return the gate's weight of each path; empty if the file does not hold its formula."""
+        """Return the gate value of each path; empty if the file does not hold its formula."""
         formulas = {name: text for name, text in gate.items() if name in ("sum", "product") or name.startswith("other")}
         if not formulas or not all(isinstance(text, str) for text in formulas.values()):
             return {}

@@ -84,7 +84,7 @@ def weight_statistics(graph: ModelGraph) -> dict[str, dict[str, Any]]:
 
 
 def gate_shares(form: Form, gate: Gate) -> dict[str, Tensor]:
-    """Return a gate's weight of each path, on seeded inputs of the gate."""
+    """Return the gate value of each path, on seeded inputs of the gate."""
     named = {"sum": gate.sum, "product": gate.product}
     named |= {f"other_{place}": share for place, share in enumerate(gate.others)}
     shares = {name: share for name, share in named.items() if share is not None}

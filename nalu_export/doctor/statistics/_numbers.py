@@ -56,7 +56,7 @@ def saturation(shares: Mapping[str, Tensor]) -> dict[str, float]:
     """Return how often a gate has chosen one path.
 
     Args:
-        shares: the gate's weight of the ``"sum"`` and of the ``"product"``; of any other path if it does not have
+        shares: gate values of the ``"sum"`` and of the ``"product"``; of any other path if the gate does not have
             both.
     """
     if {"sum", "product"} <= shares.keys():

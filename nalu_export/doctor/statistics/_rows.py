@@ -80,7 +80,7 @@ def _recipe(reading: Reading, layer: Layer, node: fx.Node) -> str | None:
 
 
 def _gate(reading: Reading, layer: Layer, gate: Gate) -> dict[str, Any]:
-    """Return formulas of a gate's shares from a folded file's constants, and those of the constants from parameters."""
+    """Return a gate's formulas, with a folded file's constants, and the formulas of constants that are computed."""
     form = reading.form
     data = {} if gate.source is None else {node: _numbered("x", place) for place, node in enumerate(gate.source.data)}
     read: dict[fx.Node, str] = {}

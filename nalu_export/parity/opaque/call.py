@@ -24,7 +24,8 @@ class Call:
     Args:
         graph_module: the graph that holds the node.
         node: see above.
-        known: the results of every node before it: conditioned values, and other objects as they are.
+        known: the results of every node before it: conditioned values (a value with its error bounds, see
+            :class:`Conditioned`), and other objects as they are.
     """
 
     def __init__(self, graph_module: fx.GraphModule, node: fx.Node, known: Mapping[fx.Node, Any]) -> None:
@@ -124,7 +125,7 @@ def mapped(value: Any, change: Change) -> Any:
     if isinstance(value, Conditioned):
         return change(value)
     if not leaves(value):
-        return value  # a torch.Size, say
+        return value  # for example a torch.Size
     changed = [mapped(part, change) for part in value]
     return changed if isinstance(value, list) else tuple(changed)
 

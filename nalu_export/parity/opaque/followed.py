@@ -31,8 +31,8 @@ SIGNS = 2**20
 # mostly a twentieth. Bounds of arithmetic subgraphs may be reached, so the change they cause is multiplied by this.
 PASSED_ON = 2.0
 
-# Values whose radius exceeds this share of their size, or of their sample's root mean square, are too uncertain for a
-# few perturbations. Results behind them may be anything. A gate σ(z) with z = 10⁶ − 10⁶ is an example.
+# A value is too uncertain for a few perturbations if its radius exceeds this share of its size and of its sample's root
+# mean square. Results behind it may be anything. A gate σ(z) with z = 10⁶ − 10⁶ is an example.
 UNSURE = 2.0**-6
 
 Known = Mapping[fx.Node, Any]

@@ -28,7 +28,7 @@ RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
 
 
 class Measurement:
-    """The own error of opaque calls, measured.
+    """Measures the own error of opaque calls: their error with exact inputs.
 
     The scale ``s`` is the effect of one roundoff in every parameter and input, from :data:`JITTERS` seeded
     perturbations. While :meth:`calibrating`, a call is run in float32 as well, and ``c`` becomes the largest
@@ -115,7 +115,7 @@ def _kernel(call: Call) -> Tensor | None:
     """Return the absolute allowance of recurrent layers, for each sample of a step or for all samples of a layer.
 
     Fused recurrent layers compute σ and tanh with kernels of their own, accurate relative to 1 and not to their result.
-    The error of these kernels grows with the state that the layer is given.
+    The gates multiply the state that the layer is given, so the allowance grows with the largest state.
     """
     if not isinstance(call.module, RECURRENT_MODULES) and call.name not in RECURRENT:
         return None
