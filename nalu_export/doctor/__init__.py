@@ -1,4 +1,4 @@
-"""What is wrong with a trained model: found in its file or module, with what follows and what to do."""
+"""The doctor: finds what is wrong with a trained model, in its file or module, and says what follows and what to do."""
 
 import os
 from typing import Any
@@ -24,18 +24,18 @@ def diagnose(
     strict: bool = False,
     **options: Any,
 ) -> Diagnosis:
-    """Find out whether a model is what its owner believes, and whether it will extrapolate.
+    """Find out whether a model computes what its owner expects, and whether it will extrapolate.
 
     Args:
-        source: a file, or a module in memory, which stays as it is.
-        compute: type of the arithmetic that is to run it: ``"float32"``, ``"float64"`` or ``"float16"``.
-        inputs: range of inputs like those of training; weights and gates are judged on it and on its thousandfold.
-        strict: take a faux NAC for an error, whatever its weights are.
-        **options: how to read a file, see :func:`nalu_export.load`; and what the model is fed with where its layers do
-            not tell, ``input_size`` or ``example_inputs``, and which modules are its arithmetic, ``arithmetic``.
+        source: a file, or a module in memory, which is not changed.
+        compute: type of the arithmetic that will run it: ``"float32"``, ``"float64"`` or ``"float16"``.
+        inputs: range of training-like inputs; weights and gates are judged on it and on 1000 times that range.
+        strict: treat every faux NAC as an error, whatever its weights are.
+        **options: how to read a file, see :func:`nalu_export.load`; also the model's inputs if its layers do not
+            determine them (``input_size`` or ``example_inputs``), and which modules are arithmetic (``arithmetic``).
 
     Returns:
-        The findings; a file that an export refuses because two names of one parameter disagree is examined too.
+        The findings. A file that an export refuses because two names of one parameter disagree is examined too.
 
     Raises:
         InputError: the file cannot be read, or an argument is none of those listed.
@@ -54,7 +54,7 @@ def diagnose(
 
 
 def examine(subject: Subject, settings: Settings) -> Diagnosis:
-    """As :func:`diagnose`, of what was read already."""
+    """Examine a model that was read already, as :func:`diagnose` does."""
     return Diagnosis(
         subject.path,
         subject.sha256,

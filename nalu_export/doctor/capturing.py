@@ -1,4 +1,4 @@
-"""Captures as much of a model as can be captured: a diagnosis does not end where an export would."""
+"""Captures as much of a model as possible: a diagnosis goes on where an export would stop."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from nalu_export.io.text import plain
 from nalu_export.source import prepare
 from nalu_export.source.preparing import SourceOptions, example_of
 
-# A model of which nothing can be captured is not looked through without end.
+# How many submodules are tried at most, if the model as a whole cannot be captured.
 MAX_TRIED = 64
 
 
 @dataclass(frozen=True)
 class Part:
-    """A module that was captured.
+    """A captured module.
 
     Attributes:
-        path: in the model, empty where it is all of it.
-        graph: it, captured.
-        readings: of its arithmetic subgraphs.
+        path: its path in the model, empty if it is the whole model.
+        graph: the captured module.
+        readings: what was read off each of its arithmetic subgraphs.
     """
 
     path: str
@@ -34,10 +34,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Captured:
-    """What of a model was captured.
+    """The captured parts of a model.
 
     Attributes:
-        parts: the model, or those modules in it that can be captured alone.
+        parts: the model, or those of its submodules that can be captured separately.
         notes: what is missing, one line each.
     """
 
@@ -46,14 +46,14 @@ class Captured:
 
 
 def capture_what_can_be(model: nn.Module, options: SourceOptions) -> Captured:
-    """The model, or the parts of it that can be captured where it cannot.
+    """Capture the model, or its submodules if the model cannot be captured.
 
     Args:
-        model: any; it stays as it is.
-        options: what it is fed with and what of it is arithmetic.
+        model: any module; it is not changed.
+        options: its inputs, and which of its modules are arithmetic.
 
     Raises:
-        NaluExportError: modules are named as its arithmetic, and it cannot be captured so.
+        NaluExportError: the user named the arithmetic modules, and the model cannot be captured with them.
     """
     try:
         subject, _ = prepare(model, finite=False)
@@ -62,7 +62,7 @@ def capture_what_can_be(model: nn.Module, options: SourceOptions) -> Captured:
     try:
         return Captured((_captured("", subject, options),))
     except NaluExportError as error:
-        if options.arithmetic:  # the names of what is meant are the user's
+        if options.arithmetic:  # the user's choice of modules fails; do not examine other ones instead
             raise
         why = first_line(error)
     parts = tuple(_children("", subject, [MAX_TRIED]))
@@ -73,7 +73,7 @@ def capture_what_can_be(model: nn.Module, options: SourceOptions) -> Captured:
 
 
 def _captured(path: str, model: nn.Module, options: SourceOptions) -> Part:
-    """One module.
+    """Capture one module.
 
     Raises:
         NaluExportError: it cannot be captured.
@@ -85,12 +85,12 @@ def _captured(path: str, model: nn.Module, options: SourceOptions) -> Part:
     except NaluExportError:
         raise
     except Exception as error:
-        # Code of the user's runs here, and it may raise anything.
+        # The user's code runs here, and it may raise anything.
         raise NaluExportError(f"{type(model).__name__} cannot be run: {first_line(error)}") from error
 
 
 def _children(path: str, module: nn.Module, left: list[int]) -> Iterator[Part]:
-    """The largest parts that can be captured by themselves and hold arithmetic."""
+    """Yield the largest submodules that can be captured separately and hold arithmetic."""
     for name, child in module.named_children():
         left[0] -= 1
         if left[0] < 0:

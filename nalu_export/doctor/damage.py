@@ -1,4 +1,4 @@
-"""Values that are no numbers, and two names of one parameter that disagree."""
+"""Findings about NaN and infinite values, and about two names of one parameter that disagree."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from nalu_export.doctor.subject import Subject
 
 
 def find_non_finite(subject: Subject, runs: list[Runs | None], settings: Settings) -> Iterator[Finding]:
-    """One finding for each tensor that holds NaN or infinity; an error unless nothing reads it."""
+    """Yield a finding for each tensor that holds NaN or infinity; an error unless nothing reads the tensor."""
     unread, twins = set(stale_keys(subject)), _twins(subject)
     for key, value in subject.state.items():
         if not value.is_floating_point() or key in twins or bool(value.isfinite().all()):
@@ -44,14 +44,14 @@ def find_non_finite(subject: Subject, runs: list[Runs | None], settings: Setting
 
 
 def _twins(subject: Subject) -> set[str]:
-    """Second names of parameters: what is wrong with them is said of the first, or that the two disagree."""
+    """Return second names of parameters: faults are reported under the first name, or as a disagreement of the two."""
     if subject.fit is None:
         return set()
     return {own + leaf for own in subject.fit.prefixes for leaf, key in subject.fit.unit.keys.items() if key.twin}
 
 
 def _lost(subject: Subject, runs: list[Runs | None], key: str, settings: Settings) -> str:
-    """How many outputs of the head that reads it are no numbers, on inputs like those of training."""
+    """Return how many outputs of the subgraph that reads a tensor are not finite, on training-like inputs."""
     for head, run in zip(subject.heads, runs, strict=True):
         if run is not None and key in head.parameters:
             lost, total = int((~run.near.result.isfinite()).all(dim=0).sum()), run.near.result.shape[-1]
@@ -65,7 +65,7 @@ def _lost(subject: Subject, runs: list[Runs | None], key: str, settings: Setting
 
 
 def find_disagreeing(subject: Subject) -> Iterator[Finding]:
-    """One finding for each parameter that a file holds twice, with different values."""
+    """Yield a finding for each parameter that a file holds twice, with different values."""
     if subject.fit is None:
         return
     for second, first in disagreeing_twins(subject.fit, subject.state):

@@ -1,4 +1,4 @@
-"""The ε of log(|x| + ε): whether it survives the type of the arithmetic, and which inputs it changes."""
+"""Findings about the ε of log(|x| + ε): whether it survives the type of the arithmetic, and which inputs it changes."""
 
 import math
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from nalu_export.doctor.statistics import NEAR, USUAL, said, short_of
 from nalu_export.doctor.subject import Cell, Subject
 from nalu_export.graph.reading import Epsilon
 
-# From here on inputs of a thousandth are changed by a hundredth.
+# An ε of this size changes inputs of 1e-3 by 1 %.
 LARGE = 1e-5
 
 
 def find(subject: Subject, settings: Settings) -> Iterator[Finding]:
-    """One finding for each ε that is lost, coarse or large."""
+    """Yield a finding for each ε that is zero or subnormal in the type of the arithmetic, or large."""
     for head in subject.heads:
         for cell in head.cells:
             for epsilon in cell.layer.epsilons:
@@ -25,7 +25,7 @@ def find(subject: Subject, settings: Settings) -> Iterator[Finding]:
 
 
 def _named(epsilon: Epsilon) -> str:
-    """``"eps is 1e-10"``, with what it is where that is not the usual."""
+    """Return ``"eps is 1e-10"``, with its position in the formula if that is not the usual one."""
     name, value = epsilon.name or "eps", short_of(epsilon.added or epsilon.floor)
     place = said(epsilon)
     return f"{name} is {value:g}" + ("" if place == USUAL else f" ({place})")
@@ -76,7 +76,7 @@ def _large(cell: Cell, epsilon: Epsilon, settings: Settings) -> Iterator[Finding
 
 
 def _reach(epsilon: Epsilon) -> float:
-    """Smaller inputs are changed by a hundredth, or bounded."""
+    """Return the limit below which ε changes an input by more than 1 %, or replaces it."""
     size = epsilon.added / NEAR if epsilon.added else epsilon.floor
-    # √(x² + ε) is larger than |x| by half of ε/x².
+    # √(x² + ε) is larger than |x| by the share ε/(2x²).
     return math.sqrt(size / 2 if epsilon.added else size) if epsilon.square else size

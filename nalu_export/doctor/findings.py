@@ -1,4 +1,4 @@
-"""What a diagnosis is made of, and how it is put in one line."""
+"""The records of a diagnosis, and its summary in one line."""
 
 import re
 from dataclasses import asdict, dataclass
@@ -11,16 +11,16 @@ LEVELS = ("error", "warning", "info")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that the owner of a model should know.
+    """One fact that the owner of a model should know.
 
     Attributes:
-        level: ``"error"``, it computes something else than its owner believes, or cannot compute; ``"warning"``, it
-            will not extrapolate or cannot be trained on; ``"info"``, worth knowing.
-        code: what kind of thing, as docs/doctor.md lists them.
+        level: ``"error"``: the model computes something else than its owner expects, or cannot compute; ``"warning"``:
+            it will not extrapolate or cannot be trained further; ``"info"``: worth knowing.
+        code: the kind of finding, listed in docs/doctor.md.
         where: key or layer, as the file names it; ``"(model)"`` for a model that is one layer.
-        what: was found, with numbers.
-        follows: from it.
-        do: about it.
+        what: what was found, with numbers.
+        follows: the consequence.
+        do: the remedy.
     """
 
     level: str
@@ -33,17 +33,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All findings about a model, the gravest first and then by place.
+    """All findings about a model, sorted by level and then by place.
 
     Attributes:
-        path: of the file; ``None`` for a module in memory.
-        sha256: of the file.
-        layout: the public layout that it is in, ``"kevinzakka:NALU"``; ``None`` for others.
+        path: path of the file; ``None`` for a module in memory.
+        sha256: digest of the file.
+        layout: the public layout of the file, ``"kevinzakka:NALU"``; ``None`` for others.
         compute: type of the arithmetic that ε was judged for.
-        inputs: range of the inputs that weights and gates were judged on, beside the thousandfold of it.
-        notes: what was seen and done to read it, one line each.
-        findings: what was found.
-        assumptions: what decides what it computes and is not in the file.
+        inputs: range of inputs that weights and gates were judged on; 1000 times this range was used as well.
+        notes: how the model was read, one line each.
+        findings: the findings.
+        assumptions: facts that determine what the model computes and that the file does not hold.
     """
 
     path: str | None
@@ -62,16 +62,16 @@ class Diagnosis:
 
     @property
     def failed(self) -> bool:
-        """Whether one is an error."""
+        """Whether a finding is an error."""
         return self.counts["error"] > 0
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain data, see docs/doctor.md."""
+        """Return all of it as plain data, see docs/doctor.md."""
         return asdict(self) | {"counts": self.counts}
 
 
 def in_order(findings: list[Finding]) -> tuple[Finding, ...]:
-    """By level, then by place with its numbers as numbers: ``model.10`` after ``model.2``."""
+    """Sort by level, then by place, with numbers compared as numbers: ``model.10`` after ``model.2``."""
     return tuple(sorted(findings, key=lambda finding: (LEVELS.index(finding.level), _natural(finding.where))))
 
 
@@ -81,13 +81,13 @@ def _natural(where: str) -> list[tuple[int, str]]:
 
 
 def counted(counts: dict[str, int]) -> str:
-    """``"1 error, 2 warnings"``; the empty text for nothing at all."""
+    """Return ``"1 error, 2 warnings"``; an empty text for no findings."""
     names = {"error": "error", "warning": "warning", "info": "remark"}
     return ", ".join(f"{number} {names[level]}{'s' * (number != 1)}" for level, number in counts.items() if number)
 
 
 def summary(diagnosis: Diagnosis) -> str:
-    """One line for a tool that shows other things too."""
+    """Return a diagnosis in one line, for commands that report other things too."""
     if not diagnosis.findings:
         return "doctor: nothing found"
     codes = ", ".join(dict.fromkeys(finding.code for finding in diagnosis.findings))

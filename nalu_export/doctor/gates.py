@@ -1,4 +1,4 @@
-"""What the gates choose, on inputs like those of training and on the thousandfold of them."""
+"""Findings about gates: what they choose on training-like inputs and on 1000 times those inputs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from nalu_export.doctor.subject import Cell, Head
 from nalu_export.graph.evaluation import Values
 from nalu_export.graph.reading import Gate
 
-# Below the roundoff of float32, what a gate learns is lost: |z| is 16.6 and more.
+# With a slope below the roundoff of float32 a gate does not train any more: |z| is at least 16.6.
 DEAD = 2.0**-24
-# A gate is on a side when it is on it for so many inputs.
+# A gate is on a side if it is on that side for at least this share of the inputs.
 MOST = 0.9
 _SIDES = ("the sum", "the product", "neither", "one of both by input", "no side")
 _SUM, _PRODUCT, _NEITHER, _BY_INPUT, _UNDECIDED = range(len(_SIDES))
@@ -24,14 +24,14 @@ _SUM, _PRODUCT, _NEITHER, _BY_INPUT, _UNDECIDED = range(len(_SIDES))
 
 @dataclass(frozen=True)
 class Gates:
-    """The gates of a layer.
+    """What the gates of a layer choose.
 
     Attributes:
-        near: side of each on inputs like those of training.
-        far: on the thousandfold; the same as near where nothing finite gets there.
-        dead: which cannot be changed by training any more.
-        low: smallest share of the sum over all inputs, of each gate.
-        high: largest.
+        near: the side of each gate on training-like inputs.
+        far: the same on 1000 times those inputs; equal to ``near`` where no gate value is finite there.
+        dead: whether training can no longer change the gate.
+        low: smallest gate value of the sum over all inputs, for each gate.
+        high: largest gate value of the sum.
     """
 
     near: list[int]
@@ -42,7 +42,7 @@ class Gates:
 
 
 def find(head: Head, runs: Runs | None, settings: Settings) -> Iterator[Finding]:
-    """What the gates of each layer choose; a warning where that will not hold."""
+    """Yield what the gates of each layer choose; as a warning if the choice does not hold on large inputs."""
     if runs is None:
         return
     for cell in head.cells:
@@ -55,29 +55,29 @@ def find(head: Head, runs: Runs | None, settings: Settings) -> Iterator[Finding]
 
 
 def _place(cell: Cell, gates: Sequence[Gate], number: int) -> str:
-    """The layer, and which of several gates of it."""
+    """Return the layer's name, with the gate's number if the layer has several."""
     return cell.where if len(gates) == 1 else f"{cell.where}, gate {number + 1}"
 
 
 def judge(gate: Gate, near: Values, far: Values) -> Gates | None:
-    """What a gate does on the inputs that reach it; ``None`` where that is no number.
+    """Judge a gate on the inputs that reach it; ``None`` if one of its values is not finite.
 
     Args:
-        gate: of a sum and a product.
-        near: values of its graph on inputs like those of training.
-        far: on the thousandfold.
+        gate: a gate with a sum and a product.
+        near: values of its graph on training-like inputs.
+        far: values on 1000 times those inputs.
     """
     g, h = _shares(gate, near)
     wide = _shares(gate, far)
     if not bool((g.isfinite() & h.isfinite()).all()):
         return None
-    # σ′(z) = σ(z)·σ(−z); h is σ(−z), or that of a gate of its own, which is another product of its own.
+    # σ′(z) = σ(z)·σ(−z). h is σ(−z), or a second gate with parameters of its own, which has its own slope h·(1 − h).
     slopes = [share * (1 - share) if gate.two else g * h for share in (g, h)]
     dead = torch.stack([(slope < DEAD).all(dim=0) for slope in slopes]).all(dim=0)
     return Gates(
         (sides := _sides(g, h)),
         [beyond if beyond is not None else side for beyond, side in zip(_finite_sides(*wide), sides, strict=True)],
-        # A condition has no slope, and is not meant to have one.
+        # A hard condition has no slope by design.
         dead.tolist() if not gate.hard else [False] * len(sides),
         g.amin(dim=0).tolist(),
         g.amax(dim=0).tolist(),
@@ -85,7 +85,7 @@ def judge(gate: Gate, near: Values, far: Values) -> Gates | None:
 
 
 def _shares(gate: Gate, values: Values) -> tuple[Tensor, Tensor]:
-    """Shares of the sum and of the product, ``(samples, gates)``: one gate where all outputs share it."""
+    """Return the gate values of the sum and of the product, ``(samples, gates)``; one gate if all outputs share it."""
     assert gate.sum is not None
     assert gate.product is not None
     shares = [share.of(values[share.node]) for share in (gate.sum, gate.product)]
@@ -97,13 +97,13 @@ def _shares(gate: Gate, values: Values) -> tuple[Tensor, Tensor]:
 
 
 def _masks(g: Tensor, h: Tensor) -> Tensor:
-    """Which of the first three sides each sample is on: ``(sides, samples, gates)``."""
+    """Return which of the first three sides each sample is on: ``(sides, samples, gates)``."""
     open_g, open_h, shut_g, shut_h = g >= 1 - NEAR, h >= 1 - NEAR, g <= NEAR, h <= NEAR
     return torch.stack([open_g & shut_h, open_h & shut_g, shut_g & shut_h])
 
 
 def _sides(g: Tensor, h: Tensor) -> list[int]:
-    """The side that each gate is on for nine samples in ten, or for most of them one or the other."""
+    """Return the side of each gate: that of 90 % of the samples, else by input if 90 % are on some side, else none."""
     shares = _masks(g, h).double().mean(dim=1)
     return [_side(column) for column in shares.unbind(dim=1)]
 
@@ -115,7 +115,7 @@ def _side(shares: Tensor) -> int:
 
 
 def _finite_sides(g: Tensor, h: Tensor) -> list[int | None]:
-    """The same over samples whose gate is a number."""
+    """Return the side of each gate over the samples with finite gate values; ``None`` if there are none."""
     return [
         _sides(g[kept, column, None], h[kept, column, None])[0] if bool(kept.any()) else None
         for column, kept in enumerate((g.isfinite() & h.isfinite()).unbind(dim=1))
@@ -201,7 +201,7 @@ def _chosen(where: str, gates: Gates, dead: list[int], settings: Settings) -> Fi
 
 
 def _settled(head: Head, cell: Cell) -> bool:
-    """Whether the weights of a layer, and of those in it, are at −1, 0 and 1."""
+    """Return whether the weights of a layer, and of layers inside it, are near −1, 0 and 1."""
     within = f"{cell.layer.path}." if cell.layer.path else ""
     cells = [other for other in head.cells if other is cell or other.layer.path.startswith(within)]
     values = [weight.value(other.form) for other in cells for weight in other.layer.weights]
@@ -209,7 +209,7 @@ def _settled(head: Head, cell: Cell) -> bool:
 
 
 def _some(units: list[int], total: int) -> str:
-    """``"2 of 8 gates (1, 5)"``."""
+    """Return ``"2 of 8 gates (1, 5)"``."""
     if total == 1:
         return "The gate"
     if len(units) == total:
@@ -219,7 +219,7 @@ def _some(units: list[int], total: int) -> str:
 
 
 def _not_one(units: list[int], total: int) -> str:
-    """``"2 of 8 gates (1, 5) have not"``, ``"None of the 8 gates has"``."""
+    """Return ``"2 of 8 gates (1, 5) have not"``, ``"None of the 8 gates has"``."""
     if 1 < total == len(units):
         return "Neither gate has" if total == 2 else f"None of the {total} gates has"
     return f"{_some(units, total)} {_verb(units, 'has', 'have')} not"
@@ -230,7 +230,7 @@ def _verb(units: list[int], one: str, several: str) -> str:
 
 
 def _tally(sides: list[int]) -> str:
-    """``"3 choose the sum and 1 the product"``."""
+    """Return ``"3 choose the sum and 1 the product"``."""
     counts = [(sides.count(side), name) for side, name in enumerate(_SIDES) if side in sides]
     if len(sides) == 1:
         return f"the gate chooses {counts[0][1]}"

@@ -1,4 +1,4 @@
-"""Whether raw parameters are still distributed as a public initialiser draws them."""
+"""A test whether raw parameters are still distributed as a public initialiser draws them."""
 
 import math
 from collections.abc import Iterator
@@ -9,18 +9,18 @@ from torch import Tensor
 from nalu_export.doctor.findings import Finding
 from nalu_export.doctor.subject import Cell, Subject
 
-# Fewer values in each matrix fit too many distributions, see docs/doctor.md.
+# With fewer values in each matrix too many distributions fit, see docs/doctor.md.
 FEWEST = 64
-# One initial matrix in a hundred fails each of the tests below.
+# Critical values: one initial matrix in a hundred fails each of the tests below.
 _KOLMOGOROV = 1.628
 _NORMAL = 2.576
 _EDGE = 0.01
-# What rounding to bfloat16 may take from the largest value, or add to it.
+# By how much rounding to bfloat16 may change the largest value.
 _ROUNDING = 1 + 2**-8
 
 
 def find(subject: Subject) -> Iterator[Finding]:
-    """One finding for each layer whose weights are as initialised, all of them."""
+    """Yield a finding for each layer whose weights all look as initialised."""
     for head in subject.heads:
         for cell in head.cells:
             pairs = _pairs(cell)
@@ -32,13 +32,13 @@ def find(subject: Subject) -> Iterator[Finding]:
 
 
 def as_initialised(W_hat: Tensor, M_hat: Tensor) -> list[str]:
-    """Which public initialisers both matrices look drawn by, independently of each other.
+    """Return the public initialisers that may have drawn both matrices, independently of each other.
 
-    Training moves them together: where ``|Ŵ|`` is large M̂ gets the larger gradient, so that the two are correlated.
+    Training correlates the two matrices: where ``|Ŵ|`` is large M̂ gets the larger gradient.
 
     Args:
-        W_hat: as the file holds it: initialisers go by rows and columns.
-        M_hat: the same.
+        W_hat: Ŵ as the file holds it: initialisers distinguish rows and columns.
+        M_hat: M̂ as the file holds it.
     """
     W, M = W_hat.detach().double(), M_hat.detach().double()
     if W.ndim != 2 or W.shape != M.shape or W.numel() < FEWEST or not bool((W + M).isfinite().all()):
@@ -53,7 +53,7 @@ def as_initialised(W_hat: Tensor, M_hat: Tensor) -> list[str]:
 
 
 def _pairs(cell: Cell) -> list[tuple[str, str]]:
-    """Keys in the file of Ŵ and M̂ of each of its weights."""
+    """Return the file's keys of Ŵ and M̂ for each weight of a cell."""
     found = [weight.raw(cell.form) for weight in cell.layer.weights]
     return [(cell.key(raw[0]), cell.key(raw[1])) for raw in found if raw is not None]
 
@@ -71,7 +71,7 @@ def _finding(cell: Cell, pairs: list[tuple[str, str]], names: list[str]) -> Find
 
 
 def _initialisers(outputs: int, inputs: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Bounds of those that draw uniformly, and deviations of those that draw normally."""
+    """Return the bounds of uniform initialisers, and the standard deviations of normal ones."""
     uniform = {
         "kaiming_uniform": math.sqrt(6 / inputs),
         "kaiming_uniform(a=√5)": math.sqrt(1 / inputs),
@@ -85,14 +85,14 @@ def _initialisers(outputs: int, inputs: int) -> tuple[dict[str, float], dict[str
 
 
 def _correlation(one: Tensor, other: Tensor) -> float:
-    """Correlation in standard deviations of what chance gives; 0 where a matrix is constant."""
+    """Return the correlation in units of its standard deviation under independence; 0 if a matrix is constant."""
     one, other = one - one.mean(), other - other.mean()
     size = float(one.norm() * other.norm())
     return abs(float((one * other).sum())) / size * math.sqrt(one.numel()) if size else 0.0
 
 
 def _is_uniform(values: Tensor) -> bool:
-    """Whether the values look drawn uniformly from −1..1."""
+    """Return whether the values look drawn uniformly from −1..1."""
     largest, count = float(values.abs().max()), values.numel()
     if largest > _ROUNDING or min(_ROUNDING * largest, 1.0) ** count < _EDGE:
         return False
@@ -101,12 +101,12 @@ def _is_uniform(values: Tensor) -> bool:
 
 
 def _is_normal(values: Tensor) -> bool:
-    """Whether the values look drawn from the standard normal distribution."""
+    """Return whether the values look drawn from the standard normal distribution."""
     power = float(values.square().mean())
     tails = float(values.square().square().mean()) / power**2 if power else 0.0
     if abs(power - 1) > _NORMAL * math.sqrt(2 / values.numel()):
         return False
-    # Kolmogorov and Smirnov's test hardly tells it from a uniform distribution of the same variance.
+    # The Kolmogorov-Smirnov test hardly tells it from a uniform distribution of the same variance.
     return (
         abs(tails - 3) <= _NORMAL * math.sqrt(24 / values.numel())
         and _distance((1 + torch.erf(values / math.sqrt(2))) / 2) <= _KOLMOGOROV
@@ -114,7 +114,7 @@ def _is_normal(values: Tensor) -> bool:
 
 
 def _distance(shares: Tensor) -> float:
-    """Kolmogorov and Smirnov's distance from the uniform distribution on 0..1, scaled so that one limit fits any size.
+    """Return the Kolmogorov-Smirnov distance from uniform on 0..1, scaled so that one limit fits any size.
 
     Source of the scale: Stephens 1970, Journal of the Royal Statistical Society B 32, 115 to 122.
     """
@@ -125,7 +125,7 @@ def _distance(shares: Tensor) -> float:
 
 
 def _stable_nalu(features: int) -> float:
-    """The bound r at which tanh(Ŵ)·σ(M̂) has variance 2/features when Ŵ and M̂ are uniform in ±r."""
+    """Return the bound r at which tanh(Ŵ)·σ(M̂) has variance 2/features if Ŵ and M̂ are uniform in ±r."""
     low, high = 1e-6, 100.0
     for _ in range(60):
         middle = (low + high) / 2

@@ -1,14 +1,14 @@
-"""Where in a tensor something is."""
+"""Positions in a tensor."""
 
 import torch
 from torch import Tensor
 
 
 def place_of(values: Tensor) -> tuple[int, ...]:
-    """Index of a largest value."""
+    """Return the index of a largest value."""
     return tuple(int(index) for index in torch.unravel_index(values.argmax(), values.shape))
 
 
 def first_of(mask: Tensor) -> tuple[int, ...]:
-    """Index of the first true value, row by row."""
+    """Return the index of the first true value, row by row."""
     return tuple(int(index) for index in mask.nonzero()[0])

@@ -1,4 +1,4 @@
-"""What a model is examined for."""
+"""The settings of a diagnosis."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ COMPUTE = {"float32": torch.float32, "float64": torch.float64, "float16": torch.
 
 @dataclass(frozen=True)
 class Settings:
-    """What a model is examined for.
+    """The settings of a diagnosis.
 
     Attributes:
-        compute: type of the arithmetic that is to run it: ``"float32"``, ``"float64"`` or ``"float16"``.
-        inputs: range of inputs like those of training.
-        strict: whether a faux NAC is an error.
+        compute: type of the arithmetic that will run the model: ``"float32"``, ``"float64"`` or ``"float16"``.
+        inputs: range of training-like inputs.
+        strict: whether every faux NAC is an error.
 
     Raises:
-        InputError: a type that is not listed, or a range that is none.
+        InputError: the type is not listed, or the range is invalid.
     """
 
     compute: str = "float32"

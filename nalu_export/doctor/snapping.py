@@ -1,4 +1,4 @@
-"""What putting weights to the nearest of −1, 0 and 1 changes."""
+"""The effect of rounding weights to the nearest of −1, 0 and 1."""
 
 from typing import NamedTuple
 
@@ -11,11 +11,11 @@ from nalu_export.doctor.subject import Cell, Head
 
 
 class Change(NamedTuple):
-    """What putting weights to −1, 0 and 1 changes.
+    """By how much an output changes if weights are rounded to −1, 0 and 1.
 
     Attributes:
-        near: on inputs like those of training.
-        far: on the thousandfold.
+        near: the change on training-like inputs.
+        far: the change on 1000 times those inputs.
     """
 
     near: float
@@ -23,7 +23,7 @@ class Change(NamedTuple):
 
 
 def layer_change(head: Head, cell: Cell, runs: Runs) -> Change:
-    """How far the layer's output moves on the inputs that reach it, near and far."""
+    """Return by how much the layer's output changes on the inputs that reach it, near and far."""
     call, instead = cell.layer.call, snapped([cell])
     return Change(
         *(difference(given_by(head, run, call), rerun(head, run, instead, call)) for run in (runs.near, runs.far))
@@ -31,19 +31,19 @@ def layer_change(head: Head, cell: Cell, runs: Runs) -> Change:
 
 
 def head_change(head: Head, runs: Runs) -> Change:
-    """How far the output of the subgraph moves when all of its layers are so."""
+    """Return by how much the output of the subgraph changes if the weights of all its layers are rounded."""
     instead = snapped(head.cells)
     return Change(*(difference(run.result, rerun(head, run, instead)) for run in (runs.near, runs.far)))
 
 
 def snapped(cells: tuple[Cell, ...] | list[Cell]) -> dict[fx.Node, Tensor]:
-    """Weights at the nearest of −1, 0 and 1, by node; what is computed from another weight follows that one."""
+    """Return the weights rounded to −1, 0 and 1, by node; a weight computed from another one follows it."""
     nodes = {weight.node: cell for cell in cells for weight in cell.layer.weights}
     return {node: nearest(cell.form.value(node)) for node, cell in nodes.items() if not _before(node) & nodes.keys()}
 
 
 def _before(node: fx.Node) -> set[fx.Node]:
-    """All that a constant is computed from."""
+    """Return all nodes that a constant is computed from."""
     found: set[fx.Node] = set()
     waiting = list(node.all_input_nodes)
     while waiting:
@@ -55,10 +55,10 @@ def _before(node: fx.Node) -> set[fx.Node]:
 
 
 def difference(before: Tensor, after: Tensor) -> float:
-    """|a − b| / max(|a|, |b|), its median over samples, of the worst output.
+    """Return |a − b| / max(|a|, |b|) as the median over samples, for the output with the largest median.
 
-    It is 0 for the same, near 1 for another size, 2 for the other sign.
-    Where exactly one of both is NaN or infinite it is 1, where both are the same, 0.
+    It is 0 for equal outputs, near 1 for another magnitude, 2 for the other sign. Where exactly one of the two is NaN
+    or infinite it is 1; where both are the same it is 0.
     """
     distance = (before - after).abs() / torch.maximum(before.abs(), after.abs())
     same = (before == after) | (before.isnan() & after.isnan())

@@ -1,4 +1,4 @@
-"""A stored W: raw parameters that nothing reads beside it, and values that no NAC has."""
+"""Findings about a stored W: unread raw parameters beside it, and values that a NAC cannot have."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from nalu_export.doctor.statistics import NEAR
 from nalu_export.doctor.subject import Cell, Subject
 from nalu_export.nn.functional import effective_weight
 
-# What rounding the stored W and its two factors to their own type may be off by, in its roundoffs.
+# How far rounding of the stored W and its two factors to their type may move them apart, in roundoffs of that type.
 _ROUNDOFFS = 8
 _LINEAR = "Export it as the linear layer that it is (the stored W wins), or compute W in forward and train again."
 
@@ -24,8 +24,8 @@ class Weight:
     """A weight that the file stores.
 
     Attributes:
-        key: in the file.
-        raw: keys of the raw parameters beside it, Ŵ first; empty where there are none.
+        key: its key in the file.
+        raw: keys of the raw parameters beside it, Ŵ first; empty if there are none.
     """
 
     key: str
@@ -33,7 +33,7 @@ class Weight:
 
 
 def find(subject: Subject, settings: Settings) -> Iterator[Finding]:
-    """For each stored weight whether it is what its raw parameters give, and whether it is within −1..1."""
+    """Yield findings for each stored weight: does it equal its raw parameters' W, and is it within −1..1."""
     level = "error" if settings.strict else "warning"
     for head in subject.heads:
         for cell in head.cells:
@@ -48,7 +48,7 @@ def find(subject: Subject, settings: Settings) -> Iterator[Finding]:
 
 
 def _weights(subject: Subject, cell: Cell) -> list[Weight]:
-    """The stored weights of a layer that its owner may take for those of a NAC."""
+    """Return the stored weights of a layer that its owner may take for weights of a NAC."""
     found: dict[str, Weight] = {}
     for weight in cell.layer.weights:
         if weight.is_computed:
@@ -57,16 +57,16 @@ def _weights(subject: Subject, cell: Cell) -> list[Weight]:
         if key not in subject.state:
             continue
         raw = _beside(subject, key)
-        # Exponents of a layer without a sum are stored by design: those of a neural power unit.
+        # A layer without a sum stores its exponents by design, for example a neural power unit.
         if raw or "sum" in weight.sides or cell.layer.gates:
             found[key] = Weight(key, raw)
     return list(found.values())
 
 
 def _beside(subject: Subject, key: str) -> tuple[str, ...]:
-    """Parameters that nothing reads under the same name but for the last part, Ŵ first.
+    """Return unread parameters whose key differs only in the last part, Ŵ first.
 
-    A gate or the other path's weight is no raw parameter.
+    A gate or a weight of the other path is read, so it is no raw parameter.
     """
     shape = subject.state[key].shape
     found = [
@@ -79,7 +79,7 @@ def _beside(subject: Subject, key: str) -> tuple[str, ...]:
 
 
 def stale_keys(subject: Subject) -> list[str]:
-    """Keys of the parameters that nothing reads, Ŵ before M̂ in each pair of a public layout."""
+    """Return the keys of unread parameters, Ŵ before M̂ in each pair of a public layout."""
     if subject.fit is not None:
         return [own + leaf for own in subject.fit.prefixes for leaf, key in subject.fit.unit.keys.items() if key.unread]
     return [] if subject.read is None else [key for key in subject.state if key not in subject.read]

@@ -1,4 +1,4 @@
-"""What is examined: the tensors of a file, and the arithmetic of its model, with the names that it has there."""
+"""The model under examination: the tensors of its file, and its arithmetic with the names used in the file."""
 
 import os
 from collections.abc import Mapping
@@ -23,12 +23,12 @@ from nalu_export.source import unwrapped
 from nalu_export.source.preparing import SourceOptions
 
 WHOLE = "(model)"
-# Where the module of a head with its CNN has the latter.
+# Path of the CNN in the module that holds a CNN and the arithmetic subgraph behind it.
 _BACKBONE = "backbone."
 
 
 class Place(NamedTuple):
-    """Where a layer stands in a file: what is before its keys, and what its parameters are called there."""
+    """The position of a layer in a file: the prefix of its keys, and the file's names of its parameters."""
 
     prefix: str
     leaves: Mapping[str, str]
@@ -36,21 +36,21 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Keys:
-    """Names in the file, where these are others than in the module.
+    """Names in the file, where they differ from those in the module.
 
     Attributes:
-        places: of layers, by path.
+        places: positions of layers in the file, by path in the module.
     """
 
     places: Mapping[str, Place]
 
     def layer(self, path: str) -> str:
-        """What stands before the keys of a layer in the file, or ``"(model)"``."""
+        """Return the prefix of a layer's keys in the file, or ``"(model)"``."""
         prefix = self.places[path].prefix if path in self.places else path
         return prefix.removesuffix(".") or WHOLE
 
     def parameter(self, name: str) -> str:
-        """The key of a parameter."""
+        """Return the key of a parameter."""
         path, _, own = name.rpartition(".")
         if path not in self.places:
             return name
@@ -63,11 +63,11 @@ class Cell:
     """A layer with its name in the file.
 
     Attributes:
-        where: what stands before its keys in the file, or ``"(model)"``.
+        where: prefix of its keys in the file, or ``"(model)"``.
         layer: its weights, gates and ε.
-        form: the graph that these are nodes of.
+        form: the graph that holds their nodes.
         keys: names in the file.
-        path: what stands before the names of its graph in the module, where that is a part of a model.
+        path: path of the captured module in the model, empty if it is the whole model.
     """
 
     where: str
@@ -77,11 +77,11 @@ class Cell:
     path: str
 
     def key(self, name: str) -> str:
-        """The key in the file of a parameter of the graph."""
+        """Return the file's key of a parameter of the graph."""
         return self.keys.parameter(join(self.path, name))
 
     def called(self, weight: Weight) -> str:
-        """What a weight is called for its owner: the key of the parameter that it is, else as a folded file has it."""
+        """Return a weight's name for the user: its parameter's key, or its name in a folded file if it is computed."""
         name = self.layer.within(self.form.names[weight.product.read])
         if not weight.is_computed:
             name = self.key(self.form.parameters(weight.node)[0])
@@ -96,7 +96,7 @@ class Head:
         where: its path, or ``"(model)"``.
         form: its graph.
         cells: its layers, in order of computation.
-        parameters: keys in the file of all that it reads.
+        parameters: the file's keys of all parameters that it reads.
     """
 
     where: str
@@ -107,18 +107,18 @@ class Head:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model to examine.
+    """A model under examination.
 
     Attributes:
         heads: its arithmetic subgraphs.
         state: every tensor of the file or module.
-        captured: the graphs of it.
-        read: keys of all parameters that the captured graphs read; ``None`` where not all of the model is captured.
-        fit: how a public layout explains them; ``None`` for others.
-        path: of the file.
-        sha256: of the file.
-        notes: what was seen and done.
-        assumptions: what decides what it computes and is not in the file.
+        captured: its captured graphs.
+        read: keys of all parameters that the captured graphs read; ``None`` if the model is captured only in part.
+        fit: how a public layout explains the tensors; ``None`` for others.
+        path: path of the file.
+        sha256: digest of the file.
+        notes: how the model was read.
+        assumptions: facts that determine what the model computes and that the file does not hold.
     """
 
     heads: tuple[Head, ...]
@@ -133,14 +133,14 @@ class Subject:
 
 
 def from_module(module: nn.Module, options: SourceOptions) -> Subject:
-    """A model in memory, which stays as it is."""
+    """Return a model in memory as a subject; the module is not changed."""
     module, _ = unwrapped(module)
     state = {key: value.detach().cpu() for key, value in module.state_dict().items() if isinstance(value, Tensor)}
     return _subject(module, state, Keys({}), options)
 
 
 def from_file(path: str | os.PathLike[str], options: SourceOptions) -> Subject:
-    """A file, also one that no export takes: whose twins disagree, or a head without the code of its CNN.
+    """Read a file, also one that an export refuses: names of one parameter disagree, or the code of the CNN is missing.
 
     Raises:
         InputError: it cannot be read.
@@ -148,7 +148,7 @@ def from_file(path: str | os.PathLike[str], options: SourceOptions) -> Subject:
     opened = open_checkpoint(path, options)
     try:
         if opened.recognised is None:
-            # Whether it is strict is for the findings to say.
+            # Strictness affects the findings, not the reading.
             return of_checkpoint(path, opened, build(opened, replace(options, strict=False)), options)
         module, notes = _built(opened.recognised.fit, opened, options)
     except InputError as error:
@@ -162,7 +162,7 @@ def from_file(path: str | os.PathLike[str], options: SourceOptions) -> Subject:
 def of_checkpoint(
     path: str | os.PathLike[str], opened: Opened, built: Checkpoint, options: SourceOptions | None = None
 ) -> Subject:
-    """A file that was read already, with the model that was made of it."""
+    """Return a file that was read already, with the model built from it, as a subject."""
     fit = None if opened.recognised is None else opened.recognised.fit
     keys = Keys({} if fit is None else _places(fit, built.model))
     found = _subject(built.model, opened.state, keys, options or SourceOptions())
@@ -178,7 +178,7 @@ def of_checkpoint(
 
 
 def _places(fit: Fit, module: nn.Module) -> dict[str, Place]:
-    """Where the layers of a public layout stand in its file, by their path in our module."""
+    """Return the positions of a public layout's layers in its file, by their path in our module."""
     leaves = {key.target: leaf for leaf, key in fit.unit.keys.items()}
     own = iter(fit.prefixes)
     outside = "" if fit.unit.around is None else fit.unit.around.backbone
@@ -191,7 +191,7 @@ def _places(fit: Fit, module: nn.Module) -> dict[str, Place]:
 
 
 def _built(fit: Fit, opened: Opened, options: ReadOptions) -> tuple[nn.Module, tuple[str, ...]]:
-    """The module of a public layout, of its head alone where the code of the CNN before it was not given."""
+    """Build the module of a public layout; only its arithmetic if the code of the CNN before it is not given."""
     notes = []
     backbone = None if options.backbone is None else from_factory(options.backbone, "--backbone")
     if fit.unit.around is not None and backbone is None:
@@ -212,7 +212,7 @@ def _subject(module: nn.Module, state: Mapping[str, Tensor], keys: Keys, options
 
 
 def _read(whole: Part, keys: Keys, state: Mapping[str, Tensor]) -> frozenset[str]:
-    """Keys of the tensors that the graph of a model reads; what a layer of torch holds is read by it."""
+    """Return keys of the tensors that a model's graph reads; a torch layer reads all of its tensors."""
     found: set[str] = set()
     flat = whole.graph.flat
     for node in flat.graph.nodes:
@@ -221,7 +221,7 @@ def _read(whole: Part, keys: Keys, state: Mapping[str, Tensor]) -> frozenset[str
             found.add(keys.parameter(target))
         elif node.op == "call_module":
             found |= {keys.parameter(f"{target}.{name}") for name in flat.get_submodule(target).state_dict()}
-    # One parameter under two names is read under one of them.
+    # A parameter with two names is read under one of them; the other name counts as read too.
     places = {state[key].data_ptr() for key in found if key in state and state[key].numel()}
     return frozenset(found | {key for key, value in state.items() if value.numel() and value.data_ptr() in places})
 

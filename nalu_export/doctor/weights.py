@@ -1,4 +1,4 @@
-"""Weights far from −1, 0 and 1, and what is changed by putting them there."""
+"""Findings about weights far from −1, 0 and 1, with the effect of rounding them."""
 
 from collections.abc import Iterator
 
@@ -10,23 +10,23 @@ from nalu_export.doctor.snapping import Change, head_change, layer_change
 from nalu_export.doctor.statistics import NEAR, nearest
 from nalu_export.doctor.subject import Cell, Head
 
-# A change of the output below this is no reason to warn.
+# A change of the output below this is no reason for a warning.
 HARMLESS = 0.01
 
 
 def find(head: Head, runs: Runs | None, settings: Settings) -> Iterator[Finding]:
-    """One finding for each layer with a weight farther than 0.01 from −1, 0 and 1."""
+    """Yield a finding for each layer with a weight farther than 0.01 from −1, 0 and 1."""
     far = [(cell, told) for cell in head.cells if (told := _told(cell))]
     weighted = sum(bool(cell.layer.weights) for cell in head.cells)
     for cell, told in far:
         change = None if runs is None else layer_change(head, cell, runs)
-        # Once is enough: what all layers together do is the same whichever is spoken of.
+        # The effect of all layers together is the same for each layer, so it is reported once, with the last.
         last = weighted > 1 and cell is far[-1][0]
         yield _finding(cell, told, change, head_change(head, runs) if last and runs is not None else None, settings)
 
 
 def _told(cell: Cell) -> str:
-    """Which weights are far, in words; empty where none is, or where one is no number."""
+    """Return which weights are far, in words; empty if none is, or if a weight is not finite."""
     parts = []
     for weight in cell.layer.weights:
         value = weight.value(cell.form)
@@ -40,7 +40,7 @@ def _told(cell: Cell) -> str:
 
 
 def _at(place: tuple[int, ...]) -> str:
-    """Not as an index: a file may store the matrix the other way round."""
+    """Return a position in words, not as an index: a file may store the matrix transposed."""
     return f"from input {place[1]} to output {place[0]}" if len(place) == 2 else f"at {list(place)}"
 
 
@@ -70,7 +70,7 @@ def _finding(cell: Cell, told: str, own: Change | None, whole: Change | None, se
 
 
 def _percent(share: float) -> str:
-    """With two digits, and not as a power of ten."""
+    """Return a percentage with two digits, never as a power of ten."""
     if 0 < share < 1e-4:
         return "less than 0.01%"
     return f"{100 * share:.0f}%" if share >= 0.1 else f"{100 * share:.2g}%"

@@ -1,1 +1,1 @@
-"""What a model takes: as its layers tell, as the user says, in which sizes and which integers."""
+"""The inputs of a model: from its layers or from the user's description, in several sizes and ranges of integers."""

@@ -1,4 +1,4 @@
-"""From what a user says of a model's inputs to a call of it: tensors, names, free axes."""
+"""Turns a user's description of a model's inputs into an example call: tensors, names, free axes."""
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
@@ -16,9 +16,9 @@ from nalu_export.graph.structure import MAX_NAME, Path, is_name, leaves, mapped,
 from nalu_export.io.text import plain, short
 from nalu_export.modules.copying import type_of
 
-# Samples in the batch that a model is captured with; 1 could be taken for an axis to repeat, 2 for a pair.
+# Samples in the batch for the capture; an axis of 1 could be taken for one to broadcast, an axis of 2 for a pair.
 SAMPLES = 3
-# Axes of images that are free where nobody says which are.
+# Axes of images that are free by default.
 IMAGE_AXES = {2: "height", 3: "width"}
 
 DynamicShapes = Mapping[str, Any] | Sequence[Any]
@@ -31,19 +31,19 @@ def example_of_given(
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
 ) -> Example:
-    """A call of a model like the one that a user gives, with numbers of our own.
+    """Return a call of a model like the user's example, with numbers of our own.
 
     Args:
-        model: that is called.
+        model: the model that is called.
         given: a tensor, a tuple of positional arguments, or a dict by the names of ``forward``; arguments may hold
-            tensors in tuples, lists and dicts. Whatever is no tensor is passed on as it is.
-        dynamic_shapes: the axes besides that of the samples that are free, by input: ``{"x": {1: "time"}}``, or a
-            sequence in the order of the inputs; axes of one name have one size. By default height and width of images.
-        input_names: what files are to call the inputs; by default as ``forward`` does, ``input`` where there is one.
+            tensors in tuples, lists and dicts. Other objects are passed on as they are.
+        dynamic_shapes: the free axes besides the batch axis, by input: ``{"x": {1: "time"}}``, or a sequence in the
+            order of the inputs; axes of one name have one size. By default height and width of images.
+        input_names: names of the inputs in files; by default those of ``forward``, or ``input`` for a single input.
         output_names: the same for the outputs.
 
     Raises:
-        InputError: ``forward`` does not take these arguments, or they are no tensors with samples on the first axis.
+        InputError: ``forward`` does not take these arguments, or they are not tensors with samples on the first axis.
     """
     args, kwargs = _bound(model, given)
     paths, tensors = _tensors(model, args, kwargs)
@@ -69,19 +69,19 @@ def example_of_given(
 
 
 def seeded(shape: Sequence[int], model: nn.Module) -> Tensor:
-    """A batch of a model's type, uniform in 0.1..1, always the same."""
+    """Return a batch of the model's type, uniform in 0.1..1, the same each time."""
     x = torch.rand((SAMPLES, *shape), generator=torch.Generator().manual_seed(0)) * 0.9 + 0.1
     return x.to(type_of(model))
 
 
 def said(path: Path) -> str:
-    """``state[0]``, ``batch['ids']``: as Python writes it."""
+    """Return a path as Python writes it: ``state[0]``, ``batch['ids']``."""
     first, *rest = path
     return str(first) + "".join(f"[{key!r}]" for key in rest)
 
 
 def _bound(model: nn.Module, given: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and named arguments, as ``forward`` takes them."""
+    """Return the positional and named arguments, as ``forward`` takes them."""
     by_name = isinstance(given, Mapping) and all(isinstance(key, str) for key in given)
     args: tuple[Any, ...] = () if by_name else tuple(given) if isinstance(given, (tuple, list)) else (given,)
     kwargs: dict[str, Any] = dict(given) if by_name else {}
@@ -102,12 +102,12 @@ def _bound(model: nn.Module, given: Any) -> tuple[tuple[Any, ...], dict[str, Any
 
 
 def _as_tensors(value: Any) -> Any:
-    # A copy, because torch warns of an array that cannot be written to, as one from a file.
+    # A copy, because torch warns about read-only arrays, such as those from a file.
     return mapped(value, lambda leaf: torch.from_numpy(np.array(leaf)) if isinstance(leaf, np.ndarray) else leaf)
 
 
 def _tensors(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Path], list[Tensor]]:
-    """The tensors in the arguments, and where: by the names of ``forward``."""
+    """Return the tensors in the arguments and their paths, which begin with the names of ``forward``."""
     words = _words(model, len(args))
     named: dict[str, Any] = dict(zip(words, args, strict=True)) | kwargs
     found = [(path, leaf) for path, leaf in leaves(named) if isinstance(leaf, Tensor)]
@@ -115,7 +115,7 @@ def _tensors(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 
 def _words(model: nn.Module, count: int) -> list[str]:
-    """What ``forward`` calls its first arguments; those of ``*xs`` are ``xs_0``, ``xs_1``."""
+    """Return the names of the first arguments of ``forward``; those of ``*xs`` are ``xs_0``, ``xs_1``."""
     signature = signature_of(model)
     parameters = [] if signature is None else list(signature.parameters.values())
     words = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -141,7 +141,7 @@ def _refuse_samples(paths: Sequence[Path], tensors: Sequence[Tensor]) -> None:
 def _free_axes(
     paths: Sequence[Path], names: Sequence[str], tensors: Sequence[Tensor], given: DynamicShapes | None
 ) -> list[dict[int, str]]:
-    """For each input its free axes by place."""
+    """Return the names of the free axes of each input, by index of the axis."""
     if given is None:
         return [dict(IMAGE_AXES) if x.ndim == 4 and x.is_floating_point() else {} for x in tensors]
     rows = dict(given) if isinstance(given, Mapping) else dict(zip(names, given, strict=False))
@@ -171,7 +171,7 @@ def _axes(row: Any, name: str, x: Tensor) -> dict[int, str]:
 
 
 def _axis_name(size: Any, default: str) -> str | None:
-    """A name for a free axis: a text, or one of ``torch.export.Dim``; ``None`` for one that is not free."""
+    """Return the name of a free axis, from a text or a ``torch.export.Dim``; ``None`` for an axis that is not free."""
     if size is None or isinstance(size, int) or size is torch.export.Dim.STATIC:
         return None
     if isinstance(size, str):
@@ -194,7 +194,7 @@ def _refuse_unequal_axes(ports: Sequence[Port], tensors: Sequence[Tensor]) -> No
 
 
 def _checked_names(option: str, names: Sequence[str] | None, taken: Collection[str]) -> list[str] | None:
-    """Names that a user gives."""
+    """Return the names that a user gives, or raise if one is invalid, taken or repeated."""
     if names is None:
         return None
     found = [names] if isinstance(names, str) else list(names)
@@ -210,7 +210,7 @@ def _checked_names(option: str, names: Sequence[str] | None, taken: Collection[s
 
 
 def _samples_like(x: Tensor, model: nn.Module) -> Tensor:
-    """So many samples as a capture takes: seeded floats, and the first others again and again."""
+    """Return samples for a capture: seeded floats; other types repeat the given samples."""
     if x.is_floating_point():
         return seeded(x.shape[1:], model)
     return x[torch.arange(SAMPLES) % len(x)].clone() if len(x) else x.new_zeros((SAMPLES, *x.shape[1:]))

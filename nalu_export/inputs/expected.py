@@ -1,4 +1,4 @@
-"""The shape of one sample of a model with one input, where its layers and parameters tell."""
+"""The sample shape of a model with one input, as its layers and parameters suggest it."""
 
 from collections.abc import Sequence
 
@@ -13,20 +13,20 @@ from nalu_export.nn import BackboneHead
 from nalu_export.nn.init import positive_int
 
 DEFAULT_SIZE = (32, 32)
-# Steps of a sequence that a model is captured with.
+# Steps of a sequence for the capture.
 LENGTH = 16
-# Shapes that are tried.
+# How many shapes are tried at most.
 MAX_SHAPES = 32
 MAX_PIXELS = 2**24
 PYTHON = "example_inputs= in Python"
 
 
 def sample_shape(model: nn.Module, size: Sequence[int] | None) -> tuple[int, ...]:
-    """Shape of one input sample: the first that the layers and parameters of a model suggest and that it runs on.
+    """Return the shape of one input sample: the first shape suggested by layers and parameters on which the model runs.
 
     Args:
-        model: any module of one input.
-        size: (H, W) for a model that takes images; 32×32 where the model takes any size.
+        model: any module with one input.
+        size: (H, W) for a model of images; 32×32 if the model takes any size.
 
     Raises:
         InputError: ``size`` is not two positive sizes, is missing or does not fit the model, or no shape is found.
@@ -49,8 +49,8 @@ def sample_shape(model: nn.Module, size: Sequence[int] | None) -> tuple[int, ...
 
 
 def _refuse_another(model: nn.Module, shape: tuple[int, ...], shapes: list[tuple[int, ...]]) -> None:
-    """Parameters alone do not tell where the model runs on samples of several sizes that they suggest."""
-    # One number is repeated for whatever it meets.
+    """Raise if the model also runs on another shape that its parameters suggest: then the shape is ambiguous."""
+    # A single number broadcasts to any shape, so it is no evidence.
     others = [other for other in shapes if other not in (shape, (1,)) and _failure(model, other) is None]
     if others:
         both = f"{_sample_of(shape)} and on {_sample_of(others[0])}"
@@ -69,7 +69,7 @@ def _checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:
 
 
 def _refuse_other_inputs(model: nn.Module) -> None:
-    """A model of several inputs, where its signature tells."""
+    """Raise if the signature of a model shows several inputs."""
     names = needed(model)
     if len(names) > 1:
         told = " ".join(f"--input {name}=batch,…" for name in names)
@@ -77,7 +77,7 @@ def _refuse_other_inputs(model: nn.Module) -> None:
 
 
 def _by_layers(model: nn.Module, size: tuple[int, int] | None) -> list[tuple[int, ...]]:
-    """Shapes by the layers of torch and of this package in their order."""
+    """Return the shapes that layers of torch and of this package suggest, in order of the layers."""
     found: list[tuple[int, ...]] = []
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
@@ -92,7 +92,7 @@ def _by_layers(model: nn.Module, size: tuple[int, int] | None) -> list[tuple[int
 
 
 def _by_parameters(model: nn.Module) -> list[tuple[int, ...]]:
-    """Shapes by the axes of parameters: a layer of the user's own may not say its sizes."""
+    """Return the shapes that axes of parameters suggest: a user's own layer may not declare its sizes."""
     found: list[tuple[int, ...]] = []
     for parameter in (*model.parameters(), *model.buffers()):
         if parameter.is_floating_point() and parameter.ndim:
@@ -101,13 +101,13 @@ def _by_parameters(model: nn.Module) -> list[tuple[int, ...]]:
 
 
 def _tell(model: nn.Module, integers: str = "") -> str:
-    """Which option says what a model takes."""
+    """Return which option describes the model's input."""
     word = next(iter(needed(model)), "x")
     return f"say what it takes with --input {word}=batch,…{integers} ({PYTHON})"
 
 
 def _misfit(model: nn.Module, shapes: list[tuple[int, ...]], failures: list[str], size: tuple[int, int] | None) -> str:
-    """Why no shape is known, and which option tells."""
+    """Return why no shape is known, and which option gives it."""
     name = type(model).__name__
     if not shapes:
         return f"{name} has no layer that tells the number of its inputs; {_tell(model)}"
@@ -131,7 +131,7 @@ def _sample_of(shape: tuple[int, ...]) -> str:
 
 
 def _failure(model: nn.Module, shape: tuple[int, ...]) -> str | None:
-    """What the model says against a sample of this shape, ``None`` where it takes it."""
+    """Return the model's error for a sample of this shape, ``None`` if it runs."""
     sample = torch.zeros(2, *shape, dtype=type_of(model))
     refuse_costly(model, (sample,))
     try:

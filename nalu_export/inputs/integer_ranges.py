@@ -1,4 +1,4 @@
-"""Which integers a model takes: found by running it, because an embedding or an index says no in its own words only."""
+"""The integers that a model takes, found by running it: an embedding or an index has no declared range."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -10,34 +10,34 @@ from torch import Tensor, nn
 from nalu_export.graph.example import Example
 from nalu_export.graph.interface import ANY_INTEGER, Called
 
-# What integers are tried first where no example of the user's tells one.
+# Integers that are tried first if the user gives no example.
 STARTS = (1, 0, 2)
 # Random draws on which a model has to run.
 TRIES = 8
 
 
 def is_integer(tensor: Tensor) -> bool:
-    """Whether it holds integers; truth values are none."""
+    """Return whether a tensor holds integers; truth values do not count."""
     return not tensor.is_floating_point() and tensor.dtype != torch.bool
 
 
 def runs(model: nn.Module, example: Example, tensors: Sequence[Tensor]) -> bool:
-    """Whether a model takes these tensors in place of those of an example."""
+    """Return whether a model runs on these tensors in place of those of an example."""
     try:
         with torch.no_grad():
             Called(model, example.arguments)(*tensors)
-    except (Exception, SystemExit):  # noqa: BLE001  forward is anybody's code: it raises anything
+    except (Exception, SystemExit):  # noqa: BLE001  forward is the user's code and may raise anything
         return False
     return True
 
 
 def with_ranges(model: nn.Module, example: Example, *, told: bool) -> tuple[Example, tuple[str, ...]]:
-    """An example whose integers are drawn from the range that the model takes, and what to say of that.
+    """Return an example with integers from the range that the model takes, and notes about that range.
 
     Args:
-        model: that takes the example.
-        example: any.
-        told: whether its integers are a user's own.
+        model: the model of the example.
+        example: any example call.
+        told: whether its integers come from the user.
     """
     places = [place for place, x in enumerate(example.tensors) if is_integer(x)]
     if not places:
@@ -45,7 +45,7 @@ def with_ranges(model: nn.Module, example: Example, *, told: bool) -> tuple[Exam
     if not told:
         example = _started(model, example, places)
     if not runs(model, example, example.tensors):
-        return example, ()  # whoever captures it says why
+        return example, ()  # the capture will report why it does not run
     found = list(example.inputs)
     for place in places:
         found[place] = replace(found[place], range=_range(model, example, place))
@@ -62,7 +62,7 @@ def with_ranges(model: nn.Module, example: Example, *, told: bool) -> tuple[Exam
 
 
 def _started(model: nn.Module, example: Example, places: Sequence[int]) -> Example:
-    """The example with the first integers on which the model runs."""
+    """Return the example with the first integers on which the model runs."""
     for values in itertools.product(STARTS, repeat=min(len(places), 3)):
         tensors = list(example.tensors)
         for place, value in itertools.zip_longest(places, values, fillvalue=values[-1]):
@@ -73,7 +73,7 @@ def _started(model: nn.Module, example: Example, places: Sequence[int]) -> Examp
 
 
 def _range(model: nn.Module, example: Example, place: int) -> tuple[int, int]:
-    """The smallest and the largest integer that an input takes, if every one of its numbers is that."""
+    """Return the smallest and the largest integer with which an input can be filled."""
     x = example.tensors[place]
 
     def taken(value: int) -> bool:
@@ -88,7 +88,7 @@ def _range(model: nn.Module, example: Example, place: int) -> tuple[int, int]:
 
 
 def _edge(taken: Callable[[int], bool], good: int, limit: int) -> int:
-    """The largest integer up to which all are taken, by doubling and halving."""
+    """Return the largest accepted integer, searched upwards from ``good`` by doubling and bisection."""
     if good >= limit or taken(limit):
         return max(good, limit)
     step, bad = 1, limit
@@ -107,7 +107,7 @@ def _edge(taken: Callable[[int], bool], good: int, limit: int) -> int:
 
 
 def _drawn(example: Example, places: Sequence[int], seed: int) -> list[Tensor]:
-    """The example with small random integers of each range, and both of its ends."""
+    """Return the example's tensors with random integers: from the whole known range for odd seeds, else small."""
     rng = torch.Generator().manual_seed(seed)
     tensors = list(example.tensors)
     for place in places:

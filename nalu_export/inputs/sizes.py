@@ -1,4 +1,4 @@
-"""Other sizes of the free axes of a model, on which it runs."""
+"""Other sizes of a model's free axes, on which the model runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -11,28 +11,28 @@ from nalu_export.graph.evaluation import results_of
 from nalu_export.graph.interface import Sizes
 from nalu_export.inputs.example import IMAGE_AXES
 
-# Numbers by which an axis is made longer to find out which sizes a model takes.
+# How much longer or shorter an axis is made at most, to find out which sizes a model takes.
 MAX_STEP = 32
-# Share of a result by which a graph at another size may be off in float32; a wrong one is off by much more.
+# Relative float32 error that is allowed to a graph at another size; a wrong graph is off by much more.
 SAME = 1e-3
-# Why an axis is fixed.
+# Reasons why an axis is fixed.
 NO_OTHER_SIZE = "the model runs at no other size"
 ONE_SIZE = "forward has a loop over it, or a shape of its size, which is captured for that size alone"
 
 
 def base_of(graph: ModelGraph) -> dict[str, int]:
-    """The size of each free axis with which a model was captured."""
+    """Return the size of each free axis in the capture of a model."""
     return read_axes(graph, graph.sizes)
 
 
 def read_axes(graph: ModelGraph, sizes: Sizes) -> dict[str, int]:
-    """The size of each free axis in these shapes."""
+    """Return the size of each free axis in these shapes."""
     ports = graph.interface.inputs
     return {name: shape[axis - 1] for port, shape in zip(ports, sizes, strict=True) for axis, name in port.free.items()}
 
 
 def with_axes(graph: ModelGraph, axes: Mapping[str, int]) -> Sizes:
-    """Shapes of one sample of each input with other sizes of some free axes."""
+    """Return the shapes of one sample of each input with other sizes of some free axes."""
     return tuple(
         tuple(axes.get(port.free.get(axis, ""), size) for axis, size in enumerate(shape, 1))
         for port, shape in zip(graph.interface.inputs, graph.sizes, strict=True)
@@ -40,17 +40,17 @@ def with_axes(graph: ModelGraph, axes: Mapping[str, int]) -> Sizes:
 
 
 def runs_with(graph: ModelGraph, sizes: Sizes) -> bool:
-    """Whether the model takes samples of these shapes."""
+    """Return whether the model takes samples of these shapes."""
     try:
         with torch.no_grad():
             graph.called(graph.module)(*sample(graph, sizes))
-    except (Exception, SystemExit):  # noqa: BLE001  forward is anybody's code: it raises anything
+    except (Exception, SystemExit):  # noqa: BLE001  forward is the user's code and may raise anything
         return False
     return True
 
 
 def sample(graph: ModelGraph, sizes: Sizes) -> list[Tensor]:
-    """A few samples of these shapes, with values that the model takes; more where integers may hide what happens."""
+    """Return samples of these shapes that the model takes: 2, or 16 if integers or truth values may hide a fault."""
     rng = torch.Generator().manual_seed(0)
     count = 2 if all(port.dtype.is_floating_point for port in graph.interface.inputs) else 16
     found = []
@@ -67,11 +67,11 @@ def sample(graph: ModelGraph, sizes: Sizes) -> list[Tensor]:
 
 
 def sweep(graph: ModelGraph, free: Sequence[str] | None = None) -> list[Sizes]:
-    """The sizes that were captured first, then smaller, larger, odd and unequal ones on which the model itself runs.
+    """Return the captured sizes, then smaller, larger, odd and unequal sizes on which the model itself runs.
 
     Args:
         graph: the model.
-        free: the axes that change; by default all that are free.
+        free: the axes that change; by default all free axes.
     """
     base = base_of(graph)
     names = list(base) if free is None else list(free)
@@ -85,7 +85,7 @@ def sweep(graph: ModelGraph, free: Sequence[str] | None = None) -> list[Sizes]:
 
 
 def _changes(names: Sequence[str], base: Mapping[str, int], step: Mapping[str, int]) -> list[dict[str, int]]:
-    """Every second axis goes another way than the first, so that their sizes differ in each."""
+    """Return changed sizes; axes at odd positions change differently from the others, so that sizes are unequal."""
 
     def sized(even: Callable[[int, int], int], odd: Callable[[int, int], int]) -> dict[str, int]:
         pick = (even, odd)
@@ -102,19 +102,19 @@ def _changes(names: Sequence[str], base: Mapping[str, int], step: Mapping[str, i
 
 
 def with_captured_axes(graph: ModelGraph) -> tuple[ModelGraph, tuple[str, ...]]:
-    """The model with those free axes fixed that cannot be: it takes no other size, or its captured graph does not.
+    """Fix the free axes that cannot be free: the model takes no other size, or its captured graph does not.
 
-    A loop of ``forward`` over an axis is unrolled where it is captured, and a size that becomes a Python number is
-    that number from there on.
+    A loop of ``forward`` over an axis is unrolled in the capture. A size that becomes a Python number is a constant
+    from there on.
 
     Returns:
-        The model, and what to say of axes that are fixed.
+        The model, and notes about axes that are fixed.
     """
     base, axes = base_of(graph), graph.interface.free
     why = {name: reason for name in axes if (reason := _stuck(graph, name))}
     images = set(IMAGE_AXES.values())
     if images <= {name for name, reason in why.items() if reason == NO_OTHER_SIZE}:
-        # Images of one size: whoever exports what surrounds the arithmetic finds that out, or the sweep does.
+        # Images of one size: the export of what surrounds the arithmetic reports it, or the sweep over sizes does.
         why = {name: reason for name, reason in why.items() if name not in images}
     said = {name: reason for name, reason in why.items() if name not in images or reason == NO_OTHER_SIZE}
     notes = tuple(f"{name} is fixed at {base[name]}: {reason}" for name, reason in said.items())
@@ -122,14 +122,14 @@ def with_captured_axes(graph: ModelGraph) -> tuple[ModelGraph, tuple[str, ...]]:
 
 
 def _stuck(graph: ModelGraph, name: str) -> str:
-    """Why an axis cannot be free; empty where the captured graph is right at the next size that the model takes."""
+    """Return why an axis cannot be free; empty if the captured graph is right at the next size that the model takes."""
     size = base_of(graph)[name]
     for more in (*range(1, MAX_STEP + 1), *range(-1, -min(size, MAX_STEP), -1)):
         tensors = sample(graph, with_axes(graph, {name: size + more}))
         try:
             with torch.no_grad():
                 expected = graph.called(graph.module)(*tensors)
-        except (Exception, SystemExit):  # noqa: BLE001  forward is anybody's code; it may take multiples only
+        except (Exception, SystemExit):  # noqa: BLE001  the user's code may accept multiples only
             continue
         try:
             found = results_of(graph.flat, *tensors)
@@ -150,9 +150,9 @@ def _near(a: Tensor, b: Tensor) -> Tensor:
 
 
 def steps(graph: ModelGraph, names: Sequence[str]) -> dict[str, int]:
-    """By how much each axis may be longer: 1 for any size, 8 for multiples of 8.
+    """Return by how much each axis may be longer: 1 for any size, 8 for multiples of 8.
 
-    0 where no longer one up to :data:`MAX_STEP` is taken.
+    It is 0 if no longer size up to :data:`MAX_STEP` more is taken.
     """
     base = base_of(graph)
 
@@ -163,9 +163,9 @@ def steps(graph: ModelGraph, names: Sequence[str]) -> dict[str, int]:
 
 
 def _step(taken: Callable[[int], bool]) -> int:
-    """The smallest step whose multiples are all taken; 1 is tried at powers of two, where pooling rounds down.
+    """Return the smallest step whose multiples are all taken; step 1 is tried at powers of two.
 
-    One row more often goes unnoticed: pooled by 2, 17 rows are 8, as 16 are.
+    One more row proves little, because pooling rounds down: pooled by 2, 17 rows are 8, as 16 are.
     """
     found = cache(taken)
     if all(found(2**power) for power in range(MAX_STEP.bit_length())):
@@ -175,7 +175,7 @@ def _step(taken: Callable[[int], bool]) -> int:
 
 
 def constraint(graph: ModelGraph, names: Sequence[str]) -> str:
-    """What the sizes of free axes have to be, where the model does not take all; else empty."""
+    """Return which sizes of the free axes the model takes, in words; empty if it takes all."""
     found = steps(graph, names)
     if all(step == 1 for step in found.values()):
         return ""

@@ -16,10 +16,10 @@ from nalu_export.io.text import plain
 TYPES = {
     name: getattr(torch, name) for name in ("float32", "float64", "bool", "int64", "int32", "int16", "int8", "uint8")
 }
-# Size with which a free axis is captured, where the text does not say another.
+# Size of a free axis in the capture, if the text gives no other.
 LENGTH = 16
 MAX_NUMBERS = 2**24
-# A file may say of itself that it takes any number of inputs.
+# The metadata of a file, which is not trusted, may list any number of inputs.
 MAX_INPUTS = 64
 EXPECTED = "expected NAME=batch,SIZE,…[:TYPE] such as x=batch,16 or ids=batch,time:int64"
 _SPEC = re.compile(r"([^=:,]+)=([^:]*)(?::(\w+))?")
@@ -27,22 +27,22 @@ _AXIS = re.compile(r"(\d{1,9})|([A-Za-z_]\w{0,63})(?:=(\d{1,9}))?")
 
 
 class Described(dict[str, Tensor]):
-    """Inputs that are made up from a description: of integers the right ones are still to be found."""
+    """Inputs made from a description; valid integers for them are not known yet."""
 
 
 class DescribedInOrder(tuple[Tensor, ...]):
-    """The same without names."""
+    """The same in the order of ``forward``, without names."""
 
 
 def inputs_like(texts: Sequence[str]) -> dict[str, Any]:
-    """``example_inputs`` and ``dynamic_shapes`` as texts describe them.
+    """Return ``example_inputs`` and ``dynamic_shapes`` from descriptions.
 
     Args:
-        texts: one for each input. The first axis is ``batch``; a number is a fixed size, a name a free axis, which
-            ``time=12`` captures with another size than 16.
+        texts: one for each input. The first axis is ``batch``; a number is a fixed size, a name a free axis;
+            ``time=12`` captures the axis with size 12 instead of 16.
 
     Raises:
-        InputError: one of them is something else, of another type, or too large.
+        InputError: a text is malformed, names an unknown type, or describes too large an input.
     """
     examples = Described()
     free: dict[str, dict[int, str]] = {}
@@ -64,7 +64,7 @@ def inputs_like(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _axes(text: str, whole: str, name: str) -> tuple[list[int], dict[int, str]]:
-    """The sizes after that of the samples, and the names of those that are free."""
+    """Return the sizes after the batch axis, and the names of the free axes."""
     first, *rest = text.split(",")
     if first != BATCH:
         raise InputError(f"input is {plain(whole)!a}; {EXPECTED}")
@@ -83,9 +83,9 @@ def _axes(text: str, whole: str, name: str) -> tuple[list[int], dict[int, str]]:
 
 
 def described(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
-    """``example_inputs``, ``dynamic_shapes`` and names as the metadata of an artifact has them; ``None``: it does not.
+    """Return ``example_inputs``, ``dynamic_shapes`` and names from an artifact's metadata; ``None`` if not possible.
 
-    The inputs are in the order of ``forward``. A file whose inputs are in containers there does not tell.
+    The inputs are in the order of ``forward``. Metadata does not say which inputs are in containers there.
     """
     rows = metadata.get("inputs") or []
     shapes = [[LENGTH if isinstance(size, str) else size for size in row["shape"][1:]] for row in rows]
@@ -95,7 +95,7 @@ def described(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     free = [{k: size for k, size in enumerate(row["shape"]) if k and isinstance(size, str)} for row in rows]
     if any(set(axes.values()) & set(IMAGE_AXES.values()) for axes in free):
-        return None  # the layers tell better with which size images run
+        return None  # the layers determine the image size better
     tensors = [torch.ones(1, *shape, dtype=TYPES[row["dtype"]]) for row, shape in zip(rows, shapes, strict=True)]
     names = {f"{kind}_names": [row["name"] for row in metadata.get(f"{kind}s") or []] for kind in ("input", "output")}
     return {"example_inputs": DescribedInOrder(tensors), "dynamic_shapes": free, **names}

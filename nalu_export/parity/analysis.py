@@ -1,4 +1,4 @@
-"""How large an error an evaluation may make: running error analysis of the traced graph.
+"""Running error analysis of the captured graph: how large an error a correct evaluation may make.
 
 Each value ``v`` of the graph carries, in float64, two measures of the error of an evaluation in the precision of a
 :class:`~nalu_export.primitives.precision.Profile`.
@@ -19,7 +19,7 @@ chapter 3:
   logarithm takes ``D_x/x`` alone, because the linear map behind it already counts ``|log|``;
 * products follow the product rule over sizes, sums add; neither is less than the size of its own terms.
 
-Code that is not arithmetic contributes what is measured of it (:mod:`nalu_export.parity.opaque`).
+The error of opaque ops follows a rule for the op or is measured (:mod:`nalu_export.parity.opaque`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,23 +39,23 @@ from nalu_export.primitives.conditioned import Conditioned, of_entries, rounded,
 from nalu_export.primitives.operands import signs_of_zeros
 from nalu_export.primitives.precision import FLOAT32, FLOAT64, Precision, Profile
 
-# The reference is computed in float64 and so is this analysis; their own roundings are 2⁻²⁹ of float32's.
+# Reference and analysis are computed in float64; their own roundings are 2⁻²⁹ of float32's.
 OWN_ERROR = 2.0**-20
-# Roundings of a weight that torch normalises by itself: a sum over its rows, a root and a quotient.
+# Roundings of a weight that torch normalises itself: a sum over its rows, a root and a quotient.
 WEIGHT = 32.0
 
 
 class ErrorAnalysis:
-    """Runs a graph in float64 and carries ``D`` and the radius along.
+    """Runs a graph in float64 and computes ``D`` and the radius of every value.
 
     Attributes:
-        graph_module: that is analysed.
-        opaque: what evaluates and measures the calls that are no primitives.
+        graph_module: the graph that is analysed.
+        opaque: evaluates the opaque ops and measures their error.
 
     Args:
-        graph_module: a flat graph, all in float64: folded, or as it is where the runtime computes the effective weights
-            itself.
-        opaque: what is known of the model's opaque calls from an analysis of another form of it.
+        graph_module: a flat graph, all in float64: folded, or with raw parameters where the runtime computes the
+            effective weights itself.
+        opaque: the opaque ops of the same model, shared with the analysis of another form of it.
     """
 
     def __init__(self, graph_module: fx.GraphModule, opaque: OpaqueCalls | None = None) -> None:
@@ -65,16 +65,16 @@ class ErrorAnalysis:
         self._constants = set(parameter_nodes(graph_module.graph))
         self._weights = read_by_parts(graph_module.graph)
         self._loops = {path: (loop, ErrorAnalysis(loop.body)) for path, loop in loops_of(graph_module)}
-        # What depends on parameters alone is the same for all inputs.
+        # Values that depend on parameters only are the same for all inputs.
         self._kept: dict[Profile, dict[fx.Node, Any]] = {}
 
     def __call__(self, inputs: Sequence[Any], profile: Profile) -> tuple[Conditioned, ...]:
-        """The model's outputs for a batch (float32 values held in float64), ``D`` never less than ``|y|``."""
+        """Return the model's outputs for a batch (float32 values held in float64), ``D`` never less than ``|y|``."""
         known = dict(self._walk(inputs, profile))
         return tuple(_output(node, known[node]) for node in result_nodes(self.graph_module.graph))
 
     def walk(self, inputs: Sequence[Tensor], profile: Profile) -> Iterator[tuple[fx.Node, Conditioned]]:
-        """Every number on the way to the outputs, in the order of computation."""
+        """Yield every number of the graph, in the order of computation."""
         return ((node, value) for node, value in self._walk(inputs, profile) if isinstance(value, Conditioned))
 
     def _walk(self, inputs: Sequence[Any], profile: Profile) -> Iterator[tuple[fx.Node, Any]]:
@@ -93,7 +93,7 @@ class ErrorAnalysis:
             yield node, known[node]
 
     def _loop(self, found: "tuple[Loop, ErrorAnalysis]", given: Sequence[Any], profile: Profile) -> tuple[Any, ...]:
-        """Every step after the other, each with what is known of the one before."""
+        """Analyse a loop step by step; each step starts from the analysed results of the step before."""
         loop, step = found
         state, scanned, rest = loop.parts(given)
         results: list[tuple[Any, ...]] = []
@@ -104,13 +104,13 @@ class ErrorAnalysis:
         return (*state, *(stacked(each) for each in zip(*results, strict=True)))
 
     def _used(self, node: fx.Node, weight: Conditioned, profile: Profile) -> Conditioned:
-        """A weight as data meet it: rounded to the type that computes."""
+        """Add the rounding of a weight to the type of the computation, where data use the weight."""
         if all(user in self._constants for user in node.users):
             return weight
         return replace(weight, radius=weight.radius + profile.inside.representation(weight.value))
 
     def _weight(self, node: fx.Node, known: dict[fx.Node, Any], precision: Precision) -> Any:
-        """What torch computes of parameters alone, in a way that is no primitive, is off by some roundings."""
+        """Allow some roundings for a weight that torch computes from parameters with an op that is no primitive."""
         values = {a: x.value if isinstance(x := known[a], Conditioned) else x for a in node.all_input_nodes}
         result = evaluated(node, self.graph_module, values)
         if not isinstance(result, Tensor) or not result.is_floating_point():
@@ -122,7 +122,7 @@ class ErrorAnalysis:
         precision = profile.inside if inside else profile.outside
         if node.op == "call_module" and str(node.target) in self._loops:
             return self._loop(self._loops[str(node.target)], [known[a] for a in node.all_input_nodes], profile)
-        # Weights are computed in float64 and rounded once, unless a runtime computes them itself.
+        # Weights are computed in float64 and rounded once, unless a runtime computes the weights itself.
         wide = profile.live and node in self._constants
         precision = FLOAT64 if wide else precision
         if node.op == "get_attr":
@@ -135,7 +135,7 @@ class ErrorAnalysis:
         if primitive is None and node in self._constants:
             return self._weight(node, known, precision)
         conditioned = any(isinstance(known[argument], Conditioned) for argument in node.all_input_nodes)
-        # An integer that becomes a number is one from there on.
+        # An integer that is cast to float is analysed from there on.
         if primitive is None or not (conditioned or primitive.kind == "cast"):
             return self.opaque(node, known, precision)
         arguments: Any = fx.node.map_arg(node.args, lambda argument: known[argument])
@@ -143,10 +143,10 @@ class ErrorAnalysis:
         if wide:
             return self._used(node, result, profile)
         if primitive.name == "sigmoid" and not inside:
-            # A runtime's own kernel has the last word, which is accurate absolutely only (ONNX Runtime issue 22557).
+            # Here the runtime's own kernel is used, which is only absolutely accurate (ONNX Runtime issue 22557).
             result = replace(result, radius=result.radius + KERNEL)
         if node in self._edges and profile.compute == "float64" and not profile.all_double:
-            # float32 at the edge of the part; the reference's own error is as large as that of a float64 evaluation.
+            # float32 at the edge of the subgraph; the reference errs by as much as a float64 evaluation.
             return rounded(result, FLOAT32, 2.0)
         return result
 
@@ -157,25 +157,25 @@ def _value(x: Any) -> Tensor:
 
 
 def _entry(x: Any, place: int) -> Any:
-    """One entry of the first axis of what is scanned."""
+    """Return one entry of the first axis of a scanned value."""
     return of_entries(x, lambda field: field[place]) if isinstance(x, Conditioned) else x[place]
 
 
 def _given(x: Any, profile: Profile) -> Any:
-    """An input: a number, a truth value, or an integer as it is; in a loop what is known of it already."""
+    """Return an input as the analysis holds it: integers unchanged, and in a loop a value that is already analysed."""
     if isinstance(x, Conditioned):
         return x
     if x.dtype == torch.bool:
         return Conditioned.exact(x.double())
     if not x.is_floating_point():
         return x
-    # What is subnormal may be read as zero.
+    # A runtime may flush subnormal inputs to zero.
     given = Conditioned.exact(x, x.abs().where(x.abs() < profile.outside.tiny, x.new_zeros(())))
     return replace(given, zero=signs_of_zeros(x))
 
 
 def _output(node: fx.Node, value: Any) -> Conditioned:
-    """What is known of an output; of a truth value that is not decided nothing is."""
+    """Return an output for comparison; a truth value that the bound leaves undecided is marked as lost."""
     if not isinstance(value, Conditioned):
         return Conditioned.exact(value.double())
     if "whole" in node.meta:
@@ -187,6 +187,6 @@ def _output(node: fx.Node, value: Any) -> Conditioned:
 
 
 def _leaves_its_part(node: fx.Node) -> bool:
-    """Whether something outside the node's arithmetic part reads it, in float32."""
+    """Return whether a node outside the node's arithmetic subgraph reads it, in float32."""
     part = part_of(node)
     return part is not None and any(part_of(user) != part for user in node.users)

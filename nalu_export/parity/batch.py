@@ -1,4 +1,4 @@
-"""Samples of all inputs of a model together."""
+"""A batch of samples of all inputs of a model."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ Rows = slice | NDArray[np.integer] | NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One array for each input, the samples first.
+    """One array for each input, with the samples along the first axis.
 
     Attributes:
         arrays: in the order of the model's inputs; floats are float32.
@@ -27,12 +27,12 @@ class Batch:
 
     @staticmethod
     def of(*arrays: Array) -> "Batch":
-        """From its arrays."""
+        """Return a batch of these arrays."""
         return Batch(arrays)
 
     @staticmethod
     def joined(batches: Sequence["Batch"]) -> "Batch":
-        """Batches of the same shapes one after the other."""
+        """Concatenate batches of the same shapes."""
         if len(batches) == 1:
             return batches[0]
         return Batch(tuple(np.concatenate(arrays) for arrays in zip(*(b.arrays for b in batches), strict=True)))
@@ -44,7 +44,7 @@ class Batch:
         return Batch(tuple(array[rows] for array in self.arrays))
 
     def __iter__(self) -> Iterator["Batch"]:
-        """Each sample as a batch of one."""
+        """Yield each sample as a batch of one."""
         return (self[row : row + 1] for row in range(len(self)))
 
     @property
@@ -54,29 +54,29 @@ class Batch:
 
     @property
     def numbers(self) -> int:
-        """How many there are in all inputs."""
+        """How many numbers all inputs hold."""
         return sum(array.size for array in self.arrays)
 
     def repeated(self, count: int) -> "Batch":
-        """Each sample so many times."""
+        """Repeat each sample ``count`` times."""
         return Batch(tuple(np.repeat(array, count, axis=0) for array in self.arrays))
 
     def copy(self) -> "Batch":
-        """The same numbers elsewhere, so that what this is a part of is not kept."""
+        """Copy the arrays, so that the larger batch of which these are views can be freed."""
         return Batch(tuple(array.copy() for array in self.arrays))
 
     def split(self, sizes: Sequence[int]) -> list["Batch"]:
-        """Batches that end before these places, without the empty ones."""
+        """Split before each of these rows, without the empty batches."""
         edges = [0, *sizes, len(self)]
         return [self[a:b] for a, b in itertools.pairwise(edges) if a < min(b, len(self))]
 
     def tensors(self, *, double: bool = False) -> list[Tensor]:
-        """The same for torch; floats in float64 where asked for."""
+        """Return the arrays as tensors; floats as float64 if ``double``."""
         found = [torch.from_numpy(array) for array in self.arrays]
         return [x.double() if double and x.is_floating_point() else x for x in found]
 
     def magnitude(self) -> NDArray[np.float64]:
-        """For each sample the largest ``|x|`` of all its numbers."""
+        """Return the largest ``|x|`` of each sample over all inputs."""
         parts = [np.abs(x.reshape(len(x), -1).astype(np.float64)).max(axis=1, initial=0.0) for x in self.arrays]
         found: NDArray[np.float64] = np.max(parts, axis=0)
         return found

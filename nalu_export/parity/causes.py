@@ -1,4 +1,4 @@
-"""Why outputs are left out of a comparison: the first value without a finite error bound, and what makes it so."""
+"""Why outputs are left out of a comparison: the first value without a finite error bound, and the reason for it."""
 
 import math
 
@@ -13,7 +13,7 @@ from nalu_export.primitives.conditioned import LARGEST, LARGEST_DOUBLE, Conditio
 from nalu_export.primitives.precision import SINH_SHIFT, Profile
 
 UNKNOWN = "its error bound is infinite"
-# Primitives that are infinite or undefined at 0 and beyond it, and what of them must not be 0.
+# Primitives that are infinite or undefined at 0, and the argument that must not be 0.
 SINGULAR = {
     "log": "the argument",
     "log2": "the argument",
@@ -23,22 +23,22 @@ SINGULAR = {
     "pow": "the base",
     "div": "the divisor",
 }
-# How far an argument may be past the limit of exp.
+# How far past the limit of exp the argument of each primitive may be.
 EXPONENTIAL = {"exp": 0.0, "sinh": SINH_SHIFT}
-# Primitives whose bound is infinite for one reason only: the result may be too large.
+# Primitives whose bound is infinite for one reason only: the result may overflow.
 OVERFLOWING = (*EXPONENTIAL, "linear", "add", "sub", "mul", "prod", "sum", "square")
 
 
 def causes(reference: Reference, x: Batch, profile: Profile) -> list[str]:
-    """For each sample, why nothing is known of its outputs.
+    """Return, for each sample, why its outputs are left out of the comparison.
 
-    It is read off the first value, in the order of computation, whose error bound is infinite; where all bounds are
-    finite, off the first that may leave the range of its type.
+    The reason is that of the first value, in the order of computation, whose error bound is infinite. Where all bounds
+    are finite, it is that of the first value that may overflow its type.
 
     Args:
         reference: the model.
-        x: inputs some outputs of which are left out.
-        profile: the precision in which they were compared.
+        x: samples for which some outputs are left out.
+        profile: the precision of the comparison.
     """
     return [cause for rows in reference.portions(x) for cause in _causes(reference, x[rows], profile)]
 
@@ -60,7 +60,7 @@ def _causes(reference: Reference, x: Batch, profile: Profile) -> list[str]:
 
 
 def _affected(mask: Tensor, samples: int, *, batched: bool) -> list[int]:
-    """The samples of which the mask marks an element; a weight belongs to all of them."""
+    """Return the samples with an element marked in the mask; a mark in a weight affects all samples."""
     if not bool(mask.any()):
         return []
     if not batched or mask.shape[:1] != (samples,):
@@ -70,7 +70,7 @@ def _affected(mask: Tensor, samples: int, *, batched: bool) -> list[int]:
 
 
 def _part(ball: Conditioned, sample: int, *, batched: bool) -> tuple[Tensor, Tensor]:
-    """Value and radius of a value, of one sample where it has samples."""
+    """Return value and radius of a ball; only those of ``sample`` where the ball has a batch axis."""
     radius = ball.radius.expand(ball.value.shape)
     if not batched or ball.value.ndim == 0 or sample >= len(ball.value):
         return ball.value, radius
@@ -78,10 +78,10 @@ def _part(ball: Conditioned, sample: int, *, batched: bool) -> tuple[Tensor, Ten
 
 
 def _cause(node: fx.Node, balls: list[tuple[Tensor, Tensor]], profile: Profile) -> str:
-    """What makes a bound infinite, given the values and radii of the result and of its arguments."""
+    """Return why a bound is infinite, given the values and radii of the result and of its arguments."""
     primitive = primitive_of(node)
     name = name_of(node) or node.name
-    # How an opaque call is computed is its own name once more.
+    # The description of an opaque call is its name again.
     said = name if primitive is None or described(node) == name else f"{name} = {described(node)}"
     if bool(torch.isnan(balls[0][0]).any()):
         return f"{said} is NaN in the reference"

@@ -1,4 +1,4 @@
-"""Runs a model and its artifact over the input families and says whether they agree."""
+"""Runs a model and its artifact over the input distributions and compares their outputs."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,22 +27,22 @@ from nalu_export.runtimes.base import RunOptions, Runtime, Session
 
 SAMPLES = 128
 IMAGE_SAMPLES = 24
-# Weights of the largest layer times samples, and the fewest samples of each family.
+# Weights of the largest layer times samples, and the fewest samples of each input distribution.
 WORK = 2**22
 WIDE_SAMPLES = 64
 SEARCH = SearchOptions(rounds=16, width=192, patience=4)
 IMAGE_SEARCH = SearchOptions(rounds=6, width=8, patience=3)
-# Samples on which the error of a backbone is measured.
+# Samples on which the error of opaque ops is measured.
 CALIBRATION = 8
-# Numbers in a sample up to which one thread runs it.
+# A check runs on one thread if a sample has at most this many numbers.
 SMALL = 2**11
-# Samples of each input distribution for a runtime that does not decide.
+# Samples of each input distribution for a runtime that is shown for comparison only.
 SHOWN, SHOWN_IMAGES = 32, 2
-# Rows that a sample is replayed as: batches of 1, 2 and a power of two.
+# How often a lone replayed sample is repeated, so that it runs in batches of 1, 2 and a power of two.
 REPLAYED = 67
 # Numbers in the inputs of one call of the reference.
 GROUP = 2**17
-# Bytes after whose release glibc keeps whatever is smaller; more than 32 MiB have no effect.
+# Size of a freed block after which glibc keeps smaller blocks; more than 32 MiB have no effect.
 LARGE = 31 * 2**20
 SEARCHED = "search"
 
@@ -67,21 +67,21 @@ def check_bytes(
         graph: the source, captured.
         data: the artifact.
         sizes: shapes of one sample of each input to run, several where axes are free.
-        compute: type of the artifact's arithmetic part.
+        compute: type of the artifact's arithmetic.
         names: runtimes to run, in order.
-        options: how.
-        decisive: the runtimes that decide; by default all of them.
-        skip_missing: list a runtime that is not there in ``report.missing`` instead of raising.
-        progress: called with a text, the steps done and their number.
+        options: samples, input distributions, search and tolerance.
+        decisive: the runtimes that decide the verdict; by default all of them.
+        skip_missing: list an absent runtime in ``report.missing`` instead of raising.
+        progress: called with a text, the number of steps done and the number of steps.
 
     Raises:
-        RuntimeUnavailableError: a runtime is not there, or none of them is.
-        InputError: a runtime does not take the file, or the model not the shapes.
+        RuntimeUnavailableError: a runtime is absent, or all of them are.
+        InputError: a runtime rejects the file, or the model rejects the shapes.
     """
-    # glibc returns memory to the system after each tensor, and faults it in anew for the next one, until a program has
+    # glibc returns memory to the system after each tensor, and faults it in again for the next one, until a program has
     # freed something large (M_MMAP_THRESHOLD in mallopt(3)). That is half of the time of a check.
     torch.empty(LARGE, dtype=torch.uint8)
-    # Threads that wait for each other take longer than little work, and much longer on a busy machine.
+    # For little work, threads spend more time waiting for each other than they save, above all on a busy machine.
     with torch_threads(1 if numbers_in(sizes[0]) <= SMALL else None) as threads:
         check = _Check(graph, sizes, compute, options, progress or (lambda *_: None), skip=skip_missing)
         check.load(data, names, options.running(threads), decisive)
@@ -90,9 +90,9 @@ def check_bytes(
 
 
 def profile_of(runtime: Runtime, session: Session, compute: Compute, *, tf32: bool = False) -> Profile:
-    """The precision in which a runtime computes an artifact whose arithmetic part is ``compute``."""
-    # Eager PyTorch is float32 whatever the artifact computes in; a runtime without float64 can only compute the weights
-    # of a live file the same way.
+    """Return the precision in which a runtime computes an artifact whose arithmetic type is ``compute``."""
+    # Eager PyTorch is float32 whatever the artifact computes in. A runtime without float64 computes the weights of a
+    # live file in float32 as well.
     own: Compute = "float32" if runtime.own_weights else compute
     own_weights = runtime.own_weights or (session.narrows and own == "float32")
     written = runtime.own_weights
@@ -102,7 +102,7 @@ def profile_of(runtime: Runtime, session: Session, compute: Compute, *, tf32: bo
 
 
 class _Check:
-    """One check: what was loaded, and what was seen of it so far."""
+    """The state of one check: the loaded sessions and the results so far."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class _Check:
         self._watches: list[Watch] = []
 
     def load(self, data: bytes, names: Sequence[str], run: RunOptions, decisive: Sequence[str] | None) -> None:
-        """A session for each runtime; those that are not there are remembered, where that is no error."""
+        """Load a session for each runtime; with ``skip_missing``, record absent runtimes instead of raising."""
         missing = self._missing
         for name in names:
             runtime = runtimes.get(name)
@@ -150,14 +150,14 @@ class _Check:
             raise RuntimeUnavailableError(f"no runtime is there: {'; '.join(missing.values())}")
 
     def run(self) -> None:
-        """The families, then the search from what was worst in them."""
+        """Run the input distributions, then a search from the worst inputs found in them."""
         search = self._search()
         searching = [watch for watch in self._watches if watch.decisive] if search.rounds else []
         families = 0 if self._options.only_inputs else len(FAMILIES) + len(self._options.ranges)
         draws = families * min(len(self._sizes), 2) + len(self._options.inputs)
         steps = draws + len(searching) * search.rounds
         done = 0
-        # What is shown for comparison has a bound of its own, which costs as much as that of what decides.
+        # Runtimes shown for comparison have a bound of their own, which costs as much as that of the deciding runtimes.
         shown, few = SHOWN_IMAGES if self._images else SHOWN, list[Draw]()
         for together in _together(self._draws()):
             self._progress(f"checking inputs {together[0].family}", done, steps)
@@ -186,7 +186,7 @@ class _Check:
             watch.explain(self._reference)
 
     def report(self) -> Report:
-        """What was found; where a runtime failed, also where its values leave their bounds."""
+        """Return the results; for a failed runtime also the first value that leaves its bound."""
         return Report(
             rows=tuple(row for watch in self._watches for row in watch.rows()),
             runtimes=tuple(watch.info() for watch in self._watches),
@@ -206,12 +206,12 @@ class _Check:
             samples = options.samples or self._samples()
             yield from draw(self._ports, self._sizes, samples, options.seed, options.ranges)
         for family, x in options.inputs.items():
-            # A lone row of a matrix product may be rounded otherwise than the same row within a batch.
+            # A matrix product may round a lone row differently from the same row within a batch.
             alone = options.only_inputs and len(x) == 1 and not self._images
             yield Draw(family, x.repeated(REPLAYED) if alone else x)
 
     def _samples(self) -> int:
-        """A wide layer costs more for each sample, and has more outputs in each."""
+        """Return the default number of samples: a wide layer costs more per sample and has more outputs."""
         if self._images:
             return IMAGE_SAMPLES
         widest: int = max((value.numel() for value in self._graph.module.state_dict().values()), default=1)
@@ -224,15 +224,15 @@ class _Check:
         if self._options.only_inputs:
             return SearchOptions(0, default.width)
         rounds = default.rounds if self._options.search is None else self._options.search
-        # Who asks for a number of generations gets them all.
+        # An explicit number of generations is always run in full.
         return SearchOptions(rounds, default.width, default.patience if self._options.search is None else None)
 
     def _compare(self, draws: Sequence[Draw], watches: Sequence[Watch]) -> NDArray[np.float64]:
-        """Error over bound of each sample of the last draw, of the last of the runtimes."""
+        """Return error/bound of each sample of the last draw, for the last of the runtimes."""
         if not watches:
             return np.zeros(0)
         x = Batch.joined([drawn.x for drawn in draws])
-        # Nearness to PyTorch's float32 is judged by its outputs for the same batches; it may round otherwise in others.
+        # Closeness to PyTorch's float32 is judged in the same batches, because PyTorch may round differently in others.
         near = any(watch.tolerance.against_torch for watch in watches)
         batches = [batch for drawn in draws for batch in drawn.batches] if near else []
         expected = self._reference(x, list(dict.fromkeys(watch.profile for watch in watches)), batches)
@@ -249,7 +249,7 @@ class _Check:
         return ratios
 
     def _drop(self, watch: Watch, error: RuntimeUnavailableError) -> None:
-        """Go on without a runtime whose device fails on the way, where those that are missing are left out."""
+        """Continue without a runtime whose device failed during the check, if missing runtimes are skipped."""
         if not self._skip or len(self._watches) == 1:
             raise error
         self._watches.remove(watch)
@@ -257,7 +257,7 @@ class _Check:
 
 
 def _together(draws: Iterable[Draw]) -> Iterator[list[Draw]]:
-    """Draws of one shape in groups, because the reference costs as much for a call as for many small samples."""
+    """Group draws of one shape, because a call of the reference costs as much as many small samples."""
     groups: dict[Sizes, list[Draw]] = {}
     for drawn in draws:
         group = groups.setdefault(drawn.x.shapes, [])
@@ -269,19 +269,19 @@ def _together(draws: Iterable[Draw]) -> Iterator[list[Draw]]:
 
 
 def calibration(ports: Sequence[Port], sizes: Sequence[Sizes]) -> Iterator[Batch]:
-    """Inputs on which a :class:`Reference` measures the error of what is not arithmetic, of the first sizes."""
+    """Yield inputs of the first sizes, on which a :class:`Reference` measures the error of opaque ops."""
     for drawn in draw(ports, sizes[:1], CALIBRATION, 0):
         yield drawn.x
 
 
 def numbers_in(sizes: Sizes) -> int:
-    """How many numbers one sample of all inputs holds."""
+    """Return how many numbers one sample of all inputs holds."""
     return sum(math.prod(shape) for shape in sizes)
 
 
 @contextmanager
 def torch_threads(count: int | None) -> Iterator[int | None]:
-    """Let torch compute with ``count`` threads for a while, ``None`` for as many as it has."""
+    """Let torch compute with ``count`` threads in this context; ``None`` changes nothing."""
     before = torch.get_num_threads()
     if count is not None:
         torch.set_num_threads(count)

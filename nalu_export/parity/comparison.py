@@ -23,10 +23,10 @@ _COUNTS = ("outputs", "nonfinite_mismatches", "wrong_zeros", "undetermined")
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What passes: an error within the bound or, where one of the others is given, nearness to PyTorch's float32.
+    """The criterion of a pass: an error within the bound or, if another is set, closeness to PyTorch's float32.
 
     Attributes:
-        compute: the type whose range values on the way have.
+        compute: the type whose range intermediate values have.
         rtol: relative to the magnitude of PyTorch's float32 output.
         atol: absolute, in the unit of the output.
         max_ulp: in float32 steps.
@@ -39,7 +39,7 @@ class Tolerance:
 
     @property
     def against_torch(self) -> bool:
-        """Whether PyTorch's float32 output is what decides."""
+        """Whether closeness to PyTorch's float32 output decides."""
         return (self.rtol, self.atol, self.max_ulp) != (None, None, None)
 
     def __str__(self) -> str:
@@ -52,15 +52,15 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Samples:
-    """For each sample the output with the largest error over its bound.
+    """The output with the largest error/bound of each sample.
 
     Attributes:
-        ratio: error over bound, infinite for a mismatch of NaN, infinity or the sign of zero.
+        ratio: error/bound, infinite for a mismatch of NaN, infinity or the sign of zero.
         error: ``|out − reference|``.
-        bound: what it may be.
-        unit: ``u·D``: error over unit is E.
+        bound: the error bound.
+        unit: ``u·D``; error divided by unit is E.
         left_out: whether any output of the sample was left out of the comparison.
-        output: which of the model's outputs that one is in.
+        output: index of the model's output that holds it.
     """
 
     ratio: Double
@@ -72,30 +72,30 @@ class Samples:
 
     @staticmethod
     def none(count: int) -> "Samples":
-        """Of a runtime that gave nothing to compare."""
+        """Return the result for a runtime that gave nothing to compare."""
         nan = np.full(count, np.nan)
         return Samples(np.full(count, np.inf), nan, nan, nan, np.zeros(count, np.bool_), np.zeros(count, np.intp))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What one comparison found.
+    """The result of one comparison.
 
     Attributes:
         samples: how many samples the runtime was given.
-        outputs: how many numbers it gave.
-        max_ratio: largest error over its bound.
+        outputs: how many numbers it returned.
+        max_ratio: largest error/bound.
         max_e: largest ``|out − ref|/(u·D)`` over the finite outputs.
         max_ulp: largest distance from the reference rounded to float32, in float32 steps.
         max_ulp_torch: the same from PyTorch's float32 output.
-        nonfinite_mismatches: outputs that are NaN or infinite where they should not be, or the other way round.
+        nonfinite_mismatches: outputs that are NaN or infinite where the reference is not, or the other way round.
         wrong_zeros: outputs that are −0 where they are surely +0, or the other way round.
-        undetermined: outputs that are left out: their bound is infinite, or they are not finite after an overflow on
-            the way to them, where no digit of a correct result is known.
+        undetermined: outputs that are left out: their bound is infinite, or they are not finite after an intermediate
+            overflow, where no digit of a correct result is known.
         status: the verdict.
-        each: sample by sample.
-        problem: what is wrong when it is not the numbers (a shape, a type), else empty.
-        silent: the outputs, by place, of which nothing could be compared.
+        each: the result sample by sample.
+        problem: a fault that is not in the numbers (a shape, a type), else empty.
+        silent: the outputs, by index, of which nothing could be compared.
     """
 
     samples: int
@@ -119,26 +119,26 @@ class Comparison:
 
 
 def failed(samples: int, problem: str) -> Comparison:
-    """The comparison of a runtime that gave nothing to compare."""
+    """Return the comparison of a runtime that gave nothing to compare."""
     return Comparison(samples, 0, math.inf, math.inf, 0, 0, 0, 0, 0, Status.FAILED, Samples.none(samples), problem)
 
 
 def compare_all(
     outs: Sequence[NDArray[np.generic]], expected: Sequence[Expected], names: Sequence[str], tolerance: Tolerance
 ) -> Comparison:
-    """Compare all outputs of a runtime with what is expected of them, each ``(samples, …)``.
+    """Compare all outputs of a runtime with the expected ones, each ``(samples, …)``.
 
     Args:
-        outs: from the runtime.
-        expected: of each output, for the same inputs.
-        names: of the outputs.
-        tolerance: what passes.
+        outs: the runtime's outputs.
+        expected: the expectation of each output, for the same inputs.
+        names: names of the outputs.
+        tolerance: the criterion of a pass.
     """
     samples = len(expected[0].reference)
     if len(outs) != len(expected):
         return failed(samples, f"{_count(len(outs))} came, expected {_count(len(expected))}")
     for out, wanted, name in zip(outs, expected, names, strict=True):
-        # A check is in float32, whatever type the model itself has.
+        # A check runs in float32, whatever type the model itself has.
         dtype = wanted.torch.dtype
         if out.shape != wanted.reference.shape or out.dtype != dtype:
             got, want = f"{out.dtype} {out.shape}", f"{dtype} {wanted.reference.shape}"
@@ -159,7 +159,7 @@ def together(parts: "Sequence[Comparison | Row]") -> dict[str, Any]:
 
 
 def _merged(parts: Sequence[Comparison]) -> Comparison:
-    """One comparison from those of all outputs."""
+    """Merge the comparisons of all outputs into one."""
     if len(parts) == 1:
         return parts[0]
     ratios = np.stack([part.each.ratio for part in parts])
@@ -179,12 +179,12 @@ def _merged(parts: Sequence[Comparison]) -> Comparison:
 
 
 def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) -> Comparison:
-    """Compare one output of a runtime with what is expected of it, which has the same shape.
+    """Compare one output of a runtime with the expected one, which has the same shape.
 
     Args:
-        out: ``(samples, …)``, from the runtime; integers and truth values have to be exact.
+        out: the runtime's output, ``(samples, …)``; integers and truth values have to be exact.
         expected: reference, bound and PyTorch's output for the same inputs.
-        tolerance: what passes.
+        tolerance: the criterion of a pass.
     """
     if out.dtype.kind in "iub":
         return _exact(out, expected)
@@ -221,7 +221,7 @@ def compare(out: NDArray[np.generic], expected: Expected, tolerance: Tolerance) 
 
 
 def _exact(out: NDArray[np.generic], expected: Expected) -> Comparison:
-    """Of integers and truth values."""
+    """Compare integers or truth values."""
     error = _error(out.astype(np.float64), expected.reference)
     left_out: Mask = ~np.isfinite(expected.bound)
     ratio = np.where((error > 0) & ~left_out, np.inf, 0.0)
@@ -248,7 +248,7 @@ def _status(wrong: Mask, left_out: Mask) -> Status:
 
 
 def _excused(out: Array, reference: Array, accepted: Acceptance) -> Mask:
-    """Outputs that pass although they are not finite and not of the reference's kind: nothing was asked of them."""
+    """Return the outputs that pass without a comparison: not finite, not of the reference's kind, any kind accepted."""
     excused: Mask = (accepted.kind == ANY) & ~np.isfinite(out) & (kind_of(out) != kind_of(reference))
     return excused
 
@@ -275,7 +275,7 @@ def _error(out: Array, reference: Double) -> Double:
 
 
 def _ratio(error: Double, of: Double, where: Mask) -> Double:
-    """``error / of``; infinite where something is off that must be exact."""
+    """Return ``error / of``, infinite for any error where ``of`` is 0; 0 outside ``where``."""
     ratio = np.zeros(error.shape)
     with np.errstate(divide="ignore"):
         np.divide(error, of, out=ratio, where=where & (error > 0))
@@ -305,6 +305,6 @@ def _steps(a: Array, b: Array) -> NDArray[np.int64]:
 
 
 def _ordered(x: Array) -> NDArray[np.int64]:
-    """float32 numbered in their order, so that neighbours differ by 1 and −0 equals +0."""
+    """Number float32 values in ascending order, so that neighbours differ by 1 and −0 equals +0."""
     bits = x.view(np.int32).astype(np.int64)
     return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)

@@ -1,4 +1,4 @@
-"""The inputs of a check: named families, seeded, from the training range to where float32 ends."""
+"""The inputs of a check: named, seeded input distributions, from the training range to the limits of float32."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,30 +10,30 @@ from nalu_export.graph.interface import Port, Sizes
 from nalu_export.parity.batch import Batch
 
 _Shape = tuple[int, ...]
-# torch's generator and not numpy's: it is there already, and importing numpy.random takes 0.1 s.
+# torch's generator and not numpy's: torch is imported anyway, and importing numpy.random takes 0.1 s.
 _Draw = Callable[[Generator, _Shape], Tensor]
 
-# Batch sizes of a family before the rest: one sample, then two.
+# Where the first batches of a draw end: one sample, then two, then the rest.
 SPLITS = (1, 3)
 # Numbers in the inputs of one batch, that is 27 images of 3×224×224, so that a file of many samples fits into memory.
 LARGEST_BATCH = 2**22
-# One sample in so many is of another shape than the first.
+# If there are other shapes than the first, one sample in this many has one of them.
 OTHER = 8
 
 
 def between(low: float, high: float) -> _Draw:
-    """Uniform from ``low`` to ``high``."""
+    """Return a distribution that is uniform from ``low`` to ``high``."""
     return lambda rng, shape: low + (high - low) * torch.rand(shape, generator=rng, dtype=torch.float64)
 
 
 def _decades(rng: Generator, shape: _Shape) -> Tensor:
-    """Each sample in a decade of its own, 1..10 up to 1e6..1e7."""
+    """Draw each sample from one decade, 1..10 up to 1e6..1e7."""
     decade = torch.randint(0, 7, (shape[0], *[1] * (len(shape) - 1)), generator=rng)
     return 10.0**decade * between(1.0, 10.0)(rng, shape)
 
 
 def _zeros(rng: Generator, shape: _Shape) -> Tensor:
-    """0..10 with 30 % exact zeros, some of them −0, a sample of nothing else, a feature that is zero throughout."""
+    """Draw 0..10 with 30 % exact zeros, some of them −0; the first sample and the first feature are all zeros."""
     x = between(0.0, 10.0)(rng, shape) * (between(0.0, 1.0)(rng, shape) >= 0.3)
     x[:1] = 0.0
     x.reshape(shape[0], -1)[:, :1] = 0.0
@@ -41,7 +41,7 @@ def _zeros(rng: Generator, shape: _Shape) -> Tensor:
 
 
 def _one_feature(rng: Generator, shape: _Shape) -> Tensor:
-    """One feature of any size, all others exactly 0 or exactly 1: sums of one term, whose bound is tightest."""
+    """Draw one feature of any size, all others exactly 0 or exactly 1: sums of one term, whose bound is tightest."""
     rest = (torch.arange(shape[0]) % 2).double()
     x = rest.reshape(-1, *[1] * (len(shape) - 1)).expand(shape).clone().reshape(shape[0], -1)
     if x.numel():
@@ -51,24 +51,24 @@ def _one_feature(rng: Generator, shape: _Shape) -> Tensor:
 
 
 def _ones(rng: Generator, shape: _Shape) -> Tensor:
-    """Exact ones and minus ones, the first sample all ones: log is 0 and cancellation is exact."""
+    """Draw exact ones and minus ones, the first sample all ones: log is 0 and cancellation is exact."""
     x = _signs(rng, shape)
     x[:1] = 1.0
     return x
 
 
 def _mixed(rng: Generator, shape: _Shape) -> Tensor:
-    """Both signs and magnitudes from 1e-7 to 1e7 within one sample."""
+    """Draw both signs and magnitudes from 1e-7 to 1e7 within one sample."""
     return _signs(rng, shape) * 10.0 ** between(-7.0, 7.0)(rng, shape)
 
 
 def _mixed_zeros(rng: Generator, shape: _Shape) -> Tensor:
-    """The same with 30 % exact zeros: ε beside numbers that are not small."""
+    """Draw from :func:`_mixed` with 30 % exact zeros: ε beside numbers that are not small."""
     return torch.where(between(0.0, 1.0)(rng, shape) < 0.3, 0.0, _mixed(rng, shape))
 
 
 def _tiny(rng: Generator, shape: _Shape) -> Tensor:
-    """Both signs and magnitudes from 1e-38 to 1e-7: around ε and far below it; every other sample in one decade."""
+    """Draw both signs and magnitudes from 1e-38 to 1e-7, around ε and far below; every other sample in one decade."""
     signs, exponents = _signs(rng, shape), between(-38.0, -7.0)(rng, shape)
     if exponents.numel():
         decade = exponents.reshape(shape[0], -1)[::2, :1].floor().reshape(-1, *[1] * (len(shape) - 1))
@@ -77,7 +77,7 @@ def _tiny(rng: Generator, shape: _Shape) -> Tensor:
 
 
 def _subnormal(rng: Generator, shape: _Shape) -> Tensor:
-    """Multiples of the smallest float32, subnormal and just above."""
+    """Draw multiples of the smallest float32, subnormal and just above."""
     return _signs(rng, shape) * torch.randint(0, 2**24, shape, generator=rng) * 2.0**-149
 
 
@@ -103,7 +103,7 @@ FAMILIES: dict[str, _Draw] = {
 
 @dataclass(frozen=True)
 class Draw:
-    """Samples ``x`` out of the family ``family``; ``at_once`` where one batch is enough."""
+    """Samples ``x`` of the input distribution ``family``; ``at_once`` if they run as one batch."""
 
     family: str
     x: Batch
@@ -111,7 +111,7 @@ class Draw:
 
     @property
     def batches(self) -> list[Batch]:
-        """The samples in batches of 1, 2 and the rest, as a runtime gets them; of many samples in several batches."""
+        """The samples as a runtime gets them: batches of 1, 2 and the rest, which is split if it is large."""
         if self.at_once:
             return [self.x]
         rows = max(SPLITS[-1], LARGEST_BATCH * len(self.x) // max(1, self.x.numbers))
@@ -125,22 +125,23 @@ def draw(
     seed: int,
     ranges: Sequence[tuple[float, float]] = (),
 ) -> Iterator[Draw]:
-    """Every family over the first sizes, and over one of the others in turn.
+    """Yield every input distribution over the first sizes, and over one of the other sizes in turn.
 
-    Numbers are drawn by the family, each input apart; integers within their range and truth values whatever the family.
+    Floats follow the distribution, each input independently. Integers within their range and truth values do not depend
+    on it.
 
     Args:
         ports: the model's inputs.
         sizes: shapes of one sample of each input, several where axes are free.
-        samples: samples of each family.
-        seed: same seed, same inputs.
-        ranges: more families, uniform from the first to the second number.
+        samples: samples of each input distribution.
+        seed: the same seed gives the same inputs.
+        ranges: more input distributions, uniform from the first to the second number.
     """
     more = {f"{low:g}..{high:g}": between(low, high) for low, high in ranges}
     for index, (family, values) in enumerate((FAMILIES | more).items()):
         rng = Generator().manual_seed(seed * len(FAMILIES) + index)
         others = sizes[1:]
-        # A shape that a file gets wrong shows with any family; all of them over all shapes take minutes for a CNN.
+        # A fault in one shape shows with any distribution; all distributions over all shapes take minutes for a CNN.
         rest = max(1, samples // OTHER) if others else 0
         yield Draw(family, drawn(ports, sizes[0], max(1, samples - rest), values, rng))
         if others:
@@ -148,7 +149,7 @@ def draw(
 
 
 def drawn(ports: Sequence[Port], sizes: Sizes, samples: int, values: _Draw, rng: Generator) -> Batch:
-    """A batch of every input."""
+    """Draw a batch of every input."""
     longest = max((size for shape in sizes for size in shape), default=1)
     return Batch(
         tuple(
@@ -167,20 +168,20 @@ def _values(port: Port, shape: _Shape, values: _Draw, rng: Generator, longest: i
 
 
 def truths(rng: Generator, shape: _Shape) -> Tensor:
-    """True or false with a share of its own in each sample; one sample all true, one all false."""
+    """Draw truth values, each sample with its own share of true; one sample is all true, one all false."""
     share = torch.rand((shape[0], *[1] * (len(shape) - 1)), generator=rng)
     share[:1], share[1:2] = 2.0, -1.0
     return torch.rand(shape, generator=rng) < share
 
 
 def integers(rng: Generator, shape: _Shape, port: Port, longest: int) -> Tensor:
-    """Integers that an input takes: in half of the samples small ones; both ends of its range come too.
+    """Draw integers that an input accepts: small ones in half of the samples, and both ends of its range.
 
     Args:
-        rng: where from.
+        rng: the generator.
         shape: samples first.
         port: the input.
-        longest: axis of any input.
+        longest: the longest axis of any input.
     """
     (low, high), (first, last) = port.range, port.small(longest)
     wide = torch.randint(low, high + 1, shape, generator=rng)

@@ -1,4 +1,4 @@
-"""Inside a runtime: every value that it can show is held against its own bound, and the first wrong one is named."""
+"""Compares every intermediate value that a runtime can show with its own bound, and names the first wrong one."""
 
 import math
 from collections.abc import Collection, Iterable, Sequence
@@ -18,19 +18,19 @@ from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.precision import SINGLE, Profile
 from nalu_export.runtimes.base import Session
 
-# Index, found, expected and bound of a wrong element.
+# Index, runtime's value, expected value and bound of a wrong element.
 _Place = tuple[tuple[int, ...], float, float, float]
 
 
 @dataclass(frozen=True)
 class Inside:
-    """What was seen inside a runtime.
+    """The comparison of a runtime's intermediate values.
 
     Attributes:
-        values: how many named values it showed.
+        values: how many named values the runtime showed.
         numbers: how many numbers those hold.
-        ratio: largest error over its bound among them.
-        first: the first value that leaves its bound, ``None`` where all hold.
+        ratio: largest error/bound among them.
+        first: the first value that leaves its bound, ``None`` if all are within their bounds.
     """
 
     values: int
@@ -47,7 +47,7 @@ def look_inside(reference: Reference, session: Session, x: Batch, profile: Profi
         session: the runtime, with the artifact.
         x: a batch.
         profile: the precision in which it computes.
-        name: of the runtime.
+        name: name of the runtime.
     """
     live = bool(raw := list(reference.raw_parameters)) and reference.is_live(session.values(x.arrays, raw))
     first, largest, numbers, values = None, 0.0, 0, 0
@@ -72,14 +72,14 @@ def look_inside(reference: Reference, session: Session, x: Batch, profile: Profi
 
 
 def of_output(reference: Reference, worst: Worst, outputs: Sequence[str], profile: Profile, *, looked: bool) -> Break:
-    """The break of an output itself, where every intermediate value holds or none could be seen.
+    """Return the divergence at an output, if all intermediate values are within their bounds or cannot be read.
 
     Args:
         reference: the model.
         worst: the worst input and output of a runtime.
         outputs: names of the model's outputs.
         profile: the precision in which the runtime computes.
-        looked: whether the intermediate values were seen.
+        looked: whether the intermediate values could be read.
     """
     node, step = reference.outputs(worst.batch, profile)[outputs.index(worst.output)]
     out = np.asarray(worst.out)[None]
@@ -93,7 +93,7 @@ def of_output(reference: Reference, worst: Worst, outputs: Sequence[str], profil
 
 
 def _of_a_sample(step: Conditioned, shape: tuple[int, ...]) -> Conditioned:
-    """An output of one sample; a constant has no samples of its own."""
+    """Expand an output to one sample, because a constant output has no batch axis."""
     names = ("value", "radius", "overflow", "lost", "zero")
     return replace(step, **{name: getattr(step, name).expand(shape) for name in names})
 
@@ -109,17 +109,17 @@ def _wrong_zero(out: NDArray[np.generic], step: Conditioned) -> _Place | None:
 
 
 def name_of(node: fx.Node, weights: Collection[fx.Node] | None = None) -> str:
-    """``layers.0.m`` for a primitive, ``layers.0.W`` for a weight, ``head.x`` for what an arithmetic part is given.
+    """Return ``layers.0.m`` for a primitive, ``layers.0.W`` for a weight, ``head.x`` for a subgraph's input.
 
     Args:
-        node: of a captured graph.
-        weights: that an arithmetic part of the graph reads, where the caller has them.
+        node: a node of a captured graph.
+        weights: nodes that the graph's arithmetic subgraphs read as weights; computed if not given.
     """
     label = label_of(node)
     if label is not None:
         return label
     if node.op == "get_attr":
-        # Exporters change weights of other layers under their names: a batch norm is folded into a convolution.
+        # Exporters change weights of other layers but keep their names: a batch norm is folded into a convolution.
         return str(node.target) if node in (read_by_parts(node.graph) if weights is None else weights) else ""
     if node.op == "placeholder" or part_of(node) is not None:
         return ""
@@ -128,7 +128,7 @@ def name_of(node: fx.Node, weights: Collection[fx.Node] | None = None) -> str:
 
 
 def described(node: fx.Node) -> str:
-    """``exp(linear)`` for a primitive, ``weight``, or the name of the module or function that is called."""
+    """Return ``exp(linear)`` for a primitive, ``weight``, or the name of the called module or function."""
     if label_of(node) is not None:
         return formula_of(node)
     if node.op == "get_attr":
@@ -137,7 +137,7 @@ def described(node: fx.Node) -> str:
 
 
 def activations(nodes: Iterable[fx.Node]) -> set[fx.Node]:
-    """The nodes that depend on the input; the others are weights and have no batch axis."""
+    """Return the nodes that depend on the input; the others are weights and have no batch axis."""
     found: set[fx.Node] = set()
     for node in nodes:
         if node.op == "placeholder" or any(argument in found for argument in node.all_input_nodes):
@@ -148,7 +148,7 @@ def activations(nodes: Iterable[fx.Node]) -> set[fx.Node]:
 def _compared(
     got: NDArray[np.generic], step: Conditioned, profile: Profile, *, batched: bool
 ) -> tuple[float, _Place | None]:
-    """Largest error over its bound, and index, found, expected and bound of that element where it is wrong."""
+    """Return the largest error/bound, and, if that element is wrong, its index, value, expected value and bound."""
     expected, overflow = step.value.numpy(), step.overflow.expand(step.value.shape).numpy()
     if got.shape != expected.shape:
         return math.inf, ((), math.nan, math.nan, math.nan)
@@ -160,13 +160,13 @@ def _compared(
     else:
         radius, limit = step.radius.numpy() * (1.0 + OWN_ERROR), 1
         if not batched:
-            # The radius of a rounded weight is its very error; one rounding makes the share mean something.
+            # The radius of a rounded weight is exactly its error; at least one rounding keeps error/bound meaningful.
             radius = np.where(radius > 0, np.maximum(radius, SINGLE * np.abs(expected)), 0.0)
         # A live file computes its weights in float64 and rounds them when it uses them.
         with np.errstate(over="ignore"):
             values = got.astype(np.float32).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        # A number of no axes is an array too, so that elements of it can be set.
+        # A 0-dimensional result would be a scalar; as an array its element can be assigned.
         off = np.array(np.abs(values - expected))
         off[values == expected] = 0.0
         ratio = np.array(np.where(off > 0, off / radius, 0.0))

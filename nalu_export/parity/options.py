@@ -1,4 +1,4 @@
-"""How a check is to be made."""
+"""The options of a check."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,24 +18,25 @@ MAX_MEMORY = 2**50
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """How to check.
+    """The options of a check.
 
     Attributes:
-        samples: of each input family; by default 128, down to 64 for layers of 2¹⁶ weights, for images 24.
+        samples: samples of each input distribution; by default 128, down to 64 for layers of 2¹⁶ weights, and 24 for
+            images.
         seed: of the inputs and the search.
-        search: generations of the directed search for the largest error over its bound, 0 for none; by default 16
-            for heads, 6 for images.
-        rtol: pass by nearness to PyTorch's float32 output instead of the bound, relative part.
+        search: generations of the directed search for the largest error/bound, 0 for none; by default 16, for images 6.
+        rtol: pass by closeness to PyTorch's float32 output instead of the bound, relative part.
         atol: the same, absolute part in the unit of the output.
-        max_ulp: pass by nearness to PyTorch's float32 output instead of the bound, in float32 steps.
+        max_ulp: pass by closeness to PyTorch's float32 output instead of the bound, in float32 steps.
         tf32: let a CUDA runtime use TF32, and widen its bound accordingly.
-        device: number of the CUDA device of the runtimes that have one.
-        device_memory: bytes of it that they may take.
+        device: number of the CUDA device, for runtimes that use one.
+        device_memory: bytes of the device's memory that a runtime may take.
         provider_options: more options for ONNX Runtime's CUDA provider, by name.
-        constant_folding: let ONNX Runtime compute what depends on constants alone when it loads a file.
-        ranges: more families, uniform from low to high.
-        inputs: more families by name, such as real data; each a batch of every input.
-        only_inputs: run ``inputs`` alone, without families and search, to replay what an earlier check found.
+        constant_folding: let ONNX Runtime compute constant subexpressions when it loads a file.
+        ranges: more input distributions, uniform from low to high.
+        inputs: more input distributions by name, such as real data; each a batch of every input.
+        only_inputs: run only ``inputs``, without the built-in distributions and the search, to replay worst inputs of
+            an earlier check.
         allow_empty: accept a check in which no output could be compared. Its verdict stays ``nothing compared``.
     """
 
@@ -80,7 +81,7 @@ class CheckOptions:
 
     @property
     def for_cuda(self) -> tuple[str, ...]:
-        """Names of the options that only a CUDA runtime heeds, as far as they are given."""
+        """Names of the given options that have an effect on CUDA runtimes only."""
         given = {
             "device": self.device,
             "device_memory": self.device_memory is not None,
@@ -89,7 +90,7 @@ class CheckOptions:
         return tuple(name for name, value in given.items() if value)
 
     def running(self, threads: int | None) -> RunOptions:
-        """What of it a runtime is told."""
+        """Return the part of the options that a runtime needs."""
         return RunOptions(
             tf32=self.tf32,
             threads=threads,

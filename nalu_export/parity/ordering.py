@@ -1,4 +1,4 @@
-"""A file that names its inputs and outputs as the model does, in another order, is run by the names."""
+"""Runs a file by the names of its inputs and outputs, if they are the model's in another order."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from nalu_export.runtimes.base import Arrays, Session
 
 
 def in_order(session: Session, interface: Interface) -> Session:
-    """The session with its inputs and outputs in the order of the model; itself where that is its own."""
+    """Return the session with its inputs and outputs in the model's order; itself if the order is the same."""
     given = _places(session.inputs, interface.inputs)
     taken = _places(session.outputs, interface.outputs)
     return session if given is None and taken is None else _Reordered(session, given, taken)
 
 
 def _places(names: Sequence[str], ports: Sequence[Port]) -> list[int] | None:
-    """For each name of the file its place in the model; ``None`` where they are in order, or other names."""
+    """Return the model's index of each name of the file; ``None`` if the order is the same or the names differ."""
     wanted = [port.name for port in ports]
     if list(names) == wanted or sorted(names) != sorted(wanted):
         return None

@@ -1,4 +1,4 @@
-"""Samples in portions, so that what the analysis keeps of them fits into memory."""
+"""Cuts batches into portions whose analysis fits into memory."""
 
 from torch import fx
 
@@ -11,19 +11,19 @@ from nalu_export.parity.batch import Batch
 from nalu_export.parity.opaque.call import tensors
 from nalu_export.process import memory
 
-# Bytes that an analysis keeps of each number on the way: five float64 and three flags.
+# Bytes that an analysis keeps for each intermediate number: five float64 and three flags.
 KEPT = 43
-# With what it makes on the way, as measured with convolutions: their perturbed evaluations in float32, and copies.
+# The same with temporaries, as measured with convolutions: their perturbed evaluations in float32, and copies.
 TAKEN = 256
-# Bytes of a portion. A larger one is not faster: 64 MB and 2 GB take the same time for each sample.
+# Bytes of a portion. Larger portions are not faster: 64 MB and 2 GB take the same time per sample.
 PORTION = 2**27
 
 
 class Portions:
-    """Cuts batches so that one analysis takes about ``PORTION`` bytes, or has one sample.
+    """Cuts batches so that the analysis of a portion takes about ``PORTION`` bytes, or has one sample.
 
     Args:
-        graph_module: that is analysed.
+        graph_module: the graph that is analysed.
     """
 
     def __init__(self, graph_module: fx.GraphModule) -> None:
@@ -32,10 +32,10 @@ class Portions:
         self._numbers: dict[Sizes, int] = {}
 
     def __call__(self, x: Batch) -> list[slice]:
-        """The rows of each portion, in order; of an empty batch the batch.
+        """Return the rows of each portion, in order; an empty batch is one portion.
 
         Raises:
-            InputError: one sample alone takes more than may be taken.
+            InputError: one sample alone takes more memory than is allowed.
         """
         numbers = self.numbers(x)
         rows = max(1, PORTION // max(1, TAKEN * numbers))
@@ -43,7 +43,7 @@ class Portions:
         return [slice(start, min(start + rows, len(x))) for start in starts]
 
     def numbers(self, x: Batch) -> int:
-        """How many numbers there are on the way from one sample to the outputs.
+        """Return how many numbers are computed from one sample, outputs included.
 
         Raises:
             InputError: see :meth:`__call__`.
@@ -59,7 +59,7 @@ class Portions:
         try:
             values = run(self._graph_module, *x.tensors(double=True))
         except RuntimeError:
-            # What makes float32 tensors of its own runs in float32 alone.
+            # A module that makes float32 tensors runs in float32 only.
             values = run(in_single(self._graph_module), *x.tensors())
         found = (value for node, value in values.items() if node not in self._constants and node.op != "get_attr")
         return sum(tensor.numel() for value in found for tensor in tensors(value))

@@ -1,4 +1,4 @@
-"""Inputs of the user's own for a check, as the model takes them."""
+"""The user's own inputs for a check, converted to the types that the model takes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 
 def written_as(name: str) -> str:
-    """A name within that of an array in a file."""
+    """Return a name as it appears in an array name of a file, where it has no slash."""
     return name.replace("/", "∕")
 
 
@@ -24,7 +24,7 @@ class InputFile(dict[str, NDArray[np.generic]]):
     """The arrays of a file by name.
 
     Attributes:
-        stem: of the file's name.
+        stem: the file's name without its suffix.
     """
 
     def __init__(self, arrays: Arrays, stem: str) -> None:
@@ -33,18 +33,18 @@ class InputFile(dict[str, NDArray[np.generic]]):
 
 
 def families(graph: ModelGraph, arrays: InputFile) -> dict[str, Any]:
-    """The input distributions in the arrays of a file.
+    """Return the input distributions in the arrays of a file.
 
-    For a model of one input each array is one. For a model of several, ``NAME:INPUT`` are the inputs of the
-    distribution ``NAME``, and arrays that are called like the inputs are one that is called like the file.
+    For a model of one input, each array is a distribution. For a model of several, ``NAME:INPUT`` are the inputs of the
+    distribution ``NAME``; arrays named like the inputs form one distribution, named like the file.
 
     Raises:
-        InputError: an array is called like no input.
+        InputError: an array has the name of no input.
     """
     names = [port.name for port in graph.interface.inputs]
     if len(names) == 1:
         return dict(arrays)
-    # The file of worst inputs has no slash in a name, because that would be a folder.
+    # A file of worst inputs has no slash in its array names, because a slash would make a folder.
     written = {written_as(name): name for name in names}
     found: dict[str, dict[str, NDArray[np.generic]]] = {}
     for key, array in arrays.items():
@@ -59,15 +59,15 @@ def families(graph: ModelGraph, arrays: InputFile) -> dict[str, Any]:
 
 
 def fitting(graph: ModelGraph, name: str, given: Any) -> Batch:
-    """Inputs of the user's own in the types of a file, when the model runs on them.
+    """Return the user's own inputs as a batch, if the model runs on them.
 
     Args:
         graph: the model.
-        name: of the distribution.
-        given: an array, a tuple of them in the order of the inputs, or a dict by their names.
+        name: name of the input distribution.
+        given: an array, a tuple of arrays in the order of the inputs, or a dict by input name.
 
     Raises:
-        InputError: one is missing, is no numbers, or the model does not run on their shapes.
+        InputError: an input is missing, is not numeric, or the model does not run on the shapes.
     """
     if isinstance(given, Batch):
         return given
@@ -111,7 +111,7 @@ def _array(value: Any) -> NDArray[np.generic]:
 
 
 def _typed(port: Port, name: str, x: NDArray[np.generic]) -> NDArray[np.generic]:
-    """An array in the type of its input; only numbers of floats are rounded."""
+    """Convert an array to the type of its input; only floats may be rounded."""
     which = plain(name) if port.name == "input" else f"{plain(name)}, {plain(port.name)}"
     wanted = "numbers" if port.dtype.is_floating_point else port.type_name
     kinds = "fiub" if port.dtype.is_floating_point else "b" if port.dtype == torch.bool else "iu"

@@ -19,9 +19,9 @@ class RuntimeInfo:
     Attributes:
         name: as the command line spells it.
         where: device and library, one line.
-        details: the same for machines: library, device, driver, provider, options.
-        decisive: whether its rows decide; others are shown for comparison.
-        remarks: what it does otherwise than the file says, with the reason.
+        details: library, device, driver, provider and options, by name.
+        decisive: whether its rows decide the verdict; the rows of other runtimes are shown for comparison.
+        remarks: where it computes differently from the file, with the reason.
     """
 
     name: str
@@ -33,17 +33,17 @@ class RuntimeInfo:
 
 @dataclass(frozen=True)
 class Worst:
-    """The input with the largest error over its bound, of one runtime.
+    """The input with the largest error/bound of one runtime.
 
     Attributes:
         runtime: name of the runtime.
-        family: where the input comes from.
-        ratio: error over bound, infinite for a mismatch of NaN or infinity.
+        family: the input distribution that the input comes from.
+        ratio: error/bound, infinite for a mismatch of NaN or infinity.
         inputs: the sample by the names of the inputs, without the batch axis.
-        output: name of the output that is worst.
-        out: what the runtime gave.
-        reference: what it should give, in float64.
-        bound: how far off a correct evaluation may be, for each number of the output.
+        output: name of the worst output.
+        out: the runtime's output.
+        reference: the expected output, in float64.
+        bound: the error bound of each number of the output.
         torch: PyTorch's float32 output.
     """
 
@@ -59,22 +59,22 @@ class Worst:
 
     @property
     def batch(self) -> Batch:
-        """The sample as a batch of one."""
+        """The input as a batch of one."""
         return Batch(tuple(array[None] for array in self.inputs.values()))
 
 
 @dataclass(frozen=True)
 class Break:
-    """The first value of the arithmetic graph that leaves its bound, for the worst input of one runtime.
+    """The first divergence: the first value that leaves its bound, for the worst input of one runtime.
 
     Attributes:
         runtime: name of the runtime.
-        value: dotted name of the value, ``layers.0.m``; empty where every intermediate value holds.
+        value: dotted name of the value, ``layers.0.m``; empty if every intermediate value is within its bound.
         formula: how the value is computed, ``exp(linear)``.
-        index: which element of it, without the batch axis.
-        got: what the runtime has there.
-        expected: what the reference has there.
-        bound: how far off a correct evaluation may be.
+        index: index of the element, without the batch axis.
+        got: the runtime's value.
+        expected: the reference's value.
+        bound: the error bound.
         reason: why no value can be named, else empty.
     """
 
@@ -99,13 +99,13 @@ class Break:
 
 @dataclass(frozen=True)
 class Curve:
-    """Error against the size of the input: for each bin, the output with the largest error over its bound.
+    """Error against the size of the input: for each bin, the output with the largest error/bound.
 
     Attributes:
         runtime: name of the runtime.
-        magnitude: largest ``|x|`` of the sample, ascending; 0 for a sample of nothing but zeros.
+        magnitude: largest ``|x|`` of the sample, ascending; 0 for an all-zero sample.
         error: ``|out − reference|``, infinite for a mismatch of NaN or infinity.
-        bound: what it may be.
+        bound: the error bound.
         unit: ``u·D`` of that output: ``error / unit`` is E.
     """
 
@@ -123,14 +123,14 @@ def merge(
     reasons: Sequence[str] = (),
     outputs: Sequence[str] = (),
 ) -> Row:
-    """One row from the batches of an input distribution, or from the rows of several.
+    """Merge the comparisons of an input distribution, or several rows, into one row.
 
     Args:
         runtime: name of the runtime.
         family: name of the row.
         parts: at least one.
-        reasons: why outputs were left out, besides what the parts say.
-        outputs: names of the outputs that comparisons are of.
+        reasons: why outputs were left out, besides the reasons in ``parts``.
+        outputs: names of the model's outputs, in the order in which a comparison numbers them.
     """
     said = [reason for part in parts if isinstance(part, Row) for reason in part.reasons]
     return Row(
@@ -145,7 +145,7 @@ def merge(
 
 
 def _silent(parts: Sequence[Comparison | Row], outputs: Sequence[str]) -> tuple[str, ...]:
-    """The outputs of which no part could compare anything."""
+    """Return the names of the outputs of which no part could compare anything."""
     each = [
         part.silent if isinstance(part, Row) else tuple(outputs[place] for place in part.silent)
         for part in parts

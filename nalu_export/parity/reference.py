@@ -1,4 +1,4 @@
-"""What is expected of an artifact: the untouched model in float64, its bounds, and PyTorch's own float32."""
+"""The expected outputs of an artifact: the untouched model in float64, its error bounds, and PyTorch's own float32."""
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,25 +24,26 @@ from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
 from nalu_export.primitives.precision import Profile
 
 Double = NDArray[np.float64]
-# A difference from the module that is this share of a bound decides nothing.
+# A difference from the module of up to this share of a bound changes no verdict.
 NEGLIGIBLE = 2.0**-16
-# Two evaluations in float64, each within its bound, and what the bound leaves out: the roundings of the analysis.
+# The module and the graph are both evaluated in float64, each within its bound; the bound also leaves out the roundings
+# of the analysis itself.
 BOTH = 4.0
-# Everything in float64, as the module itself computes in the reference.
+# Everything in float64, as the module computes in the reference.
 AS_WRITTEN = Profile("float64", own_weights=True, as_written=True, all_double=True)
-# As PyTorch computes it.
+# Float32, as eager PyTorch computes.
 EAGER = Profile(own_weights=True, as_written=True)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What one batch should give.
+    """The expected outputs of one batch.
 
     Attributes:
         reference: the model in float64 on the float32 inputs.
         bound: largest error of a correct evaluation, for each output, in the unit of the output.
         unit: ``u·D`` for each output, the unit of E.
-        overflow: 1 where a value on the way is too large for float32, 2 where it is too large for float64, else 0.
+        overflow: 1 where an intermediate value is too large for float32, 2 where it is too large for float64, else 0.
         zero: 1 where the output is surely ``+0``, −1 where it is surely ``−0``, else 0.
         torch: the model in float32 as PyTorch runs it.
     """
@@ -55,12 +56,12 @@ class Expected:
     torch: NDArray[np.generic]
 
     def of(self, rows: slice) -> "Expected":
-        """The same for some of the samples."""
+        """Return the expectation for some of the samples."""
         return Expected(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @staticmethod
     def joined(parts: Sequence["Expected"]) -> "Expected":
-        """That of several portions of the samples."""
+        """Concatenate the expectations of several portions of the samples."""
         if len(parts) == 1:
             return parts[0]
         names = [field.name for field in fields(Expected)]
@@ -70,22 +71,22 @@ class Expected:
 class Reference:
     """Runs a model in float64 and float32 and analyses its error; the model itself is not changed.
 
-    The chain from the user's module to a file has three links. The module in float64 is within the float64 error bound
-    of the captured graph as it is written; this is what proves the capture, on every input. The graph as it is written
+    The proof that a file computes the user's module has three steps. The module in float64 is within the float64 error
+    bound of the captured graph as it is written; this proves the capture, on every input. The graph as it is written
     and the well-conditioned one are the same function by identities (:mod:`nalu_export.graph.rewrites`). A file is
-    within its own bound of the latter. Where no rewrite applies and float64 does not cancel, the reference is the
-    module's own output.
+    within its own bound of the well-conditioned graph. Where no rewrite applies and float64 does not cancel, the
+    reference is the module's own output.
 
-    Where it computes with float32 tensors of its own the graph takes its place.
+    Where the module computes with float32 tensors that it makes itself, the captured graph in float64 takes its place.
 
     Attributes:
         single: a copy of the module in float32, as PyTorch runs it.
-        notes: what had to be done otherwise, one line each.
-        portions: cuts batches into what is analysed at once.
+        notes: how this reference deviates from the above, one line each.
+        portions: cuts batches into portions that are analysed at once.
 
     Args:
         graph: a captured model.
-        calibration: inputs on which the error of what is not arithmetic is measured; a head alone draws none of them.
+        calibration: inputs on which the error of opaque ops is measured; drawn only if an opaque op has to be measured.
     """
 
     def __init__(self, graph: ModelGraph, calibration: Iterable[Batch] = ()) -> None:
@@ -108,7 +109,7 @@ class Reference:
         self._calibrate(widened(graph.example), calibration)
 
     def _calibrate(self, example: Sequence[Tensor], inputs: Iterable[Batch]) -> None:
-        """Measure the calls that no rule knows, where there are any."""
+        """Measure the opaque ops that have no analytic rule, if there are any."""
         opaque = self._folded.opaque
         with torch.no_grad():
             if opaque.present:
@@ -120,7 +121,7 @@ class Reference:
                             self._folded(batch[rows].tensors(double=True), Profile())
 
     def _tried(self, example: Sequence[Tensor]) -> bool:
-        """Whether the module runs in float64 all through; what makes float32 tensors of its own does not."""
+        """Return whether the module runs in float64 throughout; a module that makes float32 tensors does not."""
         try:
             with torch.no_grad():
                 results = self._double(*example)
@@ -141,12 +142,12 @@ class Reference:
 
     @functools.cached_property
     def _live(self) -> ErrorAnalysis:
-        """The same with the raw parameters, for runtimes that compute the effective weights themselves."""
+        """The analysis with raw parameters, for runtimes that compute the effective weights themselves."""
         return ErrorAnalysis(self._conditioned, self._folded.opaque)
 
     @functools.cached_property
     def _as_written(self) -> ErrorAnalysis:
-        """With the source's own gates, for PyTorch itself and for the proof of the capture."""
+        """The analysis with the source's own gates, for PyTorch itself and for the proof of the capture."""
         return ErrorAnalysis(self._written, self._folded.opaque) if self._rewritten else self._live
 
     def _analysis(self, profile: Profile) -> ErrorAnalysis:
@@ -157,13 +158,13 @@ class Reference:
     def __call__(
         self, x: Batch, profiles: Sequence[Profile], batches: Sequence[Batch] = ()
     ) -> dict[Profile, tuple[Expected, ...]]:
-        """The expectation for some samples, for each precision that is asked for; one for each output.
+        """Return the expectation of some samples in each precision, as one entry per output.
 
         Args:
             x: the samples.
             profiles: the precisions.
-            batches: the same samples as PyTorch's own float32 is to run them, because a matrix product may round
-                otherwise in another batch; by default all at once.
+            batches: the same samples in the batches in which PyTorch's own float32 runs them, because a matrix product
+                may round differently in another batch; by default one batch.
 
         Raises:
             InputError: the model does not run on an input of this shape.
@@ -191,7 +192,7 @@ class Reference:
         return {profile: self._expected(double, conditioned, module, own) for profile, conditioned in found.items()}
 
     def _samples(self, results: Sequence[Tensor], count: int) -> list[Tensor]:
-        """What a model gave, once more for each sample where it is a constant."""
+        """Detach the results of a model and repeat a constant result for each sample."""
         pairs = zip(results, self._batched, strict=True)
         return [y.detach() if batched else y.detach().expand(count, *y.shape) for y, batched in pairs]
 
@@ -223,10 +224,10 @@ class Reference:
         values: list[Tensor],
         bounds: list[Tensor],
     ) -> list[Tensor]:
-        """The module's own outputs; those of the well-conditioned graph where float64 cancels in the module.
+        """Return the module's own outputs, or those of the well-conditioned graph where float64 cancels in the module.
 
-        A module that makes float32 tensors computes with them in float32 whatever its type; then it is held to the
-        graph in float32.
+        A module that makes float32 tensors computes with them in float32 whatever its type. Such a module is compared
+        with the graph in float32 instead.
 
         Raises:
             UnsupportedLayerError: the module is not within the float64 bound of the graph, nor within the float32 one.
@@ -250,12 +251,12 @@ class Reference:
     def _wrong(
         self, x: Sequence[Tensor], found: list[Tensor], profile: Profile, where: list[Tensor] | None = None
     ) -> tuple[float, float] | None:
-        """What the graph as it is written and the module give at the first place where they differ by too much."""
+        """Return the values of the graph as it is written and of the module at the first place where they disagree."""
         with torch.no_grad():
             written = self._samples_of(self._as_written(x, profile), found)
         for place, (c, y) in enumerate(zip(written, found, strict=True)):
             beyond = ~((y - c.value).abs() <= BOTH * c.radius) & ~_equal(y, c.value)
-            # What float32 cannot hold, a float64 module can.
+            # A float64 module can hold values that overflow float32.
             beyond &= (c.lost == 0) & (profile.all_double | (c.overflow == 0))
             beyond &= where[place] if where is not None else True
             if bool(beyond.any()):
@@ -272,24 +273,24 @@ class Reference:
 
     @functools.cached_property
     def raw_parameters(self) -> dict[str, Tensor]:
-        """Parameters that weights are computed from, by name: a live file has them, a folded one has not."""
+        """Parameters from which weights are computed, by name: a live file has them, a folded file does not."""
         raw = _tensors(self._conditioned)
         folded = _tensors(self._folded.graph_module)
         return {name: value for name, value in raw.items() if name not in folded or not _same(value, folded[name])}
 
     def is_live(self, found: Mapping[str, NDArray[np.generic]]) -> bool:
-        """Whether values of a file, by name, are the raw parameters."""
+        """Return whether values of a file, by name, are the raw parameters."""
         raw = self.raw_parameters
         shared = found.keys() & raw.keys()
         return any(_same(raw[name], torch.from_numpy(np.array(found[name]))) for name in shared)
 
     def values(self, x: Batch, profile: Profile) -> list[tuple[fx.Node, Conditioned]]:
-        """Every number on the way to the outputs, in the order of computation."""
+        """Return every value of the graph with its error bound, in the order of computation."""
         with torch.no_grad():
             return list(self._analysis(profile).walk(x.tensors(double=True), profile))
 
     def outputs(self, x: Batch, profile: Profile) -> list[tuple[fx.Node, Conditioned]]:
-        """What is known of each output, with the node that computes it."""
+        """Return the node that computes each output, with the output's value and error bound."""
         analysis = self._analysis(profile)
         with torch.no_grad():
             found = analysis(x.tensors(double=True), profile)
@@ -297,12 +298,12 @@ class Reference:
 
 
 def _far(module: Tensor, value: Tensor, bound: Tensor) -> Tensor:
-    """Where the module and the graph differ by what may decide something."""
+    """Return where the module and the graph differ by enough to change a verdict."""
     return ~((module - value).abs() <= NEGLIGIBLE * bound) & ~_equal(module, value) & bound.isfinite()
 
 
 def _is_arithmetic(node: fx.Node) -> bool:
-    """Whether a node is lowered by us; what is outside is left as it is written."""
+    """Return whether a node belongs to an arithmetic subgraph; other nodes are left as written."""
     return part_of(node) is not None or label_of(node) is not None
 
 
@@ -311,7 +312,7 @@ def _equal(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _tensors(graph_module: fx.GraphModule) -> dict[str, Tensor]:
-    """What the nodes of a graph read, by name."""
+    """Return the tensors that the nodes of a graph read, by name."""
     targets = {str(node.target) for node in graph_module.graph.nodes if node.op == "get_attr"}
     return {target: constant(graph_module, target).detach() for target in sorted(targets)}
 

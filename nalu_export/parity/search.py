@@ -1,4 +1,4 @@
-"""A directed search for the input with the largest error over its bound: seeded, from the worst inputs so far."""
+"""A directed, seeded search for the input with the largest error/bound, starting at the worst inputs so far."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from nalu_export.parity.batch import Batch
 from nalu_export.parity.inputs import FAMILIES, between, drawn, integers
 
 PARENTS = 16
-# Values at which formulas change: log is 0, ε decides, σ saturates in float32, exp leaves float32, 1e7.
+# Values at which formulas change: log is 0, ε dominates, σ saturates in float32, exp leaves float32, 1e7.
 LANDMARKS = (0.0, 1.0, -1.0, 1e-10, -1e-10, 16.7, -18.0, 88.5, -104.0, 1e7, -1e7)
 
 Score = Callable[[Batch], NDArray[np.float64]]
@@ -27,9 +27,9 @@ class SearchOptions:
 
     Attributes:
         rounds: generations; 0 for no search.
-        width: candidates of each.
-        patience: generations over which the pace of the climb is measured. The search ends where it would not reach the
-            bound at that pace in the generations that are left; ``None`` for a search that runs them all.
+        width: candidates of each generation.
+        patience: generations over which the pace of the climb is measured. The search ends if, at that pace, it would
+            not reach the bound in the remaining generations; ``None`` for a search that runs all of them.
     """
 
     rounds: int
@@ -38,30 +38,30 @@ class SearchOptions:
 
 
 def climb(score: Score, ports: Sequence[Port], start: Batch, options: SearchOptions, seed: int) -> None:
-    """Change the best inputs again and again and keep what scores higher.
+    """Change the best inputs in each generation and keep those that score highest.
 
     Args:
-        score: error over bound for each sample of a batch; it also keeps the books of what it has seen.
+        score: returns error/bound for each sample of a batch; it also records the worst samples.
         ports: the model's inputs.
         start: inputs to begin with, best first.
-        options: how long.
-        seed: same seed, same search.
+        options: how long to search.
+        seed: the same seed gives the same search.
     """
     rng = Generator().manual_seed(seed)
     parents = start[slice(PARENTS)]
     best = torch.full((len(parents),), -1.0, dtype=torch.float64)
     heights: list[float] = []
     for generation in range(options.rounds):
-        # Some set out from anywhere: a corner far from what is worst so far is not on the way uphill.
+        # Some parents are random: a far corner is not on an uphill path from the worst inputs so far.
         strangers = drawn(ports, parents.shapes, max(1, PARENTS // 2), FAMILIES["mixed, zeros"], rng)
         children = _children(ports, Batch.joined([parents, strangers]), options.width, rng)
         if generation == 0:
-            # The first to be scored are those that the search begins with, or they would be lost.
+            # The start inputs have no score yet; scoring them with the first generation keeps them as parents.
             first = min(len(parents), len(children))
             children = Batch.joined([parents[slice(first)], children[slice(first, None)]])
         ratios = torch.from_numpy(score(children))
         if bool(torch.isinf(ratios).any()):
-            return  # nothing is worse than that
+            return  # there is no larger score
         pool, ratios = Batch.joined([parents, children]), torch.cat([best, ratios.double()])
         order = ratios.argsort(descending=True, stable=True)[:PARENTS]
         parents, best = pool[order.numpy()], ratios[order]
@@ -71,19 +71,19 @@ def climb(score: Score, ports: Sequence[Port], start: Batch, options: SearchOpti
 
 
 def _could_reach(heights: list[float], rounds: int, patience: int) -> bool:
-    """Whether a climb may still come to the bound: 1 at the pace of its last generations."""
+    """Return whether the climb may still reach the bound (ratio 1) at the pace of its last generations."""
     if len(heights) <= patience:
         return True
     now, before = heights[-1], heights[-1 - patience]
     if now >= 1.0 or before <= 0.0:
         return now > 0.0
-    # In logarithms, because a pace may be anything and its power leave float64.
+    # In logarithms, because a large pace to a power would overflow float64.
     pace = (math.log(now) - math.log(before)) / patience
     return math.log(now) + pace * (rounds - len(heights)) >= 0.0
 
 
 def _children(ports: Sequence[Port], parents: Batch, count: int, rng: Generator) -> Batch:
-    """``count`` changed copies of random parents; the numbers of all inputs are changed as if they were one."""
+    """Return ``count`` changed copies of random parents; a change treats the numbers of all inputs as one vector."""
     picks = torch.randint(0, len(parents), (count,), generator=rng)
     kinds = torch.randint(0, len(_CHANGES), (count,), generator=rng)
     partners = torch.randint(0, len(parents), (count,), generator=rng)
@@ -100,7 +100,7 @@ def _children(ports: Sequence[Port], parents: Batch, count: int, rng: Generator)
 
 
 def _numbers(own: list[Tensor], other: list[Tensor], kinds: Tensor, rng: Generator) -> list[Tensor]:
-    """The floats of each sample side by side, each changed by one of :data:`_CHANGES`, and apart again."""
+    """Change the floats of each sample by one of :data:`_CHANGES`, all inputs side by side, and split them again."""
     widths = [x[0].numel() for x in own]
     children, others = (torch.cat([x.double().reshape(len(x), -1) for x in parts], dim=1) for parts in (own, other))
     for kind, change in enumerate(_CHANGES):
@@ -113,7 +113,7 @@ def _numbers(own: list[Tensor], other: list[Tensor], kinds: Tensor, rng: Generat
 
 
 def _other_values(port: Port, own: Tensor, other: Tensor, rng: Generator) -> Tensor:
-    """Integers and truth values: most stay, some are those of another parent, some are new."""
+    """Return integers and truth values: most are kept, some come from another parent, some are new."""
     dice = torch.rand(own.shape, generator=rng)
     if port.dtype == torch.bool:
         new = torch.rand(own.shape, generator=rng) < 0.5
@@ -123,7 +123,7 @@ def _other_values(port: Port, own: Tensor, other: Tensor, rng: Generator) -> Ten
 
 
 def _coordinate(x: Tensor, rng: Generator) -> Tensor:
-    """A mask with one coordinate of each sample."""
+    """Return a mask with one random coordinate of each sample."""
     mask = torch.zeros(x.shape, dtype=torch.bool)
     return mask.scatter_(1, torch.randint(0, x.shape[1], (len(x), 1), generator=rng), True)
 
@@ -137,7 +137,7 @@ def _scale_all(x: Tensor, _: Tensor, rng: Generator) -> Tensor:
 
 
 def _nudge(x: Tensor, _: Tensor, rng: Generator) -> Tensor:
-    """Every coordinate by a few float32 steps."""
+    """Change every coordinate by a few float32 steps."""
     return x * (1.0 + torch.randint(-8, 9, x.shape, generator=rng) * 2.0**-23)
 
 
@@ -151,13 +151,13 @@ def _flip(x: Tensor, _: Tensor, rng: Generator) -> Tensor:
 
 
 def _alone(x: Tensor, _: Tensor, rng: Generator) -> Tensor:
-    """All coordinates but one exactly 0, or exactly 1."""
+    """Set all coordinates but one to exactly 0, or to exactly 1."""
     rest = torch.randint(0, 2, (len(x), 1), generator=rng).double()
     return torch.where(_coordinate(x, rng), x, rest)
 
 
 def _equal(x: Tensor, _: Tensor, rng: Generator) -> Tensor:
-    """One coordinate becomes another one."""
+    """Copy one coordinate onto another."""
     picks = torch.randint(0, x.shape[1], (len(x), 1), generator=rng)
     return torch.where(_coordinate(x, rng), x.gather(1, picks), x)
 

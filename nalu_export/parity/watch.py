@@ -1,4 +1,4 @@
-"""One runtime under a check: it is run, compared, and what was worst about it is kept."""
+"""One runtime in a check: runs it, compares its outputs and keeps its worst inputs."""
 
 import heapq
 import re
@@ -24,27 +24,27 @@ from nalu_export.parity.verdict import Status
 from nalu_export.primitives.precision import Profile
 from nalu_export.runtimes.base import Session
 
-# Samples of each input distribution of which it is found out why outputs were left out.
+# Samples of each input distribution for which the reason of left-out outputs is looked up.
 EXPLAINED = 4
 FIXED = "the batch axis is fixed at 1"
 
 
 class Watch:
-    """What one runtime did.
+    """The results of one runtime.
 
     Attributes:
-        name: of the runtime.
+        name: name of the runtime.
         profile: the precision in which it computes.
-        tolerance: what passes.
-        decisive: whether it decides.
+        tolerance: the criterion of a pass.
+        decisive: whether it decides the verdict.
 
     Args:
-        name: of the runtime.
-        session: with the artifact loaded.
+        name: see above.
+        session: a session with the artifact loaded.
         profile: see above.
         tolerance: see above.
         decisive: see above.
-        interface: of the model.
+        interface: the model's inputs and outputs.
     """
 
     def __init__(
@@ -74,16 +74,16 @@ class Watch:
 
     @property
     def sizes(self) -> Sizes | None:
-        """Shapes of the sample with the largest error over its bound."""
+        """Shapes of the sample with the largest error/bound."""
         return None if self._worst is None else self._worst.batch.shapes
 
     @property
     def lost(self) -> bool:
-        """Whether it has already failed in a way that no other input could make worse."""
+        """Whether it has already failed in a way that no other input can make worse."""
         return any(part.problem or np.isinf(part.max_ratio) for parts in self._found.values() for part in parts)
 
     def compare(self, drawn: Draw, expected: Sequence[Expected]) -> NDArray[np.float64]:
-        """Run and compare one draw; error over bound of each sample."""
+        """Run and compare one draw; return error/bound of each sample."""
         out, problem = self._run(drawn)
         if out is None:
             found = failed(len(drawn.x), problem)
@@ -99,12 +99,12 @@ class Watch:
         return found.each.ratio
 
     def worst_inputs(self, sizes: Sizes) -> Batch | None:
-        """The inputs of these shapes with the largest errors over their bounds, worst first; ``None`` for none."""
+        """Return the inputs of these shapes with the largest error/bound, worst first; ``None`` if there are none."""
         found = [x for _, _, x in sorted(self._best, key=lambda entry: -entry[0]) if x.shapes == sizes]
         return Batch.joined(found) if found else None
 
     def rows(self) -> list[Row]:
-        """One for each input distribution, in the order in which they ran; what is wrong in the same way is one row."""
+        """Return a row for each input distribution, in the order of the runs; rows with the same fault are merged."""
         groups: dict[str, list[Row]] = {}
         for family, parts in self._found.items():
             reasons = [reason for reason, _ in self._reasons.get(family, Counter()).most_common()]
@@ -113,7 +113,7 @@ class Watch:
         rows = [_one(group, len(self._found)) for group in groups.values()]
         inside = self._inside
         if inside is not None and inside.values:
-            # Where nearness to PyTorch's output decides, they are shown and do not.
+            # If closeness to PyTorch's output decides, intermediate values are shown but do not decide.
             holds = inside.ratio <= 1.0 or self.tolerance.against_torch
             status = (Status.PASSED if holds else Status.FAILED) if inside.numbers else Status.NOTHING
             count = self._looked_at
@@ -121,17 +121,17 @@ class Watch:
         return rows
 
     def info(self) -> RuntimeInfo:
-        """Where it ran."""
+        """Return where it ran."""
         session = self._session
         remarks = session.remarks + self._remarks
         return RuntimeInfo(self.name, session.where, dict(session.details), self.decisive, remarks)
 
     def curve(self) -> Curve:
-        """For the plot."""
+        """Return the error curve for the plot."""
         return self._curve.build(self.name)
 
     def worst(self) -> Worst | None:
-        """The input with the largest error over its bound."""
+        """Return the input with the largest error/bound."""
         return self._worst
 
     def explain(self, reference: Reference) -> None:
@@ -144,18 +144,18 @@ class Watch:
                 self._reasons.setdefault(family, Counter())[cause] += 1
 
     def look_inside(self, reference: Reference, sizes: Sizes) -> None:
-        """Hold what the runtime shows of its weights and intermediate values, on its worst inputs, against bounds."""
+        """Compare the weights and intermediate values of the runtime, on its worst inputs, with their bounds."""
         worst = self.worst_inputs(sizes)
         if worst is not None:
             self._looked_at = len(worst)
             try:
                 self._inside = look_inside(reference, self._session, worst, self.profile, self.name)
             except InputError as error:
-                # It is judged by its outputs alone then, and the report says so.
+                # The outputs alone decide then, and the report says so.
                 self._remarks += (f"its intermediate values cannot be read: {error}",)
 
     def locate(self, reference: Reference) -> Break | None:
-        """Where it goes wrong; ``None`` where it does not."""
+        """Return the first divergence; ``None`` if there is none."""
         inside = self._inside
         if inside is not None and inside.first is not None:
             return inside.first
@@ -165,7 +165,7 @@ class Watch:
         return of_output(reference, self._worst, self._names, self.profile, looked=looked)
 
     def _run(self, drawn: Draw) -> tuple[list[NDArray[np.generic]] | None, str]:
-        """A runtime that does not take a batch has failed the check, like one that gives wrong numbers."""
+        """Run a draw; return the outputs, or ``None`` and the problem, because a runtime that rejects a batch fails."""
         batches: list[list[NDArray[np.generic]]] = []
         for x in drawn.batches:
             try:
@@ -186,7 +186,7 @@ class Watch:
         return [np.concatenate(each) if each[0].ndim else each[0] for each in parts], ""
 
     def _without_samples(self, outs: Sequence[NDArray[np.generic]], x: Batch) -> str:
-        """What is wrong with an output that has other samples than went in."""
+        """Return what is wrong if an output has another number of samples than the input, else an empty string."""
         for port, out in zip(self._outputs, outs, strict=True):
             if port.batched and out.shape[:1] != (len(x),):
                 which = "an output" if len(outs) == 1 else f"output {port.name}"
@@ -195,7 +195,7 @@ class Watch:
         return ""
 
     def _per_sample(self, outs: Sequence[NDArray[np.generic]], count: int) -> list[NDArray[np.generic]]:
-        """A constant among the outputs once for each sample, as the reference has it."""
+        """Repeat a constant output for each sample, as the reference does."""
         pairs = zip(self._outputs, outs, strict=True)
         repeated = [port.batched or out.shape == (count, *port.shape) for port, out in pairs]
         return [
@@ -204,7 +204,7 @@ class Watch:
         ]
 
     def _runs_one_by_one(self, x: Batch) -> bool:
-        """Whether each of two samples runs alone, and the two together do not."""
+        """Return whether each of two samples runs alone but the two together do not."""
         if len(x) < 2:
             return False
         try:
@@ -252,12 +252,12 @@ class Watch:
 
 
 def _fault(row: Row) -> str:
-    """What tells a fault by which a runtime gave nothing at all; its numbers may differ from input to input."""
+    """Return a key for a fault that left no output; digits are masked, because they may differ between inputs."""
     return re.sub(r"\d+", "#", row.problem) if not row.outputs else ""
 
 
 def _one(rows: list[Row], distributions: int) -> Row:
-    """Rows with the same fault as one."""
+    """Merge rows with the same fault into one."""
     if len(rows) == 1:
         return rows[0]
     family = EVERY_INPUT if len(rows) == distributions else f"{rows[0].family} and {len(rows) - 1} more"

@@ -1,4 +1,4 @@
-"""The runtimes: each public file of this folder but ``base`` is one and defines ``RUNTIME``."""
+"""The runtimes. Each public module of this folder except ``base`` defines one as ``RUNTIME``."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 def names() -> tuple[str, ...]:
-    """Names of all runtimes, without importing any."""
+    """Return the names of all runtimes, without importing any."""
     return plugin_names(__path__)
 
 
 def get(name: str) -> "Runtime":
-    """The runtime of that name, whether or not it can run here.
+    """Return the runtime of that name, whether or not it can run here.
 
     Raises:
-        InputError: there is none; the text lists those there are.
+        InputError: there is no such runtime; the text lists the known names.
     """
     return cast("Runtime", load_plugin(__name__, "runtime", name, names()))

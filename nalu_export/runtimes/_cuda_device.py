@@ -1,4 +1,4 @@
-"""Which CUDA device computes: its name, its driver, and what the environment sets for it."""
+"""Facts about the CUDA device that computes: its name, its driver, and what the environment sets for it."""
 
 import functools
 import os
@@ -7,19 +7,19 @@ import subprocess
 import torch
 
 UNKNOWN = "unknown"
-#: NVIDIA's libraries read it before every setting of a program; 0 switches TF32 off
+#: NVIDIA's libraries read this variable before every setting of a program; 0 switches TF32 off
 #: (https://docs.nvidia.com/deeplearning/frameworks/tensorflow-user-guide/index.html#tf32-toggle).
 OVERRIDE = "NVIDIA_TF32_OVERRIDE"
 
 
 def device_facts(number: int = 0) -> dict[str, str]:
-    """``device``, the name of a CUDA device, and ``driver``, the version of NVIDIA's driver.
+    """Return ``device``, the name of a CUDA device, and ``driver``, the version of NVIDIA's driver.
 
-    From ``nvidia-smi``, which comes with the driver and is asked once in a process; a torch that sees the device knows
-    its name better, since it counts devices as CUDA does. ``unknown`` where nothing answers.
+    They come from ``nvidia-smi``, which belongs to the driver and is called once in a process. If torch sees the
+    device, the name comes from torch, which counts devices as CUDA does. A fact that cannot be found is ``unknown``.
 
     Args:
-        number: of the device, as CUDA counts those that are visible.
+        number: number of the device, as CUDA counts visible devices.
     """
     name, driver = _from_nvidia_smi(_identity(number))
     if torch.cuda.is_available() and number < torch.cuda.device_count():
@@ -28,13 +28,13 @@ def device_facts(number: int = 0) -> dict[str, str]:
 
 
 def tf32_state(on: bool) -> tuple[str, dict[str, str]]:
-    """What is said of TF32: ``on`` or ``off``, with the environment's say where it has one; and that as an option."""
+    """Return ``on`` or ``off`` with the environment's override if it is set, and that override as an option."""
     said, override = "on" if on else "off", os.environ.get(OVERRIDE)
     return (said, {}) if override is None else (f"{said}, {OVERRIDE}={override}", {OVERRIDE: override})
 
 
 def _identity(number: int) -> str:
-    """How the environment calls a device: CUDA counts only those of CUDA_VISIBLE_DEVICES, indices or UUIDs."""
+    """Return the index or UUID of a device: CUDA counts only the devices in CUDA_VISIBLE_DEVICES."""
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     return visible[number] if number < len(visible) else str(number)
 
@@ -42,7 +42,7 @@ def _identity(number: int) -> str:
 @functools.lru_cache
 def _from_nvidia_smi(identity: str) -> tuple[str, str]:
     part = ""
-    if identity.startswith("MIG-"):  # a part of a GPU, which nvidia-smi lists but takes no --id of
+    if identity.startswith("MIG-"):  # a part of a GPU; nvidia-smi lists it but rejects its --id
         identity, part = _gpu_of(identity)
     answer = _asked("--query-gpu=name,driver_version", "--format=csv,noheader", f"--id={identity}")
     name, _, driver = answer.partition("\n")[0].rpartition(",")
@@ -50,9 +50,9 @@ def _from_nvidia_smi(identity: str) -> tuple[str, str]:
 
 
 def _gpu_of(mig: str) -> tuple[str, str]:
-    """The number of the GPU that a MIG device is part of, and the device's profile, such as `` MIG 1g.18gb``.
+    """Return the number of the GPU that holds a MIG device, and the device's profile, such as `` MIG 1g.18gb``.
 
-    ``nvidia-smi -L`` lists the parts below their GPU:
+    ``nvidia-smi -L`` lists MIG devices below their GPU:
     https://docs.nvidia.com/datacenter/tesla/mig-user-guide/index.html#device-enumeration
     """
     number = "0"

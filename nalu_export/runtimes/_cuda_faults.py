@@ -1,13 +1,13 @@
-"""Errors of a CUDA device: which are its own and not the file's, in one line that does not name the machine."""
+"""Errors of a CUDA device, told apart from errors of the file, in one line that does not name the host."""
 
 import re
 
 from nalu_export.errors import RuntimeUnavailableError, first_line
 
 # "CUDA failure 2: out of memory ; GPU=0 ; hostname=node17 ; file=/onnxruntime_src/… ; line=65 ; expr=cudaMalloc(…); "
-# (onnxruntime, core/providers/cuda/cuda_call.cc), often behind a place in its sources.
+# (onnxruntime, core/providers/cuda/cuda_call.cc), often after a location in its sources.
 _FAILURE = re.compile(r"\b(?:CUDA|CUDNN|CUBLAS|CUSPARSE|CURAND|CUFFT|NCCL)\w* failure \d+: .*")
-# What others have before each reason: "/onnxruntime_src/….h:63 static … f(…) [ONNXRuntimeError] : 1 : FAIL : ".
+# The prefix of other errors: "/onnxruntime_src/….h:63 static … f(…) [ONNXRuntimeError] : 1 : FAIL : ".
 _HEAD = re.compile(r"(?:/\S+\.\w+:\d+ .*?)?\[ONNXRuntimeError\] : \d+ : (?:[A-Z_]+ : )?")
 _PLACE = re.compile(r"\s*;\s*(?:hostname|file|line)=[^;]*")
 
@@ -43,18 +43,18 @@ _FAULTS = (
 
 
 def told(error: BaseException) -> str:
-    """The first line of an error, without the place in ONNX Runtime's sources and the name of the host."""
+    """Return the first line of an error, without the location in ONNX Runtime's sources and the name of the host."""
     line = first_line(error)
     failure = _FAILURE.search(line)
     return _PLACE.sub("", failure[0]).replace(" ;", ";").strip(" ;") if failure else _HEAD.sub("", line)
 
 
 def device_fault(error: BaseException, runtime: str) -> RuntimeUnavailableError | None:
-    """The error as one of the device's; ``None`` where it is not.
+    """Return the error that a fault of the device means; ``None`` if the error is not the device's.
 
     Args:
-        error: what a library raised.
-        runtime: name for the message.
+        error: the exception that a library raised.
+        runtime: name of the runtime, for the message.
     """
     text = str(error)
     for pattern, meaning in _FAULTS:

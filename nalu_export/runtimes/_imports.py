@@ -1,4 +1,4 @@
-"""Importing a library that only some users install."""
+"""Imports of optional libraries."""
 
 import importlib
 from typing import Any
@@ -7,11 +7,11 @@ from nalu_export.errors import RuntimeUnavailableError
 
 
 def import_library(module: str, runtime: str, extra: str) -> Any:
-    """A library's module, untyped, or an error that says what to install.
+    """Import an optional library; if it is missing, the error says what to install.
 
     Args:
-        module: name of the module, which is the library's.
-        runtime: who needs it, for the message.
+        module: name of the module, which is the library's name.
+        runtime: the runtime that needs it, for the message.
         extra: the extra of this package that installs it.
 
     Raises:

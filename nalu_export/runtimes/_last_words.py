@@ -1,18 +1,18 @@
-"""What a program said before it ended."""
+"""The last error text of a program that ended."""
 
 import itertools
 import os
 from typing import IO
 
-# Bytes at the beginning, at the end, and of what is given.
+# Bytes that are read at the beginning and at the end, and that are returned at most.
 MOST = 4096
 
 
 def last_words(errors: IO[bytes]) -> bytes:
-    """The last line that a program wrote; of one in Rust what its first panic says, before pages of stack.
+    """Return the last line that a program wrote; for a Rust program the text of its first panic, before the backtrace.
 
     Args:
-        errors: what it wrote to stderr, a file that can be sought in.
+        errors: the program's stderr, a seekable file.
     """
     size = errors.seek(0, os.SEEK_END)
     errors.seek(0)

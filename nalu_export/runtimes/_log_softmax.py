@@ -1,7 +1,7 @@
-"""A defect that two runtimes share: LogSoftmax computed as log(Softmax).
+"""A defect of two runtimes: they compute LogSoftmax as log(Softmax).
 
-Where the Softmax underflows, past about 104 below the largest logit, that gives −inf, and near the largest logit it has
-an absolute error only. A classifier over numbers that extrapolate gets there at once.
+The result is −inf where the Softmax underflows, from about 104 below the largest logit on. Near the largest logit it is
+only absolutely accurate. A classifier over numbers that extrapolate soon reaches such logits.
 """
 
 import numpy as np
@@ -13,12 +13,12 @@ _GAP = 200.0
 
 
 def log_softmax_remarks(data: bytes, load: Loader, where: str) -> tuple[str, ...]:
-    """What to say of a file that holds a LogSoftmax, tried out on this very version of the runtime.
+    """Return the remark for a file that holds a LogSoftmax, if this version of the runtime has the defect.
 
     Args:
         data: the file.
         load: loads a file in the runtime.
-        where: where that is written down, for the remark.
+        where: where the defect is documented, for the remark.
     """
     if b"LogSoftmax" not in data:
         return ()

@@ -1,4 +1,4 @@
-"""Looking into an ONNX file: some of its values as extra outputs, for every runtime that runs ONNX."""
+"""Intermediate values of an ONNX file: they become extra outputs, which every ONNX runtime can compute."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -12,12 +12,12 @@ from onnx import helper
 from nalu_export.errors import InputError
 from nalu_export.runtimes.base import Arrays, Session
 
-#: Runs a batch, one array for each input; all outputs of the file in its order.
+#: Runs a batch, one array for each input; returns all outputs of the file in its order.
 Runner = Callable[[Arrays], Arrays]
 
 
 class Loaded(NamedTuple):
-    """A file as a runtime loaded it: how it runs, and the names of its inputs and outputs as the runtime has them."""
+    """A file loaded by a runtime: a function that runs it, and the runtime's names of its inputs and outputs."""
 
     run: Runner
     inputs: Sequence[str]
@@ -29,17 +29,17 @@ Loader = Callable[[bytes], Loaded]
 
 
 def with_outputs(data: bytes, names: Sequence[str]) -> tuple[bytes, tuple[str, ...]]:
-    """The file with values of it as outputs after its own.
+    """Return the file with some of its values as additional outputs after its own.
 
-    What a node gives becomes an output under its own name. An input, an initializer or an output goes through an
+    A node's result becomes an output under its own name. An input, an initializer or an output goes through an
     Identity node under another name: runtimes refuse an initializer that is an output, or optimise it away.
 
     Args:
         data: the file.
-        names: names of values, exactly as in the file; those that it does not have are left out.
+        names: names of values, exactly as in the file; unknown names are skipped.
 
     Returns:
-        The new file, and the names that it has, in the order of the extra outputs.
+        The new file, and the names found in it, in the order of the additional outputs.
     """
     proto = onnx.load_from_string(data)
     graph = proto.graph
@@ -56,18 +56,18 @@ def with_outputs(data: bytes, names: Sequence[str]) -> tuple[bytes, tuple[str, .
                 output += "'"
             taken.add(output)
             graph.node.append(helper.make_node("Identity", [name], [output], f"{output}_node"))
-        # Only the element type: a shape that inference made up (unk__0) is one more thing that a runtime may refuse.
+        # Only the element type: a runtime may refuse a shape that inference made up (unk__0).
         graph.output.append(helper.make_tensor_value_info(output, types[name], None))
     return proto.SerializeToString(deterministic=True), found
 
 
 def _element_types(proto: onnx.ModelProto) -> dict[str, int]:
-    """Element type of every value of the main graph, 0 where shape inference does not find it."""
+    """Return the element type of every value of the main graph, 0 if shape inference does not find it."""
     return types_of(onnx.shape_inference.infer_shapes(proto).graph)
 
 
 def types_of(graph: onnx.GraphProto) -> dict[str, int]:
-    """Element type of the values that a graph declares, without those of the graphs in its nodes."""
+    """Return the element types of the values that a graph declares, without those of the graphs in its nodes."""
     types = {tensor.name: tensor.data_type for tensor in graph.initializer}
     for value in (*graph.value_info, *graph.input, *graph.output):
         types[value.name] = value.type.tensor_type.elem_type
@@ -75,13 +75,13 @@ def types_of(graph: onnx.GraphProto) -> dict[str, int]:
 
 
 class OnnxSession(Session):
-    """A session that runs an ONNX file and can look into it.
+    """A session that runs an ONNX file and can show its intermediate values.
 
-    The file as it is and each set of values that is asked for are loaded apart: :meth:`run` never goes through a file
-    that was changed.
+    The original file and a changed file for each set of values are loaded separately; :meth:`run` always uses the
+    original file.
 
     Args:
-        runtime: name for messages.
+        runtime: name of the runtime, for messages.
         data: the file.
     """
 
@@ -92,7 +92,7 @@ class OnnxSession(Session):
 
     @abstractmethod
     def _load(self, data: bytes) -> Loaded:
-        """Load a file; called once more for each set of values that is looked at."""
+        """Load a file; called again for each set of intermediate values."""
 
     def run(self, inputs: Arrays) -> Arrays:
         """See :meth:`Session.run`."""
@@ -104,7 +104,7 @@ class OnnxSession(Session):
         results = self._run(inputs)
         for result in results:
             if not isinstance(result, np.ndarray):
-                # A sequence, a map, or an optional value that holds nothing.
+                # A sequence, a map, or an empty optional value.
                 raise InputError(
                     f"{self._runtime}: the file gives a value of kind {type(result).__name__}, not a tensor"
                 )

@@ -1,4 +1,4 @@
-"""What the ONNX Runtime runtimes share: the session, and its refusal to fall back to another provider."""
+"""Shared code of the ONNX Runtime runtimes: the session, which never falls back to another provider."""
 
 import os
 import re
@@ -18,25 +18,25 @@ from nalu_export.runtimes.base import Arrays, RunOptions
 
 CPU = "CPUExecutionProvider"
 
-# onnxruntime's exception classes share no base but Exception; these say that the file is at fault, not the device.
+# onnxruntime's exception classes share no base but Exception; these mean that the file is at fault, not the device.
 _BAD_FILE = ("InvalidProtobuf", "InvalidGraph", "InvalidArgument", "NoModel")
 _OPTION = re.compile(r"(?:Unknown|Invalid) provider option.*|Failed to parse provider option.*")
-# The optimizer that computes what depends on constants alone, with CPU kernels.
+# The optimizer that computes constant subexpressions, with CPU kernels.
 _FOLDING = "ConstantFolding"
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where ONNX Runtime is to run a file.
+    """Where ONNX Runtime has to run a file.
 
     Attributes:
-        runtime: name for messages.
+        runtime: name of the runtime, for messages.
         provider: the execution provider that must run every node.
         device: how ``OrtValue`` spells the provider's device.
-        number: of the device.
-        options: for the provider.
+        number: number of the device.
+        options: options of the provider.
         threads: intra-op threads, ``None`` for onnxruntime's default.
-        fold: whether what depends on constants alone is computed once, when the file is loaded.
+        fold: whether constant subexpressions are computed once, when the file is loaded.
     """
 
     runtime: str
@@ -49,11 +49,11 @@ class Target:
 
 
 def import_onnxruntime(runtime: str, extra: str) -> Any:
-    """The module ``onnxruntime``, or an error that says what to install.
+    """Import the module ``onnxruntime``; if it is missing, the error says what to install.
 
     Its packages for Linux and macOS send usage data to their maker and leave files behind, from the import on, unless
     the environment forbids it (onnxruntime pull requests 27379 and 29843, which changed the name of the variable).
-    Nobody who checks a model has asked for that; whoever sets the variables decides.
+    A check switches this off, unless the user has set the variables.
     """
     for variable in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"):
         os.environ.setdefault(variable, "1")
@@ -61,11 +61,11 @@ def import_onnxruntime(runtime: str, extra: str) -> Any:
 
 
 def cuda_target(onnxruntime: Any, runtime: str, options: RunOptions, **more: str) -> Target:
-    """The CUDA provider, its libraries loaded.
+    """Return the CUDA provider as a target, with its libraries loaded.
 
     Raises:
-        RuntimeUnavailableError: it does not load.
-        InputError: an option of the provider has a switch of its own.
+        RuntimeUnavailableError: the provider does not load.
+        InputError: a given provider option has a command-line option of its own.
     """
     given = provider_options(options, **more)
     need_provider(onnxruntime, runtime)
@@ -81,7 +81,7 @@ class OrtSession(OnnxSession):
         target: where it must run.
     """
 
-    #: How it runs, for :attr:`Session.where`, where that is not the plain way.
+    #: How it runs, for :attr:`Session.where`; empty for a plain run.
     manner = ""
 
     def __init__(self, data: bytes, onnxruntime: Any, target: Target) -> None:
@@ -94,7 +94,7 @@ class OrtSession(OnnxSession):
         parts = [library, target.provider]
         if target.provider == CUDA:
             facts = {**device_facts(target.number), "cuda": str(getattr(onnxruntime, "cuda_version", "") or "unknown")}
-            # From what the session says, not from what was asked of it.
+            # The options in force as the session reports them, not as they were requested.
             state, more = tf32_state(self._in_force.get("use_tf32") == "1")
             options |= more
             parts += [facts["device"], f"driver {facts['driver']}", f"TF32 {state}", *self._remarkable()]
@@ -108,7 +108,7 @@ class OrtSession(OnnxSession):
         self.where = ", ".join([*parts, self.manner] if self.manner else parts)
 
     def _remarkable(self) -> list[str]:
-        """What does not run on the device, and rightly so."""
+        """Return the legitimate work that does not run on the device."""
         found = [f"shapes on the CPU: {listed(self._on_cpu)}"] if self._on_cpu else []
         return [*found, "constants folded on the CPU at load"] if self._folded else found
 
@@ -121,18 +121,18 @@ class OrtSession(OnnxSession):
             try:
                 return runner([np.ascontiguousarray(array) for array in inputs])
             except Exception as error:
-                # No common base here either. A file that cannot take the batch is a failed check, not a crash.
+                # No common base here either. A file that rejects the batch fails the check; it does not crash it.
                 raise self._fault(error) or no_memory(error) or InputError(f"onnxruntime: {told(error)}") from error
 
         names = ([value.name for value in values] for values in (session.get_inputs(), session.get_outputs()))
         return Loaded(run, *names)
 
     def _fault(self, error: Exception) -> NaluExportError | None:
-        """The error as one of the device's, where there is one."""
+        """Return the device fault that an error means, if it is one."""
         return None if self._target.provider == CPU else device_fault(error, self._target.runtime)
 
     def _runner(self, session: Any) -> Runner:
-        """How a batch is run."""
+        """Return the function that runs a batch."""
         names = [value.name for value in session.get_outputs()]
         sources = [value.name for value in session.get_inputs()]
         return lambda inputs: session.run(names, dict(zip(sources, inputs, strict=True)))
@@ -144,7 +144,7 @@ class OrtSession(OnnxSession):
             raise RuntimeUnavailableError(f"{runtime}: this onnxruntime has no {provider}, only {', '.join(available)}")
         try:
             with warnings_off(self._onnxruntime, off=self._target.number > 0):
-                # enable_fallback: otherwise a failure prints a banner and tries again on the CPU.
+                # enable_fallback: otherwise a failure prints a banner and is retried on the CPU.
                 session = self._onnxruntime.InferenceSession(
                     data,
                     self._session_options(),
@@ -167,7 +167,7 @@ class OrtSession(OnnxSession):
         if self._target.threads is not None:
             options.intra_op_num_threads = self._target.threads
         if self._target.provider != CPU:
-            # Not "session.disable_cpu_ep_fallback": that forbids shapes on the CPU too.
+            # Not "session.disable_cpu_ep_fallback", which forbids shape computations on the CPU too.
             options.add_session_config_entry(RECORD, "1")
         return options
 
@@ -182,7 +182,7 @@ class OrtSession(OnnxSession):
         return no_memory(error) or InputError(f"{runtime} refuses the file: {reason}")
 
     def _refuse_fallback(self, session: Any, data: bytes) -> None:
-        """Let nothing but shapes run on another provider."""
+        """Raise if another provider runs anything but shape computations."""
         runtime, provider = self._target.runtime, self._target.provider
         library = f"onnxruntime {self._onnxruntime.__version__}"
         if not hasattr(session, "get_provider_graph_assignment_info"):

@@ -1,4 +1,4 @@
-"""ONNX Runtime fed the way a GPU pipeline feeds it: with I/O binding, and with CUDA graphs."""
+"""ONNX Runtime as a GPU pipeline feeds it: with I/O binding, and with CUDA graphs."""
 
 import threading
 from typing import Any
@@ -17,7 +17,7 @@ _CAPTURING = threading.RLock()
 
 
 class BindingSession(OrtSession):
-    """The same with I/O binding: the batch is copied to the device first, the outputs are made there.
+    """A session with I/O binding: the batch is copied to the device first, and the outputs are allocated there.
 
     https://onnxruntime.ai/docs/performance/tune-performance/iobinding.html
     """
@@ -28,7 +28,7 @@ class BindingSession(OrtSession):
         return lambda inputs: _results(session, self._bound(session, inputs))
 
     def _bound(self, session: Any, inputs: Arrays) -> Any:
-        """A binding of this batch, and of outputs that the run makes on the device."""
+        """Return a binding of this batch, with outputs that the run allocates on the device."""
         binding = session.io_binding()
         for source, array in zip(session.get_inputs(), inputs, strict=True):
             binding.bind_ortvalue_input(source.name, self._on_device(array))
@@ -37,23 +37,23 @@ class BindingSession(OrtSession):
         return binding
 
     def _on_device(self, x: NDArray[np.generic]) -> Any:
-        # On the CPU an OrtValue is the array itself, and a buffer that is written to must not be the caller's.
+        # On the CPU an OrtValue is the array itself, and the caller's array must not be overwritten.
         return self._onnxruntime.OrtValue.ortvalue_from_numpy(np.array(x), self._target.device, self._target.number)
 
 
 class GraphSession(BindingSession):
-    """The same with CUDA graphs: the first batch of a shape is captured, every run after that replays its kernels.
+    """I/O binding with CUDA graphs: the first batch of a shape is captured, every later run replays its kernels.
 
-    What a graph needs, from https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html: every node on
-    the CUDA provider but those that compute shapes, no control flow, and inputs and outputs at addresses that never
-    change. So each shape has its own buffers and its own graph (run option ``gpu_graph_id``), and a batch is copied
-    into the buffers in place. ONNX Runtime keeps a graph with the thread that captured it, so each thread has its own
-    too. While one is captured no other thread may call CUDA; those of this class wait for each other.
+    A CUDA graph needs every node on the CUDA provider except those that compute shapes, no control flow, and inputs and
+    outputs at fixed addresses (https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html). So each
+    shape has its own buffers and its own graph (run option ``gpu_graph_id``), and a batch is copied into the buffers in
+    place. ONNX Runtime keeps a graph with the thread that captured it, so each thread has its own graphs too. No other
+    thread may call CUDA during a capture; threads that use this class wait for each other.
 
-    A run before the capture, not captured itself, makes the outputs. The provider then captures after two regular runs
-    of a graph, because the second may still allocate memory (min_num_runs_before_cuda_graph_capture_ in
-    onnxruntime/core/providers/cuda/cuda_execution_provider.h); the results of all these are thrown away, so that every
-    result comes from a replay. A batch without samples launches no kernel and is run without a graph.
+    A run before the capture, not captured itself, allocates the outputs. The provider then captures after two regular
+    runs of a graph, because the second may still allocate memory (min_num_runs_before_cuda_graph_capture_ in
+    onnxruntime/core/providers/cuda/cuda_execution_provider.h). The results of all these runs are discarded, so that
+    every returned result comes from a replay. A batch without samples launches no kernel and is run without a graph.
     """
 
     manner = "CUDA graph"
@@ -79,7 +79,7 @@ class GraphSession(BindingSession):
         return alone
 
     def _captured(self, session: Any, inputs: Arrays, number: int) -> tuple[Any, list[Any]]:
-        """A binding of buffers whose addresses stay, with its graph captured; and the inputs' buffers."""
+        """Capture a graph for buffers at fixed addresses; return their binding and the input buffers."""
         first = self._bound(session, inputs)
         _results(session, first, self._graph(_UNCAPTURED))
         binding, buffers = session.io_binding(), [self._on_device(array) for array in inputs]
@@ -98,7 +98,7 @@ class GraphSession(BindingSession):
 
 
 def _results(session: Any, binding: Any, options: Any = None) -> Arrays:
-    """Run a binding; its outputs as arrays. Copies to and from a device may be under way when a call returns."""
+    """Run a binding and return its outputs as arrays; waits for copies that are still running when a call returns."""
     binding.synchronize_inputs()
     session.run_with_iobinding(binding, options)
     binding.synchronize_outputs()

@@ -1,4 +1,4 @@
-"""ONNX Runtime's CUDA provider: its options, and why it does not load."""
+"""ONNX Runtime's CUDA provider: its options, and the reason why it does not load."""
 
 import contextlib
 import ctypes
@@ -17,10 +17,10 @@ CUDA = "CUDAExecutionProvider"
 
 DRIVER = "libcuda.so.1"
 _WARNING, _ERROR = 2, 3
-# onnxruntime-gpu on PyPI is built for CUDA 13 from 1.27 on, whose extras name packages that are not there; before it
-# for CUDA 12. Before 1.24 a session does not tell which provider runs a node.
+# onnxruntime-gpu on PyPI is built for CUDA 12 before 1.27 and for CUDA 13 from 1.27 on. The extras of 1.27 name
+# packages that do not exist. Before 1.24 a session cannot report which provider runs a node.
 _CUDA_12, _CUDA_13 = ">=1.24,<1.27", ">=1.28"
-# Options of the provider that have a switch of their own, or would change what a check means.
+# Options of the provider that have a command-line option of their own, or would change what a check means.
 _OWN = {
     "use_tf32": "--tf32 switches it",
     "device_id": "--device chooses it",
@@ -30,20 +30,21 @@ _OWN = {
 
 
 def provider_options(options: RunOptions, **more: str) -> dict[str, str]:
-    """The options that the provider is given.
+    """Return the options for the provider.
 
-    TF32 is off unless asked for; the provider's own default is on. The algorithm of a convolution comes from cuDNN's
-    heuristics: the default, a timed search among all, takes another one from run to run, which rounds otherwise, and
-    searches again for every shape (https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html).
+    TF32 is off unless requested; the provider's own default is on. The algorithm of a convolution comes from cuDNN's
+    heuristics. The provider's default is a timed search among all algorithms: it may choose a different one in each
+    run, which rounds differently, and it searches again for every shape
+    (https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html).
 
     Raises:
-        InputError: one of them has a switch of its own.
+        InputError: a given option has a command-line option of its own.
     """
     for key in options.provider_options:
         if key in _OWN:
             raise InputError(f"provider option {key}: {_OWN[key]}")
     memory = {} if options.device_memory is None else {"gpu_mem_limit": str(options.device_memory)}
-    # Device 0 is the default. Named, it makes 1.31 warn on stderr of a plugin that is not there.
+    # Device 0 is the default. If it is named, 1.31 warns on stderr about a plugin that does not exist.
     device = {"device_id": str(options.device)} if options.device else {}
     return {
         **device,
@@ -56,21 +57,21 @@ def provider_options(options: RunOptions, **more: str) -> dict[str, str]:
 
 
 def need_provider(onnxruntime: Any, runtime: str) -> None:
-    """Load what the CUDA provider needs, and refuse to go on where it cannot load.
+    """Load the libraries of the CUDA provider, and raise if the provider cannot load.
 
-    It is asked for before a session is: a session without its provider takes the CPU, or says that the file is at
-    fault, and the cause goes to stderr alone.
+    This happens before a session is made: a session without its provider runs on the CPU, or blames the file, and the
+    cause is printed to stderr only.
 
     Raises:
-        RuntimeUnavailableError: this onnxruntime was built without it, or one of its libraries is missing.
+        RuntimeUnavailableError: this onnxruntime was built without CUDA, or one of its libraries is missing.
     """
     if CUDA not in onnxruntime.get_available_providers():
         raise RuntimeUnavailableError(
             f"{runtime}: this onnxruntime has no {CUDA}; pip uninstall onnxruntime, then "
             f"pip install '{_package(torch.version.cuda)}'"
         )
-    # CUDA and cuDNN from the nvidia-* wheels are not on the loader's path by themselves. What it misses it prints, and
-    # much of that the provider does without.
+    # CUDA and cuDNN from the nvidia-* wheels are not on the loader's path. preload_dlls prints the libraries that it
+    # does not find; the provider works without many of them.
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         onnxruntime.preload_dlls()
@@ -80,9 +81,9 @@ def need_provider(onnxruntime: Any, runtime: str) -> None:
 
 @contextlib.contextmanager
 def warnings_off(onnxruntime: Any, *, off: bool) -> Iterator[None]:
-    """Keep onnxruntime's own logger, which is not a session's, from warning on stderr for a while.
+    """Keep onnxruntime's default logger, which is not a session's, from warning on stderr in this context.
 
-    It has no way to ask for what was set; what is set afterwards is its default.
+    The level that was set before cannot be read; afterwards it is the library's default.
     """
     if off:
         onnxruntime.set_default_logger_severity(_ERROR)
@@ -102,24 +103,24 @@ def _has_driver() -> bool:
 
 
 def why_not(onnxruntime: Any) -> str:
-    """Why the provider's library does not load, as the loader says it; empty where it does.
+    """Return the loader's reason why the provider's library does not load; empty if it loads.
 
-    Registering it as a plugin loads it without a word on stderr and gives the reason (onnxruntime 1.22 and later).
+    Registering the library as a plugin loads it silently and returns the reason (onnxruntime 1.22 and later).
     """
     library = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
-    if not library.exists():  # another system
+    if not library.exists():  # another operating system
         return ""
     name = "nalu_export_probe"
     try:
         onnxruntime.register_execution_provider_library(name, str(library))
         onnxruntime.unregister_execution_provider_library(name)
-    except Exception as error:  # noqa: BLE001  its exceptions share no other base
+    except Exception as error:  # noqa: BLE001  onnxruntime's exceptions share no other base
         return told(error).rpartition("with error: ")[2]
     return ""
 
 
 def not_loaded(onnxruntime: Any, runtime: str, reason: str) -> RuntimeUnavailableError:
-    """The provider is part of this onnxruntime and does not load: which library it misses, and what to install."""
+    """Return the error for a provider that exists but does not load: which library is missing, and what to install."""
     version, built = onnxruntime.__version__, str(getattr(onnxruntime, "cuda_version", "") or "")
     missing = reason.partition(":")[0] if "cannot open shared object file" in reason else ""
     if missing == DRIVER:
@@ -137,6 +138,6 @@ def not_loaded(onnxruntime: Any, runtime: str, reason: str) -> RuntimeUnavailabl
 
 
 def _package(cuda_of_torch: str | None) -> str:
-    """The onnxruntime-gpu whose CUDA is torch's, with the libraries that it needs."""
+    """Return the requirement for an onnxruntime-gpu with torch's CUDA version, with the libraries that it needs."""
     old = cuda_of_torch is not None and int(cuda_of_torch.partition(".")[0]) < 13
     return f"onnxruntime-gpu[cuda,cudnn]{_CUDA_12 if old else _CUDA_13}"

@@ -1,6 +1,6 @@
-"""Which nodes of a file ONNX Runtime runs on another provider than the one that was asked for, and what they compute.
+"""Which nodes of a file ONNX Runtime runs on another provider than the requested one, and what they compute.
 
-The CUDA provider leaves nodes on the CPU that only compute shapes: their results are needed there
+The CUDA provider leaves nodes on the CPU that only compute shapes, because their results are needed there
 (onnxruntime/core/framework/fallback_cpu_capability.cc). Every other node on the CPU is a fallback.
 """
 
@@ -13,24 +13,24 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 
 from nalu_export.runtimes._onnx_values import types_of
 
-#: Session entry (onnxruntime 1.24) with which a session remembers who runs which node, those of subgraphs too.
+#: Session entry (onnxruntime 1.24): the session records which provider runs each node, including nodes of subgraphs.
 RECORD = "session.record_ep_graph_assignment_info"
 
 _INTEGERS = (TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
 _SHAPES = ("Shape", "Size")
-# These have no input that matters, and give other numbers each time.
+# The inputs of these operators do not determine their results, which differ each time.
 _RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli")
-# What these do to constants changes no number.
+# These operators change no number of a constant.
 _MOVES = (
     *("Cast", "Concat", "Constant", "ConstantOfShape", "Expand", "Gather", "Identity"),
     *("Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"),
 )
-# How many nodes a text names.
+# How many nodes a message names.
 _NAMED = 4
 
 
 class Placed(NamedTuple):
-    """A node as ONNX Runtime names it when it decides who runs it."""
+    """A node as ONNX Runtime names it when it assigns nodes to providers."""
 
     operator: str
     name: str
@@ -40,7 +40,7 @@ class Placed(NamedTuple):
 
 
 def elsewhere(session: Any, provider: str) -> list[Placed]:
-    """The nodes of a session, recorded with :data:`RECORD`, that run on another provider."""
+    """Return the nodes that run on another provider; the session was made with :data:`RECORD`."""
     groups = session.get_provider_graph_assignment_info()
     return [
         Placed(node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}", node.name)
@@ -51,11 +51,11 @@ def elsewhere(session: Any, provider: str) -> list[Placed]:
 
 
 def computing(data: bytes, nodes: Iterable[Placed]) -> dict[Placed, str]:
-    """Those of some nodes that compute more than shapes, with the element type of their results.
+    """Return the given nodes that compute more than shapes, with the element type of their results.
 
-    A node computes shapes where it is Shape or Size, or where all that it reads is constant or was computed from shapes
-    alone and its results are integers or truth values, or constants that it fills a shape with. One that is not in the
-    file, because an optimizer made it, is taken for one that computes values.
+    A node computes shapes if it is Shape or Size. It also computes shapes if all its inputs are constant or computed
+    from shapes alone, and its results are integers or truth values, or constants that fill a shape. A node that is not
+    in the file, because an optimizer made it, counts as computing values.
     """
     proto = onnx.shape_inference.infer_shapes(onnx.load_from_string(data))
     found: dict[Placed, list[tuple[bool, str]]] = {}
@@ -71,7 +71,7 @@ def computing(data: bytes, nodes: Iterable[Placed]) -> dict[Placed, str]:
 
 
 def listed(nodes: Iterable[Placed], kinds: Mapping[Placed, str] | None = None) -> str:
-    """``Shape node_Shape_0, Det (float) d``, the first few."""
+    """Return the first few nodes as text: ``Shape node_Shape_0, Det (float) d``."""
     kinds = kinds or {}
     texts = [f"{node.operator} ({kinds[node]}) {node.name}".strip() if kinds.get(node) else str(node) for node in nodes]
     more = len(texts) - _NAMED
@@ -79,10 +79,10 @@ def listed(nodes: Iterable[Placed], kinds: Mapping[Placed, str] | None = None) -
 
 
 def folded(data: bytes, session: Any) -> bool:
-    """Whether loading a file computed numbers of it: nodes that depend on initializers alone are not there to be run.
+    """Return whether numbers were computed while the file was loaded: nodes that depend only on initializers are gone.
 
-    ONNX Runtime folds constants before it decides who runs what, and always with its CPU kernels; so the effective
-    weights of a live file are the CPU's, whichever provider runs the rest.
+    ONNX Runtime folds constants before it assigns nodes to providers, and always with its CPU kernels. So the effective
+    weights of a live file are computed on the CPU, whichever provider runs the rest.
     """
     graph = onnx.load_from_string(data).graph
     run = {node.name for group in session.get_provider_graph_assignment_info() for node in group.get_nodes()}
@@ -98,9 +98,9 @@ def folded(data: bytes, session: Any) -> bool:
 def _judged(
     graph: GraphProto, outer_types: ChainMap[str, int], outer: ChainMap[str, None]
 ) -> Iterator[tuple[NodeProto, bool, str]]:
-    """Each node, whether it computes shapes alone, and the element type of its first result.
+    """Yield each node, whether it computes shapes only, and the element type of its first result.
 
-    What is known outside of a body is looked up and not copied: a file may have thousands of bodies.
+    Names from outside a body are looked up and not copied, because a file may have thousands of bodies.
     """
     types = outer_types.new_child(types_of(graph))
     known = outer.new_child({tensor.name: None for tensor in graph.initializer})
@@ -117,6 +117,6 @@ def _judged(
             known.update(dict.fromkeys(name for name in node.output if name))
         yield node, is_shape, TensorProto.DataType.Name(kinds[0]).lower() if kinds and kinds[0] else ""
         for body in bodies:
-            # The number of a Loop's step comes from its trip count alone.
+            # A Loop's iteration number depends on its trip count only.
             counter = {body.input[0].name: None} if node.op_type == "Loop" and body.input else {}
             yield from _judged(body, types, known.new_child(counter))

@@ -1,6 +1,6 @@
-"""A runtime that is a program of its own: started once, asked for one batch after the other over its pipes.
+"""A runtime that is a separate program: it is started once and runs one batch after the other over its pipes.
 
-At its start the program says who it is, or why it cannot run the file; then it answers each request in turn. All
+At its start the program describes itself, or says why it cannot run the file; then it answers each request in turn. All
 numbers are little-endian::
 
     hello     u32 0, u32 length, UTF-8 lines "key<TAB>value"; inputs and outputs are JSON lists of their names
@@ -8,9 +8,9 @@ numbers are little-endian::
     answer    u32 0, u32 number of outputs, and of each u32 type, u32 rank, u64 sizes, numbers
     refusal   u32 status, u32 length, UTF-8 text    in place of a hello or an answer
 
-Types: 1 float32, 2 float64, 3 int32, 4 int64, 5 truth values, one byte each that is 0 or 1. Status 1: the file or the
-batch is refused; 2: the runtime or the device is not there. Whatever else a program does ends in one line and with its
-process gone: it is as hostile as the file that it runs.
+Types: 1 float32, 2 float64, 3 int32, 4 int64, 5 truth values, one byte each that is 0 or 1. Status 1: the program
+refuses the file or the batch; 2: the runtime or the device is not there. If the program does anything else, its process
+is ended and the error is one line: the program is as untrusted as the file that it runs.
 """
 
 import contextlib
@@ -50,36 +50,36 @@ FOLDER = "NALU_EXPORT_CPP"
 
 START_SECONDS = 60.0
 ANSWER_SECONDS = 120.0
-# How long a program may take to end once its input has.
+# How long a program may take to end after its input has ended.
 END_SECONDS = 5.0
 
 MAX_TEXT = 2**16
-# In all outputs of an answer together.
+# Limit for all outputs of an answer together.
 MAX_NUMBERS = 2**26
 
 _NEEDED = ("library", "device", "provider", "options", "threads")
 _ON_CUDA = ("driver", "cuda")
 _NAMES = ("inputs", "outputs")
 _REFUSED, _UNAVAILABLE = 1, 2
-# With it a shell and the dynamic loader say that they could not start a program: a library is missing.
+# The exit code with which a shell and the dynamic loader report that a program cannot start: a library is missing.
 _NOT_STARTED = 127
 
 
 class ProgramSession(Session):
     """A session in a program that speaks the protocol of this module.
 
-    The program ends with the session, with :meth:`close`, or with the first thing that it does wrong.
+    The program ends with the session, with :meth:`close`, or with its first violation of the protocol.
 
     Args:
-        runtime: name for messages.
+        runtime: name of the runtime, for messages.
         command: the program and its arguments.
-        called: what to call the program; by default its file's name.
-        keep: held as long as the session, and cleaned up with it where it is a ``TemporaryDirectory``, whose path is
-            left out of what the program says.
+        called: name of the program in messages; by default its file's name.
+        keep: an object that lives as long as the session. A ``TemporaryDirectory`` is cleaned up with the session, and
+            its path is removed from the program's messages.
 
     Raises:
         RuntimeUnavailableError: it cannot be started, or says that its library or device is not there.
-        InputError: it refuses the file, ends, keeps silent or breaks the protocol.
+        InputError: it refuses the file, ends, does not answer in time or breaks the protocol.
     """
 
     def __init__(self, runtime: str, command: Sequence[str], *, called: str = "", keep: object = None) -> None:
@@ -94,7 +94,7 @@ class ProgramSession(Session):
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 bufsize=0,
-                # Rust would write a page about each panic.
+                # Rust would print a backtrace for each panic.
                 env=os.environ | {"RUST_BACKTRACE": "0"},
             )
         except (OSError, ValueError) as error:
@@ -120,7 +120,7 @@ class ProgramSession(Session):
         try:
             answer = self._ask(inputs, codes)
         except BaseException as error:
-            # Half a request or half an answer may still be in the pipes; nothing that is read from now on is sure.
+            # Part of a request or answer may remain in the pipes; later reads would be out of step.
             self._over = str(error) if isinstance(error, NaluExportError) else f"{self._runtime}: it was interrupted"
             self._abort()
             raise
@@ -129,11 +129,11 @@ class ProgramSession(Session):
         return answer
 
     def close(self) -> None:
-        """End the program; what it needed is gone when this returns."""
+        """End the program and release its resources before returning."""
         self._end()
 
     def _abort(self) -> None:
-        """The same at once, for a program of which nothing good is to be expected."""
+        """Kill the program after an error and release its resources."""
         self._process.kill()
         self.close()
 
@@ -173,14 +173,14 @@ class ProgramSession(Session):
         return found
 
     def _code(self, number: int, given: NDArray[np.generic]) -> int:
-        """The number of the type of an input."""
+        """Return the protocol's number for the type of an input."""
         code = code_of(given.dtype)
         if code is None:
             raise InputError(f"{self._runtime}: input {number} is {given.dtype}; {self._name} takes {TYPE_NAMES}")
         return code
 
     def _ask(self, inputs: Sequence[NDArray[np.generic]], codes: list[int]) -> tuple[NDArray[np.generic], ...] | str:
-        """The outputs, or the text of a refusal."""
+        """Return the outputs, or the text of a refusal."""
         deadline = _Deadline(ANSWER_SECONDS)
         self._send(struct.pack("<I", len(inputs)), deadline)
         for given, code in zip(inputs, codes, strict=True):
@@ -189,7 +189,7 @@ class ProgramSession(Session):
         status = self._number(deadline)
         if status == _REFUSED:
             return self._text(deadline)
-        if status == _UNAVAILABLE:  # its device failed on the way
+        if status == _UNAVAILABLE:  # its device failed during the run
             raise RuntimeUnavailableError(f"{self._runtime}: {self._text(deadline)}")
         if status:
             self._violation(f"an answer begins with {status}")
@@ -203,14 +203,14 @@ class ProgramSession(Session):
         return tuple(outputs)
 
     def _array(self, most: int, deadline: "_Deadline") -> NDArray[np.generic]:
-        """One output of no more numbers than this."""
+        """Read one output of at most ``most`` numbers."""
         code, rank = self._number(deadline), self._number(deadline)
         if code not in TYPES:
             self._violation(f"an output is of type {code}")
         if rank > MAX_RANK:
             self._violation(f"an output has {rank} axes")
         shape = struct.unpack(f"<{rank}Q", self._receive(8 * rank, deadline))
-        # Each size apart as well: beside a size of 0 any other makes no number, and no array.
+        # Each size has a limit of its own: with a size of 0 the product is 0, whatever the other sizes are.
         if max(shape, default=0) > MAX_NUMBERS or math.prod(shape) > most:
             self._violation(f"an output has the shape {shape}")
         dtype = TYPES[code]
@@ -229,7 +229,7 @@ class ProgramSession(Session):
         return self._receive(length, deadline)
 
     def _text(self, deadline: "_Deadline") -> str:
-        """One line that it says, without the path of the folder in which the file is."""
+        """Read one line of text, without the path of the artifact's folder."""
         return self._shown(self._bytes(deadline))
 
     def _shown(self, said: bytes) -> str:
@@ -248,7 +248,7 @@ class ProgramSession(Session):
                 self._ended()
 
     def _receive(self, count: int, deadline: "_Deadline") -> bytes:
-        """Exactly as many bytes; the memory for them grows with what arrives, not with what is promised."""
+        """Read exactly ``count`` bytes; memory grows with the bytes that arrive, not with the announced count."""
         pieces: list[bytes] = []
         while count:
             self._wait(self._output, selectors.EVENT_READ, deadline)
@@ -269,7 +269,7 @@ class ProgramSession(Session):
         raise InputError(f"{self._runtime}: {self._name} does not keep to the protocol: {what}")
 
     def _ended(self) -> NoReturn:
-        """Tell of a program that has closed its pipes before the session was over."""
+        """Report a program that closed its pipes before the session was over."""
         code = _waited(self._process, END_SECONDS)
         how = "closed its output" if code is None else f"ended with exit code {code}"
         if code is not None and code < 0:
@@ -280,10 +280,10 @@ class ProgramSession(Session):
 
 
 class _EndedError(InputError):
-    """The program is gone.
+    """The program has ended.
 
     Attributes:
-        code: its exit code, ``None`` where it is not known.
+        code: its exit code, ``None`` if unknown.
     """
 
     def __init__(self, text: str, code: int | None) -> None:
@@ -292,7 +292,7 @@ class _EndedError(InputError):
 
 
 class _Deadline:
-    """A moment some seconds from now."""
+    """A time limit that starts now."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -300,7 +300,7 @@ class _Deadline:
 
     @property
     def left(self) -> float:
-        """Seconds until then, never less than none."""
+        """Seconds left, at least 0."""
         return max(0.0, self._end - time.monotonic())
 
 
@@ -312,7 +312,7 @@ def _waited(process: subprocess.Popen[Any], seconds: float) -> int | None:
 
 
 def _end(process: subprocess.Popen[bytes] | None, errors: IO[bytes], keep: object) -> None:
-    """End a program: the end of its input is its time to go, and it is made to where that is not enough."""
+    """End a program: close its pipes, then kill it if it does not end in time."""
     if process is not None:
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
@@ -327,14 +327,14 @@ def _end(process: subprocess.Popen[bytes] | None, errors: IO[bytes], keep: objec
 
 
 def serve(runtime: str, program: str, name: str, data: bytes, options: RunOptions) -> ProgramSession:
-    """A session of one of the programs that ``make cpp`` builds.
+    """Start a session of one of the programs that ``make cpp`` builds.
 
     Args:
-        runtime: name for messages.
+        runtime: name of the runtime, for messages.
         program: name of the program.
-        name: what to call the artifact, in a private folder that is gone with the session.
+        name: file name of the artifact, in a private folder that is removed with the session.
         data: the artifact.
-        options: of which the threads are passed on.
+        options: only the number of threads is passed on.
 
     Raises:
         RuntimeUnavailableError: the program is not there, see :func:`find_program`.
@@ -347,15 +347,15 @@ def serve(runtime: str, program: str, name: str, data: bytes, options: RunOption
 def served(
     runtime: str, command: Sequence[str], name: str, data: bytes, more: Sequence[str] = (), *, called: str = ""
 ) -> ProgramSession:
-    """A session of any program that speaks the protocol.
+    """Start a session of any program that speaks the protocol.
 
     Args:
-        runtime: name for messages.
+        runtime: name of the runtime, for messages.
         command: the program and its arguments, before the path of the artifact.
-        name: what to call the artifact, in a private folder that is gone with the session.
+        name: file name of the artifact, in a private folder that is removed with the session.
         data: the artifact.
-        more: arguments behind it.
-        called: what to call the program in messages; by default its file's name.
+        more: arguments after the path.
+        called: name of the program in messages; by default its file's name.
 
     Raises:
         InputError: see :class:`ProgramSession`.

@@ -12,24 +12,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# A path, the name in the part, and which of the part's calls is meant.
+# A path, the variable's name in that subgraph, and which call of the subgraph is meant.
 _Place = tuple[str, str, int]
 
 
 def script_values(module: torch.jit.ScriptModule, inputs: Sequence[Tensor], names: Sequence[str]) -> dict[str, Tensor]:
-    """Values of a module's arithmetic parts for one batch.
+    """Return values of a module's arithmetic subgraphs for one batch.
 
-    The archive keeps a traced part's variable names: ``head.layers.0.a`` is the variable ``layers_0_a`` in the
-    code of the submodule ``head``, and a parameter is itself. For a part that is called several times,
+    The archive keeps the variable names of a traced subgraph: ``head.layers.0.a`` is the variable ``layers_0_a`` in the
+    code of the submodule ``head``, and a parameter keeps its own name. For a subgraph that is called several times,
     ``head.layers.0.a#2`` is the value of the second call.
 
-    TorchScript has no way to run to the middle of a graph. So the graphs from the root down to the part are run
-    apart, each cut off at the call of the next, with what that call is given as another output.
+    TorchScript cannot run a graph partially. So the graphs from the root down to the subgraph are run one by one. Each
+    is cut at the call of the next graph, and the arguments of that call become its outputs.
 
     Args:
-        module: as loaded.
+        module: the loaded archive.
         inputs: the batch.
-        names: dotted names; those that the module does not have are left out.
+        names: dotted names; names that the module does not have are skipped.
     """
     parameters = dict(module.state_dict())
     found: dict[str, Tensor] = {}
@@ -48,10 +48,10 @@ def script_values(module: torch.jit.ScriptModule, inputs: Sequence[Tensor], name
 
 
 def _by_part(module: torch.jit.ScriptModule, names: Sequence[str]) -> dict[str, dict[str, _Place]]:
-    """Names by the path of the part whose graph may have them.
+    """Group names by the path of the subgraph whose graph has them.
 
-    A part is inlined as a whole where it was traced: ``head.layers`` is a submodule too, but its graph is never called.
-    The shortest path of a submodule whose graph has the variable is the part.
+    A traced subgraph is inlined as a whole: ``head.layers`` is a submodule too, but its graph is never called. The
+    subgraph is the submodule with the shortest path whose graph has the variable.
     """
     parts: dict[str, dict[str, _Place]] = {}
     graphs = {path: part for path, part in module.named_modules() if _graph(part) is not None}
@@ -67,7 +67,7 @@ def _by_part(module: torch.jit.ScriptModule, names: Sequence[str]) -> dict[str, 
 
 
 def _graph(module: Any) -> Any:
-    """The graph of ``forward``, ``None`` for a container that has none."""
+    """Return the graph of ``forward``, ``None`` for a container without one."""
     try:
         return module.forward.graph
     except (AttributeError, RuntimeError):
@@ -75,7 +75,7 @@ def _graph(module: Any) -> Any:
 
 
 def _variable(graph: Any, name: str) -> Any:
-    """The tensor of that name; names get a suffix of their own, ``a.1``, when an archive is read."""
+    """Return the tensor of that name; reading an archive may add a suffix to names, ``a.1``."""
     for node in graph.nodes():
         for value in node.outputs():
             base, _, suffix = value.debugName().rpartition(".")
@@ -91,7 +91,7 @@ def _is_tensor(value: Any) -> bool:
 def _calls(
     module: Any, graph: Any, inputs: Sequence[Tensor], path: list[str]
 ) -> Iterator[tuple[Any, Any, Sequence[Tensor]]]:
-    """Every call of a submodule: the submodule, the graph of the method, and what it is given."""
+    """Yield every call of a submodule: the submodule, the graph of the method, and the arguments."""
     if not path:
         yield module, graph, inputs
         return
@@ -110,7 +110,7 @@ def _calls(
 
 
 def _path(value: Any) -> list[str]:
-    """How a graph reaches a submodule from its own ``self``."""
+    """Return the attribute names from a graph's own ``self`` to a submodule."""
     steps: list[str] = []
     while value.node().kind() == "prim::GetAttr":
         steps.insert(0, value.node().s("name"))
@@ -119,9 +119,9 @@ def _path(value: Any) -> list[str]:
 
 
 def _run(module: Any, graph: Any, values: Sequence[Any], inputs: Sequence[Tensor]) -> list[Tensor]:
-    """Some values of a method's graph for some inputs; nothing after them is computed."""
+    """Compute some values of a method's graph for some inputs, and nothing after these values."""
     cut = graph.copy()
-    # A copy numbers its nameless values anew; their places stay.
+    # A copy renumbers unnamed values; their order stays the same.
     copies = {old.debugName(): new for old, new in zip(_all_values(graph), _all_values(cut), strict=True)}
     for _ in list(cut.outputs()):
         cut.eraseOutput(0)

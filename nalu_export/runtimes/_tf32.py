@@ -1,4 +1,4 @@
-"""TF32 in torch's matrix products and convolutions, allowed or forbidden for a while."""
+"""A context that allows or forbids TF32 in torch's matrix products and convolutions."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,14 +11,14 @@ _Setting = TypeVar("_Setting")
 
 @contextmanager
 def tf32(allowed: bool) -> Iterator[None]:
-    """Allow or forbid TF32 in torch's matrix products and convolutions for a while, then put everything back.
+    """Allow or forbid TF32 in torch's matrix products and convolutions in this context, then restore all settings.
 
     torch has two interfaces to this: ``allow_tf32`` with ``set_float32_matmul_precision``, and ``fp32_precision``
-    (since 2.9), which is what its kernels go by. The older one is set with it, so that whatever still reads that finds
-    the same; torch raises where the two disagree. Where they disagree already, it is left alone.
+    (since 2.9), which its kernels use. The older interface is set as well, so that code that reads it finds the same
+    state; torch raises where the two disagree. Where they disagree already, the older interface is left unchanged.
     """
     backends: Any = torch.backends
-    # The last one is the CPU's; set_float32_matmul_precision sets it together with the first.
+    # The last operation is the CPU's; set_float32_matmul_precision sets it together with the first.
     operations = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn, backends.mkldnn.matmul)
     precisions = [operation.fp32_precision for operation in operations]
     products = _if_agreed(torch.get_float32_matmul_precision)
@@ -37,7 +37,7 @@ def tf32(allowed: bool) -> Iterator[None]:
         if convolutions is not None:
             backends.cudnn.allow_tf32 = convolutions
         for operation, precision in zip(operations, precisions, strict=True):
-            # "none" inherits from the parent setting: where that gives what was read, nothing of its own was set.
+            # "none" inherits from the parent setting; if that gives the old precision, none was set before.
             operation.fp32_precision = "none"
             if operation.fp32_precision != precision:
                 operation.fp32_precision = precision

@@ -1,4 +1,4 @@
-"""What the runtimes inside PyTorch share: eager and TorchScript sessions on a device."""
+"""Shared code of the runtimes inside PyTorch: eager and TorchScript sessions on a device."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -24,14 +24,14 @@ _IN_THE_INTERPRETER = "The following operation failed in the TorchScript interpr
 
 
 class _TorchSession(Session):
-    """A module on a device.
+    """A session of a module on a device.
 
     Args:
-        module: already on it.
+        module: a module that is already on the device.
         what: ``eager`` or ``TorchScript``.
         device: the CPU or a CUDA device.
-        options: see :class:`RunOptions`; TF32 is set for each run and put back after it. The threads are the caller's,
-            because torch has one number of them for the whole process.
+        options: see :class:`RunOptions`; TF32 is set for each run and restored after it. The number of threads is not
+            set here, because torch has one number for the whole process.
     """
 
     def __init__(self, module: Callable[..., object], what: str, device: torch.device, options: RunOptions) -> None:
@@ -65,9 +65,10 @@ class _TorchSession(Session):
         return [_array(leaf) for leaf in found]
 
     def _computed(self, inputs: Arrays, compute: Callable[..., _T]) -> _T:
-        """What a function makes of a batch on the device, with all that it computes brought back.
+        """Call ``compute`` with a batch on the device and turn its errors into one line.
 
-        CUDA computes on its own: what goes wrong there shows in a later call, at the latest when results are copied.
+        ``compute`` also copies its results back. CUDA runs asynchronously: an error shows in a later call, at the
+        latest when results are copied.
         """
         try:
             with torch.no_grad(), self._settings():
@@ -75,13 +76,13 @@ class _TorchSession(Session):
         except NaluExportError:
             raise
         except Exception as error:
-            # What an archive raises is a torch.jit.Error, which has no base of its own; numpy takes no sparse tensor.
+            # An archive raises torch.jit.Error, which has no specific base; numpy rejects sparse tensors.
             fault = device_fault(error, self._what) if self._device.type == "cuda" else None
             raise fault or no_memory(error) or InputError(f"{self._what}: {_reason(error)}") from error
 
     @contextmanager
     def _settings(self) -> Iterator[None]:
-        """TF32 and the limit of memory, for one run."""
+        """Apply TF32 and the memory limit for one run."""
         if self._device.type != "cuda":
             yield
             return
@@ -90,7 +91,7 @@ class _TorchSession(Session):
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong; TorchScript tells first where that was, in a page."""
+    """Return the reason of an error; TorchScript puts a long location before it."""
     first = first_line(error)
     return str(error).strip().splitlines()[-1].strip() if first.startswith(_IN_THE_INTERPRETER) else first
 
@@ -102,7 +103,7 @@ def _array(tensor: Tensor) -> NDArray[np.generic]:
 
 @contextmanager
 def memory_limit(device: torch.device, limit: int | None) -> Iterator[None]:
-    """Let torch take no more than ``limit`` bytes of a device for a while; ``None`` changes nothing."""
+    """Let torch take at most ``limit`` bytes of a device in this context; ``None`` changes nothing."""
     if limit is None:
         yield
         return
@@ -116,18 +117,18 @@ def memory_limit(device: torch.device, limit: int | None) -> Iterator[None]:
 
 
 class EagerSession(_TorchSession):
-    """The model itself in float32; a copy of it, so that training goes on elsewhere."""
+    """A session of the model itself in float32; it runs a copy, so that the user can go on training."""
 
     def __init__(self, model: nn.Module, device: torch.device, options: RunOptions) -> None:
         super().__init__(moved(copy.deepcopy(model).eval(), device), "eager", device, options)
 
 
 class ScriptSession(_TorchSession):
-    """A TorchScript archive."""
+    """A session of a TorchScript archive."""
 
     def __init__(self, data: bytes, runtime: str, device: torch.device, options: RunOptions) -> None:
         try:
-            # Loaded where it is to run: moving a module later leaves the constants of its code behind.
+            # Loaded onto its device: moving a module later does not move the constants in its code.
             self._script = jit.load(data, device).eval()
         except RuntimeError as error:
             fault = device_fault(error, runtime) if device.type == "cuda" else None
@@ -145,10 +146,10 @@ class ScriptSession(_TorchSession):
 
 
 def moved(module: nn.Module, device: torch.device) -> nn.Module:
-    """A module on a device.
+    """Move a module to a device.
 
     Raises:
-        RuntimeUnavailableError: the device does not take it.
+        RuntimeUnavailableError: the move fails because of the device.
     """
     try:
         return module.to(device)
@@ -158,11 +159,11 @@ def moved(module: nn.Module, device: torch.device) -> nn.Module:
 
 
 def need_cuda(runtime: str, number: int = 0) -> torch.device:
-    """A CUDA device that torch sees.
+    """Return a CUDA device that torch sees.
 
     Args:
-        runtime: name for messages.
-        number: of the device.
+        runtime: name of the runtime, for messages.
+        number: number of the device.
 
     Raises:
         RuntimeUnavailableError: there is none, or torch was built without CUDA.

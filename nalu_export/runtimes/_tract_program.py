@@ -1,7 +1,7 @@
 """The program behind :mod:`nalu_export.runtimes.tract`; it speaks the protocol of :mod:`nalu_export.runtimes._program`.
 
-tract is Rust and panics at some files; its C interface lets a panic go no further and aborts the process
-(``panic = "abort"`` of an ``extern "C"`` function). So it has a process of its own, without torch.
+tract is written in Rust and panics on some files. Its C interface does not pass a panic on; it aborts the process
+(``panic = "abort"`` of an ``extern "C"`` function). So it runs in a separate process, without torch.
 """
 
 import importlib
@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"^\d+: ")
 def main() -> None:
     """Run the file that the first argument names, until the input ends."""
     answers = os.fdopen(os.dup(1), "wb")
-    # What a library prints must not get between the answers.
+    # Text that a library prints must not mix with the answers, so stdout becomes stderr.
     os.dup2(2, 1)
     try:
         tract: Any = importlib.import_module("tract")
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def _request(requests: IO[bytes]) -> list[NDArray[Any]] | None:
-    """The inputs of a batch, ``None`` where there is none any more."""
+    """Read the inputs of a batch; ``None`` at the end of the input."""
     head = requests.read(4)
     if len(head) < 4:
         return None
@@ -94,7 +94,7 @@ def _say(answers: IO[bytes], status: int, text: str) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """It tells a chain of causes, the last of which says what is wrong, and then where in its code that was."""
+    """Return the last cause of a tract error: its text is a chain of causes, followed by a backtrace."""
     causes = str(error).partition("Stack backtrace:")[0]
     lines = [line.strip() for line in causes.splitlines() if line.strip()]
     return _NUMBER.sub("", lines[-1]) if lines else type(error).__name__

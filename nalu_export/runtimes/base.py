@@ -1,4 +1,4 @@
-"""What a runtime is: a file of this folder whose ``RUNTIME`` runs a batch and says honestly where it ran."""
+"""The interface of a runtime: it loads an artifact, runs batches, and reports where it really ran."""
 
 import math
 from abc import ABC, abstractmethod
@@ -15,15 +15,15 @@ Arrays = Sequence[NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a runtime is to run.
+    """The options of a run.
 
     Attributes:
         tf32: allow TF32 in matrix products and convolutions where the device has it (about 1e-3 relative).
-        threads: threads of a CPU runtime that has its own, ``None`` for its default.
-        device: number of the CUDA device, as CUDA counts those that are visible.
-        device_memory: how many bytes of it a CUDA runtime may take, ``None`` for all.
+        threads: threads of a CPU runtime with its own thread pool, ``None`` for its default.
+        device: number of the CUDA device, as CUDA counts visible devices.
+        device_memory: bytes of its memory that a CUDA runtime may take, ``None`` for all.
         provider_options: more options for ONNX Runtime's CUDA provider, by name.
-        fold: let ONNX Runtime compute what depends on constants alone when it loads a file, with its CPU kernels.
+        fold: let ONNX Runtime compute constant subexpressions when it loads a file, with its CPU kernels.
     """
 
     tf32: bool = False
@@ -41,26 +41,26 @@ class Session(ABC):
     where: str
 
     #: The same for a program. Every runtime gives ``library`` (name and version), ``device`` (its name), ``provider``
-    #: (the part of the library that computes), ``options`` (those really in force, ``k=v, k=v``) and ``threads``; those
-    #: on CUDA also ``driver`` and ``cuda``. What cannot be found out is "unknown", never left out.
+    #: (the part of the library that computes), ``options`` (the options in force, ``k=v, k=v``) and ``threads``; CUDA
+    #: runtimes also give ``driver`` and ``cuda``. A fact that cannot be found is "unknown", never missing.
     details: Mapping[str, str] = MappingProxyType({})
 
-    #: Names of the file's inputs and outputs, in its order; empty where a runtime has none.
+    #: Names of the file's inputs and outputs, in its order; empty if a runtime has no names.
     inputs: Sequence[str] = ()
     outputs: Sequence[str] = ()
 
-    #: What the runtime does otherwise than the file says, each a line with its reason; they explain a failed check.
+    #: Where the runtime deviates from the file, each a line with its reason; they explain a failed check.
     remarks: tuple[str, ...] = ()
 
-    #: Whether it computes in float32 what this file says is float64, such as the effective weights of a live file.
+    #: Whether it computes float64 parts of this file in float32, such as the effective weights of a live file.
     narrows: bool = False
 
-    #: The largest argument of its float32 Exp; past it there may be an infinity where float32 still has numbers.
+    #: The largest argument of its float32 Exp; past it the result may be infinite although float32 could hold it.
     exp_limit: float = math.inf
 
     @abstractmethod
     def run(self, inputs: Arrays) -> Arrays:
-        """The outputs for one batch, from the file as it is.
+        """Run the unchanged file on one batch.
 
         Args:
             inputs: one array for each input, in the order of the file.
@@ -73,33 +73,32 @@ class Session(ABC):
         """
 
     def values(self, inputs: Arrays, names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
-        """Intermediate values for one batch, to find out where a runtime leaves the reference.
+        """Return intermediate values for one batch, to find where a runtime leaves the reference.
 
-        Looking may change what a runtime fuses, so that a value can differ from the one that :meth:`run` goes through
-        by what the fusion saves in roundings.
+        Showing values may change which operators a runtime fuses. A value can then differ from the one inside
+        :meth:`run` by the roundings that the fusion saves.
 
         Args:
             inputs: a batch.
             names: dotted names of values of the arithmetic graph, such as ``head.layers.0.a``.
 
         Returns:
-            The values by name, without the names that the file does not have; empty where a runtime cannot be looked
-            into.
+            The values by name, without the names that the file does not have; empty if a runtime cannot show any.
         """
         del inputs, names
         return {}
 
 
 class Runtime(ABC):
-    """One way to run an artifact.
+    """A way to run an artifact.
 
     Attributes:
         name: as the command line spells it.
-        format: name of the format that it runs; ``None`` where it runs the model itself.
-        own_weights: whether it computes the effective weights in float32, once more each run.
-        float64: whether it computes in float64 what a file says is float64.
-        partial: whether it lacks operators, so that it may refuse a right file.
-        cuda: whether it runs on a CUDA device, so that those options of :class:`RunOptions` make a difference to it.
+        format: name of the format that it runs; ``None`` if it runs the model itself.
+        own_weights: whether it computes the effective weights in float32, anew in each run.
+        float64: whether it computes the float64 parts of a file in float64.
+        partial: whether it lacks operators, so that it may refuse a correct file.
+        cuda: whether it runs on a CUDA device, so that the CUDA options of :class:`RunOptions` affect it.
     """
 
     name: str
@@ -111,10 +110,10 @@ class Runtime(ABC):
 
     @abstractmethod
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
-        """A session.
+        """Load an artifact into a session.
 
         Args:
-            model: the source; it takes its tensors one after the other and gives a tuple of tensors.
+            model: the source; it takes its tensors as positional arguments and returns a tuple of tensors.
             data: the bytes of the artifact.
             options: see :class:`RunOptions`.
 

@@ -1,4 +1,4 @@
-"""An exported C++ header, compiled by the system's compiler and run as a program of its own."""
+"""An exported C++ header, compiled by the system's compiler and run as a separate program."""
 
 import contextlib
 import math
@@ -26,16 +26,16 @@ Array = NDArray[np.generic]
 DRIVER = Path(__file__).with_name("_cpp_driver.cpp")
 COMPILERS = ("c++", "g++", "clang++")
 STANDARD = "-std=c++17"
-# As it is shipped, and as it is debugged.
+# A release build and a debug build.
 LEVELS = ("-O3", "-O0")
 COMPILE_SECONDS = 600.0
-# Of what a compiler says, bytes that are read.
+# Bytes of a compiler's messages that are read.
 MAX_ERRORS = 2**16
 _REASON = re.compile(r"(?:fatal )?error: (.*)")
 
 
 class CppSession(Session):
-    """The same header at two optimisation levels, which have to agree in every bit.
+    """A session of one header at two optimisation levels, whose results have to agree in every bit.
 
     Args:
         data: the header.
@@ -43,13 +43,13 @@ class CppSession(Session):
 
     Raises:
         RuntimeUnavailableError: the compiler cannot be run.
-        InputError: it refuses the header, or what it makes of it does not start.
+        InputError: the compiler refuses the header, or the compiled program does not start.
     """
 
     def __init__(self, data: bytes, compiler: Sequence[str]) -> None:
         self._data, self._signature = data, FORMAT.signature(data)
         with contextlib.ExitStack() as started:
-            # A program that runs needs its file no longer.
+            # A running program does not need its file any more.
             with tempfile.TemporaryDirectory(prefix="nalu_export-") as folder:
                 self._programs = []
                 for path in _compile(data, compiler, Path(folder)):
@@ -71,7 +71,7 @@ class CppSession(Session):
         self._end.close()
 
     def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        """See :meth:`Session.run`; the program itself compares each sample of the batch with that sample alone."""
+        """See :meth:`Session.run`; the program itself compares each sample of the batch with a run of it alone."""
         first, *others = (program.run(inputs) for program in self._programs)
         shapes = self._shapes(first)
         for level, other in zip(LEVELS[1:], others, strict=True):
@@ -83,16 +83,16 @@ class CppSession(Session):
         return tuple(out.reshape(shape) for out, shape in zip(first, shapes, strict=True))
 
     def values(self, inputs: Sequence[Array], names: Sequence[str]) -> dict[str, Array]:
-        """See :meth:`Session.values`: the weights, as they stand in the header."""
+        """See :meth:`Session.values`; only the weights in the header are shown."""
         del inputs
         held = FORMAT.read_weights(self._data, trust=True)
         return {name: held[name] for name in names if name in held}
 
     def _shapes(self, outputs: Sequence[Array]) -> list[tuple[int, ...]]:
-        """In which the header says that its outputs are; its program knows how many numbers a sample has.
+        """Return the output shapes that the header declares; the program gives only the numbers per sample.
 
         Raises:
-            InputError: the program gives something else.
+            InputError: the program's outputs contradict the header.
         """
         shapes = [out.shape for out in outputs]
         dtypes = [out.dtype.name for out in outputs]
@@ -111,7 +111,7 @@ class CppSession(Session):
 
 
 def _differing(first: Sequence[Array], other: Sequence[Array]) -> int:
-    """Samples of which some output has other bits; which NaN comes out of two of them is nobody's promise."""
+    """Count the samples with an output of other bits; NaNs count as equal, because their bits are not specified."""
     different = np.zeros(len(first[0]), np.bool_)
     for a, b in zip(first, other, strict=True):
         bits = np.dtype(f"u{a.itemsize}")
@@ -121,7 +121,7 @@ def _differing(first: Sequence[Array], other: Sequence[Array]) -> int:
 
 
 def _compile(data: bytes, compiler: Sequence[str], folder: Path) -> list[Path]:
-    """The programs, one for each level, compiled side by side."""
+    """Compile the program at each level, in parallel."""
     try:
         (folder / "model.hpp").write_bytes(data)
     except OSError as error:
@@ -149,7 +149,7 @@ def _errors_of(program: Path) -> Path:
 
 
 def _reason(program: Path, code: int) -> str:
-    """The first error of a compiler, or its last word."""
+    """Return the first error of a compiler, or its last line."""
     with _errors_of(program).open("rb") as file:
         said = file.read(MAX_ERRORS).decode("utf-8", "replace").replace(f"{program.parent}{os.sep}", "")
     found = _REASON.search(said)
@@ -158,7 +158,7 @@ def _reason(program: Path, code: int) -> str:
 
 @contextlib.contextmanager
 def _compiling(command: Sequence[str], errors: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A compiler with all that it starts, none of which is left afterwards."""
+    """Run a compiler; on leaving the context, it and all its child processes are gone."""
     with errors.open("wb") as file:
         try:
             process = subprocess.Popen(
@@ -180,7 +180,7 @@ def _compiling(command: Sequence[str], errors: Path) -> Iterator[subprocess.Pope
 
 
 def _version(compiler: Sequence[str]) -> str:
-    """``g++ 12.2.0``."""
+    """Return the compiler's name and version, ``g++ 12.2.0``."""
     name = Path(compiler[0]).name
     try:
         done = subprocess.run(
@@ -192,17 +192,17 @@ def _version(compiler: Sequence[str]) -> str:
 
 
 def find_compiler() -> list[str]:
-    """The C++ compiler with its flags: ``CXX`` and ``CXXFLAGS`` of the environment, else the system's.
+    """Return the C++ compiler with its flags: ``CXX`` and ``CXXFLAGS`` of the environment, else the system's compiler.
 
     Raises:
         RuntimeUnavailableError: there is none.
-        InputError: one of the two is not what a shell would take.
+        InputError: one of the two variables does not parse as shell words.
     """
     given, flags = _words("CXX"), _words("CXXFLAGS")
     for name in given[:1] or COMPILERS:
         path = shutil.which(name)
         if path is not None:
-            # First, so that another one in the flags counts.
+            # The standard comes first, so that a standard in the flags overrides it.
             return [path, *given[1:], STANDARD, *flags]
     wanted = f"CXX is {given[0]}, which is not there" if given else f"no {', '.join(COMPILERS)} here"
     raise RuntimeUnavailableError(f"cpp: {wanted}; install a C++17 compiler, or set CXX to one")
@@ -217,11 +217,11 @@ def _words(variable: str) -> list[str]:
 
 
 class Cpp(Runtime):
-    """The header in a program of its own, built in a temporary folder at -O3 and at -O0.
+    """The header in a separate program, built in a temporary folder at -O3 and at -O0.
 
-    A batch passes when both give the same bits, and each sample the same bits alone as in its batch; the numbers are
-    then held to their bounds like any other. ``CXX`` and ``CXXFLAGS`` say with what: ``CXXFLAGS=-march=native``
-    checks what that gives. Compiling and running a header runs what is in it.
+    A batch passes only if both builds give the same bits, and each sample the same bits alone as in its batch; the
+    numbers are then compared with their bounds as usual. ``CXX`` and ``CXXFLAGS`` set the compiler:
+    ``CXXFLAGS=-march=native`` checks that build. Compiling and running a header executes its code.
     """
 
     name = "cpp"

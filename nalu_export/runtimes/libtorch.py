@@ -7,7 +7,7 @@ from nalu_export.runtimes.base import RunOptions, Runtime, Session
 
 
 class LibTorch(Runtime):
-    """``torch::jit::load`` in ``examples/cpp/libtorch_infer.cpp``. Loading an archive runs what is in it.
+    """``torch::jit::load`` in ``examples/cpp/libtorch_infer.cpp``. Loading an archive executes code in it.
 
     ``make cpp`` in the source repository builds the program, and the environment variable NALU_EXPORT_CPP names its
     folder. Without it: a RuntimeUnavailableError. TF32 does not apply.

@@ -1,4 +1,4 @@
-"""ONNX's own reference implementation: numpy, the meaning of each operator written down plainly."""
+"""ONNX's own reference implementation in numpy, which defines the meaning of each operator."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from nalu_export.runtimes.base import Arrays, RunOptions, Runtime, Session
 class _ReferenceSession(OnnxSession):
     def __init__(self, data: bytes) -> None:
         super().__init__("onnx-reference", data)
-        # onnx is imported by now; its reference takes half a second more, and only this runtime needs it.
+        # onnx is already imported; its reference evaluator takes half a second more, and only this runtime needs it.
         import onnx
 
         self.remarks = log_softmax_remarks(data, self._load, "mended by github.com/onnx/onnx/pull/8423")
@@ -34,20 +34,20 @@ class _ReferenceSession(OnnxSession):
             from onnx.reference import ReferenceEvaluator
 
             evaluator = ReferenceEvaluator(data)
-            # No bytes at all are a message of protobuf too.
+            # An empty file is a valid protobuf message too.
             if not evaluator.output_names:
                 raise ValueError("it holds no graph")
         except Exception as error:
-            # protobuf's DecodeError and whatever an operator's constructor raises share no base.
+            # protobuf's DecodeError and the exceptions of operators' constructors share no base.
             raise no_memory(error) or InputError(f"onnx-reference refuses the file: {first_line(error)}") from error
 
         def run(inputs: Arrays) -> Arrays:
-            # Overflow and log(0) are values here, not news; numpy would warn about each.
+            # Overflow and log(0) are normal here; numpy would warn about each.
             with np.errstate(all="ignore"), own_warnings(ignored=True):
                 try:
                     outputs = evaluator.run(None, dict(zip(evaluator.input_names, inputs, strict=True)))
                 except Exception as error:
-                    # Operators raise what numpy raises. A batch that does not fit is a failed check, not a crash.
+                    # Operators raise numpy's exceptions. A batch that does not fit fails the check.
                     raise no_memory(error) or InputError(f"onnx-reference: {first_line(error)}") from error
             given: list[Any] = list(outputs)
             return [np.asarray(output) if isinstance(output, np.generic) else output for output in given]
@@ -58,8 +58,8 @@ class _ReferenceSession(OnnxSession):
 class OnnxReference(Runtime):
     """``onnx.reference.ReferenceEvaluator``; onnx is always installed. TF32 and threads do not apply.
 
-    It is numpy in the types that the file names: float32 Exp within 3.6 roundoffs, Log within 4.6 (near 1). Its
-    LogSoftmax is log(Softmax) up to onnx 1.23 (github.com/onnx/onnx/pull/8423).
+    It runs numpy in the types of the file: float32 Exp within 3.6 roundoffs, Log within 4.6 (near 1). Its LogSoftmax
+    is log(Softmax) up to onnx 1.23 (github.com/onnx/onnx/pull/8423).
     """
 
     name = "onnx-reference"

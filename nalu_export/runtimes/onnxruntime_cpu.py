@@ -7,7 +7,7 @@ from nalu_export.runtimes.base import RunOptions, Runtime, Session
 
 
 class OnnxRuntimeCpu(Runtime):
-    """``CPUExecutionProvider`` of whichever onnxruntime package is installed."""
+    """``CPUExecutionProvider`` of the installed onnxruntime package, whichever it is."""
 
     name = "onnxruntime-cpu"
     format = "onnx"

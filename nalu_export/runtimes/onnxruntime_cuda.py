@@ -7,10 +7,10 @@ from nalu_export.runtimes.base import RunOptions, Runtime, Session
 
 
 class OnnxRuntimeCuda(Runtime):
-    """``CUDAExecutionProvider``, TF32 off unless asked for (the provider's own default is on).
+    """``CUDAExecutionProvider``, with TF32 off unless requested (the provider's own default is on).
 
-    Where onnxruntime-gpu, the provider's libraries or a device are missing, or where a node of the file would run on
-    the CPU, loading ends in a RuntimeUnavailableError.
+    Loading raises a RuntimeUnavailableError if onnxruntime-gpu, the provider's libraries or a device are missing, or if
+    a node of the file that computes more than shapes would run on the CPU.
     """
 
     name = "onnxruntime-cuda"

@@ -8,7 +8,7 @@ from nalu_export.runtimes.base import RunOptions, Runtime, Session
 
 
 class OnnxRuntimeCudaBinding(Runtime):
-    """As :mod:`onnxruntime-cuda <nalu_export.runtimes.onnxruntime_cuda>`, fed the way a GPU pipeline feeds it."""
+    """:mod:`onnxruntime-cuda <nalu_export.runtimes.onnxruntime_cuda>` with I/O binding, as a GPU pipeline feeds it."""
 
     name = "onnxruntime-cuda-binding"
     format = "onnx"

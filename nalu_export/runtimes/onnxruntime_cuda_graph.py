@@ -8,10 +8,10 @@ from nalu_export.runtimes.base import RunOptions, Runtime, Session
 
 
 class OnnxRuntimeCudaGraph(Runtime):
-    """As :mod:`onnxruntime-cuda <nalu_export.runtimes.onnxruntime_cuda>` with ``enable_cuda_graph``.
+    """:mod:`onnxruntime-cuda <nalu_export.runtimes.onnxruntime_cuda>` with ``enable_cuda_graph``.
 
-    One graph for each shape of input, see :class:`GraphSession`. A file that cannot be captured (control flow, a node
-    that the CUDA provider does not have) ends in a RuntimeUnavailableError.
+    It captures one graph for each input shape, see :class:`GraphSession`. A file that cannot be captured (control flow,
+    a node that the CUDA provider does not have) raises a RuntimeUnavailableError.
     """
 
     name = "onnxruntime-cuda-graph"

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU, in float32 and nothing less."""
+"""OpenVINO on the CPU, in float32 and no lower precision."""
 
 import io
 import sys
@@ -27,8 +27,8 @@ EXP = f"Exp is infinite past {EXP_LIMIT} instead of 88.723; outputs that depend 
 class _OpenVinoSession(OnnxSession):
     def __init__(self, data: bytes, openvino: Any, threads: int | None) -> None:
         self._core = openvino.Core()
-        # Without the first a CPU that has bfloat16 computes in it. The second keeps float32 from being
-        # traded for speed elsewhere. Subnormals are what ONNX says that they are, not zeros.
+        # Without the first option a CPU with bfloat16 computes in bfloat16. The second keeps float32 precision
+        # from being traded for speed elsewhere. The third keeps subnormals as ONNX defines them, not as zeros.
         self._asked: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "f32",
             "EXECUTION_MODE_HINT": "ACCURACY",
@@ -75,14 +75,14 @@ class _OpenVinoSession(OnnxSession):
 
 
 def _text(value: Any) -> str:
-    """A property as OpenVINO's documentation spells it: its enumerations and types have names of their own."""
+    """Return a property as OpenVINO's documentation spells it: enumerations and types have names of their own."""
     if hasattr(value, "get_type_name"):
         return str(value.get_type_name())
     return str(getattr(value, "name", value))
 
 
 def _reason(error: BaseException) -> str:
-    """OpenVINO puts where it threw, line by line, before what is wrong."""
+    """Return the reason of an error; OpenVINO puts lines with source locations before it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
     return (said or lines or [type(error).__name__])[0]
@@ -90,7 +90,7 @@ def _reason(error: BaseException) -> str:
 
 @contextmanager
 def _no_telemetry() -> Iterator[None]:
-    """Keep ``import openvino`` from sending usage data: it does without when its telemetry package is missing."""
+    """Keep ``import openvino`` from sending usage data: it sends none if its telemetry package is missing."""
     name = "openvino_telemetry"
     if name in sys.modules:
         yield
@@ -107,11 +107,11 @@ class OpenVino(Runtime):
 
     Measured with 2026.4.1: it has no float64 (see :attr:`Session.remarks` of a session on such a file). Exp is inf past
     88.37627 instead of 88.7228, and for NaN (issue 35685); it is 0 where the result is subnormal; and its relative
-    error grows with its argument, to 6.6 roundoffs at 88. Greater is true for NaN (issue 31196), Min and Max drop it
-    (issue 35839). No option was found that changes any of that, ``CPU_DENORMALS_OPTIMIZATION`` and the execution mode
+    error grows with its argument, to 6.6 roundoffs at 88. Greater is true for NaN (issue 31196), Min and Max drop NaN
+    (issue 35839). No option was found that changes any of this, ``CPU_DENORMALS_OPTIMIZATION`` and the execution mode
     included. Log, Tanh, Cos and division are within 1.4 roundoffs.
 
-    Without the package: a RuntimeUnavailableError that says ``pip install 'nalu_export[openvino]'``.
+    Without the package, loading raises a RuntimeUnavailableError that says ``pip install 'nalu_export[openvino]'``.
     """
 
     name = "openvino"

@@ -15,7 +15,7 @@ class Torch(Runtime):
     own_weights = True
 
     def load(self, model: nn.Module, data: bytes, options: RunOptions) -> Session:
-        """See :meth:`Runtime.load`; the artifact plays no part."""
+        """See :meth:`Runtime.load`; the artifact is not used."""
         del data
         return EagerSession(model, torch.device("cpu"), options)
 

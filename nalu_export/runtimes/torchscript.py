@@ -8,7 +8,7 @@ from nalu_export.runtimes.base import RunOptions, Runtime, Session
 
 
 class TorchScript(Runtime):
-    """``torch.jit.load``. Loading a TorchScript archive runs what is in it; check only what you would run."""
+    """``torch.jit.load``. Loading a TorchScript archive executes code in it; check only files that you would run."""
 
     name = "torchscript"
     format = "torchscript"

@@ -7,11 +7,11 @@ from nalu_export.runtimes.base import RunOptions, Runtime, Session
 
 
 class TorchScriptCuda(Runtime):
-    """``torch.jit.load``, moved to CUDA. Loading an archive runs what is in it; check only what you would run.
+    """``torch.jit.load`` onto CUDA. Loading an archive executes code in it; check only files that you would run.
 
-    TF32 as in :mod:`torch-cuda <nalu_export.runtimes.torch_cuda>`. TorchScript fuses elementwise operations on CUDA
-    once it has seen a few runs of a shape: which batches of a check run fused is its choice. Without a device that
-    torch sees: a RuntimeUnavailableError.
+    TF32 is handled as in :mod:`torch-cuda <nalu_export.runtimes.torch_cuda>`. TorchScript fuses elementwise operations
+    on CUDA after a few runs of a shape: it decides which batches of a check run fused. Without a device that torch
+    sees, loading raises a RuntimeUnavailableError.
     """
 
     name = "torchscript-cuda"

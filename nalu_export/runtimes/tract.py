@@ -1,4 +1,4 @@
-"""tract, Sonos' inference engine in Rust, on the CPU, in a process of its own."""
+"""tract, Sonos' inference engine in Rust, on the CPU, in a separate process."""
 
 import importlib.util
 import sys
@@ -13,7 +13,7 @@ from nalu_export.runtimes._program import served
 from nalu_export.runtimes.base import RunOptions, Runtime, Session
 
 PACKAGES = Path(__file__).parents[2]
-# This very package, and whatever else from where Python finds it.
+# The process imports nalu_export from this package's folder, and everything else from Python's usual path.
 _BEGIN = (
     "import json, sys, numpy; sys.path.insert(0, sys.argv.pop(1)); "
     "from nalu_export.runtimes._tract_program import main; del sys.path[0]; main()"
@@ -26,7 +26,7 @@ class _TractSession(OnnxSession):
         self.remarks = log_softmax_remarks(data, self._load, "hir/src/ops/nn/layer_max.rs of github.com/sonos/tract")
 
     def _load(self, data: bytes) -> Loaded:
-        # The batch, and height and width of images, stay symbols: the names of the file's free axes.
+        # The batch, and height and width of images, stay symbolic: they are the names of the file's free axes.
         command = [sys.executable, "-P", "-c", _BEGIN, str(PACKAGES)]
         session = served("tract", command, "model.onnx", data, called="tract")
         self.details = session.details
@@ -35,15 +35,15 @@ class _TractSession(OnnxSession):
 
 
 class Tract(Runtime):
-    """Its default runtime, optimised, in one thread; TF32 and the number of threads do not apply.
+    """tract's default runtime, optimised, in one thread; TF32 and the number of threads do not apply.
 
-    Measured with 0.23.9; it chooses its kernels by the processor. The matrix kernels for AVX-512 take subnormal inputs
-    and sums for zeros (they set the processor's DAZ flag, linalg/x86_64/avx512/preamble.j2). Tanh gives 0 below 2e-36
+    Measured with 0.23.9; it chooses its kernels by the processor. The matrix kernels for AVX-512 treat subnormal inputs
+    and sums as zeros (they set the processor's DAZ flag, linalg/x86_64/avx512/preamble.j2). Tanh gives 0 below 2e-36
     with AVX-512 and for subnormal numbers with AVX2, and with both −1 for NaN and at most 1 − 6e-7. Max and Min drop
-    NaN; LogSoftmax is log(Softmax). Its Exp, Log, Cos and division are within 1.5 roundoffs, so that a folded head is
-    as accurate there as anywhere.
+    NaN; LogSoftmax is log(Softmax). Its Exp, Log, Cos and division are within 1.5 roundoffs, so that a folded
+    arithmetic subgraph is as accurate there as in other runtimes.
 
-    Without the package: a RuntimeUnavailableError that says ``pip install 'nalu_export[tract]'``.
+    Without the package, loading raises a RuntimeUnavailableError that says ``pip install 'nalu_export[tract]'``.
     """
 
     name = "tract"

@@ -1,4 +1,4 @@
-"""The module that an export and a check start from: out of its wrappers, known by its weights, copied in float32."""
+"""The module that an export and a check start from: unwrapped, identified by a digest of its weights, copied."""
 
 import hashlib
 import os
@@ -15,11 +15,11 @@ __all__ = ["copied", "digest_of", "prepare", "source_of", "unwrapped"]
 
 
 def source_of(source: nn.Module | str | os.PathLike[str], options: ReadOptions) -> Checkpoint:
-    """A model with what is known of its origin; that of a module is its state_dict: names, types, shapes and bytes.
+    """Return a model with its origin; a module's digest covers its state_dict: names, types, shapes and bytes.
 
     Raises:
-        InputError: the file cannot be read, an option says how to read one where there is none, or the module holds
-            something else than dense tensors of numbers.
+        InputError: the file cannot be read, a reading option is given for a module, or the module holds something else
+            than dense tensors of numbers.
     """
     if not isinstance(source, nn.Module):
         return read_as(source, options)
@@ -30,7 +30,7 @@ def source_of(source: nn.Module | str | os.PathLike[str], options: ReadOptions) 
 
 
 def prepare(model: nn.Module, *, finite: bool = True) -> tuple[nn.Module, tuple[str, ...]]:
-    """A copy to export, see :func:`copied`, of what is inside the wrappers of a model; and what that changed.
+    """Return a copy for the export (see :func:`copied`) of the module inside the wrappers, and notes of the changes.
 
     Raises:
         InputError: see :func:`copied`.
@@ -41,10 +41,10 @@ def prepare(model: nn.Module, *, finite: bool = True) -> tuple[nn.Module, tuple[
 
 
 def digest_of(model: nn.Module) -> str:
-    """SHA-256 of a state_dict: names, types, shapes and bytes."""
+    """Return the SHA-256 of a state_dict: names, types, shapes and bytes."""
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
-        # get_extra_state may give anything.
+        # get_extra_state may return any object.
         if isinstance(value, Tensor):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
             digest.update(value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())

@@ -1,4 +1,4 @@
-"""A copy of a module that can be traced, cast and run without changing the one that it is from."""
+"""Copies a module so that the copy can be traced, cast and run without changing the original."""
 
 import contextlib
 import copy
@@ -15,22 +15,23 @@ from nalu_export.modules.copying import Detaching
 from nalu_export.source._refusals import place_of, refuse_non_finite, refuse_what_holds_no_numbers, tensors_of
 from nalu_export.source._wrappers import unwrapped
 
-# They say nothing about values, and with one of the old kind torch looks for a tensor in a traced output for ever.
+# These hooks do not affect values; with an old-style one torch searches a traced output for a tensor forever.
 _BACKWARD_HOOKS = ("_backward_hooks", "_backward_pre_hooks")
 
 
 def copied(model: nn.Module, *, finite: bool = True) -> tuple[nn.Module, tuple[str, ...]]:
-    """A deep copy: ``eval()``, on the CPU, without gradients and backward hooks; and what that changed.
+    """Return a deep copy in ``eval()`` mode, on the CPU, without gradients and backward hooks, and notes.
 
-    It is float64 where anything of the model is, else float32: both hold every shorter type. The model stays as it is:
-    its mode, gradients and hooks too. Wrappers around parts of it are left out of the copy.
+    The copy is float64 if any tensor of the model is, else float32: both hold every shorter type. The model keeps its
+    mode, gradients and hooks. Wrappers around parts of it are left out of the copy.
 
     Args:
-        model: any.
-        finite: whether its values have to be numbers; what only looks at them takes others too.
+        model: any module.
+        finite: whether to raise for values that are not finite; a caller that only inspects values passes False.
 
     Raises:
-        InputError: it holds what is no dense tensor of numbers, or values that are not finite; the text names where.
+        InputError: it holds something else than dense tensors of numbers, or values that are not finite; the text names
+            where.
     """
     refuse_what_holds_no_numbers(model)
     kinds = {value.dtype for _, value in tensors_of(model) if value.is_floating_point()}
@@ -40,12 +41,12 @@ def copied(model: nn.Module, *, finite: bool = True) -> tuple[nn.Module, tuple[s
         for name in _BACKWARD_HOOKS:
             module.__dict__[name] = OrderedDict()
     evaluating(subject)
-    # One by one: who overrides one of these may forget to return the module.
+    # Each call alone, not chained: a module that overrides one of them may forget to return itself.
     subject.requires_grad_(False)
     subject.cpu()
     if finite:
         refuse_non_finite(subject)
-    # Not to(), which takes complex numbers for floating ones.
+    # Not to(), which treats complex tensors as floating-point ones.
     (subject.double if wide == torch.float64 else subject.float)()
     if kinds - {torch.float32, torch.float64}:
         names = ", ".join(sorted(_name(kind) for kind in kinds - {torch.float32, torch.float64}))
@@ -60,7 +61,7 @@ def _name(dtype: torch.dtype) -> str:
 def _deep_copy(model: nn.Module, mode: Detaching) -> tuple[nn.Module, tuple[str, ...]]:
     with contextlib.suppress(Exception):
         return _copy_with(model, mode, {})
-    # Locks, files, generators and whatever else a module may keep beside its weights.
+    # A module may hold locks, files, generators and other objects that cannot be copied.
     kept = _cannot_be_copied(model)
     try:
         found, notes = _copy_with(model, mode, {id(value): value for value in kept.values()})
@@ -72,10 +73,10 @@ def _deep_copy(model: nn.Module, mode: Detaching) -> tuple[nn.Module, tuple[str,
 
 
 def _copy_with(model: nn.Module, mode: Detaching, memo: dict[int, Any]) -> tuple[nn.Module, tuple[str, ...]]:
-    """A deep copy in which a part inside a wrapper stands in the place of the wrapper."""
+    """Return a deep copy in which the module inside a wrapper replaces the wrapper."""
     notes = []
     with mode:
-        # The inner ones first, so that the outer ones are made with their copies.
+        # Inner wrappers first, so that the copies of outer modules contain them.
         for path, module in reversed(list(model.named_modules())):
             inner, found = unwrapped(module)
             if found:
@@ -87,13 +88,13 @@ def _copy_with(model: nn.Module, mode: Detaching, memo: dict[int, Any]) -> tuple
 
 
 def _cannot_be_copied(model: nn.Module) -> dict[str, Any]:
-    """Attributes that deepcopy refuses, by their paths."""
+    """Return the attributes that deepcopy refuses, by path."""
     found = {}
     for path, module in model.named_modules():
         for name, value in vars(module).items():
             if name in ("_parameters", "_buffers", "_modules"):
                 continue
-            # What holds a part of the model, as a bound method does, is not to blame for that part.
+            # An attribute may hold a part of the model, as a bound method does; that part is not copied here.
             parts = {id(part): part for part in model.modules()}
             try:
                 with Detaching(set(), torch.float32):

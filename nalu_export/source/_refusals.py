@@ -1,4 +1,4 @@
-"""Modules and tensors that hold something else than numbers: one line each, with the path and what to do."""
+"""Errors for modules and tensors that hold something else than numbers: one line each, with the path and the remedy."""
 
 from collections.abc import Iterator
 
@@ -15,21 +15,21 @@ _QUANTISED = ("torch.ao.nn.quantized.", "torch.ao.nn.intrinsic.quantized.", "tor
 
 
 def tensors_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Every parameter and buffer, also those that the state_dict leaves out, by its path."""
+    """Yield every parameter and buffer by path, including those that the state_dict leaves out."""
     yield from model.named_parameters()
     yield from model.named_buffers()
 
 
 def place_of(path: str, module: nn.Module) -> str:
-    """A path for a text, where the path of the model itself is empty."""
+    """Return a path for a message; the path of the model itself is empty."""
     return plain(path) if path else f"the model ({type(module).__name__})"
 
 
 def refuse_what_holds_no_numbers(model: nn.Module) -> None:
-    """Look for what has no values, no Python code, or values in a form that no format holds.
+    """Raise for modules without Python code, and for tensors without values or in a form that no format holds.
 
     Raises:
-        InputError: the text names the first one.
+        InputError: the text names the first such module or tensor.
     """
     for path, module in model.named_modules():
         why = _module_problem(module)
@@ -66,7 +66,7 @@ def _tensor_problem(value: Tensor, *, parameter: bool) -> str:
         return "is a sparse or nested tensor; make it dense first, with to_dense()"
     if value.is_quantized:
         return "is a quantised tensor; give the float model"
-    # DTensor, or the tensors of torchao; not by isinstance, which a type checker takes for impossible.
+    # DTensor, or the tensors of torchao; not isinstance, which a type checker considers impossible.
     if bool(is_traceable_wrapper_subclass(value)):
         return f"is a {kind}, not a plain tensor; give the model with plain parameters"
     if parameter and value.is_complex():
@@ -75,7 +75,7 @@ def _tensor_problem(value: Tensor, *, parameter: bool) -> str:
 
 
 def refuse_non_finite(model: nn.Module) -> None:
-    """Infinities are right in a mask, which is a buffer, but neither in a parameter nor in statistics.
+    """Raise for non-finite values. Infinity is allowed in a mask (a buffer), but not in parameters or statistics.
 
     Raises:
         InputError: the text names the first tensor with such values.
@@ -85,7 +85,7 @@ def refuse_non_finite(model: nn.Module) -> None:
     finite |= {id(value) for module in norms for value in module.buffers()}
     for name, value in tensors_of(model):
         if value.is_floating_point():
-            # Not every short type knows isfinite; float32 holds all of them.
+            # Not every short type supports isfinite; float32 holds all of them.
             wide = value if value.dtype == torch.float64 else value.float()
             bad = ~torch.isfinite(wide) if id(value) in finite else torch.isnan(wide)
             _refuse(name, bad, "that are NaN or infinite")

@@ -1,4 +1,4 @@
-"""What torch puts around a module to train or to run it."""
+"""Wrappers that torch puts around a module to train or to run it."""
 
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
@@ -7,7 +7,7 @@ _AROUND = (nn.DataParallel, nn.parallel.DistributedDataParallel, AveragedModel)
 
 
 def unwrapped(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
-    """What is inside DataParallel, DistributedDataParallel, AveragedModel and torch.compile, one note for each."""
+    """Return the module inside DataParallel, DistributedDataParallel, AveragedModel and torch.compile, and notes."""
     notes = []
     while (inner := _inside(model)) is not None:
         notes.append(f"{type(model).__name__} was unwrapped")
@@ -16,10 +16,10 @@ def unwrapped(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
 
 
 def _inside(module: nn.Module) -> nn.Module | None:
-    """The module in a wrapper; ``None`` for any other."""
+    """Return the module in a wrapper; ``None`` for any other module."""
     if isinstance(module, _AROUND):
         inner: nn.Module = module.module
         return inner
-    # torch.compile's, told by its name: importing its class takes seconds.
+    # torch.compile's wrapper is recognised by its name, because importing its class takes seconds.
     compiled = type(module).__module__ == "torch._dynamo.eval_frame"
     return module._modules.get("_orig_mod") if compiled else None

@@ -1,4 +1,4 @@
-"""One prepared model for every command: read, copied, captured, and found to be a function of each sample alone."""
+"""Prepares a model for every command: reads, copies and captures it, and makes sure it treats each sample alone."""
 
 import os
 from collections.abc import Sequence
@@ -22,17 +22,17 @@ from nalu_export.source import prepare, source_of
 
 @dataclass(frozen=True)
 class SourceOptions(ReadOptions):
-    """How to read a source, see :class:`ReadOptions`, and what it is fed with.
+    """How to read a source, see :class:`ReadOptions`, and the inputs of its model.
 
     Attributes:
         input_size: (H, W) of the images that a model takes.
-        example_inputs: a batch that the model takes, where its layers do not tell what that looks like: a tensor, a
-            tuple of arguments or a dict by the names of ``forward``.
-        dynamic_shapes: the axes of inputs that are free besides that of the samples: ``{"x": {1: "time"}}``; by default
-            height and width of images.
-        input_names: what files and reports call the inputs; by default as ``forward`` does, ``input`` where it is one.
-        output_names: the same for the outputs; by default keys, fields or places of the result.
-        arithmetic: the modules that are to be its arithmetic subgraphs, by class or path; by default they are found.
+        example_inputs: a batch that the model takes, if its layers do not determine it: a tensor, a tuple of arguments
+            or a dict by the names of ``forward``.
+        dynamic_shapes: the free axes of inputs besides the batch axis: ``{"x": {1: "time"}}``; by default height and
+            width of images.
+        input_names: names of the inputs in files and reports; by default those of ``forward``, or ``input`` for one.
+        output_names: the same for the outputs; by default keys, fields or indices of the result.
+        arithmetic: the modules that become its arithmetic subgraphs, by class or path; by default they are found.
     """
 
     input_size: Sequence[int] | None = None
@@ -48,9 +48,9 @@ class Prepared:
     """A model, ready for every use.
 
     Attributes:
-        graph: the model, captured; ``graph.module`` is the copy that stands for the user's module.
-        checkpoint: what is known of its origin.
-        notes: what had to be assumed or changed, one line each.
+        graph: the captured model; ``graph.module`` is the copy that stands for the user's module.
+        checkpoint: its origin.
+        notes: assumptions and changes, one line each.
     """
 
     graph: ModelGraph
@@ -62,8 +62,7 @@ def prepared(source: nn.Module | str | os.PathLike[str], options: SourceOptions)
     """Read a source, copy the model and capture it.
 
     Raises:
-        InputError: it cannot be read, is no function of each sample alone, or holds no arithmetic; a refusal names the
-            file that it is from.
+        InputError: it cannot be read, mixes samples, or holds no arithmetic; the text names the file if there is one.
         UnsupportedLayerError: it cannot be captured; the text names the user's line.
     """
     checkpoint = source_of(source, options)
@@ -79,10 +78,10 @@ def prepared(source: nn.Module | str | os.PathLike[str], options: SourceOptions)
 
 
 def example_of(model: nn.Module, options: SourceOptions) -> tuple[Example, tuple[str, ...]]:
-    """What a prepared module is captured with: as the user says, else as its layers tell; and what to say of that.
+    """Return the example call for the capture, as the user describes it, else from the layers, and notes about it.
 
     Raises:
-        InputError: it does not fit the model, or nothing tells.
+        InputError: the description does not fit the model, or there is none and the layers do not determine it.
     """
     given = options.example_inputs
     if given is not None and options.input_size is not None:
@@ -95,7 +94,7 @@ def example_of(model: nn.Module, options: SourceOptions) -> tuple[Example, tuple
 
 
 def captured(model: nn.Module, example: Example, options: SourceOptions) -> ModelGraph:
-    """The graph of a prepared module.
+    """Return the graph of a prepared module.
 
     Raises:
         InputError: see :func:`prepared`.
@@ -113,10 +112,10 @@ def captured(model: nn.Module, example: Example, options: SourceOptions) -> Mode
 
 
 def _notes(graph: ModelGraph) -> tuple[str, ...]:
-    """What a user should know about how the model was captured."""
+    """Return notes for the user about the capture."""
     ports = graph.interface.inputs
     fixed = {port.name: [size for size in port.shape[1:] if isinstance(size, int)] for port in ports if not port.free}
-    # One number of features is what a layer says.
+    # A single fixed axis is the number of features, which the user knows from the layer.
     said = {name: "×".join(map(str, sizes)) for name, sizes in fixed.items() if len(sizes) != 1}
     notes: list[str] = []
     if len(ports) == 1 and said:
@@ -129,7 +128,7 @@ def _notes(graph: ModelGraph) -> tuple[str, ...]:
 
 
 def unnamed(graph: ModelGraph) -> tuple[str, ...]:
-    """What to say of arithmetic that a user who named the subgraphs left out."""
+    """Return a note about arithmetic that is outside the subgraphs that the user named."""
     left = left_out(graph.flat.graph)
     names = ", ".join(plain(path) or "the model itself" for path in left)
     note = f"{names}: arithmetic that --arithmetic does not name; torch.onnx may change it, ε above all"

@@ -1,4 +1,4 @@
-"""What the layers of a model or an exported file look like: sizes, ε, how near the weights are to −1, 0 and 1."""
+"""Statistics of the layers of a model or an exported file: sizes, ε, how near the weights are to −1, 0 and 1."""
 
 from nalu_export.doctor.statistics._artifact import MAX_LAYERS, artifact_statistics
 from nalu_export.doctor.statistics._model import (

@@ -1,4 +1,4 @@
-"""The same of an exported file, from its layer table and its tensors; both may come from anyone."""
+"""Statistics of an exported file, from its layer table and its tensors, neither of which is trusted."""
 
 import math
 import re
@@ -16,7 +16,7 @@ from nalu_export.errors import InputError, first_line
 from nalu_export.graph.reading import RecipeError, compute
 from nalu_export.io.text import plain, short
 
-# Of an exported file, whose metadata may be anything.
+# Limits for an exported file, whose metadata is not trusted.
 MAX_LAYERS = 1000
 MAX_ENTRIES = 64
 _ROWS = re.compile(r"(.+)\[(\d{1,18}):(\d{1,18})\]")
@@ -27,18 +27,18 @@ Tensors = Callable[[str], Tensor | None]
 def artifact_statistics(
     layers: list[dict[str, Any]], tensors: Mapping[Any, NDArray[np.generic]], *, folded: bool
 ) -> dict[str, dict[str, Any]]:
-    """:func:`weight_statistics` of an exported file.
+    """Return :func:`weight_statistics` of an exported file.
 
-    A folded file holds effective weights under the names that the layer table has. From a live one they are computed as
-    the layer table says.
+    A folded file holds effective weights under the names in the layer table. For a live file they are computed by the
+    formulas in the layer table.
 
     Args:
         layers: the layer table.
-        tensors: all that the file holds, by name.
+        tensors: all tensors of the file, by name.
         folded: whether it holds effective weights.
 
     Raises:
-        InputError: the tensors of a layer are not in the file, or not those that the layer table speaks of.
+        InputError: the tensors of a layer are not in the file, or do not fit the layer table.
     """
     if len(layers) > MAX_LAYERS:
         raise InputError(f"its metadata lists {len(layers):,} layers; at most {MAX_LAYERS:,} are shown")
@@ -61,7 +61,7 @@ class _Layer:
     """One row of a layer table with the tensors of the file.
 
     Attributes:
-        found: how many tensors of it were in the file.
+        found: how many of its tensors were in the file.
         lost: how many were not.
     """
 
@@ -71,7 +71,7 @@ class _Layer:
         self.found = self.lost = 0
 
     def statistics(self) -> dict[str, Any]:
-        """Of its weights and gates."""
+        """Return the statistics of its weights and gates."""
         weights, gates = self._row.get("weights"), self._row.get("gates")
         weights = weights if isinstance(weights, dict) else {}
         gates = [gate for gate in gates if isinstance(gate, dict)] if isinstance(gates, list) else []
@@ -90,7 +90,7 @@ class _Layer:
         return found
 
     def _weight(self, name: str, recipe: Any) -> Tensor | None:
-        """An effective weight; ``None`` for one that a live file does not tell."""
+        """Return an effective weight; ``None`` if a live file has no formula for it."""
         value = self._constant(name, recipe)
         if value is None:
             if self._folded or isinstance(recipe, str):
@@ -101,7 +101,7 @@ class _Layer:
         return value
 
     def _refuse_other_sizes(self, name: str, value: Tensor | None) -> None:
-        """The first weight of a layer has the sizes that its row says."""
+        """Raise if the first weight of a layer has other sizes than its row says."""
         sizes = (self._row.get("out_features"), self._row.get("in_features"))
         known = value is not None and value.ndim == 2 and all(type(size) is int for size in sizes)
         if value is not None and known and tuple(value.shape) not in (sizes, sizes[::-1]):
@@ -117,7 +117,7 @@ class _Layer:
         return whole if whole is None or not whole.ndim else whole[int(rows[2]) : int(rows[3])]
 
     def _gate(self, gate: dict[str, Any]) -> dict[str, Tensor]:
-        """What a gate lets through of each path; nothing where the file does not tell."""
+        """Return the gate value of each path; empty if the file does not hold its formula."""
         formulas = {name: text for name, text in gate.items() if name in ("sum", "product") or name.startswith("other")}
         if not formulas or not all(isinstance(text, str) for text in formulas.values()):
             return {}
@@ -127,7 +127,7 @@ class _Layer:
             return {}
         literal = "inputs" not in gate and constants and self._folded
         if literal and all(self._tensor(name) is None for name in constants):
-            return {}  # a C++ header has single numbers in its formula
+            return {}  # the gate of a C++ header has literal numbers instead of named constants
         units = self._row.get("out_features")
         data = inputs_of_gate(self._inputs(gate), units if type(units) is int else 1)
 
@@ -145,7 +145,7 @@ class _Layer:
         return dict(inputs)
 
     def _tensor(self, name: str) -> Tensor | None:
-        """The tensor of a name after the path of the layer, or in full."""
+        """Return the tensor with a name, relative to the layer's path or in full."""
         found = next((self._tensors[full] for full in self._names(name) if full in self._tensors), None)
         if found is None:
             self.lost += 1
@@ -160,7 +160,7 @@ class _Layer:
         return value.double()
 
     def _names(self, name: str) -> Iterator[str]:
-        """What it may be called in the file."""
+        """Yield the names that a tensor may have in the file."""
         yield f"{self._prefix}{name}"
         yield name
         region = self._row.get("region")

@@ -1,4 +1,4 @@
-"""Layer tables of releases that said neither weights nor gates: their cells had them under fixed names."""
+"""Layer tables of earlier releases, which list neither weights nor gates: their cells used fixed names."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,11 +8,11 @@ from nalu_export.io.text import short
 
 
 def upgraded(row: dict[str, Any], tensors: Mapping[Any, Any]) -> dict[str, Any]:
-    """The row with weights and gates, where it has neither.
+    """Return the row with weights and gates added, if it has neither.
 
     Args:
-        row: of a layer table, as it was read.
-        tensors: of the file, by name.
+        row: a row of a layer table, as it was read.
+        tensors: tensors of the file, by name.
 
     Raises:
         InputError: the file has no tensors of the layer.
@@ -44,7 +44,7 @@ def _gates(own: set[str], prefix: str, tensors: Mapping[Any, Any]) -> list[dict[
 
 
 def _argument(name: str, own: set[str], prefix: str, tensors: Mapping[Any, Any]) -> str:
-    """``z`` of a gate: a constant one is a single number."""
+    """Return the argument ``z`` of a gate; the argument of a constant gate is a single number."""
     if len(_shape(tensors[f"{prefix}{name}"])) != 2:
         return name
     bias = name.replace("G", "G_bias", 1)

@@ -15,12 +15,12 @@ from nalu_export.graph.reading import Form, Gate, Layer, Reading, read
 from nalu_export.nn import ArithmeticLayer
 from nalu_export.nn.layer import constructor_arguments
 
-# So begin the names of matrices that make gates, which are not meant to be −1, 0 and 1.
+# Prefix of the names of gate matrices, whose entries are not meant to be −1, 0 and 1.
 GATE = "gate "
 
 
 def layer_table(graph: ModelGraph) -> list[dict[str, Any]]:
-    """One plain dict for each module that computes arithmetic: path, type, sizes, ε, weights and gates.
+    """Return a plain dict for each module that computes arithmetic: path, type, sizes, ε, weights and gates.
 
     Layers derived from :class:`nalu_export.nn.ArithmeticLayer` have their constructor arguments too.
     """
@@ -36,7 +36,7 @@ def layer_table(graph: ModelGraph) -> list[dict[str, Any]]:
 
 
 def layers_of(graph: ModelGraph) -> Iterator[tuple[Reading, Layer]]:
-    """Every module that computes arithmetic, with the graph that it is in, in order of computation."""
+    """Yield every module that computes arithmetic, with the subgraph that it is in, in order of computation."""
     for reading in read(graph):
         for layer in reading.layers:
             if layer.weights or layer.gates or layer.epsilons or _is_cell(graph.module, layer):
@@ -44,7 +44,7 @@ def layers_of(graph: ModelGraph) -> Iterator[tuple[Reading, Layer]]:
 
 
 def _is_cell(model: nn.Module, layer: Layer) -> bool:
-    """Whether it is a layer of ours, or derived from one, with parameters of its own."""
+    """Return whether it is a layer of ours, or derived from one, with parameters of its own."""
     found = _module(model, layer)
     return isinstance(found, ArithmeticLayer) and any(True for _ in found.parameters(recurse=False))
 
@@ -58,7 +58,7 @@ def _module(model: nn.Module, layer: Layer) -> nn.Module | None:
 
 
 def _arguments(model: nn.Module, layer: Layer) -> dict[str, Any]:
-    """Those that JSON holds; a layer of the user's own may have others, whose text changes each run."""
+    """Return the constructor arguments that JSON can hold; the text of other objects may change each run."""
     found = _module(model, layer)
     if not isinstance(found, ArithmeticLayer):
         return {}
@@ -67,9 +67,9 @@ def _arguments(model: nn.Module, layer: Layer) -> dict[str, Any]:
 
 
 def weight_statistics(graph: ModelGraph) -> dict[str, dict[str, Any]]:
-    """For each layer its effective weights' distance from −1, 0 and 1 and how saturated its gates are.
+    """Return, for each layer, its effective weights' distance from −1, 0 and 1 and how saturated its gates are.
 
-    A gate is judged on inputs uniform in 0.1..1, seeded: the share of σ within 0.01 of 0 and of 1.
+    A gate is judged on seeded inputs, uniform in 0.1..1: the share of σ within 0.01 of 0 and of 1.
     """
     table: dict[str, dict[str, Any]] = {}
     for reading, layer in layers_of(graph):
@@ -84,7 +84,7 @@ def weight_statistics(graph: ModelGraph) -> dict[str, dict[str, Any]]:
 
 
 def gate_shares(form: Form, gate: Gate) -> dict[str, Tensor]:
-    """What a gate lets through, on seeded inputs of its own."""
+    """Return the gate value of each path, on seeded inputs of the gate."""
     named = {"sum": gate.sum, "product": gate.product}
     named |= {f"other_{place}": share for place, share in enumerate(gate.others)}
     shares = {name: share for name, share in named.items() if share is not None}
@@ -99,7 +99,7 @@ def gate_shares(form: Form, gate: Gate) -> dict[str, Tensor]:
 
 
 def weight_matrices(graph: ModelGraph) -> dict[str, dict[str, NDArray[np.float32]]]:
-    """Matrices of each layer, (out, in): effective weights by their names, and those of gates as ``"gate G"``."""
+    """Return the matrices of each layer, (out, in): effective weights by name, and gate matrices as ``"gate G"``."""
     table: dict[str, dict[str, NDArray[np.float32]]] = {}
     for reading, layer in layers_of(graph):
         matrices = {layer.within(reading.tensor(weight)): weight.value(reading.form) for weight in layer.weights}

@@ -1,4 +1,4 @@
-"""How near weights are to −1, 0 and 1, and how often a gate has chosen."""
+"""How near weights are to −1, 0 and 1, and how often a gate has chosen one path."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,31 +9,31 @@ from torch import Tensor
 # A weight this near to −1, 0 or 1 has settled; a gate this near to 0 or 1 has chosen one path.
 NEAR = 0.01
 GATE_SAMPLES = 1024
-# Numbers in the inputs or outputs of a gate at once: wide gates are judged on fewer samples.
+# Limit of numbers in the inputs or outputs of a gate: wide gates are judged on fewer samples.
 GATE_NUMBERS = 2**22
 
 
 def nearest(weight: Tensor) -> Tensor:
-    """The nearest of −1, 0 and 1 to each weight; NaN stays NaN."""
+    """Return the nearest of −1, 0 and 1 to each weight; NaN stays NaN."""
     return weight.round().clamp(-1.0, 1.0)
 
 
 def uniform_inputs(features: int, samples: int, low: float = 0.1, high: float = 1.0) -> Tensor:
-    """Seeded inputs like those of training, float64 ``(samples, features)``."""
+    """Return seeded training-like inputs, float64 ``(samples, features)``."""
     return uniform((samples, features), low, high)
 
 
 def uniform(shape: Sequence[int], low: float = 0.1, high: float = 1.0, seed: int = 0) -> Tensor:
-    """The same of any shape."""
+    """Return seeded uniform numbers in any shape, float64."""
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(tuple(shape), generator=generator, dtype=torch.float64) * (high - low) + low
 
 
 def inputs_of_gate(shapes: Mapping[str, Sequence[int]], units: int) -> dict[str, Tensor]:
-    """What a gate is judged on: inputs uniform in 0.1..1, by their names in its formula.
+    """Return the inputs on which a gate is judged, uniform in 0.1..1, by their names in its formula.
 
     Args:
-        shapes: of one sample of each.
+        shapes: shape of one sample of each input.
         units: how many gates there are at once.
     """
     numbers = max(units, 1, *(torch.Size(shape).numel() for shape in shapes.values()))
@@ -42,7 +42,7 @@ def inputs_of_gate(shapes: Mapping[str, Sequence[int]], units: int) -> dict[str,
 
 
 def nearness(weight: Tensor) -> dict[str, float]:
-    """The share of weights within 0.01 of −1, 0 and 1, of each, and the largest distance from them."""
+    """Return the shares of weights near −1, 0 and 1 (within 0.01), together and each, and the largest distance."""
     values = weight.detach().double()
     distance = (values - nearest(values)).abs()
     return {
@@ -53,11 +53,11 @@ def nearness(weight: Tensor) -> dict[str, float]:
 
 
 def saturation(shares: Mapping[str, Tensor]) -> dict[str, float]:
-    """How often a gate has chosen.
+    """Return how often a gate has chosen one path.
 
     Args:
-        shares: what it lets through of the ``"sum"`` and the ``"product"``; where it weighs something else, or one of
-            them alone, any.
+        shares: gate values of the ``"sum"`` and of the ``"product"``; of any other path if the gate does not have
+            both.
     """
     if {"sum", "product"} <= shares.keys():
         g, h = shares["sum"], shares["product"]
@@ -70,7 +70,7 @@ def saturation(shares: Mapping[str, Tensor]) -> dict[str, float]:
 
 
 def free_key(name: str, taken: Mapping[str, Any]) -> str:
-    """``"gate"``, or ``"gate_2"`` where that is taken."""
+    """Return ``"gate"``, or ``"gate_2"`` if that key is taken."""
     if name not in taken:
         return name
     return next(f"{name}_{k}" for k in range(2, len(taken) + 3) if f"{name}_{k}" not in taken)

@@ -1,4 +1,4 @@
-"""What a layer table says of one layer: also all that is needed to find its weights and gates in an exported file."""
+"""One row of a layer table, with all that is needed to find the layer's weights and gates in an exported file."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ USUAL = "added to |x|"
 
 
 def row_of(reading: Reading, layer: Layer, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The row of a layer.
+    """Return the row of a layer.
 
     Args:
-        reading: that it is part of.
-        layer: which.
-        arguments: of its constructor, where these are known.
+        reading: the reading of the subgraph that holds the layer.
+        layer: the layer.
+        arguments: its constructor arguments, if known.
     """
     return {
         "path": layer.path,
-        # A file may have a module where the model has none.
+        # In a file a region may be a module although the model has none there.
         **({"region": reading.name} if reading.is_region else {}),
         "type": layer.type.__name__,
         **_sizes(reading, layer),
@@ -35,7 +35,7 @@ def row_of(reading: Reading, layer: Layer, arguments: dict[str, Any]) -> dict[st
 
 
 def _sizes(reading: Reading, layer: Layer) -> dict[str, int]:
-    """Sizes of the first weight that is a matrix; where there is none, of what a gate sees and the layer gives."""
+    """Return the sizes of the first weight matrix; without one, of a gate's input and of the layer's result."""
     form = reading.form
     matrix = next((shape for weight in layer.weights if len(shape := weight.shape(form)) == 2), None)
     if matrix is not None:
@@ -56,7 +56,7 @@ def _epsilon(epsilons: tuple[Epsilon, ...]) -> dict[str, Any]:
 
 
 def said(epsilon: Epsilon) -> str:
-    """Where ε stands, in words."""
+    """Return the position of ε in the formula, in words."""
     of = "x²" if epsilon.square else "|x|"
     if not epsilon.added:
         return f"the lower bound of {of}"
@@ -64,13 +64,13 @@ def said(epsilon: Epsilon) -> str:
 
 
 def short_of(value: float) -> float:
-    """1e-10 for the float32 that is nearest to it."""
+    """Return 1e-10 for the float32 nearest to it."""
     single = np.float32(value)
     return float(str(single)) if float(single) == value else value
 
 
 def _recipe(reading: Reading, layer: Layer, node: fx.Node) -> str | None:
-    """How a constant is computed from parameters, after the path of the layer."""
+    """Return the formula of a constant from parameters, named relative to the layer's path."""
 
     def leaf(constant: fx.Node) -> str | None:
         name = reading.form.parameter(constant)
@@ -80,7 +80,7 @@ def _recipe(reading: Reading, layer: Layer, node: fx.Node) -> str | None:
 
 
 def _gate(reading: Reading, layer: Layer, gate: Gate) -> dict[str, Any]:
-    """Formulas of its shares from the constants of a folded file, and how these are computed where that differs."""
+    """Return a gate's formulas, with a folded file's constants, and the formulas of constants that are computed."""
     form = reading.form
     data = {} if gate.source is None else {node: _numbered("x", place) for place, node in enumerate(gate.source.data)}
     read: dict[fx.Node, str] = {}

@@ -1,4 +1,4 @@
-"""The error of code that is not arithmetic: one file for each kind of allowance, and a measurement for the rest."""
+"""The error of opaque ops: rules for the common ones, one file for each kind, and a measurement for the rest."""
 
 from nalu_export.parity.opaque.calls import OpaqueCalls
 from nalu_export.parity.opaque.measured import JITTERS, SAFETY

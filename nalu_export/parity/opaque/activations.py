@@ -1,4 +1,4 @@
-"""Activation functions: how far their kernels are off, and how much they may amplify an error."""
+"""Activation functions: the error of their kernels, and how much they may amplify an error of the input."""
 
 from collections.abc import Callable
 
@@ -13,15 +13,15 @@ from nalu_export.primitives.precision import EXP, TANH, Precision
 # Largest slopes, rounded up: of x·Φ(x), x·σ(x), x·tanh(softplus(x)) and x·relu6(x + 3)/6.
 GELU_SLOPE, SILU_SLOPE, MISH_SLOPE, HARDSWISH_SLOPE = 1.13, 1.1, 1.09, 1.5
 SELU_SLOPE = 1.7581
-# Kernels compute Φ, σ and tanh in these to a few roundoffs of 1, not of a small value.
+# Kernels compute the Φ, σ and tanh inside these functions to a few roundoffs of 1, not of a small value.
 GATE = EXP + 8.0
 
-# Roundoffs that a kernel is off by, from the magnitudes of the input and the result.
+# Error of a kernel in roundoffs, from the magnitudes of the input and the result.
 _Own = Callable[[Tensor, Tensor], Tensor]
 
 
 def _curve(slope: float, own: _Own) -> Rule:
-    """A function of one number whose slope is at most ``slope``."""
+    """Return the rule of an elementwise function whose slope is at most ``slope``."""
 
     def rule(call: Call, value: Tensor, precision: Precision) -> Allowance | None:
         x = call.argument("input")
@@ -35,7 +35,7 @@ def _curve(slope: float, own: _Own) -> Rule:
 
 
 def _relu(call: Call, value: Tensor, precision: Precision) -> Allowance | None:
-    """Exact, and an error of what is surely negative has no effect."""
+    """ReLU is exact, and an error of a surely negative input has no effect."""
     del precision
     x = call.argument("input")
     if not isinstance(x, Conditioned):
@@ -49,7 +49,7 @@ def _relu(call: Call, value: Tensor, precision: Precision) -> Allowance | None:
 
 
 def _clamped(call: Call, value: Tensor, precision: Precision) -> Allowance | None:
-    """Exact; an error of what surely lies beyond an end has no effect."""
+    """Clamping is exact, and an error of an input surely beyond an end has no effect."""
     del precision
     x = call.argument("input")
     if not isinstance(x, Conditioned):
@@ -64,7 +64,7 @@ def _clamped(call: Call, value: Tensor, precision: Precision) -> Allowance | Non
 
 
 def _leaky(call: Call, value: Tensor, precision: Precision) -> Allowance | None:
-    """One product for negative numbers, with a slope that is one number or one for each channel."""
+    """A negative input is multiplied by a slope, which is one number or one per channel."""
     x = call.argument("input")
     slope = call.setting("weight") if call.name == "prelu" else call.setting("negative_slope", 0.01)
     if not isinstance(x, Conditioned):
@@ -90,13 +90,13 @@ def _of_one(factor: float) -> _Own:
 
 
 def _elu(call: Call, value: Tensor, precision: Precision) -> Allowance | None:
-    """``α·(exp(x) − 1)`` below 0, where some have no ``expm1``."""
+    """``α·(exp(x) − 1)`` below 0; some runtimes have no ``expm1``."""
     x = call.argument("input")
     alpha = abs(float(call.setting("alpha", 1.0))) if call.name != "selu" else SELU_SLOPE
     if not isinstance(x, Conditioned):
         return None
     below = max(1.0, alpha) * (EXP + 4.0) * (x.value < x.radius)
-    # The slope of CELU is 1 whatever α, which divides its argument.
+    # The slope of CELU is 1 for every α, because α divides its argument.
     slope = 1.0 if call.name == "celu" else max(1.0, alpha)
     return _curve(slope, lambda _, size: 4.0 * size + below)(call, value, precision)
 

@@ -1,4 +1,4 @@
-"""What a rule says of one opaque call."""
+"""The error allowed to one opaque op, as a rule gives it."""
 
 import math
 from collections.abc import Callable
@@ -11,17 +11,17 @@ from torch import Tensor
 from nalu_export.parity.opaque.call import Call, Error
 from nalu_export.primitives.precision import SINGLE, Precision
 
-# Sums of n terms, of which S = Σ|t| and R = √Σt²: whatever the order, they are off by at most (n − 1)·u·S. That takes
-# all roundings to be as large as possible and of one sign. Roundings that are independent of each other give an error
-# of the order of √n·u·(|Σt| + R): at most 1.4 of these were seen in 10⁷ sums of 9 to 2304 terms of any kind in four
-# orders, and three times as much is allowed.
+# For a sum of n terms let S = Σ|t| and R = √Σt². In any order its error is at most (n − 1)·u·S; this worst case needs
+# all roundings to be as large as possible and of one sign. Independent roundings give an error of the order of
+# √n·u·(|Σt| + R): the largest error seen in 10⁷ sums of 9 to 2304 terms of any kind in four orders was 1.4 times this;
+# about three times as much is allowed.
 ORDER = 4.0
-# Roundings are of one sign where terms are alike: one after the other they meet the same sum. They are taken to be
+# Roundings have one sign where terms are nearly equal, because each meets the same partial sums. They are taken to be
 # independent where the terms differ by several units in the last place of the sum, and by a hundredth, because R may be
 # known in float32 only.
 ALIKE, APART = 16.0, 1e-4
-# Largest error of a σ that a runtime's own kernel computes: it is accurate to a share of 1 and not of its result (ONNX
-# Runtime issue 22557), and so are those of fused recurrent layers.
+# Largest error of a σ that a runtime's own kernel computes: it is accurate relative to 1 and not to its result (ONNX
+# Runtime issue 22557); so are the σ of fused recurrent layers.
 KERNEL = 2.0**-22
 # Roundings besides those of the sum: a scale, a bias, a batch norm folded into the weights.
 ROUNDINGS = 8.0
@@ -29,14 +29,15 @@ ROUNDINGS = 8.0
 
 @dataclass(frozen=True)
 class Allowance:
-    """How far off a correct evaluation of one call may be.
+    """The largest error of a correct evaluation of one call.
 
     Attributes:
-        own: its own error where its inputs are exact; same shape as the result.
-        carry: what the errors of the inputs become; ``None`` where there is no formula, so that they are followed by
-            perturbed evaluations instead.
-        follow: whether to follow the errors instead, where they come from other opaque calls: never, because ``carry``
-            does not grow with depth; where that is less, because it averages them; always.
+        own: the error with exact inputs; same shape as the result.
+        carry: maps the errors of the inputs to an error of the result; ``None`` if there is no formula, so that
+            perturbed evaluations are used instead.
+        follow: whether perturbed evaluations replace ``carry`` for errors that come from other opaque calls: "never"
+            if ``carry`` does not grow with depth; "less" for the smaller of both, because the call averages errors;
+            "always".
     """
 
     own: Tensor
@@ -48,10 +49,10 @@ Rule = Callable[[Call, Tensor, Precision], Allowance | None]
 
 
 def of_a_sum(terms: float, total: Tensor, size: Tensor, spread: Tensor) -> Tensor:
-    """Error of a sum in units of one roundoff: the smaller of what is certain and what independent roundings give.
+    """Return the error of a sum in roundoffs: the worst case, or the estimate for independent roundings if smaller.
 
     Args:
-        terms: how many.
+        terms: number of terms.
         total: ``Σt``.
         size: ``S = Σ|t|``.
         spread: ``R = √Σt²``.

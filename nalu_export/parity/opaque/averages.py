@@ -1,4 +1,4 @@
-"""Means, sums and average pooling: n additions in whatever order."""
+"""Means, sums and average pooling: n additions in any order."""
 
 import math
 from typing import Any
@@ -12,7 +12,7 @@ from nalu_export.primitives.precision import Precision
 
 
 def _average(call: Call, value: Tensor, precision: Precision) -> Allowance | None:
-    """``(n − 1)·u·Σ|x|`` over ``n``, and two roundings of the division."""
+    """Allow ``(n − 1)·u·Σ|x|`` over ``n``, and two roundings of the division."""
     x = call.argument("input")
     if not isinstance(x, Conditioned):
         return None
@@ -23,7 +23,7 @@ def _average(call: Call, value: Tensor, precision: Precision) -> Allowance | Non
 
 
 def _terms(call: Call, x: Tensor, value: Tensor) -> float:
-    """How many numbers one result is made of, at most."""
+    """Return how many numbers one result sums, at most."""
     if call.name.startswith("avg_pool"):
         dims = int(call.name[-2])
         kernel = call.setting("kernel_size")
@@ -36,7 +36,7 @@ def _terms(call: Call, x: Tensor, value: Tensor) -> float:
 
 
 def _window(full: int, parts: int) -> int:
-    """The longest of the windows of adaptive pooling, which start and end at rounded places."""
+    """Return the longest window of adaptive pooling, whose windows start and end at rounded indices."""
     return max(-(-(index + 1) * full // parts) - index * full // parts for index in range(parts))
 
 

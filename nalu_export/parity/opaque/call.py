@@ -1,4 +1,4 @@
-"""One opaque call, to be run on values that are made from what is known of its arguments."""
+"""One opaque call, which can be run on values derived from its arguments' values and error bounds."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,14 +17,15 @@ class Call:
     """An opaque node of a float64 graph.
 
     Attributes:
-        node: of the graph.
-        name: the function of torch that it is, empty where it is none that rules know.
+        node: the node.
+        name: the torch function that it calls; empty for a function that no rule can know.
         module: the module that it calls, ``None`` for a function.
 
     Args:
-        graph_module: the graph's.
+        graph_module: the graph that holds the node.
         node: see above.
-        known: what is known of every node before it: conditioned values, and whatever is no tensor as it is.
+        known: the results of every node before it: conditioned values (a value with its error bounds, see
+            :class:`Conditioned`), and other objects as they are.
     """
 
     def __init__(self, graph_module: fx.GraphModule, node: fx.Node, known: Mapping[fx.Node, Any]) -> None:
@@ -37,19 +38,19 @@ class Call:
 
     @property
     def inputs(self) -> list[Conditioned]:
-        """The conditioned values among its arguments, those within tuples too."""
+        """The conditioned values among its arguments, including those within tuples."""
         return [found for node in self.node.all_input_nodes for found in leaves(self._known[node])]
 
     def run(self, change: Change, module: nn.Module | None = None) -> Any:
-        """The result where each conditioned argument ``c`` is ``change(c)``, in another module where one is given."""
+        """Run the call with ``change(c)`` for each conditioned argument ``c``; with another module if one is given."""
         return self.run_on(lambda node: mapped(self._known[node], change), module)
 
     def run_on(self, value: Callable[[fx.Node], Any], module: nn.Module | None = None) -> Any:
-        """The result where each argument is what ``value`` makes of its node."""
+        """Run the call with ``value(node)`` for each argument."""
 
         def given(node: fx.Node) -> Any:
             known = self._known[node]
-            # A mask or an integer, which the analysis holds as numbers, is the same whatever is asked of the values.
+            # The analysis holds masks and integers as conditioned values; the call always gets their plain values.
             if isinstance(known, Conditioned) and node.meta.get("truth"):
                 return known.value != 0
             if isinstance(known, Conditioned) and "whole" in node.meta:
@@ -60,20 +61,20 @@ class Call:
         return self._called(args, kwargs, module)
 
     def at(self, place: int) -> list[Conditioned]:
-        """The conditioned values in the argument at a place, those within tuples too."""
+        """Return the conditioned values in the argument at a position, including those within tuples."""
         if place >= len(self.node.args):
             return []
         found: list[Conditioned] = leaves(fx.node.map_arg(self.node.args[place], lambda node: self._known[node]))
         return found
 
     def undecided(self) -> list[Tensor]:
-        """For each mask or integer among the arguments, where a correct evaluation may have another one."""
+        """Return, for each mask or integer argument, where a correct evaluation may have another value."""
         nodes = [node for node in self.node.all_input_nodes if node.meta.get("truth") or "whole" in node.meta]
         given = [self._known[node] for node in nodes]
         return [known.radius > 0 for known in given if isinstance(known, Conditioned)]
 
     def argument(self, name: str, default: Any = None) -> Any:
-        """One argument of a function by its name: conditioned, or as it is; of a module the input alone."""
+        """Return an argument of a function by its name, conditioned or as it is; for a module only ``input`` exists."""
         place = self._places.get(name)
         if place is None:
             return default
@@ -81,11 +82,11 @@ class Call:
         return fx.node.map_arg(given, lambda node: self._known[node])
 
     def setting(self, name: str, default: Any = None) -> Any:
-        """An attribute of the module, or an argument of the function."""
+        """Return an attribute of the module, or an argument of the function."""
         return self.argument(name, default) if self.module is None else getattr(self.module, name, default)
 
     def apply(self, **replaced: Any) -> Any:
-        """The result of a function where some of its arguments are other tensors, or ``None``."""
+        """Run a function with some arguments replaced by other tensors or ``None``."""
         args, kwargs = list(self.node.args), dict(self.node.kwargs)
         args, kwargs = fx.node.map_arg((args, kwargs), lambda node: mapped(self._known[node], lambda c: c.value))
         args, kwargs = list(args), dict(kwargs)
@@ -100,7 +101,7 @@ class Call:
     def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any], module: nn.Module | None) -> Any:
         target = self.node.target
         if self._in_place:
-            # What is known of the argument must stay.
+            # The call may not overwrite the stored values of its arguments.
             args, kwargs = fx.node.map_aggregate((args, kwargs), _cloned)
         if self.module is not None:
             return (module or self.module)(*args, **kwargs)
@@ -115,41 +116,41 @@ def _cloned(value: Any) -> Any:
 
 
 def value_of(argument: Conditioned) -> Tensor:
-    """The value alone."""
+    """Return the value without its error bounds."""
     return argument.value
 
 
 def mapped(value: Any, change: Change) -> Any:
-    """``change`` of each conditioned value in nested tuples and lists; whatever else there is stays."""
+    """Apply ``change`` to each conditioned value in nested tuples and lists; keep other objects."""
     if isinstance(value, Conditioned):
         return change(value)
     if not leaves(value):
-        return value  # a torch.Size, say
+        return value  # for example a torch.Size
     changed = [mapped(part, change) for part in value]
     return changed if isinstance(value, list) else tuple(changed)
 
 
 def leaves(value: Any) -> list[Conditioned]:
-    """The conditioned values in nested tuples and lists."""
+    """Return the conditioned values in nested tuples and lists."""
     if isinstance(value, Conditioned):
         return [value]
     return [found for part in value for found in leaves(part)] if isinstance(value, (tuple, list)) else []
 
 
 def tensors(value: Any) -> list[Tensor]:
-    """The tensors in nested tuples and lists."""
+    """Return the tensors in nested tuples and lists."""
     if isinstance(value, Tensor):
         return [value]
     return [found for part in value for found in tensors(part)] if isinstance(value, (tuple, list)) else []
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a tensor that an evaluation may be off in."""
+    """Return whether a value is a floating-point tensor, which can have an error."""
     return isinstance(value, Tensor) and value.is_floating_point()
 
 
 def over_tensors(values: list[Any], combine: Callable[..., Any]) -> Any:
-    """``combine`` of the tensors at the same place of nested tuples of one shape; what is no number is the first's."""
+    """Combine the float tensors at the same position of equally nested tuples; keep the first of other objects."""
     first = values[0]
     if isinstance(first, (tuple, list)):
         return tuple(over_tensors(list(parts), combine) for parts in zip(*values, strict=True))
@@ -157,7 +158,7 @@ def over_tensors(values: list[Any], combine: Callable[..., Any]) -> Any:
 
 
 def constant_ball(value: Any) -> Conditioned | None:
-    """A parameter as a conditioned value: exact, unless it is one already."""
+    """Return a parameter as an exact conditioned value; a value that is conditioned already is returned unchanged."""
     if value is None or isinstance(value, Conditioned):
         return value
     assert isinstance(value, Tensor)

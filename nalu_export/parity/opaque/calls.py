@@ -1,4 +1,4 @@
-"""The opaque calls of a graph: their values, and how far off a correct evaluation may be."""
+"""The opaque calls of a graph: their values, and the largest error of a correct evaluation."""
 
 import operator
 from contextlib import AbstractContextManager
@@ -27,12 +27,11 @@ _TENSORS = [field.name for field in fields(Conditioned) if field.name not in ("l
 
 @dataclass(frozen=True)
 class _Place:
-    """Where an opaque call stands in its graph.
+    """The position of an opaque call in its graph.
 
     Attributes:
-        behind: whether an error of another opaque call reaches it, so that its inputs' errors are known as samples
-            only.
-        outside: whether it depends on no arithmetic part, so that all profiles see the same value.
+        behind: whether errors of another opaque call reach it; those are known from perturbed evaluations only.
+        outside: whether it depends on no arithmetic subgraph, so that it has the same value for all profiles.
     """
 
     behind: bool
@@ -40,16 +39,17 @@ class _Place:
 
 
 class OpaqueCalls:
-    """Evaluates the opaque nodes of a float64 graph, and says what they add to ``D`` and to the radius.
+    """Evaluates the opaque nodes of a float64 graph and adds their error to ``D`` and to the radius.
 
-    A call that a rule knows has an allowance of its own from a formula; any other is measured
-    (:mod:`nalu_export.parity.opaque.measured`). The errors of its inputs are passed on by a formula where they come
-    from an arithmetic part or the input, and where a formula does not grow with depth; else by following them
-    (:mod:`nalu_export.parity.opaque.followed`), whichever is less. What only moves numbers moves their errors.
+    A rule gives the error of a call by a formula; the error of a call without a rule is measured
+    (:mod:`nalu_export.parity.opaque.measured`). A formula also propagates errors of the inputs that come from an
+    arithmetic subgraph or the model's input, and all errors where the formula does not grow with depth. Other errors
+    are propagated by perturbed evaluations (:mod:`nalu_export.parity.opaque.followed`). Calls that average take the
+    smaller of both. Errors of calls that only move numbers move with the numbers.
 
     Attributes:
         present: whether the graph has any opaque node.
-        measures: whether a call had to be measured so far, for want of a rule.
+        measures: whether a call without a rule had to be measured so far.
 
     Args:
         graph_module: a graph in float64.
@@ -68,19 +68,19 @@ class OpaqueCalls:
         self._memory: dict[str, tuple[list[Tensor], Precision, Any, Any]] = {}
 
     def calibrating(self) -> AbstractContextManager[None]:
-        """Calls meanwhile are measured in float32 too."""
+        """Return a context in which calls are measured in float32 too."""
         self._memory.clear()
         return self._measurement.calibrating()
 
     def __call__(self, node: fx.Node, known: dict[fx.Node, Any], precision: Precision) -> Any:
-        """What is known of the result of one opaque node: conditioned, or as it is where it is no number."""
+        """Return the result of one opaque node: conditioned, or as it is if it is no float tensor."""
         call = Call(self._graph_module, node, known)
         if not call.inputs and (call.module is None or isinstance(call.module, nn.Embedding)):
-            # A tensor that forward makes in float32 is met by float64 ones here.
+            # A tensor that forward makes in float32 meets float64 tensors here.
             made = call.run(value_of)
             return over_tensors([made], lambda value: Conditioned.exact(value.double())) if tensors(made) else made
         if self._measurement.calibrates and self._ruled.get(node.name):
-            # Only the values matter to what is measured behind it.
+            # Calibration needs only the values, which later calls take as inputs.
             return Conditioned.exact(call.run(value_of))
         followed = self._walk(known, precision)
         if node.target is operator.getitem and not isinstance(call.argument("input"), Conditioned):
@@ -100,7 +100,7 @@ class OpaqueCalls:
         return found
 
     def _remembered(self, call: Call, followed: Followed) -> tuple[Any, Any]:
-        """Result and own error of a call, from memory where it depends on the same input as the last time."""
+        """Return result and own error of a call, from memory if its input is that of the last call."""
         name, place = call.node.name, self._places[call.node.name]
         inputs = [x for node, x in followed.known.items() if node.op == "placeholder"]
         given = [x.value if isinstance(x, Conditioned) else x for x in inputs]
@@ -132,7 +132,7 @@ class OpaqueCalls:
 
 
 def _where_decided(call: Call, result: Any) -> Any:
-    """Nothing is known of a sample in which a mask or integer may be another; what is made of it is undecided too."""
+    """Mark a sample as lost where a mask or integer may have another value; results derived from it are undecided."""
     undecided = [mask for mask in call.undecided() if bool(mask.any())]
     if not undecided:
         return result
@@ -153,7 +153,7 @@ def _where_decided(call: Call, result: Any) -> Any:
 
 
 def _settled(call: Call, value: Tensor, allowance: Allowance, followed: Followed, *, behind: bool) -> Conditioned:
-    """The result of a call that a rule knows."""
+    """Return the result of a call that has a rule."""
     own, carry = allowance.own, allowance.carry
     if carry is None or (behind and allowance.follow == "always"):
         radius = own + _passed_on(behind) * followed.change(call, value)
@@ -175,7 +175,7 @@ def _measured(call: Call, value: Tensor, own: Tensor, change: Tensor, *, behind:
 
 
 def _moved(call: Call, known: dict[fx.Node, Any]) -> Any:
-    """The result of a call that moves numbers: everything that is known of them moves with them."""
+    """Return the result of a call that moves numbers: their error bounds and flags move with them."""
 
     def part(name: str) -> Any:
         return call.run_on(lambda node: _attribute(known[node], name))
@@ -184,10 +184,10 @@ def _moved(call: Call, known: dict[fx.Node, Any]) -> Any:
 
 
 def _attribute(value: Any, name: str) -> Any:
-    """One attribute of what an argument is; a constant among the arguments is exact."""
+    """Return one attribute of an argument; a constant argument is exact."""
     if is_number(value) and name != "value":
         return value.abs() if name == "size" else torch.zeros_like(value)
-    # In the type of the value, because not every function takes the type of the flags.
+    # In the type of the value, because not every function accepts the type of the flags.
     return mapped(value, lambda c: getattr(c, name).to(c.value.dtype).expand(c.value.shape))
 
 
@@ -205,9 +205,9 @@ def _same(one: list[Tensor], other: list[Tensor]) -> bool:
 
 
 def _places(graph: fx.Graph) -> dict[str, _Place]:
-    """Where each opaque call stands."""
+    """Return the position of each opaque call."""
     tainted: set[fx.Node] = set()
-    inside: set[fx.Node] = set()  # an arithmetic part, or behind one
+    inside: set[fx.Node] = set()  # in or behind an arithmetic subgraph
     behind: dict[str, bool] = {}
     outside: dict[str, bool] = {}
     for node in graph.nodes:

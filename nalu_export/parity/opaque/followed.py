@@ -1,11 +1,11 @@
-"""Errors followed through a graph: evaluations in which every call is off by as much as it may be.
+"""Error propagation by perturbed evaluations, in which the result of every call is off by its allowance.
 
-A bound that takes ``|W|`` of every layer grows with each of them, until it says nothing of a deep network, because it
-lets all errors conspire in every layer anew. Instead the whole way from the input is evaluated again, a few times, with
-each result moved by its own allowance in directions that are chosen once for each node: all up, all down, alike in a
-channel, and at random. How far that moves a value is how far the errors of all calls together may move it.
+A bound that takes ``|W|`` of every layer grows with each layer, because it lets all errors conspire anew in each. It
+says nothing about a deep network. Instead the whole graph is evaluated again, a few times, from the input on. Each
+result is moved by its own allowance in a direction that is chosen once for each node: all up, all down, the same within
+a channel, or random. The largest change of a value is taken as the effect of the errors of all calls together.
 
-The evaluations are in float32: an allowance is several of its roundoffs, so that its own errors only add to them.
+The evaluations are in float32: an allowance is several of its roundoffs, so that float32's own errors only add to it.
 """
 
 import functools
@@ -24,28 +24,28 @@ from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.precision import Precision
 
 DIRECTIONS = 6
-ALIKE = 2  # of them, with one sign for a channel; before these come all up and all down
+ALIKE = 2  # of these, with one sign per channel; the first two directions are all up and all down
 # Signs are cut from one sequence, because drawing them would take longer than the evaluations.
 SIGNS = 2**20
-# The directions that are tried are not the worst ones. Errors of opaque calls reach half of their allowances at most
-# and mostly a twentieth; bounds of arithmetic parts may be reached, and are passed on so many times.
+# The directions that are tried are not the worst ones. Errors of opaque calls reach at most half of their allowances,
+# mostly a twentieth. Bounds of arithmetic subgraphs may be reached, so the change they cause is multiplied by this.
 PASSED_ON = 2.0
 
-# A value that is known to this share of its size only, beside the others of its sample: what is behind it may be
-# anything, because it is not moved by little. A gate σ(z) is such a one where z is 10⁶ − 10⁶.
+# A value is too uncertain for a few perturbations if its radius exceeds this share of its size and of its sample's root
+# mean square. Results behind it may be anything. A gate σ(z) with z = 10⁶ − 10⁶ is an example.
 UNSURE = 2.0**-6
 
 Known = Mapping[fx.Node, Any]
 
 
 class Singles:
-    """The modules of a graph in float32, copied when they are first asked for."""
+    """The modules of a graph in float32, copied on first use."""
 
     def __init__(self) -> None:
         self._found: dict[str, nn.Module] = {}
 
     def __call__(self, call: Call) -> nn.Module | None:
-        """That of a call, ``None`` for a function."""
+        """Return the module of a call in float32, ``None`` for a function."""
         if call.module is None:
             return None
         target = str(call.node.target)
@@ -55,13 +55,13 @@ class Singles:
 
 
 class Followed:
-    """The perturbed evaluations of one walk through a graph.
+    """The perturbed evaluations of one analysis of a graph.
 
     Args:
-        graph_module: the graph's.
-        known: what is known of its nodes; it fills up while the graph is walked.
-        precision: of what is evaluated.
-        singles: its modules in float32.
+        graph_module: the graph.
+        known: the results of its nodes; the analysis adds to it.
+        precision: the precision of the evaluation.
+        singles: the graph's modules in float32.
     """
 
     def __init__(self, graph_module: fx.GraphModule, known: Known, precision: Precision, singles: Singles) -> None:
@@ -73,18 +73,18 @@ class Followed:
         self._numbers: dict[str, int] = {}
 
     def settle(self, node: fx.Node, own: Any) -> None:
-        """Say how far a call itself may be off, ``None`` for not at all; its runs are made when they are asked for."""
+        """Set the own error of a call, ``None`` for an exact one; its perturbed values are computed on demand."""
         self._own[node.name] = own
 
     def change(self, call: Call, result: Any) -> Any:
-        """How far the errors of what a call is given move its result."""
+        """Return how far the errors of a call's arguments move its result."""
         runs = self._carried[call.node.name] = self._of_call(call)
         if _exact(runs):
             return over_tensors([result], torch.zeros_like)
         return over_tensors([result, *runs], _largest_change)
 
     def runs(self, node: fx.Node) -> list[Any]:
-        """The perturbed values of a node, one for each direction; all the same object where it is exact."""
+        """Return the perturbed values of a node, one for each direction; all the same object if the node is exact."""
         if node.name not in self._runs:
             self._runs[node.name] = self._make(node)
             self._made.add(node.name)
@@ -93,7 +93,7 @@ class Followed:
         return self._runs[node.name]
 
     def _drop(self, node: fx.Node) -> None:
-        """The runs of a node, once those of all that reads it are made."""
+        """Free the perturbed values of a node once those of all its readers are computed."""
         readers = [user for user in node.users if user.op.startswith("call_") and part_of(user) is None]
         if all(user.name in self._made for user in readers):
             self._runs.pop(node.name, None)
@@ -112,7 +112,7 @@ class Followed:
         return self._moved(node, [values] * DIRECTIONS, mapped(known, reach))
 
     def _of_call(self, call: Call) -> list[Any]:
-        """Results on the perturbed arguments, without the call's own error."""
+        """Return the results on the perturbed arguments, without the call's own error."""
         module = self._singles(call)
         return self._over(call.node, lambda value: call.run_on(value, module))
 
@@ -131,21 +131,21 @@ class Followed:
         return self._moved(node, results, own + KERNEL if primitive.name == "sigmoid" else own)
 
     def _over(self, node: fx.Node, run: Callable[[Callable[[fx.Node], Any]], Any]) -> list[Any]:
-        """``run`` in each direction, or once where no argument is off."""
+        """Evaluate ``run`` in each direction, or once if all arguments are exact."""
         given = {argument: self.runs(argument) for argument in node.all_input_nodes}
         if all(_exact(runs) for runs in given.values()):
             return [run(lambda argument: given[argument][0])] * DIRECTIONS
         return [run(_picked(given, k)) for k in range(DIRECTIONS)]
 
     def _number(self, node: fx.Node) -> int:
-        """Which call outside the arithmetic parts it is: names say how modules are nested, which must not matter."""
+        """Return the number of a call outside the arithmetic subgraphs: a name depends on how modules are nested."""
         if not self._numbers:
             calls = [one for one in node.graph.nodes if one.op.startswith("call_") and part_of(one) is None]
             self._numbers = {one.name: number for number, one in enumerate(calls, 1)}
         return self._numbers.get(node.name, 0)
 
     def _moved(self, node: fx.Node, values: list[Any], own: Any) -> list[Any]:
-        """Each value moved by ``own`` in its direction."""
+        """Return each value moved by ``own`` in its direction."""
         if not any(bool(part.any()) for part in tensors(own)):
             return values
         number, own = self._number(node), _single(own)
@@ -172,7 +172,7 @@ def _radius(c: Conditioned) -> Tensor:
 
 
 def _reach(c: Conditioned) -> Tensor:
-    """How far to move what an arithmetic part gives: without end where a few tries say nothing of all that may be."""
+    """Return how far to move a subgraph's result: infinitely where it is too uncertain for a few perturbations."""
     size = torch.maximum(c.magnitude, root_mean_square(c.magnitude))
     return torch.where(c.radius > UNSURE * size, torch.inf, c.radius)
 
@@ -190,12 +190,12 @@ def _largest_change(result: Tensor, *runs: Tensor) -> Tensor:
     largest = torch.zeros_like(single)
     for run in runs:
         largest = torch.maximum(largest, (run - single).abs())
-    # ∞ − ∞ is no change that is known.
+    # ∞ − ∞ is an unknown change.
     return pooled(torch.where(torch.isnan(largest), torch.inf, largest).double())
 
 
 def _signs(shape: torch.Size, direction: int, seed: int) -> Tensor:
-    """±1, the same for every sample, so that no bound depends on the batch that a sample is in."""
+    """Return signs ±1, the same for every sample, so that a bound does not depend on the other samples of the batch."""
     if direction < 2:
         return torch.tensor(1.0 - 2.0 * direction)
     one = shape[1:]

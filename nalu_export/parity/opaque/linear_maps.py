@@ -1,4 +1,4 @@
-"""Convolutions, transposed ones, and matrix products: sums of products with weights."""
+"""Convolutions, transposed convolutions and matrix products: sums of products with weights."""
 
 import math
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from nalu_export.parity.opaque.tiles import in_tiles
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.precision import Precision
 
-# Products in an output, up to which the sum of their magnitudes is worth a convolution of its own.
+# Up to this many products per output, the sum of their magnitudes is computed by a convolution of its own.
 FEW = 64
 TINIEST = 1e-300
 
@@ -25,15 +25,15 @@ Apply = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class _Map:
-    """``x ↦ Σ w·x + b``.
+    """The linear map ``x ↦ Σ w·x + b``.
 
     Attributes:
         x: the input.
         weight: the weights.
-        bias: see above, ``None`` for none; in the shape in which it is added.
-        apply: the map without its bias, of other inputs and weights.
+        bias: the bias, in the shape in which it is added; ``None`` for none.
+        apply: the map without its bias, as a function of input and weights.
         terms: products in one output, at most.
-        tiles: whether an algorithm that transforms tiles computes such maps.
+        tiles: whether a library may compute the map by transforming tiles.
     """
 
     x: Conditioned
@@ -45,10 +45,10 @@ class _Map:
 
 
 def _allowance(found: _Map, value: Tensor, precision: Precision) -> Allowance:
-    """``n`` products and the additions in whatever order, the bias, and what the weights themselves are off by."""
+    """Allow for ``n`` products, additions in any order, the bias, and the errors of the weights themselves."""
     inputs, weights = found.x.reach, found.weight.reach
     terms = found.terms
-    # By Cauchy and Schwarz Σ|t| is at most √n·R; it is worth its own evaluation where there are few terms.
+    # By Cauchy and Schwarz Σ|t| is at most √n·R; with few terms Σ|t| itself is worth evaluating.
     if terms <= FEW:
         size, spread = found.apply(inputs, weights), _root(found.apply(inputs * inputs, weights * weights))
     else:
@@ -58,7 +58,7 @@ def _allowance(found: _Map, value: Tensor, precision: Precision) -> Allowance:
     added = terms + (found.bias is not None)
     sums = precision.addition * of_a_sum(added, value, size + bias, spread + bias)
     own = sums + precision.addition * ROUNDINGS * torch.minimum(size + bias, value.abs() + 2.0 * spread + bias)
-    # One rounding of each factor in TF32, which may be cut off and so be of one sign.
+    # TF32 rounds each factor once more; it may truncate, so that these errors have one sign.
     own = own + (precision.product - precision.roundoff) * torch.minimum(size, value.abs() + 4.0 * spread)
     own = own + precision.tiny * terms * (size > 0)
     if found.tiles and precision.tiles:
@@ -71,13 +71,13 @@ def _allowance(found: _Map, value: Tensor, precision: Precision) -> Allowance:
 
 
 def _spread(found: _Map, inputs: Tensor, weights: Tensor) -> Tensor:
-    """``√Σt²`` in float32, which is a fraction of the work, of numbers that are brought to the size of 1."""
+    """Return ``√Σt²``, computed in float32 to save work, from numbers scaled to at most 1."""
     samples = [-1, *[1] * (inputs.ndim - 1)]
     largest = inputs.flatten(1).amax(dim=1).reshape(samples).clamp(min=TINIEST)
     heaviest = weights.max().clamp(min=TINIEST)
     scaled, light = (inputs / largest).float(), (weights / heaviest).float()
     squares = _root(found.apply(scaled * scaled, light * light)).double()
-    # A hundred roundoffs of float32, and what is too small for it.
+    # The factor allows for a hundred roundoffs of float32 and for underflow.
     return 1.00001 * squares * (largest * heaviest).reshape([-1, *[1] * (squares.ndim - 1)])
 
 
@@ -94,7 +94,7 @@ def _convolution_module(call: Call) -> _Map | None:
     bias = _shaped(bias, weight.value.ndim - 2)
     if module.transposed:
         if len(call.node.args) > 1 or call.node.kwargs:
-            return None  # with an output size, which changes the padding
+            return None  # an output size is given, which changes the padding
         return _Map(x, weight, bias, lambda x, w: _transposed(module, x, w), _taps(call, weight.value))
     terms = weight.value[0].numel()
     return _Map(x, weight, bias, lambda x, w: module._conv_forward(x, w, None), terms, _tiled(call, weight.value))
@@ -127,13 +127,13 @@ def _convolution_function(call: Call) -> _Map | None:
 
 
 def _tiled(call: Call, weight: Tensor) -> bool:
-    """Whether it is one for which a library may take Winograd's algorithm: 3×3, each place, no gaps."""
+    """Return whether a library may use Winograd's algorithm: 3×3, stride 1, dilation 1."""
     places = all(_each(call.setting(name, 1), 2) == [1, 1] for name in ("stride", "dilation"))
     return places and weight.shape[2:] == (3, 3)
 
 
 def _taps(call: Call, weight: Tensor) -> float:
-    """Products in one output of a transposed convolution: every stride-th place of the kernel, of every channel."""
+    """Return the products in one output of a transposed convolution: every stride-th kernel element per channel."""
     dims = weight.ndim - 2
     strides, dilations = (_each(call.setting(name, 1), dims) for name in ("stride", "dilation"))
     kernel = weight.shape[2:]
@@ -147,7 +147,7 @@ def _each(value: Any, dims: int) -> list[int]:
 
 
 def _shaped(bias: Conditioned | None, dims: int) -> Conditioned | None:
-    """One number for each channel, so that it is added to the channel's own places."""
+    """Reshape a bias of one number per channel so that it broadcasts over the channel's positions."""
     if bias is None:
         return None
     value, radius = (part.reshape(-1, *[1] * dims) for part in (bias.value, bias.radius))
@@ -155,7 +155,7 @@ def _shaped(bias: Conditioned | None, dims: int) -> Conditioned | None:
 
 
 def _matrix_product(call: Call, value: Tensor, precision: Precision) -> Allowance | None:
-    """Of two values that both depend on the input; products with constants are primitives."""
+    """Allow for a product of two values that both depend on the input; products with constants are primitives."""
     left, right = call.argument("input"), call.argument("mat2", call.argument("other"))
     if not isinstance(left, Conditioned) or not isinstance(right, Conditioned):
         return None

@@ -1,4 +1,4 @@
-"""Calls that no rule knows (an LSTM, an attention): what one roundoff changes, and how far float32 is off."""
+"""Opaque ops without a rule (an LSTM, an attention): the effect of one roundoff, and the error of float32, measured."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,32 +13,33 @@ from nalu_export.parity.opaque.parametrised import jittered, normal
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
 from nalu_export.primitives.precision import TF32_FACTOR, Precision
 
-# Another correct float32 implementation sums in another order: its error is like the measured one, not equal.
+# Another correct float32 implementation sums in another order: its error is similar to the measured one, not equal.
 SAFETY = 8.0
 JITTERS = 8
-# A scale that is small by chance is at least this share of the sample's.
+# Lower limit of a scale, as a share of the sample's root mean square: a scale may be small by chance.
 POOLED = 0.25
 
-# What a recurrent layer, or one step of it, is called as a function and as a module.
+# Function names of recurrent layers and of single steps of them; below, the same as modules.
 RECURRENT = tuple(f"{kind}{step}" for kind in ("lstm", "gru", "rnn_tanh", "rnn_relu") for step in ("", "_cell"))
-# Three gates and a tanh of their own, in several steps. A GRU in tract was off by 8 times that of one.
+# Fused recurrent layers have three gates and a tanh of their own, in several steps. A GRU in tract was off by 8 times
+# the error of one kernel.
 KERNELS = 12.0 * KERNEL
 RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
 
 
 class Measurement:
-    """The own error of opaque calls, measured.
+    """Measures the own error of opaque calls: their error with exact inputs.
 
-    The scale ``s`` is what one roundoff in every parameter and input changes, from :data:`JITTERS` seeded
+    The scale ``s`` is the effect of one roundoff in every parameter and input, from :data:`JITTERS` seeded
     perturbations. While :meth:`calibrating`, a call is run in float32 as well, and ``c`` becomes the largest
-    ``|float32 − float64|/s`` seen. The error of a later call is at most ``8·c·s``; a call that never differed rounds
-    nothing (it sorts, say) and is exact.
+    ``|float32 − float64|/s`` seen. The error of a later call is at most ``8·c·s``. A call whose float32 result never
+    differed rounds nothing (a sort, for example) and is exact.
 
     Attributes:
-        calibrates: whether it does so now.
+        calibrates: whether calls are calibrated now.
 
     Args:
-        singles: gives the module of a call in float32.
+        singles: returns the module of a call in float32.
     """
 
     def __init__(self, singles: Callable[[Call], nn.Module | None]) -> None:
@@ -49,7 +50,7 @@ class Measurement:
 
     @contextmanager
     def calibrating(self) -> Iterator[None]:
-        """Calls meanwhile are measured in float32 too."""
+        """Measure calls in float32 too, within this context."""
         self.calibrates = True
         try:
             yield
@@ -57,7 +58,7 @@ class Measurement:
             self.calibrates = False
 
     def own(self, call: Call, result: Any, precision: Precision) -> Any:
-        """The error of each number of the result, which may be a tuple; zero for what is no number."""
+        """Return the error of each number of the result, which may be a tuple; other objects stay."""
         scale = self._scale(call, result)
         if self.calibrates:
             self._calibrate(call, scale)
@@ -77,14 +78,15 @@ class Measurement:
 
         def jitter(argument: Conditioned) -> Tensor:
             value = argument.value
-            # Not ±1: two terms of one size would cancel in many of the runs, and a search finds where in all of them.
+            # Not ±1: two terms of equal size would cancel in many of the runs, and a search finds inputs where they
+            # cancel in all runs.
             return value * (1.0 + ROUNDOFF * normal(value, generator)) if value.is_floating_point() else value
 
         runs = [call.run(jitter, module) for module in self._modules(call)]
         return over_tensors([result, *runs], _spread)
 
     def _modules(self, call: Call) -> list[nn.Module] | list[None]:
-        """The module with other parameters, each off by one roundoff."""
+        """Return copies of the module with every parameter perturbed by about one roundoff."""
         if call.module is None:
             return [None] * JITTERS
         target = str(call.node.target)
@@ -100,7 +102,7 @@ class Measurement:
         over_tensors([wanted, found, scale], lambda *three: self._raise(call, *three))
 
     def _raise(self, call: Call, wanted: Tensor, found: Tensor, scale: Tensor) -> None:
-        # What is allowed absolutely is no error in units of a scale that may be tiny.
+        # The absolute allowance is subtracted first: divided by a tiny scale it would inflate the factor.
         name, kernel = call.node.name, _kernel(call)
         off = ((found.double() - wanted).abs() - _like(kernel, wanted)).clamp(min=0.0)
         ratio = torch.where(torch.isfinite(off) & (off > 0), off / scale, 0.0)
@@ -110,23 +112,23 @@ class Measurement:
 
 
 def _kernel(call: Call) -> Tensor | None:
-    """What recurrent layers are allowed absolutely, for each sample of a step or for all of a layer.
+    """Return the absolute allowance of recurrent layers, for each sample of a step or for all samples of a layer.
 
-    Fused ones have σ and tanh of their own, accurate to a share of 1 and not of their result: that is
-    an error of what they are given as their state, too.
+    Fused recurrent layers compute σ and tanh with kernels of their own, accurate relative to 1 and not to their result.
+    The gates multiply the state that the layer is given, so the allowance grows with the largest state.
     """
     if not isinstance(call.module, RECURRENT_MODULES) and call.name not in RECURRENT:
         return None
     largest = torch.ones(())
     for state in call.at(1):
-        # The state of a step is (samples, hidden), that of a layer has its layers first.
+        # The state of a step is (samples, hidden); that of a layer has the layers as first axis.
         size = state.reach.amax(dim=1) if state.value.ndim == 2 else state.reach.amax()
         largest = torch.maximum(largest.to(size.dtype), size)
     return KERNELS * largest
 
 
 def _like(kernel: Tensor | None, value: Tensor) -> Tensor | float:
-    """In a shape to be added to a value whose first axis is the samples."""
+    """Reshape for addition to a value whose first axis is the samples."""
     return 0.0 if kernel is None else kernel.reshape(-1, *[1] * (value.ndim - 1)) if kernel.ndim else kernel
 
 
@@ -135,18 +137,18 @@ def _single(value: Tensor) -> Tensor:
 
 
 def _spread(result: Tensor, *runs: Tensor) -> Tensor:
-    """Root mean square of the changes, never much less than that of the sample, and one rounding."""
+    """Return the root mean square of the changes, with a lower limit from the whole sample, plus one rounding."""
     scale = torch.stack([(run - result) ** 2 for run in runs]).mean(dim=0).sqrt()
     return pooled(scale) + ROUNDOFF * result.abs()
 
 
 def pooled(scale: Tensor) -> Tensor:
-    """Each element, or a share of the root mean square of its sample where that is more."""
+    """Return each element, or a share of the root mean square of its sample where that is larger."""
     return torch.maximum(scale, POOLED * root_mean_square(scale))
 
 
 def root_mean_square(x: Tensor) -> Tensor:
-    """That of each sample, in a shape to compare it with; the numbers themselves where a sample is one."""
+    """Return the root mean square of each sample, broadcastable to ``x``; ``x`` itself if a sample is one number."""
     if x.ndim < 2 or not x.numel():
         return x
     return x.flatten(1).pow(2).mean(dim=1).sqrt().reshape(-1, *[1] * (x.ndim - 1))

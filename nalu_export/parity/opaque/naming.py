@@ -1,4 +1,4 @@
-"""What an opaque call is, whatever its spelling: a module, a function, a method or an aten overload."""
+"""The torch function behind an opaque call, for any spelling: a module, a function, a method or an aten overload."""
 
 import inspect
 import operator
@@ -10,7 +10,7 @@ from torch import fx, nn
 from torch.nn import functional as F
 
 _NAMESPACES = (torch, F, torch._C._nn, torch.special)
-# Modules whose ``forward`` is one function of torch, by the name of that function.
+# Modules whose ``forward`` is one torch function, and the name of that function.
 _MODULES: dict[type[nn.Module], str] = {
     **{getattr(nn, f"Conv{n}d"): f"conv{n}d" for n in (1, 2, 3)},
     **{getattr(nn, f"ConvTranspose{n}d"): f"conv_transpose{n}d" for n in (1, 2, 3)},
@@ -57,7 +57,7 @@ _INPUT = ("self", "a", "x", "tensor")
 
 
 def module_name(module: nn.Module) -> str:
-    """The function that a module calls; empty for any other, such as a subclass with a ``forward`` of its own."""
+    """Return the function that a module calls; empty for other modules, such as a subclass with its own ``forward``."""
     for kind in type(module).__mro__:
         if kind in _MODULES:
             return _MODULES[kind] if type(module).forward is kind.forward else ""
@@ -65,7 +65,7 @@ def module_name(module: nn.Module) -> str:
 
 
 def function_name(node: fx.Node) -> str:
-    """``conv2d`` for ``F.conv2d`` and ``torch.ops.aten.conv2d.default``; empty for a function that is not torch's."""
+    """Return ``conv2d`` for ``F.conv2d`` and ``torch.ops.aten.conv2d.default``; empty for a function not of torch."""
     target = node.target
     if node.op == "call_method":
         return str(target).rstrip("_")
@@ -80,13 +80,13 @@ def function_name(node: fx.Node) -> str:
 
 
 def changes_its_input(node: fx.Node) -> bool:
-    """Whether the name of a function or method ends as those do that write into their first argument."""
+    """Return whether the name of a function or method has the suffix of those that write into their first argument."""
     name = str(getattr(node.target, "_opname", None) or getattr(node.target, "__name__", node.target))
     return node.op != "call_module" and name.endswith("_") and not name.endswith("__")
 
 
 def bound(node: fx.Node, name: str) -> dict[str, int | str]:
-    """Where each argument of a call stands: its position, or its keyword; the first one is called ``input``."""
+    """Return the position or keyword of each argument of a call, by name; the first argument is named ``input``."""
     parameters = _parameters(node, name)
     places: dict[str, int | str] = {
         _canonical(parameter): position for position, parameter in enumerate(parameters[: len(node.args)])
@@ -107,7 +107,7 @@ def _parameters(node: fx.Node, name: str) -> list[str]:
 
 
 def _written(function: Callable[..., Any]) -> list[str]:
-    """The parameters of a function of Python; torch's own functions of C++ have no signature to ask for."""
+    """Return the parameters of a Python function; empty for torch's C++ functions, which have no signature."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -117,11 +117,11 @@ def _written(function: Callable[..., Any]) -> list[str]:
 
 
 def _of_schema(node: fx.Node, name: str) -> list[str]:
-    """The parameters of the first aten overload of that name that takes the arguments."""
+    """Return the parameters of the first aten overload of that name that accepts the arguments."""
     packet = getattr(torch.ops.aten, name, None)
     for overload in packet.overloads() if packet is not None else ():
         arguments = getattr(packet, overload)._schema.arguments
         names = [argument.name for argument in arguments]
         if len(node.args) <= len(names) and set(node.kwargs) <= {*names, "input"} and not arguments[-1].is_out:
             return names
-    return ["input"]  # of all torch's functions it is the first
+    return ["input"]  # the first parameter of torch's functions

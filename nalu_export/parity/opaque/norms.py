@@ -1,4 +1,4 @@
-"""Normalisations: by running statistics, which is a scale and a shift, and by statistics of the sample."""
+"""Normalisations: with running statistics (a scale and a shift), and with statistics of the sample."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from nalu_export.primitives.precision import SINGLE, Precision
 
 
 def _batch_norm(call: Call, value: Tensor, precision: Precision) -> Allowance | None:
-    """``a·x + b`` with ``a = γ/√(σ² + ε)`` and ``b = β − μ·a``, made by whoever runs it."""
+    """``a·x + b`` with ``a = γ/√(σ² + ε)`` and ``b = β − μ·a``, which each runtime computes itself."""
     x = call.argument("input")
     mean, variance = (constant_ball(call.setting(f"running_{name}")) for name in ("mean", "var"))
     training = call.setting("training", False)
@@ -37,7 +37,7 @@ def _batch_norm(call: Call, value: Tensor, precision: Precision) -> Allowance | 
 def _of_the_sample(call: Call, value: Tensor, precision: Precision) -> Allowance | None:
     """``γ·(x − μ)/√(σ² + ε) + β`` with mean and variance of groups of n numbers, in one pass or in two.
 
-    In one pass ``σ² = Σx²/n − μ²``, whose error goes with the mean of squares, not with the variance.
+    In one pass ``σ² = Σx²/n − μ²``, whose error is proportional to the mean of squares, not to the variance.
     """
     x = call.argument("input")
     groups = _groups(call, x.value) if isinstance(x, Conditioned) else None
@@ -69,7 +69,7 @@ def _of_the_sample(call: Call, value: Tensor, precision: Precision) -> Allowance
 
 
 def _carried(groups: Tensor, variance: Tensor, radius: Tensor | None) -> Tensor:
-    """How far ``(x − μ)/σ`` moves: its numerator by ``r`` and the mean of ``r``, ``σ²`` by what that makes of it."""
+    """Return how far ``(x − μ)/σ`` moves: its numerator by ``r`` and the mean of ``r``, ``σ²`` accordingly."""
     assert radius is not None
     centred = groups - groups.mean(-1, keepdim=True)
     moved = radius + radius.mean(-1, keepdim=True)
@@ -80,9 +80,9 @@ def _carried(groups: Tensor, variance: Tensor, radius: Tensor | None) -> Tensor:
 
 
 def _sum_error(terms: Tensor) -> Tensor:
-    """Error of the mean along the last axis, in units of one roundoff.
+    """Return the error of the mean along the last axis, in roundoffs.
 
-    Zero padding leaves most of a feature map alike where the image is empty; what is alike is rounded alike.
+    Zero padding leaves most of a feature map constant where the image is empty, and equal terms are rounded equally.
     """
     count = terms.shape[-1]
     size, spread = terms.abs().sum(-1, keepdim=True), (terms * terms).sum(-1, keepdim=True).sqrt()
@@ -91,14 +91,14 @@ def _sum_error(terms: Tensor) -> Tensor:
 
 
 def _alike(terms: Tensor, size: Tensor) -> Tensor:
-    """How many terms differ by less than a quarter of a unit in the last place of their sum."""
+    """Return how many terms differ by less than a quarter of a unit in the last place of their sum."""
     ordered = terms.sort(-1).values.contiguous()
     ends = torch.searchsorted(ordered, ordered + SINGLE / 2.0 * size, right=True)
     return (ends - torch.arange(terms.shape[-1])).amax(-1, keepdim=True).double()
 
 
 def _groups(call: Call, x: Tensor) -> Tensor | None:
-    """The numbers that are normalised together, along the last axis; ``None`` where other statistics are used."""
+    """Return the numbers that are normalised together along the last axis; ``None`` if other statistics are used."""
     if call.name == "layer_norm":
         return x.flatten(-len(tuple(call.setting("normalized_shape"))))
     if call.name == "group_norm":
@@ -116,7 +116,7 @@ def _parameter_shape(call: Call, like: Tensor) -> list[int]:
 
 
 def _channel(call: Call, name: str, shape: list[int]) -> Conditioned | None:
-    """γ or β in the shape in which it meets the input; ``None`` where there is none."""
+    """Return γ or β in a shape that broadcasts over the input; ``None`` if there is none."""
     given: Any = call.setting(name)
     if given is None:
         return None
@@ -126,7 +126,7 @@ def _channel(call: Call, name: str, shape: list[int]) -> Conditioned | None:
 
 
 def _of_the_weights(gain: Conditioned | None, shift: Conditioned | None, scaled: Tensor, value: Tensor) -> Tensor:
-    """What γ and β themselves are off by."""
+    """Return the effect of the errors of γ and β themselves."""
     off = torch.zeros_like(value)
     if gain is not None and bool(gain.radius.any()):
         off = off + torch.where(gain.value != 0, (scaled / gain.value).abs(), 0.0) * gain.radius

@@ -1,4 +1,4 @@
-"""Weights that a module computes from others: ``torch.nn.utils.parametrize``, and the hooks of old."""
+"""Weights that a module computes from other tensors: ``torch.nn.utils.parametrize``, and the older hooks."""
 
 import weakref
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from nalu_export.modules.copying import copied
 from nalu_export.parity.opaque.call import Call
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
 
-# As of a measured call: another implementation is off like the measured one, not equally.
+# As for a measured call: the error of another implementation is similar to the measured one, not equal.
 SAFETY = 8.0
 SEED = 3
-# A weight that one roundoff moves by this many times what float32 is off by is no continuous function of it.
+# If one roundoff moves a weight by more than this many float32 errors, the weight is no continuous function of it.
 JUMP = 1024.0
 _MEASURED: "weakref.WeakKeyDictionary[nn.Module, dict[str, Conditioned]]" = weakref.WeakKeyDictionary()
 
@@ -22,10 +22,10 @@ Draw = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def weight_of(call: Call, name: str = "weight") -> Conditioned:
-    """A weight of a module as it multiplies: exact where it is a parameter, else with a radius that is measured.
+    """Return a weight of a module as it is multiplied: exact if it is a parameter, else with a measured radius.
 
-    What one roundoff in everything that it is computed from changes, and how far its float32 evaluation is off, give
-    the radius. Runtimes receive the weight itself, rounded once.
+    The radius comes from the effect of one roundoff in every tensor that the weight is computed from, and from the
+    error of its float32 evaluation. Runtimes receive the weight itself, rounded once.
     """
     module = call.module
     assert module is not None
@@ -42,16 +42,16 @@ def _measured(module: nn.Module, call: Call, name: str) -> Conditioned:
     value, generator = _computed(module, call, name), torch.Generator().manual_seed(SEED)
     moved = [(_computed(jittered(module, generator), call, name) - value).abs() for _ in range(2)]
     single = (_computed(copied(module).float(), call, name, single=True) - value).abs()
-    # Some keep signs as numbers that are cut to whole ones: moved a little, they give another weight altogether.
+    # Some parametrisations hold signs as floats and truncate them to integers: a small change gives a different weight.
     jump = JUMP * (single.max() + ROUNDOFF * value.abs().max())
     scale = torch.stack([single, *(change for change in moved if bool((change <= jump).all()))]).amax(dim=0)
-    # Each element is a sum over others: one that is right by chance says little.
+    # Each element is a sum over others; a small error of one element may be chance, so the mean error counts too.
     radius = SAFETY * torch.maximum(scale, scale.mean()) + ROUNDOFF * value.abs()
     return Conditioned.exact(value, radius)
 
 
 def _computed(module: nn.Module, call: Call, name: str, *, single: bool = False) -> Tensor:
-    """The weight that the module computes, as float64."""
+    """Return the weight that the module computes, as float64."""
     if module._forward_pre_hooks:
         call.run(lambda c: c.value.float() if single else c.value, module)
     found: Tensor = getattr(module, name).detach().double()
@@ -59,7 +59,7 @@ def _computed(module: nn.Module, call: Call, name: str, *, single: bool = False)
 
 
 def jittered(module: nn.Module, generator: torch.Generator, draw: Draw | None = None) -> nn.Module:
-    """A copy whose every parameter and buffer is off by one roundoff, up or down, or as many as ``draw`` gives."""
+    """Return a copy with every parameter and buffer off by one roundoff, up or down, or by ``draw`` roundoffs."""
     found = copied(module)
     with torch.no_grad():
         for value in (*found.parameters(), *found.buffers()):
@@ -69,10 +69,10 @@ def jittered(module: nn.Module, generator: torch.Generator, draw: Draw | None = 
 
 
 def normal(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Standard normal numbers, in the shape and type of another tensor."""
+    """Return standard normal numbers, in the shape and type of another tensor."""
     return torch.randn(like.shape, generator=generator, dtype=like.dtype)
 
 
 def signs(like: Tensor, generator: torch.Generator) -> Tensor:
-    """±1 at random, in the shape and type of another tensor."""
+    """Return random signs ±1, in the shape and type of another tensor."""
     return torch.randint(0, 2, like.shape, generator=generator).to(like.dtype) * 2 - 1

@@ -1,4 +1,4 @@
-"""What moves numbers without computing, and what selects the largest."""
+"""Ops that move numbers without arithmetic, and ops that select the largest."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from nalu_export.parity.opaque.call import Call
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.precision import Precision
 
-# Functions of which every result is one of the numbers given, or 0.
+# Functions whose every result is one of the given numbers, or 0.
 MOVES = (
     "identity", "getitem", "contiguous", "clone", "detach", "alias", "flatten", "unflatten", "reshape", "view",
     "view_as", "permute", "transpose", "t", "movedim", "moveaxis", "swapaxes", "squeeze", "unsqueeze", "expand",
@@ -23,7 +23,7 @@ _PADS = ("ReflectionPad", "ReplicationPad", "CircularPad", "ZeroPad")
 
 
 def moves(call: Call) -> bool:
-    """Whether the call only moves numbers, so that errors and flags move with them."""
+    """Return whether the call only moves numbers, so that errors and flags move with them."""
     if "dropout" in call.name:
         return not call.setting("training", call.argument("train", True))
     if call.name == "pad":
@@ -39,7 +39,7 @@ def _is_pad(module: Any) -> bool:
 
 
 def _largest(call: Call, value: Tensor, precision: Precision) -> Allowance | None:
-    """The largest of a window is at most as far off as the most uncertain number in it."""
+    """The largest number of a window is at most as far off as the most uncertain number in the window."""
     del precision
     x = call.argument("input")
     if not isinstance(x, Conditioned) or call.setting("return_indices", False):

@@ -21,7 +21,7 @@ def _log_softmax(call: Call, value: Tensor, precision: Precision) -> Allowance |
 
 
 def _softmax(call: Call, value: Tensor, precision: Precision) -> Allowance | None:
-    """``exp`` of the logarithm, so that its relative error is the logarithm's absolute one."""
+    """``exp`` of the log-softmax, so that its relative error is the absolute error of the logarithm."""
     found = _logarithms(call, value)
     if found is None:
         return None
@@ -33,30 +33,30 @@ def _softmax(call: Call, value: Tensor, precision: Precision) -> Allowance | Non
 def _logarithms(call: Call, value: Tensor) -> tuple[Conditioned, int, Tensor] | None:
     x, dim = call.argument("input"), call.setting("dim")
     if not isinstance(x, Conditioned) or x.value.shape != value.shape or not isinstance(dim, int):
-        return None  # without an axis torch guesses one
+        return None  # torch guesses the axis if none is given
     return x, dim, torch.log_softmax(x.value, dim)
 
 
 def _roundoffs(x: Conditioned, dim: int, result: Tensor) -> Tensor:
-    """Error of ``x_i − max − log Σ exp(x_j − max)`` in roundoffs.
+    """Return the error of ``x_i − max − log Σ exp(x_j − max)`` in roundoffs.
 
-    Each difference is rounded once, each exp and the sum of them add a relative error, which the logarithm makes an
-    absolute one; then come the logarithm's own error and the last difference.
+    Each difference is rounded once. Each exp and the sum add a relative error, which the logarithm turns into an
+    absolute one. The logarithm's own error and the last difference add to that.
     """
     behind = x.value.amax(dim, keepdim=True) - x.value
     count = x.value.shape[dim]
     additions = min(count - 1.0, ORDER * math.sqrt(count))
     shares = result.exp()
-    # What has no share has no error, however far behind it is.
+    # A term with share 0 adds no error, however far below the maximum it is.
     differences = torch.where(shares > 0, shares * behind, 0.0).sum(dim, keepdim=True)
     total = (result + behind).neg()
     return behind + differences + EXP + additions + LOG * total.abs() + result.abs() + 2.0
 
 
 def _carried(x: Conditioned, dim: int, result: Tensor, error: Error) -> Tensor:
-    """``r_i + log Σ p_j·exp(r_j)``: how far the logarithm moves, whatever the signs of the errors ``r``.
+    """Return ``r_i + log Σ p_j·exp(r_j)``: how far the logarithm moves for any signs of the errors ``r``.
 
-    Signs tried at random miss the worst ones: all up and all down change nothing.
+    Perturbed evaluations with random signs miss the worst case, and all up or all down changes nothing.
     """
     radius = error(x)
     raised = torch.log_softmax(x.value + radius, dim) - result  # r_i − log Σ p_j·exp(r_j)

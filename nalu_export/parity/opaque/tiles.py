@@ -1,4 +1,4 @@
-"""Convolutions that are computed as products of transformed tiles."""
+"""The additional error of convolutions that are computed as products of transformed tiles."""
 
 import math
 from collections.abc import Callable
@@ -9,13 +9,14 @@ from torch.nn import functional as F
 from nalu_export.primitives.precision import Precision
 
 # Winograd's minimal filtering F(2×2, 3×3) and F(4×4, 3×3) (Lavin and Gray 2016, arXiv 1509.09308, section 4), which
-# cuDNN uses for 3×3 convolutions of float32: an output is a combination of the transformed numbers of its whole tile,
-# and off by their roundoff, also where they cancel (Barabasz, Anderson, Soodhalter and Gregg 2020, Error Analysis and
-# Improving the Accuracy of Winograd Convolution for Deep Neural Networks, arXiv 1803.10986). Both were evaluated in
-# float32, 1190 convolutions of 1 to 128 channels of seven kinds of images: with R = √Σ(w·m)², where m is the largest
-# |x| of the tiles that an output can be in, no error was more than 25·√n·u·(|Σt| + R). Three times that is allowed.
+# cuDNN uses for 3×3 convolutions of float32: an output is a combination of the transformed numbers of its whole tile.
+# Its error is of the order of their roundoff, also where they cancel (Barabasz, Anderson, Soodhalter and Gregg 2020,
+# Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks, arXiv 1803.10986). Both
+# were evaluated in float32, 1190 convolutions of 1 to 128 channels of seven kinds of images. Let R = √Σ(w·m)², where m
+# is the largest |x| of the tiles that may hold an output. No error was more than 25·√n·u·(|Σt| + R). Three times that
+# is allowed.
 TILES = 75.0
-# An output anywhere in a tile of 4×4 is computed from inputs up to four places away.
+# An output may be anywhere in a tile of 4×4; its inputs are up to four positions away.
 REACH = 4
 
 
@@ -27,13 +28,13 @@ def in_tiles(
     inputs: Tensor,
     weights: Tensor,
 ) -> Tensor:
-    """What the transforms of a 3×3 convolution may add to its error.
+    """Return the error that the transforms of a 3×3 convolution may add.
 
     Args:
-        precision: of the evaluation.
+        precision: the precision of the evaluation.
         terms: n, products in one output.
         value: Σt, the result; ``(N, O, H, W)``.
-        apply: the convolution without its bias, of other inputs and weights.
+        apply: the convolution without its bias, as a function of input and weights.
         inputs: bounds of |x|; ``(N, C, H, W)`` or ``(C, H, W)``.
         weights: bounds of |w|.
     """

@@ -1,4 +1,4 @@
-"""Integers and truth values that opaque calls make of numbers: an argmax, the order of a sort, a comparison."""
+"""Integers and truth values that opaque ops compute from floats: an argmax, the order of a sort, a comparison."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,16 +10,16 @@ from torch import Tensor
 from nalu_export.parity.opaque.call import Call
 from nalu_export.primitives.conditioned import Conditioned
 
-# Evaluations with every number off by its whole radius, up or down at random, each once more with all signs turned.
-# Two numbers whose order decides are moved towards each other in one of such a pair with probability 1/2.
+# Pairs of evaluations with every number off by its whole radius, up or down at random; the second of a pair has all
+# signs inverted. Two numbers whose order decides move towards each other in one of a pair with probability 1/2.
 PAIRS = 16
 
 
 def decided(call: Call, result: Any) -> Any:
-    """A result whose integers and truth values are known to be what they are, or not.
+    """Mark the integers and truth values of a result that a correct evaluation may give otherwise.
 
     Args:
-        call: of which it is.
+        call: the call that gave the result.
         result: conditioned numbers and plain integers, in nested tuples.
     """
     if not _wholes(result) or not any(bool((c.radius > 0).any() | (c.lost > 0).any()) for c in call.inputs):
@@ -34,7 +34,7 @@ def decided(call: Call, result: Any) -> Any:
 
 
 def undecided_at(whole: Tensor, places: Tensor) -> Any:
-    """What is known of integers or truth values that may be others at some places; a plain tensor where at none."""
+    """Return integers or truth values as conditioned values, undecided at some places; unchanged if at none."""
     if not bool(places.any()):
         return whole
     if whole.dtype == torch.bool:
@@ -44,7 +44,7 @@ def undecided_at(whole: Tensor, places: Tensor) -> Any:
 
 
 def over_whole(value: Any, change: Callable[[Tensor], Any]) -> Any:
-    """``change`` of each plain tensor of integers or truth values in nested tuples; whatever else there is stays."""
+    """Apply ``change`` to each plain tensor of integers or truth values in nested tuples; keep other objects."""
     if isinstance(value, (tuple, list)):
         return tuple(over_whole(part, change) for part in value) if _wholes(value) else value
     return change(value) if _is_whole(value) else value
