@@ -16,7 +16,8 @@ from nalu_export.nn.layer import constructor_arguments
 
 Description = dict[str, Any]
 
-# torch.nn layers that have their constructor arguments as attributes of the same names, and a forward of their own.
+# torch.nn layers that have their constructor arguments as attributes of the same names. Their forward uses no other
+# module.
 STOCK: dict[str, type[nn.Module]] = {
     kind.__name__: kind
     for kind in (

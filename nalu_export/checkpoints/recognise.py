@@ -100,7 +100,7 @@ def _decided_by(found: Fit, shapes: Mapping[str, Shape], layout: str | None) -> 
         return "shapes"
     around = found.unit.around
     if around is not None and shapes.get(f"{around.reduce}weight", ())[:1] != twin.dims[:1]:
-        return "shapes"  # the convolution before the head has the size of only one of the two
+        return "shapes"  # the convolution before the head does not fit the transposed unit
     return "names" if layout is None else "layout"
 
 

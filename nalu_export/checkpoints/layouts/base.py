@@ -51,10 +51,9 @@ def linear(target: str) -> Key:
 
 
 def stale(shape: str = "oi") -> Key:
-    """Return the key of a raw parameter that nothing reads.
+    """Return the key of a raw parameter that the layer does not read, so that using it would give different results.
 
-    The implementation computed a weight from it once and stores the weight; computing the weight again would give
-    different results.
+    Usually a weight was computed from it once, and the layer reads the stored weight.
     """
     return Key(shape)
 

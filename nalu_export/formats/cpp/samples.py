@@ -16,7 +16,7 @@ from nalu_export.graph.evaluation import constant
 from nalu_export.primitives import Conditioned
 from nalu_export.primitives.precision import FLOAT32
 
-# Number of samples of the run. An axis of a constant is unlikely to have this size by chance.
+# Number of samples of the run; not 1, which is the size of many axes of constants.
 SAMPLES = 3
 
 

@@ -35,9 +35,9 @@ def lower_leaves(proto: onnx.ModelProto, subgraphs: Sequence[Subgraph], options:
 class _Lowering:
     """Builds the new list of nodes, with lowered subgraphs in place of placeholder nodes.
 
-    The inputs of a subgraph are named ``head.x``, ``head.x_2``, and its output ``head.y``. By these names a check finds
-    the values and cuts the subgraph out of the file. A value has one name. A value that already has such a name, or
-    whose name must not change, passes through an Identity, which runtimes remove.
+    The inputs of a subgraph are named ``head.x``, ``head.x_2`` and its outputs ``head.y``, ``head.y_2``. By these names
+    a check finds the values and cuts the subgraph out of the file. A value has one name. A value that already has such
+    a name, or whose name must not change, passes through an Identity, which runtimes remove.
 
     Attributes:
         nodes: nodes of the new graph.

@@ -52,7 +52,7 @@ def cut_out(proto: onnx.ModelProto, subgraph: Subgraph, call: int) -> bytes | No
 
 
 def _step(proto: onnx.ModelProto, path: str, short: Callable[[str], str]) -> bytes | None:
-    """Return the body of a loop; ``None`` if it reads a value from outside that is not a weight."""
+    """Return the body of a loop; ``None`` if there is no such loop or it reads an outer value that is not a weight."""
     loop = next((node for node in proto.graph.node if node.name == f"{path}.{NODE}"), None)
     if loop is None:
         return None
