@@ -1,4 +1,4 @@
-"""``model.pt`` in and out."""
+"""Reads and writes model files such as ``model.pt``."""
 
 from nalu_export.checkpoints.native import save
 from nalu_export.checkpoints.options import ReadOptions, read_options

@@ -1,4 +1,4 @@
-"""Files of adapters: a few matrices that mean something only beside the weights of another file."""
+"""Refuses files of adapters: a few matrices that are of use only with the weights of another file."""
 
 import re
 from collections.abc import Iterable
@@ -7,15 +7,15 @@ from nalu_export.errors import InputError
 from nalu_export.io.text import short
 
 _LORA = re.compile(r"(?:^|\.)lora_(?:A|B|embedding_A|embedding_B|magnitude_vector)(?:\.|$)")
-# What PEFT puts before the names of the model that it wraps.
+# The prefix that PEFT puts before the names of the model that it wraps.
 _PEFT = "base_model.model."
 
 
 def refuse_adapters(names: Iterable[str]) -> None:
-    """Refuse what PEFT saves of a model with adapters.
+    """Refuse the names that PEFT saves of a model with adapters.
 
     Raises:
-        InputError: it is one.
+        InputError: there is such a name.
     """
     found = next((name for name in names if name.startswith(_PEFT) or _LORA.search(name)), None)
     if found is not None:

@@ -1,4 +1,4 @@
-"""Tensors of a file, put into the module that they are for."""
+"""Puts the tensors of a file into a module."""
 
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -8,14 +8,21 @@ from nalu_export.checkpoints.unwrapping import State
 from nalu_export.errors import InputError
 from nalu_export.io.text import short
 
-# Weights that several layers share are written once, so a file may hold less than its model; not a hundredth of it.
+# Weights that several layers share are stored once, so a file may be smaller than the tensors of its model. No real
+# file is a hundred times smaller.
 MAX_INFLATION = 64
-# torch puts tensors into a model in time that grows with the product of their number and that of its layers.
+# The time that torch needs to load tensors into a model grows with the number of tensors times the number of layers.
 MAX_PAIRS = 10_000_000
 
 
 def refuse_inflated(state: dict[str, Tensor], size: int) -> None:
-    """Tensors may share or repeat their bytes in the file, so that a small one asks for terabytes of memory."""
+    """Refuse tensors much larger than the file.
+
+    Tensors may share or repeat their bytes in the file, so a small file could ask for terabytes of memory.
+
+    Raises:
+        InputError: the tensors take more than 64 times the size of the file.
+    """
     claimed = sum(value.nbytes for value in state.values())
     if claimed > MAX_INFLATION * size:
         raise InputError(
@@ -24,7 +31,7 @@ def refuse_inflated(state: dict[str, Tensor], size: int) -> None:
 
 
 def assign(module: nn.Module, state: State) -> None:
-    """Put the tensors into the module after comparing names, shapes and kinds, so that the first misfit is named."""
+    """Put tensors into a module. Names, shapes and kinds are compared first, so that the error names a misfit."""
     wanted = module.state_dict()
     missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
     if missing or extra:

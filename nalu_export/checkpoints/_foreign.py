@@ -1,4 +1,4 @@
-"""Names what a file is that is no model file, from how it begins."""
+"""Says what kind of file is given instead of a model file, by its first bytes."""
 
 import re
 
@@ -30,7 +30,7 @@ _OLD_TAR = (b"sys_info", b"pickle", b"storages", b"tensors")
 
 
 def refusal(data: bytes) -> str:
-    """The text that says what the file is and what was expected instead."""
+    """Return the text that says what the file is and what was expected instead."""
     if not data:
         return "is empty; expected a model.pt"
     start = data[:1000]

@@ -1,4 +1,4 @@
-"""The names that a pickle may use: what rebuilds tensors and plain data, and types that may stand beside weights."""
+"""The names that a pickle may use: functions that rebuild tensors and plain data, and types found beside weights."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
@@ -15,7 +15,7 @@ from nalu_export.errors import InputError
 from nalu_export.io.text import printable
 
 NO_STORAGE = "makes a tensor of what is no storage or no dtype"
-# What its values may be listed in. A tensor can be walked as well, row by row: an expanded one has any number of them.
+# Types of lists of pairs. A tensor can be iterated as well, but an expanded tensor may have any number of rows.
 _ROWS = (list, tuple)
 
 
@@ -26,11 +26,11 @@ class StorageType(NamedTuple):
 
 
 def resolve(module: str, name: str) -> Global | None:
-    """What a name in a pickle stands for; ``None`` for what is not known to be harmless.
+    """Return what a name in a pickle stands for; ``None`` for a name that is not known to be harmless.
 
     Args:
-        module: dotted, in Python 2's or 3's spelling, of any version of torch and numpy.
-        name: of the function, class or value in it.
+        module: dotted name of the module, as Python 2 or 3 and any version of torch and numpy write it.
+        name: name of the function, class or value in it.
     """
     module = _RENAMED.get(module, module)
     if module.startswith("numpy._core"):
@@ -42,13 +42,13 @@ def resolve(module: str, name: str) -> Global | None:
 
 
 def _rebuild(machine: Machine, arguments: tuple[Any, ...]) -> Tensor | Inert:
-    """``_rebuild_tensor`` and ``_rebuild_tensor_v2``: storage, offset, size, stride and attributes."""
+    """Stand for ``_rebuild_tensor`` and ``_rebuild_tensor_v2``: storage, offset, size, stride and attributes."""
     storage, offset, size, stride = arguments[:4]
     return _tensor(machine, storage, None, (offset, size, stride), arguments[6:7])
 
 
 def _rebuild_v3(machine: Machine, arguments: tuple[Any, ...]) -> Tensor | Inert:
-    """As :func:`_rebuild`, with a dtype of its own: its storage is of bytes."""
+    """Stand for ``_rebuild_tensor_v3``: as :func:`_rebuild`, with a dtype, because its storage is of bytes."""
     storage, offset, size, stride, _, _, dtype = arguments[:7]
     if not isinstance(dtype, Global) or not isinstance(dtype.value, torch.dtype):
         raise damaged(NO_STORAGE)
@@ -58,30 +58,30 @@ def _rebuild_v3(machine: Machine, arguments: tuple[Any, ...]) -> Tensor | Inert:
 def _tensor(
     machine: Machine, storage: Any, dtype: torch.dtype | None, place: tuple[Any, Any, Any], metadata: tuple[Any, ...]
 ) -> Tensor | Inert:
-    """A tensor of the type of its storage, or of another."""
+    """Return a tensor of type ``dtype``; by default of the type of its storage."""
     if not isinstance(storage, Storage):
         raise damaged(NO_STORAGE)
     for flags in metadata:
         if flags is not None and type(flags) is not dict:
             raise damaged("gives a tensor flags that are no dictionary")
         if flags:
-            # Its sign is still to be changed (what .imag of a conjugate is): a view that no state_dict holds.
+            # The flags mark a lazily negated or conjugated view, such as .imag of a conjugate. No state_dict has one.
             return Inert("a lazily negated or conjugated tensor")
     machine.another_tensor()
     return tensor(storage, storage.dtype if dtype is None else dtype, *place)
 
 
 def _first(_: Machine, arguments: tuple[Any, ...]) -> Any:
-    """A Parameter, Variable or tensor of another device: what it is made of, without gradient, hooks or device."""
+    """Return the tensor inside a Parameter, a Variable or a tensor of another device; the rest is dropped."""
     if not isinstance(arguments[0], (Tensor, Inert)):
         raise damaged("makes a parameter of what is no tensor")
     return arguments[0]
 
 
 def _typed(machine: Machine, arguments: tuple[Any, ...]) -> Any:
-    """``_rebuild_from_type_v2``: a tensor of a class, made as another function makes it, with attributes."""
+    """Stand for ``_rebuild_from_type_v2``: a tensor of a subclass, with attributes, made by another function."""
     function, _, inner = arguments[:3]
-    # Not itself: arguments nested in arguments would be followed as deep as the file likes.
+    # This function is not in _TENSOR_FUNCTIONS: a file could nest calls of it to any depth.
     if not isinstance(function, Global) or function.name not in _TENSOR_FUNCTIONS:
         raise damaged("makes a tensor with what is no function for it")
     return function.call(machine, inner)
@@ -92,7 +92,7 @@ def _size(_: Machine, arguments: tuple[Any, ...]) -> Any:
 
 
 def _mapping(machine: Machine, arguments: tuple[Any, ...]) -> dict[Any, Any]:
-    """A dictionary: empty, of another, or of pairs, as Python 2 writes an OrderedDict."""
+    """Return a new dictionary: empty, from a dictionary, or from pairs, as Python 2 writes an OrderedDict."""
     made: dict[Any, Any] = {}
     for source in arguments[:1]:
         if type(source) is not dict and type(source) not in _ROWS:
@@ -110,7 +110,7 @@ def _mapping_with_default(machine: Machine, arguments: tuple[Any, ...]) -> dict[
 
 
 def _encode(machine: Machine, arguments: tuple[Any, ...]) -> bytes:
-    """How protocols before 3 write bytes."""
+    """Return bytes, which protocols before 3 write as an encoded text."""
     text, encoding = arguments
     if type(text) is not str or type(encoding) is not str or encoding not in ("latin1", "latin-1", "utf-8"):
         raise damaged("encodes what is no text")
@@ -119,13 +119,13 @@ def _encode(machine: Machine, arguments: tuple[Any, ...]) -> bytes:
 
 
 def _bytes(_: Machine, arguments: tuple[Any, ...]) -> bytes | Inert:
-    """``bytes()`` and ``bytearray(content)``, but not ``bytearray(size)``, which makes as many bytes as it is told."""
+    """Stand for ``bytes()`` and ``bytearray(content)``; ``bytearray(size)`` is not made: its size could be anything."""
     content = arguments[0] if arguments else b""
     return content if type(content) is bytes else of_type(bytes)
 
 
 def _object(_: Machine, arguments: tuple[Any, ...]) -> Inert:
-    """How copyreg writes an object: by its class."""
+    """Stand for an object, which copyreg writes as its class and arguments."""
     kind = arguments[0]
     if not isinstance(kind, Global):
         raise damaged("makes an object of what is no class")
@@ -141,7 +141,7 @@ def _always(what: str) -> Callable[[Machine, tuple[Any, ...]], Inert]:
     return lambda _machine, _arguments: stand_in
 
 
-# Protocols 1 and 2 are for Python 2, and call things as it does.
+# Protocols 1 and 2 are those of Python 2 and use its names.
 _PYTHON_2 = {"builtins.xrange": "builtins.range", "builtins.unicode": "builtins.str", "builtins.long": "builtins.int"}
 _RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg", "torch.tensor": "torch._tensor"}
 
@@ -190,7 +190,8 @@ _STORAGE_TYPES = {
     "QUInt2x4": torch.quint2x4, "Untyped": torch.uint8, "_Untyped": torch.uint8,
 }  # fmt: skip
 
-# Types whose values stand beside the weights in checkpoints of common tools, by module. They are named, never made.
+# Types whose values stand beside the weights in checkpoints of common tools, by module. An Inert with the name of the
+# type stands for such a value; the value is never made.
 _BESIDE = {
     "builtins": "list tuple set frozenset int float bool str complex object slice range",
     "datetime": "datetime date time timedelta timezone",
@@ -213,7 +214,7 @@ _BESIDE = {
     "lightning.pytorch.utilities.parsing": "AttributeDict",
     "lightning_fabric.utilities.data": "AttributeDict",
     "lightning.fabric.utilities.data": "AttributeDict",
-    # Lightning before 1.5 has them as keys of a dictionary.
+    # Lightning before 1.5 has these classes as keys of a dictionary.
     "pytorch_lightning.callbacks.model_checkpoint": "ModelCheckpoint",
     "pytorch_lightning.callbacks.early_stopping": "EarlyStopping",
     "easydict": "EasyDict",
@@ -222,7 +223,7 @@ _BESIDE = {
     "yacs.config": "CfgNode",
 }
 
-# The same for values that a function makes.
+# Functions that make such values, with the type of the value.
 _MADE_BY = {
     "numpy.core.multiarray._reconstruct": "numpy.ndarray",
     "numpy.core.multiarray.scalar": "numpy.number",
@@ -234,7 +235,7 @@ _MADE_BY = {
     "torch.serialization._get_layout": "torch.layout",
 }
 
-# Modules of which every name is such a type.
+# Modules in which every name is such a type.
 _BESIDE_MODULES = ("numpy.dtypes", "omegaconf.")
 
 _KNOWN: dict[str, Global] = {

@@ -1,11 +1,11 @@
-"""What a file holds beside tensors and plain data: known by name, never made."""
+"""Stand-ins for objects in a file that are neither tensors nor plain data. They have a name; the object is not made."""
 
 
 class Inert:
-    """Stands for an object of a file that was not made, because it is no dense tensor or making it would run code.
+    """Stands for an object in a file that is not made: it is not a dense tensor, or making it would run code.
 
     Attributes:
-        what: names it in a sentence: ``"a sparse tensor"``, ``"a value of type argparse.Namespace"``.
+        what: words for it in a sentence: ``"a sparse tensor"``, ``"a value of type argparse.Namespace"``.
     """
 
     __slots__ = ("what",)
@@ -27,7 +27,7 @@ _OF_TYPE: dict[type, Inert] = {}
 
 
 def of_type(kind: type) -> Inert:
-    """Stands for a plain value where it cannot be kept, as the key of a dictionary for example."""
+    """Return the stand-in for a plain value that cannot be kept, for example as the key of a dictionary."""
     if kind not in _OF_TYPE:
         _OF_TYPE[kind] = Inert(f"a value of type {kind.__name__}")
     return _OF_TYPE[kind]

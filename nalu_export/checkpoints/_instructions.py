@@ -1,4 +1,4 @@
-"""The instructions of a pickle: each takes its arguments from the file and works on the stack of the machine."""
+"""The instructions of a pickle: each reads its arguments from the file and changes the stack of the machine."""
 
 import struct
 from collections.abc import Callable
@@ -12,17 +12,19 @@ from nalu_export.checkpoints._refusals import damaged
 if TYPE_CHECKING:
     from nalu_export.checkpoints._machine import Machine
 
-# A number of N digits is hashed in linear and read in quadratic time; random number generators have states of 16 bytes.
+# Reading a number of N digits takes quadratic time, hashing it linear time. States of random number generators have 16
+# bytes.
 MAX_NUMBER_BYTES = 255
 
-# Beyond it numbers can be chosen to collide in a dictionary, which makes it quadratic: Python's hash is modulo this.
+# Python's hash of a number is modulo this. Larger numbers can be chosen to collide in a dictionary, which would then
+# take quadratic time.
 MAX_KEY = 2**61 - 1
 
 _PLAIN_KEYS = frozenset({str, bool, float, bytes, type(None)})
 
 
 def as_key(value: Any) -> Any:
-    """A value as the key of a dictionary; what could be slow to hash or compare is represented by its type."""
+    """Return a value as the key of a dictionary; a stand-in for its type if it could be slow to hash or compare."""
     kind = type(value)
     if kind in _PLAIN_KEYS or isinstance(value, Inert) or (kind is int and -MAX_KEY < value < MAX_KEY):
         return value
@@ -68,7 +70,7 @@ def _text(content: bytes) -> str:
 
 
 def _old_text(content: bytes) -> str | bytes:
-    """Python 2 had one type for texts and bytes."""
+    """Read a string of Python 2, which had one type for texts and bytes."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
@@ -113,7 +115,7 @@ def _mark(machine: "Machine") -> None:
     machine.stack = []
 
 
-# Each of these takes the values before it looks at machine.stack, which is another list from then on.
+# Each of these calls since_mark first, because since_mark replaces machine.stack with another list.
 
 
 def _as_tuple(machine: "Machine") -> None:
@@ -176,7 +178,7 @@ def _frozen_set(machine: "Machine") -> None:
 
 
 def _frame(machine: "Machine") -> None:
-    machine.take(8)  # its size, which only helps those who read from a stream
+    machine.take(8)  # the size of the frame, of use only when reading from a stream
 
 
 def _name_in_lines(machine: "Machine") -> None:
@@ -215,7 +217,7 @@ def _instance(machine: "Machine") -> None:
 
 
 def _build(machine: "Machine") -> None:
-    """Attributes of an object; of all that is read none matters (_metadata of a state_dict, hooks of a tensor)."""
+    """Skip the attributes of an object: none of them matters (_metadata of a state_dict, hooks of a tensor)."""
     machine.stack.pop()
     if not isinstance(machine.stack[-1], (dict, Tensor, Inert)):
         raise damaged("gives attributes to a plain value")
@@ -235,13 +237,13 @@ def _constant(value: Any) -> Handler:
 
 
 def _packed(layout: str, use: Callable[["Machine", Any], None] = _push) -> Handler:
-    """An instruction with one argument of fixed size."""
+    """Return the handler of an instruction with one argument of fixed size."""
     form = struct.Struct(layout)
     return lambda machine: use(machine, form.unpack(machine.take(form.size))[0])
 
 
 def _sized(layout: str, decode: Callable[[bytes], Any]) -> Handler:
-    """An instruction with an argument behind its size."""
+    """Return the handler of an instruction whose argument follows its size."""
     form = struct.Struct(layout)
     return lambda machine: machine.stack.append(decode(machine.take(form.unpack(machine.take(form.size))[0])))
 

@@ -1,9 +1,9 @@
 """A pickle machine that builds plain data and tensors and calls nothing.
 
-A pickle is a program for a stack machine, and two of its instructions import and call whatever it names. This machine
-takes names from a table (:mod:`nalu_export.checkpoints._globals`) to functions of this package that look at their
-arguments; any other name ends the reading. Each instruction takes bounded time and memory, and there is a limit on how
-many are followed.
+A pickle is a program for a stack machine. Two of its instructions import any name and call it. This machine looks up
+each name in a table (:mod:`nalu_export.checkpoints._globals`) of functions of this package, which check their
+arguments. It stops at a name that is not in the table. Each instruction takes bounded time and memory, and the number
+of instructions is limited.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,12 @@ from nalu_export.checkpoints._storage import UnfitTensorError
 from nalu_export.errors import InputError
 from nalu_export.io.text import printable, short
 
-# Instructions in one file. Each makes at most some 75 bytes of objects. The largest public models need 300,000.
+# Instructions in one file. An instruction makes objects of at most some 75 bytes. The largest public models need
+# 300,000 instructions.
 MAX_STEPS = 1_000_000
 
-# With its storage a tensor takes some 1,500 bytes of memory and can take 25 in a file. Public models have up to 30,000.
+# A tensor with its storage takes some 1,500 bytes of memory and may take only 25 bytes of the file. Public models have
+# up to 30,000 tensors.
 MAX_TENSORS = 50_000
 
 
@@ -27,9 +29,9 @@ class Global(Inert):
     """A name that a pickle may use.
 
     Args:
-        name: in full.
-        make: gives what calling it stands for; without it that is an :class:`Inert` that names the type.
-        value: what the name itself stands for, a dtype for example.
+        name: the full name.
+        make: returns the result of a call; without it the result is an :class:`Inert` with the name of the type.
+        value: value that the name itself stands for, for example a dtype.
     """
 
     __slots__ = ("_make", "made", "name", "value")
@@ -42,7 +44,7 @@ class Global(Inert):
         self.made = Inert(f"a value of type {name.removeprefix('builtins.')}")
 
     def call(self, machine: "Machine", arguments: Any) -> Any:
-        """What calling it with these arguments stands for."""
+        """Return the result of a call with these arguments."""
         if self._make is None:
             return self.made
         if type(arguments) is not tuple:
@@ -59,9 +61,9 @@ class Machine:
     """Reads the pickles in ``data`` one after the other; the limits hold for all of them together.
 
     Args:
-        data: the pickles, and whatever is behind them.
-        resolve: what a name stands for, ``None`` if it is not known to be harmless.
-        persistent: gives what a persistent id stands for; without it there may be none.
+        data: the pickles, and any bytes after them.
+        resolve: returns what a name stands for, ``None`` if the name is not known to be harmless.
+        persistent: returns what a persistent id stands for; without it, persistent ids are refused.
     """
 
     def __init__(
@@ -78,11 +80,11 @@ class Machine:
         self._steps = self._copied = self._encoded = self._tensors = 0
 
     def read(self) -> Any:
-        """The next value; ``position`` is then behind it.
+        """Read the next pickle and return its value; ``position`` is then after it.
 
         Raises:
-            CodeError: it names something that would run code.
-            InputError: it ends too early, makes no sense or is too large.
+            CodeError: the pickle names something that would run code.
+            InputError: the pickle ends too early, makes no sense or is too large.
         """
         self.stack, self.marks, self.memo = [], [], {}
         try:
@@ -110,51 +112,58 @@ class Machine:
         raise damaged("ends too early")
 
     def copied(self, values: int) -> None:
-        """Account for values that go from one container to another, each of which is once in the file."""
+        """Count values that are copied from one container to another.
+
+        In a valid file each value is copied once, so there are no more copies than bytes in the file.
+        """
         self._copied += values
         if self._copied > min(len(self.data), MAX_STEPS):
             raise damaged("copies its values again and again")
 
     def encoded(self, text: str) -> None:
-        """Account for a text that is turned into bytes; each is once in the file."""
+        """Count the characters of a text that is turned into bytes; a valid file does this once for each text."""
         self._encoded += len(text)
         if self._encoded > len(self.data):
             raise damaged("turns one text into bytes again and again")
 
     def another_tensor(self) -> None:
-        """Account for a tensor."""
+        """Count a tensor."""
         self._tensors += 1
         if self._tensors > MAX_TENSORS:
             raise InputError(f"holds more than {MAX_TENSORS:,} tensors; {SAVE_INSTEAD}")
 
     def take(self, size: int) -> bytes:
-        """The next bytes of the file."""
+        """Return the next bytes of the file."""
         start, self.position = self.position, self.position + size
         if size < 0 or self.position > len(self.data):
             raise damaged("ends too early")
         return self.data[start : self.position]
 
     def line(self) -> bytes:
-        """The next bytes up to a line feed."""
+        """Return the next bytes up to a line feed."""
         end = self.data.find(b"\n", self.position)
         if end < 0:
             raise damaged("ends too early")
         return self.take(end + 1 - self.position)[:-1]
 
     def since_mark(self) -> list[Any]:
-        """What was put on the stack since the last mark."""
+        """Return the values on the stack since the last mark, and restore the stack from before the mark."""
         found, self.stack = self.stack, self.marks.pop()
         return found
 
     def find(self, module: str, name: str) -> Global:
-        """What a name stands for."""
+        """Return what a name stands for."""
         found = self.resolve(module, name)
         if found is None:
             self._refuse(printable(f"{module}.{name}"[:200]))
         return found
 
     def _refuse(self, name: str) -> NoReturn:
-        """What torch.save(model) writes: a class that is the whole payload, made by NEWOBJ; legacy files mark it."""
+        """Refuse a name; the text says whether the file is a pickled module.
+
+        ``torch.save(model)`` writes a class as the root of the pickle and makes it with NEWOBJ. A legacy file has the
+        text ``"module"`` before the class.
+        """
         following = self.position
         while self.data[following : following + 1] in (b"q", b"r"):
             following += 2 if self.data[following] == ord("q") else 5
@@ -169,7 +178,7 @@ class Machine:
         raise CodeError(f"holds Python objects ({name}), and loading it would run code; {SAVE_INSTEAD}")
 
     def make(self, function: Any, arguments: Any) -> Any:
-        """What calling ``function`` stands for; a tensor that does not fit is refused under the name before it."""
+        """Return the result of calling ``function``; the error about a tensor that does not fit has its key."""
         if not isinstance(function, Global):
             raise damaged("calls what is no function")
         try:
@@ -178,7 +187,7 @@ class Machine:
             raise InputError(f"has {self._name()} {error}") from error
 
     def _name(self) -> str:
-        """The key that the value being made is for: the last text on the stack, behind at most a few functions."""
+        """Return the key that the next value is for: the last text on the stack, at most a few entries down."""
         for frame in (self.stack, *self.marks[:-3:-1]):
             for value in frame[:-4:-1]:
                 if type(value) is str:

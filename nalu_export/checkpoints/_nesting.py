@@ -1,4 +1,4 @@
-"""How deep containers are nested; deep ones would end whoever walks them recursively."""
+"""Limits how deep containers are nested, because a recursive walk through deeper ones would fail."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 from nalu_export.checkpoints._refusals import SAVE_INSTEAD
 from nalu_export.errors import InputError
 
-# torch.save itself fails at some 500, with Python's usual limit on recursion.
+# torch.save itself fails at some 500 levels, with Python's default recursion limit.
 MAX_DEPTH = 500
 
 
 def check_nesting(root: Any) -> None:
-    """Refuse containers in containers in containers, and one that contains itself.
+    """Refuse containers that are nested too deep, and a container that contains itself.
 
-    Each is walked once, however often it is referred to.
+    Each container is walked once, however often the data refer to it.
 
     Raises:
-        InputError: deeper than ``MAX_DEPTH``.
+        InputError: containers are nested deeper than ``MAX_DEPTH``.
     """
     walk = _Walk()
     walk.enter([root])
@@ -25,13 +25,13 @@ def check_nesting(root: Any) -> None:
 
 
 class _Walk:
-    """Where the walk is: the containers from the root down, each with what is left of it."""
+    """State of the walk: the containers from the root down to the current one, each with the values that are left."""
 
     def __init__(self) -> None:
         self.path: list[tuple[int, Iterator[Any]]] = []
-        self.inside: list[int] = []  # for each on the path: how many containers are nested in it, as far as is known
+        self.inside: list[int] = []  # per container on the path: levels of containers in it, as far as walked
         self.open: set[int] = set()
-        self.heights: dict[int, int] = {}  # for each that is done: the same, and itself
+        self.heights: dict[int, int] = {}  # per finished container: levels in it, plus itself
 
     def enter(self, container: Any) -> None:
         values = container.values() if type(container) is dict else container
@@ -40,10 +40,10 @@ class _Walk:
         self.open.add(id(container))
 
     def step(self) -> None:
-        """Go on to the next container in the last one of the path, or back."""
+        """Enter the next container in the last container of the path; if there is none, go back."""
         key, left = self.path[-1]
         for child in left:
-            # An empty one needs no walk; a million of them need no memory here.
+            # An empty container needs no walk. A million of them then take no memory here.
             if type(child) not in (dict, list, tuple) or not child:
                 continue
             height = self.heights.get(id(child))

@@ -1,4 +1,4 @@
-"""What is said of a pickle that cannot be read."""
+"""Errors about files that cannot be read."""
 
 from nalu_export.errors import InputError
 
@@ -8,14 +8,14 @@ SAVE_INSTEAD = "save model.state_dict() or use nalu_export.save(model, path)"
 
 
 class CodeError(InputError):
-    """The file needs code to be made; ``--trust`` would run it."""
+    """The file can only be loaded by running code; ``--trust`` would run it."""
 
 
 def damaged(why: str) -> InputError:
-    """The refusal of a pickle that makes no sense."""
+    """Return the error about a pickle that makes no sense."""
     return unreadable(f"is damaged or not a file of torch.save: its pickle {why}")
 
 
 def unreadable(what: str) -> InputError:
-    """The refusal of a file that was right once."""
+    """Return the error about a file that was damaged."""
     return InputError(f"{what}; {AGAIN}")

@@ -1,4 +1,4 @@
-"""JSON objects that have a name twice, of which Python would keep the last."""
+"""Refuses JSON objects with a repeated name, of which Python would keep the last."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +10,11 @@ Pairs = list[tuple[str, Any]]
 
 
 def without_repetition(refuse: Callable[[str], InputError], what: str) -> Callable[[Pairs], dict[str, Any]]:
-    """An ``object_pairs_hook`` that refuses a repeated name.
+    """Return an ``object_pairs_hook`` that refuses a repeated name.
 
     Args:
-        refuse: makes the error of its text.
-        what: begins the text: ``"{what} has 'a' twice"``.
+        refuse: makes the error from its text.
+        what: start of the text: ``"{what} has 'a' twice"``.
     """
 
     def hook(pairs: Pairs) -> dict[str, Any]:

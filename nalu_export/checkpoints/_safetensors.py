@@ -1,4 +1,4 @@
-"""Safetensors files: a JSON header, then the bytes of each tensor."""
+"""Reads safetensors files: a JSON header, then the bytes of each tensor."""
 
 from typing import Any
 
@@ -25,18 +25,18 @@ _DTYPES = {
 
 
 def recognises(data: bytes) -> bool:
-    """Whether a file begins with the size of a header and a header."""
+    """Return whether a file begins with the size of a header and a header."""
     return len(data) > 8 and data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= MAX_HEADER
 
 
 def read(data: bytes) -> tuple[dict[str, Tensor | Inert], dict[str, str]]:
-    """The tensors in the order of the file, and its metadata.
+    """Return the tensors in the order of the header, and the metadata.
 
     Raises:
-        InputError: it is damaged.
+        InputError: the file is damaged.
     """
     try:
-        # It gives them in any order, another one in each run.
+        # deserialize gives the tensors in an order that changes with each run.
         entries = dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]
         header = parse(data[8 : 8 + int.from_bytes(data[:8], "little")], _ONCE)
     except InputError:
@@ -44,7 +44,7 @@ def read(data: bytes) -> tuple[dict[str, Tensor | Inert], dict[str, str]]:
     except Exception as error:
         if 8 + int.from_bytes(data[:8], "little") > len(data) or _is_cut(data):
             raise InputError("is a safetensors file without its end; copy or download it again, whole") from error
-        # SafetensorError for what the format forbids; the text of JSON errors otherwise.
+        # SafetensorError for a violation of the format; otherwise an error of the JSON parser.
         raise unreadable(f"is a damaged safetensors file: {printable(first_line(error)[:200])}") from error
     tensors = {name: _tensor(name, entries[name]) for name in header if name != _METADATA}
     return tensors, header.get(_METADATA) or {}
@@ -55,7 +55,7 @@ _ONCE = without_repetition(unreadable, "is a damaged safetensors file: it")
 
 
 def _is_cut(data: bytes) -> bool:
-    """Whether the header speaks of more bytes than there are."""
+    """Return whether the header refers to more bytes than the file has."""
     begin = 8 + int.from_bytes(data[:8], "little")
     try:
         header = parse(data[8:begin])

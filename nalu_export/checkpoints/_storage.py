@@ -1,4 +1,4 @@
-"""The bytes of a file and the tensors that look into them: nothing is made before its bytes are known to be there."""
+"""Storages (runs of bytes in a file), and tensors that are views of them and are made only if their bytes exist."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +10,13 @@ from torch import Tensor
 from nalu_export.checkpoints._inert import Inert
 from nalu_export.checkpoints._refusals import DAMAGED
 
-# numpy's limit too. More dimensions are no weight of anything, and each costs time in every operation.
+# numpy has the same limit. No weight has more dimensions, and each dimension costs time in every operation.
 MAX_DIMENSIONS = 64
 
-# Elements times 16 bytes, the largest element, must fit the signed 64 bits that torch counts bytes in.
+# torch counts bytes in signed 64 bits, and the largest element has 16 bytes.
 MAX_ELEMENTS = 2**58
 
-# What torch can calculate with. The others (float8, bits, quantised …) can only be stored.
+# Types that torch can compute with. The others (float8, bits, quantised …) can only be stored.
 READABLE = frozenset(
     {torch.float64, torch.float32, torch.float16, torch.bfloat16}
     | {torch.complex128, torch.complex64, torch.complex32}
@@ -26,20 +26,20 @@ READABLE = frozenset(
 
 
 class UnfitTensorError(Exception):
-    """A tensor that the bytes in the file do not give; the text follows the words "has <name> "."""
+    """The bytes in the file do not give this tensor. The text of the error follows the words "has <name> "."""
 
 
 Reader = Callable[[int], bytearray | memoryview]
 
 
 class Storage(Inert):
-    """A run of bytes in a file, read when the first tensor looks into it.
+    """A run of bytes in a file, read when the first tensor needs it.
 
     Args:
-        dtype: of its elements; ``torch.uint8`` where only its tensors say.
-        count: how many elements the file says that it has.
-        read: gives that many bytes, writable and owned by nobody else, or raises UnfitTensorError.
-        swapped: whether the bytes of each element stand in the other order, the largest first.
+        dtype: type of its elements; ``torch.uint8`` where only its tensors have a type.
+        count: number of elements that the file claims.
+        read: returns that many bytes, writable and with no other owner, or raises UnfitTensorError.
+        swapped: whether the elements are big-endian.
     """
 
     __slots__ = ("_bytes", "_read", "_swapped", "_typed", "_unit", "buffer", "count", "dtype")
@@ -55,23 +55,24 @@ class Storage(Inert):
 
     @property
     def nbytes(self) -> int:
-        """The bytes that the file says that it has."""
+        """Number of bytes that the file claims."""
         return self.count * self.dtype.itemsize
 
     def read(self) -> bytearray | memoryview:
-        """Its bytes, in the order of the file."""
+        """Return its bytes, in the order of the file unless :meth:`elements` has swapped them."""
         if self.buffer is None:
             self.buffer = self._read(self.nbytes)
         return self.buffer
 
     def elements(self, dtype: torch.dtype) -> Tensor:
-        """All of it as a vector; what is left over at its end is left out."""
+        """Return its elements as a vector, without the bytes at the end that are not a whole element."""
         if dtype not in self._typed:
             buffer = self.read()
             if self._swapped:
                 self._swap(buffer, dtype.itemsize // (2 if dtype.is_complex else 1))
             if self._bytes is None:
-                # frombuffer refuses zero bytes; one base for all types keeps what the file shares shared.
+                # frombuffer refuses zero bytes. All types are views of one base, so that tensors which share memory in
+                # the file share it here.
                 self._bytes = torch.frombuffer(buffer, dtype=torch.uint8) if buffer else _NOTHING
             self._typed[dtype] = self._bytes[: len(buffer) // dtype.itemsize * dtype.itemsize].view(dtype)
         return self._typed[dtype]
@@ -89,17 +90,17 @@ _NOTHING = torch.empty(0, dtype=torch.uint8)
 
 
 def tensor(storage: Storage, dtype: torch.dtype, offset: Any, size: Any, stride: Any) -> Tensor | Inert:
-    """A view of a storage, or :class:`Inert` where its type is not one to calculate with.
+    """Return a view of a storage; an :class:`Inert` if torch cannot compute with its type.
 
     Args:
-        storage: what it looks into.
-        dtype: of its elements.
-        offset: of its first element, in elements.
-        size: of each dimension.
-        stride: from one element to the next in each dimension, in elements.
+        storage: the storage.
+        dtype: type of the elements.
+        offset: place of the first element, in elements.
+        size: size of each dimension.
+        stride: distance from one element to the next in each dimension, in elements.
 
     Raises:
-        UnfitTensorError: it does not lie within the storage.
+        UnfitTensorError: the view does not lie within the storage.
     """
     _check_shape(offset, size, stride)
     if dtype not in READABLE:

@@ -1,4 +1,4 @@
-"""Files of ``torch.save`` before torch 1.6: pickles in a row, then the bytes of each storage."""
+"""Reads files of ``torch.save`` before torch 1.6: pickles in a row, then the bytes of each storage."""
 
 import struct
 from typing import Any
@@ -18,12 +18,12 @@ _COUNT = struct.Struct("<q")
 
 
 def read(data: bytes) -> Any:
-    """The object in the file.
+    """Return the object in the file.
 
-    The file says whether it was written on a little-endian machine, but its bytes are little-endian on either kind.
+    The file says whether a little-endian machine wrote it, but its bytes are little-endian in both cases.
 
     Raises:
-        InputError: it is damaged, needs code, or is a pickle that torch did not write.
+        InputError: the file is damaged, needs code, or is a pickle that torch did not write.
     """
     machine = Machine(data, resolve)
     magic = machine.read()
@@ -42,10 +42,10 @@ def read(data: bytes) -> Any:
 
 
 class _Storages:
-    """Turns a persistent id into a storage; its bytes come behind the pickles, so that they are filled in at the end.
+    """Turns a persistent id into a storage. Its bytes come after the pickles, so they are filled in at the end.
 
     Args:
-        limit: the bytes of the file; storages that need more in all are refused before memory is taken for them.
+        limit: bytes of the file; storages that need more in total are refused before memory is allocated.
     """
 
     def __init__(self, limit: int) -> None:
@@ -63,7 +63,7 @@ class _Storages:
         return self._view(made, rest[0])
 
     def _view(self, root: Storage, place: Any) -> Storage:
-        """A slice of another storage, as torch wrote it in its first years."""
+        """Return a slice of another storage, which early versions of torch wrote."""
         if type(place) is not tuple or len(place) != 3:
             raise damaged("refers to a part of a storage without its key, place or size")
         key, offset, count = place

@@ -1,4 +1,4 @@
-"""Files that run code when they are loaded, for those who trust where they are from."""
+"""Loads files whose loading runs code; only used with ``--trust``."""
 
 import io
 import re
@@ -18,17 +18,17 @@ from nalu_export.io.text import printable
 from nalu_export.modules import jit
 from nalu_export.process.locks import own_warnings
 
-# A file that is trusted may still be odd: what is nested deeper is not looked into.
+# A trusted file may still be odd: values that are nested deeper are only named by their type.
 _MAX_DEPTH = 50
-# How pickle says that the script that saved a file is not the program that reads it.
+# pickle's error where a file needs a name of the script that saved it.
 _NOT_IN_MAIN = re.compile(r"Can't get attribute '([^']+)' on <module '(?:[\w.]+\.)?__(?:mp_)?main__'")
 
 
 def torchscript(data: bytes) -> Any:
-    """The state_dict of a TorchScript archive.
+    """Return the state_dict of a TorchScript archive.
 
     Raises:
-        InputError: torch cannot load it.
+        InputError: the archive is damaged, or torch cannot load it.
     """
     try:
         for member in Archive(data, Limits(deflated=True)).members():
@@ -44,22 +44,25 @@ def torchscript(data: bytes) -> Any:
 
 
 def pickled(data: bytes, code: UserCode | None = None) -> tuple[Any, dict[str, nn.Module]]:
-    """What a file of ``torch.save`` holds, modules as their state_dicts; and the modules by the keys to them.
+    """Load a file of ``torch.save``.
 
     Args:
-        data: all of the file.
-        code: the file of the user's, if any, whose names the script that saved the pickle had.
+        data: the file.
+        code: the user's code, if any, with the names of the script that saved the pickle.
+
+    Returns:
+        The content, with modules as their state_dicts; and the modules by the keys that lead to them.
 
     Raises:
-        InputError: torch cannot load it, because a class is not there for example.
+        InputError: torch cannot load it, for example because a class is missing.
     """
     with importing_from() if code is None else code.lent():
         try:
-            with own_warnings(ignored=True):  # that the source of a class has changed since, for example
+            with own_warnings(ignored=True):  # for example that the source of a class has changed
                 loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
                 return _plain(loaded), modules_in(loaded)
         except Exception as error:
-            # Whatever the code in the file raises, and what importing its classes raises.
+            # The code in the file, and the import of its classes, may raise any error.
             raise InputError(f"cannot be loaded: {_reason(error, code)}") from error
 
 
@@ -75,7 +78,7 @@ def _reason(error: Exception, code: UserCode | None) -> str:
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """Tensors and plain containers, modules as their state_dicts, all else by name."""
+    """Keep tensors and plain containers; replace a module by its state_dict, and other objects by an :class:`Inert`."""
     if depth > _MAX_DEPTH:
         return of_type(type(value))
     if isinstance(value, nn.Module):

@@ -1,4 +1,4 @@
-"""A file of the user's own code, run as a module, and its names where a pickle looks for them."""
+"""Runs a file of the user's own code as a module, and puts its names where a pickle looks for them."""
 
 import contextlib
 import itertools
@@ -14,31 +14,32 @@ from typing import Any
 
 from nalu_export.io.files import read_bytes
 
-# What stands before the name of a module that was made of a file, so that it hides no other module.
+# Prefix of the name of a module that is made from a file, so that the module hides no other.
 NAMED = "nalu_export_file_"
 _LOCK = threading.RLock()
-# What was imported from the folder of the last file, for another file may mean another module by the same name.
+# Modules that were imported from the folder of the last file. Another file may mean another module by the same name.
 _beside: dict[str, ModuleType] = {}
 
 
 @contextlib.contextmanager
 def importing_from(folder: str | None = None) -> Iterator[None]:
-    """Search a folder first, as python does for its scripts; one thread at a time.
+    """Search a folder first when importing, as python does for a script; one thread at a time.
 
-    The working directory is searched after it: a console script does not have it on its path.
+    The working directory is searched next, because a console script does not have it on its path.
     """
     with _LOCK:
         added = [os.getcwd()] if folder is None else [folder, os.getcwd()]
         before, compiled = dict(sys.modules), sys.dont_write_bytecode
         sys.path[:0] = added
-        # Python takes a compiled file for the same where size and second are: not so where a user edits and runs again.
+        # Python takes a compiled file as current if the source has the same size and modification second. Both may stay
+        # the same when a user edits a file and runs it again.
         sys.dont_write_bytecode = True
         try:
             yield
         finally:
             sys.dont_write_bytecode = compiled
             for entry in added:
-                # User code may have changed the path as well.
+                # User code may have removed the entry.
                 with contextlib.suppress(ValueError):
                     sys.path.remove(entry)
             if folder is not None:
@@ -56,14 +57,14 @@ def _imported_from(folder: str, before: dict[str, ModuleType]) -> dict[str, Modu
 
 
 def run_file(path: Path) -> ModuleType:
-    """The module that a file of Python code makes; called within :func:`importing_from` its folder.
+    """Run a file of Python code and return its module; called within :func:`importing_from` of its folder.
 
-    It is run each time, as it is now: no compiled file is read or written. What it imports from its folder is
-    imported anew, so that two files may each have a ``layers.py`` beside them.
+    The file is run at each call, in its current state: no compiled file is read or written. Modules in its folder are
+    imported again, so that two files may each have another ``layers.py`` beside them.
 
     Raises:
-        InputError: it cannot be read.
-        BaseException: whatever the code raises.
+        InputError: the file cannot be read.
+        BaseException: any error of the code.
     """
     data, place = read_bytes(path), str(path.absolute())
     module = ModuleType(_free_name(path.stem, place))
@@ -72,7 +73,7 @@ def run_file(path: Path) -> ModuleType:
         if sys.modules.get(other) is imported:
             del sys.modules[other]
     _beside.clear()
-    # The arguments of this process are not for it.
+    # The command line of this process is not for the user's code.
     arguments, sys.argv = sys.argv, [place]
     sys.modules[module.__name__] = module
     try:
@@ -86,7 +87,7 @@ def run_file(path: Path) -> ModuleType:
 
 
 def _free_name(stem: str, place: str) -> str:
-    """A name that only a module of the same file has, if any."""
+    """Return a module name that no module of another file has."""
     name = first = NAMED + re.sub(r"\W", "_", stem)
     for number in itertools.count(2):
         if name not in sys.modules or sys.modules[name].__file__ == place:
@@ -97,9 +98,12 @@ def _free_name(stem: str, place: str) -> str:
 
 @contextlib.contextmanager
 def lent_to_main(module: ModuleType) -> Iterator[None]:
-    """Put the names of a module where a pickle finds those of the script that saved it, and take them back."""
+    """Put the names of a module into ``__main__``, where a pickle looks for names of the script that saved it.
+
+    The names are removed again on leaving.
+    """
     absent = object()
-    # multiprocessing knows it as __mp_main__ too, as a pickle of a spawned process does.
+    # multiprocessing, and a pickle of a spawned process, know the same module as __mp_main__.
     main = vars(sys.modules["__main__"])
     names = {name: value for name, value in vars(module).items() if not (name[:2] == "__" == name[-2:])}
     before: dict[str, Any] = {name: main.get(name, absent) for name in names}

@@ -1,4 +1,4 @@
-"""What has to be assumed of a file in a layout, public or our own, that is no description of a model."""
+"""Assumptions about a file of weights without a description of its model."""
 
 from nalu_export.checkpoints.fitting import Fit
 from nalu_export.checkpoints.options import ReadOptions
@@ -7,11 +7,11 @@ from nalu_export.io.assumption import CODE, Assumption
 
 
 def of_layout(recognised: Recognised, options: ReadOptions) -> tuple[Assumption, ...]:
-    """What is assumed of a file in a public layout, besides what the user states.
+    """List what is assumed about a file in a recognised layout and is not stated by the user.
 
     Args:
         recognised: the layout.
-        options: what the user states.
+        options: the options that the user stated.
     """
     fit = recognised.fit
     found: list[Assumption] = []

@@ -1,4 +1,4 @@
-"""From a recognised layout to our module and the tensors that go into it."""
+"""Builds the module of a recognised layout, and its state_dict from the tensors of the file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _STACKS: dict[type[nn.Module], type[nn.Module]] = {NACCell: NAC, NALUCell: NALU}
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a CNN's file does not hold.
+    """The data about a CNN that its file does not hold.
 
     Attributes:
         backbone: the CNN that feeds the head.
@@ -37,10 +37,11 @@ class Surroundings:
 def build_layout(
     fit: Fit, state: State, eps: float | None, around: Surroundings
 ) -> tuple[nn.Module, dict[str, Tensor]]:
-    """Our module of a recognised layout, on the meta device but for a backbone, and its state_dict.
+    """Return the module of a recognised layout, on the meta device except for a backbone, and its state_dict.
 
     Raises:
-        InputError: a tensor holds no numbers to compute with, or ε or what surrounds a head is missing or does not fit.
+        InputError: a tensor is not floating point; or ε, the backbone or the task is missing, does not fit or has no
+            meaning in this layout.
     """
     for option, value in (("--backbone", around.backbone), ("--task", around.task)):
         if value is not None and fit.unit.around is None:
@@ -57,7 +58,7 @@ def build_layout(
 
 
 def _head(fit: Fit, options: dict[str, Any]) -> nn.Module:
-    """A stack where the file numbers its layers, a cell where it does not."""
+    """Build a stack if the file numbers its layers, a cell otherwise."""
     cell = fit.unit.cell
     assert cell is not None
     with torch.device("meta"):
@@ -69,7 +70,7 @@ def _head(fit: Fit, options: dict[str, Any]) -> nn.Module:
 
 
 def _moved(fit: Fit, state: State, prefix: str) -> dict[str, Tensor]:
-    """The tensors that compute, under our names and the right way round."""
+    """Return the tensors that the module uses, under its names and transposed where the file stores them transposed."""
     numbered = "{}" in fit.place
     stack = "layers." if fit.unit.cell in _STACKS else ""
     return {
@@ -81,7 +82,7 @@ def _moved(fit: Fit, state: State, prefix: str) -> dict[str, Tensor]:
 
 
 def _arguments(fit: Fit, state: State) -> dict[str, float]:
-    """Constructor arguments that the file holds as numbers; the same in every layer."""
+    """Return the constructor arguments that the file holds as numbers; they must be the same in every layer."""
     found: dict[str, float] = {}
     for own in fit.prefixes:
         for leaf, key in fit.unit.keys.items():
@@ -107,7 +108,7 @@ def _check_kinds(fit: Fit, state: State) -> None:
 
 
 def disagreeing_twins(fit: Fit, state: State) -> list[tuple[str, str]]:
-    """Pairs of names of one parameter that hold different values."""
+    """Return pairs of names of the same parameter that hold different values."""
     return [
         (own + leaf, own + key.twin)
         for own in fit.prefixes
@@ -117,7 +118,7 @@ def disagreeing_twins(fit: Fit, state: State) -> list[tuple[str, str]]:
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    """Of the same type and values; NaN is the same as NaN, though it differs from itself."""
+    """Return whether type and values are the same; NaN counts as equal to NaN."""
     return one.dtype == other.dtype and torch.allclose(one, other, rtol=0.0, atol=0.0, equal_nan=True)
 
 
@@ -146,7 +147,7 @@ def _with_backbone(
 
 
 def _convolution(fit: Fit, state: State) -> tuple[list[str], int]:
-    """The keys of the 1×1 convolution, and how many channels it takes."""
+    """Return the keys of the 1×1 convolution, and the number of channels that it takes."""
     assert fit.unit.around is not None
     prefix = fit.unit.around.reduce
     keys = sorted(key for key in fit.surroundings if key.startswith(prefix))
@@ -165,7 +166,7 @@ def _convolution(fit: Fit, state: State) -> tuple[list[str], int]:
 
 
 def _backbone_state(fit: Fit, state: State, backbone: nn.Module) -> dict[str, Tensor]:
-    """The tensors of the user's own CNN; what does not fit is named on both sides."""
+    """Return the tensors of the user's own CNN; the error names what does not fit on both sides."""
     assert fit.unit.around is not None
     prefix = fit.unit.around.backbone
     found = {key.removeprefix(prefix): state[key] for key in fit.surroundings if key.startswith(prefix)}
@@ -185,7 +186,10 @@ def _backbone_state(fit: Fit, state: State, backbone: nn.Module) -> dict[str, Te
 
 
 def _with_weights(found: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
-    """The tensors of a CNN with the weights that its own module holds as they are, without weight_norm for example."""
+    """Return the tensors of a CNN with weights computed from their parts, if the names then fit the user's module.
+
+    For example the file holds the parts of weight_norm and the module has a plain weight.
+    """
     transposed = {f"{path}.weight" for path, module in backbone.named_modules() if isinstance(module, _ConvTransposeNd)}
     made, _ = computed(found, lambda name: 1 if name in transposed else 0)
     wanted = backbone.state_dict().keys()

@@ -1,4 +1,4 @@
-"""Opens a model file of any kind without running anything that is in it; the kind is told from the content."""
+"""Opens a model file of any kind without running code from it; the content tells the kind."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,17 +25,17 @@ _PICKLES = (b"\x80", f"L{_torch_legacy.MAGIC}L\n".encode())
 
 @dataclass(frozen=True)
 class Contents:
-    """What a model file holds.
+    """The content of a model file.
 
     Attributes:
         kind: ``"torch"``, ``"legacy torch"``, ``"safetensors"``, ``"torch.export"``, ``"torchscript"`` or
             ``"pickled module"``.
         payload: dict, list, tuple, str, bytes, int, float, bool, ``None``, tensors on the CPU (parameters and
-            subclasses as plain tensors), and :class:`Inert` for what is neither; keys of a dict that are no plain
-            scalars are :class:`Inert` too. No more than 500 deep, and without cycles.
+            subclasses as plain tensors), and :class:`Inert` for any other object. Keys of a dict that are not plain
+            scalars are :class:`Inert` too. It is nested at most 500 deep and has no cycles.
         metadata: texts beside the tensors, in safetensors files.
-        notes: what the user should know, each to be put behind the name of the file.
-        modules: those in a file that was trusted, by the keys that lead to them; in ``payload`` they are state_dicts.
+        notes: remarks for the user, each to be put after the name of the file.
+        modules: modules in a trusted file, by the keys that lead to them; ``payload`` has their state_dicts.
     """
 
     kind: str
@@ -46,15 +46,15 @@ class Contents:
 
 
 def unpack(data: bytes, *, trust: bool = False, code: UserCode | None = None) -> Contents:
-    """Read the content of a model file; its memory is bounded by 64 times the size of the file and 64 MiB.
+    """Read the content of a model file; this takes at most 64 times the size of the file and 64 MiB of memory.
 
     Args:
-        data: all of the file.
-        trust: whether a file that cannot be read otherwise may run the code that is in it.
-        code: the user's own, which may have the classes of such a file.
+        data: the file.
+        trust: whether a file that cannot be read otherwise may run its code.
+        code: the user's own code, which may have the classes of such a file.
 
     Raises:
-        InputError: no model file, a damaged one, or one that needs code; what to do is in the text.
+        InputError: the file is no model file, is damaged or needs code; the text says what to do.
     """
     try:
         return _unpack(data, trust, code)
@@ -63,7 +63,7 @@ def unpack(data: bytes, *, trust: bool = False, code: UserCode | None = None) ->
 
 
 def _unpack(data: bytes, trust: bool, code: UserCode | None) -> Contents:
-    # First, because a safetensors file begins with a number, which may look like the beginning of any other.
+    # Safetensors comes first: such a file begins with a number, which may look like the beginning of another format.
     if _safetensors.recognises(data):
         payload, metadata = _safetensors.read(data)
         return Contents("safetensors", payload, metadata)
@@ -75,7 +75,7 @@ def _unpack(data: bytes, trust: bool, code: UserCode | None) -> Contents:
 
 
 def _archive(data: bytes, trust: bool, code: UserCode | None) -> Contents:
-    # A TorchScript archive is told by its names alone, for torch compresses the code in it.
+    # A TorchScript archive is recognised by its names alone, because torch compresses the code in it.
     if any(name.endswith("/constants.pkl") for name in names(data)):
         if not trust:
             raise InputError(
@@ -101,7 +101,7 @@ def _pickle(
     try:
         return Contents(kind, _checked(read()), notes=notes)
     except CodeError:
-        # Only what needs code is loaded with it, whatever the user allows.
+        # Only a file that needs code is loaded with code, even if the user trusts it.
         if not trust:
             raise
     payload, modules = _trusted.pickled(data, code)

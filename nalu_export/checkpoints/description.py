@@ -1,4 +1,4 @@
-"""A module tree as plain data: types by name and constructor arguments, no code."""
+"""Describes a tree of modules as plain data (type names and constructor arguments, no code) and builds it again."""
 
 import keyword
 import re
@@ -16,7 +16,8 @@ from nalu_export.nn.layer import constructor_arguments
 
 Description = dict[str, Any]
 
-# torch.nn layers whose constructor arguments are attributes of the same names and whose forward is theirs alone.
+# torch.nn layers that have their constructor arguments as attributes of the same names. Their forward uses no other
+# module.
 STOCK: dict[str, type[nn.Module]] = {
     kind.__name__: kind
     for kind in (
@@ -53,13 +54,13 @@ STOCK: dict[str, type[nn.Module]] = {
 MAX_DEPTH = 64
 MAX_NODES = 20_000
 MAX_INT = 2**31 - 1
-# Given a device of its own, a layer would leave the meta device and allocate whatever sizes the file claims.
+# With an explicit device, a layer would leave the meta device and allocate the sizes that the file claims.
 ARGUMENTS_REFUSED = {"device", "dtype"}
 LAYER_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def describe(model: nn.Module) -> Description | None:
-    """The description of a model, ``None`` where it does not rebuild all of it and the user's code is needed."""
+    """Return the description of a model; ``None`` if a description cannot rebuild it, so that it needs user code."""
     try:
         description = _describe(model)
         built = build(description)
@@ -70,7 +71,7 @@ def describe(model: nn.Module) -> Description | None:
 
 
 def build(description: Any) -> nn.Module:
-    """The module of a description, on the meta device: whatever sizes it claims, nothing is allocated.
+    """Build the module of a description on the meta device, so that nothing is allocated whatever sizes it claims.
 
     Raises:
         InputError: the description names an unknown layer or arguments that the layer refuses.
@@ -80,7 +81,7 @@ def build(description: Any) -> nn.Module:
 
 
 def _layout(model: nn.Module) -> dict[str, Any]:
-    """What must agree for two models to be the same but for their weights: shapes, layers and their arguments."""
+    """Return all that two models must have in common apart from their weights: shapes, layers and their arguments."""
     found: dict[str, Any] = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     listed = set(_types().values())
     for name, module in model.named_modules(remove_duplicate=False):
@@ -91,7 +92,7 @@ def _layout(model: nn.Module) -> dict[str, Any]:
 
 
 def _lost_tensors(built: nn.Module) -> bool:
-    """Whether a module keeps tensors that its state_dict does not hold: built on the meta device they have no value."""
+    """Return whether a module has tensors outside its state_dict: built on the meta device, they have no values."""
     kept = {id(value) for value in built.state_dict(keep_vars=True).values()}
     held = [value for module in built.modules() for value in (*vars(module).values(), *module.buffers(recurse=False))]
     return any(isinstance(value, torch.Tensor) and id(value) not in kept for value in held)
@@ -104,7 +105,7 @@ def _types() -> dict[str, type[nn.Module]]:
 def _describe(module: nn.Module | None) -> Description:
     kind = type(module).__name__
     if type(module) is nn.Sequential:
-        # Not named_children(): it leaves out the second place of a module that is used twice.
+        # named_children() would leave out the second place of a module that is used twice.
         return {"type": kind, "children": {name: _describe(child) for name, child in module._modules.items()}}
     if module is None or _types().get(kind) is not type(module):
         raise InputError(f"{kind} is not a listed layer")
@@ -123,7 +124,7 @@ def _plain(value: Any) -> Any:
 
 
 class _Builder:
-    """Builds a tree and counts its nodes, because a hostile description may nest or repeat without end."""
+    """Builds a tree of modules and counts its nodes, because a hostile description may nest or repeat without end."""
 
     def __init__(self) -> None:
         self._nodes = 0
@@ -176,7 +177,7 @@ class _Builder:
         except InputError as error:
             raise InputError(f"its model description: {kind}: {error}") from error
         except Exception as error:
-            # torch's constructors check little: a hostile argument fails as whatever happens to break first.
+            # torch's constructors check little, so a hostile argument may raise any error.
             raise InputError(f"its model description: {kind}: {first_line(error)}") from error
         assert isinstance(module, nn.Module)
         return module
@@ -189,7 +190,7 @@ def _refuse_foreign_names(kind: str, names: Iterable[Any]) -> None:
 
 
 def _refuse_code(names: Iterable[str]) -> None:
-    """Tracers write the names of layers into source text that they run, and not all of them quote it."""
+    """Refuse layer names that are not plain: tracers write them into source text that they run, not always quoted."""
     for name in names:
         if not LAYER_NAME.fullmatch(name) or keyword.iskeyword(name):
             raise InputError(

@@ -1,4 +1,4 @@
-"""A module that the user's own code builds: a model for the weights of a file, or the CNN before a head."""
+"""Builds a module from the user's own code: a model for the weights of a file, or the CNN before a head."""
 
 import contextlib
 import importlib
@@ -23,25 +23,25 @@ _MAX_SIGNATURE = 200
 
 
 def from_factory(factory: Factory, option: str = "--model") -> nn.Module:
-    """The module of a factory: itself, or what a class or function gives, which may be named.
+    """Return the module of a factory.
 
     Args:
         factory: a module, a class or function that needs no argument, or the name of one of these: ``"net.py:build"``,
             ``"package.module:build"``, or ``"net.py"`` for the only class of modules in it.
-        option: that it was given with, for the text of an error.
+        option: name of the option that the factory was given with, for the text of an error.
 
     Raises:
-        InputError: there is no such file or name, the code raises something, or it gives something else.
+        InputError: there is no such file or name, the code raises an error, or the result is not a module.
     """
     return UserCode(factory, option).build()
 
 
 class UserCode:
-    """What a factory stands for; a file is run once, when it is needed first.
+    """The user's code behind a factory. A file is run once, when it is first needed.
 
     Attributes:
-        file: its path, where the factory names one.
-        name: what it names in the file or module, ``""`` where it names the file alone.
+        file: path of the file, if the factory names a file.
+        name: name in the file or module; ``""`` if the factory is the name of a file only.
     """
 
     def __init__(self, factory: Factory, option: str) -> None:
@@ -57,7 +57,7 @@ class UserCode:
         place, _, name = self._text.rpartition(":")
         if self._text.endswith((".py", ".ipynb")) or not place:
             place, name = self._text, ""
-        # A drive or a folder may have a colon in its name, a module has no separator.
+        # The path of a file may have a colon (a drive, a folder). The name of a module has no path separator.
         if place.endswith((".py", ".ipynb")) or os.sep in place:
             self.file = Path(place).expanduser()
         if not place or not (name or self.file):
@@ -70,11 +70,11 @@ class UserCode:
 
     @property
     def is_file_alone(self) -> bool:
-        """Whether it names a file and nothing in it."""
+        """Whether the factory names a file and nothing in it."""
         return self.file is not None and not self.name
 
     def build(self) -> nn.Module:
-        """The module; see :func:`from_factory`."""
+        """Return the module; see :func:`from_factory`."""
         with self._told():
             made: Any = self._found() if self._made is None else self._made
             if not isinstance(made, nn.Module):
@@ -86,7 +86,7 @@ class UserCode:
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:
-        """While this is entered, a pickle finds the names of the file as those of the script that saved it."""
+        """Within this context, a pickle finds the names of the file as those of the script that saved it."""
         with self._told():
             module = None if self.file is None else self._module
         with self._importing(), contextlib.nullcontext() if module is None else lent_to_main(module):
@@ -102,7 +102,7 @@ class UserCode:
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """What the user's code raises, as one line; it may be anything, and it is what they need to see."""
+        """Turn any error of the user's code into one line that shows the error."""
         try:
             with self._importing():
                 yield
@@ -118,7 +118,7 @@ class UserCode:
             raise self._error(f"{why}{self._line(error)}{_hint(error)}") from error
 
     def _line(self, error: BaseException) -> str:
-        """Where in the file it was raised; a SyntaxError says so itself."""
+        """Return the line of the user's file that raised the error; a SyntaxError has its line in its own text."""
         trace, line = error.__traceback__, 0
         here = None if self.file is None else str(self.file.absolute())
         while trace is not None:
@@ -137,7 +137,7 @@ class UserCode:
         return found
 
     def _only(self) -> Any:
-        """The only module, or class of modules, of a file."""
+        """Return the only module, or class of modules, of a file."""
         modules = [name for name in _names(self._module) if _is_module(vars(self._module)[name])]
         if len(modules) == 1:
             self.name = modules[0]
@@ -156,7 +156,7 @@ class UserCode:
         try:
             signature = inspect.signature(made)
         except (TypeError, ValueError):
-            return  # of some functions in C; what they want shows when they are called
+            return  # some functions in C have no signature; a call shows what they need
         free = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         needed = [item for item in signature.parameters.values() if item.kind not in free]
         if any(item.default is inspect.Parameter.empty for item in needed):
@@ -168,7 +168,7 @@ class UserCode:
 
 
 class _OwnError(InputError):
-    """Says already what was named."""
+    """An error whose text already has the option and its value."""
 
 
 def _name_of(made: Any) -> str:
@@ -180,7 +180,7 @@ def _is_module(value: Any) -> bool:
 
 
 def _names(module: ModuleType) -> list[str]:
-    """What a module itself defines and may be meant: modules, their classes, and functions."""
+    """Return the public names that a module itself defines and that can build a model: modules, classes, functions."""
     return [
         name
         for name, value in vars(module).items()

@@ -1,4 +1,4 @@
-"""Whether the tensors of a file are layers of one unit of a layout, and what they are then."""
+"""Finds out whether the tensors of a file are layers of one unit of a layout, and of which sizes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from nalu_export.io.text import short
 Shapes = Mapping[str, Shape]
 
 
-# All names fit, and a shape or the numbers of the layers do not.
+# Nearness of a misfit where all names fit, but a shape or the numbering of the layers does not.
 NAMED = 1.0
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How a unit explains every tensor of a file.
+    """A unit that explains every tensor of a file.
 
     Attributes:
-        owner: of the layout.
-        unit: of the layout.
-        place: where its layers stand, see :data:`Unit.places`.
-        prefixes: of the keys of each layer, in the order of the layers.
+        owner: owner of the layout.
+        unit: unit of the layout.
+        place: pattern of the prefix of its layers, see :data:`Unit.places`.
+        prefixes: prefix of the keys of each layer, in the order of the layers.
         dims: sizes from the input to the output.
         surroundings: keys of the CNN around the head.
     """
@@ -36,14 +36,14 @@ class Fit:
 
     @property
     def name(self) -> str:
-        """As ``--layout`` takes it."""
+        """The name that ``--layout`` takes."""
         return f"{self.owner}:{self.unit.name}"
 
     def function(self, eps: float | None = None) -> str:
-        """What it computes: fits of equal functions are the same model, whatever their owners call it.
+        """Return a text that says what the layers compute: fits with the same text are the same model.
 
         Args:
-            eps: in place of the published ε.
+            eps: ε instead of the published one.
         """
         unit = self.unit
         if unit.cell is None:
@@ -67,11 +67,11 @@ class Fit:
 
 @dataclass(frozen=True)
 class Misfit:
-    """Why a unit does not explain a file.
+    """The reason why a unit does not explain a file.
 
     Attributes:
-        nearness: how much of it fits: keys that do, out of all; :data:`NAMED` or more where all names do.
-        reason: what is wrong, for the user.
+        nearness: share of the keys that fit; :data:`NAMED` or more if all names fit.
+        reason: the reason, for the user.
     """
 
     nearness: float
@@ -83,7 +83,7 @@ def _turned(key: Key) -> bool:
 
 
 def turn(key: Key, value: Any) -> Any:
-    """A tensor of the file as our cell holds it."""
+    """Return a tensor of the file in the shape that our cell has, transposed if the file stores it transposed."""
     if _turned(key):
         return value.T.contiguous()
     return value.reshape(-1) if key.shape == "11" else value
@@ -92,7 +92,7 @@ def turn(key: Key, value: Any) -> Any:
 def fit(owner: str, unit: Unit, place: str, shapes: Shapes) -> Fit | Misfit:
     """Try one unit at one place.
 
-    Every tensor must have its role: a key too many, or one too few, is a misfit, and so is a shape.
+    Every tensor must have a role. An extra key, a missing key or a wrong shape is a misfit.
     """
     name = f"{owner}:{unit.name}"
     inner, surroundings = _split(unit, shapes)
@@ -123,7 +123,7 @@ def fit(owner: str, unit: Unit, place: str, shapes: Shapes) -> Fit | Misfit:
             NAMED, f"has {short(prefixes[numbers[-1]])} but not {short(lost)}; {name} has every layer of a stack"
         )
     if unit.cell is None:
-        # Its shapes are not looked at: it is here so that no other unit is taken for sure.
+        # The shapes of an unread unit are not checked. It is here so that a file of it is not taken for another unit.
         return Fit(owner, unit, place, tuple(prefixes[n] for n in numbers), (), tuple(surroundings))
     dims: list[int] = []
     for index in numbers:
@@ -144,7 +144,7 @@ def fit(owner: str, unit: Unit, place: str, shapes: Shapes) -> Fit | Misfit:
 
 
 def _split(unit: Unit, shapes: Shapes) -> tuple[Shapes, list[str]]:
-    """The head's tensors, and the keys of the CNN around it."""
+    """Return the tensors of the head, and the keys of the CNN around it."""
     if unit.around is None:
         return shapes, []
     outside = (unit.around.backbone, unit.around.reduce)
@@ -155,7 +155,7 @@ def _split(unit: Unit, shapes: Shapes) -> tuple[Shapes, list[str]]:
 
 
 def _sizes(name: str, unit: Unit, prefix: str, shapes: Mapping[str, Shape]) -> tuple[int, int] | Misfit:
-    """Inputs and outputs of one layer, when each shape agrees."""
+    """Return the numbers of inputs and outputs of one layer, if all its shapes agree."""
     sizes, first, wrong = {"1": 1}, "", []
     for leaf, key in sorted(unit.keys.items(), key=lambda item: not {"o", "i"} <= set(item[1].shape or "")):
         expected, shape = key.shape or "", shapes[leaf]
@@ -182,6 +182,6 @@ def _sizes(name: str, unit: Unit, prefix: str, shapes: Mapping[str, Shape]) -> t
 
 
 def some(names: list[str]) -> str:
-    """A few names for a text."""
+    """Write a few names for a message, and how many more there are."""
     shown = ", ".join(map(short, names[:3]))
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

@@ -1,4 +1,4 @@
-"""Which dict of a file holds the weights: the only one there is, or the one that the user names."""
+"""Finds the dict in a file that holds the weights: the only one, or the one that the user names."""
 
 import re
 from collections.abc import Mapping
@@ -11,16 +11,16 @@ from nalu_export.checkpoints._inert import Inert
 from nalu_export.errors import InputError
 from nalu_export.io.text import short
 
-# Under which training loops keep the weights, beside an optimizer, an epoch and so on.
+# Keys under which training loops keep the weights, beside an optimizer, an epoch and so on.
 WRAPPERS = ("state_dict", "model_state_dict", "model")
-# So many keys lead to the weights at most.
+# At most this many keys lead to the weights.
 MAX_WRAPPERS = 4
 MAX_LISTED = 6
-# Of so many dicts none is looked for that is the average of another; nobody saves them.
+# With more dicts than this, averages are not looked for. No real file has so many.
 MAX_COMPARED = 64
 _OPTIMIZER = re.compile(r"(?:^|[_.])opt(?:s|im|ims)?(?:$|[_.])|optimi[sz]er", re.IGNORECASE)
 _AVERAGED = re.compile(r"(?:^|[_.])(?:ema|swa|averaged?|shadow)(?:$|[_.])", re.IGNORECASE)
-# What DataParallel, torch.compile and Lightning modules put before every name.
+# Prefixes that DataParallel, torch.compile and Lightning modules put before every name.
 PREFIX = re.compile(r"(?:module|_orig_mod|net)\.")
 _PREFIXES = re.compile(f"(?:{PREFIX.pattern})+")
 
@@ -30,8 +30,8 @@ class Held:
     """A dict of tensors in a file.
 
     Attributes:
-        keys: that lead to it.
-        state: what it holds.
+        keys: keys that lead to it.
+        state: its content.
     """
 
     keys: tuple[str, ...]
@@ -39,19 +39,20 @@ class Held:
 
     @property
     def path(self) -> str:
-        """As ``--key`` takes it."""
+        """The keys as ``--key`` takes them."""
         return ".".join(self.keys)
 
     @property
     def averaged(self) -> bool:
-        """Whether its keys say that it is an average over the training."""
+        """Whether its keys say that it is an average over training steps."""
         return any(map(_AVERAGED.search, self.keys))
 
 
 def weights_in(payload: Any) -> list[Held]:
-    """The dicts of tensors in what a file holds, those with the fewest keys first; none of an optimizer.
+    """Return the dicts of tensors in the content of a file, without those of an optimizer.
 
-    Each dict is looked at once, however often it is referred to.
+    The dicts with the fewest keys on their path come first. Each dict is looked at once, however often the content
+    refers to it.
     """
     found: list[Held] = []
     level: list[Held] = [Held((), payload)] if type(payload) is dict else []
@@ -68,7 +69,7 @@ def weights_in(payload: Any) -> list[Held]:
 
 
 def _dicts(holder: Mapping[Any, Any]) -> list[tuple[str, dict[Any, Any]]]:
-    """The dicts in a dict that may lead to weights; known wrappers come first."""
+    """Return the dicts in a dict that may lead to weights; known wrappers come first."""
     if _is_optimizer(holder):
         return []
     found = [
@@ -84,10 +85,10 @@ def _is_optimizer(holder: Mapping[Any, Any]) -> bool:
 
 
 def _holds_weights(key: str, value: dict[Any, Any]) -> bool:
-    # Metrics are numbers, states of random generators bytes.
+    # A dict without a weight is something else: metrics are numbers, states of random generators are bytes.
     if not any(map(_is_weight, value.values())):
         return False
-    # What a training loop calls weights is not passed over because something else is among them.
+    # A dict under a known key counts even if it has other values among the tensors.
     return key in WRAPPERS or all(
         isinstance(name, str) and isinstance(entry, (Tensor, Inert)) for name, entry in value.items()
     )
@@ -98,7 +99,7 @@ def _is_weight(value: Any) -> bool:
 
 
 def the_only(payload: Any) -> tuple[Held, tuple[str, ...]] | None:
-    """The dict of weights, and what the user has to know of the others; ``None`` where there is none.
+    """Return the only dict of weights, with notes about what was left out; ``None`` if there is no such dict.
 
     Raises:
         InputError: there are several; the text lists them.
@@ -125,7 +126,10 @@ def the_only(payload: Any) -> tuple[Held, tuple[str, ...]] | None:
 
 
 def _averages(found: list[Held]) -> list[Held]:
-    """Those that are averages of others: of the same names, but for counters and buffers that one of two may lack."""
+    """Return the dicts that are averages of others.
+
+    The names of both are the same, except for counters and buffers, which one of them may lack.
+    """
     if len(found) > MAX_COMPARED:
         return []
     raw = [_bare(held.state) for held in found if not held.averaged]
@@ -143,7 +147,7 @@ def _bare_name(name: str) -> str:
 
 
 def _loose(payload: Any, keys: tuple[str, ...]) -> list[str]:
-    """Tensors of the dicts around the one that was taken."""
+    """Return the names of tensors in the dicts around the one that was taken."""
     found: list[str] = []
     for key in keys:
         found += [name for name, value in payload.items() if isinstance(name, str) and _is_weight(value)]
@@ -152,10 +156,10 @@ def _loose(payload: Any, keys: tuple[str, ...]) -> list[str]:
 
 
 def named(payload: Any, key: str) -> Any:
-    """What stands under a key of the user's, ``model.ema`` also where it is two.
+    """Return the dict under a key that the user gave; ``model.ema`` may be one key or two.
 
     Raises:
-        InputError: nothing, or nothing that holds weights; the text lists what would do.
+        InputError: there is nothing, or no dict of weights; the text lists the keys that would do.
     """
     if not isinstance(payload, dict):
         raise InputError(f"holds no dict, so that nothing is under {short(key)}; leave --key out")
@@ -188,7 +192,7 @@ def _others(payload: Any) -> str:
 
 
 def listed(found: list[Held]) -> str:
-    """The keys of a few, with how much is there."""
+    """Write the paths of a few dicts, with their numbers of tensors."""
     sizes = [(held.path, len(held.state)) for held in found[:MAX_LISTED]]
     shown = [f"{short(path)} ({size:,} tensor{'s' if size > 1 else ''})" for path, size in sizes]
     return ", ".join(shown) + (f" and {len(found) - MAX_LISTED:,} more" if len(found) > MAX_LISTED else "")

@@ -1,4 +1,4 @@
-"""Every known layout as plain data, for the command line and docs/checkpoints.md."""
+"""Lists every known layout as plain data, for the command line and docs/checkpoints.md."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from nalu_export.checkpoints.turning import turned
 
 
 def rows(owner: str | None = None) -> list[dict[str, Any]]:
-    """One dict for each unit, variants of the same name merged: optional keys are in parentheses.
+    """Return a dict for each unit. Variants of the same name are merged; optional keys are in parentheses.
 
     Args:
-        owner: of the layout; by default all.
+        owner: owner of a layout; by default all owners.
 
     Raises:
         InputError: there is no such owner.
@@ -28,7 +28,7 @@ def rows(owner: str | None = None) -> list[dict[str, Any]]:
 def _row(owner: str, variants: list[Unit]) -> dict[str, Any]:
     first = variants[0]
     shared = [leaf for leaf in first.keys if all(leaf in unit.keys for unit in variants)]
-    # Of a key whose shape differs, that of the first.
+    # If the shape of a key differs between variants, the first variant's shape is listed.
     every = {leaf: key for unit in reversed(variants) for leaf, key in unit.keys.items()}
     every = {leaf: every[leaf] for unit in variants for leaf in unit.keys}
     around, twin = first.around, turned(first)

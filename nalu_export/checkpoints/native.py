@@ -1,4 +1,7 @@
-"""Our own file, by torch or safetensors: the model described as data, its weights, and where they came from."""
+"""This package's own file format, in torch or safetensors files.
+
+A file holds the description of the model as data, its weights and their origin.
+"""
 
 import io
 import json
@@ -23,24 +26,24 @@ from nalu_export.io.text import short
 FORMAT = "nalu_export"
 VERSION = 1
 SAFETENSORS = ".safetensors"
-# Of a description as text, in bytes.
+# Limit of a description as text, in characters.
 MAX_JSON = 1_000_000
 
 
 def save(model: nn.Module, path: str | os.PathLike[str]) -> None:
     """Write ``model`` to one self-contained file that holds data only; :func:`nalu_export.load` reads it.
 
-    The file holds ``format``, ``version``, ``model`` (layers and their arguments as plain data, ``None`` where the
-    model has layers of the user's own) and the tensors of its ``state_dict`` with every bit as it is. The same model
-    gives the same bytes.
+    The file holds ``format``, ``version``, ``model`` (layers and their arguments as plain data; ``None`` if the model
+    has layers of the user's own) and the tensors of its ``state_dict``, bit for bit. The same model gives the same
+    bytes.
 
     Args:
-        model: any module; those made of this package's layers and stock ``torch.nn`` layers need no code to load.
-        path: where to; ``.safetensors`` writes that format, any other name a dict by ``torch.save``. An existing file
-            is replaced in one step, and stays if writing fails.
+        model: any module. A module made of this package's layers and stock ``torch.nn`` layers needs no code to load.
+        path: path of the file. ``.safetensors`` gives that format, any other name a dict by ``torch.save``. An existing
+            file is replaced in one step, and stays if writing fails.
 
     Raises:
-        InputError: the folder is not there or cannot be written, or the disk is full.
+        InputError: the folder does not exist or cannot be written, or the disk is full.
     """
     target = Path(path)
     write(model, check_target(target, None), target.suffix, describe(model))
@@ -54,15 +57,16 @@ def write(
     source_sha256: str | None = None,
     assumptions: Sequence[Assumption] = (),
 ) -> None:
-    """As :func:`save`, of a model that is described already.
+    """Write a model that has a description already; otherwise as :func:`save`.
 
     Args:
-        model: as there.
-        place: where to, as :func:`nalu_export.io.targets.check_target` gives it.
-        suffix: of the path that was given, which a link may lead elsewhere; it says the format.
-        description: of the model.
-        source_sha256: of the file that the model was read from.
-        assumptions: what was assumed when it was read; whoever reads this file is told again.
+        model: any module.
+        place: path of the file, as :func:`nalu_export.io.targets.check_target` gives it.
+        suffix: suffix of the path that the user gave, which decides the format; ``place`` may have another if that
+            path is a link.
+        description: description of the model.
+        source_sha256: SHA-256 of the file that the model was read from.
+        assumptions: assumptions made when the model was read; a reader of the new file sees them again.
     """
     state = {name: _own(value.detach().cpu()) for name, value in model.state_dict().items()}
     about = {"format": FORMAT, "version": VERSION, "model": description}
@@ -73,29 +77,29 @@ def write(
 
 def _torch(about: dict[str, Any], state: dict[str, Tensor]) -> bytes:
     buffer = io.BytesIO()
-    # Through a buffer: given a path, torch writes the path's name into the archive.
+    # With a path instead of a buffer, torch would write the name of the path into the archive.
     torch.save(about | {"state_dict": state}, buffer)
     return buffer.getvalue()
 
 
 def _safetensors(about: dict[str, Any], state: dict[str, Tensor]) -> bytes:
-    # One entry: safetensors writes several in an order that changes with each process.
+    # A single entry: safetensors writes several entries in an order that changes with each process.
     metadata = {FORMAT: json.dumps(about, sort_keys=True)}
-    # It refuses tensors that share memory, as those of a module that is used twice do.
+    # safetensors refuses tensors that share memory, such as those of a module that is used twice.
     return safetensors.torch.save({name: value.clone() for name, value in state.items()}, metadata)
 
 
 def _own(value: Tensor) -> Tensor:
-    """The tensor without the rest of a larger storage that it may be a view of: torch.save would write all of it."""
+    """Return the tensor without the rest of a larger storage behind it, because torch.save would write all of that."""
     value = value.contiguous()
     return value if value.untyped_storage().nbytes() == value.nbytes else value.clone()
 
 
 def native_payload(contents: Contents) -> Mapping[str, Any] | None:
-    """What our own format holds, ``None`` for a file of another.
+    """Return the content of a file in our own format; ``None`` for a file in another format.
 
     Raises:
-        InputError: a safetensors file whose description is no JSON object.
+        InputError: the description in a safetensors file is not a JSON object.
     """
     text = contents.metadata.get(FORMAT)
     if text is not None:
@@ -108,15 +112,15 @@ def native_payload(contents: Contents) -> Mapping[str, Any] | None:
         return {**about, "state_dict": contents.payload}
     payload = contents.payload
     said = payload.get("format") if type(payload) is dict else None
-    # Not before its type is known: a tensor compares each of its numbers.
+    # The type is checked first, because comparing a tensor compares each of its numbers.
     return payload if type(said) is str and said == FORMAT else None
 
 
 def assumptions_of(payload: Mapping[str, Any]) -> tuple[Assumption, ...]:
-    """What was assumed when the file was made.
+    """Return the assumptions that were made when the file was written.
 
     Raises:
-        InputError: it is not what :func:`write` writes.
+        InputError: the entry is not one that :func:`write` writes.
     """
     given = payload.get("assumptions", [])
     if not is_assumptions(given):
@@ -125,10 +129,10 @@ def assumptions_of(payload: Mapping[str, Any]) -> tuple[Assumption, ...]:
 
 
 def read_native(payload: Mapping[str, Any]) -> tuple[nn.Module | None, Any]:
-    """The module on the meta device, ``None`` where the file describes none, and the state_dict.
+    """Return the module on the meta device (``None`` if the file does not describe it) and the state_dict.
 
     Raises:
-        InputError: another version, or a description that cannot be built.
+        InputError: the file has another version, or its description cannot be built.
     """
     version = payload.get("version")
     if type(version) is not int or version != VERSION:

@@ -1,4 +1,4 @@
-"""Weights that weight_norm or spectral_norm had taken apart, computed as torch does in ``eval()`` mode."""
+"""Computes weights from the parts that weight_norm or spectral_norm stores, as torch does in ``eval()`` mode."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,18 +9,19 @@ from torch import Tensor
 from nalu_export.errors import InputError
 from nalu_export.io.text import short
 
-# The axis whose entries have a norm each, by the name of the weight.
+# Returns, for the name of a weight, the axis along which each entry has its own norm.
 Axis = Callable[[str], int]
 _NEW = re.compile(r"(?P<path>(?:.*\.)?)parametrizations\.(?P<leaf>[^.]+)\.(?P<part>original\d*|\d+\..+)", re.DOTALL)
 _REMOVE = "torch.nn.utils.parametrize.remove_parametrizations"
 
 
 def computed(state: Mapping[str, Tensor], axis: Axis = lambda _: 0) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The state with each such weight in place of what it is made of, and a note on them.
+    """Replace the parts of each such weight by the weight; return the new state and notes about it.
 
     Args:
-        state: tensors by name; names that only look like those of torch, or whose shapes do not fit, stay.
-        axis: that spectral_norm was given: 1 for transposed convolutions, else 0. The shapes tell that of weight_norm.
+        state: tensors by name. Parts whose shapes do not fit, or whose weight is in the state too, stay.
+        axis: returns the ``dim`` that spectral_norm was given: 1 for transposed convolutions, else 0. The axis of
+            weight_norm is read off the shapes.
     """
     made: dict[str, dict[str, Tensor]] = {"weight_norm": {}, "spectral_norm": {}}
     used: set[str] = set()
@@ -42,10 +43,10 @@ def computed(state: Mapping[str, Tensor], axis: Axis = lambda _: 0) -> tuple[dic
 
 
 def refuse_unknown(state: Mapping[str, Tensor]) -> None:
-    """Refuse weights that a function computes which is not in the file.
+    """Refuse parts of a weight that a function computes whose code is not in the file.
 
     Raises:
-        InputError: there is one.
+        InputError: there are such parts.
     """
     for name in state:
         match = _NEW.fullmatch(name)
@@ -57,7 +58,7 @@ def refuse_unknown(state: Mapping[str, Tensor]) -> None:
 
 
 def _new(state: Mapping[str, Tensor]) -> list[tuple[str, str, tuple[str, ...]]]:
-    """What ``torch.nn.utils.parametrizations`` made."""
+    """Find the parts that ``torch.nn.utils.parametrizations`` makes."""
     groups: dict[tuple[str, str], dict[str, str]] = {}
     for name in state:
         if match := _NEW.fullmatch(name):
@@ -72,7 +73,7 @@ def _new(state: Mapping[str, Tensor]) -> list[tuple[str, str, tuple[str, ...]]]:
 
 
 def _old(state: Mapping[str, Tensor]) -> list[tuple[str, str, tuple[str, ...]]]:
-    """What ``torch.nn.utils.weight_norm`` and ``torch.nn.utils.spectral_norm`` made."""
+    """Find the parts that ``torch.nn.utils.weight_norm`` and ``torch.nn.utils.spectral_norm`` make."""
     found: list[tuple[str, str, tuple[str, ...]]] = []
     for name in state:
         if name.endswith("_g"):
@@ -87,7 +88,7 @@ def _old(state: Mapping[str, Tensor]) -> list[tuple[str, str, tuple[str, ...]]]:
 
 
 def _normed(size: Tensor, direction: Tensor) -> Tensor | None:
-    """``g · v / ‖v‖``, with the norm over all axes but one or over all; ``None`` where the shapes are others."""
+    """Return ``g · v / ‖v‖``, with the norm over all axes but one or over all; ``None`` if the shapes do not fit."""
     if not _same_floats(size, direction) or direction.ndim == 0 or 0 in direction.shape:
         return None
     axes = range(direction.ndim)
@@ -97,7 +98,7 @@ def _normed(size: Tensor, direction: Tensor) -> Tensor | None:
 
 
 def _divided(axis: int, original: Tensor, left: Tensor, right: Tensor) -> Tensor | None:
-    """``W / uᵀWv``; ``None`` where the shapes are others."""
+    """Return ``W / uᵀWv``; ``None`` if the shapes do not fit."""
     if not _same_floats(original, left, right) or original.ndim < 2 or 0 in original.shape:
         return None
     matrix = original.movedim(axis, 0).flatten(1)

@@ -1,4 +1,4 @@
-"""How a file is to be read, where it does not tell."""
+"""Options for reading a file."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -6,25 +6,26 @@ from typing import Any
 from nalu_export.checkpoints.factory import Factory
 from nalu_export.errors import InputError
 
-# They say what a public layout leaves open.
+# Options about what a file in a public layout leaves open.
 LAYOUT_OPTIONS = ("layout", "eps", "backbone", "task")
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How a file is to be read, where it does not tell.
+    """Options for reading a file, about what the file itself does not say.
 
     Attributes:
         model: builds the module that the weights go into, for a model with layers of the user's own; or the file that
             has the classes of a pickled module.
         layout: ``"owner"`` or ``"owner:unit"`` of a public layout, where keys and shapes fit several.
-        eps: ε in place of the one that the layout publishes.
-        prefix: the model is what stands under it in a larger state_dict, or this part of a pickled module.
-        key: of the dict of tensors in the file that holds the weights, where there are several.
-        backbone: builds the CNN before a head, for files that hold a head with one.
-        task: ``"classification"`` or ``"regression"``, where such a file is open to both.
-        trust: load a pickled module, as it is, or the weights of a TorchScript archive too, which runs what is in it.
-        strict: refuse a faux NAC, and whatever would have to be assumed because the file does not say it.
+        eps: ε instead of the one that the layout publishes.
+        prefix: prefix of the model's names in a larger state_dict, or path of a part of a pickled module.
+        key: key of the dict that holds the weights, where a file has several dicts of tensors.
+        backbone: builds the CNN before a head, for files that hold a head with a CNN.
+        task: ``"classification"`` or ``"regression"``, where such a file fits both.
+        trust: also load a pickled module, or the weights of a TorchScript archive, which runs code from the file.
+        strict: refuse a faux NAC (a layer whose weight was computed once and stored), and refuse to assume anything
+            that the file does not say.
     """
 
     model: Factory | None = None
@@ -38,10 +39,10 @@ class ReadOptions:
     strict: bool = False
 
     def refuse_for_a_module(self) -> None:
-        """A module in memory is read from nowhere.
+        """Refuse options together with a module in memory, for which no file is read.
 
         Raises:
-            InputError: an option is given that says how to read a file.
+            InputError: an option is given.
         """
         for option in fields(ReadOptions):
             if getattr(self, option.name) != option.default:
@@ -49,10 +50,10 @@ class ReadOptions:
 
 
 def read_options(**options: Any) -> ReadOptions:
-    """The options, when all of them are known.
+    """Return the options.
 
     Raises:
-        InputError: one is not.
+        InputError: an option has an unknown name.
     """
     try:
         return ReadOptions(**options)

@@ -1,4 +1,4 @@
-"""From a path to a module with its weights, whatever kind of file it is."""
+"""Reads a model file of any kind into a module with its weights."""
 
 import os
 from dataclasses import dataclass
@@ -26,13 +26,14 @@ from nalu_export.io.files import as_path
 from nalu_export.io.text import short
 from nalu_export.nn.parts import arithmetic_layers
 
-# A prefix that would help is looked for among the shortest; a hostile file may have as many as it has letters.
+# Number of prefixes that are tried for a hint in an error, the shortest first. A hostile file may have as many prefixes
+# as letters.
 MAX_PREFIXES = 32
-# The same for files of many tensors: how many are looked at in all.
+# Number of tensors that are looked at in all these tries together.
 MAX_TRIED = 10_000
 
 
-# Before the keys of the CNN around a head, in every layout that has one.
+# Prefixes of the keys of the CNN before a head, in all layouts that have a CNN.
 BACKBONES = tuple(
     sorted({unit.around.backbone for name in layouts.names() for unit in layouts.get(name).units if unit.around})
 )
@@ -40,16 +41,17 @@ BACKBONES = tuple(
 
 @dataclass(frozen=True)
 class Opened:
-    """A file that was read and understood, before a model is made of it.
+    """A file that was read and recognised, before its model is built.
 
     Attributes:
-        sha256: of the file.
-        state: its tensors, under the names that they have there.
-        notes: what had to be assumed, one line each.
-        module: built by the user's code or from the description in a file of ours; ``None`` for a public layout.
-        recognised: the public layout; ``None`` for the others.
-        whole: whether the module was pickled as it is, so that its tensors are in it already.
-        assumptions: those that a file of ours was made with.
+        sha256: SHA-256 of the file.
+        state: its tensors, by the names in the file, without the prefixes that were removed.
+        notes: what was seen and done, one line each.
+        module: module built by the user's code or from the description in a file of this package, or a pickled module;
+            ``None`` for a public layout.
+        recognised: the public layout; ``None`` for other files.
+        whole: whether the module itself was pickled, so that it has its tensors already.
+        assumptions: assumptions that a file of this package was made with.
     """
 
     sha256: str
@@ -66,12 +68,12 @@ class Checkpoint:
     """A model that was read from a file.
 
     Attributes:
-        model: in ``eval()`` mode, on the CPU.
-        sha256: of the file.
+        model: the module, in ``eval()`` mode, on the CPU.
+        sha256: SHA-256 of the file.
         notes: what was seen and done, one line each.
-        layout: the public layout that was recognised, ``"kevinzakka:NALU"``; ``None`` for a file of ours or with
-            ``model``.
-        assumptions: what decides what it computes and is not in the file.
+        layout: the public layout that was recognised, such as ``"kevinzakka:NALU"``; ``None`` for a file of this
+            package, for a pickled module, or with ``model``.
+        assumptions: facts that the result depends on and that are not in the file.
     """
 
     model: nn.Module
@@ -82,14 +84,14 @@ class Checkpoint:
 
 
 def load(path: str | os.PathLike[str], model: Factory | None = None, **options: Any) -> nn.Module:
-    """Read a model from ``path`` without running anything that is in the file.
+    """Read a model from ``path`` without running code from the file (unless ``trust`` is given).
 
     Args:
         path: a file of :func:`nalu_export.save`, or the weights of a public implementation of NAC or NALU in any
             container that torch or safetensors write; docs/checkpoints.md lists both.
-        model: for a model with layers of your own: a module, a class or function that gives one, or the name of one,
-            ``"net.py:build"`` or ``"package.module:build"``; the weights go into it. With ``trust`` and a pickled
-            module ``"net.py"`` alone: the file that has its classes.
+        model: for a model with layers of your own: the module that the weights go into, a class or function that
+            returns it, or a name such as ``"net.py:build"`` or ``"package.module:build"``. For a pickled module with
+            ``trust``: the file that has its classes, ``"net.py"``.
         **options: the other attributes of :class:`ReadOptions`: ``layout``, ``eps``, ``prefix``, ``key``,
             ``backbone``, ``task``, ``trust``, ``strict``.
 
@@ -97,30 +99,31 @@ def load(path: str | os.PathLike[str], model: Factory | None = None, **options: 
         The module, in ``eval()`` mode, on the CPU, with weights of the type that the file has.
 
     Raises:
-        InputError: the file is missing, damaged, holds code, or does not fit; one line says what and what to do.
+        InputError: the file is missing or damaged, holds code, or does not fit; one line says what is wrong and what to
+            do.
     """
     return read_checkpoint(path, model, **options).model
 
 
 def read_checkpoint(path: str | os.PathLike[str], model: Factory | None = None, **options: Any) -> Checkpoint:
-    """As :func:`load`, with the file's hash, the layout and what had to be assumed."""
+    """Read a model as :func:`load` does; return it with the hash of the file, the layout and the assumptions."""
     return read_as(path, read_options(model=model, **options))
 
 
 def read_as(path: str | os.PathLike[str], options: ReadOptions) -> Checkpoint:
-    """As :func:`read_checkpoint`."""
+    """Read a model as :func:`read_checkpoint` does, with options in one object."""
     return read_both(path, options)[1]
 
 
 def read_both(path: str | os.PathLike[str], options: ReadOptions) -> tuple[Opened, Checkpoint]:
-    """As :func:`read_checkpoint`, with what the file itself holds."""
+    """Read a model as :func:`read_checkpoint` does; also return what the file itself holds."""
     opened = open_checkpoint(path, options)
     with about(path):
         return opened, build(opened, options)
 
 
 def open_checkpoint(path: str | os.PathLike[str], options: ReadOptions) -> Opened:
-    """Read a file and find out what it is.
+    """Read a file and recognise what it holds.
 
     Raises:
         InputError: see :func:`load`.
@@ -169,7 +172,7 @@ def _understood(found: Gathered, options: ReadOptions, code: UserCode | None) ->
 
 
 def _whole(contents: Contents, options: ReadOptions) -> tuple[nn.Module, tuple[str, ...]] | None:
-    """The pickled module that the file is about, if it is."""
+    """Return the pickled module that is the model of the file, if there is one."""
     if options.key is None:
         return chosen(contents.modules, contents.payload, options.prefix)
     if options.key not in contents.modules:
@@ -179,7 +182,7 @@ def _whole(contents: Contents, options: ReadOptions) -> tuple[nn.Module, tuple[s
 
 
 def _into_code(state: State, options: ReadOptions, code: UserCode) -> tuple[nn.Module, State, tuple[str, ...]]:
-    """The module of the user's code, and the tensors under the names that it has for them."""
+    """Return the module of the user's code, and the tensors by the module's names."""
     _refuse_options(options, LAYOUT_OPTIONS, "is read into the model of --model, which knows all of that")
     alone = code.is_file_alone
     module = code.build()
@@ -192,10 +195,13 @@ def _into_code(state: State, options: ReadOptions, code: UserCode) -> tuple[nn.M
 
 
 def _plain(state: State) -> tuple[State, tuple[str, ...]]:
-    """The tensors of a layout, which has no wrappers, adapters or parts of a weight."""
+    """Return the tensors as a public layout has them: without prefixes of wrappers or parts of a weight.
+
+    Adapters are refused.
+    """
     state, taken = without_wrappers(state)
     refuse_adapters(state)
-    # What the user's own CNN makes of its parts is for its code to say.
+    # The parts of a weight in the user's own CNN are left to the code of the CNN.
     outside = {name: value for name, value in state.items() if name.startswith(BACKBONES)}
     inside, notes = computed({name: value for name, value in state.items() if name not in outside})
     refuse_unknown(inside)
@@ -203,7 +209,7 @@ def _plain(state: State) -> tuple[State, tuple[str, ...]]:
 
 
 def _said_of_a_cnn(recognised: Recognised, state: State) -> tuple[str, ...]:
-    """What is not in the file of a head behind a CNN."""
+    """Return notes about weights of a CNN that are computed from parts if ``--backbone`` has the plain weight."""
     around = recognised.fit.unit.around
     if around is None:
         return ()
@@ -214,7 +220,7 @@ def _said_of_a_cnn(recognised: Recognised, state: State) -> tuple[str, ...]:
 def _as_it_is(
     found: Gathered, module: nn.Module, notes: tuple[str, ...], options: ReadOptions, code: UserCode | None
 ) -> Opened:
-    """A module that was pickled: it holds more than its weights, ε and its own forward for example."""
+    """Use a pickled module as it is: it holds more than its weights, for example ε and its own forward."""
     why = "holds a module, which is used as it is"
     _refuse_options(options, LAYOUT_OPTIONS, why)
     if code is not None and not code.is_file_alone:
@@ -231,7 +237,10 @@ def _refuse_options(options: ReadOptions, names: tuple[str, ...], why: str) -> N
 
 
 def _under(state: State, prefix: str) -> tuple[State, tuple[str, ...]]:
-    """What stands under a prefix, also where a wrapper put another before all names; and a note on what does not."""
+    """Return the tensors under a prefix, and a note about the tensors that are left out.
+
+    The prefix is also found behind a prefix that a wrapper put before all names.
+    """
     bare, _ = without_wrappers(state)
     try:
         found, whole = under(state, prefix), state
@@ -265,10 +274,11 @@ def _fits(state: State, options: ReadOptions) -> bool:
 
 
 def build(opened: Opened, options: ReadOptions) -> Checkpoint:
-    """The model of an opened file.
+    """Build the model of an opened file.
 
     Raises:
-        InputError: the tensors do not fit it, or an option is missing that builds it; without the path of the file.
+        InputError: the tensors do not fit the model, or an option is missing that is needed to build it. The text does
+            not have the path of the file.
     """
     if opened.recognised is None:
         assert opened.module is not None
@@ -298,10 +308,10 @@ def build(opened: Opened, options: ReadOptions) -> Checkpoint:
 
 
 def refuse_faux(module: nn.Module) -> None:
-    """Refuse a layer whose weight was computed once.
+    """Refuse a faux NAC: a layer whose weight was computed once and stored, instead of trained.
 
     Raises:
-        InputError: there is one.
+        InputError: there is such a layer.
     """
     faux = [path for path, layer in arithmetic_layers(module).items() if getattr(layer, "stored", False)]
     if faux:
@@ -313,7 +323,7 @@ def refuse_faux(module: nn.Module) -> None:
 
 
 def layout_notes(recognised: Recognised) -> tuple[str, ...]:
-    """What was seen of a public layout."""
+    """Return notes about a recognised public layout."""
     fit, (name, *others) = recognised.fit, recognised.names
     same = f", which computes the same as {', '.join(others)}" if others else ""
     notes = [f"layout {name}{same}"]

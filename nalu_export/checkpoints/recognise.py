@@ -1,4 +1,4 @@
-"""From the tensors of a state_dict to the one public layout that they are in; nothing is guessed."""
+"""Recognises the public layout of a state_dict by its names and shapes; an ambiguous one is refused, not guessed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -16,25 +16,25 @@ from nalu_export.io.assumption import CODE
 from nalu_export.io.text import MAX_TEXT
 
 OURS = "nalu-export"
-# The largest public CNNs have 2,000. Each unit of each layout looks at all of them.
+# The largest public CNNs have 2,000 tensors. Each unit of each layout looks at all tensors.
 MAX_TENSORS = 5000
 OTHERWISE = f"for any other model give {CODE}"
 
 
 class UnknownLayoutError(InputError):
-    """No layout is anywhere near the names of a file."""
+    """No layout has names that are near those of the file."""
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a state_dict was found to be.
+    """The layout that was recognised in a state_dict.
 
     Attributes:
-        fit: the unit that explains it.
-        names: every layout in which it is the same function, the first one chosen.
-        decided_by: what tells which way round its matrices are stored. ``"shapes"``: stored the other way round they
-            would not fit, or compute the same. ``"names"``: they would fit with other sizes, and are read as the
-            owner of the names stores them. ``"layout"``: they would fit, and the user said which it is.
+        fit: the unit that explains the state_dict.
+        names: all layouts in which the state_dict is the same function; the first one is used.
+        decided_by: what tells whether the matrices are transposed. ``"shapes"``: transposed, the matrices would not fit
+            or would compute the same. ``"names"``: transposed, they would fit too, and they are read as the owner of
+            the names stores them. ``"layout"``: transposed, they would fit too, and the user chose.
     """
 
     fit: Fit
@@ -43,16 +43,17 @@ class Recognised:
 
 
 def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float | None = None) -> Recognised:
-    """The layout of a state_dict, from its names first and its shapes then.
+    """Recognise the layout of a state_dict by its names and shapes.
 
     Args:
-        state: tensors by name, without any wrapper's prefix.
-        layout: ``"owner"``, ``"owner:unit"`` or ``"owner:unit-turned"``, where the user knows it.
-        eps: in place of every published ε.
+        state: tensors by name, without prefixes of wrappers.
+        layout: ``"owner"``, ``"owner:unit"`` or ``"owner:unit-turned"`` (with transposed matrices), where the user
+            knows it.
+        eps: ε instead of the published one.
 
     Raises:
-        UnknownLayoutError: no layout is near.
-        InputError: none fits, or several that compute different things; the text lists them.
+        UnknownLayoutError: no layout has similar names.
+        InputError: no layout fits, or several fit that compute different functions; the text lists them.
     """
     if not state:
         raise InputError(f"holds no tensor; {SAVE_INSTEAD}")
@@ -65,7 +66,7 @@ def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float
     if layout is None:
         fits += _twins(fits, eps)
     misfits = [found for found in tried if isinstance(found, Misfit)]
-    # The shapes of units that are not read are not known: they do not excuse the wrong ones of a unit that is.
+    # Units that are not read fit by their names alone. They do not hide a wrong shape in a unit that is read.
     unread = all(found.unit.cell is None for found in fits)
     if not fits or (unread and any(misfit.nearness >= NAMED for misfit in misfits)):
         raise _no_fit(list(state), misfits, layout)
@@ -85,7 +86,7 @@ def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float
 
 
 def _twins(fits: list[Fit], eps: float | None) -> list[Fit]:
-    """What square layers are too, stored the other way round, where no public layout computes that already."""
+    """Return the fits of square layers with transposed matrices, unless a public layout computes the same already."""
     public = {found.function(eps) for found in fits}
     square = [found for found in fits if found.dims and set(found.dims) == {found.dims[0]}]
     twins = [replace(found, unit=unit) for found in square if (unit := turned(found.unit)) is not None]
@@ -99,13 +100,13 @@ def _decided_by(found: Fit, shapes: Mapping[str, Shape], layout: str | None) -> 
         return "shapes"
     around = found.unit.around
     if around is not None and shapes.get(f"{around.reduce}weight", ())[:1] != twin.dims[:1]:
-        return "shapes"  # the convolution before the head gives its first layer another size
+        return "shapes"  # the convolution before the head does not fit the transposed unit
     return "names" if layout is None else "layout"
 
 
 def _chosen(layout: str | None) -> Iterable[tuple[Layout, Unit]]:
     if layout is None:
-        # Ours first: of misfits that are equally near, the first is named.
+        # This package's layout comes first: the error names the first of equally near misfits.
         every = sorted(map(layouts.get, layouts.names()), key=lambda owner: owner.owner != OURS)
         return [(owner, unit) for owner in every for unit in owner.units]
     name, colon, wanted = layout.partition(":")
@@ -124,7 +125,7 @@ def _no_fit(keys: list[str], misfits: list[Misfit], layout: str | None) -> Input
     best = max(misfits, key=lambda misfit: misfit.nearness)
     if layout is not None:
         return InputError(f"is not in the layout {layout}: it {best.reason}; or give its code: {CODE}")
-    # A few names by chance are no reason to speak of a layout that the user never heard of.
+    # A few names may fit by chance. The error then names no layout, which the user may never have heard of.
     if best.nearness < 0.5:
         return UnknownLayoutError(f"has keys of no known layout: {some(keys)}; {OTHERWISE}")
     return InputError(f"{best.reason}; {OTHERWISE}")

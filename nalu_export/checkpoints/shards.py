@@ -1,4 +1,4 @@
-"""Weights that were saved in several files: joined by the numbers in their names, or by an index, or refused."""
+"""Reads weights that were saved in several files. Numbers in their names, or an index, say which belong together."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ from nalu_export.io.files import read_bytes
 from nalu_export.io.json_text import parse
 from nalu_export.io.text import plain, short
 
-# Of a file that lists tensors, of which a file may have 50,000.
+# Largest size of an index in bytes. It lists tensors, of which a file may have 50,000.
 MAX_INDEX = 10_000_000
 MAX_SHARDS = 1000
 _SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{1,6})-of-(?P<count>\d{1,6})(?P<suffix>\.[^./]+)", re.DOTALL)
@@ -26,18 +26,19 @@ _INDICES = re.compile(r"(?P<stem>.+?)(?:\.[^.]+)?\.index\.json", re.DOTALL)
 _JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{")
 _INDEX = ".index.json"
 _MAP = "weight_map"
-# Longer than that no file system allows.
+# File systems allow no longer names.
 MAX_NAME = 255
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """What was read, of one file or of several.
+    """The content of one file or of several.
 
     Attributes:
-        contents: those of all of them.
-        sha256: of the file; of several, of their hashes one after another, in the order of their names.
-        size: bytes of all of them.
+        contents: content of all files.
+        sha256: SHA-256 of the file. For several files: SHA-256 of their concatenated hashes, in the order of their
+            names.
+        size: bytes of all files.
     """
 
     contents: Contents
@@ -46,16 +47,16 @@ class Gathered:
 
 
 def gather(path: Path, *, trust: bool = False, code: UserCode | None = None) -> Gathered:
-    """Read a file, and the others that its weights are in.
+    """Read a file, and all other files that hold weights of the same model.
 
     Args:
-        path: a file, one of several, an index of several, or a folder with such an index.
+        path: a file, one of several files, an index of several files, or a folder with such an index.
         trust: see :func:`nalu_export.checkpoints.container.unpack`.
-        code: see there.
+        code: see :func:`nalu_export.checkpoints.container.unpack`.
 
     Raises:
-        InputError: one of them is missing or is no model file; they overlap, or do not hold what the index says. The
-            text begins with the path of the file that it is about.
+        InputError: a file is missing or is not a model file; or two files hold the same tensor, or the files do not
+            hold what the index says. The text begins with the path of the file that it is about.
     """
     with about(path):
         path = _index_in(path) if _is_folder(path) else path
@@ -79,10 +80,10 @@ def gather(path: Path, *, trust: bool = False, code: UserCode | None = None) -> 
 
 
 def name_of(file: str) -> str:
-    """The name of a model without what stands for its container: ``"net"`` of ``"net.pt"``, and of ``"net-1-of-2.pt"``.
+    """Return the name of a model, without suffix and number: ``"net"`` for ``"net.pt"`` and for ``"net-1-of-2.pt"``.
 
     Args:
-        file: a file or folder, by its name alone.
+        file: name of a file or folder, without its path.
     """
     match = _SHARD.fullmatch(file) or _INDICES.fullmatch(file)
     return PurePath(file).stem if match is None else match["stem"]
@@ -90,7 +91,7 @@ def name_of(file: str) -> str:
 
 @contextmanager
 def about(path: str | os.PathLike[str]) -> Iterator[None]:
-    """A refusal inside begins with the path that it is about."""
+    """Within this context, the text of an InputError begins with ``path``."""
     try:
         yield
     except InputError as error:
@@ -100,12 +101,12 @@ def about(path: str | os.PathLike[str]) -> Iterator[None]:
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except (OSError, ValueError):  # what is no path at all is for the reader to say
+    except (OSError, ValueError):  # reading it gives the error about an invalid path
         return False
 
 
 def _index_in(folder: Path) -> Path:
-    """The only index in a folder."""
+    """Return the path of the only index in a folder."""
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
@@ -129,7 +130,7 @@ def _index_in(folder: Path) -> Path:
 
 
 def _index(data: bytes) -> dict[str, str] | None:
-    """The file of each tensor, where this is an index; ``None`` for any other file."""
+    """Return the file of each tensor if ``data`` is an index; ``None`` for any other file."""
     if not _JSON.match(data[:100]) or len(data) > MAX_INDEX:
         if _JSON.match(data[:100]) and f'"{_MAP}"'.encode() in data[:MAX_INDEX]:
             raise InputError(f"is an index of {len(data):,} bytes; at most {MAX_INDEX:,} are read")
@@ -156,7 +157,7 @@ def _index(data: bytes) -> dict[str, str] | None:
 
 
 def _is_plain(file: object) -> bool:
-    """Whether it is a name in the folder, and nothing that a system reads otherwise."""
+    """Return whether a value is a plain name of a file in the folder, on every operating system."""
     return (
         isinstance(file, str)
         and 0 < len(file) <= MAX_NAME
@@ -167,10 +168,10 @@ def _is_plain(file: object) -> bool:
 
 
 def _siblings(path: Path) -> tuple[list[str], Path]:
-    """All of the files that one is numbered among, and their folder; none where it is one by itself."""
+    """Return the names of all files that a numbered file belongs to, and their folder; no names for a single file."""
     match = _SHARD.fullmatch(path.name)
     if match is None:
-        # A link may hide the number.
+        # The file behind a link may have a number.
         path = Path(os.path.realpath(path))
         match = _SHARD.fullmatch(path.name)
     if match is None or int(match["count"]) == 1 == int(match["number"]):
@@ -179,7 +180,7 @@ def _siblings(path: Path) -> tuple[list[str], Path]:
     if number > count or count > MAX_SHARDS:
         allowed = f"expected a number up to that one, of at most {MAX_SHARDS:,}"
         raise InputError(f"is numbered {number:,} of {count:,} by its name; {allowed}")
-    # Some count from 0.
+    # Some tools count from 0.
     first = 0 if number == 0 or _named(match, 0) in _names(path.parent) else 1
     return [_named(match, index) for index in range(first, first + count)], path.parent
 
@@ -205,9 +206,9 @@ def _refuse_missing(folder: Path, files: list[str]) -> None:
 
 
 def _inside(folder: Path, file: str) -> Path:
-    """The path of a file, which may be no link to another folder: an index must not choose what is read there.
+    """Return the path of a file; refuse a link to another folder, so that an index cannot choose what is read there.
 
-    The cache of the Hugging Face hub has links from ``snapshots/REVISION`` to ``blobs``.
+    Links of the Hugging Face hub's cache from ``snapshots/REVISION`` to ``blobs`` are allowed.
     """
     path, own = folder / file, os.path.realpath(folder)
     above, name = os.path.split(os.path.dirname(own))
@@ -219,15 +220,15 @@ def _inside(folder: Path, file: str) -> Path:
 
 @dataclass
 class _Join:
-    """Puts the tensors of several files together.
+    """Joins the tensors of several files.
 
     Attributes:
-        listing: the file of each tensor, where an index says it.
-        listed: the same by file.
+        listing: file of each tensor, if there is an index.
+        listed: the tensors of each file in ``listing``.
         size: bytes of the files.
-        owners: the file of each tensor that was read.
+        owners: file of each tensor that was read.
         state: the tensors.
-        notes: what the user should know.
+        notes: remarks for the user.
         digests: SHA-256 of each file.
     """
 
@@ -244,10 +245,10 @@ class _Join:
             self.listed.setdefault(file, {})[name] = None
 
     def add(self, file: str, data: bytes, contents: Contents) -> None:
-        """One more file.
+        """Add a file.
 
         Raises:
-            InputError: it holds something else than tensors, or not those that it should.
+            InputError: the file holds other data than tensors, or not the tensors that it should hold.
         """
         payload = contents.payload
         if contents.modules or not isinstance(payload, dict):
@@ -276,7 +277,7 @@ class _Join:
             raise InputError(f"has {short(extra)}, which the index does not keep in it; are the files of one model?")
 
     def gathered(self) -> Gathered:
-        """All of them, as if they were one file."""
+        """Return the content of all files, as if they were one file."""
         files = list(dict.fromkeys(self.owners.values()))
         shown = ", ".join(map(plain, files[:3])) + (" …" if len(files) > 3 else "")
         notes = (f"joined from {len(self.digests)} files: {shown}", *self.notes)

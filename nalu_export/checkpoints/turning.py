@@ -1,4 +1,4 @@
-"""The same layout with its matrices stored the other way round, which the shapes of square layers do not tell apart."""
+"""Units with transposed matrices. The shapes of square layers do not tell whether their matrices are transposed."""
 
 from dataclasses import replace
 
@@ -9,10 +9,10 @@ _OTHER = {"oi": "io", "io": "oi"}
 
 
 def turned(unit: Unit) -> Unit | None:
-    """The unit with (i, o) for (o, i) and (o, i) for (i, o); ``None`` for a unit without such a twin.
+    """Return the unit with (i, o) for (o, i) and (o, i) for (i, o); ``None`` for a unit without a transposed variant.
 
-    The weight of an ``nn.Linear`` stays as torch stores it everywhere. A unit that is not read has no twin: it is
-    refused either way round.
+    The weight of an ``nn.Linear`` is not transposed, because torch always stores it as (o, i). A unit that is not read
+    has no transposed variant, because it is refused anyway.
     """
     keys = {
         leaf: key if key.linear or key.shape not in _OTHER else replace(key, shape=_OTHER[key.shape])

@@ -1,4 +1,4 @@
-"""From what a file holds to the tensors of a model: the dict around them and the prefixes before their names."""
+"""Takes the tensors of a model out of the content of a file: out of dicts, and without prefixes of their names."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,24 +11,24 @@ from nalu_export.checkpoints.holding import MAX_WRAPPERS, PREFIX, WRAPPERS, name
 from nalu_export.errors import InputError
 from nalu_export.io.text import short
 
-# Which torch.optim.swa_utils.AveragedModel counts beside the averaged weights.
+# A counter that torch.optim.swa_utils.AveragedModel keeps beside the averaged weights.
 COUNTER = "n_averaged"
 MAX_NAME = 1000
-# Names are cut at so many dots to find prefixes.
+# Number of dots in a name up to which prefixes are looked for.
 MAX_DEPTH = 8
 
 State = dict[str, Tensor]
 
 
 def state_of(payload: Any, key: str | None = None) -> tuple[State, tuple[str, ...]]:
-    """The state_dict in the content of a file, and what stood around it.
+    """Return the state_dict in the content of a file, and notes about where it was.
 
     Args:
         payload: the content.
-        key: of the dict that holds the weights, where the user says which.
+        key: key of the dict that holds the weights, if the user gave it.
 
     Raises:
-        InputError: there is none, there are several, or it holds something else than dense tensors.
+        InputError: there is no state_dict, there are several, or it holds other values than dense tensors.
     """
     notes: tuple[str, ...] = ()
     before = ""
@@ -47,7 +47,7 @@ def state_of(payload: Any, key: str | None = None) -> tuple[State, tuple[str, ..
 
 
 def _known(payload: Any) -> Any:
-    """What training loops call weights, though none are there: the refusal names what is."""
+    """Return what stands under the keys that training loops use for weights, so that the error names what is there."""
     for _ in range(MAX_WRAPPERS):
         if not isinstance(payload, dict):
             break
@@ -82,7 +82,7 @@ def _checked(payload: Any) -> State:
 
 
 def without_wrappers(state: State) -> tuple[State, tuple[str, ...]]:
-    """The state with the prefixes off that wrappers of a model put before all of its names."""
+    """Remove the prefixes that wrappers of a model put before all of its names; return the state and a note."""
     taken = ""
     counted = COUNTER in state and len(state) > 1
     found = {name: value for name, value in state.items() if name != COUNTER} if counted else dict(state)
@@ -98,10 +98,10 @@ def without_wrappers(state: State) -> tuple[State, tuple[str, ...]]:
 
 
 def under(state: State, prefix: str) -> State:
-    """The tensors whose names begin with ``prefix``, without it.
+    """Return the tensors whose names begin with ``prefix``, by their names without it.
 
     Raises:
-        InputError: there is none; the text lists the prefixes there are.
+        InputError: there are none; the text lists some prefixes of the state.
     """
     dotted = prefix if prefix.endswith(".") or not prefix else f"{prefix}."
     found = {name.removeprefix(dotted): value for name, value in state.items() if name.startswith(dotted)}
@@ -113,22 +113,22 @@ def under(state: State, prefix: str) -> State:
 
 
 def left_out(state: Mapping[str, Tensor], prefix: str) -> str:
-    """How many tensors do not stand under a prefix, and some of them; empty where all do."""
+    """Write how many tensors are not under a prefix, and some of their names; empty if all are."""
     names = [name for name in state if not name.startswith(prefix)]
     shown = ", ".join(map(short, names[:3])) + (" …" if len(names) > 3 else "")
     return f"{len(names):,} tensor{'s' if len(names) > 1 else ''} ({shown})" if names else ""
 
 
 def prefixes(state: Mapping[str, Tensor]) -> list[str]:
-    """Every prefix of a few dots under which a whole model may stand, the shortest first.
+    """Return the prefixes of a few dots under which a whole model may be, the shortest first.
 
-    One layer of several that are numbered is a part of a stack. Where a module has tensors of its own beside the
-    prefix, these may be a gate of what stands under it.
+    Two kinds of prefixes are left out. One layer of several that are numbered is only a part of a stack. Where a module
+    has tensors of its own beside the prefix, these may be a gate of the layer under the prefix.
     """
     found: set[str] = set()
     numbers: dict[str, set[str]] = {}
     for name in state:
-        # A name of 500 dots has 500 prefixes, which together take 500 times its memory.
+        # All prefixes of a name with 500 dots would take up to 500 times its memory.
         *parts, _ = name.split(".", MAX_DEPTH)
         starts = ["".join(f"{part}." for part in parts[:count]) for count in range(len(parts) + 1)]
         found.update(starts[1:])
@@ -148,5 +148,5 @@ def _parent(prefix: str) -> str:
 
 
 def _starts(prefix: str) -> set[str]:
-    """The prefix and those that it begins with."""
+    """Return the prefix and all shorter prefixes that it begins with."""
     return {prefix[: index + 1] for index, character in enumerate(prefix) if character == "."}

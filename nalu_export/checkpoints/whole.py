@@ -1,4 +1,4 @@
-"""Modules that were pickled as they are: one is taken and used as it is, never read again from its keys."""
+"""Finds the module that is meant in a file of pickled modules. It is used as it is, not rebuilt from its keys."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from nalu_export.io.text import short
 
 
 def modules_in(loaded: Any, path: str = "", depth: int = 0) -> dict[str, nn.Module]:
-    """The modules in what was unpickled, by the keys that lead to them; the path of a module itself is ``""``."""
+    """Return the modules in an unpickled object, by the keys that lead to them; ``""`` if the object is a module."""
     if isinstance(loaded, nn.Module):
         return {path: loaded}
     if depth == MAX_WRAPPERS or not isinstance(loaded, (dict, list, tuple)):
@@ -28,19 +28,19 @@ def modules_in(loaded: Any, path: str = "", depth: int = 0) -> dict[str, nn.Modu
 def chosen(
     modules: Mapping[str, nn.Module], payload: Any, prefix: str | None
 ) -> tuple[nn.Module, tuple[str, ...]] | None:
-    """The module that a file is about, and what had to be said; ``None`` where it is about tensors beside it.
+    """Return the module that is the model of a file, with notes; ``None`` if the model is a dict of tensors.
 
     Args:
-        modules: what the file holds, see :func:`modules_in`.
-        payload: all that it holds, modules as their state_dicts.
-        prefix: of the module or of a part of it, where the user gave one.
+        modules: modules in the file, see :func:`modules_in`.
+        payload: the content of the file, with modules as their state_dicts.
+        prefix: path of the module or of a part of it, if the user gave one.
 
     Raises:
-        InputError: there are several, or nothing under the prefix.
+        InputError: there are several modules, or nothing under the prefix.
     """
     if prefix is not None:
         return _under(modules, prefix.strip("."))
-    # A loss function is a module as well; what has no tensors is not what a file is about.
+    # A loss function is a module as well. A module without tensors is not the model of a file.
     full = {path: module for path, module in modules.items() if path == "" or module.state_dict()}
     states = [held for held in weights_in(payload) if held.path not in modules]
     if not full and states:
@@ -57,7 +57,7 @@ def chosen(
 
 
 def _is_its_own(module: nn.Module, state: Mapping[str, Tensor]) -> bool:
-    """Whether a state_dict beside a module is that of the module."""
+    """Return whether a state_dict beside a module is that of the module."""
     own = module.state_dict()
     return own.keys() == state.keys() and all(
         isinstance(value, Tensor) and torch.equal(value, state[name]) for name, value in own.items()
@@ -65,7 +65,7 @@ def _is_its_own(module: nn.Module, state: Mapping[str, Tensor]) -> bool:
 
 
 def _under(modules: Mapping[str, nn.Module], prefix: str) -> tuple[nn.Module, tuple[str, ...]] | None:
-    """A module by its key, or a part of one; a prefix without a key means the only module."""
+    """Return a module by its key, or a part of a module; a prefix without a key means a part of the only module."""
     for path in sorted(modules, key=len, reverse=True):
         keyed = prefix == path or prefix.startswith(f"{path}.")
         if path and not keyed and len(modules) > 1:
@@ -80,10 +80,10 @@ def _under(modules: Mapping[str, nn.Module], prefix: str) -> tuple[nn.Module, tu
 
 
 def evaluating(module: nn.Module) -> None:
-    """Put a module into ``eval()`` mode, whatever its class makes of that."""
+    """Put a module into ``eval()`` mode, even if its class refuses or overrides ``eval()``."""
     try:
         module.eval()
     except Exception:  # noqa: BLE001
-        # What torch.export gives refuses it, and a user's method of the name `train` may do anything.
+        # A module of torch.export refuses eval(), and a user's method of the name `train` may do anything.
         for part in module.modules():
             part.training = False

@@ -1,4 +1,4 @@
-"""What is around the arithmetic subgraphs of a model, with its own weights computed."""
+"""The host model: everything around the arithmetic subgraphs, with its own weights folded."""
 
 from torch import fx, nn
 
@@ -9,10 +9,10 @@ from nalu_export.modules.copying import in_double
 
 
 def surroundings(graph: ModelGraph) -> fx.GraphModule:
-    """A copy of the host: float32, with one module at the path of each subgraph.
+    """Return a copy of the host model in float32, with one module at the path of each subgraph.
 
-    What depends on parameters alone (a weight that is normalised in each forward) is computed in float64 and rounded
-    once, as in the subgraphs.
+    A value that depends only on parameters (a weight that is normalised in each forward) is computed in float64 and
+    rounded once, as in the subgraphs.
     """
     assert graph.host is not None
     outer = fold(in_double(graph.host)).float().eval().requires_grad_(False)

@@ -1,19 +1,19 @@
-"""Public layouts: every public file of this folder describes one owner's implementation."""
+"""Public layouts: every public file of this folder, except ``base``, describes one owner's implementation."""
 
 from nalu_export.checkpoints.layouts.base import Layout
 from nalu_export.io.discovery import load_plugin, plugin_names
 
 
 def names() -> tuple[str, ...]:
-    """Owners, as ``--layout`` takes them."""
+    """Return the names of all owners, as ``--layout`` takes them."""
     return plugin_names(__path__)
 
 
 def get(owner: str) -> Layout:
-    """The layout of an owner.
+    """Return the layout of an owner.
 
     Raises:
-        InputError: there is none; the text lists those there are.
+        InputError: there is no such owner; the text lists the owners.
     """
     layout = load_plugin(__name__, "layout", owner, names())
     assert isinstance(layout, Layout)

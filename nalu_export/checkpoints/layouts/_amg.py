@@ -1,4 +1,4 @@
-"""What the three a/m/g variants share: a gate g, a NAC a for the sum and a NAC m for the product."""
+"""The common part of the three a/m/g variants: a gate g, a NAC a for the sum and a NAC m for the product."""
 
 from nalu_export.checkpoints.layouts.base import CELL, MODEL, Key, linear, weight
 
@@ -6,7 +6,7 @@ PLACES = (*MODEL, *CELL, "layers.{}.")
 
 
 def amg_keys(shape: str) -> dict[str, Key]:
-    """``g.weight`` as torch stores it, the raw parameters in ``shape``; their names are in lower case."""
+    """Return the keys: ``g.weight`` as torch stores it, and raw parameters of shape ``shape`` with lower-case names."""
     paths = {"a": "", "m": "_mul"}
     raw = {"w_hat": "W_hat", "m_hat": "M_hat"}
     return {"g.weight": linear("G")} | {

@@ -1,4 +1,4 @@
-"""arthurdouillard's nalu.pytorch, which registers every parameter twice."""
+"""The NALU of arthurdouillard/nalu.pytorch, which registers every parameter twice."""
 
 from nalu_export.checkpoints.layouts.base import CELL, Key, Layout, Unit, twin, weight
 from nalu_export.nn import NACCell, NALUCell

@@ -1,4 +1,4 @@
-"""What a layout is: how one public implementation names, shapes and means the tensors of its units."""
+"""The data of a layout: the names, shapes and meanings of the tensors in one public implementation."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from nalu_export.nn import ArithmeticLayer
 
 Shape = tuple[int, ...]
 
-# Where cells are found: one alone, or in a Sequential of the user's; and in a stack that the owner calls ``model``.
+# Prefixes of cells: a cell alone, or in the user's Sequential; and in a stack that the owner calls ``model``.
 CELL = ("", "{}.")
 MODEL = ("model.{}.",)
 
@@ -19,12 +19,13 @@ class Key:
     """One tensor of a unit.
 
     Attributes:
-        shape: sizes by letter: ``o`` outputs, ``i`` inputs, ``1`` one; ``"io"`` is stored the other way round and
-            ``"11"`` holds one number. ``None``: of any shape, in units that are known but not read.
-        target: parameter of our cell that it becomes; empty where nothing reads it.
+        shape: a letter for the size of each axis: ``o`` outputs, ``i`` inputs, ``1`` one. ``"oi"`` is the usual order,
+            ``"io"`` is transposed, and ``"11"`` holds one number. ``None``: any shape, in units that are known but not
+            read.
+        target: parameter of our cell that the tensor becomes; empty if it becomes none.
         twin: leaf of the key that it must equal, because the implementation registers the same parameter twice.
-        argument: constructor argument of our cell that its one number becomes.
-        linear: whether it is the weight of an ``nn.Linear``, which torch stores outputs first whoever wrote the rest.
+        argument: constructor argument of our cell that its number becomes.
+        linear: whether it is the weight of an ``nn.Linear``, which torch always stores with the outputs first.
     """
 
     shape: str | None
@@ -40,34 +41,37 @@ class Key:
 
 
 def weight(target: str, shape: str = "oi") -> Key:
-    """A tensor that computes."""
+    """Return the key of a tensor that becomes a parameter of our cell."""
     return Key(shape, target)
 
 
 def linear(target: str) -> Key:
-    """The weight of an ``nn.Linear``."""
+    """Return the key of the weight of an ``nn.Linear``."""
     return Key("oi", target, linear=True)
 
 
 def stale(shape: str = "oi") -> Key:
-    """A raw parameter beside the stored weight that was once computed from it: using it would give other numbers."""
+    """Return the key of a raw parameter that the layer does not read, so that using it would give different results.
+
+    Usually a weight was computed from it once, and the layer reads the stored weight.
+    """
     return Key(shape)
 
 
 def twin(leaf: str, shape: str) -> Key:
-    """A second name of a parameter."""
+    """Return the key of a second name of a parameter."""
     return Key(shape, twin=leaf)
 
 
 def argument(name: str) -> Key:
-    """A number that the file stores as a 0-d tensor."""
+    """Return the key of a constructor argument that the file stores as a 0-d tensor."""
     return Key("", argument=name)
 
 
 def hats(
     prefix: str = "", shape: str = "oi", suffix: str = "", names: tuple[str, str] = ("W_hat", "M_hat")
 ) -> dict[str, Key]:
-    """The raw parameters of a weight ``tanh(Ŵ)·σ(M̂)``, called ``names`` in the file."""
+    """Return the keys of the raw parameters of a weight ``tanh(Ŵ)·σ(M̂)``, called ``names`` in the file."""
     ours = ("W_hat", "M_hat")
     return {prefix + name: weight(own + suffix, shape) for name, own in zip(names, ours, strict=True)}
 
@@ -75,20 +79,23 @@ def hats(
 def stored(
     leaf: str, target: str = "W", shape: str = "oi", names: tuple[str, str] = ("W_hat", "M_hat")
 ) -> dict[str, Key]:
-    """A stored weight with the raw parameters beside it that it was computed from once, and that never trained."""
+    """Return the keys of a stored weight and of the raw parameters that it was computed from once.
+
+    These raw parameters were never trained.
+    """
     prefix = leaf.rpartition(".")[0]
     prefix = f"{prefix}." if prefix else ""
     return {prefix + name: stale(shape) for name in names} | {leaf: weight(target, shape)}
 
 
 def faux(raw: str = "W_hat and M_hat", weight: str = "W") -> str:
-    """The quirk of units whose weight is stored."""
+    """Return the line for the ``quirks`` of a unit whose weight is stored."""
     return f"{weight} was computed once and stored: a faux NAC, {raw} never trained"
 
 
 @dataclass(frozen=True)
 class Around:
-    """A CNN around the head.
+    """The prefixes of a CNN around a head.
 
     Attributes:
         backbone: prefix of the keys of the user's own CNN, whose code no file holds.
@@ -104,18 +111,18 @@ class Unit:
     """One kind of layer of an implementation.
 
     Attributes:
-        name: as ``--layout OWNER:NAME`` takes it.
-        cell: our layer that computes the same; ``None`` for a unit that is known, so that it is not taken for another,
-            but not read in this release.
+        name: name of the unit in ``--layout OWNER:NAME``.
+        cell: our layer that computes the same; ``None`` for a unit that is known but not read in this release, so that
+            its files are not taken for those of another unit.
         keys: every tensor of one layer, by its name in the file.
         options: constructor arguments of ``cell``.
-        eps: the published ε, ``None`` for a unit without.
-        places: prefixes under which its layers stand; ``{}`` is the number of the layer in a stack.
+        eps: the published ε; ``None`` for a unit without ε.
+        places: prefixes of its layers; ``{}`` is the number of the layer in a stack.
         first: number of a stack's first layer.
-        square: why only layers with as many outputs as inputs work; empty where any do.
-        around: what surrounds it in a CNN.
+        square: why only layers with as many outputs as inputs work; empty if all sizes work.
+        around: the CNN around it, if any.
         quirks: what a user of its files should know, one line each.
-        by_intent: whether a stored weight is what the layer is meant to have, and no faux NAC.
+        by_intent: whether the layer stores its weight by design and is not a faux NAC.
     """
 
     name: str
@@ -132,7 +139,7 @@ class Unit:
 
 
 def known(name: str, *leaves: str, **options: Any) -> Unit:
-    """A unit that is told from others by its keys and not read in this release."""
+    """Return a unit that is recognised by its keys and not read in this release."""
     return Unit(name, None, {leaf: Key(None) for leaf in leaves}, **options)
 
 
@@ -141,8 +148,9 @@ class Layout:
     """A public implementation.
 
     Attributes:
-        owner: GitHub name of its owner, in lower case, as ``--layout`` takes it.
-        source: repository and, where it matters, the versions meant.
+        owner: GitHub name of its owner in lower case (or a made-up name if the owner is not known), as ``--layout``
+            takes it.
+        source: repository and, where it matters, its versions.
         units: its kinds of layers.
     """
 
@@ -152,7 +160,7 @@ class Layout:
 
 
 def pattern(place: str) -> re.Pattern[str]:
-    """Splits a key at a place into the number of its layer (``None`` for a cell alone) and its leaf."""
+    """Return a pattern that splits a key into the number of its layer (empty for a cell alone) and its leaf."""
     before, numbered, after = place.partition("{}")
     number = "(0|[1-9][0-9]{0,5})" if numbered else "()"
     return re.compile(re.escape(before) + number + re.escape(after) + "(.+)", re.DOTALL)

@@ -1,4 +1,4 @@
-"""A fork of bharathgs' NALU that turns the weight of its NAC."""
+"""A fork of bharathgs' NALU that transposes the weight of its NAC."""
 
 from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, hats, weight
 from nalu_export.nn import NALUCell

@@ -1,4 +1,4 @@
-"""Johnlrr's units, stored inputs first but for those of the first commit."""
+"""The units of Johnlrr/nalm: stored inputs first, except for those of the first commit."""
 
 from nalu_export.checkpoints.layouts.base import Layout, Unit, hats, known, weight
 from nalu_export.nn import ClampedNALUCell, NACCell, NALUCell

@@ -1,4 +1,4 @@
-"""kevinzakka/NALU-pytorch; wassname, kornellewy and iamtrask hold snapshots of it."""
+"""The units of kevinzakka/NALU-pytorch; wassname, kornellewy and iamtrask have snapshots of it."""
 
 from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, faux, hats, stored, weight
 from nalu_export.nn import NACCell, NALUCell

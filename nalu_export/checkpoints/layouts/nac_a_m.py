@@ -17,7 +17,7 @@ LAYOUT = Layout(
             eps=1e-12,
             quirks=("nac_a is the sum, nac_m the product; the same keys as iNALU, whose exponent is at most 1e-12",),
         ),
-        # m = exp(min(log(max(|x|, 1e-12)) W, 1e-12)): its product never passes 1, which nobody wants to deploy.
+        # m = exp(min(log(max(|x|, 1e-12)) W, 1e-12)): the product is never above about 1. Not read.
         known("iNALU", *_KEYS),
     ),
 )

@@ -1,4 +1,4 @@
-"""This package's own state_dicts, as model.state_dict() gives them, and those of build_head."""
+"""State_dicts of this package's own layers, as model.state_dict() gives them, and of build_head."""
 
 from dataclasses import replace
 from itertools import product

@@ -1,4 +1,4 @@
-"""Nilabhra's NALU, whose gate is one number that does not see its input."""
+"""Nilabhra's NALU, whose gate is one number that does not depend on the input."""
 
 from nalu_export.checkpoints.layouts.base import Layout, Unit, hats, weight
 from nalu_export.nn import NACCell, NALUCell

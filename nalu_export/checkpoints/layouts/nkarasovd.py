@@ -1,4 +1,4 @@
-"""nkarasovd's NALU, whose two paths have a faux NAC each."""
+"""nkarasovd's NALU, with a faux NAC in each of its two paths."""
 
 from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, faux, stored, weight
 from nalu_export.nn import NACCell, NALUCell

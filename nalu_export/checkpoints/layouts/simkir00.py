@@ -1,4 +1,4 @@
-"""simkir00's NALU: nkarasovd's with other names."""
+"""simkir00's NALU, which is nkarasovd's with other names."""
 
 from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, faux, stored, weight
 from nalu_export.nn import NACCell, NALUCell

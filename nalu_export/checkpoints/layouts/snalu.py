@@ -1,4 +1,4 @@
-"""The signed NALU: a fork of arthurdouillard's whose product takes the sign of all inputs."""
+"""The signed NALU, a fork of arthurdouillard's: its product has the product of the signs of all inputs."""
 
 from nalu_export.checkpoints.layouts.base import CELL, Key, Layout, Unit, twin, weight
 from nalu_export.nn import SignedNALUCell

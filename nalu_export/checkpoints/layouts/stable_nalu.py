@@ -1,11 +1,11 @@
-"""AndreasMadsen/stable-nalu and bmistry4/nalm-benchmark, which use the same modules."""
+"""The units of AndreasMadsen/stable-nalu and bmistry4/nalm-benchmark, which use the same modules."""
 
 from itertools import product
 
 from nalu_export.checkpoints.layouts.base import CELL, Layout, Unit, hats, known, weight
 from nalu_export.nn import NACCell, NALUCell
 
-# SingleLayerNetwork and SimpleFunctionStaticNetwork number from 1; a GeneralizedLayer alone is layer.
+# SingleLayerNetwork and SimpleFunctionStaticNetwork count layers from 1; a GeneralizedLayer alone is called layer.
 _NETS = ("layer_{}.layer.", "layer.")
 _PLACES = (*_NETS, *CELL)
 _SAME = "the same keys as"

@@ -1,4 +1,4 @@
-"""wassname's own units, beside the snapshot of kevinzakka's."""
+"""wassname's own units; wassname's other files are a snapshot of kevinzakka's."""
 
 from nalu_export.checkpoints.layouts.base import CELL, MODEL, Layout, Unit, faux, linear, stored, weight
 from nalu_export.nn import NACExactCell, SinhNALUCell

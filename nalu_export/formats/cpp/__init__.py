@@ -1,4 +1,4 @@
-"""A C++ header."""
+"""The C++ header format."""
 
 from nalu_export.formats.cpp.format import FORMAT
 

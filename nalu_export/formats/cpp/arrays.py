@@ -26,11 +26,11 @@ _END = "};"
 
 
 def arrays(data: bytes) -> dict[str, Array]:
-    """The arrays of a header by the names that they have in the model.
+    """Return the arrays of a header by their names in the model.
 
     Raises:
-        InputError: one of them has not as many numbers as its shape needs, or what is no number; or one that is held
-            twice, because it is read in two ways, is not twice the same.
+        InputError: an array has too many or too few numbers for its shape, or has text that is not a number; or the two
+            copies of an array, which a header has if the array is read in two ways, differ.
     """
     found: dict[str, Array] = {}
     lines = iter(data.decode("ascii", "replace").splitlines())
@@ -64,7 +64,7 @@ def _shape(text: str) -> Shape:
 
 
 def _numbers(lines: Iterator[str], name: str) -> Array:
-    """The numbers of an array of one type, from behind its comment to its end."""
+    """Read the numbers of an array, from the line after its comment to its end. All must be of one type."""
     next(lines, None)  # the declaration
     texts: list[str] = []
     for line in lines:
@@ -84,12 +84,22 @@ def _numbers(lines: Iterator[str], name: str) -> Array:
 
 
 def _array(kind: str, own: Shape, held: Shape, numbers: Array) -> Array | None:
-    """An array that is ``own`` in the model from its numbers as they are ``held``; ``None`` where they do not fit."""
+    """Return an array in its shape in the model.
+
+    Args:
+        kind: ``"weight"`` or ``"constant"``.
+        own: its shape in the model.
+        held: its shape in the header, where a constant may be repeated.
+        numbers: its numbers in the header.
+
+    Returns:
+        The array; ``None`` if the numbers do not fit the shapes.
+    """
     if numbers.size != math.prod(held):
         return None
     if kind == "weight":
         return untiled(numbers, *own) if len(own) == 2 and own == held else None
-    # Axes of 1 before those that are held; and those that are held before its own.
+    # Leading axes that only the model has must be of size 1. Leading axes that only the header has are repetitions.
     spare = max(0, len(own) - len(held))
     start = (1,) * (len(held) - len(own)) + own[spare:]
     whole = numbers.reshape(held)

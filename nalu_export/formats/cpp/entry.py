@@ -1,4 +1,4 @@
-"""What a header is called by: its struct, and the functions behind that, which run the stages over blocks."""
+"""Writes the entry points of a header: its struct, and the functions that run the stages over blocks of samples."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,13 @@ from nalu_export.formats.cpp.pointers import Pointer
 from nalu_export.formats.cpp.samples import name_of
 from nalu_export.formats.cpp.stages import calls
 
-# Bytes that a block of samples may take on the stack: two vectors of samples in the first, one in the second, and where
-# that is too little sample by sample.
+# Bytes that a block of samples may take on the stack. A block has two vectors of samples if these fit in WIDE_BLOCK,
+# one vector if it fits in BLOCK, and one sample otherwise.
 WIDE_BLOCK, BLOCK = 2**18, 2**20
 
 
 def run(found: Plan, pointers: Sequence[Pointer]) -> str:
-    """The functions ``run``, of one block, and ``run_all``."""
+    """Write the functions ``run``, for one block of samples, and ``run_all``, for any number of samples."""
     sums = max((sum(name_of(node) == "linear" for node in stage.nodes) for stage in found.stages), default=0)
     edges = _Edges(found, pointers)
     return f"""constexpr std::size_t {edges.sizes};
@@ -54,7 +54,7 @@ inline void run_all({edges.parameters("n")}) noexcept {{
 
 
 class _Edges:
-    """What ``run`` is given: inputs, the number of samples, outputs."""
+    """Texts about the arguments of ``run``: inputs, the number of samples, outputs."""
 
     def __init__(self, found: Plan, pointers: Sequence[Pointer]) -> None:
         self._pointers, self._inputs = pointers, len(found.inputs)
@@ -78,7 +78,7 @@ class _Edges:
         return self._around(samples, [pointer.inside for pointer in self._pointers])
 
     def advanced(self, samples: str = "") -> str:
-        """All pointers, by one sample or so many."""
+        """Write the statements that advance all pointers, by one sample or by ``samples``."""
         times = f"{samples} * " if samples else ""
         return ", ".join(f"{pointer.inside} += {times}{pointer.size}" for pointer in self._pointers)
 
@@ -87,14 +87,18 @@ class _Edges:
 
 
 def _written(pointer: Pointer, source: Pointer | None, place: str) -> str:
-    """What is written of an output; ``source`` is the input that it is, which ``real`` may not hold."""
+    """Write the statement that stores an output.
+
+    ``source`` is the input that the output is identical to, if there is one. Its numbers are copied directly where the
+    type ``real`` might not hold them.
+    """
     if source is not None and source.spec.dtype == pointer.spec.dtype != "float32":
         return f"  pass<{pointer.size}>({source.inside}, samples, {pointer.inside});"
     return f"  write<real, S, {pointer.size}>({place}, samples, {pointer.inside});"
 
 
 def struct(name: str, pointers: Sequence[Pointer]) -> str:
-    """The struct, which is all that a program sees."""
+    """Write the struct, the only part of a header that a C++ program uses."""
     inputs = [pointer for pointer in pointers if pointer.given]
     outputs = [pointer for pointer in pointers if not pointer.given]
     parameters = ", ".join(f"{pointer.type} {pointer.name}" for pointer in pointers)

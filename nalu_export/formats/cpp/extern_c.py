@@ -1,4 +1,4 @@
-"""The functions of a header for C: prototypes that any C compiler takes, and definitions for one file in C++."""
+"""The C functions of a header: prototypes for any C compiler, and definitions for one C++ file of the program."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from nalu_export.formats.cpp.pointers import Pointer
 
 
 def about_c(names: CppNames) -> list[str]:
-    """What the comment at the top says of them."""
+    """Write the lines about the C functions in the comment at the top of a header."""
     return [
         "// From C: include this header for the prototypes, and in one C++ file of the program, for the functions,",
         f"//   #define {names.prefix.upper()}_IMPLEMENTATION",
@@ -17,7 +17,7 @@ def about_c(names: CppNames) -> list[str]:
 
 
 def prototypes(names: CppNames, found: Sequence[Pointer]) -> str:
-    """Sizes and prototypes."""
+    """Write the sizes and the prototypes."""
     parameters = _parameters(found)
     return f"""{_includes(found)}
 
@@ -33,7 +33,7 @@ void {names.prefix}_predict_batch({parameters}, size_t n);
 
 
 def definitions(names: CppNames, found: Sequence[Pointer]) -> str:
-    """The functions, where a file asks for them."""
+    """Write the definitions, which are compiled only in a file that defines the macro ``…_IMPLEMENTATION``."""
     prefix, model = names.prefix, f"{names.namespace}::{names.struct}"
     parameters, arguments = _parameters(found), ", ".join(pointer.name for pointer in found)
     return f"""#ifdef {prefix.upper()}_IMPLEMENTATION

@@ -1,4 +1,4 @@
-"""The text of a header around its stages: what it says of itself, its struct, and its functions for C."""
+"""The text of a header around its stages: the comment at the top, the struct, and the C functions."""
 
 import textwrap
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from nalu_export.formats.cpp.text import Parameters, in_comment
 from nalu_export.graph import formulas
 from nalu_export.graph.folding import Compute
 
-# After these every line of the comment is a formula, or metadata.
+# Headings in the comment at the top: formulas follow the first, metadata the second.
 FORMULAS = "// What it computes; linear(x, W) is x W^T, and every name is that of the source:"
 METADATA = "// Metadata:"
 _HERE = Path(__file__).parent
@@ -31,15 +31,15 @@ _REAL: dict[Compute, tuple[str, type[np.floating]]] = {
 
 
 class Header(NamedTuple):
-    """What a header is made from.
+    """The data that a header is written from.
 
     Attributes:
         found: the plan of its arithmetic.
-        names: of its namespace and struct.
-        compute: the type that computes.
-        extern_c: whether it has functions for C.
-        inputs: names, types and shapes of what it takes, in the order of the plan's.
-        outputs: of what it gives.
+        names: its namespace and struct.
+        compute: the type of the arithmetic.
+        extern_c: whether it has C functions.
+        inputs: names, types and shapes of its inputs, in the order of the plan.
+        outputs: names, types and shapes of its outputs, likewise.
     """
 
     found: Plan
@@ -51,7 +51,7 @@ class Header(NamedTuple):
 
     @property
     def pointers(self) -> tuple[Pointer, ...]:
-        """Of its functions, in order."""
+        """The parameters of its functions, in order."""
         taken = (self.names.struct, *self.names.namespace.split("::"))
         inputs, outputs = (
             [(spec, value.count) for spec, value in zip(specs, values, strict=True)]
@@ -61,7 +61,7 @@ class Header(NamedTuple):
 
 
 def about(header: Header) -> str:
-    """The comment at the top, for a person."""
+    """Write the comment at the top, up to the metadata."""
     lines = [
         *_about_calls(header),
         "//",
@@ -77,7 +77,7 @@ def about(header: Header) -> str:
 
 
 def _about_calls(header: Header) -> list[str]:
-    """How it is called, and with what."""
+    """Write how the functions are called, and with which arguments."""
     model, found = f"{header.names.namespace}::{header.names.struct}", header.pointers
     arguments = ", ".join(pointer.name for pointer in found)
     if len(found) == 2:
@@ -101,7 +101,7 @@ def _is_plain(found: Sequence[Pointer]) -> bool:
 
 
 def _about_use(found: Sequence[Pointer]) -> list[str]:
-    """What a caller has to know; the last line goes on."""
+    """Write what a caller has to know; the caller of this function continues the last line."""
     anyone = "No allocation, no exception, no state: any number of threads may call it. It is"
     if len(found) == 2:
         return [f"// x and y must not overlap. {anyone}"]
@@ -120,10 +120,10 @@ def _call(text: str, *, wrap: bool) -> list[str]:
 
 
 def _wrapped(header: Header) -> list[str]:
-    """The formulas, and of several outputs which is which.
+    """Write the formulas, with the names of the outputs if there are several.
 
-    A name from a file may be anything, so what is not plain text is quoted, in one line: a line of a comment that ends
-    in a backslash, or for C in its trigraph, goes on in the next.
+    A name from a model file may have any characters, so a formula that is not plain text is quoted, in one line. A
+    backslash (or in C its trigraph) at the end of a comment line would continue the comment in the next line.
     """
     outputs = [pointer.name for pointer in header.pointers if not pointer.given]
     lines: list[str] = []
@@ -136,7 +136,7 @@ def _wrapped(header: Header) -> list[str]:
 
 
 def code(header: Header) -> str:
-    """Everything but the comment; ``@hash@`` and ``@name@`` are still to be filled in."""
+    """Write a header without the comment at the top; the caller fills in ``@hash@`` and the metadata ``@name@``."""
     found, names = header.found, header.names
     real, dtype = _REAL[header.compute]
     parameters = Parameters(np.dtype(dtype))
@@ -190,17 +190,17 @@ def code(header: Header) -> str:
 
 
 def frame() -> str:
-    """What comes before the arithmetic: includes and macros."""
+    """Return the text before the arithmetic: includes and macros."""
     return (_HERE / "frame.hpp").read_text(encoding="ascii")
 
 
 def kernels(*, typed: bool = False) -> str:
-    """The arithmetic that every header is written with; ``typed`` where it takes or gives anything but floats."""
+    """Return the arithmetic that every header contains; ``typed`` if an input or output is not float32."""
     names = (*KERNELS, TYPED if typed else FLOATS)
     return "".join((_HERE / name).read_text(encoding="ascii") for name in names)
 
 
 def _macros() -> list[str]:
-    """Every macro that the frame defines."""
+    """Return the names of all macros that ``frame.hpp`` defines."""
     lines = frame().splitlines()
     return sorted({line.split()[1].partition("(")[0] for line in lines if line.startswith("#define ")})

@@ -1,20 +1,20 @@
-"""Nested loops of a header, over places that numbers are read from and written to."""
+"""Writes the nested loops of a header over the places that numbers are read from and written to."""
 
 from collections.abc import Callable
 
 from nalu_export.formats.cpp.moves import Index, Loop, loops
 
-# Writes a statement from the places: expressions of the variables of the loops.
+# Writes a statement. It gets one place per map, as an expression of the loop variables, and a count of numbers.
 Statement = Callable[[list[str], int], str]
 
 
 def nested(statement: Statement, *maps: Index, together: bool = False) -> list[str]:
-    """A statement for the places of several maps, one after the other.
+    """Write loops that run a statement for the places of several maps in parallel.
 
     Args:
-        statement: from the places, and how many there are from each of them on.
-        maps: places, as many in each.
-        together: let the statement have runs of numbers that stand one after the other in all maps.
+        statement: writes the statement from one place of each map and the number of consecutive places from there on.
+        maps: places, the same number in each map.
+        together: whether one statement may handle a run of numbers that are consecutive in all maps.
     """
     found = loops(*maps)
     if found is None:
@@ -42,7 +42,7 @@ def _place(start: int, found: list[Loop], number: int) -> str:
 
 
 def _listed(statement: Statement, maps: tuple[Index, ...]) -> list[str]:
-    """Places that follow no loops, as they are."""
+    """Write a loop over a table of places, for places that no nested loops produce."""
     rows = [f"{{{', '.join(map(str, row))}}}" for row in zip(*(index.ravel().tolist() for index in maps), strict=True)]
     lines = [", ".join(rows[start : start + 8]) for start in range(0, len(rows), 8)]
     return [

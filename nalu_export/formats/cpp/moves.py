@@ -1,4 +1,4 @@
-"""Where the numbers of a sample go when a primitive moves them: index maps, and loops that follow one."""
+"""Index maps of primitives that only move the numbers of a sample, and nested loops that follow index maps."""
 
 from typing import Any, NamedTuple
 
@@ -12,17 +12,18 @@ Shape = tuple[int, ...]
 
 
 def moved(node: fx.Node, shapes: dict[fx.Node, Shape], samples: int) -> Index | None:
-    """For each number of a sample of the result its place in the arguments, which are counted one after the other.
+    """Find where each number of a result comes from.
 
-    The primitive itself moves the numbers 0, 1, 2 …, so no format repeats what it does.
+    The primitive is run on the numbers 0, 1, 2 …, so no format has to repeat what the primitive does.
 
     Args:
-        node: of a primitive that computes nothing, whose arguments all depend on the input.
-        shapes: of its arguments, without the samples.
-        samples: how many to try it with.
+        node: call of a primitive that only moves numbers. All its arguments depend on the input.
+        shapes: shapes of its arguments, without the axis of the samples.
+        samples: number of samples to run it with.
 
     Returns:
-        The places in the shape of one sample; ``None`` where the primitive does not treat every sample alike.
+        For each number of one sample of the result its place in the arguments, which are counted one after the other;
+        ``None`` if the primitive does not treat all samples alike.
     """
     sizes = {argument: int(np.prod(shapes[argument], dtype=np.int64)) for argument in node.all_input_nodes}
     total, start = sum(sizes.values()), 0
@@ -42,17 +43,17 @@ def moved(node: fx.Node, shapes: dict[fx.Node, Shape], samples: int) -> Index | 
 
 
 def is_run(index: Index) -> bool:
-    """Whether the places come one after the other."""
+    """Return whether the places are consecutive."""
     flat = index.ravel()
     return bool(np.array_equal(flat, np.arange(flat[0], flat[0] + flat.size)))
 
 
 class Loop(NamedTuple):
-    """One of nested loops.
+    """One of several nested loops.
 
     Attributes:
-        size: how often it runs.
-        steps: what each of the maps advances with it.
+        size: number of iterations.
+        steps: distance by which the place in each map advances per iteration.
     """
 
     size: int
@@ -60,13 +61,13 @@ class Loop(NamedTuple):
 
 
 def loops(*maps: Index) -> list[Loop] | None:
-    """Nested loops, the innermost last, that go through several maps at once.
+    """Find nested loops that go through several maps in parallel.
 
     Args:
-        maps: places, as many in each; those of loops are relative to the first.
+        maps: places, the same number in each map. The loops count from the first place of each map.
 
     Returns:
-        As few loops as there can be; ``None`` where the places follow no loops.
+        As few loops as possible, the innermost last; ``None`` if no nested loops produce these places.
     """
     found: list[Loop] = []
     rows = np.stack([index.ravel() for index in maps])
@@ -87,5 +88,5 @@ def loops(*maps: Index) -> list[Loop] | None:
 
 
 def row_major(shape: Shape) -> Any:
-    """The places of numbers that stand in the order of their axes."""
+    """Return the places of the numbers of an array in row-major order."""
     return np.arange(int(np.prod(shape, dtype=np.int64))).reshape(shape)

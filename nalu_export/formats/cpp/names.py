@@ -1,4 +1,4 @@
-"""The names that a user gives to a header's namespace and struct."""
+"""Checks the names that a user gives to a header's namespace and struct."""
 
 import re
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from nalu_export.errors import InputError
 from nalu_export.io.text import plain
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
-# ISO/IEC 14882:2020, tables 5 and 6, and what C and the header itself would take for something else.
+# ISO/IEC 14882:2020, tables 5 and 6, and names that have another meaning in C or in the header.
 _KEYWORDS = """
     alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t char32_t class
     co_await co_return co_yield compl concept const const_cast consteval constexpr constinit continue decltype default
@@ -18,7 +18,7 @@ _KEYWORDS = """
     wchar_t while xor xor_eq std posix main linux unix
 """
 RESERVED = frozenset(_KEYWORDS.split())
-# What stands beside the struct, and in it: there its own name would be that of a constructor.
+# Names beside the struct and names of its members. A member with the name of the struct would be a constructor.
 _MEMBERS = """
     arithmetic inputs outputs input_count output_count input_sizes output_sizes stack_bytes tool source_sha256 compute
     predict
@@ -28,23 +28,24 @@ MAX_LENGTH = 60
 
 
 class CppNames(NamedTuple):
-    """What a header calls its struct, ``namespace::struct``."""
+    """Names of a header's namespace and struct: ``namespace::struct``."""
 
     namespace: str
     struct: str
 
     @property
     def prefix(self) -> str:
-        """Of the functions in C: ``nalu_model`` for ``nalu::Model``."""
+        """Prefix of the C functions: ``nalu_model`` for ``nalu::Model``."""
         words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", f"{self.namespace}_{self.struct}".replace("::", "_"))
         return words.lower()
 
 
 def checked_names(namespace: str, struct: str) -> CppNames:
-    """Both names, as C++ takes them.
+    """Check both names.
 
     Raises:
-        InputError: one of them is not a name in C++, is a keyword, or is reserved for compilers.
+        InputError: a name is not an identifier of C++, is a keyword, is reserved for compilers, or has another meaning
+            in every header; or both names are the same.
     """
     parts = namespace.split("::")
     for what, text, names in (("namespace", namespace, parts), ("struct", struct, [struct])):

@@ -1,7 +1,7 @@
-"""In which order a header computes the arithmetic graph: stages, and the places of what goes from one to the next.
+"""The plan of a header: the stages that compute the arithmetic subgraph, and where values are held between stages.
 
-A *stage* is one pass over the features of a shape: the sums that it reads (``linear``) and everything that is computed
-number by number from them, so that a gate and both of its paths stay in registers and need no memory of their own.
+A *stage* is one pass over the features of a shape. It computes the sums that it reads (``linear``) and all elementwise
+operations on them. A gate and both of its paths therefore stay in registers and need no memory.
 """
 
 import math
@@ -13,18 +13,18 @@ from torch import fx
 
 from nalu_export.formats.cpp.moves import Index, Shape
 
-# Numbers of a place are rounded up to a cache line of float32.
+# The size of a place is rounded up to a multiple of this: the float32 numbers in a cache line.
 LINE = 16
 
 
 @dataclass(eq=False)
 class Value:
-    """Numbers that have a place of their own.
+    """Numbers that have a place of their own in memory.
 
     Attributes:
-        node: what computes them.
-        shape: in which they are held.
-        copied: whether this is a copy of them in another order.
+        node: the node that computes them.
+        shape: shape in which one sample of them is held.
+        copied: whether this is a copy of the node's numbers in another order.
     """
 
     node: fx.Node
@@ -42,8 +42,8 @@ class Read(NamedTuple):
 
     Attributes:
         value: the numbers.
-        first: the first of them.
-        shared: that this one number is read again and again.
+        first: place of the first number that is read.
+        shared: whether only this number is read, again and again.
     """
 
     value: Value
@@ -52,7 +52,7 @@ class Read(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Numbers that are copied, one to each place."""
+    """Numbers that are copied from the places ``source`` of a value to the places ``target`` of another value."""
 
     value: Value
     source: Index
@@ -61,17 +61,17 @@ class Piece(NamedTuple):
 
 @dataclass
 class Stage:
-    """One pass.
+    """One pass over the features.
 
     Attributes:
-        kind: ``"tiles"``, or the name of what has a pass of its own: ``"rows"`` (a ``linear`` of several rows),
-            ``"reduce"``, ``"matmul"``, ``"copy"`` (numbers in another order, or repeated) or ``"constant"`` (an output
-            that is the same for every input).
-        shape: of its values, without the samples.
-        nodes: what it computes, in order.
-        outputs: those of them that something after it reads.
-        pieces: what a copy is put together from.
-        sizes: of a reduction: numbers before the axis that it goes over, on it, and after it.
+        kind: ``"tiles"``, or the name of an operation that has a pass of its own: ``"rows"`` (a ``linear`` of several
+            rows), ``"reduce"``, ``"matmul"``, ``"copy"`` (numbers in another order, or repeated) or ``"constant"`` (an
+            output that is the same for every input).
+        shape: shape of its values, without the axis of the samples.
+        nodes: nodes that it computes, in order.
+        outputs: its values that a later stage reads or that are outputs of the plan.
+        pieces: parts that a copy is put together from.
+        sizes: of a reduction: products of the sizes before, on and after the reduced axes.
     """
 
     kind: str
@@ -89,20 +89,20 @@ class Stage:
 
 @dataclass
 class Plan:
-    """A graph in stages.
+    """A graph, divided into stages.
 
     Attributes:
         form: the graph.
-        shapes: of every node that depends on an input, without the samples.
-        masks: those of them that are true or false, which a header holds as 1 and 0.
-        least: of them and of constants a number that none of their numbers is below, unless it is NaN.
-        stages: in order.
-        inputs: what goes in.
-        outputs: what comes out; the same value may do so twice.
-        results: the node that each of them is.
-        reads: how each node reads each of its arguments that depends on an input.
-        places: where each value that is passed on stands, in numbers of each sample.
-        size: numbers of each sample that all of them take.
+        shapes: shapes of all nodes that depend on an input, without the axis of the samples.
+        masks: the nodes among these that are truth values, which a header holds as 1 and 0.
+        least: for all nodes in ``shapes`` and for constants, a lower limit of all their numbers that are not NaN.
+        stages: the stages, in order.
+        inputs: values of the inputs.
+        outputs: values of the outputs; the same value may be several outputs.
+        results: the node of each output.
+        reads: for a node and an argument that depends on an input, how the node reads the argument.
+        places: place of each value that a later stage reads, counted in numbers of one sample.
+        size: numbers of one sample that all places take together.
     """
 
     form: fx.GraphModule
@@ -119,7 +119,7 @@ class Plan:
 
 
 def reads(found: Plan, stage: Stage) -> list[Value]:
-    """The values of other stages that a stage reads, each once."""
+    """Return the values of other stages that a stage reads, each once."""
     wanted = dict.fromkeys(piece.value for piece in stage.pieces)
     for node in stage.nodes:
         for argument in node.all_input_nodes:
@@ -130,7 +130,10 @@ def reads(found: Plan, stage: Stage) -> list[Value]:
 
 
 def place(found: Plan) -> None:
-    """Give each value that is passed on a place: first fit over the time from its making to its last reading."""
+    """Give a place to each value that a later stage reads.
+
+    A value gets the first gap that is free from the stage that computes it to the last stage that reads it.
+    """
     last = dict.fromkeys(found.outputs, len(found.stages))
     for number, stage in enumerate(found.stages):
         for value in reads(found, stage):

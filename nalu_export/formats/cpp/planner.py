@@ -1,4 +1,4 @@
-"""Puts every node of the arithmetic graph into a stage of a header."""
+"""Puts every node of an arithmetic subgraph into a stage of a header."""
 
 import math
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ from nalu_export.graph.evaluation import constant
 
 
 def plan(form: fx.GraphModule, shapes: Sequence[Shape], dtypes: Sequence[str] = (), names: Sequence[str] = ()) -> Plan:
-    """The stages of a well-conditioned inference form.
+    """Divide a well-conditioned inference form into stages.
 
     Args:
-        form: any number of inputs; its output is one value or a tuple of them.
-        shapes: of one sample of each input.
-        dtypes: of each input, as numpy calls them; ``"float32"`` by default.
-        names: of each input, for messages; by default those that the graph has for them.
+        form: graph with any number of inputs; its output is one value or a tuple of values.
+        shapes: shape of one sample of each input.
+        dtypes: numpy's name of the type of each input; ``"float32"`` by default.
+        names: name of each input in messages; by default its name in the graph.
 
     Raises:
-        UnsupportedLayerError: it computes across the samples of a batch or with integers, or gives what is no number
-            of a sample.
+        UnsupportedLayerError: the form computes across the samples of a batch or with integers, or has an output that
+            is not numbers of each sample.
     """
     return _Planner(form, read_samples(form, shapes, dtypes, names)).plan()
 
@@ -36,11 +36,11 @@ class _Planner:
         sources = [node for node in form.graph.nodes if node.op == "placeholder"]
         given = tuple(Value(source, self._shapes[source]) for source in sources)
         self._plan = Plan(form, self._shapes, samples.masks, samples.least, [], given)
-        # The value that has a node's numbers, and where they stand in it.
+        # The value that holds a node's numbers, and their places in it.
         self._held: dict[fx.Node, tuple[Value, Index]] = {
             value.node: (value, row_major(value.shape)) for value in given
         }
-        # Stage in which each value is made; inputs are before all.
+        # The stage that computes each value; −1 for inputs.
         self._made: dict[Value, int] = dict.fromkeys(given, -1)
         self._copies: dict[tuple[Value, bytes], Value] = {}
         self._constants: dict[str, Value] = {}
@@ -60,7 +60,7 @@ class _Planner:
             elif kind == "reduction":
                 self._reduction(node)
             elif name == "linear":
-                # It is computed in the first stage that reads it.
+                # The first stage that reads a linear computes it.
                 self._value(node)
                 self._read(node, node.all_input_nodes[0])
             elif name == "matmul":
@@ -72,7 +72,7 @@ class _Planner:
         return self._plan
 
     def _result(self, node: fx.Node) -> Value:
-        """Where an output stands in one piece."""
+        """Return the value that holds an output, and nothing else, in order; copy its numbers if there is none."""
         given, name = self._samples.results[node], self._samples.integers.get(node)
         if node not in self._shapes:
             refuse_result(given, name, passed=False)
@@ -84,9 +84,9 @@ class _Planner:
         return value if whole else self._copy(value, index)
 
     def _constant(self, node: fx.Node) -> Value:
-        """An output that no input has a part in: the numbers of one sample, for each sample."""
+        """Return the value of an output that depends on no input: the same numbers for each sample."""
         while node.op != "get_attr":
-            (node,) = node.all_input_nodes  # in the type in which it is handed on
+            (node,) = node.all_input_nodes  # a cast to the type of the output
         name = str(node.target)
         shape = tuple(constant(self._form, name).shape)
         if shape[:1] not in ((), (1,)) or 0 in shape:
@@ -105,12 +105,12 @@ class _Planner:
         return value
 
     def _alone(self, value: Value, stage: Stage) -> None:
-        """A stage for one value."""
+        """Add a stage that computes one value."""
         self._plan.stages.append(stage)
         self._made[value] = len(self._plan.stages) - 1
 
     def _stage_of(self, value: Value) -> int:
-        """Stage after which a value can be read; a sum that nothing has read yet gets one."""
+        """Return the stage after which a value can be read; a sum that no stage computes yet gets a stage."""
         chain = [value]
         while chain[-1] not in self._made:
             chain.append(self._summed(chain[-1]))
@@ -119,7 +119,7 @@ class _Planner:
         return self._made[value]
 
     def _copy(self, value: Value, index: Index) -> Value:
-        """The numbers at these places one after the other."""
+        """Return a copy of the numbers at some places of a value, in the order of these places."""
         key = value, index.tobytes()
         if key not in self._copies:
             self._stage_of(value)
@@ -129,7 +129,7 @@ class _Planner:
         return self._copies[key]
 
     def _read(self, node: fx.Node, argument: fx.Node, shape: Shape | None = None) -> Read:
-        """How a node reads an argument, repeated to a shape."""
+        """Return how a node reads an argument, which is repeated to ``shape`` if one is given."""
         value, index = self._held[argument]
         if shape is not None:
             index = np.broadcast_to(index, shape)
@@ -147,7 +147,7 @@ class _Planner:
         return read
 
     def _move(self, node: fx.Node) -> None:
-        """Numbers of one value are read where they stand, those of several are put together."""
+        """Plan a primitive that moves numbers: numbers of one value stay in place, numbers of several are copied."""
         arguments = node.all_input_nodes
         held = [self._held[argument] for argument in arguments]
         places = self._samples.moves[node]
@@ -166,7 +166,7 @@ class _Planner:
         self._alone(self._value(node), Stage("copy", self._shapes[node], [node], pieces=pieces))
 
     def _reduction(self, node: fx.Node) -> None:
-        """Its axes as one, after all others where they do not stand together."""
+        """Plan a reduction: its axes are joined into one; if they are not adjacent, they are moved to the end first."""
         argument = node.all_input_nodes[0]
         value, index = self._held[argument]
         gone = [axis - 1 for axis in reduced_axes(node, index.ndim + 1)]
@@ -186,7 +186,10 @@ class _Planner:
         self._alone(self._value(node), Stage("matmul", self._shapes[node], [node]))
 
     def _elementwise(self, node: fx.Node) -> None:
-        """Put it into the last stage of as many numbers that comes after everything it reads, or into a new one."""
+        """Put a node into the last fitting stage, or into a new stage.
+
+        A fitting stage has the same number of values, and no stage after it computes what the node reads.
+        """
         shape = self._shapes[node]
         count, stages = math.prod(shape), self._plan.stages
         given = [argument for argument in node.all_input_nodes if argument in self._shapes]
@@ -210,7 +213,7 @@ class _Planner:
             self._made[new] = found
 
     def _sums(self, arguments: list[Read], count: int) -> list[Value]:
-        """Those of the values that are sums and can be computed where they are read; all others are computed before."""
+        """Return the sums that the reading stage can compute itself; all other values get an earlier stage."""
         fitting: dict[Value, None] = {}
         for read in arguments:
             if read.value in self._made or not _is_whole(read, count) or _rows(read.value.shape) > 1:
@@ -219,15 +222,15 @@ class _Planner:
                 fitting[read.value] = None
         for value in fitting:
             self._stage_of(self._summed(value))
-        # One may have been wanted for another.
+        # The input of one sum may depend on another sum, which then got a stage of its own.
         return [value for value in fitting if value not in self._made]
 
     def _summed(self, value: Value) -> Value:
-        """What a ``linear`` reads."""
+        """Return the value that a ``linear`` reads."""
         return self._plan.reads[value.node, value.node.all_input_nodes[0]].value
 
     def _find_outputs(self) -> None:
-        """What each stage has to leave behind for those after it."""
+        """Find the outputs of each stage: values that later stages read, and outputs of the plan."""
         read = dict.fromkeys(self._plan.outputs)
         for stage in self._plan.stages:
             read |= dict.fromkeys(reads(self._plan, stage))
@@ -237,7 +240,7 @@ class _Planner:
 
 
 def _is_whole(read: Read, count: int) -> bool:
-    """Whether as many numbers are read as the value has, one after the other."""
+    """Return whether all numbers of the value are read, one after the other."""
     return read.value.count == count and not read.shared
 
 

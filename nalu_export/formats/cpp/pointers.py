@@ -1,4 +1,4 @@
-"""What a header takes and gives, as the pointers of its functions: names, types, and the lines that list them."""
+"""The inputs and outputs of a header as pointer parameters: their names, their types, and the lines that list them."""
 
 import json
 import re
@@ -11,22 +11,22 @@ from nalu_export.formats.cpp.text import in_comment
 from nalu_export.formats.cpp.types import TYPES
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]+")
-# The number of samples, and what headers of C and of systems define as macros.
+# The parameter ``n`` (the number of samples), and macros of C and system headers.
 _NOT_A_POINTER = frozenset({"n", "I", "errno", "complex", "imaginary", "noreturn", "near", "far", "small", "interface"})
 _LINE = re.compile(r'//   ([A-Za-z0-9_]+): (const )?([a-z0-9_:]+)\*, of a sample \(([0-9, ]*)\)(?:, (".*"))?')
 
 
 @dataclass(frozen=True)
 class Pointer:
-    """One of the pointers.
+    """One pointer parameter.
 
     Attributes:
-        name: in C++.
-        spec: what it points to; the first axis is that of the samples.
+        name: its name in the public functions.
+        spec: the input or output that it points to; the first axis is that of the samples.
         given: whether it is an input.
         count: numbers of each sample.
-        inside: what the arithmetic calls it.
-        size: what the arithmetic calls its ``count``.
+        inside: its name in the arithmetic functions.
+        size: name of ``count`` in the arithmetic functions.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Pointer:
 
     @property
     def type(self) -> str:
-        """``const float*``."""
+        """The type in C++, such as ``const float*``."""
         return f"{'const ' if self.given else ''}{TYPES[self.spec.dtype].cpp}*"
 
     @property
     def type_in_c(self) -> str:
-        """The same in C."""
+        """The type in C."""
         return f"{'const ' if self.given else ''}{TYPES[self.spec.dtype].c}*"
 
     @property
@@ -55,14 +55,14 @@ class Pointer:
 def pointers(
     inputs: Sequence[tuple[TensorSpec, int]], outputs: Sequence[tuple[TensorSpec, int]], taken: Iterable[str]
 ) -> tuple[Pointer, ...]:
-    """The pointers of a header in the order of its functions.
+    """Return the pointers of a header in the order of its functions' parameters.
 
-    Of one input and one output they are ``x`` and ``y``; of several they are called after them.
+    One input and one output are named ``x`` and ``y``. Several are named after the inputs and outputs of the model.
 
     Args:
-        inputs: with the numbers of a sample of each.
-        outputs: the same.
-        taken: names that stand for something else where the functions are.
+        inputs: the inputs, each with its numbers per sample.
+        outputs: the outputs, likewise.
+        taken: names that have another meaning where the functions are.
     """
     if len(inputs) == len(outputs) == 1:
         (x,), (y,) = inputs, outputs
@@ -77,7 +77,7 @@ def pointers(
 
 
 class _Names:
-    """Names of pointers, each with one for its size, none of which means anything else."""
+    """Finds names for pointers. Neither the name nor the name of its size has another meaning."""
 
     def __init__(self, taken: Iterable[str]) -> None:
         self._taken = RESERVED | TAKEN | _NOT_A_POINTER | set(taken)
@@ -85,7 +85,7 @@ class _Names:
     def of(self, text: str, given: bool) -> str:
         stem = _NOT_IN_A_NAME.sub("_", text).strip("_")[:MAX_LENGTH].strip("_")
         safe = "_".join(filter(None, ("x" if given else "y", stem)))
-        # Names in capitals are those of macros.
+        # A name in capitals may be a macro.
         first = [stem] if stem[:1].isalpha() and not (len(stem) > 1 and stem.isupper()) else []
         tries = (*first, safe, *(f"{safe}_{number}" for number in range(2, len(self._taken) + 2)))
         name = next(name for name in tries if not self._taken & {name, f"{name}_size"})
@@ -94,7 +94,10 @@ class _Names:
 
 
 def listed(found: Sequence[Pointer]) -> list[str]:
-    """A line of the comment at the top for each; one that is called otherwise than what it points to says so."""
+    """Write a line of the comment at the top for each pointer.
+
+    The line has the name in the model where the name of the pointer differs from it.
+    """
     lines = []
     for pointer in found:
         name = f", {in_comment(pointer.spec.name)}" if pointer.name != pointer.spec.name else ""
@@ -104,7 +107,7 @@ def listed(found: Sequence[Pointer]) -> list[str]:
 
 
 def read_listed(lines: Iterable[str]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """The inputs and outputs that such lines tell of; others are passed over.
+    """Read the inputs and outputs from lines that :func:`listed` wrote; other lines are ignored.
 
     Raises:
         ValueError: a line is damaged.

@@ -1,7 +1,7 @@
-"""What each primitive that goes number by number becomes in C++: an expression over vectors.
+"""Writes each elementwise primitive as a C++ expression over vectors.
 
-A product that is added to something is a fused multiply-add, written out: a compiler may fuse ``a*b + c`` or not, as it
-likes, and results would depend on how it was called.
+A product that is added to another value is written as an explicit fused multiply-add. A compiler is free to fuse
+``a*b + c`` or not, so the result of that expression could depend on whether a sample is computed alone or in a batch.
 """
 
 from abc import ABC, abstractmethod
@@ -10,28 +10,28 @@ from typing import Any
 
 from torch import fx
 
-# The smallest float32 that is not subnormal, and a little more, because a literal is rounded.
+# Slightly above the smallest normal float32, because literals are rounded.
 SMALLEST_NORMAL = 1.2e-38
 
 
 class Spelling(ABC):
-    """How the operands of an expression are written."""
+    """Writes the operands of an expression."""
 
     @abstractmethod
     def of(self, operand: Any) -> str:
-        """A value, a constant or a number."""
+        """Write an operand: a value, a constant or a number."""
 
     @abstractmethod
     def factors(self, operand: Any) -> tuple[str, str] | None:
-        """Both factors of an operand that is a product which the same expression could compute; else ``None``."""
+        """Write both factors of an operand that is a product and can be part of the expression; else ``None``."""
 
     @abstractmethod
     def is_mask(self, node: fx.Node) -> bool:
-        """Whether a value is true or false."""
+        """Return whether a node gives truth values."""
 
     @abstractmethod
     def least(self, operand: Any) -> float:
-        """A number that no value of an operand is below, unless it is NaN; minus infinity where none is known."""
+        """Return a lower limit of all numbers of an operand that are not NaN; minus infinity if none is known."""
 
 
 Expression = Callable[[fx.Node, Spelling], str]
@@ -46,7 +46,7 @@ def _operator(symbol: str) -> Expression:
 
 
 def _product(node: fx.Node, spell: Spelling) -> str:
-    """One that something may be added to in a later stage, which a compiler may see through."""
+    """Write ``M::mul``: a later stage may add to this product, and a compiler might fuse the two operations."""
     return f"M::mul({spell.of(node.args[0])}, {spell.of(node.args[1])})"
 
 
@@ -73,7 +73,7 @@ def _sub(node: fx.Node, spell: Spelling) -> str:
 
 
 def _pow(node: fx.Node, spell: Spelling) -> str:
-    """With a few exponents it is, as in PyTorch, another function."""
+    """Write a power; for a few exponents it is another function, as in PyTorch."""
     x, exponent = node.args
     if isinstance(exponent, (int, float)) and isinstance(x, fx.Node) and exponent in _POWERS:
         return _POWERS[exponent].format(spell.of(x), spell.of(1.0))
@@ -81,7 +81,7 @@ def _pow(node: fx.Node, spell: Spelling) -> str:
 
 
 def _log(node: fx.Node, spell: Spelling) -> str:
-    """A logarithm of what cannot be zero, negative or subnormal has less to look after."""
+    """Write a logarithm; a faster one if the operand cannot be zero, negative or subnormal."""
     x = node.args[0]
     return f"M::{'log_normal' if spell.least(x) >= SMALLEST_NORMAL else 'log'}({spell.of(x)})"
 
@@ -131,7 +131,7 @@ EXPRESSIONS: dict[str, Expression] = {
     "logical_not": _call("logical_not"),
     "where": _call("where", 3),
 }
-# What each reduction becomes.
+# The C++ template argument for each reduction.
 REDUCTIONS = {"prod": "product_of", "sum": "sum_of", "mean": "mean_of", "amax": "largest_of", "amin": "smallest_of"}
-# A ``linear`` is written where it is read, a ``matmul`` is a stage of its own.
+# A ``linear`` is written in the stage that reads it; a ``matmul`` is a stage of its own.
 PRODUCTS = ("linear", "matmul")

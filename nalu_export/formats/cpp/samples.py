@@ -1,4 +1,4 @@
-"""What a graph computes of one sample: shapes of its values, found by a run, and that no sample sees another."""
+"""Runs a graph with a few samples to find the shapes of its values, and to check that samples do not mix."""
 
 import math
 from collections.abc import Sequence
@@ -16,21 +16,21 @@ from nalu_export.graph.evaluation import constant
 from nalu_export.primitives import Conditioned
 from nalu_export.primitives.precision import FLOAT32
 
-# Any number that no axis of a constant has by chance.
+# Number of samples of the run; not 1, which is the size of many axes of constants.
 SAMPLES = 3
 
 
 @dataclass
 class Samples:
-    """The values that depend on an input.
+    """What a run finds about the nodes that depend on an input.
 
     Attributes:
-        shapes: of each, without the samples.
-        masks: those that are true or false.
-        moves: for each primitive that moves numbers where they come from, see :func:`_cpp_moves.moved`.
-        least: of these and of constants a number that none of their numbers is below, unless it is NaN.
-        integers: those that are integers of an input, by its name.
-        results: what the graph gave.
+        shapes: shape of each node, without the axis of the samples.
+        masks: the nodes that are truth values.
+        moves: for each node that moves numbers, where they come from; see :func:`moves.moved`.
+        least: for all nodes in ``shapes`` and for constants, a lower limit of all their numbers that are not NaN.
+        integers: the nodes that are integers of an input, with the name of that input.
+        results: outputs of the run.
     """
 
     shapes: dict[fx.Node, Shape] = field(default_factory=dict)
@@ -42,13 +42,13 @@ class Samples:
 
 
 def name_of(node: fx.Node) -> str:
-    """Name of a node's primitive, empty for inputs and for weights."""
+    """Return the name of a node's primitive; empty for inputs and weights."""
     primitive = primitive_of(node)
     return "" if primitive is None else primitive.name
 
 
 def kind_of(node: fx.Node) -> str:
-    """Kind of a node's primitive, empty for inputs and for weights."""
+    """Return the kind of a node's primitive; empty for inputs and weights."""
     primitive = primitive_of(node)
     return "" if primitive is None else primitive.kind
 
@@ -59,14 +59,13 @@ def read_samples(
     """Run a graph with a few samples.
 
     Args:
-        form: any number of inputs and outputs.
-        shapes: of one sample of each input.
-        dtypes: of each input, as numpy calls them; ``"float32"`` by default.
-        names: of each input, for messages; by default those that the graph has for them.
+        form: graph with any number of inputs and outputs.
+        shapes: shape of one sample of each input.
+        dtypes: numpy's name of the type of each input; ``"float32"`` by default.
+        names: name of each input in messages; by default its name in the graph.
 
     Raises:
-        UnsupportedLayerError: it computes across the samples of a batch or with integers, or has values without
-            numbers.
+        UnsupportedLayerError: the graph computes across the samples of a batch or with integers, or has an empty value.
     """
     return _Reader(form).read(_drawn(form, shapes, dtypes, names))
 
@@ -74,7 +73,7 @@ def read_samples(
 def _drawn(
     form: fx.GraphModule, shapes: Sequence[Shape], dtypes: Sequence[str], names: Sequence[str]
 ) -> dict[fx.Node, tuple[str, torch.Tensor]]:
-    """Samples of each input, with its name."""
+    """Make samples of each input; return them with the name of the input."""
     nodes = [node for node in form.graph.nodes if node.op == "placeholder"]
     called = list(names or (str(node.target) for node in nodes))
     types = [type_of(dtype, name) for dtype, name in zip(dtypes or ["float32"] * len(nodes), called, strict=True)]
@@ -85,7 +84,7 @@ def _drawn(
 
 
 class _Reader:
-    """A run through a graph."""
+    """Runs a graph node by node."""
 
     def __init__(self, form: fx.GraphModule) -> None:
         self._form, self._found, self._integers = form, Samples(), Integers()
@@ -116,10 +115,10 @@ class _Reader:
         try:
             self._seen[node] = node.target(*fx.node.map_arg(node.args, self._seen.__getitem__))
         except RuntimeError as error:
-            # Shapes that fit for one number of samples alone.
+            # The shapes fit only for one number of samples.
             raise _across(node) from error
         if kind_of(node) == "cast" and node.all_input_nodes[0] not in self._found.shapes:
-            return  # a constant in the type in which it is handed on
+            return  # a constant in the type of the output
         self._integers.follow(node, self._seen[node])
         self._add(node)
 
@@ -137,7 +136,7 @@ class _Reader:
 
 
 def results_of(output: fx.Node) -> tuple[fx.Node, ...]:
-    """What an output node gives: one value or several."""
+    """Return the nodes that an output node gives."""
     (given,) = output.args
     results = tuple(given) if isinstance(given, (tuple, list)) else (given,)
     assert all(isinstance(result, fx.Node) for result in results)
@@ -152,7 +151,7 @@ def _across(node: fx.Node) -> UnsupportedLayerError:
 
 
 def _least(node: fx.Node, known: dict[fx.Node, float]) -> float:
-    """From the rule of a primitive, which reads nothing else of its arguments."""
+    """Apply the ``least`` rule of a node's primitive, which looks only at the lower limits of the arguments."""
     primitive = primitive_of(node)
     if primitive is None:
         return -math.inf
@@ -166,14 +165,14 @@ def _least(node: fx.Node, known: dict[fx.Node, float]) -> float:
 
 
 def _mixes(node: fx.Node, seen: dict[fx.Node, Any], found: Samples) -> bool:
-    """Whether it reduces or moves the axis of the samples, or gives each sample a constant of its own."""
+    """Return whether a node reduces or moves the axis of the samples, or uses another constant for each sample."""
     name, kind = name_of(node), kind_of(node)
     if kind == "shape":
         return _moves_samples(node, found)
     if kind == "reduction":
         return 0 in reduced_axes(node, seen[node.all_input_nodes[0]].ndim)
     if name == "linear":
-        # A matrix that is computed from the samples has rows from each of them; one number of each is a vector.
+        # A weight that is computed from the samples mixes them. An input of one axis is a vector across the samples.
         made = any(isinstance(argument, fx.Node) and argument.op != "get_attr" for argument in node.args[1:])
         return made or seen[node.all_input_nodes[0]].ndim < 2
     if name == "matmul":
@@ -189,7 +188,7 @@ def _mixes(node: fx.Node, seen: dict[fx.Node, Any], found: Samples) -> bool:
 
 def _moves_samples(node: fx.Node, found: Samples) -> bool:
     if any(argument.op == "get_attr" for argument in node.all_input_nodes):
-        # A constant has no samples that could be moved along with the others.
+        # A constant has no axis of the samples that could be moved with that of the other arguments.
         return True
     index = moved(node, found.shapes, SAMPLES)
     if index is not None:
@@ -198,7 +197,7 @@ def _moves_samples(node: fx.Node, found: Samples) -> bool:
 
 
 def reduced_axes(node: fx.Node, rank: int) -> list[int]:
-    """The axes that a reduction goes over, that of the samples counted as 0."""
+    """Return the axes that a reduction goes over; axis 0 is that of the samples."""
     dims = node.args[1]
     if dims is None or dims == [] or dims == ():
         return list(range(rank))
@@ -207,7 +206,7 @@ def reduced_axes(node: fx.Node, rank: int) -> list[int]:
 
 
 def _multiplies_samples(node: fx.Node, seen: dict[fx.Node, Any]) -> bool:
-    """Whether the samples are summed over, or stand against an axis of the other factor."""
+    """Return whether a product sums over the samples, or pairs them with an axis of the other factor."""
     left, right = node.args[:2]
     for factor, other in ((left, right), (right, left)):
         assert isinstance(factor, fx.Node)
@@ -217,7 +216,8 @@ def _multiplies_samples(node: fx.Node, seen: dict[fx.Node, Any]) -> bool:
             if value.ndim == against.ndim and value.ndim > 2 and value.shape[0] != 1:
                 return True
             continue
-        # Samples may be the rows of a matrix that all of them are multiplied with; else they come before the matrices.
+        # Samples may be the rows of one left matrix, if the right factor is a constant. Otherwise the axis of the
+        # samples has to be a leading axis, before the matrices.
         rows = factor is left and other.op == "get_attr" and against.ndim <= 2
         alike = against.ndim <= value.ndim if other.op == "get_attr" else against.ndim == value.ndim
         if value.ndim < (2 if rows else 3) or not alike:

@@ -1,4 +1,4 @@
-"""The stages of a header as C++, one function for each."""
+"""Writes each stage of a header as a C++ function."""
 
 import math
 
@@ -14,13 +14,13 @@ from nalu_export.formats.cpp.tile import Naming, Tile, repeated
 from nalu_export.graph import label_of
 from nalu_export.graph.evaluation import constant
 
-# So many stages become one function; of more each is a function of its own, because compilers take more than twice as
-# long for twice as long a function.
+# Up to this many stages are inlined into one function. With more stages, none is inlined: compilers take more than
+# twice as long for a function of twice the length.
 STAGES_IN_ONE = 8
 
 
 def functions(found: Plan, parameters: Parameters) -> str:
-    """A function template for each stage of a plan; ``S`` is the number of samples.
+    """Write a function template for each stage of a plan; ``S`` is the number of samples.
 
     Args:
         found: the plan.
@@ -30,7 +30,7 @@ def functions(found: Plan, parameters: Parameters) -> str:
 
 
 def calls(found: Plan) -> str:
-    """The calls of all stages in order; ``at`` is where the values stand."""
+    """Write the calls of all stages in order; ``at`` is the memory that holds the values."""
     lines = []
     for number, stage in enumerate(found.stages):
         places = [f"at + {found.places[value]} * S" for value in (*reads(found, stage), *stage.outputs)]
@@ -82,7 +82,7 @@ def _tiles(found: Plan, stage: Stage, parameters: Parameters, naming: Naming) ->
 
 
 def _rows(found: Plan, stage: Stage, parameters: Parameters, naming: Naming) -> list[str]:
-    """A ``linear`` of several rows for each sample."""
+    """Write a ``linear`` of several rows per sample."""
     (node,), (value,) = stage.nodes, stage.outputs
     outputs, inputs = stage.shape[-1], _weight(found, node).shape[1]
     x = naming.start(found.reads[node, node.all_input_nodes[0]], f"row * {inputs}")
@@ -112,7 +112,7 @@ def _reduction(found: Plan, stage: Stage, parameters: Parameters, naming: Naming
 
 
 def _copy(found: Plan, stage: Stage, parameters: Parameters, naming: Naming) -> list[str]:
-    """Numbers in another order, repeated, or from several values."""
+    """Write a copy of numbers in another order, repeated, or from several values."""
     del found, parameters
     (value,) = stage.outputs
     lines: list[str] = []
@@ -127,7 +127,7 @@ def _copy(found: Plan, stage: Stage, parameters: Parameters, naming: Naming) -> 
 
 
 def _constant(found: Plan, stage: Stage, parameters: Parameters, naming: Naming) -> list[str]:
-    """Numbers that are the same for every sample."""
+    """Write numbers that are the same for every sample."""
     (value,) = stage.outputs
     target = str(value.node.target)
     text = repeated(parameters, target, constant(found.form, target).detach().numpy(), stage.shape)
@@ -158,7 +158,7 @@ def _each_tile(outputs: int) -> list[str]:
 
 
 def _sums(found: Plan, node: fx.Node, parameters: Parameters, x: str, to: str) -> list[str]:
-    """The sums of a tile."""
+    """Write the sums of a tile."""
     weight = _weight(found, node)
     name, inputs = parameters.weight(_target(node), weight), weight.shape[1]
     return [

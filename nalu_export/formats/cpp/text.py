@@ -1,4 +1,4 @@
-"""Names, numbers and arrays of a header: text that any C++ compiler takes, whatever a file called its layers."""
+"""Writes names, numbers and arrays of a header. Any C++ compiler takes the text, whatever names a model file has."""
 
 import json
 import math
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.generic]
-# Outputs of the tiles in which weights are stored; each_tile of the kernels goes by the same.
+# Numbers of outputs in the tiles that weights are stored in; each_tile in the kernels uses the same numbers.
 TILES = (16, 8, 4, 2, 1)
 NUMBERS_IN_A_LINE = 8
 LIMITS = {True: "std::numeric_limits<float>::", False: "std::numeric_limits<double>::"}
@@ -25,14 +25,14 @@ _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]+")
 
 
 class Names:
-    """Identifiers, a different one for each thing that has one."""
+    """Gives each key its own identifier."""
 
     def __init__(self) -> None:
         self._names: dict[Hashable, str] = {}
         self._taken: set[str] = set()
 
     def of(self, key: Hashable, prefix: str, text: str) -> str:
-        """The name of ``key``: the letters and digits of ``text``, after a prefix that keeps it off keywords."""
+        """Return the name of ``key``: the letters and digits of ``text``, after a prefix, so that it is no keyword."""
         if key not in self._names:
             stem = f"{prefix}_{_NOT_IN_A_NAME.sub('_', text).strip('_')}".rstrip("_")
             tries = (stem, *(f"{stem}_{number}" for number in range(2, len(self._taken) + 3)))
@@ -42,10 +42,10 @@ class Names:
 
 
 class Parameters:
-    """The arrays of a header, each once.
+    """Collects the arrays of a header, each once.
 
     Args:
-        dtype: the type that computes.
+        dtype: the type of the arithmetic.
     """
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
@@ -54,25 +54,25 @@ class Parameters:
         self._texts: dict[str, str] = {}
 
     def weight(self, target: str, value: Array) -> str:
-        """Name of a matrix (out, in), stored as :func:`tiled` puts it in order."""
+        """Add a matrix (out, in), stored in the order of :func:`tiled`; return its name."""
         return self._array("weight", target, value.shape, value.shape, tiled(value))
 
     def constant(self, target: str, value: Array, shape: tuple[int, ...]) -> str:
-        """Name of a constant that is repeated to ``shape``."""
-        # Axes of 1 before those of a sample, the one of the samples among them, repeat nothing.
+        """Add a constant that is repeated to ``shape``; return its name."""
+        # Drop leading axes of size 1, such as that of the samples.
         own = value.reshape(value.shape[max(0, value.ndim - len(shape)) :])
         return self._array("constant", target, value.shape, shape, np.broadcast_to(own, shape).ravel())
 
     def literal(self, value: Any) -> str:
-        """A number in the type that computes."""
+        """Write a number in the type of the arithmetic."""
         return literal(self._dtype.type(value))
 
     def text(self) -> str:
-        """All arrays."""
+        """Return the declarations of all arrays."""
         return "\n".join(self._texts.values())
 
     def _array(self, kind: str, target: str, own: tuple[int, ...], shape: tuple[int, ...], numbers: Array) -> str:
-        """Name of an array whose shape in the model is ``own`` and which is held in ``shape``."""
+        """Add an array whose shape is ``own`` in the model and ``shape`` in the header; return its name."""
         name = self._names.of((kind, target, shape), "p", target)
         if name not in self._texts:
             rows = (numbers[k : k + NUMBERS_IN_A_LINE] for k in range(0, len(numbers), NUMBERS_IN_A_LINE))
@@ -90,12 +90,12 @@ def _by(shape: tuple[int, ...]) -> str:
 
 
 def tiled(weight: Array) -> Array:
-    """A matrix (out, in) tile by tile of its outputs, in each tile input by input."""
+    """Return the numbers of a matrix (out, in) in tiles of outputs; within a tile they are ordered by input."""
     return np.concatenate([weight[start : start + width].T.ravel() for start, width in _tiles(len(weight))])
 
 
 def untiled(numbers: Array, outputs: int, inputs: int) -> Array:
-    """The inverse of :func:`tiled`."""
+    """Return the matrix (out, in) from which :func:`tiled` made the numbers."""
     return np.concatenate(
         [
             numbers[start * inputs : (start + width) * inputs].reshape(inputs, width).T
@@ -105,7 +105,7 @@ def untiled(numbers: Array, outputs: int, inputs: int) -> Array:
 
 
 def _tiles(outputs: int) -> list[tuple[int, int]]:
-    """First output and width of each tile."""
+    """Return the first output and the width of each tile."""
     found, start = [], 0
     for width in TILES:
         while outputs - start >= width:
@@ -115,9 +115,10 @@ def _tiles(outputs: int) -> list[tuple[int, int]]:
 
 
 def literal(value: Any) -> str:
-    """A number that is the same when it is read again: hexadecimal, with no digit too many or too few.
+    """Write a number as a hexadecimal literal, which a compiler reads back exactly.
 
-    C++ has no literal for infinity and NaN; of a NaN nothing is kept but that it is one.
+    C++ has no literals for infinity and NaN, so these are written as members of ``std::numeric_limits``. The sign and
+    payload of a NaN are lost.
     """
     single = np.asarray(value).dtype == np.float32
     if not math.isfinite(value):
@@ -129,11 +130,11 @@ def literal(value: Any) -> str:
 
 
 def number(text: str) -> tuple[float, bool]:
-    """The inverse of :func:`literal`: the number, and whether it is a float32.
+    """Read a text that :func:`literal` wrote; return the number and whether it is a float32.
 
     Raises:
-        ValueError: it is none.
-        OverflowError: it is larger than a float64.
+        ValueError: the text is not a number.
+        OverflowError: the number is too large for a float64.
     """
     if text in _SPECIAL:
         return _SPECIAL[text]
@@ -144,14 +145,14 @@ def number(text: str) -> tuple[float, bool]:
 
 
 def in_comment(text: str) -> str:
-    """A text from a file as one line of a comment: JSON, which is ASCII here and does not end in a backslash.
+    """Quote a text from a model file for a comment line: as JSON, which is ASCII and does not end in a backslash.
 
-    It has no ``@`` either, which marks what is still to be filled in.
+    It has no ``@``, because ``@name@`` marks the places that are filled in later.
     """
     return json.dumps(text).replace("@", r"\u0040")
 
 
 def in_string(text: str) -> str:
-    """A text as a C++ string literal; every character but letters, digits and blanks is an octal escape."""
+    """Write a text as a C++ string literal; all bytes but letters, digits and blanks are octal escapes."""
     plain = frozenset(f"{string.ascii_letters}{string.digits} ".encode())
     return '"' + "".join(chr(c) if c in plain else f"\\{c:03o}" for c in text.encode()) + '"'

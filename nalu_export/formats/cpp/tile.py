@@ -1,4 +1,4 @@
-"""What is computed for one vector of a tile: the expressions of a stage and their operands."""
+"""Writes the computation for one vector of a tile: the expressions of a stage and their operands."""
 
 from typing import Any
 
@@ -13,27 +13,27 @@ from nalu_export.graph.evaluation import constant
 
 
 class Naming:
-    """What the values of a plan are called inside a function."""
+    """Names of a plan's values inside a C++ function."""
 
     def __init__(self, found: Plan) -> None:
         self._found, self._names = found, Names()
 
     def variable(self, node: fx.Node) -> str:
-        """One vector of a node's values."""
+        """Return the name of one vector of a node's values."""
         return self._of("v", node)
 
     def sums(self, node: fx.Node) -> str:
-        """The sums of a tile."""
+        """Return the name of the sums of a tile."""
         return self._of("sum", node)
 
     def pointer(self, value: Value) -> str:
-        """Where a value stands for all features."""
+        """Return the name of the pointer to all features of a value."""
         if value in self._found.inputs:
             return "x" if len(self._found.inputs) == 1 else self._names.of(value, "x", _called(value.node))
         return self._names.of(value, "all", _called(value.node) + ("_copied" if value.copied else ""))
 
     def start(self, read: Read, plus: str = "") -> str:
-        """Where the numbers begin that are read of a value; ``plus`` is a place behind that."""
+        """Write the pointer to the first number that is read; ``plus`` is an offset that is added."""
         places = [text for text in (str(read.first) if read.first else "", plus) if text]
         if not places:
             return self.pointer(read.value)
@@ -49,13 +49,13 @@ def _called(node: fx.Node) -> str:
 
 
 class Tile(Spelling):
-    """The expressions of a stage.
+    """Writes the expressions of a stage.
 
     Args:
         found: the plan.
         stage: one of its stages, of kind ``"tiles"``.
         parameters: collects the constants.
-        naming: what values are called.
+        naming: names of the values.
     """
 
     def __init__(self, found: Plan, stage: Stage, parameters: Parameters, naming: Naming) -> None:
@@ -64,7 +64,7 @@ class Tile(Spelling):
         self._spelled: set[fx.Node] = set()
 
     def lines(self) -> list[str]:
-        """A variable for each node that needs one: a product that is only ever added to something needs none."""
+        """Declare a variable for each node that needs one: not for a product that is only ever added to a value."""
         wanted = {value.node for value in self._stage.outputs}
         found: list[str] = []
         for node in reversed(self._stage.nodes):
@@ -90,7 +90,7 @@ class Tile(Spelling):
         return f"R::load({self._naming.start(read, 'o')}, k)"
 
     def factors(self, operand: Any) -> tuple[str, str] | None:
-        """See :meth:`Spelling.factors`: where this stage computes the product."""
+        """See :meth:`Spelling.factors`: the product has to be a node of this stage."""
         if not isinstance(operand, fx.Node) or name_of(operand) != "mul" or operand not in self._stage.nodes:
             return None
         outer, self._node = self._node, operand
@@ -119,7 +119,7 @@ class Tile(Spelling):
 
 
 def repeated(parameters: Parameters, target: str, value: Array, shape: tuple[int, ...]) -> str:
-    """One vector of a constant that is repeated to a shape."""
+    """Write one vector of a constant that is repeated to a shape."""
     if value.size == 1:
         return f"M::splat({parameters.literal(value.item())})"
     return f"R::constant({parameters.constant(target, value, shape)} + o, k)"

@@ -1,4 +1,4 @@
-"""Types of what a header takes and gives: which there are, and that nothing is computed with integers."""
+"""Types of the inputs and outputs of a header, and the check that a graph does not compute with integers."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,13 +12,13 @@ from nalu_export.io.text import plain
 
 
 class CppType(NamedTuple):
-    """A type in C++, and in C."""
+    """A type's names in C++ and in C."""
 
     cpp: str
     c: str
 
 
-# By the names that numpy and torch have for them.
+# Keys are the names of the types in numpy and torch.
 TYPES: Mapping[str, CppType] = {
     "float32": CppType("float", "float"),
     "float64": CppType("double", "double"),
@@ -30,10 +30,14 @@ INTEGERS = (torch.int64, torch.int32)
 
 
 def type_of(dtype: str, name: str) -> torch.dtype:
-    """The type of the input or output of that name.
+    """Return the torch type of an input or output.
+
+    Args:
+        dtype: its name in numpy and torch.
+        name: name of the input or output, for the message.
 
     Raises:
-        UnsupportedLayerError: a header has none such.
+        UnsupportedLayerError: a header cannot have this type.
     """
     if dtype not in TYPES:
         raise UnsupportedLayerError(f"{plain(name)} is {plain(dtype)}; a header takes and gives {_listed()}")
@@ -47,25 +51,28 @@ def _listed() -> str:
 
 
 class Integers:
-    """Inputs of integers: they may be moved, and made floating point numbers, which is what a header reads them as.
+    """Follows the integers of inputs through a graph.
+
+    A graph may move them and convert them to floating point numbers; a header reads them as such from the start.
 
     Attributes:
-        names: of the input that each value with numbers of one has them from.
+        names: for each node whose numbers are integers of an input, the name of that input.
     """
 
     def __init__(self) -> None:
         self.names: dict[fx.Node, str] = {}
 
     def given(self, node: fx.Node, value: Tensor, name: str) -> None:
-        """An input."""
+        """Add an input."""
         if value.dtype in INTEGERS:
             self.names[node] = name
 
     def follow(self, node: fx.Node, value: Tensor) -> None:
-        """What a call makes of its arguments.
+        """Add the result of a call.
 
         Raises:
-            UnsupportedLayerError: it computes with an integer of an input, or rounds to integers.
+            UnsupportedLayerError: the call computes with integers of an input, or converts to a type that is not
+                floating point.
         """
         primitive = primitive_of(node)
         name, kind = ("", "") if primitive is None else (primitive.name, primitive.kind)
@@ -84,15 +91,15 @@ class Integers:
 
 
 def refuse_result(value: Tensor, name: str | None, *, passed: bool) -> None:
-    """What the model gives.
+    """Refuse an output of integers that is not an unchanged input.
 
     Args:
-        value: a few samples of it.
-        name: of the input whose integers they are.
-        passed: whether they are that input, as it is.
+        value: a few samples of the output.
+        name: name of the input whose integers these are.
+        passed: whether the output is an unchanged input.
 
     Raises:
-        UnsupportedLayerError: they are other integers.
+        UnsupportedLayerError: the output is integers and not an unchanged input.
     """
     if value.is_floating_point() or value.dtype == torch.bool or passed:
         return
@@ -103,10 +110,10 @@ def refuse_result(value: Tensor, name: str | None, *, passed: bool) -> None:
 
 
 def refuse_rounding(dtype: str, name: str, compute: str, *, passed: bool) -> None:
-    """An output in more digits than it is computed in.
+    """Refuse a float64 output of a header that computes in float32, unless the output is an unchanged input.
 
     Raises:
-        UnsupportedLayerError: it is one.
+        UnsupportedLayerError: the output is refused.
     """
     if dtype == "float64" and compute == "float32" and not passed:
         raise UnsupportedLayerError(

@@ -1,4 +1,4 @@
-"""ONNX."""
+"""The ONNX format."""
 
 from nalu_export.formats.onnx.format import FORMAT
 

@@ -1,4 +1,4 @@
-"""Builds ONNX nodes one by one: names, constants, types and ranks in one place.
+"""Builds ONNX nodes one by one and keeps track of names, constants, types and ranks.
 
 Straight onto protobuf through ``onnx.helper``. ``onnx_ir`` would be the richer tool, but it imports sympy: 0.4 s, a
 quarter of a cold export. Where torch.onnx has loaded it anyway, this builder still writes the arithmetic, because a
@@ -28,10 +28,10 @@ class Builder:
     """Collects nodes and initializers of one arithmetic subgraph.
 
     Args:
-        prefix: put before every name, so that several subgraphs fit into one graph.
+        prefix: first part of every name, which keeps the subgraphs of one file apart.
         opset: the ONNX opset that nodes are written for.
-        parameter: what a parameter of the subgraph is called in the file.
-        taken: initializers that are in the file already.
+        parameter: returns the name in the file of a parameter of the subgraph.
+        taken: initializers that the file already has.
         reserved: names of the file's inputs and outputs.
     """
 
@@ -58,7 +58,15 @@ class Builder:
         rank: int | None = None,
         **attributes: Any,
     ) -> Value:
-        """One node; its output has the type of the first input and the largest rank unless told otherwise."""
+        """Add a node with one output.
+
+        Args:
+            op_type: the ONNX operator.
+            inputs: its inputs.
+            dtype: type of the output; by default that of the first input.
+            rank: rank of the output; by default the largest rank of the inputs.
+            attributes: attributes of the node.
+        """
         self._counts[op_type] = self._counts.get(op_type, 0) + 1
         name = f"{self._prefix}{op_type}_{self._counts[op_type]}"
         while name in self._reserved:
@@ -74,24 +82,24 @@ class Builder:
     def node(
         self, op_type: str, inputs: Sequence[Value], outputs: Sequence[Value], name: str, **attributes: Any
     ) -> list[Value]:
-        """A node of several outputs, of which types and ranks are known."""
+        """Add a node with several outputs, whose types and ranks are given."""
         named = [replace(y, name=self.free(f"{name}.{place}")) for place, y in enumerate(outputs)]
         given, made = [x.name for x in inputs], [y.name for y in named]
         self.nodes.append(helper.make_node(op_type, given, made, self._prefix + name, **attributes))
         return named
 
     def inner(self) -> "Builder":
-        """A builder of a graph within this one: constants are those of this one, names are apart."""
+        """Return a builder for a graph inside this graph: both share constants, and no name is used twice."""
         found = Builder(self._prefix, self.opset, self._parameter, self._taken, self._reserved)
         found.initializers, found._counts = self.initializers, self._counts
         return found
 
     def free(self, name: str) -> str:
-        """A name of this subgraph's own."""
+        """Return a name with the prefix of this subgraph."""
         return self._prefix + name
 
     def called(self, value: Value, name: str) -> Value:
-        """The value under another name, where the last node gives it; as it is where an earlier one does."""
+        """Rename a value if it is the output of the last node; return other values unchanged."""
         last = self.nodes[-1] if self.nodes else None
         if last is None or last.output[0] != value.name:
             return value
@@ -99,11 +107,14 @@ class Builder:
         return replace(value, name=last.output[0])
 
     def weight(self, target: str, array: NDArray[np.generic]) -> Value:
-        """A parameter, under its name in the model."""
+        """Add a parameter under the name that ``parameter`` gives it."""
         return self.initializer(self._parameter(target), array)
 
     def initializer(self, name: str, array: NDArray[np.generic]) -> Value:
-        """A named constant of the file; the same name is one value, unless the file has another under it."""
+        """Add a named constant, once per name.
+
+        A number is appended to the name where the file already has another constant of this name.
+        """
         tensor = numpy_helper.from_array(array, name)
         number = 1
         while (held := self._taken.get(tensor.name, tensor)) is not tensor and held.raw_data != tensor.raw_data:
@@ -113,6 +124,6 @@ class Builder:
         return Value(tensor.name, array.dtype, array.ndim)
 
     def literal(self, value: float | Sequence[int], dtype: np.dtype[np.generic]) -> Value:
-        """A number (or a list of axes) written into the formula, named after its value: ``1e-10:float32``."""
+        """Add a number (or a list of axes) of the formula as a constant named after its value: ``1e-10:float32``."""
         array = np.asarray(value, dtype=dtype)
         return self.initializer(f"{self._prefix}{np.asarray(value).tolist()}:{dtype.name}", array)

@@ -1,4 +1,4 @@
-"""The edges of an ONNX file: names of its results and of its free axes."""
+"""Names, types and free axes of the inputs and outputs of an ONNX file."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from nalu_export.graph import Interface, Port
 def name_results(build: Builder, results: Sequence[Value], names: Sequence[str]) -> None:
     """Give the results of a lowered graph their names.
 
-    A result that is an input or a constant, or that is given twice, passes through an Identity: one value has one name.
+    A value has one name. A result that is an input, a constant or another result therefore passes through an Identity.
     """
     made = {name for node in build.nodes for name in node.output}
     named: dict[str, str] = {}
@@ -29,12 +29,12 @@ def name_results(build: Builder, results: Sequence[Value], names: Sequence[str])
 
 
 def file_dtype(dtype: torch.dtype) -> np.dtype[Any]:
-    """What a value of the model is in the file, where floats are float32."""
+    """Return the type of a value in the file, where floats are float32."""
     return np.dtype(np.float32 if dtype.is_floating_point else str(dtype).removeprefix("torch."))
 
 
 def value_info(port: Port) -> onnx.ValueInfoProto:
-    """An input or output as the file declares it."""
+    """Return the declaration of an input or output."""
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(port.type_name))
     return helper.make_tensor_value_info(port.name, kind, port.shape)
 
@@ -47,7 +47,7 @@ def rename(nodes: Iterable[onnx.NodeProto], names: Mapping[str, str]) -> None:
 
 
 def name_axes(graph: onnx.GraphProto, interface: Interface) -> None:
-    """The names of the model for the free axes that torch calls s77 and the like."""
+    """Give free axes the names that the model has for them; torch calls them ``s77`` and the like."""
     names: dict[str, str] = {}
     for value, port in zip(graph.input, interface.inputs, strict=True):
         _name_axes(value, port, names)
@@ -62,5 +62,5 @@ def _name_axes(value: onnx.ValueInfoProto, port: Port, names: dict[str, str]) ->
         if axis == 0 and port.batched:
             size.dim_param = str(wanted)
         elif size.dim_param:
-            # What torch leaves free, and the model does not tell of, keeps its name.
+            # An axis that torch leaves free and the model has no name for keeps the name that torch gave it.
             size.dim_param = names.setdefault(size.dim_param, wanted if isinstance(wanted, str) else size.dim_param)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from google.protobuf.message import Message
 from onnx import ModelProto, SparseTensorProto, TensorProto
 
-# What may have a tensor somewhere in it, by the kind of message: fields that are there once, and those that repeat.
-# Those of an attribute count whatever it says it is.
+# Fields that can contain a tensor, by kind of message: single fields here, repeated fields below. All these fields of
+# an attribute are looked at, whatever type the attribute declares.
 _ONE: dict[str, tuple[str, ...]] = {
     "ModelProto": ("graph",),
     "TrainingInfoProto": ("initialization", "algorithm"),
@@ -26,19 +26,19 @@ _MANY: dict[str, tuple[str, ...]] = {
 
 
 def external_tensor(proto: ModelProto) -> str | None:
-    """Name of the first tensor that is kept in another file, ``None`` where the file holds all of them."""
+    """Return the name of the first tensor that is stored in another file, ``None`` if the file holds all tensors."""
     for tensor in _tensors(proto):
-        # A location counts as well: a runtime that looks at it first would read it.
+        # external_data counts without data_location too: a runtime that looks at it first would read the other file.
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             return tensor.name or "a tensor"
     return None
 
 
 def _tensors(proto: ModelProto) -> Iterator[TensorProto]:
-    """Every tensor, those of the main graph first.
+    """Yield every tensor, those of the main graph first.
 
-    The way down is a list and no recursion. Each message is asked for when it is looked at: one that Python has seen
-    takes a hundred bytes more for as long as it is held.
+    A list of iterators replaces recursion. A message is fetched only when it is visited, because a message that Python
+    has a wrapper for takes a hundred bytes more while the wrapper lives.
     """
     way: list[Iterator[Message]] = [iter((proto,))]
     while way:

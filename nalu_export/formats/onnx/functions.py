@@ -1,4 +1,4 @@
-"""Functions of one number in ONNX, written out where an operator is missing or a runtime's is not accurate."""
+"""Functions of one number in ONNX, written out where an operator is missing or a runtime's kernel is inaccurate."""
 
 import math
 
@@ -6,8 +6,8 @@ from nalu_export.formats.onnx.builder import Builder, Value
 from nalu_export.formats.onnx.operands import BOOL, cast
 from nalu_export.primitives.precision import SINH_SHIFT
 
-# erf(x) = x·P(x²)/Q(x²) below 1/2, and 1 − exp(−x²)·N(x)/D(x) from there to 6, where it is 1; lowest power first.
-# Fitted to erf with 60 digits; in float64 the result is off by at most 4 roundoffs.
+# erf(x) = x·P(x²)/Q(x²) below 1/2, and 1 − exp(−x²)·N(x)/D(x) from 1/2 to 6. From 6 on it is 1. Coefficients start with
+# the lowest power. They were fitted to erf with 60 digits; in float64 the error is at most 4 roundoffs.
 _ERF_P = (1.1283791670955126, 0.132719342475833, 0.04003328880324196, 0.0011114137339709733, 6.531724198775741e-05)
 _ERF_Q = (1.0, 0.4509527881638024, 0.08579617450646251, 0.00829793460490013, 0.0003515881686315997)
 _ERFC_N = (
@@ -18,8 +18,8 @@ _ERFC_D = (
     *(1.0, 2.7889192287353914, 3.5271693157366912, 2.6508069319858945, 1.3000184369502654, 0.4281810114130781),
     *(0.09310321699321715, 0.012330303785186984, 0.0007720578739857437),
 )
-# sinh(x) = x·P(x²) to 2 and asinh(x) = x − x³·P(x²)/Q(x²) to 3/4, each fitted with 60 digits at Chebyshev nodes: off by
-# less than 2e-17.
+# sinh(x) = x·P(x²) up to 2 and asinh(x) = x − x³·P(x²)/Q(x²) up to 3/4. Both were fitted with 60 digits at Chebyshev
+# nodes; the error is less than 2e-17.
 _SINH = (
     *(1.0, 0.16666666666666596, 0.008333333333337965, 0.000198412698400817, 2.7557319376606983e-06),
     *(2.5052097378607656e-08, 1.6059509721220233e-10, 7.635690474097975e-13, 2.9631873665710642e-15),
@@ -32,12 +32,15 @@ _ASINH_Q = (
     *(1.0, 2.498308860490513, 2.2622832052492368, 0.8984362777455841, 0.1485111469919611),
     0.007441997976891662,
 )
-# Below it exp(x) − 1 loses more than 2t/(1 − t).
+# Below this |x|, exp(x) − 1 loses more accuracy than 2t/(1 − t).
 _SMALL = 0.75
 
 
 def sign(build: Builder, x: Value) -> Value:
-    """Not Sign: for NaN torch gives 0, runtimes give NaN or 0. Comparisons with NaN are false everywhere."""
+    """Emit ``(x > 0) − (x < 0)`` instead of Sign.
+
+    torch's sign of NaN is 0; the Sign of runtimes gives NaN or 0. Comparisons with NaN are false in all of them.
+    """
     zero = build.literal(0.0, x.dtype)
     above, below = (
         cast(build, build.op(comparison, x, zero, dtype=BOOL), x.dtype) for comparison in ("Greater", "Less")
@@ -46,7 +49,7 @@ def sign(build: Builder, x: Value) -> Value:
 
 
 def trunc(build: Builder, x: Value) -> Value:
-    """Towards zero."""
+    """Round towards zero."""
     below = build.op("Less", x, build.literal(0.0, x.dtype), dtype=BOOL)
     return _where(build, below, build.op("Ceil", x), build.op("Floor", x))
 
@@ -59,7 +62,7 @@ def log1p(build: Builder, x: Value) -> Value:
     one = build.literal(1.0, x.dtype)
     w = build.op("Add", one, x)
     log = build.op("Log", w)
-    # In this order nothing overflows; where 1 is lost beside x, an infinite x among them, it is the logarithm.
+    # In this order nothing overflows. Where 1 + x rounds to x (also for an infinite x) the result is log(x).
     quotient = build.op("Mul", x, build.op("Div", log, build.op("Sub", w, one)))
     large = _where(build, build.op("Equal", w, x, dtype=BOOL), log, quotient)
     return _where(build, build.op("Equal", w, one, dtype=BOOL), x, large)
@@ -76,10 +79,10 @@ def expm1(build: Builder, x: Value) -> Value:
 
 
 def sinh(build: Builder, x: Value) -> Value:
-    """``x·P(x²)`` below 2, and ``e²/2·w − 1/(2e²·w)`` with ``w = exp(|x| − 2)`` from there.
+    """``x·P(x²)`` for ``|x| < 2``, else ``e²/2·w − 1/(2e²·w)`` with ``w = exp(|x| − 2)`` and the sign of x.
 
-    Not Sinh: ONNX Runtime has no kernel of it on CUDA, and none in float64. ``|x| − 2`` is exact, and w overflows only
-    where the result does.
+    Sinh is not used: ONNX Runtime has no kernel for it on CUDA and none in float64. ``|x| − 2`` is exact, and w
+    overflows only where the result does.
     """
     magnitude = build.op("Abs", x)
     near = build.op("Mul", x, _polynomial(build, _SINH, build.op("Mul", x, x)))
@@ -92,9 +95,10 @@ def sinh(build: Builder, x: Value) -> Value:
 
 
 def asinh(build: Builder, x: Value) -> Value:
-    """``x − x³·P(x²)/Q(x²)`` below 3/4, and ``log(|x| + 1/(2(|x| + √(x² + 1)))) + log 2`` from there.
+    """``x − x³·P(x²)/Q(x²)`` for ``|x| < 3/4``, else ``log(|x| + 1/(2(|x| + √(x² + 1)))) + log 2`` with the sign of x.
 
-    Nor is there a kernel of Asinh. Where the square overflows nothing is added to ``|x|``, which is right.
+    Asinh is not used: ONNX Runtime has no kernel for it on CUDA and none in float64. Where the square overflows, 0 is
+    added to ``|x|``, which is right.
     """
     magnitude, square = build.op("Abs", x), build.op("Mul", x, x)
     ratio = build.op("Div", _polynomial(build, _ASINH_P, square), _polynomial(build, _ASINH_Q, square))
@@ -108,9 +112,9 @@ def asinh(build: Builder, x: Value) -> Value:
 
 
 def erf(build: Builder, x: Value) -> Value:
-    """Not Erf, which ONNX Runtime has in float32 alone, and OpenVINO and tract with an absolute accuracy of 1e-7 alone.
+    """``x·P(x²)/Q(x²)`` for ``|x| < 1/2``, else ``1 − exp(−x²)·N(|x|)/D(|x|)`` with the sign of x.
 
-    A quotient of polynomials near 0, one less such a quotient further out.
+    Erf is not used: ONNX Runtime has it in float32 only, and OpenVINO and tract compute it to an absolute 1e-7 only.
     """
     one = build.literal(1.0, x.dtype)
     magnitude = build.op("Min", build.op("Abs", x), build.literal(6.0, x.dtype))
@@ -124,7 +128,7 @@ def erf(build: Builder, x: Value) -> Value:
 
 
 def _polynomial(build: Builder, coefficients: tuple[float, ...], x: Value) -> Value:
-    """By Horner's rule."""
+    """Evaluate a polynomial by Horner's rule; the lowest power comes first."""
     result = build.literal(coefficients[-1], x.dtype)
     for coefficient in reversed(coefficients[:-1]):
         result = build.op("Add", build.op("Mul", result, x), build.literal(coefficient, x.dtype))
@@ -132,7 +136,7 @@ def _polynomial(build: Builder, coefficients: tuple[float, ...], x: Value) -> Va
 
 
 def _signed(build: Builder, magnitude: Value, x: Value) -> Value:
-    """With the sign of ``x``, which is not zero."""
+    """Give a magnitude the sign of ``x``, which is not zero."""
     below = build.op("Less", x, build.literal(0.0, x.dtype), dtype=BOOL)
     return _where(build, below, build.op("Neg", magnitude), magnitude)
 

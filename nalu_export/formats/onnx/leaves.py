@@ -1,4 +1,4 @@
-"""The nodes that stand for arithmetic subgraphs while torch.onnx exports what surrounds them, and their lowering."""
+"""Lowers placeholder nodes: each stands for an arithmetic subgraph while torch.onnx exports the rest of the model."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,12 @@ from nalu_export.graph import Subgraph, well_conditioned
 from nalu_export.graph.folding import inference_form
 from nalu_export.graph.naming import entry, numbered
 
-# Domain of these nodes.
+# Domain of the placeholder nodes.
 LEAVES = "nalu_export"
 
 
 def lower_leaves(proto: onnx.ModelProto, subgraphs: Sequence[Subgraph], options: EmitOptions) -> None:
-    """Replace every opaque leaf by its lowered graph."""
+    """Replace every placeholder node by the nodes of its arithmetic subgraph, in place."""
     lowering = _Lowering(proto.graph, subgraphs, options)
     for node in proto.graph.node:
         if node.domain == LEAVES:
@@ -33,14 +33,14 @@ def lower_leaves(proto: onnx.ModelProto, subgraphs: Sequence[Subgraph], options:
 
 
 class _Lowering:
-    """Puts a graph together again.
+    """Builds the new list of nodes, with lowered subgraphs in place of placeholder nodes.
 
-    What enters a subgraph is called ``head.x``, ``head.x_2``, and what leaves it ``head.y``: so it can be looked at,
-    and cut out. One value cannot have two names. What leaves another subgraph or enters one, and what has a name for
-    good, passes through an Identity, which runtimes remove.
+    The inputs of a subgraph are named ``head.x``, ``head.x_2`` and its outputs ``head.y``, ``head.y_2``. By these names
+    a check finds the values and cuts the subgraph out of the file. A value has one name. A value that already has such
+    a name, or whose name must not change, passes through an Identity, which runtimes remove.
 
     Attributes:
-        nodes: of the new graph.
+        nodes: nodes of the new graph.
         initializers: its constants by name.
     """
 
@@ -49,14 +49,14 @@ class _Lowering:
         self.initializers = {tensor.name: tensor for tensor in graph.initializer}
         self._subgraphs, self._options = subgraphs, options
         self._calls: dict[int, int] = {}
-        # Values that have a name at the edge of a subgraph already, and those that keep the one that they have.
+        # New names of the values that enter or leave a subgraph, and the values whose name must not change.
         self._edges: dict[str, str] = {}
         self._fixed = {value.name for value in (*graph.input, *graph.output)} | self.initializers.keys()
-        # The only input of a file, and its only output, need no other name.
+        # The input of a file with one input, and the output of a file with one output, need no second name.
         self._only = {value[0].name for value in (graph.input, graph.output) if len(value) == 1}
 
     def lower(self, leaf: onnx.NodeProto) -> None:
-        """The nodes of one call of a subgraph."""
+        """Add the nodes of one call of a subgraph."""
         attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in leaf.attribute}
         index = attributes["index"]
         subgraph, options = self._subgraphs[index], self._options
@@ -84,7 +84,7 @@ class _Lowering:
         rename(self.nodes, self._edges)
 
     def _entering(self, value: str, name: str) -> str:
-        """What a value is called where a subgraph reads it."""
+        """Return the name by which a subgraph reads a value."""
         if value in self._only:
             return value
         if value not in self._edges and value not in self._fixed:
@@ -94,7 +94,7 @@ class _Lowering:
         return name
 
     def _leaving(self, value: str, name: str) -> str:
-        """What a value is called where a subgraph gives it."""
+        """Return the name under which a subgraph gives a value."""
         if value in self._only or value not in self._fixed:
             if value not in self._fixed:
                 self._edges[value] = name

@@ -1,4 +1,4 @@
-"""Operands of one ONNX node in one type: ONNX converts nothing by itself, torch does."""
+"""Brings the operands of an ONNX node to one type: torch converts them by itself, ONNX does not."""
 
 from typing import Any
 
@@ -18,12 +18,12 @@ Operand = Value | float
 
 
 def cast(build: Builder, x: Value, dtype: DType) -> Value:
-    """``x`` in another type; a truth value becomes 0 or 1."""
+    """Convert ``x`` to another type; a truth value becomes 0 or 1."""
     return x if x.dtype == dtype else build.op("Cast", x, dtype=dtype, to=helper.np_dtype_to_tensor_dtype(dtype))
 
 
 def alike(build: Builder, *operands: Operand) -> list[Value]:
-    """Every operand in the widest floating point type among them; numbers become constants."""
+    """Convert all operands to the widest floating point type among them; numbers become constants."""
     dtypes = [operand.dtype for operand in operands if isinstance(operand, Value)]
     dtype = FLOAT64 if FLOAT64 in dtypes else FLOAT32
     return [
@@ -33,5 +33,5 @@ def alike(build: Builder, *operands: Operand) -> list[Value]:
 
 
 def truth(build: Builder, x: Operand) -> Value:
-    """Whether ``x`` is not zero."""
+    """Return whether ``x`` is not zero."""
     return cast(build, x, BOOL) if isinstance(x, Value) else build.literal(x != 0, BOOL)

@@ -18,18 +18,19 @@ from nalu_export.graph.subgraphs import Spec
 
 
 def cut_out(proto: onnx.ModelProto, subgraph: Subgraph, call: int) -> bytes | None:
-    """The nodes between the values ``path.x`` and ``path.y``; without one of them, from the input, up to the output.
+    """Return the nodes between the values ``path.x`` and ``path.y`` as a file.
 
-    Nothing is added and nothing is optimised: these are the nodes and the weights of the file, without the path before
-    their names.
+    Without ``path.x`` the nodes start at the input of the file, without ``path.y`` they end at its output. Nothing is
+    added and nothing is optimised: these are the nodes and weights of the file. Only the path is removed from their
+    names.
 
     Args:
         proto: the file.
-        subgraph: of the model that the file is of.
+        subgraph: an arithmetic subgraph of the exported model.
         call: which call of it, from 0.
 
     Returns:
-        A file, ``None`` where the result depends on anything else.
+        A file; ``None`` if the subgraph is not found or its result depends on other values.
     """
     graph, path = proto.graph, subgraph.called(call)
 
@@ -43,7 +44,7 @@ def cut_out(proto: onnx.ModelProto, subgraph: Subgraph, call: int) -> bytes | No
     ends = [f"{path}.{numbered('y', place)}" for place in range(len(subgraph.outputs))]
     if not {*starts, *ends} & producers.keys():
         return None
-    # Of a subgraph with one input that may be the input of the file, and the same of its output.
+    # The one input of a subgraph may be the input of the file, and its one output the output of the file.
     if len(starts) == 1 and starts[0] not in producers:
         starts = [graph.input[0].name]
     if len(ends) == 1 and ends[0] not in producers:
@@ -55,7 +56,7 @@ def cut_out(proto: onnx.ModelProto, subgraph: Subgraph, call: int) -> bytes | No
 
 
 def _step(proto: onnx.ModelProto, path: str, short: Callable[[str], str]) -> bytes | None:
-    """The body of a loop; ``None`` where it reads what is outside and no weight."""
+    """Return the body of a loop; ``None`` if there is no such loop or it reads an outer value that is not a weight."""
     loop = next((node for node in proto.graph.node if node.name == f"{path}.{NODE}"), None)
     if loop is None:
         return None
@@ -76,7 +77,7 @@ def _file(
     inputs: Sequence[onnx.ValueInfoProto],
     outputs: Sequence[onnx.ValueInfoProto],
 ) -> bytes:
-    """These nodes with the weights that they read."""
+    """Return a file of some nodes and the weights that they read."""
     used = {name for node in nodes for name in node.input}
     tensors = [copy.deepcopy(tensor) for tensor in proto.graph.initializer if tensor.name in used]
     for tensor in tensors:
@@ -93,7 +94,7 @@ def _file(
 def _between(
     graph: onnx.GraphProto, producers: Mapping[str, onnx.NodeProto], starts: Sequence[str], ends: Sequence[str]
 ) -> list[onnx.NodeProto] | None:
-    """Copies of the nodes from some values to others; ``None`` where these depend on anything else."""
+    """Copy the nodes that compute ``ends`` from ``starts``; ``None`` if ``ends`` depend on other values."""
     weights = {tensor.name for tensor in graph.initializer}
     needed, open_names = set[str](), list(ends)
     while open_names:
@@ -108,7 +109,7 @@ def _between(
 
 
 def _infos(names: Sequence[str], specs: Sequence[Spec], short: Callable[[str], str]) -> list[onnx.ValueInfoProto]:
-    """What goes in and comes out; OpenVINO refuses an input of unknown rank, tract one with several unknown sizes."""
+    """Declare inputs or outputs: OpenVINO refuses an input of unknown rank, tract one with several unknown sizes."""
     return [
         helper.make_tensor_value_info(
             short(name),

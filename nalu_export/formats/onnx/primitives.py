@@ -1,4 +1,4 @@
-"""What each primitive of the arithmetic graph becomes in ONNX: standard operators only."""
+"""Lowers each primitive of an arithmetic subgraph to standard ONNX operators."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -46,7 +46,7 @@ EMITTERS: dict[str, Emitter] = {
     "exp": _unary("Exp"),
     "expm1": functions.expm1,
     "tanh": _unary("Tanh"),
-    # No "sigmoid": the well-conditioned form has none, and a runtime's own is not accurate enough.
+    # No "sigmoid": the well-conditioned form has none, and the Sigmoid of runtimes is not accurate enough.
     "sinh": functions.sinh,
     "asinh": functions.asinh,
     "erf": functions.erf,
@@ -93,7 +93,7 @@ EMITTERS: dict[str, Emitter] = {
 
 
 def lower(form: fx.GraphModule, inputs: Sequence[Value], build: Builder) -> list[Value]:
-    """Emit a well-conditioned inference form; the values of its outputs."""
+    """Emit a well-conditioned inference form and return the values of its outputs."""
     known: dict[fx.Node, Any] = {}
     waiting = list(inputs)
     parameters = {str(node.target) for node in form.graph.nodes if node.op == "get_attr"}

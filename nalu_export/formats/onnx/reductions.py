@@ -6,12 +6,12 @@ from typing import Any
 from nalu_export.formats.onnx.builder import Builder, Value
 from nalu_export.formats.onnx.operands import BOOL, FLOAT32, INT64, alike, cast
 
-# From here on reductions take their axes as an input; ReduceSum has done so since 13.
+# From this opset on, reductions take their axes as an input. ReduceSum has done so since opset 13.
 AXES_AS_INPUT = 18
 
 
 def reduction(op_type: str) -> Callable[..., Value]:
-    """Over some axes, or over all of them."""
+    """Return the emitter of a reduction over some axes, or over all axes."""
     since = 13 if op_type == "ReduceSum" else AXES_AS_INPUT
 
     def emit(build: Builder, x: Value, dim: int | Sequence[int] | None, keepdim: bool) -> Value:
@@ -34,8 +34,8 @@ def linear(build: Builder, x: Value, weight: Value, bias: Value | None) -> Value
     given = alike(build, *[value for value in (x, weight, bias) if value is not None])
     x, weight = given[:2]
     if x.rank == 2:
-        # Gemm takes W as torch stores it, (out, in); MatMul would need a transposed copy under another name. Its bias
-        # is added apart in float64: tract 0.23 reads it as float32 there ("Tensor datum type error").
+        # Gemm takes W as torch stores it, (out, in); MatMul would need a transposed copy under another name. In float64
+        # the bias is added by a node of its own: tract 0.23 reads Gemm's as float32 ("Tensor datum type error").
         if bias is None or x.dtype == FLOAT32:
             return build.op("Gemm", *given, transB=1)
         return build.op("Add", build.op("Gemm", x, weight, transB=1), given[2])
@@ -44,6 +44,6 @@ def linear(build: Builder, x: Value, weight: Value, bias: Value | None) -> Value
 
 
 def matmul(build: Builder, left: Value, right: Value) -> Value:
-    """Of which both sides are data; a vector on either side as in numpy."""
+    """Emit a matrix product of two computed values; a vector on either side is treated as in numpy."""
     vectors = (left.rank == 1) + (right.rank == 1)
     return build.op("MatMul", *alike(build, left, right), rank=max(left.rank, right.rank, 2) - vectors)

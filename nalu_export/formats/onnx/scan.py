@@ -1,4 +1,4 @@
-"""A loop whose step is arithmetic as one ONNX Scan: as many steps as what it is given has entries."""
+"""A loop with an arithmetic step as one ONNX Scan. It runs one step per entry of the scanned inputs' first axis."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from nalu_export.formats.onnx.builder import Builder, Value
 from nalu_export.formats.onnx.edges import name_results
 from nalu_export.formats.onnx.primitives import lower
 
-# Of the node, after the path of the subgraph.
+# Last part of the node's name, after the path of the subgraph.
 NODE = "scan"
 
 
@@ -19,13 +19,13 @@ def scan(form: fx.GraphModule, inputs: Sequence[Value], build: Builder, carried:
     """Emit a Scan over the first axis.
 
     Args:
-        form: of one step: takes the carried values, one entry of each scanned one, and the rest; gives the new carried
-            values and the results.
-        inputs: of the loop: the carried values before the first step, what is scanned, and what is the same in every
-            step, which the body reads where it is. Ranks are those of one step.
+        form: inference form of one step. It takes the carried values, one entry of each scanned input, and the inputs
+            that are the same in each step. It returns the new carried values and the results.
+        inputs: inputs of the loop: the carried values before the first step, the scanned inputs, and the inputs that
+            are the same in each step, which the body reads from the outer graph. Ranks are those of one step.
         build: collects the node and the constants.
-        carried: how many values are carried.
-        scanned: how many are scanned.
+        carried: number of values that one step hands to the next.
+        scanned: number of inputs that are read one entry per step.
     """
     step = build.inner()
     own = inputs[: carried + scanned]
@@ -39,7 +39,7 @@ def scan(form: fx.GraphModule, inputs: Sequence[Value], build: Builder, carried:
 
 
 def _infos(values: Sequence[Value], names: Sequence[str] = ()) -> list[onnx.ValueInfoProto]:
-    """Types and numbers of axes, with no size."""
+    """Declare values with their types and ranks, without sizes."""
     types = [helper.np_dtype_to_tensor_dtype(value.dtype) for value in values]
     shapes = [[None] * value.rank for value in values]
     found = names or [value.name for value in values]

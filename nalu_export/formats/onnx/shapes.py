@@ -1,4 +1,4 @@
-"""What moves numbers, in ONNX; axes and sizes are as torch has them."""
+"""Shape operations in ONNX; axes and sizes are given as in torch."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,13 @@ import numpy as np
 from nalu_export.formats.onnx.builder import Builder, Value
 from nalu_export.formats.onnx.operands import BOOL, INT64, alike
 
-# The end of an axis, however long it is.
+# As an end of a slice: the end of the axis, whatever its size.
 _END = int(np.iinfo(np.int64).max)
 
 
 def reshape(build: Builder, x: Value, shape: Sequence[int]) -> Value:
-    """−1 is what is left."""
-    # In ONNX 0 would copy the size that x has there.
+    """Emit a reshape; −1 is the size that is left."""
+    # Without allowzero, 0 copies the size that x has at this place.
     wanted = build.literal(list(shape), INT64)
     if 0 in shape:
         return build.op("Reshape", x, wanted, rank=len(shape), allowzero=1)
@@ -21,20 +21,20 @@ def reshape(build: Builder, x: Value, shape: Sequence[int]) -> Value:
 
 
 def flatten(build: Builder, x: Value, start: int, end: int) -> Value:
-    """The axes from ``start`` to ``end``, both included, as one."""
+    """Join the axes from ``start`` to ``end``, both included, into one."""
     if x.rank == 0:
         return reshape(build, x, [1])
     start, end = start % x.rank, end % x.rank
     if start == end:
         return x
     last = x.rank - 1
-    # Not Reshape, which cannot tell what −1 is in an empty batch.
+    # Flatten, because Reshape cannot infer −1 in an empty batch.
     if (start, end) == (1, last):
         return build.op("Flatten", x, rank=2, axis=1)
     if (start, end) == (0, last - 1):
         return build.op("Flatten", x, rank=2, axis=last)
-    # Nor Shape: ONNX Runtime computes shapes on the CPU, also in a session that is to run on CUDA alone. A 0 copies the
-    # size at its own place, so the axes that become one have to be the last.
+    # No Shape either: ONNX Runtime computes shapes on the CPU, also in a session that must run on CUDA only. In a
+    # Reshape 0 copies the size at its own place, so the axes to be joined have to come last.
     kept, joined = [*range(start), *range(end + 1, x.rank)], [*range(start, end + 1)]
     flat = build.op(
         "Reshape",
@@ -46,7 +46,7 @@ def flatten(build: Builder, x: Value, start: int, end: int) -> Value:
 
 
 def transpose(build: Builder, x: Value, dim0: int, dim1: int) -> Value:
-    """Two axes, exchanged."""
+    """Exchange two axes."""
     order = list(range(x.rank))
     if order:
         order[dim0], order[dim1] = order[dim1], order[dim0]
@@ -54,44 +54,44 @@ def transpose(build: Builder, x: Value, dim0: int, dim1: int) -> Value:
 
 
 def permute(build: Builder, x: Value, dims: Sequence[int]) -> Value:
-    """All axes, in another order."""
+    """Reorder all axes."""
     return build.op("Transpose", x, perm=[dim % x.rank for dim in dims])
 
 
 def squeeze(build: Builder, x: Value, dim: int) -> Value:
-    """Without an axis of size 1."""
+    """Remove an axis of size 1."""
     return build.op("Squeeze", x, build.literal([dim], INT64), rank=x.rank - 1)
 
 
 def unsqueeze(build: Builder, x: Value, dim: int) -> Value:
-    """With one more axis of size 1."""
+    """Add an axis of size 1."""
     return build.op("Unsqueeze", x, build.literal([dim], INT64), rank=x.rank + 1)
 
 
 def expand(build: Builder, x: Value, size: Sequence[int]) -> Value:
-    """Repeated along axes of size 1; where torch says −1 ONNX says 1, which changes nothing."""
+    """Repeat along axes of size 1. torch's −1 (keep the size) is 1 in ONNX."""
     shape = [1 if axis == -1 else axis for axis in size]
     return build.op("Expand", x, build.literal(shape, INT64), rank=len(shape))
 
 
 def cat(build: Builder, tensors: Sequence[Value], dim: int) -> Value:
-    """One behind the other."""
+    """Concatenate along an axis."""
     parts = list(tensors) if all(part.dtype == BOOL for part in tensors) else alike(build, *tensors)
     return build.op("Concat", *parts, axis=dim)
 
 
 def stack(build: Builder, tensors: Sequence[Value], dim: int) -> Value:
-    """One behind the other along a new axis."""
+    """Concatenate along a new axis."""
     axis = dim % (tensors[0].rank + 1)
     return cat(build, [unsqueeze(build, part, axis) for part in tensors], axis)
 
 
 def slice_(build: Builder, x: Value, dim: int, start: int | None, end: int | None, step: int) -> Value:
-    """Part of one axis."""
+    """Take a part of one axis."""
     given = (start or 0, _END if end is None else end, dim, step)
     return build.op("Slice", x, *(build.literal([number], INT64) for number in given), rank=x.rank)
 
 
 def select(build: Builder, x: Value, dim: int, index: int) -> Value:
-    """One place of an axis, which is gone then."""
+    """Take one place of an axis and remove the axis."""
     return build.op("Gather", x, build.literal(index, INT64), rank=x.rank - 1, axis=dim)

@@ -1,7 +1,8 @@
-"""LogSoftmax as ``s − log Σ exp(s)``, ``s = x − max x``, because some runtimes compute it as ``log(softmax)``.
+"""Writes LogSoftmax as ``s − log Σ exp(s)``, ``s = x − max x``, because some runtimes compute it as ``log(softmax)``.
 
-Those give −∞ for what is below about −104, where the softmax underflows: the onnx reference evaluator up to 1.23 (onnx
-pull request 8423) and tract's importer (hir/src/ops/nn/layer_max.rs). A head that extrapolates gets there at once.
+These runtimes give −∞ for results below about −104, where the softmax underflows. They are the onnx reference evaluator
+up to 1.23 (onnx pull request 8423) and tract's importer (hir/src/ops/nn/layer_max.rs). An arithmetic layer that
+extrapolates soon reaches such values.
 """
 
 from collections.abc import Iterator
@@ -10,12 +11,12 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-# From here on ReduceMax takes its axes as an input; ReduceSum has done so since 13.
+# From this opset on, ReduceMax takes its axes as an input. ReduceSum has done so since opset 13.
 AXES_AS_INPUT = 18
 
 
 def write_out_log_softmax(proto: onnx.ModelProto, opset: int) -> None:
-    """Replace every LogSoftmax node; in place."""
+    """Replace every LogSoftmax node, in place."""
     nodes: list[onnx.NodeProto] = []
     for node in proto.graph.node:
         if node.op_type == "LogSoftmax" and not node.domain:

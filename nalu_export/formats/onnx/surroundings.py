@@ -1,4 +1,7 @@
-"""What surrounds the arithmetic layers, through ``torch.onnx.export``, with the layers as opaque nodes."""
+"""Exports the host model (everything around the arithmetic subgraphs) through ``torch.onnx.export``.
+
+A placeholder node stands for each arithmetic subgraph.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,9 +25,9 @@ from nalu_export.process.locks import TRACING
 
 
 class _OpaqueLeaf(nn.Module):
-    """Stands where an arithmetic subgraph was: one node that no optimizer knows, so ε cannot be deleted from it.
+    """Placeholder for an arithmetic subgraph: one node that no optimizer knows, so that none can delete its ε.
 
-    The exporter's rewrite rules match constants with an absolute tolerance of 1e-8, take ``|x| + 1e-10`` for
+    The exporter's rewrite rules match constants with an absolute tolerance of 1e-8. They take ``|x| + 1e-10`` for
     ``|x| + 0`` and drop the Add.
     """
 
@@ -33,7 +36,8 @@ class _OpaqueLeaf(nn.Module):
         self._index = index
         self._input, self._outputs = subgraph.inputs[0].shape, [spec.shape for spec in subgraph.outputs]
         self._dtypes = [_type(spec.dtype) for spec in subgraph.outputs]
-        # Where shapes are not those of the one input but for the last axis, the graph itself tells them.
+        # Whether the outputs have the shape of the only input except for the last axis. If not, forward runs the
+        # subgraph to get their shapes.
         self._like_input = len(subgraph.inputs) == 1 and all(
             shape[:-1] == self._input[:-1] and len(shape) > 1 for shape in self._outputs
         )
@@ -53,7 +57,7 @@ class _OpaqueLeaf(nn.Module):
 
 
 class _OpaqueLoop(nn.Module):
-    """The same for a loop: shapes are those of its first step."""
+    """Placeholder for a loop; it runs the first step to get the shapes."""
 
     def __init__(self, index: int, loop: Loop) -> None:
         super().__init__()
@@ -72,19 +76,22 @@ class _OpaqueLoop(nn.Module):
 
 
 def _type(dtype: torch.dtype) -> torch.dtype:
-    """Of a value of the host, whose floats are float32."""
+    """Return the type of a value in the host model, whose floats are float32."""
     return torch.float32 if dtype.is_floating_point else dtype
 
 
 def export_surroundings(graph: ModelGraph, opset: int) -> onnx.ModelProto:
-    """The model with one ``nalu_export::Leaf`` node, attribute ``index``, for each subgraph in order.
+    """Export the host model with one placeholder node for each call of a subgraph.
+
+    The node is ``nalu_export::Leaf``, or ``nalu_export::Loop`` for a loop. Its attribute ``index`` is the place of the
+    subgraph in ``graph.subgraphs``.
 
     Raises:
         InputError: torch cannot export the model, or not with this opset.
     """
     outer, ports = surroundings(graph), graph.interface
     given = result_nodes(outer.graph)
-    # What is computed, each once; torch gives one value one name.
+    # Export each computed result once: torch gives a value one name. _add_others adds the other results.
     kept = [node for node in dict.fromkeys(given) if node.op.startswith("call_")]
     outer.graph.output_node().args = (tuple(kept),)
     written(outer)
@@ -92,7 +99,8 @@ def export_surroundings(graph: ModelGraph, opset: int) -> onnx.ModelProto:
         module = outer.get_submodule(subgraph.place)
         leaf = _OpaqueLoop(index, module) if isinstance(module, Loop) else _OpaqueLeaf(index, subgraph)
         replace_module(outer, subgraph.place, leaf)
-    # AUTO: an axis on which the model depends (a Linear on a flattened map) comes out fixed instead of failing.
+    # AUTO: an axis whose size the model depends on (a Linear on a flattened map) is exported as fixed. The export does
+    # not fail.
     free = tuple({0: torch.export.Dim.DYNAMIC} | dict.fromkeys(p.free, torch.export.Dim.AUTO) for p in ports.inputs)
     try:
         with TRACING, quiet():
@@ -108,20 +116,20 @@ def export_surroundings(graph: ModelGraph, opset: int) -> onnx.ModelProto:
                 dynamic_shapes=free,
             )
     except Exception as error:
-        # The exporter raises whatever its dozen stages raise; every one of them means the same to the user.
+        # The exporter has a dozen stages and raises what they raise. All these errors mean the same to the user.
         raise InputError(f"torch.onnx cannot export what surrounds the arithmetic: {_cause(error)}") from error
     assert program is not None
     proto = program.model_proto
     emitted = next(opset.version for opset in proto.opset_import if opset.domain == "")
     if emitted != opset:
-        # The exporter reports a failed conversion in a log line only and keeps its own opset.
+        # The exporter reports a failed opset conversion only in its log, and keeps its own opset.
         raise InputError(f"opset {opset} was asked for, torch.onnx gave {emitted}; use --opset {emitted} or 20")
     _add_others(proto, outer, given, ports)
     return proto
 
 
 def _add_others(proto: onnx.ModelProto, outer: fx.GraphModule, given: Sequence[fx.Node], ports: Interface) -> None:
-    """The outputs that are inputs, constants or other outputs, each through an Identity."""
+    """Add the outputs that are inputs, constants or other outputs, each through an Identity."""
     made = {value.name: value for value in proto.graph.output}
     inputs = [node for node in outer.graph.nodes if node.op == "placeholder"]
     for node, port in zip(given, ports.outputs, strict=True):

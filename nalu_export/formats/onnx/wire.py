@@ -1,7 +1,8 @@
-"""What protobuf would make of an ONNX file, counted on its bytes before any of it is made.
+"""Counts the memory that protobuf would need to parse an ONNX file, before protobuf parses it.
 
-An empty message takes two bytes of a file and up to 300 of memory, so a file is walked by the schema of ONNX first.
-Contents of strings and of ``raw_data`` are passed over: a file of weights has few fields, however large it is.
+An empty message takes two bytes in a file and up to 300 in memory. The counting therefore walks through the bytes of
+the file along the schema of ONNX. It skips the contents of strings and of ``raw_data``: even a large file of weights
+has few fields.
 """
 
 from dataclasses import dataclass
@@ -14,21 +15,22 @@ from onnx import ModelProto
 
 from nalu_export.errors import InputError
 
-# Reading may take 64 times the size of a file and 64 MiB. The rest is for the bytes themselves and what is done later.
+# Reading a file may take 64 times its size and 64 MiB. What these limits leave is for the bytes of the file and for the
+# steps after parsing.
 MAX_MULTIPLE, MAX_SPARE = 48, 48 * 2**20
-# A field takes some 0.3 µs here. Files of torch.onnx have 30 to 100 for each node.
+# Counting takes some 0.3 µs a field. Files of torch.onnx have 30 to 100 fields for each node.
 MAX_FIELDS = 4_000_000
-# protobuf's own limit.
+# Limit of messages within messages, as in protobuf.
 MAX_DEPTH = 100
 
-# Bytes of memory in protobuf's C implementation (upb), rounded up; tests/formats/onnx/test_wire.py measures them.
-# The parts of a message are 4 to 16 bytes each. An array begins with a header and room for four, and doubles.
+# Bytes of memory in protobuf's C implementation (upb), rounded up; tests/formats/onnx/test_wire.py measures them. Each
+# part of a message takes 4 to 16 bytes. An array starts with a header and room for four entries, and doubles when full.
 _MESSAGE, _POINTER, _STRING, _ARRAY, _STRINGS = 32, 8, 16, 64, 96
-# What is kept of a field that the schema does not know, and of a number that an enumeration does not have.
+# Bytes for a field that the schema does not know, and for a number that is not a member of its enumeration.
 _UNKNOWN = 96
-# What this package keeps of each in Python, where it lists them: a specification, an array under a name, a text.
+# Bytes of the Python object that this package makes of a message: a TensorSpec, a named array, a metadata text.
 _LISTED = {"onnx.ValueInfoProto": 160, "onnx.TensorProto": 300, "onnx.StringStringEntryProto": 200}
-# Where a tensor says that its bytes are in another file.
+# Fields of a tensor that say that its bytes are in another file.
 _OUTSIDE = ("onnx.TensorProto.external_data", "onnx.TensorProto.data_location")
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -41,17 +43,17 @@ _WIRE = {
 
 
 class WireError(ValueError):
-    """The bytes are no message of protobuf."""
+    """The bytes are not a protobuf message."""
 
 
 class _Rule(NamedTuple):
-    """What a field costs.
+    """What a field costs in memory.
 
     Attributes:
-        cost: bytes of memory for each.
-        rate: bytes of memory for each byte of what it holds.
-        inner: what its content is, where that is a message.
-        outside: whether it says of a tensor where its bytes are.
+        cost: bytes of memory for each field.
+        rate: bytes of memory for each byte of its content.
+        inner: kind of its content, where that is a message.
+        outside: whether the field says where the bytes of a tensor are.
     """
 
     cost: int
@@ -62,16 +64,16 @@ class _Rule(NamedTuple):
 
 @dataclass
 class _Kind:
-    """One kind of message: rules by the number on the wire, which is that of the field and how it is written."""
+    """One kind of message: a rule for each key, which is the field number and the wire type."""
 
     rules: dict[int, _Rule]
 
 
 class Counted(NamedTuple):
-    """What is in a file.
+    """Result of counting a file.
 
     Attributes:
-        memory: bytes that protobuf takes for it at the most.
+        memory: upper limit of the bytes that protobuf needs to parse the file.
         outside: whether a tensor says where its bytes are, which may be another file.
     """
 
@@ -80,18 +82,18 @@ class Counted(NamedTuple):
 
 
 def refuse_large(data: bytes) -> Counted:
-    """Refuse a file of which protobuf would make more than a file of its size may take.
+    """Refuse a file that protobuf would need too much memory to parse.
 
     Args:
         data: the file.
 
     Returns:
-        What is in it.
+        The memory that the file needs, and whether it may refer to other files.
 
     Raises:
-        WireError: it is no message of protobuf at all.
-        InputError: it would take more than 48 times its size and 48 MiB of memory, or has more than 4,000,000 fields or
-            messages in messages more than 100 deep.
+        WireError: the bytes are not a protobuf message.
+        InputError: the file would take more than 48 times its size and 48 MiB of memory, has more than 4,000,000
+            fields, or nests messages more than 100 deep.
     """
     limit = MAX_MULTIPLE * len(data) + MAX_SPARE
     try:
@@ -106,15 +108,15 @@ def refuse_large(data: bytes) -> Counted:
 
 
 def counted(data: bytes, limit: int = 2**62) -> Counted:
-    """What is in a file.
+    """Count the memory that a file needs.
 
     Args:
         data: the file.
-        limit: of memory, where counting ends.
+        limit: bytes of memory above which counting stops.
 
     Raises:
-        WireError, IndexError: it is no message of protobuf.
-        InputError: it has too many fields, or messages too deep in one another.
+        WireError, IndexError: the bytes are not a protobuf message.
+        InputError: the file has too many fields, or nests messages too deep.
     """
     rules, start, end, total = _schema().rules, 0, len(data), 0
     around: list[tuple[dict[int, _Rule], int]] = []
@@ -164,7 +166,7 @@ def counted(data: bytes, limit: int = 2**62) -> Counted:
             start += _SIZES[wire]
             total += _UNKNOWN if rule is None else rule.cost
         else:
-            # No version of ONNX has groups, which is how protobuf nested messages once.
+            # A group is protobuf's old way to nest messages. No version of ONNX has groups.
             raise WireError("has a group")
         if start > end or key < 8:
             raise WireError("has a field that reaches beyond its message, or has no number")
@@ -174,7 +176,7 @@ def counted(data: bytes, limit: int = 2**62) -> Counted:
 
 
 def _varint(data: bytes, start: int, most: int) -> tuple[int, int]:
-    """A number of at most as many bytes, and where it ends."""
+    """Read a number of up to ``most`` bytes; return the number and the position after it."""
     value = 0
     for place in range(most):
         byte = data[start + place]
@@ -188,7 +190,7 @@ def _varint(data: bytes, start: int, most: int) -> tuple[int, int]:
 
 @cache
 def _schema() -> _Kind:
-    """That of the onnx that is installed, which is what protobuf parses by."""
+    """Return the schema of the installed onnx, by which protobuf parses."""
     return _kind(ModelProto.DESCRIPTOR, {})
 
 
@@ -203,7 +205,7 @@ def _kind(descriptor: Descriptor, known: dict[str, _Kind]) -> _Kind:
 
 
 def _rules(field: Field, inner: _Kind | None) -> dict[int, _Rule]:
-    """The rules of a field, for each way in which it may be written."""
+    """Return the rules of a field, one for each way in which it may be written."""
     number, wire = field.number << 3, _WIRE.get(field.type, _VARINT)
     outside = field.full_name in _OUTSIDE
     if field.message_type is not None:
@@ -211,14 +213,14 @@ def _rules(field: Field, inner: _Kind | None) -> dict[int, _Rule]:
     if wire == _BYTES:
         return {number | wire: _Rule(_STRINGS if field.is_repeated else _STRING, 1, None, outside)}
     single = _Rule(_UNKNOWN if field.enum_type is not None else _ARRAY if field.is_repeated else 0, 0, None, outside)
-    # Numbers are taken one by one and packed, whatever the schema says. A number may be a byte and become eight, and an
-    # array that doubles leaves its halves behind.
+    # protobuf reads repeated numbers both one by one and packed, whatever the schema says. One byte may become a number
+    # of eight bytes, and an array that doubles keeps its earlier halves.
     packed = {number | _BYTES: _Rule(_ARRAY, 3 if wire in _SIZES else 24, None, outside)} if field.is_repeated else {}
     return {number | wire: single, **packed}
 
 
 def size_of(descriptor: Descriptor) -> int:
-    """Bytes of memory of an empty message, with its place in an array and what this package keeps of it."""
+    """Return the bytes of memory of an empty message, its place in an array, and the Python object made of it."""
     alternatives = {field.containing_oneof.name: field for field in descriptor.fields if field.containing_oneof}
     fields = [*(field for field in descriptor.fields if not field.containing_oneof), *alternatives.values()]
     strings = sum(_WIRE.get(field.type) == _BYTES and field.message_type is None for field in fields)

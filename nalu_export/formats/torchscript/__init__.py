@@ -1,4 +1,4 @@
-"""TorchScript."""
+"""The TorchScript format."""
 
 from nalu_export.formats.torchscript.format import FORMAT
 

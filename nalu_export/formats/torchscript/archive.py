@@ -1,4 +1,4 @@
-"""Makes a TorchScript archive depend on the model alone, not on the process or folder that exported it."""
+"""Make a TorchScript archive reproducible: the bytes depend on the model, not on the exporting process or folder."""
 
 import io
 import pickletools
@@ -6,8 +6,8 @@ import re
 
 import torch
 
-# Python source positions with local paths, the traced example, and a hash over all: torch loads without them. The
-# writer adds version, byteorder and the hash anew.
+# Records that are left out: Python source positions with local paths, the traced example, and a hash of everything.
+# torch loads an archive without them. The writer adds version, byteorder and the hash again.
 _VOLATILE = re.compile(r"\.debug_pkl$|^traced_inputs|^\.data/serialization_id$|^version$|^byteorder$")
 _QUALIFIED = re.compile(r"__torch__(?:\.[A-Za-z_]\w*)+")
 _GLOBAL = re.compile(rb"c(__torch__[\w.]*)\n(\w+)\n")
@@ -17,10 +17,11 @@ _CODE = "code/"
 
 
 def reproducible(archive: bytes) -> bytes:
-    """The same archive with its classes numbered in the order in which the model reaches them.
+    """Return the same archive with its classes numbered in the order in which the model reaches them.
 
-    torch numbers classes of one name (``___torch_mangle_7``) through the life of a process, the first without a
-    number, so that the same model exported twice gives two files. Here every class gets a file and a number.
+    torch counts classes of the same name (``___torch_mangle_7``) for as long as a process lives and gives the first one
+    no number. Exporting one model twice would therefore give two different files. Here every class gets its own code
+    file and a number.
     """
     reader = torch._C.PyTorchFileReader(io.BytesIO(archive))
     records = {name: reader.get_record(name) for name in reader.get_all_records() if not _VOLATILE.search(name)}
@@ -45,7 +46,7 @@ def reproducible(archive: bytes) -> bytes:
 
 
 def _definitions(path: str, source: str) -> dict[str, str]:
-    """Top-level classes and functions of one code file by their qualified names."""
+    """Return the source of each top-level class and function of one code file, by qualified name."""
     qualifier = path.removeprefix(_CODE).removesuffix(".py").replace("/", ".")
     starts = [match.start() for match in _DEFINITION.finditer(source)]
     parts = [source[start:end] for start, end in zip(starts, [*starts[1:], len(source)], strict=True)]
@@ -53,12 +54,12 @@ def _definitions(path: str, source: str) -> dict[str, str]:
 
 
 def _sorted_constants(definition: str) -> str:
-    """Constants of a class in alphabetical order: torch keeps their names in a set, whose order changes each run."""
+    """Sort the constants of a class: torch keeps their names in a set, whose order changes with each run."""
     return _CONSTANTS.sub(lambda match: "".join(sorted(match[0].splitlines(keepends=True))), definition)
 
 
 def _reachable(pickle: bytes, definitions: dict[str, str]) -> dict[str, int]:
-    """Every definition that the module's pickle reaches, numbered depth first."""
+    """Number every definition that the module's pickle reaches, depth first."""
     numbers: dict[str, int] = {}
     waiting = [f"{match[1].decode()}.{match[2].decode()}" for match in _GLOBAL.finditer(pickle)][::-1]
     while waiting:
@@ -78,7 +79,7 @@ def _renamed(key: str, numbers: dict[str, int]) -> str:
 
 
 def _rename_pickle(content: bytes, numbers: dict[str, int]) -> bytes:
-    """Class names stand in GLOBAL opcodes, which end at line feeds, so that a name of another length breaks nothing."""
+    """Rename the classes in a pickle: a GLOBAL opcode ends at a line feed, so a name may change its length."""
     found = [
         argument.replace(" ", ".")
         for opcode, argument, _ in pickletools.genops(content)

@@ -1,4 +1,4 @@
-"""A loop whose step is arithmetic in TorchScript: as many steps as what it is given has entries."""
+"""A loop with an arithmetic step in TorchScript. It runs one step per entry of the scanned inputs' first axis."""
 
 import torch
 
@@ -8,15 +8,15 @@ from nalu_export.modules import jit
 def scripted_loop(
     step: torch.jit.ScriptModule, carried: int, scanned: int, inputs: int, outputs: int
 ) -> torch.jit.ScriptModule:
-    """A module that runs ``step`` for each entry of the first axis.
+    """Return a module that runs ``step`` for each entry of the first axis.
 
     Args:
-        step: takes the carried values, one entry of each scanned one, and the rest; gives the new carried values and
-            the results.
-        carried: how many values are carried.
-        scanned: how many are scanned.
-        inputs: how many a step takes.
-        outputs: how many it gives.
+        step: module of one step. It takes the carried values, one entry of each scanned input, and the inputs that are
+            the same in each step. It returns the new carried values and the results.
+        carried: number of values that one step hands to the next.
+        scanned: number of inputs that are read one entry per step.
+        inputs: number of inputs of a step.
+        outputs: number of outputs of a step.
     """
     names = [f"x{place}" for place in range(inputs)]
     given = [f"{name}[step]" if carried <= k < carried + scanned else name for k, name in enumerate(names)]
