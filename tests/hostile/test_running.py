@@ -31,8 +31,8 @@ def test_it_ends_in_time_and_takes_no_more_than_it_may(name: str, tmp_path: Path
     bomb.make(tmp_path)
     before = {path.name for path in tmp_path.iterdir()}
     # What ends by itself may have to wait for a processor.
-    seconds = SECONDS if bomb.says == TIME else 20 * SECONDS
-    running = [_Running(command, tmp_path, seconds) for command in bomb.commands]
+    timeout = SECONDS if bomb.says == TIME else 20 * SECONDS
+    running = [_Running(command, tmp_path, timeout) for command in bomb.commands]
     for one in running:
         code, out, err, seconds, processor, memory = one.ended()
         assert code == bomb.code, (one.command, out, err)

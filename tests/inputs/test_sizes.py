@@ -132,7 +132,8 @@ class _Rooted(nn.Module):
         self.cell = NALUCell(3, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.cell(x.sum(1) + torch.sqrt(int(x.shape[1]) - torch.ones_like(x).sum(1)))
+        found: Tensor = self.cell(x.sum(1) + torch.sqrt(int(x.shape[1]) - torch.ones_like(x).sum(1)))
+        return found
 
 
 def test_an_axis_at_which_the_captured_graph_gives_nan_is_fixed() -> None:
