@@ -15,7 +15,7 @@ from nalu_export.api.environment import environment
 from nalu_export.api.promises import with_metadata
 from nalu_export.api.verify import verify
 from nalu_export.doctor.statistics import layer_table, weight_matrices
-from nalu_export.errors import InputError, NaluExportError, OutOfMemoryError
+from nalu_export.errors import InputError, NaluExportError, OutOfMemoryError, option
 from nalu_export.graph import ModelGraph, Port
 from nalu_export.graph.folding import COMPUTE, Compute
 from nalu_export.graph.interface import Sizes
@@ -153,9 +153,9 @@ def _refuse_idle(settings: CheckOptions, names: Sequence[str]) -> None:
     """Refuse options that no runtime of the check heeds."""
     wanted = [name for name in names if all_runtimes.get(name).cuda]
     if settings.for_cuda and not wanted:
-        raise InputError(f"{settings.for_cuda[0]} is given, but {', '.join(names)} runs on no CUDA device")
+        raise InputError(f"{option(settings.for_cuda[0])} is given, but {', '.join(names)} runs on no CUDA device")
     if settings.provider_options and not any(all_runtimes.get(name).format == "onnx" for name in wanted):
-        raise InputError(f"provider_options are ONNX Runtime's; {', '.join(wanted)} does not run in it")
+        raise InputError(f"{option('provider_options')} are ONNX Runtime's; {', '.join(wanted)} does not run in it")
 
 
 def _compute(artifact: Artifact) -> Compute:

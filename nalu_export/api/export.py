@@ -17,7 +17,7 @@ from nalu_export.api.verify import verify as verify_file
 from nalu_export.checkpoints import Checkpoint
 from nalu_export.checkpoints.shards import name_of
 from nalu_export.doctor.statistics import layer_table
-from nalu_export.errors import InputError, ParityError, RuntimeUnavailableError, UnsupportedLayerError
+from nalu_export.errors import InputError, ParityError, RuntimeUnavailableError, UnsupportedLayerError, option
 from nalu_export.formats.base import Draft, EmitOptions, Format
 from nalu_export.graph import ModelGraph, around
 from nalu_export.graph.folding import COMPUTE, WEIGHTS, Compute, Weights
@@ -127,7 +127,8 @@ def export(
     path_of_part = kind.scope(graph, settings.part)
     part, part_notes = _part(graph, path_of_part)
     if graph.dtype == torch.float64 and settings.compute == "float32":
-        part_notes += ("weights in float64 are rounded to float32; --compute float64 keeps those of the arithmetic",)
+        kept = f"{option('compute', 'float64')} keeps those of the arithmetic"
+        part_notes += (f"weights in float64 are rounded to float32; {kept}",)
     graph = graph.isolated(path_of_part)
     graph, draft, sizes, notes = _emit(graph, kind, settings)
     metadata = _metadata(graph, ready.checkpoint, draft, settings, kind) | part
@@ -168,7 +169,7 @@ def _target(source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[
     elif origin is not None and origin.name:
         target = origin.with_name(name_of(origin.name) + kind.suffix)
     elif origin is not None:
-        raise InputError(f"{source}: is a directory without a name; say where to write with --output FILE")
+        raise InputError(f"{source}: is a directory without a name; say where to write with {option('path', 'FILE')}")
     else:
         raise InputError("path is missing; a module in memory has no folder to export beside")
     return target

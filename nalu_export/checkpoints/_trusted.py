@@ -13,7 +13,7 @@ from nalu_export.checkpoints._refusals import unreadable
 from nalu_export.checkpoints._user_file import importing_from
 from nalu_export.checkpoints.factory import UserCode
 from nalu_export.checkpoints.whole import modules_in
-from nalu_export.errors import InputError, first_line
+from nalu_export.errors import InputError, first_line, option
 from nalu_export.io.text import printable, short
 from nalu_export.modules import jit
 from nalu_export.process.locks import own_warnings
@@ -70,7 +70,7 @@ def _reason(error: Exception, code: UserCode | None) -> str:
         return f"{what}; run this where the classes in it can be imported"
     name = printable(lost[1][:200])
     if code is None or code.file is None:
-        return f"it needs {name} of the script that saved it; give that file with --model FILE.py"
+        return f"it needs {name} of the script that saved it; give that file with {option('model', 'FILE.py')}"
     return f"it needs {name} of the script that saved it, and {code.file} has no {name}"
 
 

@@ -17,7 +17,9 @@ from nalu_export.cli.golden import golden
 from nalu_export.cli.guard import Ended, end_of, guarded, without_debug
 from nalu_export.cli.inspect import inspect
 from nalu_export.cli.layouts import layouts
+from nalu_export.cli.spelling import flag
 from nalu_export.cli.supervisor import was_interrupted
+from nalu_export.errors import spelling_flags
 from nalu_export.io.text import printable, printable_lines
 
 DEBUG = "nalu_export.debug"
@@ -48,7 +50,8 @@ class _Group(DefaultGroup):  # type: ignore[misc]
         """What Python prints by itself is printable too; also what is raised while words are read is one line."""
         warnings.formatwarning = _warning
         try:
-            return super().main(*args, **kwargs)
+            with spelling_flags(flag):
+                return super().main(*args, **kwargs)
         except Exception as error:  # noqa: BLE001  there is one guard for all of them
             words = next(iter(args), kwargs.get("args")) or sys.argv[1:]
             sys.exit(end_of(error, debug=without_debug(list(words))[1]))

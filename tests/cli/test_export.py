@@ -300,24 +300,28 @@ USER_ERRORS = [
         write_mismatch,
         [],
         "model.pt: Sequential does not run on 2 features (mat1 and mat2 shapes cannot be multiplied (2x3 and 4x1)); "
-        "say what it takes with --input input=batch,… (example_inputs= in Python)",
+        "say what it takes with --input input=batch,…",
     ),
     (
         write_nothing,
         ["--input-size", "8", "8"],
-        "model.pt: input_size is given, but the model takes 2 features, not images",
+        "model.pt: --input-size is given, but the model takes 2 features, not images",
     ),
-    (write_nothing, ["--input", "x=7"], "input is 'x=7'; expected NAME=batch,SIZE,…[:TYPE] such as x=batch,16 or ids="),
+    (
+        write_nothing,
+        ["--input", "x=7"],
+        "--input is 'x=7'; expected NAME=batch,SIZE,…[:TYPE] such as x=batch,16 or ids=",
+    ),
     (write_nothing, ["--input", "x=batch,2:int64"], "NALU.forward(x) does not run on x int64 (3, 2): "),
     (
         write_nothing,
         ["--input", "x=batch,2", "--input-size", "8", "8"],
-        "model.pt: input_size and example_inputs are both given; an example has the size of its images",
+        "model.pt: --input-size and --input or --example are both given; an example has the size of its images",
     ),
     (
         write_nothing,
         ["--arithmetic", "head"],
-        "model.pt: arithmetic is 'head', which is no module that this model runs; there are: 'layers.0'",
+        "model.pt: --arithmetic is 'head', which is no module that this model runs; there are: 'layers.0'",
     ),
     (write_nothing, ["-o", "model.pt"], "model.pt: is the source itself; choose another output path"),
     (write_nothing, ["-o", "./model.pt"], "model.pt: is the source itself; choose another output path"),

@@ -238,7 +238,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_text("text", encoding="utf-8")
     with pytest.raises(InputError, match=r"model\.pt: is not a file of torch\.save; expected a model\.pt"):
         diagnose(tmp_path / "model.pt")
-    with pytest.raises(InputError, match=r"model\.pt: is shivamsaboo17:NAC, which has no eps; leave --eps out"):
+    with pytest.raises(InputError, match=r"model\.pt: is shivamsaboo17:NAC, which has no eps; leave eps out"):
         diagnose(written({"model.0.W": torch.ones(1, 2)}, tmp_path), eps=1e-3)
 
 
