@@ -20,7 +20,7 @@ def diagnose(
     source: str | os.PathLike[str] | nn.Module,
     *,
     compute: str = "float32",
-    inputs: tuple[float, float] = (0.1, 1.0),
+    training_range: tuple[float, float] = (0.1, 1.0),
     strict: bool = False,
     **options: Any,
 ) -> Diagnosis:
@@ -29,7 +29,8 @@ def diagnose(
     Args:
         source: a file, or a module in memory, which stays as it is.
         compute: type of the arithmetic that is to run it: ``"float32"``, ``"float64"`` or ``"float16"``.
-        inputs: range of inputs like those of training; weights and gates are judged on it and on its thousandfold.
+        training_range: range of inputs like those of training; weights and gates are judged on it and on its
+            thousandfold.
         strict: take a faux NAC for an error, whatever its weights are.
         **options: how to read a file, see :func:`nalu_export.load`; and what the model is fed with where its layers do
             not tell, ``input_size`` or ``example_inputs``, and which modules are its arithmetic, ``arithmetic``.
@@ -40,7 +41,7 @@ def diagnose(
     Raises:
         InputError: the file cannot be read, or an argument is none of those listed.
     """
-    settings = Settings(compute, inputs, strict)
+    settings = Settings(compute, training_range, strict)
     try:
         read = SourceOptions(**options)
     except TypeError as error:
@@ -60,7 +61,7 @@ def examine(subject: Subject, settings: Settings) -> Diagnosis:
         subject.sha256,
         None if subject.fit is None else subject.fit.name,
         settings.compute,
-        settings.inputs,
+        settings.training_range,
         subject.notes,
         in_order(_found(subject, settings)),
         subject.assumptions,
@@ -68,7 +69,7 @@ def examine(subject: Subject, settings: Settings) -> Diagnosis:
 
 
 def _found(subject: Subject, settings: Settings) -> list[Finding]:
-    runs = [run_head(head, settings.inputs) for head in subject.heads]
+    runs = [run_head(head, settings.training_range) for head in subject.heads]
     found = [*damage.find_non_finite(subject, runs, settings), *damage.find_disagreeing(subject)]
     found += [*stored.find(subject, settings), *initial.find(subject), *epsilon.find(subject, settings)]
     for head, run in zip(subject.heads, runs, strict=True):

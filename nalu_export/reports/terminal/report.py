@@ -58,7 +58,7 @@ def show_report(out: Console, report: Report) -> None:
 def show_verdict(out: Console, report: Report) -> None:
     """The verdict of the whole check, with what is worst, in one line."""
     summary = report.summary().removeprefix(f"{NOTHING} of ") if report.status is Status.NOTHING else report.summary()
-    say(out, (_word(report.status), STYLES[report.status]), f": {summary}")
+    say(out, (verdict_word(report.status), STYLES[report.status]), f": {summary}")
 
 
 def _distributions(rows: Sequence[Row]) -> Table:
@@ -75,13 +75,13 @@ def _overview(report: Report) -> Table:
     for runtime in report.runtimes:
         rows = [row for row in report.rows if row.runtime == runtime.name]
         if rows:
-            worst = max(rows, key=_weight)
+            worst = max(rows, key=weight)
             ratio, e, _, to_pytorch = _figures(worst)
             table.add_row(_name(runtime.name), _name(worst.family), ratio, e, to_pytorch, _verdict(worst))
     return table
 
 
-def _weight(row: Row) -> tuple[bool, bool, bool, bool, float]:
+def weight(row: Row) -> tuple[bool, bool, bool, bool, float]:
     """Outputs say more than intermediate values, unless only those are wrong."""
     return row.failed, bool(row.problem), row.family != INTERMEDIATE, row.passed, row.max_ratio
 
@@ -156,12 +156,13 @@ def _figures(row: Row) -> tuple[str, str, str, str]:
     if row.status == Status.NOTHING or (row.problem and not row.outputs):
         return "–", "–", "–", "–"
     if row.family == INTERMEDIATE:
-        return _figure(row.max_ratio), "", "", ""
+        return figure(row.max_ratio), "", "", ""
     to_pytorch = "" if row.runtime == "torch" else _count(row.max_ulp_torch)
-    return _figure(row.max_ratio), _figure(row.max_e), _count(row.max_ulp), to_pytorch
+    return figure(row.max_ratio), figure(row.max_e), _count(row.max_ulp), to_pytorch
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
+    """A ratio or an E, in at most seven characters."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞"
     if 0 < value < 0.001:
@@ -179,8 +180,9 @@ def _verdict(row: Row) -> str:
         wrong = f" {row.nonfinite_mismatches} NaN or ∞"
     elif row.failed and not row.problem and row.wrong_zeros:
         wrong = f" {row.wrong_zeros} wrong ±0"
-    return f"[{STYLES[Status(row.status)]}]{_word(row.status)}[/]{wrong}"
+    return f"[{STYLES[Status(row.status)]}]{verdict_word(row.status)}[/]{wrong}"
 
 
-def _word(status: str) -> str:
+def verdict_word(status: str) -> str:
+    """How a verdict is shown."""
     return "FAILED" if status == Status.FAILED else str(status)
