@@ -113,7 +113,8 @@ def test_json_of_an_error(folder: Path, run: Run) -> None:
 def test_quiet(broken: bool, folder: Path, run: Run) -> None:
     written(FAUX, folder) if broken else save(HEALTHY, "model.pt")
     result = run("doctor", "model.pt", "--quiet")
-    assert (result.exit_code, result.output) == (int(broken), "")
+    assert (result.exit_code, result.stdout) == (int(broken), "")
+    assert result.stderr.startswith("nalu-export: assumed: formula is that of kevinzakka:fauxNAC ") == broken
 
 
 def test_the_type_of_the_arithmetic(folder: Path, run: Run) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nalu_export.io.assumption import Assumption, in_one_line
-from nalu_export.parity.report import inputs
 from nalu_export.parity.verdict import Status
 from nalu_export.parity.wording import partly_empty
 from nalu_export.reports.terminal.lines import lines_of
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 MAX_LINES = 12
 # Runtimes that have a line of their own; of more, the worst of the others has one.
 MAX_RUNTIMES = 4
-LEGEND = "error/bound: error against float64, over what a correct evaluation may err by; -v shows all."
+LEGEND = "error/bound: error over its error bound; -v shows tables"
 Part = str | tuple[str, str]
 
 
@@ -130,14 +129,14 @@ def _longest(texts: Iterable[str]) -> int:
 def _word(info: RuntimeInfo, report: Report) -> tuple[str, str]:
     """A verdict and its style; of the model itself there is none."""
     status = row_status(info, report)
-    return (verdict_word(status), STYLES[status]) if info.decisive else ("for comparison", "dim")
+    return (verdict_word(status), STYLES[status]) if info.decisive else ("compared", "dim")
 
 
 def _line(info: RuntimeInfo, report: Report, wide: tuple[int, int]) -> list[Part]:
-    """``onnxruntime-cpu  passed  error/bound 0.13 on inputs 1..10``."""
+    """``onnxruntime-cpu  passed  error/bound 0.13 on 1..10``."""
     row = max((row for row in report.rows if row.runtime == info.name), key=weight)
     word, style = _word(info, report)
-    said = f"  {row.problem}" if row.problem else f"  error/bound {figure(row.max_ratio)} on {inputs(row.family)}"
+    said = f"  {row.problem}" if row.problem else f"  error/bound {figure(row.max_ratio)} on {row.family}"
     said = "" if row.status == Status.NOTHING else said
     return [(f"{info.name:<{wide[0]}}", "bold"), "  ", (f"{word:<{wide[1]}}", style), said]
 
