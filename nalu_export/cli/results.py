@@ -41,7 +41,7 @@ class ResultCommand(Command):
         try:
             left = super().parse_args(ctx, list(args))
         except click.MissingParameter:
-            if not isinstance(ctx.params.get("json_path"), Path) and _JSON not in given:
+            if _JSON not in given:
                 raise
         else:
             if not self._is_an_argument(ctx, given):
@@ -55,7 +55,8 @@ class ResultCommand(Command):
             isinstance(each, click.Argument) and ctx.params.get(each.name or "") is None for each in self.params
         )
         path = ctx.params.get("json_path")
-        return missing and isinstance(path, Path) and not path.suffix and len(path.parts) == 1 and _JSON in given
+        bare = isinstance(path, Path) and not isinstance(path, StandardOutput) and not path.suffix
+        return missing and bare and len(path.parts) == 1 and _JSON in given
 
 
 def json_option(command: Any) -> Any:

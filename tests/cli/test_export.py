@@ -10,11 +10,8 @@ from torch import nn
 
 from nalu_export import NAC, NALU, build_head, load, save
 from nalu_export.api import export as exporting
-from nalu_export.api import verify as verifying
 from nalu_export.api.inspect import inspect
 from nalu_export.checkpoints import read_checkpoint
-from nalu_export.graph import ModelGraph
-from tests.captured import graph_of
 from tests.cli.conftest import Run, assert_user_error, listing
 from tests.formats.programs import CHECKED
 
@@ -23,17 +20,6 @@ FORMATS = {"cpp": "model.hpp", "onnx": "model.onnx", "torchscript": "model.torch
 
 def initializers(path: str) -> dict[str, int]:
     return {tensor.name: tensor.data_type for tensor in onnx.load(path).graph.initializer}
-
-
-@pytest.fixture
-def wrong_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every export is compared with another model."""
-    real, other = verifying.verify, graph_of(NALU(2, 3, 1))
-
-    def verify(graph: ModelGraph, *args: Any, **options: Any) -> Any:
-        return real(other, *args, **options)
-
-    monkeypatch.setattr(exporting, "verify_file", verify)
 
 
 @pytest.mark.parametrize("format_name", CHECKED)

@@ -61,6 +61,10 @@ def show_table(
             )
     for row in rows:
         table.add_row(*(cell for title, cell in zip(titles, row, strict=True) if title not in dropped))
-    out.print(table, width=None if out.is_terminal else max(out.width, sum(widths.values()) + _GAP * len(widths)))
+    width = out.width
+    if not out.is_terminal:
+        out.width = max(width, sum(widths.values()) + _GAP * len(widths))
+    out.print(table)
+    out.width = width
     if dropped:
         say(out, f"left out for want of width: {', '.join(title for title in titles if title in dropped)}", style="dim")
