@@ -58,9 +58,9 @@ class Group(DefaultGroup):  # type: ignore[misc]
             raise InputError(f"no such command or file {word!r}; did you mean {like[0]}?")
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Verbs, and files, because the first word may be a model."""
+        """Verbs; files where no verb begins so, because the first word may be a model."""
         found: list[CompletionItem] = super().shell_complete(ctx, incomplete)
-        return found if incomplete.startswith("-") else [*found, CompletionItem(incomplete, type="file")]
+        return found or [CompletionItem(incomplete, type="file")]
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """What Python prints by itself is printable too; also what is raised while words are read is one line."""

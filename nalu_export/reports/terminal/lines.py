@@ -57,7 +57,8 @@ def lines_of(out: Console, *parts: str | tuple[str, str], style: str = "", most:
     text = Text.assemble(*shown, style=style)
     if not out.is_terminal:
         return [text]
-    width = max(out.width - 2, 1)
+    # Further lines are indented.
+    width = out.width if most == 1 else max(out.width - 2, 1)
     lines = list(text.wrap(out, width))
     if most is not None and len(lines) > most:
         lines = lines[:most]

@@ -58,7 +58,7 @@ def show_summary(out: Console, exported: Exported) -> None:
 
 def summary(out: Console, exported: Exported) -> list[Text]:
     """The lines. Notes have the room that is left; what had to be left out is counted, and ``-v`` shows it."""
-    first = lines_of(out, *_read(exported), most=1)
+    first = lines_of(out, *_read(exported), most=2)
     if exported.assumptions:
         first += lines_of(out, in_one_line(exported.assumptions), most=2)
     last = [line for runtime in _runtimes(exported.report) for line in lines_of(out, *runtime, most=1)]
