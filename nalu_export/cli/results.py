@@ -55,8 +55,9 @@ class ResultCommand(Command):
             isinstance(each, click.Argument) and ctx.params.get(each.name or "") is None for each in self.params
         )
         path = ctx.params.get("json_path")
-        bare = isinstance(path, Path) and not isinstance(path, StandardOutput) and not path.suffix
-        return missing and bare and len(path.parts) == 1 and _JSON in given
+        if not isinstance(path, Path) or isinstance(path, StandardOutput):
+            return False
+        return missing and not path.suffix and len(path.parts) == 1 and _JSON in given
 
 
 def json_option(command: Any) -> Any:

@@ -58,9 +58,7 @@ def show_summary(out: Console, exported: Exported) -> None:
 
 def summary(out: Console, exported: Exported) -> list[Text]:
     """The lines. Notes have the room that is left; what had to be left out is counted, and ``-v`` shows it."""
-    first = lines_of(out, *_read(exported), most=2)
-    if exported.assumptions:
-        first += lines_of(out, in_one_line(exported.assumptions), most=2)
+    assumed = lines_of(out, in_one_line(exported.assumptions), most=2) if exported.assumptions else []
     last = [line for runtime in _runtimes(exported.report) for line in lines_of(out, *runtime, most=1)]
     if exported.file:
         last += lines_of(out, exported.file, most=2)
@@ -68,7 +66,11 @@ def summary(out: Console, exported: Exported) -> list[Text]:
         last += lines_of(out, f"written: {', '.join(exported.written)}", most=1)
     if exported.report is not None:
         last += lines_of(out, LEGEND, style="dim", most=1)
-    return [*first, *_notes(out, exported, MAX_LINES - len(first) - len(last)), *last]
+    texts = _notes(exported)
+    # A line is kept for what is said of notes that have no room.
+    room = MAX_LINES - len(assumed) - len(last) - bool(texts)
+    first = [*lines_of(out, *_read(exported), most=2 if room > 1 else 1), *assumed]
+    return [*first, *_fitting(out, texts, MAX_LINES - len(first) - len(last)), *last]
 
 
 def _read(exported: Exported) -> list[Part]:
@@ -78,8 +80,8 @@ def _read(exported: Exported) -> list[Part]:
     return [("read: ", "bold"), f"{exported.source}: {what}"]
 
 
-def _notes(out: Console, exported: Exported, room: int) -> list[Text]:
-    """Notes in so many lines, each in at most two of them."""
+def _notes(exported: Exported) -> list[str]:
+    """What did not run, what compared nothing, and notes."""
     texts = [f"note: {note}" for note in exported.notes]
     if exported.report is not None:
         empty = partly_empty(exported.report) if exported.report.passed else ""
@@ -90,6 +92,11 @@ def _notes(out: Console, exported: Exported, room: int) -> list[Text]:
             *(f"note: {note}" for note in exported.report.notes),
             *texts,
         ]
+    return texts
+
+
+def _fitting(out: Console, texts: Sequence[str], room: int) -> list[Text]:
+    """Texts in so many lines, each in at most two of them."""
     found: list[Text] = []
     for number, text in enumerate(texts):
         lines = lines_of(out, text, most=2)

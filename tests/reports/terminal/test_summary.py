@@ -10,6 +10,7 @@ from rich.console import Console
 from nalu_export.io.assumption import Assumption
 from nalu_export.parity import Report
 from nalu_export.parity.report import INTERMEDIATE
+from nalu_export.parity.verdict import Status
 from nalu_export.reports.terminal.summary import MAX_LINES, Exported, show_summary
 from nalu_export.runtimes import names
 from tests.reports.conftest import row, runtime
@@ -80,7 +81,7 @@ def test_it_is_never_longer(text: str, count: int, width: int) -> None:
 def test_what_failed_is_never_among_the_others() -> None:
     found = report(*names())
     failed = tuple(
-        replace(each, status="failed", max_ratio=7.0) if (each.runtime, each.family) == ("tract", "ones") else each
+        replace(each, status=Status.FAILED, max_ratio=7.0) if (each.runtime, each.family) == ("tract", "ones") else each
         for each in found.rows
     )
     lines = shown(Exported("m", LAYERS, replace(found, rows=failed)))
