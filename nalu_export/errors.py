@@ -1,6 +1,9 @@
-"""What can go wrong, and the exit code that the command line gives for it."""
+"""What can go wrong, the exit code that the command line gives for it, and how a text names an option."""
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 EXIT_OK = 0
 EXIT_PARITY_FAILED = 1
@@ -56,6 +59,61 @@ class OutOfMemoryError(NaluExportError, MemoryError):
     """A run wants more memory than there is, or than it may take; nothing was decided."""
 
 
+# How the command line spells an argument of the Python API; ``None`` in Python.
+_FLAG: ContextVar[Callable[[str], str] | None] = ContextVar("flag", default=None)
+
+
+def option(name: str, value: object = None, *, typed: str = "") -> str:
+    """An option as the reader of a text gives it: ``input_size`` in Python, ``--input-size`` on the command line.
+
+    Args:
+        name: of the Python argument.
+        value: to give it: ``layout='OWNER:UNIT'`` or ``--layout OWNER:UNIT``. Several words are a tuple in Python.
+        typed: what a user of the command line types, where that is not the flag and the value.
+    """
+    flag = _FLAG.get()
+    if flag is None:
+        return name if value is None else f"{name}={_argument(value)}"
+    if typed:
+        return typed
+    if isinstance(value, bool):
+        return flag(name)
+    return flag(name) if value is None else f"{flag(name)} {value}"
+
+
+def at_command_line(text: str) -> str:
+    """A text that only a user of the command line can act on; empty in Python."""
+    return "" if _FLAG.get() is None else text
+
+
+@contextmanager
+def spelling_flags(flag: Callable[[str], str]) -> Iterator[None]:
+    """While this is entered, texts name options as the command line does.
+
+    Args:
+        flag: gives the flag of an argument of the Python API.
+    """
+    token = _FLAG.set(flag)
+    try:
+        yield
+    finally:
+        _FLAG.reset(token)
+
+
+def _argument(value: object) -> str:
+    """A value as Python source; a text that is a number stands for the number."""
+    if not isinstance(value, str):
+        return repr(value)
+    words = value.split()
+    if len(words) > 1 and all(len(word) == 1 for word in words):
+        return f"({', '.join(words)})"
+    try:
+        float(value)
+    except ValueError:
+        return repr(value)
+    return value
+
+
 # What torch, ONNX Runtime, and the libraries of C++ and Rust say, who raise errors of other types.
 _NO_MEMORY = re.compile(
     r"bad_alloc|(?:can't|cannot|failed to) allocate (?:memory|layout)|memory allocation of \d+ bytes failed",
@@ -69,7 +127,7 @@ def no_memory(error: BaseException) -> OutOfMemoryError | None:
         return error
     if not isinstance(error, MemoryError) and not _NO_MEMORY.search(_text(error)):
         return None
-    return OutOfMemoryError("needs more memory than there is, or than --max-memory allows")
+    return OutOfMemoryError(f"needs more memory than there is{at_command_line(', or than --max-memory allows')}")
 
 
 def first_line(error: BaseException) -> str:

@@ -1,6 +1,5 @@
 """Check an artifact against its source at any later time."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -11,12 +10,12 @@ from torch import nn
 from nalu_export import formats
 from nalu_export import runtimes as all_runtimes
 from nalu_export.api.artifact import Artifact, read_artifact
-from nalu_export.api.environment import environment
+from nalu_export.api.chosen import chosen_runtimes
+from nalu_export.api.facts import with_facts
 from nalu_export.api.promises import with_metadata
 from nalu_export.api.verify import verify
-from nalu_export.doctor.statistics import layer_table, weight_matrices
-from nalu_export.errors import InputError, NaluExportError, OutOfMemoryError
-from nalu_export.graph import ModelGraph, Port
+from nalu_export.errors import InputError, NaluExportError, OutOfMemoryError, option
+from nalu_export.graph import ModelGraph
 from nalu_export.graph.folding import COMPUTE, Compute
 from nalu_export.graph.interface import Sizes
 from nalu_export.inputs.sizes import sweep
@@ -26,8 +25,6 @@ from nalu_export.parity import CheckOptions, Report
 from nalu_export.parity.check import Progress
 from nalu_export.parity.real_inputs import InputFile, families, fitting
 from nalu_export.source.preparing import Prepared, SourceOptions, prepared
-
-ALL = "all"
 
 
 def check(
@@ -73,7 +70,7 @@ def check(
     except TypeError as error:
         raise InputError(f"check takes no such option: {error}") from error
     found = artifact if isinstance(artifact, Artifact) else read_artifact(artifact)
-    names, every = _names(runtimes, found)
+    names, every = chosen_runtimes(runtimes, found.format, found.path)
     _refuse_idle(settings, names)
     ready = _prepared(source, reading, found)
     graph = _part(ready.graph, found)
@@ -98,25 +95,13 @@ def check(
     except OutOfMemoryError as error:
         raise OutOfMemoryError(f"{found.path}: {error}") from error
     report = with_metadata(report, found.format, found.content, found.metadata)
-    facts = {
-        "model": type(source).__name__ if isinstance(source, nn.Module) else str(source),
-        "model_sha256": "" if isinstance(source, nn.Module) else ready.checkpoint.sha256,
-        "artifact": str(found.path),
-        "artifact_sha256": hashlib.sha256(found.data).hexdigest(),
+    artifact_facts = {
+        "artifact": found.path,
         "format": found.format,
         "weights": str(found.metadata.get("weights", "unknown")),
         "compute": compute,
-        "inputs": [_subject(port) for port in graph.interface.inputs],
-        "outputs": [_subject(port) for port in graph.interface.outputs],
-        "layers": layer_table(graph),
     }
-    return replace(
-        report,
-        subject=facts,
-        environment=environment(),
-        weights=weight_matrices(graph),
-        assumptions=ready.checkpoint.assumptions,
-    )
+    return with_facts(report, source, ready.checkpoint, graph, artifact_facts, found.data)
 
 
 def _part(graph: ModelGraph, artifact: Artifact) -> ModelGraph:
@@ -137,25 +122,13 @@ def _part(graph: ModelGraph, artifact: Artifact) -> ModelGraph:
     return graph.isolated(path)
 
 
-def _names(runtimes: Sequence[str] | str | None, artifact: Artifact) -> tuple[list[str], bool]:
-    """The runtimes to run, and whether every one there is was asked for."""
-    wanted = [runtimes] if isinstance(runtimes, str) else list(runtimes or [formats.get(artifact.format).runtime])
-    if ALL in wanted:
-        return [name for name in all_runtimes.names() if all_runtimes.get(name).format in (None, artifact.format)], True
-    for name in wanted:
-        runs = all_runtimes.get(name).format
-        if runs not in (None, artifact.format):
-            raise InputError(f"runtime {name} runs {runs}, {artifact.path} is {artifact.format}")
-    return list(dict.fromkeys(wanted)), False
-
-
 def _refuse_idle(settings: CheckOptions, names: Sequence[str]) -> None:
     """Refuse options that no runtime of the check heeds."""
     wanted = [name for name in names if all_runtimes.get(name).cuda]
     if settings.for_cuda and not wanted:
-        raise InputError(f"{settings.for_cuda[0]} is given, but {', '.join(names)} runs on no CUDA device")
+        raise InputError(f"{option(settings.for_cuda[0])} is given, but {', '.join(names)} runs on no CUDA device")
     if settings.provider_options and not any(all_runtimes.get(name).format == "onnx" for name in wanted):
-        raise InputError(f"provider_options are ONNX Runtime's; {', '.join(wanted)} does not run in it")
+        raise InputError(f"{option('provider_options')} are ONNX Runtime's; {', '.join(wanted)} does not run in it")
 
 
 def _compute(artifact: Artifact) -> Compute:
@@ -163,10 +136,6 @@ def _compute(artifact: Artifact) -> Compute:
     if value not in COMPUTE:
         raise InputError(f"{artifact.path}: its metadata says compute {value!r}; expected {' or '.join(COMPUTE)}")
     return value  # type: ignore[no-any-return]
-
-
-def _subject(port: Port) -> dict[str, Any]:
-    return {"name": port.name, "dtype": port.type_name, "shape": list(port.shape)}
 
 
 def _prepared(source: nn.Module | str | os.PathLike[str], reading: SourceOptions, artifact: Artifact) -> Prepared:

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ from torch import nn
 from nalu_export import formats
 from nalu_export._version import __version__
 from nalu_export.api.artifact import Artifact, encode_metadata
+from nalu_export.api.chosen import chosen_runtimes
+from nalu_export.api.facts import with_facts
 from nalu_export.api.verify import verify as verify_file
 from nalu_export.checkpoints import Checkpoint
 from nalu_export.checkpoints.shards import name_of
 from nalu_export.doctor.statistics import layer_table
-from nalu_export.errors import InputError, ParityError, RuntimeUnavailableError, UnsupportedLayerError
+from nalu_export.errors import InputError, ParityError, RuntimeUnavailableError, UnsupportedLayerError, option
 from nalu_export.formats.base import Draft, EmitOptions, Format
 from nalu_export.graph import ModelGraph, around
 from nalu_export.graph.folding import COMPUTE, WEIGHTS, Compute, Weights
@@ -46,6 +48,9 @@ class ExportOptions(SourceOptions):
         opset: ONNX opset, 17 to 24, honoured exactly.
         check: whether to check before the file appears.
         seed: of the check's inputs.
+        samples: of each input distribution of the check; by default 128, fewer for wide layers, for images 24.
+        runtimes: that check the file and have to pass: names, or ``"all"`` for those that are installed and run this
+            format; by default the one that checks it.
         part: path of the arithmetic part that a C++ header is to hold, of a model with several.
         namespace: of a C++ header, ``"nalu"`` where it is not given.
         struct: its name, ``"Model"`` where it is not given.
@@ -57,6 +62,8 @@ class ExportOptions(SourceOptions):
     opset: int = 20
     check: bool = True
     seed: int = 0
+    samples: int | None = None
+    runtimes: Sequence[str] | str | None = None
     part: str | None = None
     namespace: str | None = None
     struct: str | None = None
@@ -97,11 +104,11 @@ def export(
         format: ``"onnx"``, ``"torchscript"`` or ``"cpp"``. A C++ header holds the arithmetic part of a model alone; the
             notes say what feeds it.
         progress: called with a text, the steps done and their number, 0 where it is not known.
-        **options: the attributes of :class:`ExportOptions`: ``weights``, ``compute``, ``opset``, ``check``, ``seed``;
-            what the model takes: ``input_size``, ``example_inputs``, ``dynamic_shapes``, ``input_names``,
-            ``output_names``; for a header ``part``, ``namespace``, ``struct``, ``extern_c``; and to read a file as
-            :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``, ``prefix``, ``backbone``, ``task``,
-            ``trust``, ``strict``.
+        **options: the attributes of :class:`ExportOptions`: ``weights``, ``compute``, ``opset``, ``check``, ``seed``,
+            ``samples``, ``runtimes``; what the model takes: ``input_size``, ``example_inputs``, ``dynamic_shapes``,
+            ``input_names``, ``output_names``; for a header ``part``, ``namespace``, ``struct``, ``extern_c``; and to
+            read a file as :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``, ``prefix``, ``backbone``,
+            ``task``, ``trust``, ``strict``.
 
     Returns:
         The artifact, with the parity report in ``report`` unless ``check=False``.
@@ -118,7 +125,7 @@ def export(
         raise InputError(f"export takes no such option: {error}") from error
     tell = progress or (lambda *_: None)
     kind = formats.get(format)
-    target = _target(source, path, kind)
+    target = target_of(source, path, kind)
     place = check_target(target, None if isinstance(source, nn.Module) else Path(source))
     tell("reading", 0, 0)
     ready = prepared(source, settings)
@@ -127,7 +134,8 @@ def export(
     path_of_part = kind.scope(graph, settings.part)
     part, part_notes = _part(graph, path_of_part)
     if graph.dtype == torch.float64 and settings.compute == "float32":
-        part_notes += ("weights in float64 are rounded to float32; --compute float64 keeps those of the arithmetic",)
+        kept = f"{option('compute', 'float64')} keeps those of the arithmetic"
+        part_notes += (f"weights in float64 are rounded to float32; {kept}",)
     graph = graph.isolated(path_of_part)
     graph, draft, sizes, notes = _emit(graph, kind, settings)
     metadata = _metadata(graph, ready.checkpoint, draft, settings, kind) | part
@@ -135,22 +143,24 @@ def export(
     data = draft.to_bytes(encode_metadata(metadata))
 
     report: Report | None = None
+    chosen, every = chosen_runtimes(settings.runtimes, kind.name, target) if settings.check else ([], False)
 
     def verify(written: bytes) -> None:
         nonlocal report
-        names = ["torch", kind.runtime]
         report = verify_file(
             graph,
             written,
             kind.name,
             sizes,
             settings.compute,
-            names,
-            CheckOptions(seed=settings.seed),
-            decisive=[kind.runtime],
+            list(dict.fromkeys(["torch", *chosen])),
+            CheckOptions(seed=settings.seed, samples=settings.samples),
+            decisive=chosen,
+            skip_missing=every,
             progress=tell,
         )
-        report = replace(report, assumptions=assumed)
+        about = {"artifact": target, "format": kind.name, "weights": settings.weights, "compute": settings.compute}
+        report = with_facts(report, source, ready.checkpoint, graph, about, written)
         if not report.passed:
             why = "".join(f"; {note}" for note in unnamed(ready.graph))
             raise ParityError(f"{target}: not written, the check failed: {report.summary()}{why}", report)
@@ -160,7 +170,7 @@ def export(
     return Artifact(target, kind.name, data, metadata, report, said, assumed)
 
 
-def _target(source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[str] | None, kind: Format) -> Path:
+def target_of(source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[str] | None, kind: Format) -> Path:
     """Where to write: as told, or ``model.pt`` → ``model.onnx`` beside the source, also where that is in parts."""
     origin = None if isinstance(source, nn.Module) else Path(source)
     if path is not None:
@@ -168,7 +178,7 @@ def _target(source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[
     elif origin is not None and origin.name:
         target = origin.with_name(name_of(origin.name) + kind.suffix)
     elif origin is not None:
-        raise InputError(f"{source}: is a directory without a name; say where to write with --output FILE")
+        raise InputError(f"{source}: is a directory without a name; say where to write with {option('path', 'FILE')}")
     else:
         raise InputError("path is missing; a module in memory has no folder to export beside")
     return target
@@ -286,7 +296,8 @@ def _metadata(
     if settings.check:
         # The bytes that are checked are the bytes that appear, so this is written before it is known to be true; the
         # file gets its name only if it is.
-        parity = {"verdict": "passed", "runtime": kind.runtime, "seed": settings.seed}
+        asked = [settings.runtimes] if isinstance(settings.runtimes, str) else settings.runtimes or [kind.runtime]
+        parity = {"verdict": "passed", "runtime": ", ".join(asked), "seed": settings.seed}
     return {
         "tool": f"nalu_export {__version__}",
         "torch": torch.__version__,

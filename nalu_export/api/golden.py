@@ -21,7 +21,7 @@ from nalu_export.api.golden_files import (
     to_bin,
     to_npz,
 )
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, option
 from nalu_export.graph import ModelGraph, Port
 from nalu_export.graph.folding import COMPUTE, Compute
 from nalu_export.io.assumption import Assumption
@@ -68,13 +68,13 @@ class GoldenOptions(SourceOptions):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        choose("compute", self.compute, COMPUTE)
+        choose(option("compute"), self.compute, COMPUTE)
         for name, number, low, high in (
             ("samples", self.samples, 1, MAX_SAMPLES),
             ("seed", self.seed, 0, MAX_SEED),
         ):
             if number is not None and not low <= number <= high:
-                raise InputError(f"{name} is {number}; it must be from {low} to {high}")
+                raise InputError(f"{option(name)} is {number}; it must be from {low} to {high}")
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def write_golden(
     if undetermined == count:
         raise InputError(
             f"{settings.compute} determines none of the {undetermined} outputs for these inputs, so that any program "
-            "would pass; give another input_size, the part alone, or compute='float64'"
+            f"would pass; give another {option('input_size')}, the part alone, or {option('compute', 'float64')}"
         )
     notes = ready.notes
     if undetermined:

@@ -13,7 +13,7 @@ from nalu_export.checkpoints._inert import Inert
 from nalu_export.checkpoints._instructions import HANDLERS, STOP
 from nalu_export.checkpoints._refusals import SAVE_INSTEAD, CodeError, damaged
 from nalu_export.checkpoints._storage import UnfitTensorError
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, option
 from nalu_export.io.text import printable, short
 
 # Instructions in one file. An instruction makes objects of at most some 75 bytes. The largest public models need
@@ -173,7 +173,7 @@ class Machine:
         if is_root or in_legacy:
             raise CodeError(
                 f"is a pickled module ({name}), which runs code when loaded; {SAVE_INSTEAD}, "
-                f"or give --trust if you made it yourself"
+                f"or give {option('trust', True)} if you made it yourself"
             )
         raise CodeError(f"holds Python objects ({name}), and loading it would run code; {SAVE_INSTEAD}")
 

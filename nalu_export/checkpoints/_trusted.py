@@ -12,7 +12,7 @@ from nalu_export.checkpoints._user_file import importing_from
 from nalu_export.checkpoints._zip import refusal
 from nalu_export.checkpoints.factory import UserCode
 from nalu_export.checkpoints.whole import modules_in
-from nalu_export.errors import InputError, first_line
+from nalu_export.errors import InputError, first_line, option
 from nalu_export.io.archives import Archive, ArchiveError, Limits
 from nalu_export.io.text import printable
 from nalu_export.modules import jit
@@ -73,7 +73,7 @@ def _reason(error: Exception, code: UserCode | None) -> str:
         return f"{what}; run this where the classes in it can be imported"
     name = printable(lost[1][:200])
     if code is None or code.file is None:
-        return f"it needs {name} of the script that saved it; give that file with --model FILE.py"
+        return f"it needs {name} of the script that saved it; give that file with {option('model', 'FILE.py')}"
     return f"it needs {name} of the script that saved it, and {code.file} has no {name}"
 
 

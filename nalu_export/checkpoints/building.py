@@ -10,7 +10,7 @@ from torch.nn.modules.conv import _ConvTransposeNd
 
 from nalu_export.checkpoints.fitting import Fit, some, turn
 from nalu_export.checkpoints.normed import computed
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, option
 from nalu_export.io.text import short
 from nalu_export.modules.copying import copied
 from nalu_export.nn import NAC, NALU, NACCell, NALUCell, build_head
@@ -43,12 +43,12 @@ def build_layout(
         InputError: a tensor is not floating point; or ε, the backbone or the task is missing, does not fit or has no
             meaning in this layout.
     """
-    for option, value in (("--backbone", around.backbone), ("--task", around.task)):
+    for name, value in (("backbone", around.backbone), ("task", around.task)):
         if value is not None and fit.unit.around is None:
-            raise InputError(f"is {fit.name}, which has no CNN around it; leave {option} out")
+            raise InputError(f"is {fit.name}, which has no CNN around it; leave {option(name)} out")
     options = dict(fit.unit.options) | _arguments(fit, state)
     if eps is not None and fit.unit.eps is None:
-        raise InputError(f"is {fit.name}, which has no eps; leave --eps out")
+        raise InputError(f"is {fit.name}, which has no eps; leave {option('eps')} out")
     if fit.unit.eps is not None and (eps is not None or "eps" not in options):
         options["eps"] = fit.unit.eps if eps is None else eps
     _check_kinds(fit, state)
@@ -129,11 +129,12 @@ def _with_backbone(
     if around.backbone is None:
         raise InputError(
             f"is a CNN with a head ({fit.name}), and no file holds the code of its {fit.unit.around.backbone}*; "
-            "give --backbone FILE.py:NAME"
+            f"give {option('backbone', 'FILE.py:NAME')}"
         )
     outputs = fit.dims[-1]
     if around.task is None and outputs == 1:
-        raise InputError(f"is {fit.name} with one output, of either task; give --task {' or '.join(TASKS)}")
+        either = " or ".join(option("task", task) for task in TASKS)
+        raise InputError(f"is {fit.name} with one output, of either task; give {either}")
     task = "classification" if around.task is None else choose("task", around.task, TASKS)
     weight, channels = _convolution(fit, state)
     backbone = copied(around.backbone).eval()
@@ -177,11 +178,11 @@ def _backbone_state(fit: Fit, state: State, backbone: nn.Module) -> dict[str, Te
     if ours or theirs:
         parts = [f"the file alone has {some([prefix + key for key in theirs])}"] if theirs else []
         parts += [f"the backbone alone has {some(ours)}"] if ours else []
-        raise InputError(f"does not fit --backbone: {'; '.join(parts)}")
+        raise InputError(f"does not fit {option('backbone')}: {'; '.join(parts)}")
     for key, target in wanted.items():
         if found[key].shape != target.shape:
             shapes = f"{tuple(found[key].shape)} in the file and {tuple(target.shape)} in the backbone"
-            raise InputError(f"does not fit --backbone: {short(prefix + key)} has shape {shapes}")
+            raise InputError(f"does not fit {option('backbone')}: {short(prefix + key)} has shape {shapes}")
     return {f"backbone.{key}": value for key, value in found.items()}
 
 

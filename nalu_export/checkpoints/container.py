@@ -12,11 +12,10 @@ from nalu_export.checkpoints._nesting import check_nesting
 from nalu_export.checkpoints._refusals import SAVE_INSTEAD, CodeError
 from nalu_export.checkpoints._zip import names, open_archive
 from nalu_export.checkpoints.factory import UserCode
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, option
 
 __all__ = ["Contents", "Inert", "unpack"]
 
-_TRUSTED = "was loaded with --trust, which ran code in it"
 _UNSUMMED = "has no checksums, so that damage to a weight would not be noticed"
 
 # Pickles start with their protocol (2 and later), or with the digits of torch's magic number (1).
@@ -43,6 +42,11 @@ class Contents:
     metadata: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     modules: Mapping[str, nn.Module] = field(default_factory=dict)
+
+
+def trusted_note() -> str:
+    """What is said of a file whose code ran."""
+    return f"was loaded with {option('trust', True)}, which ran code in it"
 
 
 def unpack(data: bytes, *, trust: bool = False, code: UserCode | None = None) -> Contents:
@@ -80,9 +84,9 @@ def _archive(data: bytes, trust: bool, code: UserCode | None) -> Contents:
         if not trust:
             raise InputError(
                 f"is a TorchScript archive, which runs code when loaded; {SAVE_INSTEAD}, "
-                f"or give --trust if you made it yourself"
+                f"or give {option('trust', True)} if you made it yourself"
             )
-        return Contents("torchscript", _trusted.torchscript(data), notes=(_TRUSTED,))
+        return Contents("torchscript", _trusted.torchscript(data), notes=(trusted_note(),))
     archive = open_archive(data)
     notes = () if archive.summed else (_UNSUMMED,)
     if _pt2.recognises(archive):
@@ -105,7 +109,7 @@ def _pickle(
         if not trust:
             raise
     payload, modules = _trusted.pickled(data, code)
-    return Contents("pickled module", payload, notes=(*notes, _TRUSTED), modules=modules)
+    return Contents("pickled module", payload, notes=(*notes, trusted_note()), modules=modules)
 
 
 def _checked(payload: Any) -> Any:

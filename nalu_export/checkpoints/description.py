@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nalu_export.errors import InputError, first_line
+from nalu_export.errors import InputError, first_line, option
 from nalu_export.io.text import short
 from nalu_export.nn import ArithmeticLayer, BackboneHead
 from nalu_export.nn.layer import constructor_arguments
@@ -145,7 +145,7 @@ class _Builder:
         if kind not in _types():
             raise InputError(
                 f"its model description names the layer {short(kind)}, which is not known here; "
-                "give --model FILE.py:NAME to build the model"
+                f"give {option('model', 'FILE.py:NAME')} to build the model"
             )
         arguments = description.get("args", {})
         if not isinstance(arguments, dict):

@@ -14,7 +14,7 @@ from torch import nn
 
 from nalu_export.checkpoints._user_file import importing_from, lent_to_main, run_file
 from nalu_export.checkpoints.fitting import some
-from nalu_export.errors import InputError, first_line
+from nalu_export.errors import InputError, first_line, option
 from nalu_export.io.text import printable
 
 Factory = nn.Module | Callable[[], nn.Module] | str | os.PathLike[str]
@@ -22,18 +22,18 @@ EXPECTED = "expected FILE.py:NAME or package.module:NAME"
 _MAX_SIGNATURE = 200
 
 
-def from_factory(factory: Factory, option: str = "--model") -> nn.Module:
+def from_factory(factory: Factory, argument: str = "model") -> nn.Module:
     """Return the module of a factory.
 
     Args:
         factory: a module, a class or function that needs no argument, or the name of one of these: ``"net.py:build"``,
             ``"package.module:build"``, or ``"net.py"`` for the only class of modules in it.
-        option: name of the option that the factory was given with, for the text of an error.
+        argument: name of the argument that the factory was given with, for the text of an error.
 
     Raises:
         InputError: there is no such file or name, the code raises an error, or the result is not a module.
     """
-    return UserCode(factory, option).build()
+    return UserCode(factory, argument).build()
 
 
 class UserCode:
@@ -44,8 +44,8 @@ class UserCode:
         name: name in the file or module; ``""`` if the factory is the name of a file only.
     """
 
-    def __init__(self, factory: Factory, option: str) -> None:
-        self._option = option
+    def __init__(self, factory: Factory, argument: str = "model") -> None:
+        self._argument = argument
         self._made = None if isinstance(factory, (str, os.PathLike)) else factory
         self._text = os.fspath(factory) if isinstance(factory, (str, os.PathLike)) else _name_of(factory)
         self.file: Path | None = None
@@ -61,7 +61,7 @@ class UserCode:
         if place.endswith((".py", ".ipynb")) or os.sep in place:
             self.file = Path(place).expanduser()
         if not place or not (name or self.file):
-            raise InputError(f"{self._option} is {self._text!r}; {EXPECTED}")
+            raise InputError(f"{option(self._argument)} is {self._text!r}; {EXPECTED}")
         if place.endswith(".ipynb"):
             raise self._error("is a notebook; save its code as a .py file first")
         if self.file is not None and not self.file.exists():
@@ -164,7 +164,9 @@ class UserCode:
             raise self._error(f"needs arguments: {text}; give a function that needs none")
 
     def _error(self, why: str) -> InputError:
-        return _OwnError(f"{self._option} {self._text}: {why}")
+        # A module, class or function has no text that could be given again.
+        given = option(self._argument, self._text) if self._made is None else f"{option(self._argument)} {self._text}"
+        return _OwnError(f"{given}: {why}")
 
 
 class _OwnError(InputError):

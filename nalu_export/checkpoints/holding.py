@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from nalu_export.checkpoints._inert import Inert
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, option
 from nalu_export.io.text import short
 
 # Keys under which training loops keep the weights, beside an optimizer, an epoch and so on.
@@ -110,16 +110,17 @@ def the_only(payload: Any) -> tuple[Held, tuple[str, ...]] | None:
     if not found:
         return None
     if len(raw) > 1:
-        raise InputError(f"holds several dicts of tensors: {listed(found)}; say which with --key NAME")
+        raise InputError(f"holds several dicts of tensors: {listed(found)}; say which with {option('key', 'NAME')}")
     loose = _loose(payload, raw[0].keys)
     if loose and raw[0].averaged:
         raise InputError(
             f"holds tensors by themselves ({_some(loose)}) and averaged ones under {short(raw[0].path)}; "
-            f"--key {raw[0].path} takes the average, else save the state_dict that you mean by itself"
+            f"{option('key', raw[0].path)} takes the average, else save the state_dict that you mean by itself"
         )
     notes = [f"the weights are those under {short(raw[0].path)}"]
     if averages:
-        notes.append(f"averaged weights were left out: {listed(averages)}; --key {averages[0].path} takes them")
+        taken = option("key", averages[0].path)
+        notes.append(f"averaged weights were left out: {listed(averages)}; {taken} takes them")
     if loose:
         notes.append(f"tensors beside the weights were left out: {_some(loose)}")
     return raw[0], tuple(notes)
@@ -162,9 +163,10 @@ def named(payload: Any, key: str) -> Any:
         InputError: there is nothing, or no dict of weights; the text lists the keys that would do.
     """
     if not isinstance(payload, dict):
-        raise InputError(f"holds no dict, so that nothing is under {short(key)}; leave --key out")
+        raise InputError(f"holds no dict, so that nothing is under {short(key)}; leave {option('key')} out")
     if payload and all(isinstance(value, Tensor) for value in payload.values()):
-        raise InputError("is one dict of tensors, with no other inside; leave --key out, --prefix takes a part of it")
+        instead = f"leave {option('key')} out, {option('prefix')} takes a part of it"
+        raise InputError(f"is one dict of tensors, with no other inside; {instead}")
     at, left = payload, key
     while left:
         if not isinstance(at, dict):
@@ -188,7 +190,7 @@ def _unknown(payload: Any, key: str) -> InputError:
 
 def _others(payload: Any) -> str:
     found = weights_in(payload)
-    return f"; --key takes one of {listed(found)}" if found else "; leave --key out"
+    return f"; {option('key')} takes one of {listed(found)}" if found else f"; leave {option('key')} out"
 
 
 def listed(found: list[Held]) -> str:

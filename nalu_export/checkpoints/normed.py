@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, option
 from nalu_export.io.text import short
 
 # Returns, for the name of a weight, the axis along which each entry has its own norm.
@@ -53,7 +53,7 @@ def refuse_unknown(state: Mapping[str, Tensor]) -> None:
         if match is not None:
             raise InputError(
                 f"has {short(name)}, of a parametrization whose code no file of weights holds; give "
-                f"--model FILE.py:NAME, or save it after {_REMOVE}(module, {short(match['leaf'])})"
+                f"{option('model', 'FILE.py:NAME')}, or save it after {_REMOVE}(module, {short(match['leaf'])})"
             )
 
 

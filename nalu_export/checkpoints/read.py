@@ -20,7 +20,7 @@ from nalu_export.checkpoints.recognise import Recognised, UnknownLayoutError, re
 from nalu_export.checkpoints.shards import Gathered, about, gather
 from nalu_export.checkpoints.unwrapping import State, left_out, prefixes, state_of, under, without_wrappers
 from nalu_export.checkpoints.whole import chosen, evaluating
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, option
 from nalu_export.io.assumption import Assumption, refuse
 from nalu_export.io.files import as_path
 from nalu_export.io.text import short
@@ -130,7 +130,7 @@ def open_checkpoint(path: str | os.PathLike[str], options: ReadOptions) -> Opene
     """
     given = as_path(path)
     with about(path):
-        code = None if options.model is None else UserCode(options.model, "--model")
+        code = None if options.model is None else UserCode(options.model)
     found = gather(given, trust=options.trust, code=code)
     with about(path):
         return _understood(found, options, code)
@@ -150,7 +150,7 @@ def _understood(found: Gathered, options: ReadOptions, code: UserCode | None) ->
         _refuse_options(options, LAYOUT_OPTIONS, "is in the nalu_export format, which holds all of that")
         module, weights = read_native(native)
         if module is None:
-            raise InputError("does not describe its model; give --model FILE.py:NAME to build it")
+            raise InputError(f"does not describe its model; give {option('model', 'FILE.py:NAME')} to build it")
     elif native is not None:
         weights = native.get("state_dict")
     state, notes = state_of(weights, options.key)
@@ -183,7 +183,7 @@ def _whole(contents: Contents, options: ReadOptions) -> tuple[nn.Module, tuple[s
 
 def _into_code(state: State, options: ReadOptions, code: UserCode) -> tuple[nn.Module, State, tuple[str, ...]]:
     """Return the module of the user's code, and the tensors by the module's names."""
-    _refuse_options(options, LAYOUT_OPTIONS, "is read into the model of --model, which knows all of that")
+    _refuse_options(options, LAYOUT_OPTIONS, f"is read into what {option('model')} builds, which knows all of that")
     alone = code.is_file_alone
     module = code.build()
     taken = (f"the model is {code.name} of {code.file}",) if alone else ()
@@ -214,7 +214,7 @@ def _said_of_a_cnn(recognised: Recognised, state: State) -> tuple[str, ...]:
     if around is None:
         return ()
     outside = {name: value for name, value in state.items() if name.startswith(around.backbone)}
-    return tuple(f"{note}, where --backbone has the weight itself" for note in computed(outside)[1])
+    return tuple(f"{note}, where {option('backbone')} has the weight itself" for note in computed(outside)[1])
 
 
 def _as_it_is(
@@ -224,8 +224,8 @@ def _as_it_is(
     why = "holds a module, which is used as it is"
     _refuse_options(options, LAYOUT_OPTIONS, why)
     if code is not None and not code.is_file_alone:
-        alone = "" if code.file is None else f", or give the file alone: --model {code.file}"
-        raise InputError(f"{why}, not what --model builds; leave --model out{alone}")
+        alone = "" if code.file is None else f", or give the file alone: {option('model', str(code.file))}"
+        raise InputError(f"{why}, not what {option('model')} builds; leave {option('model')} out{alone}")
     state = {name: value.detach() for name, value in module.state_dict().items() if isinstance(value, Tensor)}
     return Opened(found.sha256, state, (*found.contents.notes, *notes), module, whole=True)
 
@@ -233,7 +233,7 @@ def _as_it_is(
 def _refuse_options(options: ReadOptions, names: tuple[str, ...], why: str) -> None:
     for name in names:
         if getattr(options, name) is not None:
-            raise InputError(f"{why}; leave --{name} out")
+            raise InputError(f"{why}; leave {option(name)} out")
 
 
 def _under(state: State, prefix: str) -> tuple[State, tuple[str, ...]]:
@@ -247,7 +247,7 @@ def _under(state: State, prefix: str) -> tuple[State, tuple[str, ...]]:
     except InputError:
         found, whole = under(bare, prefix), bare
     left = left_out(whole, f"{prefix.removesuffix('.')}." if prefix else "")
-    return found, ((f"--prefix {prefix} left out {left}",) if left else ())
+    return found, ((f"{option('prefix', prefix)} left out {left}",) if left else ())
 
 
 def _recognised(state: State, options: ReadOptions) -> Recognised:
@@ -262,7 +262,7 @@ def _recognised(state: State, options: ReadOptions) -> Recognised:
             raise
         left = left_out(state, helpful)
         beside = f", which leaves out {left}" if left else ""
-        raise InputError(f"{error}; or --prefix {helpful} for the model under it{beside}") from error
+        raise InputError(f"{error}; or {option('prefix', helpful)} for the model under it{beside}") from error
 
 
 def _fits(state: State, options: ReadOptions) -> bool:
@@ -292,7 +292,7 @@ def build(opened: Opened, options: ReadOptions) -> Checkpoint:
                 f"has other values in {short(pair[0])} than in {short(pair[1])}, "
                 f"which are one parameter in {fit.name}; remove the one that was not trained"
             )
-        backbone = None if options.backbone is None else from_factory(options.backbone, "--backbone")
+        backbone = None if options.backbone is None else from_factory(options.backbone, "backbone")
         module, state = build_layout(fit, opened.state, options.eps, Surroundings(backbone, options.task))
         notes, layout = (*opened.notes, *layout_notes(opened.recognised)), fit.name
         assumptions = of_layout(opened.recognised, options)
@@ -318,7 +318,7 @@ def refuse_faux(module: nn.Module) -> None:
         where = short(faux[0]) if faux[0] else "its layer"
         raise InputError(
             f"is a faux NAC: {where} computes with a stored W, not with tanh(W_hat)·σ(M_hat); "
-            "without --strict it is exported as the linear layer that it is"
+            f"without {option('strict', True)} it is exported as the linear layer that it is"
         )
 
 

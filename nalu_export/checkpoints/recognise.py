@@ -11,14 +11,18 @@ from nalu_export.checkpoints._refusals import SAVE_INSTEAD
 from nalu_export.checkpoints.fitting import NAMED, Fit, Misfit, fit, some
 from nalu_export.checkpoints.layouts.base import Layout, Shape, Unit
 from nalu_export.checkpoints.turning import SUFFIX, turned
-from nalu_export.errors import InputError
-from nalu_export.io.assumption import CODE
+from nalu_export.errors import InputError, option
+from nalu_export.io.assumption import code
 from nalu_export.io.text import MAX_TEXT
 
 OURS = "nalu-export"
 # The largest public CNNs have 2,000 tensors. Each unit of each layout looks at all tensors.
 MAX_TENSORS = 5000
-OTHERWISE = f"for any other model give {CODE}"
+
+
+def otherwise() -> str:
+    """What to do with a model of no known layout."""
+    return f"for any other model give {code()}"
 
 
 class UnknownLayoutError(InputError):
@@ -58,7 +62,7 @@ def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float
     if not state:
         raise InputError(f"holds no tensor; {SAVE_INSTEAD}")
     if len(state) > MAX_TENSORS:
-        raise InputError(f"holds {len(state):,} tensors, and a known layout at most {MAX_TENSORS:,}; {OTHERWISE}")
+        raise InputError(f"holds {len(state):,} tensors, and a known layout at most {MAX_TENSORS:,}; {otherwise()}")
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     chosen = list(_chosen(layout))
     tried = [fit(owner.owner, unit, place, shapes) for owner, unit in chosen for place in unit.places]
@@ -80,7 +84,7 @@ def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float
     if groups[0][0].unit.cell is None:
         raise InputError(
             f"has {some(list(state))}, as the layout {names[0]} does, which is known but not read in this release; "
-            f"give its code: {CODE}"
+            f"give its code: {code()}"
         )
     return Recognised(groups[0][0], names, _decided_by(groups[0][0], shapes, layout))
 
@@ -111,24 +115,24 @@ def _chosen(layout: str | None) -> Iterable[tuple[Layout, Unit]]:
         return [(owner, unit) for owner in every for unit in owner.units]
     name, colon, wanted = layout.partition(":")
     if name not in layouts.names():
-        raise InputError(f"--layout is {layout!r}; allowed owners: {', '.join(layouts.names())}")
+        raise InputError(f"{option('layout')} is {layout!r}; allowed owners: {', '.join(layouts.names())}")
     owner = layouts.get(name)
     either = [*owner.units, *(twin for unit in owner.units if (twin := turned(unit)) is not None)]
     units = [unit for unit in either if unit.name.lower() == wanted.lower()] if colon else list(owner.units)
     if not units:
         allowed = ", ".join(dict.fromkeys(f"{name}:{unit.name}" for unit in either))
-        raise InputError(f"--layout is {layout!r}; allowed: {allowed}")
+        raise InputError(f"{option('layout')} is {layout!r}; allowed: {allowed}")
     return [(owner, unit) for unit in units]
 
 
 def _no_fit(keys: list[str], misfits: list[Misfit], layout: str | None) -> InputError:
     best = max(misfits, key=lambda misfit: misfit.nearness)
     if layout is not None:
-        return InputError(f"is not in the layout {layout}: it {best.reason}; or give its code: {CODE}")
+        return InputError(f"is not in the layout {layout}: it {best.reason}; or give its code: {code()}")
     # A few names may fit by chance. The error then names no layout, which the user may never have heard of.
     if best.nearness < 0.5:
-        return UnknownLayoutError(f"has keys of no known layout: {some(keys)}; {OTHERWISE}")
-    return InputError(f"{best.reason}; {OTHERWISE}")
+        return UnknownLayoutError(f"has keys of no known layout: {some(keys)}; {otherwise()}")
+    return InputError(f"{best.reason}; {otherwise()}")
 
 
 def _ambiguous(keys: list[str], groups: list[list[Fit]]) -> str:
@@ -137,13 +141,13 @@ def _ambiguous(keys: list[str], groups: list[list[Fit]]) -> str:
     if not readable:
         names = ", ".join(unread)
         why = "which are known but not read in this release"
-        return f"has {some(keys)}, as the layouts {names} do, {why}; give its code: {CODE}"
+        return f"has {some(keys)}, as the layouts {names} do, {why}; give its code: {code()}"
     parts = ", ".join(sorted(readable))
     turns = " (-turned: with its matrices stored the other way round)" if SUFFIX in parts else ""
     known = f", or one that is known but not read in this release: {', '.join(unread)}" if unread else ""
     return (
         f"has {some(keys)}, in shapes that fit layouts which compute different things: {parts}{known}; "
-        f"say which with --layout OWNER:UNIT{turns}, or give its code: {CODE}"
+        f"say which with {option('layout', 'OWNER:UNIT')}{turns}, or give its code: {code()}"
     )
 
 

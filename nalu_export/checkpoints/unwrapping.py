@@ -8,7 +8,7 @@ from torch import Tensor
 from nalu_export.checkpoints._inert import Inert
 from nalu_export.checkpoints._refusals import SAVE_INSTEAD
 from nalu_export.checkpoints.holding import MAX_WRAPPERS, PREFIX, WRAPPERS, named, the_only
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, option
 from nalu_export.io.text import short
 
 # A counter that torch.optim.swa_utils.AveragedModel keeps beside the averaged weights.
@@ -108,7 +108,8 @@ def under(state: State, prefix: str) -> State:
     if not found:
         firsts = list(dict.fromkeys(name.partition(".")[0] + "." for name in state if "." in name))
         there = f"; it has names under {', '.join(map(short, firsts[:5]))}" if firsts else ""
-        raise InputError(f"has no name under {short(dotted)}{there}; --prefix takes what stands before the layers")
+        does = f"{option('prefix')} takes what stands before the layers"
+        raise InputError(f"has no name under {short(dotted)}{there}; {does}")
     return found
 
 

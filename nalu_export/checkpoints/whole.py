@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nalu_export.checkpoints.fitting import some
 from nalu_export.checkpoints.holding import MAX_WRAPPERS, weights_in
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, option
 from nalu_export.io.text import short
 
 
@@ -52,7 +52,8 @@ def chosen(
     beside = [held.path for held in states if not _is_its_own(module, held.state)]
     if beside or any(other is not module for _, other in others):
         also = f" and weights under {some(beside)}" if beside else ""
-        raise InputError(f"holds modules under {some(list(candidates))}{also}; say which module with --prefix {path}")
+        which = option("prefix", path)
+        raise InputError(f"holds modules under {some(list(candidates))}{also}; say which module with {which}")
     return module, (f"the model is the module under {short(path)}",) if path else ()
 
 

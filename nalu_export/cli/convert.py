@@ -6,45 +6,55 @@ from typing import Any
 
 import click
 
-from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.budget import budget_options, keep_memory
+from nalu_export.cli.headed import option
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import MODEL, OUTPUT, read_options, reading, told_beside
-from nalu_export.io.text import to_json
+from nalu_export.cli.options import MODEL, OUTPUT, read_options, reading
+from nalu_export.cli.results import ResultCommand, Results, finish, json_option, quiet_option
+
+EXAMPLES = (
+    ("nalu-export convert checkpoint.pth -o own.pt", "One file that describes its model, as torch.save writes."),
+    (
+        "nalu-export convert checkpoint.pth -o own.safetensors --layout OWNER",
+        "The same as safetensors, of a file whose layout has to be stated.",
+    ),
+)
 
 
-@click.command()
+@click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Write a checkpoint as one self-contained file.")
 @click.argument("model", type=MODEL)
-@click.option(
+@option(
     "--output",
     "-o",
     type=OUTPUT,
+    metavar="PATH",
     required=True,
+    heading="Output",
     help="Where to: a name in .safetensors is written in that format, any other as torch.save writes. "
     "- is standard output.",
 )
 @read_options
 @budget_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
-def convert(model: Path, output: Path, as_json: bool, quiet: bool, **options: Any) -> None:
+@json_option
+@quiet_option
+def convert(model: Path, output: Path, json_path: Path | None, quiet: bool, **options: Any) -> None:
     """Write MODEL, in any public layout, as one self-contained file of this package's own format.
 
     It holds the layers as data, every weight with all its bits, and the SHA-256 of MODEL, which is not changed.
     """
+    results = Results(json_path, quiet=quiet, output=output).refuse_overwriting(model, output)
     with lean_imports():
-        from nalu_export.api.convert import convert as run
-        from nalu_export.reports.terminal.lines import console, say, say_all
+        from rich.console import Console
 
-    aside = told_beside(output, as_json=as_json)
+        from nalu_export.api.convert import convert as run
+        from nalu_export.reports.terminal.lines import say, say_all
+
     found = run(model, output, **reading(keep_memory(options)))
-    if as_json:
-        click.echo(to_json({**asdict(found), "path": str(found.path)}))
-    elif quiet:
-        say_assumed(found.assumptions)
-    else:
-        out = console(stderr=aside)
+
+    def show(out: Console) -> None:
         say_all(out, found.notes, found.assumptions)
         if not found.self_contained:
             say(out, "note: it holds weights only, as its model has layers of your own; read it with --model")
         say(out, f"{found.path}  from sha256 {found.source_sha256}")
+
+    finish(results, lambda: {**asdict(found), "path": str(found.path)}, show, found.assumptions)

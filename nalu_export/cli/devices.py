@@ -1,23 +1,11 @@
 """Options of what a CUDA device runs: which one, how much of it, and how."""
 
-import re
 from typing import Any
 
 import click
 
-_UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-
-
-def _bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    """``8GiB``, ``500MB`` or a number of bytes."""
-    if value is None:
-        return None
-    units = {unit.lower(): size for unit, size in _UNITS.items()}
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)\s*([a-z]*)", value.strip().lower())
-    size = int(float(match[1]) * units[match[2]]) if match and match[2] in units else 0
-    if size < 1:
-        raise click.BadParameter(f"{value!r} is no size; write 8GiB, 500MB or a number of bytes", ctx, param)
-    return size
+from nalu_export.cli.budget import Size
+from nalu_export.cli.headed import option
 
 
 def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -34,21 +22,28 @@ def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 
 
 _OPTIONS = (
-    click.option("--tf32", is_flag=True, help="Let a CUDA runtime use TF32, and widen its bound accordingly."),
-    click.option(
+    option(
+        "--tf32",
+        is_flag=True,
+        help="Let a CUDA runtime use TF32, and widen its bound accordingly.",
+        heading="CUDA",
+    ),
+    option(
         "--device",
         type=click.IntRange(min=0),
         default=0,
-        show_default=True,
         help="Number of the CUDA device, for PyTorch and ONNX Runtime alike.",
+        heading="CUDA",
     ),
-    click.option(
+    option(
         "--device-memory",
-        callback=_bytes,
+        type=Size(),
         metavar="SIZE",
-        help="Take at most this much of the device's memory: 8GiB, 500MB or a number of bytes.",
+        default_text="all that is free",
+        help="Take at most this much of the device's memory, such as 8GiB.",
+        heading="CUDA",
     ),
-    click.option(
+    option(
         "--provider-option",
         "provider_options",
         metavar="KEY=VALUE",
@@ -56,18 +51,20 @@ _OPTIONS = (
         callback=_pairs,
         help="An option of ONNX Runtime's CUDA provider, such as cudnn_conv_use_max_workspace=0; may be given several "
         "times.",
+        heading="CUDA",
     ),
-    click.option(
+    option(
         "--constant-folding/--no-constant-folding",
         default=True,
         help="Let ONNX Runtime compute what depends on constants alone when it loads the file, with its CPU kernels; "
         "without it a live file's effective weights are computed where it runs, each time.",
+        heading="CUDA",
     ),
 )
 
 
 def device_options(command: Any) -> Any:
     """Add them to a command."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
+    for each in reversed(_OPTIONS):
+        command = each(command)
     return command

@@ -6,39 +6,36 @@ from typing import Any
 import click
 
 from nalu_export.cli.budget import budget_options, keep_memory
+from nalu_export.cli.headed import option
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import MODEL, capture_options, read_options, reading
-from nalu_export.io.text import to_json
+from nalu_export.cli.options import MODEL, capture_options, compute_option, read_options, reading
+from nalu_export.cli.results import ResultCommand, Results, finish, json_option, quiet_option
 
 EXIT_FOUND = 1
-
-
-@click.command()
-@click.argument("model", type=MODEL)
-@click.option(
-    "--compute",
-    type=click.Choice(["float32", "float64", "float16"]),
-    default="float32",
-    show_default=True,
-    help="Type of the arithmetic that is to run it: eps must survive in it.",
+EXAMPLES = (
+    ("nalu-export doctor model.pt", "What is wrong with the model, what follows and what to do."),
+    ("nalu-export doctor model.pt --training-range 1 100", "The same of a model that was trained on 1 to 100."),
 )
-@click.option(
-    "--range",
-    "inputs",
+
+
+@click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Find what is wrong with a trained model.")
+@click.argument("model", type=MODEL)
+@compute_option("float32", "float64", "float16", what=" that is to run it; eps must survive in it")
+@option(
+    "--training-range",
     type=(float, float),
     default=(0.1, 1.0),
-    show_default=True,
     metavar="LO HI",
     help="Inputs like those of training; weights and gates are judged on them and on 1000 times as large ones.",
 )
 @read_options
 @budget_options
 @capture_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+@json_option
+@quiet_option
 @click.pass_context
-def doctor(context: click.Context, /, model: Path, as_json: bool, quiet: bool, **options: Any) -> None:
-    """Examine MODEL (model.pt): is it what its owner believes, and will it extrapolate?
+def doctor(context: click.Context, /, model: Path, json_path: Path | None, quiet: bool, **options: Any) -> None:
+    """Examine MODEL (model.pt): does it compute what you expect, and will it extrapolate?
 
     Finds faux NACs, whose raw parameters never trained; weights that are stored, outside -1..1, far from -1, 0 and
     1, or as initialised; gates that are undecided, dead or change sides; an eps that the type of the arithmetic
@@ -46,15 +43,12 @@ def doctor(context: click.Context, /, model: Path, as_json: bool, quiet: bool, *
 
     The exit code is 1 if one finding is an error.
     """
+    results = Results(json_path, quiet=quiet).refuse_overwriting(model)
     with lean_imports():
         from nalu_export.doctor import diagnose
         from nalu_export.reports.terminal.diagnosis import show_diagnosis
-        from nalu_export.reports.terminal.lines import console
 
     found = diagnose(model, **reading(keep_memory(options)))
-    if as_json:
-        click.echo(to_json(found.to_dict()))
-    elif not quiet:
-        show_diagnosis(console(), found)
+    finish(results, found.to_dict, lambda out: show_diagnosis(out, found), found.assumptions)
     if found.failed:
         context.exit(EXIT_FOUND)

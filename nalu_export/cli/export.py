@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from nalu_export import formats
-from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.budget import budget_options, keep_memory
+from nalu_export.cli.checking import check_options, report_files, uses_cuda
+from nalu_export.cli.exported import tell
+from nalu_export.cli.headed import option
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import MODEL, OUTPUT, capture_options, read_options, reading, seed_option, told_beside
+from nalu_export.cli.options import MODEL, OUTPUT, capture_options, compute_option, read_options, reading
+from nalu_export.cli.results import ResultCommand, Results, quiet_option
 from nalu_export.errors import InputError, ParityError
 from nalu_export.io.files import StandardInput
-from nalu_export.io.text import to_json
 
-if TYPE_CHECKING:
-    from nalu_export.api.artifact import Artifact
-    from nalu_export.parity import Report
+EXAMPLES = (
+    ("nalu-export model.pt --format onnx", "model.onnx beside model.pt, checked in ONNX Runtime."),
+    (
+        "nalu-export model.pt -f cpp -o head.hpp --runtime all",
+        "A C++17 header, checked by every runtime that is installed and runs one.",
+    ),
+)
 
 
-@click.command()
+@click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Write a checked file; the verb may be left out.")
 @click.argument("model", type=MODEL)
 @click.option("--format", "-f", "format_name", type=click.Choice(formats.names()), required=True, help="What to write.")
-@click.option(
+@option(
     "--output",
     "-o",
     type=OUTPUT,
-    help="Where to; by default beside MODEL, as model.onnx. - is standard output.",
+    metavar="PATH",
+    heading="Output",
+    default_text="beside MODEL, as model.onnx",
+    help="Where to. - is standard output.",
 )
 @click.option(
     "--weights",
@@ -37,13 +47,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Effective weights only, or raw parameters that the file turns into weights itself.",
 )
-@click.option(
-    "--compute",
-    type=click.Choice(["float32", "float64"]),
-    default="float32",
-    show_default=True,
-    help="Type of the arithmetic layers; inputs and outputs stay float32.",
-)
+@compute_option("float32", "float64", what="; inputs and outputs stay float32")
 @click.option("--opset", type=click.IntRange(17, 24), default=20, show_default=True, help="ONNX opset.")
 @click.option("--part", metavar="PATH", help="Arithmetic part for a C++ header, of a model with several.")
 @click.option("--namespace", metavar="NAME", help="Namespace of a C++ header.  [default: nalu]")
@@ -52,59 +56,54 @@ if TYPE_CHECKING:
 @capture_options
 @read_options
 @budget_options
-@click.option("--check/--no-check", default=True, help="Check the file before it appears.  [default: check]")
-@seed_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
-@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
-def export(model: Path, format_name: str, output: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
+@check_options
+@option("--check/--no-check", default=True, heading="Check", help="Check the file before it appears.")
+@option("--verbose", "-v", is_flag=True, heading="Output", help="Print the tables of the check.")
+@quiet_option
+def export(
+    model: Path,
+    format_name: str,
+    output: Path | None,
+    names: tuple[str, ...],
+    json_path: Path | None,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> None:
     """Export MODEL (model.pt; - is standard input), check the result and only then put it in its place.
 
     The check compares the file with the model in float64 on inputs from the training range to 1e7, negatives, exact
-    zeros and subnormals. If it fails nothing is written and the exit code is 1.
+    zeros and subnormals. If it fails nothing is written but the reports that were asked for, and the exit code is 1.
+    With a report, the worst inputs are saved beside the first of them, as REPORT.worst.npz.
     """
-    with lean_imports():
-        from nalu_export.api.export import export as run
-        from nalu_export.cli.progress import stages
-
+    if quiet and verbose:
+        raise InputError("--quiet and --verbose are both given; give one of them")
+    files = report_files(options)
+    _refuse_unchecked(options, names, files)
+    results = Results(json_path, quiet=quiet, files=files, output=output)
     if isinstance(model, StandardInput) and output is None:
         raise InputError(f"{model}: has no folder to export beside; say where to with --output FILE")
-    aside = told_beside(output, as_json=as_json)
+    with lean_imports():
+        from nalu_export.api.export import export as run
+        from nalu_export.api.export import target_of
+        from nalu_export.cli.progress import stages
+        from nalu_export.formats import get
+
+    results.refuse_overwriting(model, target_of(model, output, get(format_name)))
+    options = reading(keep_memory(options, cuda=uses_cuda(names)))
     try:
-        with stages(quiet=quiet or as_json) as tell:
-            artifact = run(model, output, format=format_name, progress=tell, **reading(keep_memory(options)))
+        with stages(quiet=not results.shows) as progress:
+            artifact = run(model, output, format=format_name, runtimes=names or None, progress=progress, **options)
     except ParityError as error:
-        if not quiet and error.report is not None:
-            _show(error.report, None, as_json=as_json, aside=aside)  # type: ignore[arg-type]
+        if error.report is not None:
+            tell(results, model, None, error.report, verbose=verbose)  # type: ignore[arg-type]
         raise
-    if quiet:
-        say_assumed(artifact.assumptions)
-    else:
-        _show(artifact.report, artifact, as_json=as_json, aside=aside)
+    tell(results, model, artifact, artifact.report, verbose=verbose)
 
 
-def _show(report: Report | None, artifact: Artifact | None, *, as_json: bool, aside: bool) -> None:
-    if as_json:
-        found: dict[str, Any] = {"parity": None if report is None else report.to_dict()}
-        if artifact is not None:
-            found = {
-                "path": str(artifact.path),
-                "format": artifact.format,
-                "bytes": len(artifact.data),
-                "notes": list(artifact.notes),
-                "metadata": artifact.metadata,
-            } | found
-        click.echo(to_json(found))
-        return
-    from nalu_export.cli.written import artifact_line
-    from nalu_export.reports.terminal.lines import console, say, say_all
-    from nalu_export.reports.terminal.report import show_report
-
-    out = console(stderr=aside)
-    if report is not None:
-        show_report(out, report)
-    if artifact is not None:
-        # The report has said what was assumed, where there is one.
-        say_all(out, artifact.notes, artifact.assumptions if report is None else ())
-        if report is None:
-            say(out, "not checked")
-        say(out, artifact_line(artifact))
+def _refuse_unchecked(options: Mapping[str, Any], names: tuple[str, ...], files: Mapping[str, Path | None]) -> None:
+    """Refuse options of a check that is not made."""
+    given = {"--runtime": names, "--samples": options["samples"], **{f"--{kind}": path for kind, path in files.items()}}
+    idle = next((flag for flag, value in given.items() if value), None)
+    if idle is not None and not options["check"]:
+        raise InputError(f"{idle} and --no-check are both given; without a check it has no meaning")

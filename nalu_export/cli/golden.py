@@ -8,68 +8,76 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.budget import budget_options, keep_memory
+from nalu_export.cli.headed import option
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import MODEL, OUTPUT, capture_options, read_options, reading, seed_option, told_beside
-from nalu_export.io.text import to_json
+from nalu_export.cli.options import (
+    MODEL,
+    OUTPUT,
+    capture_options,
+    compute_option,
+    read_options,
+    reading,
+    samples_option,
+    seed_option,
+)
+from nalu_export.cli.results import ResultCommand, Results, finish, json_option, quiet_option
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from nalu_export.api.golden import WrittenGolden
 
+EXAMPLES = (
+    ("nalu-export golden model.pt -o golden.bin", "For programs in other languages."),
+    ("nalu-export golden model.pt --part head -o head.npz", "Of the head of a CNN alone, for numpy."),
+)
 
-@click.command()
+
+@click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Write inputs and reference outputs as a file.")
 @click.argument("model", type=MODEL)
-@click.option(
+@option(
     "--output",
     "-o",
     type=OUTPUT,
+    metavar="PATH",
     required=True,
+    heading="Output",
     help="Where to: a name in .bin is for programs in other languages, one in .npz for numpy. "
     "- is standard output, as .bin.",
 )
-@click.option("--part", metavar="PATH", help="Only the arithmetic part of MODEL at that path, such as head.")
-@click.option(
-    "--compute",
-    type=click.Choice(["float32", "float64"]),
-    default="float32",
-    show_default=True,
-    help="Type of the arithmetic layers that the bounds are for.",
-)
-@click.option(
-    "--samples", type=click.IntRange(1, 4096), help="Samples of each input family; by default 32, for images 4."
-)
+@option("--part", metavar="PATH", help="Only the arithmetic subgraph of MODEL at that path, such as head.")
+@compute_option("float32", "float64", what=" that the bounds are for")
+@samples_option(4096, "32, for images 4")
 @seed_option
 @capture_options
 @read_options
 @budget_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
-def golden(model: Path, output: Path, as_json: bool, quiet: bool, **options: Any) -> None:
+@json_option
+@quiet_option
+def golden(model: Path, output: Path, json_path: Path | None, quiet: bool, **options: Any) -> None:
     """Write inputs and reference outputs of MODEL, for programs in other languages to be held against.
 
     They are the inputs of a check, what MODEL gives for them in float64, and how far off each output of a correct
     evaluation may be. docs/cpp.md has the format and what passes.
     """
+    results = Results(json_path, quiet=quiet, output=output).refuse_overwriting(model, output)
     with lean_imports():
         from nalu_export.api.golden import write_golden as run
-        from nalu_export.reports.terminal.lines import console, say, say_all
+        from nalu_export.reports.terminal.lines import say, say_all
 
-    aside = told_beside(output, as_json=as_json)
     found = run(model, output, **reading(keep_memory(options)))
-    if as_json:
-        click.echo(to_json(_facts(found) | {"part": options["part"]}))
-    elif quiet:
-        say_assumed(found.assumptions)
-    else:
-        out = console(stderr=aside)
+    facts = _facts(found)
+
+    def show(out: Console) -> None:
         say_all(out, found.notes, found.assumptions)
-        facts = _facts(found)
         say(
             out,
             f"{found.path}  {facts['samples']} samples of {_sizes(facts)}, {facts['compute']}, "
             f"from sha256 {facts['source_sha256']}",
         )
+
+    finish(results, lambda: facts | {"part": options["part"]}, show, found.assumptions)
 
 
 def _facts(found: WrittenGolden) -> dict[str, Any]:

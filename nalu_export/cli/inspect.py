@@ -8,25 +8,30 @@ import click
 from nalu_export.cli.budget import budget_options, keep_memory
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import MODEL, capture_options, read_options, reading
-from nalu_export.io.text import to_json
+from nalu_export.cli.results import ResultCommand, Results, finish, json_option, quiet_option
+
+EXAMPLES = (
+    ("nalu-export inspect model.onnx", "What an exported file says of itself, and its weights."),
+    ("nalu-export inspect model.pt --json", "Layers, weights, gates and formulas of a model, as JSON."),
+)
 
 
-@click.command()
+@click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Show what a model or an exported file holds.")
 @click.argument("file", type=MODEL)
 @read_options
 @budget_options
 @capture_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def inspect(file: Path, as_json: bool, **options: Any) -> None:
+@json_option
+@quiet_option
+def inspect(file: Path, json_path: Path | None, quiet: bool, **options: Any) -> None:
     """Show what FILE, a model.pt or an exported file, holds: layers, weights, gates, eps, formulas and metadata."""
+    results = Results(json_path, quiet=quiet).refuse_overwriting(file)
     with lean_imports():
         from nalu_export.api.inspect import inspect as run
+        from nalu_export.io.assumption import FIELDS, Assumption
         from nalu_export.reports.terminal.inspection import show_inspection
-        from nalu_export.reports.terminal.lines import console
 
     given = reading(keep_memory(options))
     found = run(file, given.pop("model"), **given)
-    if as_json:
-        click.echo(to_json(found))
-    else:
-        show_inspection(console(), found)
+    assumed = [Assumption(**{name: row[name] for name in FIELDS}) for row in found.get("assumptions", [])]
+    finish(results, lambda: found, lambda out: show_inspection(out, found), assumed)

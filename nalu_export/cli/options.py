@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from nalu_export.cli.headed import option
 from nalu_export.errors import InputError
 from nalu_export.io.files import StandardInput
 from nalu_export.io.targets import StandardOutput
@@ -14,7 +15,6 @@ Command = Callable[..., Any]
 
 # click would tell of a file that cannot be read in four lines; whoever reads it does in one.
 FILE = click.Path(path_type=Path, readable=False)
-FILE_OR_DASH = click.Path(path_type=Path, readable=False, allow_dash=True)
 
 
 class _Model(click.Path):
@@ -37,112 +37,151 @@ MODEL = _Model(path_type=Path, readable=False)
 OUTPUT = _Output(path_type=Path, readable=False)
 
 _CAPTURING = (
-    click.option(
+    option(
         "--input-size",
         type=click.IntRange(min=1),
         nargs=2,
         metavar="H W",
-        help="Height and width of the images to start from; 32 32 where the model takes any size.",
+        default_text="32 32, where the model takes any size",
+        help="Height and width of the images to start from.",
+        heading="Model inputs",
     ),
-    click.option(
+    option(
         "--input",
         "input_shapes",
         metavar="NAME=SHAPE[:TYPE]",
         multiple=True,
         help="What the model takes, where its layers do not tell; once for each input: x=batch,7,3 or "
         "ids=batch,time:int64. A name in place of a size is a free axis.",
+        heading="Model inputs",
     ),
-    click.option(
+    option(
         "--example",
         type=FILE,
+        metavar="PATH",
         help="The same from a .npz file that holds a batch of each input under its name in forward.",
+        heading="Model inputs",
     ),
-    click.option(
+    option(
         "--input-names",
         metavar="NAMES",
-        help="What the file calls its inputs, separated by commas; by default as forward does.",
+        default_text="as forward does",
+        help="What the file calls its inputs, separated by commas.",
+        heading="Model inputs",
     ),
-    click.option(
+    option(
         "--output-names",
         metavar="NAMES",
-        help="The same for the outputs; by default keys, fields or places in the result.",
+        default_text="keys, fields or places in the result",
+        help="The same for the outputs.",
+        heading="Model inputs",
     ),
-    click.option(
+    option(
         "--arithmetic",
         metavar="PATH",
         multiple=True,
-        help="Module to take for an arithmetic subgraph, in place of those that are found; may be given several times.",
+        default_text="those that are found",
+        help="Module to take for an arithmetic subgraph; may be given several times.",
+        heading="Model inputs",
     ),
 )
-seed_option = click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the check's inputs."
+seed_option = option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, heading="Check", help="Seed of the inputs that are drawn."
 )
 
+
+def samples_option(most: int, default: str) -> Callable[[Command], Command]:
+    """``--samples``."""
+    return option(
+        "--samples",
+        type=click.IntRange(1, most),
+        heading="Check",
+        default_text=default,
+        help="Samples of each input distribution.",
+    )
+
+
+def compute_option(*types: str, what: str) -> Callable[[Command], Command]:
+    """``--compute``."""
+    return option("--compute", type=click.Choice(types), default="float32", help=f"Type of the arithmetic{what}.")
+
+
 _READING = (
-    click.option(
+    option(
         "--model",
         "factory",
         metavar="FILE.py:NAME",
         help="Class or function that builds the module, for a model with layers of your own: net.py:build or "
         "package.module:build. With --trust net.py alone, for its classes. This runs your code.",
+        heading="Reading MODEL",
     ),
-    click.option(
+    option(
         "--layout",
         metavar="OWNER[:UNIT]",
         help="The public implementation that MODEL is from, where keys and shapes fit several; see `layouts`.",
+        heading="Reading MODEL",
     ),
-    click.option("--eps", type=float, help="Epsilon, in place of the one that the implementation publishes."),
-    click.option("--prefix", metavar="PREFIX", help="Read what stands under it in a larger model, such as head."),
-    click.option("--key", metavar="NAME", help="The dict of tensors to read, where MODEL holds several, such as ema."),
-    click.option(
+    option(
+        "--eps",
+        type=float,
+        metavar="X",
+        default_text="as the implementation publishes it",
+        help="Epsilon of a public layout.",
+        heading="Reading MODEL",
+    ),
+    option(
+        "--prefix",
+        metavar="PREFIX",
+        help="Read what stands under it in a larger model, such as head.",
+        heading="Reading MODEL",
+    ),
+    option(
+        "--key",
+        metavar="NAME",
+        help="The dict of tensors to read, where MODEL holds several, such as ema.",
+        heading="Reading MODEL",
+    ),
+    option(
         "--backbone",
         metavar="FILE.py:NAME",
         help="What builds the CNN before a head, which no file of weights holds; named as in --model. This runs your "
         "code.",
+        heading="Reading MODEL",
     ),
-    click.option(
+    option(
         "--task",
         type=click.Choice(["classification", "regression"]),
         help="Of a CNN with one output, where MODEL does not tell.",
+        heading="Reading MODEL",
     ),
-    click.option(
+    option(
         "--trust",
         is_flag=True,
         help="Load a pickled module, as it is, or the weights of a TorchScript archive too. This runs what is in it.",
+        heading="Reading MODEL",
     ),
-    click.option(
+    option(
         "--strict",
         is_flag=True,
         help="Refuse what would have to be assumed because MODEL does not say it (--layout, --eps, --task state it), "
         "and a faux NAC, whose weights are stored instead of computed.",
+        heading="Reading MODEL",
     ),
 )
 
 
 def capture_options(command: Command) -> Command:
     """What MODEL is fed with and what of it is arithmetic; :func:`reading` makes arguments of them."""
-    for option in reversed(_CAPTURING):
-        command = option(command)
+    for each in reversed(_CAPTURING):
+        command = each(command)
     return command
 
 
 def read_options(command: Command) -> Command:
     """How MODEL is to be read, as ``factory``, ``layout``, ``eps`` …; :func:`reading` makes arguments of them."""
-    for option in reversed(_READING):
-        command = option(command)
+    for each in reversed(_READING):
+        command = each(command)
     return command
-
-
-def told_beside(output: Path | None, *, as_json: bool) -> bool:
-    """Whether what is said goes to stderr, because a file goes to standard output.
-
-    Raises:
-        InputError: JSON is to go there as well.
-    """
-    aside = isinstance(output, StandardOutput)
-    if aside and as_json:
-        raise InputError("--json and --output - both write to standard output; give one of them a file")
-    return aside
 
 
 def reading(options: dict[str, Any]) -> dict[str, Any]:
@@ -161,9 +200,9 @@ def reading(options: dict[str, Any]) -> dict[str, Any]:
 
         arrays = read_inputs(file)
         found["example_inputs"] = arrays if len(arrays) > 1 else next(iter(arrays.values()))
-    for option in ("input_names", "output_names"):
-        if found.get(option) is not None:
-            found[option] = found[option].split(",")
+    for name in ("input_names", "output_names"):
+        if found.get(name) is not None:
+            found[name] = found[name].split(",")
     if "arithmetic" in found:
         found["arithmetic"] = list(found["arithmetic"]) or None
     return found

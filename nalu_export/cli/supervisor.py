@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
 from nalu_export.errors import EXIT_BAD_INPUT, EXIT_INTERNAL, EXIT_INTERRUPTED
@@ -66,6 +66,8 @@ def supervised(command: Callable[[], object]) -> None:
     if not hasattr(os, "fork") or threading.active_count() > 1:
         command()
         return
+    # Ctrl-C waits until both processes have their handlers: until then it would end them with a traceback.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     reader, writer = os.pipe()
     waiting = os.getpid()
     for stream in (sys.stdout, sys.stderr):
@@ -78,12 +80,18 @@ def supervised(command: Callable[[], object]) -> None:
         _die_with(waiting)
         _interrupt_once()
         try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             command()
+        except KeyboardInterrupt:
+            # While the command line itself is imported: later it says so by itself.
+            with contextlib.suppress(OSError):
+                os.write(2, b"nalu-export: interrupted\n")
+            sys.exit(EXIT_INTERRUPTED)
         finally:
             os.write(writer, _DONE)
         return
     os.close(writer)
-    code = _wait(child, reader)
+    code = _wait(child, reader, mask)
     # Nothing of this process is left to be done: it has imported little and printed nothing.
     os._exit(code)
 
@@ -110,12 +118,13 @@ def _interrupt_once() -> None:
         signal.signal(signal.SIGINT, interrupt)
 
 
-def _wait(child: int, reader: int) -> int:
-    """Wait for the command and give the exit code of this process."""
+def _wait(child: int, reader: int, mask: Iterable[int]) -> int:
+    """Wait for the command and give the exit code of this process; ``mask`` is that of signals from then on."""
     ends: tuple[float, str] | None = None
     why: tuple[str, int] | None = None
     done = False
     with _signals() as (woken, received):
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         while True:
             status = _status(child)
             if status is not None:

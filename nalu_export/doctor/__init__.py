@@ -20,7 +20,7 @@ def diagnose(
     source: str | os.PathLike[str] | nn.Module,
     *,
     compute: str = "float32",
-    inputs: tuple[float, float] = (0.1, 1.0),
+    training_range: tuple[float, float] = (0.1, 1.0),
     strict: bool = False,
     **options: Any,
 ) -> Diagnosis:
@@ -29,7 +29,7 @@ def diagnose(
     Args:
         source: a file, or a module in memory, which is not changed.
         compute: type of the arithmetic that will run it: ``"float32"``, ``"float64"`` or ``"float16"``.
-        inputs: range of training-like inputs; weights and gates are judged on it and on 1000 times that range.
+        training_range: range of training-like inputs; weights and gates are judged on it and on 1000 times that range.
         strict: treat every faux NAC as an error, whatever its weights are.
         **options: how to read a file, see :func:`nalu_export.load`; also the model's inputs if its layers do not
             determine them (``input_size`` or ``example_inputs``), and which modules are arithmetic (``arithmetic``).
@@ -40,7 +40,7 @@ def diagnose(
     Raises:
         InputError: the file cannot be read, or an argument is none of those listed.
     """
-    settings = Settings(compute, inputs, strict)
+    settings = Settings(compute, training_range, strict)
     try:
         read = SourceOptions(**options)
     except TypeError as error:
@@ -60,7 +60,7 @@ def examine(subject: Subject, settings: Settings) -> Diagnosis:
         subject.sha256,
         None if subject.fit is None else subject.fit.name,
         settings.compute,
-        settings.inputs,
+        settings.training_range,
         subject.notes,
         in_order(_found(subject, settings)),
         subject.assumptions,
@@ -68,7 +68,7 @@ def examine(subject: Subject, settings: Settings) -> Diagnosis:
 
 
 def _found(subject: Subject, settings: Settings) -> list[Finding]:
-    runs = [run_head(head, settings.inputs) for head in subject.heads]
+    runs = [run_head(head, settings.training_range) for head in subject.heads]
     found = [*damage.find_non_finite(subject, runs, settings), *damage.find_disagreeing(subject)]
     found += [*stored.find(subject, settings), *initial.find(subject), *epsilon.find(subject, settings)]
     for head, run in zip(subject.heads, runs, strict=True):

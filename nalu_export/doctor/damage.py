@@ -57,8 +57,9 @@ def _lost(subject: Subject, runs: list[Runs | None], key: str, settings: Setting
             lost, total = int((~run.near.result.isfinite()).all(dim=0).sum()), run.near.result.shape[-1]
             if lost:
                 return f"{lost} of {total} outputs {'is' if lost == 1 else 'are'} NaN or infinite for every input."
+            near = span(settings.training_range)
             return (
-                f"The outputs are still numbers on inputs of {span(settings.inputs)}, as tanh and σ of infinity are, "
+                f"The outputs are still numbers on inputs of {near}, as tanh and σ of infinity are, "
                 "but training cannot move it."
             )
     return "What is computed with it is no number either."

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, option
 
 COMPUTE = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16}
 
@@ -15,7 +15,7 @@ class Settings:
 
     Attributes:
         compute: type of the arithmetic that will run the model: ``"float32"``, ``"float64"`` or ``"float16"``.
-        inputs: range of training-like inputs.
+        training_range: range of training-like inputs.
         strict: whether every faux NAC is an error.
 
     Raises:
@@ -23,15 +23,16 @@ class Settings:
     """
 
     compute: str = "float32"
-    inputs: tuple[float, float] = (0.1, 1.0)
+    training_range: tuple[float, float] = (0.1, 1.0)
     strict: bool = False
 
     def __post_init__(self) -> None:
         if self.compute not in COMPUTE:
-            raise InputError(f"compute is {self.compute!r}; allowed: {', '.join(map(repr, COMPUTE))}")
-        low, high = self.inputs
+            raise InputError(f"{option('compute')} is {self.compute!r}; allowed: {', '.join(map(repr, COMPUTE))}")
+        low, high = self.training_range
         if not (low < high and max(-low, high) <= 1e6):
-            raise InputError(f"inputs is {low:g} {high:g}; it must be two numbers within ±1e6, the smaller one first")
+            given = f"{option('training_range')} is {low:g} {high:g}"
+            raise InputError(f"{given}; it must be two numbers within ±1e6, the smaller one first")
 
     @property
     def dtype(self) -> torch.dtype:

@@ -193,7 +193,7 @@ def _places(fit: Fit, module: nn.Module) -> dict[str, Place]:
 def _built(fit: Fit, opened: Opened, options: ReadOptions) -> tuple[nn.Module, tuple[str, ...]]:
     """Build the module of a public layout; only its arithmetic if the code of the CNN before it is not given."""
     notes = []
-    backbone = None if options.backbone is None else from_factory(options.backbone, "--backbone")
+    backbone = None if options.backbone is None else from_factory(options.backbone, "backbone")
     if fit.unit.around is not None and backbone is None:
         notes.append(f"the head alone is examined, as the file does not hold the code of {fit.unit.around.backbone}*")
         fit = replace(fit, unit=replace(fit.unit, around=None), surroundings=())

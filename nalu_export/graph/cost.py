@@ -12,11 +12,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import flop_registry
 
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, option
 from nalu_export.graph.interface import Called
 from nalu_export.nn import ArithmeticLayer
 from nalu_export.process.locks import own_warnings
-from nalu_export.process.memory import allowed
+from nalu_export.process.memory import allowed, more_may_be_taken
 
 # Most operations in one run, some minutes on a CPU core. A multiply-add counts as two. A ResNet-50 needs 4e9
 # multiply-adds for an image, a large transformer 6e10.
@@ -65,12 +65,12 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self._memory is not None and self._bytes > self._memory:
             raise CostError(
                 f"would compute {self._bytes:,} bytes and more in one run, and {self._memory:,} may be taken; "
-                "give smaller inputs (--input-size), or say how much may be taken with --max-memory"
+                f"give smaller inputs ({option('input_size')}){more_may_be_taken()}"
             )
         if self._work > MAX_WORK:
             raise CostError(
                 f"would compute {self._work:.0e} operations and more in one run, and {MAX_WORK:.0e} are the most; give "
-                "smaller inputs (--input-size)"
+                f"smaller inputs ({option('input_size')})"
             )
         return found
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nalu_export.errors import InputError, UnsupportedLayerError
+from nalu_export.errors import InputError, UnsupportedLayerError, option
 from nalu_export.graph.example import OUTPUT, Example, taken_names
 from nalu_export.graph.interface import BATCH, Called, Port, arguments_with, as_tensor
 from nalu_export.graph.randomness import alike
@@ -76,7 +76,7 @@ def _names(paths: Sequence[Any], given: Sequence[str] | None, taken: set[str], m
         return [OUTPUT] if len(paths) == 1 else names_of(paths, OUTPUT, taken)
     if len(given) != len(paths):
         count = f"{len(paths)} output{'' if len(paths) == 1 else 's'}"
-        raise InputError(f"output_names are {len(given)}; {type(model).__name__} has {count}")
+        raise InputError(f"{option('output_names')} are {len(given)}; {type(model).__name__} has {count}")
     return list(given)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 from torch.fx.passes.infra.partitioner import CapabilityBasedPartitioner
 from torch.fx.passes.operator_support import OperatorSupportBase
 
-from nalu_export.errors import InputError, UnsupportedLayerError
+from nalu_export.errors import InputError, UnsupportedLayerError, option
 from nalu_export.graph.constants import parameter_nodes
 from nalu_export.graph.evaluation import Values
 from nalu_export.graph.places import Call, stack_of
@@ -112,7 +112,8 @@ class Finder:
             if not found:
                 name = target if isinstance(target, str) else target.__name__
                 raise InputError(
-                    f"arithmetic is {name!a}, which is no module that this model runs; there are: {self._paths()}"
+                    f"{option('arithmetic')} is {name!a}, which is no module that this model runs; "
+                    f"there are: {self._paths()}"
                 )
             regions += [self._whole(call, "named by the user") for call in found]
         kept: list[Region] = []

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, option
 from nalu_export.graph.example import INPUT, Example, taken_names
 from nalu_export.graph.interface import BATCH, Place, Port
 from nalu_export.graph.signature import shown, signature_of
@@ -49,12 +49,12 @@ def example_of_given(
     paths, tensors = _tensors(model, args, kwargs)
     _refuse_samples(paths, tensors)
     taken = taken_names(model)
-    names = _checked_names("input_names", input_names, taken) or names_of(paths, INPUT, taken)
+    names = _checked_names(option("input_names"), input_names, taken) or names_of(paths, INPUT, taken)
     if input_names is None and len(tensors) == 1:
         names = [INPUT]
     if len(names) != len(tensors):
         count = f"{len(tensors)} input{'' if len(tensors) == 1 else 's'}"
-        raise InputError(f"input_names are {len(names)}; {shown(model)} is given {count}")
+        raise InputError(f"{option('input_names')} are {len(names)}; {shown(model)} is given {count}")
     free = _free_axes(paths, names, tensors, dynamic_shapes)
     samples = tuple(_samples_like(x, model) for x in tensors)
     ports = tuple(
@@ -64,7 +64,7 @@ def example_of_given(
     _refuse_unequal_axes(ports, tensors)
     places = iter(range(len(tensors)))
     arguments = mapped((args, kwargs), lambda leaf: Place(next(places)) if isinstance(leaf, Tensor) else leaf)
-    outputs = _checked_names("output_names", output_names, {*taken, *names})
+    outputs = _checked_names(option("output_names"), output_names, {*taken, *names})
     return Example(samples, ports, arguments, outputs)
 
 
@@ -87,7 +87,8 @@ def _bound(model: nn.Module, given: Any) -> tuple[tuple[Any, ...], dict[str, Any
     kwargs: dict[str, Any] = dict(given) if by_name else {}
     if not any(isinstance(leaf, (Tensor, np.ndarray)) for _, leaf in leaves((args, kwargs))):
         what = f"is {given!r}" if given in ((), [], {}) else f"is a {type(given).__name__} without tensors"
-        raise InputError(f"example_inputs {what}; expected what {shown(model)} takes: a tensor, a tuple or a dict")
+        wanted = f"what {shown(model)} takes: a tensor, a tuple or a dict"
+        raise InputError(f"{option('example_inputs')} {what}; expected {wanted}")
     signature = signature_of(model)
     if signature is not None:
         any_name = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
@@ -150,7 +151,7 @@ def _free_axes(
     unknown = next((key for key in rows if key not in known), None)
     if unknown is not None or len(rows) < (0 if isinstance(given, Mapping) else len(given)):
         there = ", ".join(said(path) for path in paths)
-        raise InputError(f"dynamic_shapes names {unknown!r}, which is no input; there are: {there}")
+        raise InputError(f"{option('dynamic_shapes')} names {unknown!r}, which is no input; there are: {there}")
     return [
         _axes(next((rows[key] for key in each if key in rows), None), said(path), x)
         for path, each, x in zip(paths, keys, tensors, strict=True)
@@ -162,7 +163,7 @@ def _axes(row: Any, name: str, x: Tensor) -> dict[int, str]:
     found: dict[int, str] = {}
     for axis, size in items.items():
         if not isinstance(axis, int) or not -x.ndim <= axis < x.ndim:
-            raise InputError(f"dynamic_shapes of {name} has axis {axis!r}; the input has {x.ndim} axes")
+            raise InputError(f"{option('dynamic_shapes')} of {name} has axis {axis!r}; the input has {x.ndim} axes")
         place = axis % x.ndim
         called = _axis_name(size, f"{name}_{place}")
         if place and called is not None:
@@ -193,19 +194,19 @@ def _refuse_unequal_axes(ports: Sequence[Port], tensors: Sequence[Tensor]) -> No
                 )
 
 
-def _checked_names(option: str, names: Sequence[str] | None, taken: Collection[str]) -> list[str] | None:
+def _checked_names(argument: str, names: Sequence[str] | None, taken: Collection[str]) -> list[str] | None:
     """Return the names that a user gives, or raise if one is invalid, taken or repeated."""
     if names is None:
         return None
     found = [names] if isinstance(names, str) else list(names)
     for name in found:
         if not isinstance(name, str) or not is_name(name):
-            raise InputError(f"{option} holds {short(name)}; expected printable names of up to {MAX_NAME} characters")
+            raise InputError(f"{argument} holds {short(name)}; expected printable names of up to {MAX_NAME} characters")
         if name in taken:
             what = "is a weight or an input of the model"
-            raise InputError(f"{option} holds {short(name)}, which {what}; choose another name")
+            raise InputError(f"{argument} holds {short(name)}, which {what}; choose another name")
     if len(set(found)) < len(found):
-        raise InputError(f"{option} are {', '.join(map(plain, found))}; each has to be another one")
+        raise InputError(f"{argument} are {', '.join(map(plain, found))}; each has to be another one")
     return found
 
 

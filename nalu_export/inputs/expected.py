@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from nalu_export.errors import InputError, first_line, no_memory
+from nalu_export.errors import InputError, first_line, no_memory, option
 from nalu_export.graph.cost import refuse_costly
 from nalu_export.graph.signature import needed, shown
 from nalu_export.modules.copying import type_of
@@ -18,7 +18,6 @@ LENGTH = 16
 # How many shapes are tried at most.
 MAX_SHAPES = 32
 MAX_PIXELS = 2**24
-PYTHON = "example_inputs= in Python"
 
 
 def sample_shape(model: nn.Module, size: Sequence[int] | None) -> tuple[int, ...]:
@@ -40,7 +39,8 @@ def sample_shape(model: nn.Module, size: Sequence[int] | None) -> tuple[int, ...
         failure = _failure(model, shape)
         if failure is None:
             if size is not None and len(shape) != 3:
-                raise InputError(f"input_size is given, but the model takes {_sample_of(shape)}, not images")
+                taken = _sample_of(shape)
+                raise InputError(f"{option('input_size')} is given, but the model takes {taken}, not images")
             if shape not in by_layers:
                 _refuse_another(model, shape, shapes)
             return shape
@@ -61,10 +61,10 @@ def _checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:
     if size is None:
         return None
     if not isinstance(size, (list, tuple)) or len(size) != 2:
-        raise InputError(f"input_size is {size!r}; it must be height and width")
-    height, width = positive_int("input_size[0]", size[0]), positive_int("input_size[1]", size[1])
+        raise InputError(f"{option('input_size')} is {size!r}; it must be height and width")
+    height, width = (positive_int(f"{option('input_size')}[{k}]", size[k]) for k in range(2))
     if height * width > MAX_PIXELS:
-        raise InputError(f"input_size is {height}×{width}; at most {MAX_PIXELS} pixels are allowed")
+        raise InputError(f"{option('input_size')} is {height}×{width}; at most {MAX_PIXELS} pixels are allowed")
     return height, width
 
 
@@ -72,8 +72,8 @@ def _refuse_other_inputs(model: nn.Module) -> None:
     """Raise if the signature of a model shows several inputs."""
     names = needed(model)
     if len(names) > 1:
-        told = " ".join(f"--input {name}=batch,…" for name in names)
-        raise InputError(f"{shown(model)} takes {len(names)} inputs; say what they are with {told} ({PYTHON})")
+        told = option("example_inputs", typed=" ".join(f"--input {name}=batch,…" for name in names))
+        raise InputError(f"{shown(model)} takes {len(names)} inputs; say what they are with {told}")
 
 
 def _by_layers(model: nn.Module, size: tuple[int, int] | None) -> list[tuple[int, ...]]:
@@ -103,7 +103,7 @@ def _by_parameters(model: nn.Module) -> list[tuple[int, ...]]:
 def _tell(model: nn.Module, integers: str = "") -> str:
     """Return which option describes the model's input."""
     word = next(iter(needed(model)), "x")
-    return f"say what it takes with --input {word}=batch,…{integers} ({PYTHON})"
+    return f"say what it takes with {option('example_inputs', typed=f'--input {word}=batch,…{integers}')}"
 
 
 def _misfit(model: nn.Module, shapes: list[tuple[int, ...]], failures: list[str], size: tuple[int, int] | None) -> str:
@@ -118,11 +118,10 @@ def _misfit(model: nn.Module, shapes: list[tuple[int, ...]], failures: list[str]
         if size is None and isinstance(model, BackboneHead) and model.feature_size is not None:
             return (
                 f"the model flattens a feature map of {model.feature_size[0]}×{model.feature_size[1]}; say which image "
-                "size gives it with --input-size H W"
+                f"size gives it with {option('input_size', 'H W')}"
             )
-        return (
-            f"the model does not run on {'×'.join(map(str, first))} images ({failure}); give another --input-size H W"
-        )
+        another = f"give another {option('input_size', 'H W')}"
+        return f"the model does not run on {'×'.join(map(str, first))} images ({failure}); {another}"
     return f"{name} does not run on {_sample_of(first)} ({failure}); {_tell(model)}"
 
 

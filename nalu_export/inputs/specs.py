@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, option
 from nalu_export.graph.interface import BATCH
 from nalu_export.inputs.example import IMAGE_AXES
 from nalu_export.io.text import plain
@@ -49,7 +49,7 @@ def inputs_like(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         match = _SPEC.fullmatch(text)
         if match is None:
-            raise InputError(f"input is {plain(text)!a}; {EXPECTED}")
+            raise InputError(f"{option('input')} is {plain(text)!a}; {EXPECTED}")
         name = plain(match[1])
         if match[1] in examples:
             raise InputError(f"input {name} is given twice; once is enough")
@@ -67,13 +67,13 @@ def _axes(text: str, whole: str, name: str) -> tuple[list[int], dict[int, str]]:
     """Return the sizes after the batch axis, and the names of the free axes."""
     first, *rest = text.split(",")
     if first != BATCH:
-        raise InputError(f"input is {plain(whole)!a}; {EXPECTED}")
+        raise InputError(f"{option('input')} is {plain(whole)!a}; {EXPECTED}")
     sizes: list[int] = []
     free: dict[int, str] = {}
     for axis, word in enumerate(rest, 1):
         match = _AXIS.fullmatch(word)
         if match is None or match[2] == BATCH:
-            raise InputError(f"input is {plain(whole)!a}; {EXPECTED}")
+            raise InputError(f"{option('input')} is {plain(whole)!a}; {EXPECTED}")
         sizes.append(int(match[1] or match[3] or LENGTH))
         if sizes[-1] == 0:
             raise InputError(f"a size of input {name} is 0; expected at least 1")

@@ -1,15 +1,28 @@
 """What decides what a model computes and is not in its file: it is said wherever the model goes."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, at_command_line, option
 
+_OPTION = re.compile(r"--([a-z][a-z-]*) (\S+)", re.ASCII)
 # Of a list that is read from a file.
 MAX_COUNT, MAX_LENGTH = 16, 1000
-# States all of them.
+# States all of them, as Assumption.option has it.
 CODE = "--model FILE.py:NAME"
+
+
+def code() -> str:
+    """The option that gives a model's code, which states all of them."""
+    return stated(CODE)
+
+
+def stated(option_text: str) -> str:
+    """The text of :attr:`Assumption.option` as the reader gives it; it may come from anyone."""
+    match = _OPTION.fullmatch(option_text)
+    return option_text if match is None else option(match[1].replace("-", "_"), match[2])
 
 
 @dataclass(frozen=True)
@@ -21,7 +34,7 @@ class Assumption:
             ``"eps"``, ``"task"`` or ``"pooling"``.
         value: what was taken.
         why: the reason, as the end of a sentence.
-        option: how the user states it, on the command line.
+        option: how the user states it: as typed at the command line, in files too.
     """
 
     what: str
@@ -62,17 +75,19 @@ def refuse(assumptions: Sequence[Assumption], *, converted: bool) -> None:
     """
     if not assumptions:
         return
-    options = [each.option for each in assumptions]
-    stated = "" if CODE in options else f"what it was trained with, such as {' '.join(dict.fromkeys(options))}"
+    options = dict.fromkeys(each.option for each in assumptions)
+    listed = (at_command_line(" ") or ", ").join(map(stated, options))
+    such_as = "" if CODE in options else f"what it was trained with, such as {listed}"
+    strict = option("strict", True)
     names = _listed([each.what for each in assumptions])
     if converted:
         raise InputError(
-            f"was converted from a file that does not say its {names}, which --strict does not let be assumed; "
-            f"convert that again with {stated or f'its code: {CODE}'}"
+            f"was converted from a file that does not say its {names}, which {strict} does not let be assumed; "
+            f"convert that again with {such_as or f'its code: {code()}'}"
         )
     raise InputError(
-        f"does not say its {names}, which --strict does not let be assumed; "
-        f"{f'state {stated}, or ' if stated else ''}give its code: {CODE}"
+        f"does not say its {names}, which {strict} does not let be assumed; "
+        f"{f'state {such_as}, or ' if such_as else ''}give its code: {code()}"
     )
 
 
@@ -82,4 +97,4 @@ def _listed(names: Sequence[str]) -> str:
 
 def in_one_line(assumptions: Sequence[Assumption]) -> str:
     """``assumed: formula is that of kevinzakka:NALU (--layout …), eps is 1e-10 (--eps …)``."""
-    return "assumed: " + ", ".join(f"{each.what} is {each.value} ({each.option})" for each in assumptions)
+    return "assumed: " + ", ".join(f"{each.what} is {each.value} ({stated(each.option)})" for each in assumptions)

@@ -2,7 +2,7 @@
 
 from torch import fx
 
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, option
 from nalu_export.graph.constants import parameter_nodes
 from nalu_export.graph.evaluation import run
 from nalu_export.graph.interface import Sizes
@@ -71,5 +71,5 @@ def _refuse_large(numbers: int, shapes: Sizes) -> None:
         shown = " and ".join(str(tuple(shape)) for shape in shapes)
         raise InputError(
             f"the check of one sample of shape {shown} takes {KEPT * numbers:,} bytes and more, and {allowed:,} may be "
-            "taken; give smaller inputs (--input-size), or say how much may be taken with --max-memory"
+            f"taken; give smaller inputs ({option('input_size')}){memory.more_may_be_taken()}"
         )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, at_command_line
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*([KMGT]?I?)B?", re.IGNORECASE | re.ASCII)
@@ -75,6 +75,11 @@ def allowed() -> int | None:
     said = _ALLOWED.get()
     found = free() if said is None else None
     return said if found is None else found // 2
+
+
+def more_may_be_taken() -> str:
+    """The end of a refusal, for who can set a limit."""
+    return at_command_line(", or say how much may be taken with --max-memory")
 
 
 def confine(size: int | None) -> None:

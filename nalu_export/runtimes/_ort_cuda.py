@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from nalu_export.errors import InputError, RuntimeUnavailableError
+from nalu_export.errors import InputError, RuntimeUnavailableError, option
 from nalu_export.runtimes._cuda_faults import told
 from nalu_export.runtimes.base import RunOptions
 
@@ -22,10 +22,10 @@ _WARNING, _ERROR = 2, 3
 _CUDA_12, _CUDA_13 = ">=1.24,<1.27", ">=1.28"
 # Options of the provider that have a command-line option of their own, or would change what a check means.
 _OWN = {
-    "use_tf32": "--tf32 switches it",
-    "device_id": "--device chooses it",
-    "gpu_mem_limit": "--device-memory sets it",
-    "enable_cuda_graph": "the runtime onnxruntime-cuda-graph has it",
+    "use_tf32": ("tf32", "switches it"),
+    "device_id": ("device", "chooses it"),
+    "gpu_mem_limit": ("device_memory", "sets it"),
+    "enable_cuda_graph": ("", "the runtime onnxruntime-cuda-graph has it"),
 }
 
 
@@ -42,7 +42,8 @@ def provider_options(options: RunOptions, **more: str) -> dict[str, str]:
     """
     for key in options.provider_options:
         if key in _OWN:
-            raise InputError(f"provider option {key}: {_OWN[key]}")
+            name, does = _OWN[key]
+            raise InputError(f"provider option {key}: {f'{option(name)} ' if name else ''}{does}")
     memory = {} if options.device_memory is None else {"gpu_mem_limit": str(options.device_memory)}
     # Device 0 is the default. If it is named, 1.31 warns on stderr about a plugin that does not exist.
     device = {"device_id": str(options.device)} if options.device else {}

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from nalu_export.checkpoints import Checkpoint, ReadOptions
-from nalu_export.errors import InputError, NaluExportError
+from nalu_export.errors import InputError, NaluExportError, option
 from nalu_export.graph import Example, ModelGraph, capture, refuse_mixing
 from nalu_export.graph.regions import Target, left_out
 from nalu_export.inputs.example import DynamicShapes, example_of_given, seeded
@@ -85,7 +85,8 @@ def example_of(model: nn.Module, options: SourceOptions) -> tuple[Example, tuple
     """
     given = options.example_inputs
     if given is not None and options.input_size is not None:
-        raise InputError("input_size and example_inputs are both given; an example has the size of its images")
+        both = f"{option('input_size')} and {option('example_inputs', typed='--input or --example')}"
+        raise InputError(f"{both} are both given; an example has the size of its images")
     if given is None:
         given = seeded(sample_shape(model, options.input_size), model)
     names = options.input_names, options.output_names
@@ -106,7 +107,7 @@ def captured(model: nn.Module, example: Example, options: SourceOptions) -> Mode
         raise InputError(
             f"{type(model).__name__} holds no arithmetic: there is no log, exp, power, product or quotient of data in "
             "its forward, and no matrix product with a weight that tanh, sigmoid or clamp computes; name the module "
-            "that is meant with --arithmetic PATH, or use torch.onnx.export"
+            f"that is meant with {option('arithmetic', 'PATH')}, or use torch.onnx.export"
         )
     return graph
 
@@ -131,5 +132,5 @@ def unnamed(graph: ModelGraph) -> tuple[str, ...]:
     """Return a note about arithmetic that is outside the subgraphs that the user named."""
     left = left_out(graph.flat.graph)
     names = ", ".join(plain(path) or "the model itself" for path in left)
-    note = f"{names}: arithmetic that --arithmetic does not name; torch.onnx may change it, ε above all"
+    note = f"{names}: arithmetic that {option('arithmetic')} does not name; torch.onnx may change it, ε above all"
     return (note,) if left else ()

@@ -12,7 +12,8 @@ from torch import nn
 
 from nalu_export import formats, reports
 from nalu_export.api.artifact import Artifact, read_artifact
-from nalu_export.api.check import ALL, check
+from nalu_export.api.check import check
+from nalu_export.api.chosen import ALL
 from nalu_export.api.export import export
 from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError
 from nalu_export.io.input_files import read_inputs

@@ -158,7 +158,7 @@ def test_positions_that_are_learned_fix_the_size(tmp_path: Path) -> None:
     text = "the model does not run on images of every size, and the file neither: height 16 and width 16"
     assert artifact.notes == (text,)
     assert nalu_export.check(net.build(), artifact, samples=4, search=0, input_size=(16, 16)).passed
-    with pytest.raises(InputError, match=r"does not run on 1×20×20 images \(.+\); give another --input-size H W$"):
+    with pytest.raises(InputError, match=r"does not run on 1×20×20 images \(.+\); give another input_size=\(H, W\)$"):
         nalu_export.export(net.build(), tmp_path / "b.onnx", input_size=(20, 20))
     assert not (tmp_path / "b.onnx").exists()
 
@@ -254,7 +254,7 @@ def test_weights_in_float64_are_rounded_only_where_float32_computes(weights: str
     model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head).double().eval()
     path = tmp_path / "a.onnx"
     artifact = nalu_export.export(model, path, weights=weights)
-    assert "weights in float64 are rounded to float32; --compute float64 keeps" in artifact.notes[0]
+    assert "weights in float64 are rounded to float32; compute='float64' keeps" in artifact.notes[0]
     assert not any("float64 are" in note for note in nalu_export.export(head, path, compute="float64").notes)
     nalu_export.export(head, path, weights=weights, compute="float64")
     assert nalu_export.check(head, path).passed

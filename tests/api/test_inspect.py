@@ -152,7 +152,7 @@ def test_a_foreign_archive_that_is_trusted_is_a_model(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(torchscript())
     found = inspect(tmp_path / "f", trust=True)
     assert (found["kind"], found["layout"]) == ("model", "nalu-export:NAC")
-    assert found["notes"][0] == "was loaded with --trust, which ran code in it"
+    assert found["notes"][0] == "was loaded with trust=True, which ran code in it"
 
 
 def edited(path: Path, edit: Any) -> Path:

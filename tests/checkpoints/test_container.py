@@ -18,7 +18,7 @@ from tests.checkpoints.conftest import Refusal
 from tests.checkpoints.programs import DAMAGED
 
 INSTEAD = "save model.state_dict() or use nalu_export.save(model, path)"
-TRUST = "or give --trust if you made it yourself"
+TRUST = "or give trust=True if you made it yourself"
 
 # One of each kind through the public function; test_zip.py, test_torch_legacy.py, test_machine.py … have the rest.
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {

@@ -189,17 +189,17 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "unknown layer": (
         {"type": "Transformer", "args": {}},
         "its model description names the layer 'Transformer', which is not known here; "
-        "give --model FILE.py:NAME to build the model",
+        "give model='FILE.py:NAME' to build the model",
     ),
     "a module path": (
         {"type": "os.system", "args": {}},
         "its model description names the layer 'os.system', which is not known here; "
-        "give --model FILE.py:NAME to build the model",
+        "give model='FILE.py:NAME' to build the model",
     ),
     "line feed in the type": (
         {"type": "NAC\nNALU"},
         "its model description names the layer 'NAC\\\\nNALU', which is not known here; "
-        "give --model FILE.py:NAME to build the model",
+        "give model='FILE.py:NAME' to build the model",
     ),
     "args is a list": (
         {"type": "Linear", "args": [2, 2]},

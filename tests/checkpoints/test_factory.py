@@ -88,7 +88,7 @@ def test_a_module_of_the_user_needs_its_code(custom: tuple[Custom, Path]) -> Non
     _, path = custom
     with pytest.raises(InputError) as caught:
         load(path)
-    assert str(caught.value) == (f"{path}: does not describe its model; give --model FILE.py:NAME to build it")
+    assert str(caught.value) == (f"{path}: does not describe its model; give model='FILE.py:NAME' to build it")
 
 
 @pytest.mark.parametrize(
@@ -163,41 +163,41 @@ def test_the_working_directory_is_not_left_on_the_path(package: Path) -> None:
 @pytest.mark.parametrize(
     ("factory", "text"),
     [
-        ("user_code.models", f"--model is 'user_code.models'; {EXPECTED}"),
-        (":factory", f"--model is ':factory'; {EXPECTED}"),
-        ("user_code.models:", f"--model is 'user_code.models:'; {EXPECTED}"),
-        ("", f"--model is ''; {EXPECTED}"),
+        ("user_code.models", f"model is 'user_code.models'; {EXPECTED}"),
+        (":factory", f"model is ':factory'; {EXPECTED}"),
+        ("user_code.models:", f"model is 'user_code.models:'; {EXPECTED}"),
+        ("", f"model is ''; {EXPECTED}"),
         (
             "no.such:thing",
-            "--model no.such:thing: ModuleNotFoundError: No module named 'no'",
+            "model='no.such:thing': ModuleNotFoundError: No module named 'no'",
         ),
         (
             "user_code.models:nothing",
-            "--model user_code.models:nothing: user_code.models has no 'nothing'; "
+            "model='user_code.models:nothing': user_code.models has no 'nothing'; "
             "it has 'Twice', 'factory', 'instance' and 5 more",
         ),
-        ("user_code.models:fails", "--model user_code.models:fails: RuntimeError: first line"),
+        ("user_code.models:fails", "model='user_code.models:fails': RuntimeError: first line"),
         (
             "user_code.models:needs",
-            "--model user_code.models:needs: needs arguments: needs(argument, other: int = 2); "
+            "model='user_code.models:needs': needs arguments: needs(argument, other: int = 2); "
             "give a function that needs none",
         ),
         (
             "user_code.models:number",
-            "--model user_code.models:number: is a value of type int, neither a module nor what builds one",
+            "model='user_code.models:number': is a value of type int, neither a module nor what builds one",
         ),
         (
             "user_code.models:stops",
-            "--model user_code.models:stops: ends the program (SystemExit: 2); "
+            "model='user_code.models:stops': ends the program (SystemExit: 2); "
             "put what trains under if __name__ == '__main__'",
         ),
-        ("user_code.models:wrong", "--model user_code.models:wrong: dims are [2]; give at least two"),
+        ("user_code.models:wrong", "model='user_code.models:wrong': dims are [2]; give at least two"),
         (
             "user_code.models:gives_a_number",
-            "--model user_code.models:gives_a_number: gives a int, not a torch.nn.Module",
+            "model='user_code.models:gives_a_number': gives a int, not a torch.nn.Module",
         ),
-        (dict, "--model dict: gives a dict, not a torch.nn.Module"),
-        (3, "--model int: is a value of type int, neither a module nor what builds one"),
+        (dict, "model dict: gives a dict, not a torch.nn.Module"),
+        (3, "model int: is a value of type int, neither a module nor what builds one"),
     ],
 )
 def test_factory_errors(factory: Any, text: str, package: Path) -> None:

@@ -16,7 +16,7 @@ from tests.checkpoints.test_unwrapping import STATE, optimizer_state
 
 OTHER = {name: value + 1 for name, value in STATE.items()}
 GENERATOR = {"conv.weight": torch.ones(1, 2)}
-LEFT = "averaged weights were left out: '{0}' (2 tensors); --key {0} takes them"
+LEFT = "averaged weights were left out: '{0}' (2 tensors); key='{0}' takes them"
 
 
 def _note(key: str) -> str:
@@ -48,7 +48,7 @@ TAKEN: dict[str, tuple[Any, tuple[str, ...]]] = {
     ),
     "an average with its counter": (
         {"model": STATE, "swa_model": {"n_averaged": torch.tensor(3), **{f"module.{k}": v for k, v in OTHER.items()}}},
-        (_note("model"), "averaged weights were left out: 'swa_model' (3 tensors); --key swa_model takes them"),
+        (_note("model"), "averaged weights were left out: 'swa_model' (3 tensors); key='swa_model' takes them"),
     ),
     "the same under two keys": ({"net": STATE, "best": STATE}, (_note("net"),)),
 }
@@ -82,71 +82,71 @@ def test_the_named_one_is_taken(case: str, tmp_path: Path) -> None:
     assert torch.equal(checkpoint.model.state_dict()["layers.0.W_hat"], OTHER["layers.0.W_hat"])
 
 
-SEVERAL = "holds several dicts of tensors: 'a' (2 tensors), 'b' (2 tensors); say which with --key NAME"
+SEVERAL = "holds several dicts of tensors: 'a' (2 tensors), 'b' (2 tensors); say which with key='NAME'"
 REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "several": ({"a": STATE, "b": OTHER}, {}, SEVERAL),
     "a known key and another": (
         {"state_dict": STATE, "discriminator": GENERATOR},
         {},
         "holds several dicts of tensors: 'state_dict' (2 tensors), 'discriminator' (1 tensor); "
-        "say which with --key NAME",
+        "say which with key='NAME'",
     ),
     "an average of something else": (
         {"d": GENERATOR, "g_ema": STATE},
         {},
-        "holds several dicts of tensors: 'd' (1 tensor), 'g_ema' (2 tensors); say which with --key NAME",
+        "holds several dicts of tensors: 'd' (1 tensor), 'g_ema' (2 tensors); say which with key='NAME'",
     ),
     "an average alone, beside tensors": (
         {**STATE, "ema": OTHER},
         {},
         "holds tensors by themselves ('layers.0.W_hat', 'layers.0.M_hat') and averaged ones under 'ema'; "
-        "--key ema takes the average, else save the state_dict that you mean by itself",
+        "key='ema' takes the average, else save the state_dict that you mean by itself",
     ),
     "parts of one model": (
         {"params": {"w": torch.ones(1)}, "batch_stats": {"mean": torch.ones(1)}},
         {},
-        "holds several dicts of tensors: 'params' (1 tensor), 'batch_stats' (1 tensor); say which with --key NAME",
+        "holds several dicts of tensors: 'params' (1 tensor), 'batch_stats' (1 tensor); say which with key='NAME'",
     ),
     "many": (
         {str(index): dict(STATE) for index in range(9)},
         {},
         "holds several dicts of tensors: '0' (2 tensors), '1' (2 tensors), '2' (2 tensors), '3' (2 tensors), "
-        "'4' (2 tensors), '5' (2 tensors) and 3 more; say which with --key NAME",
+        "'4' (2 tensors), '5' (2 tensors) and 3 more; say which with key='NAME'",
     ),
     "no such key": (
         {"a": STATE, "b": OTHER},
         {"key": "c"},
-        "has nothing under 'c'; --key takes one of 'a' (2 tensors), 'b' (2 tensors)",
+        "has nothing under 'c'; key takes one of 'a' (2 tensors), 'b' (2 tensors)",
     ),
     "a key inside a number": (
         {"a": STATE, "epoch": 3},
         {"key": "epoch.x"},
-        "has nothing under 'epoch.x'; --key takes one of 'a' (2 tensors)",
+        "has nothing under 'epoch.x'; key takes one of 'a' (2 tensors)",
     ),
     "a key of a number": (
         {"a": STATE, "epoch": 3},
         {"key": "epoch"},
-        "has no dict of tensors under 'epoch'; --key takes one of 'a' (2 tensors)",
+        "has no dict of tensors under 'epoch'; key takes one of 'a' (2 tensors)",
     ),
     "a key of a dict without tensors": (
         {"a": STATE, "args": {"lr": 0.1}},
         {"key": "args"},
-        "has no dict of tensors under 'args'; --key takes one of 'a' (2 tensors)",
+        "has no dict of tensors under 'args'; key takes one of 'a' (2 tensors)",
     ),
     "a key of an optimizer": (
         {"a": STATE, "optimizer": optimizer_state()},
         {"key": "optimizer"},
-        "has the state of an optimizer under 'optimizer', no weights; --key takes one of 'a' (2 tensors)",
+        "has the state of an optimizer under 'optimizer', no weights; key takes one of 'a' (2 tensors)",
     ),
     "a key of an optimizer by another name": (
         {"a": STATE, "adam": optimizer_state()},
         {"key": "adam"},
-        "has no dict of tensors under 'adam'; --key takes one of 'a' (2 tensors)",
+        "has no dict of tensors under 'adam'; key takes one of 'a' (2 tensors)",
     ),
     "a key in the state of an optimizer": (
         {"a": STATE, "adam": {"state": STATE, "param_groups": []}},
         {"key": "adam.state"},
-        "has the state of an optimizer under 'adam.state', no weights; --key takes one of 'a' (2 tensors)",
+        "has the state of an optimizer under 'adam.state', no weights; key takes one of 'a' (2 tensors)",
     ),
     "an optimizer alone": (
         {"optimizer": optimizer_state(), "epoch": 3},
@@ -157,9 +157,9 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a key of a state_dict alone": (
         STATE,
         {"key": "layers"},
-        "is one dict of tensors, with no other inside; leave --key out, --prefix takes a part of it",
+        "is one dict of tensors, with no other inside; leave key out, prefix takes a part of it",
     ),
-    "a key of a list": ([1], {"key": "a"}, "holds no dict, so that nothing is under 'a'; leave --key out"),
+    "a key of a list": ([1], {"key": "a"}, "holds no dict, so that nothing is under 'a'; leave key out"),
     "something else among the weights": (
         {"state_dict": STATE | {"x": 1.0}, "ema": STATE},
         {},
@@ -169,7 +169,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a key in our own format": (
         files.native({"type": "NAC", "args": {"dims": [2, 1]}}, STATE),
         {"key": "state_dict"},
-        "is in the nalu_export format, which holds one model; leave --key out",
+        "is in the nalu_export format, which holds one model; leave key out",
     ),
 }
 
@@ -210,7 +210,7 @@ def test_prefix_says_what_it_leaves_out(tmp_path: Path) -> None:
     inner = {f"head.{name}": value for name, value in STATE.items()}
     torch.save(inner | {f"conv.{index}": torch.ones(1) for index in range(5)}, tmp_path / "model.pt")
     assert read_checkpoint(tmp_path / "model.pt", prefix="head").notes == (
-        "--prefix head left out 5 tensors ('conv.0', 'conv.1', 'conv.2' …)",
+        "prefix='head' left out 5 tensors ('conv.0', 'conv.1', 'conv.2' …)",
         "layout nalu-export:NAC",
     )
     torch.save({f"module.{name}": value for name, value in inner.items()}, tmp_path / "model.pt")

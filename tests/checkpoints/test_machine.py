@@ -27,7 +27,7 @@ from tests.checkpoints.programs import (
 NEVER = ", which torch.save never writes; copy or download it again"
 BEYOND = ", which reaches beyond its storage of 4 elements; the file is damaged; copy or download it again"
 DEEP = f"nests its values deeper than 500; {INSTEAD}"
-TRUST = "or give --trust if you made it yourself"
+TRUST = "or give trust=True if you made it yourself"
 
 
 def code(name: str) -> str:

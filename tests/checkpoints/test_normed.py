@@ -116,7 +116,7 @@ def test_another_parametrization_is_refused(refusal: Refusal) -> None:
     text = refusal(files.torch_bytes(model.state_dict()))
     assert text == (
         "has 'layers.0.parametrizations.W_hat.original', of a parametrization whose code no file of weights holds; "
-        "give --model FILE.py:NAME, or save it after "
+        "give model='FILE.py:NAME', or save it after "
         "torch.nn.utils.parametrize.remove_parametrizations(module, 'W_hat')"
     )
 

@@ -159,7 +159,7 @@ def test_no_state_dict(refusal: Refusal) -> None:
     [
         (
             files.native(None),
-            "does not describe its model; give --model FILE.py:NAME to build it",
+            "does not describe its model; give model='FILE.py:NAME' to build it",
         ),
         (
             files.native(DESCRIPTION, version=99),
@@ -296,7 +296,7 @@ def test_a_file_larger_than_the_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", ["layout", "eps", "backbone", "task"])
 def test_options_of_public_layouts_are_refused_where_they_would_be_ignored(option: str, refusal: Refusal) -> None:
     data = files.torch_bytes(files.native(files.linear()))
-    why = "is in the nalu_export format, which holds all of that; leave --" + option + " out"
+    why = "is in the nalu_export format, which holds all of that; leave " + option + " out"
     assert refusal(data, **{option: "regression"}) == why
-    why = "is read into the model of --model, which knows all of that; leave --" + option + " out"
+    why = "is read into what model builds, which knows all of that; leave " + option + " out"
     assert refusal(data, model=nn.Linear(2, 1), **{option: "regression"}) == why

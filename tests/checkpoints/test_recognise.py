@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nalu_export import NAC, NALU, InputError, NACCell, NALUCell, load
 from nalu_export.checkpoints import read_checkpoint
-from nalu_export.checkpoints.recognise import OTHERWISE, recognise
+from nalu_export.checkpoints.recognise import otherwise, recognise
 from tests.checkpoints import files
 from tests.checkpoints.conftest import Refusal
 
@@ -118,55 +118,55 @@ REFUSED: dict[str, tuple[State, str]] = {
     "empty": ({}, ("holds no tensor; save model.state_dict() or use nalu_export.save(model, path)")),
     "mixed kinds": (
         nac(3, 4) | nalu(1, 2, 4),
-        (f"lacks 'layers.0.G'; nalu-export:NALU has W_hat, M_hat, G in each layer; {OTHERWISE}"),
+        (f"lacks 'layers.0.G'; nalu-export:NALU has W_hat, M_hat, G in each layer; {otherwise()}"),
     ),
     "mixed tying": (
         nalu(0, 4, 3) | nalu(1, 2, 4) | {"layers.1.W_hat_mul": w(2, 4), "layers.1.M_hat_mul": w(2, 4)},
         (
             "lacks 'layers.0.W_hat_mul', 'layers.0.M_hat_mul'; nalu-export:NALU has W_hat, M_hat, G, "
-            f"W_hat_mul, M_hat_mul in each layer; {OTHERWISE}"
+            f"W_hat_mul, M_hat_mul in each layer; {otherwise()}"
         ),
     ),
     "mixed gates": (
         nalu(0, 4, 3, gate=1) | nalu(1, 2, 4),
         (
             "has 'layers.0.G' of shape (1, 3); nalu-export:NALU expects (4, 3), by the shape of 'layers.0.W_hat'; "
-            "for any other model give --model FILE.py:NAME"
+            "for any other model give model='FILE.py:NAME'"
         ),
     ),
     "cell and stack": (
         {"W_hat": w(2, 3), "M_hat": w(2, 3)} | nac(3, 2),
         (
             "has 'W_hat', 'M_hat', which nalu-export:NAC has not; nalu-export:NAC has W_hat, M_hat in"
-            f" each layer; {OTHERWISE}"
+            f" each layer; {otherwise()}"
         ),
     ),
     "cell and more of the stack": (
         {"W_hat": w(2, 3), "M_hat": w(2, 3)} | nac(3, 2, first=4),
         (
             "has 'W_hat', 'M_hat', which nalu-export:NAC has not; nalu-export:NAC has W_hat, M_hat in"
-            f" each layer; {OTHERWISE}"
+            f" each layer; {otherwise()}"
         ),
     ),
     "gap": (
         nac(3, 4) | nac(4, 2, first=2),
         (
             "has 'layers.2.' but not 'layers.1.'; nalu-export:NAC has every layer of a stack; "
-            "for any other model give --model FILE.py:NAME"
+            "for any other model give model='FILE.py:NAME'"
         ),
     ),
     "no first layer": (
         nac(3, 4, 2, first=1),
         (
             "has 'layers.2.' but not 'layers.0.'; nalu-export:NAC has every layer of a stack; "
-            "for any other model give --model FILE.py:NAME"
+            "for any other model give model='FILE.py:NAME'"
         ),
     ),
     "far layer": (
         nac(3, 4, first=999_999),
         (
             "has 'layers.999999.' but not 'layers.0.'; nalu-export:NAC has every layer of a stack; "
-            "for any other model give --model FILE.py:NAME"
+            "for any other model give model='FILE.py:NAME'"
         ),
     ),
     "does not chain": (
@@ -174,76 +174,76 @@ REFUSED: dict[str, tuple[State, str]] = {
         (
             "has 'layers.1.W_hat' of shape (2, 5), in nalu-export:NAC for 5 inputs, after a layer "
             "with 4 outputs; a stack hands on what the layer before gives; "
-            "for any other model give --model FILE.py:NAME"
+            "for any other model give model='FILE.py:NAME'"
         ),
     ),
     "rank 1": (
         {"W_hat": w(3), "M_hat": w(3)},
         (
             "has 'W_hat' of shape (3,); nalu-export:NAC expects (outputs, inputs); "
-            "for any other model give --model FILE.py:NAME"
+            "for any other model give model='FILE.py:NAME'"
         ),
     ),
     "rank 3": (
         {"layers.0.W_hat": w(2, 3, 1), "layers.0.M_hat": w(2, 3, 1)},
         (
             "has 'layers.0.W_hat' of shape (2, 3, 1); nalu-export:NAC expects (outputs, inputs); "
-            "for any other model give --model FILE.py:NAME"
+            "for any other model give model='FILE.py:NAME'"
         ),
     ),
     "rank 0": (
         {"W_hat": w(), "M_hat": w()},
         (
             "has 'W_hat' of shape (); nalu-export:NAC expects (outputs, inputs); "
-            "for any other model give --model FILE.py:NAME"
+            "for any other model give model='FILE.py:NAME'"
         ),
     ),
     "no inputs": (
         {"W_hat": w(3, 0), "M_hat": w(3, 0)},
         (
             "has 'W_hat' of shape (3, 0); nalu-export:NAC expects (outputs, inputs); "
-            "for any other model give --model FILE.py:NAME"
+            "for any other model give model='FILE.py:NAME'"
         ),
     ),
     "M_hat of another shape": (
         {"W_hat": w(2, 3), "M_hat": w(3, 2)},
         (
             "has 'M_hat' of shape (3, 2); nalu-export:NAC expects (2, 3), by the shape of 'W_hat'; "
-            "for any other model give --model FILE.py:NAME"
+            "for any other model give model='FILE.py:NAME'"
         ),
     ),
     "G of another shape": (
         nalu(0, 4, 3, gate=2),
         (
             "has 'layers.0.G' of shape (2, 3); nalu-export:NALU expects (4, 3), by the shape of 'layers.0.W_hat'; "
-            "for any other model give --model FILE.py:NAME"
+            "for any other model give model='FILE.py:NAME'"
         ),
     ),
     "W_hat only": (
         {"layers.0.W_hat": w(2, 3)},
-        (f"lacks 'layers.0.M_hat'; nalu-export:NAC has W_hat, M_hat in each layer; {OTHERWISE}"),
+        (f"lacks 'layers.0.M_hat'; nalu-export:NAC has W_hat, M_hat in each layer; {otherwise()}"),
     ),
     "G without M_hat": (
         {"G": w(2, 3), "W_hat": w(2, 3)},
-        (f"lacks 'M_hat'; nalu-export:NALU has W_hat, M_hat, G in each layer; {OTHERWISE}"),
+        (f"lacks 'M_hat'; nalu-export:NALU has W_hat, M_hat, G in each layer; {otherwise()}"),
     ),
     "untied without a gate": (
         {name: w(2, 3) for name in ("W_hat", "M_hat", "W_hat_mul", "M_hat_mul")},
-        (f"lacks 'G'; nalu-export:NALU has W_hat, M_hat, G, W_hat_mul, M_hat_mul in each layer; {OTHERWISE}"),
+        (f"lacks 'G'; nalu-export:NALU has W_hat, M_hat, G, W_hat_mul, M_hat_mul in each layer; {otherwise()}"),
     ),
-    "foreign": ({"fc.weight": w(2, 3)}, (f"has keys of no known layout: 'fc.weight'; {OTHERWISE}")),
+    "foreign": ({"fc.weight": w(2, 3)}, (f"has keys of no known layout: 'fc.weight'; {otherwise()}")),
     "foreign among ours": (
         nac(3, 2) | {"layers.0.bias": w(2)},
         (
             "has 'layers.0.bias', which nalu-export:NAC has not; nalu-export:NAC has W_hat, M_hat in "
-            f"each layer; {OTHERWISE}"
+            f"each layer; {otherwise()}"
         ),
     ),
-    "wrong case": ({"w_hat": w(2, 3)}, (f"has keys of no known layout: 'w_hat'; {OTHERWISE}")),
-    "line feed": ({"W_hat\n": w(2, 3)}, (f"has keys of no known layout: 'W_hat\\n'; {OTHERWISE}")),
+    "wrong case": ({"w_hat": w(2, 3)}, (f"has keys of no known layout: 'w_hat'; {otherwise()}")),
+    "line feed": ({"W_hat\n": w(2, 3)}, (f"has keys of no known layout: 'W_hat\\n'; {otherwise()}")),
     "Arabic digit": (
         {"layers.\u0661.W_hat": w(2, 3)},
-        (f"has keys of no known layout: 'layers.\u0661.W_hat'; {OTHERWISE}"),
+        (f"has keys of no known layout: 'layers.\u0661.W_hat'; {otherwise()}"),
     ),
     "endless layer number": (
         {f"layers.{'9' * 5000}.W_hat": w(2, 3)},
@@ -275,12 +275,12 @@ def test_wrappers_prefixes_are_no_part_of_a_layout(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("layout", "text"),
     [
-        ("nobody", "--layout is 'nobody'; allowed owners: amg1, amg2, "),
-        ("", "--layout is ''; allowed owners: amg1, "),
-        ("../goddoe", "--layout is '../goddoe'; allowed owners: "),
-        ("base", "--layout is 'base'; allowed owners: "),
-        ("goddoe:NPU", "--layout is 'goddoe:NPU'; allowed: goddoe:NAC, goddoe:NALU"),
-        ("goddoe:", "--layout is 'goddoe:'; allowed: goddoe:NAC, goddoe:NALU"),
+        ("nobody", "layout is 'nobody'; allowed owners: amg1, amg2, "),
+        ("", "layout is ''; allowed owners: amg1, "),
+        ("../goddoe", "layout is '../goddoe'; allowed owners: "),
+        ("base", "layout is 'base'; allowed owners: "),
+        ("goddoe:NPU", "layout is 'goddoe:NPU'; allowed: goddoe:NAC, goddoe:NALU"),
+        ("goddoe:", "layout is 'goddoe:'; allowed: goddoe:NAC, goddoe:NALU"),
         (
             "goddoe",
             "is not in the layout goddoe: it lacks 'W'; goddoe:NAC has W_hat, M_hat, W in each layer",
@@ -288,7 +288,7 @@ def test_wrappers_prefixes_are_no_part_of_a_layout(tmp_path: Path) -> None:
         (
             "stable-nalu:NAC*",
             "has 'W_hat', 'M_hat', as the layout stable-nalu:NAC* does, which is known but not read in this release; "
-            "give its code: --model FILE.py:NAME",
+            "give its code: model='FILE.py:NAME'",
         ),
     ],
 )
@@ -315,5 +315,5 @@ def test_a_model_under_a_prefix_is_pointed_at(refusal: Refusal) -> None:
     state = {"encoder.weight": w(4, 4)} | {f"final.{name}": value for name, value in nac(3, 2).items()}
     assert refusal(files.torch_bytes(state)) == (
         "has keys of no known layout: 'encoder.weight', 'final.layers.0.W_hat', 'final.layers.0.M_hat'; "
-        f"{OTHERWISE}; or --prefix final. for the model under it, which leaves out 1 tensor ('encoder.weight')"
+        f"{otherwise()}; or prefix='final.' for the model under it, which leaves out 1 tensor ('encoder.weight')"
     )

@@ -15,8 +15,8 @@ from tests.checkpoints import files
 from tests.checkpoints.programs import refused
 
 INSTEAD = "save model.state_dict() or use nalu_export.save(model, path)"
-TRUST = "or give --trust if you made it yourself"
-NOTE = "was loaded with --trust, which ran code in it"
+TRUST = "or give trust=True if you made it yourself"
+NOTE = "was loaded with trust=True, which ran code in it"
 
 
 def trusted_refusal(data: bytes) -> str:

@@ -127,7 +127,7 @@ def test_a_model_inside_a_wrapped_one(tmp_path: Path) -> None:
     [
         (
             "tail.",
-            "has no name under 'tail.'; it has names under 'layers.'; --prefix takes what stands before the layers",
+            "has no name under 'tail.'; it has names under 'layers.'; prefix takes what stands before the layers",
         ),
         ("layers.0.W", "has no name under 'layers.0.W.'; it has names under 'layers.'; "),
     ],
@@ -139,7 +139,7 @@ def test_a_prefix_that_is_not_there(prefix: str, text: str, refusal: Refusal) ->
 def test_under_of_names_without_a_dot() -> None:
     with pytest.raises(InputError) as caught:
         under({"W": torch.ones(1)}, "head")
-    assert str(caught.value) == "has no name under 'head.'; --prefix takes what stands before the layers"
+    assert str(caught.value) == "has no name under 'head.'; prefix takes what stands before the layers"
 
 
 def test_prefixes_come_shortest_first() -> None:
@@ -158,7 +158,7 @@ def test_no_prefix_ends_inside_a_stack_or_a_cell() -> None:
 REFUSED: dict[str, tuple[Any, str]] = {
     "two": (
         {"state_dict": STATE, "model": {"W": torch.ones(1, 2)}},
-        "holds several dicts of tensors: 'state_dict' (2 tensors), 'model' (1 tensor); say which with --key NAME",
+        "holds several dicts of tensors: 'state_dict' (2 tensors), 'model' (1 tensor); say which with key='NAME'",
     ),
     "no weights": (
         {"epoch": 3},

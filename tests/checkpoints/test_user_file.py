@@ -150,7 +150,7 @@ CASES = {
 @pytest.mark.parametrize("named", CASES)
 def test_names_that_do_not_do(named: str, write: Callable[..., Path], weights: Path) -> None:
     file, name = write(), named.partition(":")[2]
-    assert refusal(weights, f"{file}:{name}") == f"--model {file}:{name}: {CASES[named].format(file=file)}"
+    assert refusal(weights, f"{file}:{name}") == f"model='{file}:{name}': {CASES[named].format(file=file)}"
 
 
 FILES = {
@@ -173,41 +173,41 @@ FILES = {
 @pytest.mark.parametrize("text", FILES)
 def test_files_that_cannot_be_run(text: str, write: Callable[..., Path], weights: Path) -> None:
     file, before = write(text), set(sys.modules)
-    assert refusal(weights, f"{file}:build") == f"--model {file}:build: {FILES[text].format(file=file)}"
+    assert refusal(weights, f"{file}:build") == f"model='{file}:build': {FILES[text].format(file=file)}"
     assert not [name for name in set(sys.modules) - before if name.startswith("nalu_export_file_")]
 
 
 def test_a_file_that_names_no_module_or_several(write: Callable[..., Path], weights: Path) -> None:
     file = write("def build():\n    pass\n")
     assert refusal(weights, str(file)) == (
-        f"--model {file}: has no class of modules; name what builds one, {file}:NAME; it has 'build'"
+        f"model='{file}': has no class of modules; name what builds one, {file}:NAME; it has 'build'"
     )
     file = write("from torch import nn\nfrom torch.nn import Linear\nclass A(nn.Module): ...\nclass B(A): ...\n")
-    assert refusal(weights, str(file)) == f"--model {file}: has 'A', 'B'; say which: {file}:B"
+    assert refusal(weights, str(file)) == f"model='{file}': has 'A', 'B'; say which: {file}:B"
     file = write("x = 1\n")
-    assert refusal(weights, str(file)) == f"--model {file}: has no class of modules; name what builds one, {file}:NAME"
+    assert refusal(weights, str(file)) == f"model='{file}': has no class of modules; name what builds one, {file}:NAME"
 
 
 def test_files_that_are_none(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert refusal(weights, "net.py:build") == f"--model net.py:build: there is no such file in {tmp_path}"
-    assert refusal(weights, f"{tmp_path}/net.py") == f"--model {tmp_path}/net.py: there is no such file"
-    assert refusal(weights, "code/net:build") == f"--model code/net:build: there is no such file in {tmp_path}"
+    assert refusal(weights, "net.py:build") == f"model='net.py:build': there is no such file in {tmp_path}"
+    assert refusal(weights, f"{tmp_path}/net.py") == f"model='{tmp_path}/net.py': there is no such file"
+    assert refusal(weights, "code/net:build") == f"model='code/net:build': there is no such file in {tmp_path}"
     (tmp_path / "code.py").mkdir()
     assert refusal(weights, "code.py:build") == (
-        "--model code.py:build: code.py: is a directory; give the path of a file"
+        "model='code.py:build': code.py: is a directory; give the path of a file"
     )
     (tmp_path / "train.ipynb").write_text("{}", encoding="utf-8")
     for named in ("train.ipynb", "train.ipynb:Net"):
-        assert refusal(weights, named) == f"--model {named}: is a notebook; save its code as a .py file first"
+        assert refusal(weights, named) == f"model='{named}': is a notebook; save its code as a .py file first"
 
 
 def test_classes_of_the_script_that_saved_a_pickle(pickled: Path) -> None:
     file = pickled.with_name("net.py")
-    text = "cannot be loaded: it needs Net of the script that saved it; give that file with --model FILE.py"
+    text = "cannot be loaded: it needs Net of the script that saved it; give that file with model='FILE.py'"
     assert refusal(pickled, None, trust=True) == text
     found = read_checkpoint(pickled, file, trust=True)
-    assert found.notes == ("was loaded with --trust, which ran code in it",)
+    assert found.notes == ("was loaded with trust=True, which ran code in it",)
     assert vars(found.model)["factor"] == 7.0
     torch.manual_seed(0)
     assert torch.equal(found.model(X), 7.0 * nn.Linear(2, 1)(X))
@@ -215,8 +215,8 @@ def test_classes_of_the_script_that_saved_a_pickle(pickled: Path) -> None:
     assert refusal(pickled, file.with_name("other.py"), trust=True) == (
         f"cannot be loaded: it needs Net of the script that saved it, and {file.with_name('other.py')} has no Net"
     )
-    text = "holds a module, which is used as it is, not what --model builds; leave --model out, or give the file alone"
-    assert refusal(pickled, f"{file}:Net", trust=True) == f"{text}: --model {file}"
+    text = "holds a module, which is used as it is, not what model builds; leave model out, or give the file alone"
+    assert refusal(pickled, f"{file}:Net", trust=True) == f"{text}: model='{file}'"
     assert refusal(pickled, file).startswith("is a pickled module (__main__.Net), which runs code when loaded; ")
 
 

@@ -13,7 +13,7 @@ from nalu_export import NALU, InputError, load
 from nalu_export.checkpoints import read_checkpoint
 from nalu_export.checkpoints.whole import evaluating
 
-NOTE = "was loaded with --trust, which ran code in it"
+NOTE = "was loaded with trust=True, which ran code in it"
 X = torch.tensor([[0.0, 3.0], [-2.0, 0.5]])
 
 
@@ -80,13 +80,13 @@ def test_weights_that_are_shared_stay_shared_and_states_of_any_kind_are_kept(pat
 def test_options_that_would_read_its_keys_are_refused(path: Path) -> None:
     torch.save(MyNalu(2, 8), path)
     for option, value in {"layout": "kevinzakka", "eps": 1e-5, "backbone": nn.ReLU(), "task": "regression"}.items():
-        assert refusal(path, **{option: value}) == f"holds a module, which is used as it is; leave --{option} out"
-    text = "holds a module, which is used as it is, not what --model builds; leave --model out"
+        assert refusal(path, **{option: value}) == f"holds a module, which is used as it is; leave {option} out"
+    text = "holds a module, which is used as it is, not what model builds; leave model out"
     assert refusal(path, model=lambda: MyNalu(2, 8)) == text
     assert refusal(path, model="torch.nn:ReLU") == text
     (path.parent / "net.py").write_text("from torch import nn\n", encoding="utf-8")
     file = path.parent / "net.py"
-    assert refusal(path, model=f"{file}:nn.ReLU") == f"{text}, or give the file alone: --model {file}"
+    assert refusal(path, model=f"{file}:nn.ReLU") == f"{text}, or give the file alone: model='{file}'"
 
 
 def test_a_module_under_a_key_is_taken_and_that_is_said(path: Path) -> None:
@@ -107,14 +107,14 @@ def test_a_module_under_a_key_is_taken_and_that_is_said(path: Path) -> None:
 def test_several_modules_are_not_guessed_among(path: Path) -> None:
     model = nn.Sequential(MyNalu(2, 8), nn.Linear(8, 1))
     torch.save({"model": model, "ema": nn.Sequential(nn.Linear(2, 1))}, path)
-    assert refusal(path) == "holds modules under 'model', 'ema'; say which module with --prefix model"
+    assert refusal(path) == "holds modules under 'model', 'ema'; say which module with prefix='model'"
     found = read_checkpoint(path, trust=True, prefix="ema")
     assert found.notes == (NOTE, "the model is the module under 'ema'")
     assert len(found.model.state_dict()) == 2
     assert torch.equal(load(path, trust=True, prefix="model.0.")(X), model[0](X))
     assert refusal(path, prefix="model.1.x") == "has no module under 'model.1.x'; it has '0', '1'"
     torch.save({"model": model, "state_dict": nn.Linear(2, 1).state_dict()}, path)
-    text = "holds modules under 'model' and weights under 'state_dict'; say which module with --prefix model"
+    text = "holds modules under 'model' and weights under 'state_dict'; say which module with prefix='model'"
     assert refusal(path) == text
     assert torch.equal(load(path, trust=True, prefix="model")(X), model(X))
     torch.save(model, path)

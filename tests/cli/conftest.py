@@ -12,7 +12,11 @@ from click.testing import CliRunner, Result
 from torch import nn
 
 from nalu_export import NALU, export, save
+from nalu_export.api import export as exporting
+from nalu_export.api import verify as verifying
 from nalu_export.cli.main import main
+from nalu_export.graph import ModelGraph
+from tests.captured import graph_of
 
 Run = Callable[..., Result]
 
@@ -65,6 +69,17 @@ def script(source: Path) -> Path:
 def other(source: Path) -> Path:
     """An artifact of other weights."""
     return export(NALU(2, 3, 1), "other.onnx", check=False).path
+
+
+@pytest.fixture
+def wrong_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every export is compared with another model."""
+    real, other = verifying.verify, graph_of(NALU(2, 3, 1))
+
+    def verify(graph: ModelGraph, *args: Any, **options: Any) -> Any:
+        return real(other, *args, **options)
+
+    monkeypatch.setattr(exporting, "verify_file", verify)
 
 
 def assert_user_error(result: Result, code: int, text: str) -> None:

@@ -92,6 +92,14 @@ FUNCTIONS = ("build", "ends", "needs", "gives", EVIL)
 FEW = ("--samples", "2", "--search", "0")
 # Of a model with a part whose name is such a name.
 PARTS = ("check", "Parts.pt", f"{NAME}.onnx", *FEW, "--model", "net.py:Parts")
+# What a command needs besides a model, of those that write JSON beside their text.
+DONE: dict[str, tuple[str, ...]] = {
+    "doctor": (),
+    "inspect": (),
+    "convert": ("-o", f"out{NAME}.pt"),
+    "golden": ("-o", f"out{NAME}.npz", "--samples", "1"),
+    "export": ("-f", "onnx", "-o", f"out{NAME}.onnx", "--samples", "2", "-v"),
+}
 # A verb, what stands before a name, and which of the quiet and the JSON output it has.
 VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "export": (("-f", "onnx", "-o", f"out{NAME}.onnx", "--no-check"), ("-q", "--json")),
@@ -271,6 +279,7 @@ def commands() -> list[tuple[str, ...]]:
     ]
     for kind in ("evil.onnx", "evil.torchscript", "evil.cpp", "damaged.onnx", "operator.onnx"):
         found += [("inspect", kind), ("inspect", kind, "--json"), ("check", f"{NAME}.pt", kind, *FEW)]
+    found += [(verb, f"{NAME}.pt", *words, "--json", f"{verb}{NAME}.report") for verb, words in DONE.items()]
     check = ("check", f"{NAME}.pt")
     good, reports = (*check, f"{NAME}.onnx", *FEW), ("--junit", f"{NAME}.xml", "--html", f"{NAME}.html")
     found += [
@@ -298,7 +307,13 @@ def commands() -> list[tuple[str, ...]]:
         (*check, "wrong.onnx", *FEW, "--replay", "inputs.npz", "-q"),
         (*check, "wrong.onnx", *FEW, "--inputs", "inputs.npz", "--runtime", "all"),
         (*check, "wrong.onnx", *FEW, "--inputs", "inputs.npz", "--json=-"),
-        ("export", f"{NAME}.pt", "-f", "onnx", "-o", "checked.onnx"),
+        *(
+            ("export", f"{NAME}.pt", "-f", "onnx", "-o", "checked.onnx", *words)
+            for words in ((), ("-v",), ("--runtime", "all"), ("--html", f"2{NAME}.page", "-v"), ("--no-check", "-v"))
+        ),
+        ("export", "Parts.pt", "-f", "onnx", "--samples", "2", "--model", "net.py:Parts", "-o", f"parts{NAME}.onnx"),
+        ("chek",),
+        (f"insect{NAME}",),
         ("export", f"{NAME}.pt", "-f", "onnx", "-o", f"no{EVIL}/x.onnx"),
         ("convert", f"{NAME}.pt", "-o", f"no{EVIL}/x.pt"),
         ("golden", f"{NAME}.pt", "-o", f"x{EVIL}"),

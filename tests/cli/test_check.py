@@ -167,27 +167,27 @@ def test_a_foreign_onnx_file_is_checked(source: Path, run: Run) -> None:
             ["model.pt", "model.onnx", "--runtime", "torchscript"],
             "runtime torchscript runs torchscript, model.onnx is onnx",
         ),
-        (["model.pt", "model.onnx", "--rtol", "-1"], "rtol is -1.0; it must be a number of at least 0"),
-        (["model.pt", "model.onnx", "--atol", "nan"], "atol is nan; it must be a number of at least 0"),
+        (["model.pt", "model.onnx", "--rtol", "-1"], "--rtol is -1.0; it must be a number of at least 0"),
+        (["model.pt", "model.onnx", "--atol", "nan"], "--atol is nan; it must be a number of at least 0"),
         (
             ["model.pt", "model.onnx", "--max-ulp", "1", "--rtol", "1e-6"],
-            "max_ulp is given with rtol or atol; give one or the other",
+            "--max-ulp is given with --rtol or --atol; give one or the other",
         ),
         (
             ["model.pt", "model.onnx", "--max-ulp", "1", "--atol", "0"],
-            "max_ulp is given with rtol or atol; give one or the other",
+            "--max-ulp is given with --rtol or --atol; give one or the other",
         ),
         (
             ["model.pt", "model.onnx", "--range", "2", "1"],
-            "range is 2 to 1; it must be two float32 numbers in order",
+            "--range is 2 to 1; it must be two float32 numbers in order",
         ),
         (
             ["model.pt", "model.onnx", "--range", "0", "1e39"],
-            "range is 0 to 1e+39; it must be two float32 numbers in order",
+            "--range is 0 to 1e+39; it must be two float32 numbers in order",
         ),
         (
             ["model.pt", "model.onnx", "--range", "nan", "1"],
-            "range is nan to 1; it must be two float32 numbers in order",
+            "--range is nan to 1; it must be two float32 numbers in order",
         ),
         (
             ["model.pt", "model.onnx", "--inputs", "a.npz", "--replay", "a.npz"],
@@ -195,7 +195,7 @@ def test_a_foreign_onnx_file_is_checked(source: Path, run: Run) -> None:
         ),
         (
             ["model.pt", "model.onnx", "--input-size", "8", "8"],
-            "model.pt: input_size is given, but the model takes 2 features, not images",
+            "model.pt: --input-size is given, but the model takes 2 features, not images",
         ),
         (
             ["model.pt", "model.onnx", "--model", "x"],

@@ -33,7 +33,7 @@ PLACES = [
     "nalu_export.api.export.write_atomically",
     "nalu_export.io.targets._NewFile.write",
     "nalu_export.io.targets._NewFile.become",
-    "nalu_export.cli.export._show",
+    "nalu_export.cli.export.tell",
     "nalu_export.cli.written.artifact_line",
 ]
 CODES = {EXIT_BAD_INPUT, EXIT_RUNTIME_MISSING, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE}

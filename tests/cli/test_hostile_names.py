@@ -54,6 +54,9 @@ def test_whatever_is_named_a_terminal_gets_printable_text(tmp_path: Path, monkey
     with recorded(monkeypatch) as sites:
         for words in commands():
             wrong += walked(words)
+        monkeypatch.setenv("COLUMNS", "50")  # too narrow for all columns of a table
+        wrong += walked(("inspect", "nalu.pt"))
+        monkeypatch.setenv("COLUMNS", "600")
         monkeypatch.setattr(OnnxFormat, "part", lambda *_: None)  # as of a file whose parts cannot be told apart
         wrong += walked(PARTS)
         for error in (RuntimeError(EVIL), SystemExit(EVIL)):  # bugs, and code that would end the process
@@ -199,6 +202,9 @@ def _calls() -> list[tuple[str, int, int]]:
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 source = ast.get_source_segment(text, node) or ""
+                # What the waiting process writes is bytes of its own, and goes into a pipe or holds no name.
+                if source.startswith("os.write("):
+                    continue
                 if name in PRINTING and not any(part in source for part in UNREACHED):
                     found.append((str(path), node.lineno, node.end_lineno or node.lineno))
     return found

@@ -245,7 +245,7 @@ def test_user_errors(source: Path, run: Run) -> None:
     assert listing() == ["model.onnx", "model.pt", "text"]
 
 
-@pytest.mark.parametrize("arguments", [[], ["a", "b"], ["a", "--quiet"], ["a", "--model"]])
+@pytest.mark.parametrize("arguments", [[], ["a", "b"], ["a", "--verbose"], ["a", "--model"]])
 def test_wrong_usage(arguments: list[str], run: Run) -> None:
     result = run("inspect", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")

@@ -14,7 +14,7 @@ from tests.cli.conftest import Run, assert_user_error, listing
 HEAVY = {"torch", "numpy", "onnx", "onnxruntime", "rich"}
 IMPORTED = """
 import sys
-from nalu_export.cli import main
+from nalu_export.cli.main import main
 try:
     main(sys.argv[1:])
 except SystemExit as error:
@@ -148,7 +148,7 @@ def test_choices_are_one_line(run: Run) -> None:
 def test_a_bug_and_a_warning_are_printable(real: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
     """What Python prints by itself: a traceback quotes the error and lines of a user's file."""
     code = (
-        "import warnings, nalu_export.cli as cli, nalu_export.checkpoints.layout_table as table\n"
+        "import warnings, nalu_export.cli.main as cli, nalu_export.checkpoints.layout_table as table\n"
         "def rows(owner):\n    warnings.warn('w\\x1b\\x9b\\u202e')\n    raise RuntimeError('e\\x1b\\x9b\\u202e\\nb')\n"
         "table.rows = rows\ncli.main(['--debug', 'layouts'])\n"
     )
@@ -193,7 +193,7 @@ def test_python_dash_m(source: Path, real: Callable[..., subprocess.CompletedPro
     """The whole way in a process of its own: no warning, no log line, nothing on stderr."""
     done = real("model.pt", "--format", "onnx")
     assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.decode().splitlines()[-1].startswith("model.onnx  onnx, ")
+    assert done.stdout.decode().splitlines()[-2].startswith("model.onnx  onnx, ")
     done = real(
         "check", "model.pt", "model.onnx", "--runtime", "torch", "--runtime", "onnxruntime-cpu", "--samples", "9"
     )

@@ -30,7 +30,8 @@ def run(*arguments: str, data: bytes) -> subprocess.CompletedProcess[bytes]:
 def test_every_command_that_reads_a_model(given: bytes) -> None:
     """The same file twice is read twice: once by each process."""
     done = run("-", "-f", "onnx", "-o", "m.onnx", "--no-check", "--json", data=given)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.returncode == 0
+    assert done.stderr.startswith(b"nalu-export: assumed: formula is ")
     assert json.loads(done.stdout)["path"] == "m.onnx"
     for words in (
         ["check", "-", "m.onnx", "-q", "--strict", "--layout", "nalu-export", "--eps", "1e-10", "--search", "0"],

@@ -86,7 +86,7 @@ def test_sizes_and_types(size: int, dtype: torch.dtype) -> None:
 
 def test_what_a_diagnosis_says_of_its_file(tmp_path: Path) -> None:
     path = written({"model.0.W": torch.eye(2)}, tmp_path)
-    found = diagnose(path, compute="float16", inputs=(1.0, 2.0), layout="shivamsaboo17")
+    found = diagnose(path, compute="float16", training_range=(1.0, 2.0), layout="shivamsaboo17")
     assert found.assumptions == ()
     assert found.path == str(path)
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -241,7 +241,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_text("text", encoding="utf-8")
     with pytest.raises(InputError, match=r"model\.pt: is not a file of torch\.save; expected a model\.pt"):
         diagnose(tmp_path / "model.pt")
-    with pytest.raises(InputError, match=r"model\.pt: is shivamsaboo17:NAC, which has no eps; leave --eps out"):
+    with pytest.raises(InputError, match=r"model\.pt: is shivamsaboo17:NAC, which has no eps; leave eps out"):
         diagnose(written({"model.0.W": torch.ones(1, 2)}, tmp_path), eps=1e-3)
 
 
@@ -249,11 +249,26 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     ("options", "text"),
     [
         ({"compute": "int8"}, "compute is 'int8'; allowed: 'float32', 'float64', 'float16'"),
-        ({"inputs": (1.0, 0.1)}, "inputs is 1 0.1; it must be two numbers within ±1e6, the smaller one first"),
-        ({"inputs": (1.0, 1.0)}, "inputs is 1 1; it must be two numbers within ±1e6, the smaller one first"),
-        ({"inputs": (0.0, float("inf"))}, "inputs is 0 inf; it must be two numbers within ±1e6, the smaller one first"),
-        ({"inputs": (-1e7, 0.0)}, "inputs is -1e+07 0; it must be two numbers within ±1e6, the smaller one first"),
-        ({"inputs": (float("nan"), 1.0)}, "inputs is nan 1; it must be two numbers within ±1e6, the smaller one first"),
+        (
+            {"training_range": (1.0, 0.1)},
+            "training_range is 1 0.1; it must be two numbers within ±1e6, the smaller one first",
+        ),
+        (
+            {"training_range": (1.0, 1.0)},
+            "training_range is 1 1; it must be two numbers within ±1e6, the smaller one first",
+        ),
+        (
+            {"training_range": (0.0, float("inf"))},
+            "training_range is 0 inf; it must be two numbers within ±1e6, the smaller one first",
+        ),
+        (
+            {"training_range": (-1e7, 0.0)},
+            "training_range is -1e+07 0; it must be two numbers within ±1e6, the smaller one first",
+        ),
+        (
+            {"training_range": (float("nan"), 1.0)},
+            "training_range is nan 1; it must be two numbers within ±1e6, the smaller one first",
+        ),
         ({"layout": "goddoe"}, "layout is for reading a file, and the source is a module in memory"),
     ],
     ids=str,

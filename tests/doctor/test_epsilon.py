@@ -76,7 +76,7 @@ def test_a_large_eps() -> None:
 
 
 def test_a_large_eps_for_these_inputs() -> None:
-    finding = only(cell(1e-6), "eps-large", inputs=(5e-5, 1.0))
+    finding = only(cell(1e-6), "eps-large", training_range=(5e-5, 1.0))
     assert finding.what == (
         "eps is 1e-06; inputs below 0.0001 count as more than 1% larger in the product. Inputs of the range that was "
         "given are among them."
@@ -88,7 +88,7 @@ def test_a_large_eps_for_these_inputs() -> None:
     [(9e-6, (0.1, 1.0)), (1e-6, (1e-3, 1.0)), (1e-6, (-1.0, -1e-3)), (1e-6, (-1.0, 1.0)), (1e-6, (-1e-5, 1.0))],
 )
 def test_an_eps_that_is_small_enough(eps: float, inputs: tuple[float, float]) -> None:
-    assert not has(cell(eps), "eps-large", inputs=inputs)
+    assert not has(cell(eps), "eps-large", training_range=inputs)
 
 
 def test_a_layer_without_eps() -> None:

@@ -237,7 +237,7 @@ def test_gates_that_were_written_by_hand() -> None:
     for name in spellings:
         if name in ("SoftplusGate", "SoftmaxGate", "WeightNormGate", "OldWeightNormGate"):
             continue
-        finding = only(by_hand(name, 50.0), "gate-chosen", inputs=(0.5, 1.0))
+        finding = only(by_hand(name, 50.0), "gate-chosen", training_range=(0.5, 1.0))
         count = "the gate chooses" if name in ("NumberGate", "RowGate") else "2 choose"
         assert finding.what.startswith(f"On inputs of 0.5..1 and of 500..1000 {count} the sum."), name
         assert finding.where == "(model)", name

@@ -65,7 +65,10 @@ def test_the_whole_head_is_told_with_its_last_layer() -> None:
 
 
 def test_a_range_of_ones_own() -> None:
-    assert "on inputs of -2..3 and by 10% on -2000..3000" in only(nac([[0.9]]), "far-weights", inputs=(-2, 3)).follows
+    assert (
+        "on inputs of -2..3 and by 10% on -2000..3000"
+        in only(nac([[0.9]]), "far-weights", training_range=(-2, 3)).follows
+    )
 
 
 def test_weights_that_the_output_hardly_depends_on() -> None:

@@ -81,7 +81,7 @@ class Product(nn.Module):
 
 
 # As torch.nn.Sequential calls its input.
-TELL_INPUT = "say what it takes with --input input=batch,… (example_inputs= in Python)"
+TELL_INPUT = "say what it takes with example_inputs"
 POSITIVE = "it must be an integer of at least 1"
 
 
@@ -105,24 +105,25 @@ POSITIVE = "it must be an integer of at least 1"
             convolutional,
             (1, 1),
             "the model does not run on 2×1×1 images (Calculated padded input size per channel: (1 x 1). "
-            "Kernel size: (3 x 3). Kernel size can't be greater than actual input size); give another --input-size H W",
+            "Kernel size: (3 x 3). Kernel size can't be greater than actual input size); "
+            "give another input_size=(H, W)",
         ),
         (
             lambda: flattened(6, 9),
             None,
             "the model does not run on 1×32×32 images (mat1 and mat2 shapes cannot be multiplied (2x1800 and 56x3)); "
-            "give another --input-size H W",
+            "give another input_size=(H, W)",
         ),
         (
             lambda: convolutional(None, feature_size=(3, 11)),
             None,
-            "the model flattens a feature map of 3×11; say which image size gives it with --input-size H W",
+            "the model flattens a feature map of 3×11; say which image size gives it with input_size=(H, W)",
         ),
         (
             lambda: convolutional(None, feature_size=(3, 11)),
             (9, 9),
             "the model does not run on 2×9×9 images (mat1 and mat2 shapes cannot be multiplied (2x36 and 132x5)); "
-            "give another --input-size H W",
+            "give another input_size=(H, W)",
         ),
         (
             lambda: nn.Sequential(NAC(2, 3), nn.Linear(4, 1)),
@@ -149,19 +150,17 @@ POSITIVE = "it must be an integer of at least 1"
         (
             lambda: nn.Sequential(nn.Embedding(9, 4), NAC(4, 1)),
             None,
-            "Sequential looks its input up in an embedding; say what it takes with --input input=batch,…:int64 "
-            "(example_inputs= in Python)",
+            "Sequential looks its input up in an embedding; say what it takes with example_inputs",
         ),
         (
             Product,
             None,
-            "Product.forward(a, b, scale=1.0) takes 2 inputs; say what they are with --input a=batch,… "
-            "--input b=batch,… (example_inputs= in Python)",
+            "Product.forward(a, b, scale=1.0) takes 2 inputs; say what they are with example_inputs",
         ),
         (
             lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.Softmax("x"), nn.Flatten(), NAC(2, 1)),  # type: ignore[arg-type]
             None,
-            "the model does not run on 1×32×32 images (.*softmax.*); give another --input-size H W",
+            "the model does not run on 1×32×32 images (.*softmax.*); give another input_size=(H, W)",
         ),
     ],
 )

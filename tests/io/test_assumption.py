@@ -91,17 +91,17 @@ def test_what_is_stated_is_not_assumed(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "names", "options"),
     [
-        ({}, "formula, orientation and eps", "--layout kevinzakka:NALU --eps 1e-10"),
-        ({"eps": 1e-7}, "formula and orientation", "--layout kevinzakka:NALU"),
-        ({"layout": "kevinzakka"}, "eps", "--eps 1e-10"),
+        ({}, "formula, orientation and eps", "layout='kevinzakka:NALU', eps=1e-10"),
+        ({"eps": 1e-7}, "formula and orientation", "layout='kevinzakka:NALU'"),
+        ({"layout": "kevinzakka"}, "eps", "eps=1e-10"),
     ],
 )
 def test_strict_refuses(file: Path, given: dict[str, Any], names: str, options: str) -> None:
     with pytest.raises(InputError) as error:
         read_checkpoint(file, strict=True, **given)
     assert str(error.value) == (
-        f"{file}: does not say its {names}, which --strict does not let be assumed; state what it was trained with, "
-        f"such as {options}, or give its code: --model FILE.py:NAME"
+        f"{file}: does not say its {names}, which strict=True does not let be assumed; state what it was trained with, "
+        f"such as {options}, or give its code: model='FILE.py:NAME'"
     )
 
 
@@ -142,7 +142,7 @@ def test_a_converted_file_still_says_so(file: Path, tmp_path: Path, suffix: str)
     assert _texts(convert(file, own).assumptions) == ASSUMED
     assert _texts(read_checkpoint(own).assumptions) == ASSUMED
     with pytest.raises(
-        InputError, match=r"from a file that does not say its formula, orientation and eps, .*--eps 1e-10$"
+        InputError, match=r"from a file that does not say its formula, orientation and eps, .* eps=1e-10$"
     ):
         read_checkpoint(own, strict=True)
     convert(file, own, strict=True, **STATED)

@@ -87,7 +87,7 @@ def test_a_sample_that_takes_more_than_may_be_taken_is_refused(image_model: Back
                 fresh(x, [Profile()])
             assert str(caught.value) == (
                 f"the check of one sample of shape (1, 64, 64) takes {taken:,} bytes and more, and {size:,} may be "
-                "taken; give smaller inputs (--input-size), or say how much may be taken with --max-memory"
+                "taken; give smaller inputs (input_size)"
             )
 
 

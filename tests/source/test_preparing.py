@@ -59,7 +59,7 @@ def test_a_module_written_by_hand_is_arithmetic() -> None:
 
 NO_ARITHMETIC = (
     "holds no arithmetic: there is no log, exp, power, product or quotient of data in its forward, and no matrix "
-    "product with a weight that tanh, sigmoid or clamp computes; name the module that is meant with --arithmetic PATH, "
+    "product with a weight that tanh, sigmoid or clamp computes; name the module that is meant with arithmetic='PATH', "
     "or use torch.onnx.export"
 )
 
@@ -128,7 +128,7 @@ def test_an_example_is_the_same_each_time_and_positive() -> None:
 
 def test_arithmetic_that_nobody_named_is_said(nalu: NALU, tmp_path: Path) -> None:
     """torch.onnx deletes its ε, and the check sees that; the refusal says where it comes from."""
-    note = "layers.0: arithmetic that --arithmetic does not name; torch.onnx may change it, ε above all"
+    note = "layers.0: arithmetic that arithmetic does not name; torch.onnx may change it, ε above all"
     assert prepared(nalu, SourceOptions(arithmetic=["layers.1"])).notes == (note,)
     assert prepared(nalu, SourceOptions(arithmetic=["layers.0", "layers.1"])).notes == ()
     with pytest.raises(ParityError, match=rf"; {re.escape(note)}$"):

@@ -7,7 +7,7 @@ _FAUX = faux()
 
 LAYOUT = Layout(
     "nkarasovd",
-    "nkarasovd's NALU; its language model holds one under final. (give --prefix final.)",
+    "nkarasovd's NALU; its language model holds one under the prefix final.",
     (
         Unit("NAC", NACCell, stored("W"), {"stored": True}, places=(*MODEL, *CELL), quirks=(_FAUX,)),
         Unit(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import fx
 
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, option
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.formats.cpp.arrays import arrays
 from nalu_export.formats.cpp.header import FORMULAS, METADATA, Header, about, code
@@ -68,7 +68,7 @@ class CppFormat(Format):
         if len(names) > 1:
             raise InputError(
                 f"the model has {len(names)} arithmetic subgraphs, {', '.join(map(plain, names))}, and a header holds "
-                "one; say which with --part PATH"
+                f"one; say which with {option('part', 'PATH')}"
             )
         return names[0]
 

@@ -11,7 +11,7 @@ import torch
 from onnx import helper, numpy_helper
 from torch import Tensor, fx, nn
 
-from nalu_export.errors import InputError, first_line
+from nalu_export.errors import InputError, first_line, option
 from nalu_export.formats._surroundings import replace_module, surroundings
 from nalu_export.formats.onnx.edges import value_info
 from nalu_export.formats.onnx.leaves import LEAVES
@@ -123,7 +123,8 @@ def export_surroundings(graph: ModelGraph, opset: int) -> onnx.ModelProto:
     emitted = next(opset.version for opset in proto.opset_import if opset.domain == "")
     if emitted != opset:
         # The exporter reports a failed opset conversion only in its log, and keeps its own opset.
-        raise InputError(f"opset {opset} was asked for, torch.onnx gave {emitted}; use --opset {emitted} or 20")
+        instead = f"use {option('opset', emitted)} or 20"
+        raise InputError(f"opset {opset} was asked for, torch.onnx gave {emitted}; {instead}")
     _add_others(proto, outer, given, ports)
     return proto
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from nalu_export.io.assumption import FIELDS, Assumption
 from nalu_export.io.text import printable
 from nalu_export.reports.terminal.lines import say, say_all, shape_text
+from nalu_export.reports.terminal.tables import show_table
 
 # Of a formula in a terminal; --json has all of it.
 MAX_LINES = 24
@@ -25,7 +24,7 @@ _FACTS = (
 def show_inspection(out: Console, found: dict[str, Any]) -> None:
     """Layers with their weights, how these are computed, then the metadata."""
     if found.get("layers"):
-        out.print(layer_summary(found))
+        show_layers(out, found)
         for line in _legend(found):
             say(out, line, style="dim")
     else:
@@ -40,13 +39,14 @@ def show_inspection(out: Console, found: dict[str, Any]) -> None:
     _show_metadata(out, found)
 
 
-def layer_summary(found: dict[str, Any]) -> Table:
-    """One line for each weight of each layer; fits into 80 columns."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    for title in ("layer", "type", "sizes", "eps", "weight"):
-        table.add_column(title, no_wrap=True)
-    for title in ("at −1", "at 0", "at 1", "far", "sum", "product"):
-        table.add_column(title, justify="right", no_wrap=True)
+def show_layers(out: Console, found: dict[str, Any]) -> None:
+    """One line for each weight of each layer."""
+    titles = ("layer", "type", "sizes", "eps", "weight", "at −1", "at 0", "at 1", "far", "sum", "product")
+    show_table(out, titles, _layer_rows(found), left=titles[:5], dropped_first=("type", "sizes", "eps", "weight"))
+
+
+def _layer_rows(found: dict[str, Any]) -> list[list[Text]]:
+    rows_shown = []
     weights = found.get("weights") or {}
     for layer in found.get("layers", []):
         statistics = dict(weights.get(layer["path"], {}))
@@ -61,10 +61,11 @@ def layer_summary(found: dict[str, Any]) -> Table:
         for place in range(max(len(rows), len(gates), 1)):
             name, values = rows[place] if place < len(rows) else ("", None)
             shares = [_percent(values[key]) for key in ("at_-1", "at_0", "at_1")] if values else ["", "", ""]
-            chosen = _chosen(gates[place]) if place < len(gates) else []
-            table.add_row(*cells, _cell(name), *shares, f"{values['farthest']:.2g}" if values else "", *chosen)
+            chosen = _chosen(gates[place]) if place < len(gates) else ["", ""]
+            far = f"{values['farthest']:.2g}" if values else ""
+            rows_shown.append([*cells, _cell(name), *map(Text, (*shares, far, *chosen))])
             cells = [_cell("")] * 4
-    return table
+    return rows_shown
 
 
 def _chosen(gate: dict[str, float]) -> list[str]:
@@ -135,18 +136,18 @@ def _recipes(layer: dict[str, Any]) -> Iterator[str]:
 def _show_metadata(out: Console, found: dict[str, Any]) -> None:
     for key in _FACTS:
         if found.get(key) is not None:
-            out.print(f"{key}: {printable(str(found[key]))}", markup=False)
+            say(out, f"{key}: {found[key]}")
     for key in ("inputs", "outputs"):
         for spec in found.get(key, []):
             line = f"{key[:-1]}: {spec['name']} {spec['dtype']} {shape_text(spec['shape'])}"
-            out.print(printable(line), markup=False)
+            say(out, line)
     if "part" in found:
         fed, followed = (", ".join(map(str, found["part"].get(key) or [])) for key in ("fed_by", "followed_by"))
         line = f"part: {found['part']['path']} alone" + (f", fed by {fed}" if fed else "")
-        out.print(printable(line + (f", followed by {followed}" if followed else "")), markup=False, soft_wrap=True)
+        say(out, line + (f", followed by {followed}" if followed else ""))
     if "parity" in found:
         line = "parity: " + ", ".join(f"{key} {value}" for key, value in found["parity"].items())
-        out.print(printable(line), markup=False)
+        say(out, line)
     rows = found.get("assumptions", [])
     say_all(out, found.get("notes", []), [Assumption(**{name: row[name] for name in FIELDS}) for row in rows])
     if "doctor" in found:

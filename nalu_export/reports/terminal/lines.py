@@ -40,14 +40,34 @@ def say(out: Console, *parts: str | tuple[str, str], style: str = "") -> None:
         *parts: texts, or (text, style); nothing in them is markup or an escape sequence.
         style: of all of it.
     """
+    for line in lines_of(out, *parts, style=style):
+        out.print(line, soft_wrap=True)
+
+
+def lines_of(out: Console, *parts: str | tuple[str, str], style: str = "", most: int | None = None) -> list[Text]:
+    """What :func:`say` prints, as the lines that it takes.
+
+    Args:
+        out: where to.
+        *parts: see :func:`say`.
+        style: of all of it.
+        most: of the lines; a longer text ends with an ellipsis.
+    """
     shown = [printable(part) if isinstance(part, str) else (printable(part[0]), part[1]) for part in parts]
     text = Text.assemble(*shown, style=style)
     if not out.is_terminal:
-        out.print(text, soft_wrap=True)
-        return
-    for number, line in enumerate(text.wrap(out, max(out.width - 2, 1))):
+        return [text]
+    # Further lines are indented.
+    width = out.width if most == 1 else max(out.width - 2, 1)
+    lines = list(text.wrap(out, width))
+    if most is not None and len(lines) > most:
+        lines = lines[:most]
+        lines[-1].rstrip()
+        lines[-1].truncate(width - 1)
+        lines[-1].append("…")
+    for line in lines:
         line.rstrip()
-        out.print(Text("  ") + line if number else line)
+    return [Text("  ") + line if number else line for number, line in enumerate(lines)]
 
 
 def say_all(out: Console, notes: Iterable[str], assumptions: Iterable[Assumption]) -> None:

@@ -1,12 +1,10 @@
-"""How the report of a check looks in a terminal: tables of at most 80 columns."""
+"""How the report of a check looks in a terminal: tables that fit from 60 columns on."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from nalu_export.io.text import printable
@@ -14,6 +12,7 @@ from nalu_export.parity.report import INTERMEDIATE, inputs
 from nalu_export.parity.verdict import Status
 from nalu_export.parity.wording import NOTHING, left_out, left_out_of
 from nalu_export.reports.terminal.lines import say, say_all
+from nalu_export.reports.terminal.tables import show_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from nalu_export.parity import Report, Row
 
+FIGURES = ("error/bound", "max E", "max ULP", "to PyTorch")
 # With more runtimes than this, each has one line for all its input distributions.
 DETAILED = 3
 # Input distributions that a line names; the table above it has all of them.
@@ -39,12 +39,12 @@ def show_report(out: Console, report: Report) -> None:
             say(out, f"  {remark}")
         rows = [row for row in report.rows if row.runtime == runtime.name]
         if detailed:
-            out.print(_distributions(rows, report.verdict))
+            _show_distributions(out, rows, report.verdict)
             _show_notes(out, rows)
             out.print()
     if not detailed:
         out.print()
-        out.print(_overview(report))
+        _show_overview(out, report)
         for runtime in report.runtimes:
             rows = [row for row in report.rows if row.runtime == runtime.name]
             _show_notes(out, rows, f"{runtime.name}, ")
@@ -61,38 +61,37 @@ def show_verdict(out: Console, report: Report) -> None:
     say(out, (report.status.shown, STYLES[report.status]), f": {summary}")
 
 
-def _distributions(rows: Sequence[Row], verdict: str) -> Table:
+def _show_distributions(out: Console, rows: Sequence[Row], verdict: str) -> None:
     """A line for each input distribution of one runtime."""
-    table = _table("inputs", "compared", "error/bound", "max E", "max ULP", "to PyTorch")
-    for row in rows:
-        table.add_row(_name(row.family), _compared(row), *_figures(row), _verdict(row, verdict))
-    return table
+    titles = ("inputs", "compared", *FIGURES, "verdict")
+    cells = [
+        [_name(row.family), Text(_compared(row)), *map(Text, _figures(row)), _verdict(row, verdict)] for row in rows
+    ]
+    _show(out, titles, cells)
 
 
-def _overview(report: Report) -> Table:
+def _show_overview(out: Console, report: Report) -> None:
     """A line for each runtime, with the inputs that were worst for it."""
-    table = _table("runtime", "worst inputs", "error/bound", "max E", "to PyTorch")
+    cells = []
     for runtime in report.runtimes:
         rows = [row for row in report.rows if row.runtime == runtime.name]
         if rows:
             worst = max(rows, key=lambda row: row.gravity)
-            ratio, e, _, to_pytorch = _figures(worst)
-            table.add_row(
-                _name(runtime.name), _name(worst.family), ratio, e, to_pytorch, _verdict(worst, report.verdict)
-            )
-    return table
+            ratio, e, _, to_pytorch = map(Text, _figures(worst))
+            wrong = _verdict(worst, report.verdict)
+            cells.append([_name(runtime.name), _name(worst.family), ratio, e, to_pytorch, wrong])
+    _show(out, ("runtime", "worst inputs", "error/bound", "max E", "to PyTorch", "verdict"), cells)
 
 
-def _table(*titles: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column(titles[0], min_width=13, overflow="fold")
-    for title in titles[1:]:
-        if title == "worst inputs":
-            table.add_column(title, overflow="fold")
-        else:
-            table.add_column(title, justify="right", no_wrap=True, min_width=7)
-    table.add_column("verdict", min_width=8, max_width=11)
-    return table
+def _show(out: Console, titles: Sequence[str], cells: Sequence[Sequence[Text]]) -> None:
+    show_table(
+        out,
+        titles,
+        cells,
+        left=(titles[0], "worst inputs", "verdict"),
+        dropped_first=("to PyTorch", "max ULP", "compared", "max E"),
+        folded=("worst inputs", "verdict"),
+    )
 
 
 def _name(text: str) -> Text:
@@ -151,12 +150,13 @@ def _figures(row: Row) -> tuple[str, str, str, str]:
     if row.status == Status.NOTHING or (row.problem and not row.outputs):
         return "–", "–", "–", "–"
     if row.family == INTERMEDIATE:
-        return _figure(row.max_ratio), "", "", ""
+        return figure(row.max_ratio), "", "", ""
     to_pytorch = "" if row.runtime == "torch" else _count(row.max_ulp_torch)
-    return _figure(row.max_ratio), _figure(row.max_e), _count(row.max_ulp), to_pytorch
+    return figure(row.max_ratio), figure(row.max_e), _count(row.max_ulp), to_pytorch
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
+    """A ratio or an E, in at most seven characters."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞"
     if 0 < value < 0.001:
@@ -168,7 +168,7 @@ def _count(value: int) -> str:
     return f"{value:,}" if value < 10**6 else f"{value:.1e}"
 
 
-def _verdict(row: Row, verdict: str) -> str:
+def _verdict(row: Row, verdict: str) -> Text:
     status = Status(row.status)
     wrong = row.fault(verdict).beside if row.failed else ""
-    return f"[{STYLES[status]}]{status.shown}[/]{wrong and ' '}{wrong}"
+    return Text.assemble((status.shown, STYLES[status]), f" {wrong}" if wrong else "")

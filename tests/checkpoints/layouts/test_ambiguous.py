@@ -137,7 +137,7 @@ def _private(key: str) -> str:
 def test_refused_with_the_candidates(name: str, refusal: Refusal) -> None:
     case = AMBIGUOUS[name]
     text = refusal(torch_bytes(_state(case)))
-    assert ("--layout" in text) == bool(case.readable)
+    assert ("layout='OWNER:UNIT'" in text) == bool(case.readable)
     assert [candidate for candidate in (*case.readable, *case.known) if candidate not in text] == []
     assert next(iter(case.keys)) in text
 

@@ -73,7 +73,7 @@ def test_eps_can_be_given(case: Published, tmp_path: Path) -> None:
 def test_eps_is_refused_where_a_formula_has_none(case: Published, refusal: Refusal) -> None:
     state = case.state(np.random.default_rng(8), (3, 3))
     text = refusal(torch_bytes(state), layout=case.layout, eps=1e-3)
-    assert text == f"is {case.layout}, which has no eps; leave --eps out"
+    assert text == f"is {case.layout}, which has no eps; leave eps out"
 
 
 # Their weights are meant to be what is stored.

@@ -72,14 +72,15 @@ def test_under_a_wrapper(prefix: str, tmp_path: Path) -> None:
 def test_strict_wants_its_code(refusal: Refusal) -> None:
     text = refusal(torch_bytes(head().state_dict()), backbone=backbone, strict=True, layout="nalu-export", eps=1e-10)
     assert text == (
-        "does not say its task and pooling, which --strict does not let be assumed; give its code: --model FILE.py:NAME"
+        "does not say its task and pooling, which strict=True does not let be assumed; "
+        "give its code: model='FILE.py:NAME'"
     )
 
 
 def test_what_is_missing_is_named(refusal: Refusal) -> None:
-    assert refusal(torch_bytes(head().state_dict())).endswith("; give --backbone FILE.py:NAME")
+    assert refusal(torch_bytes(head().state_dict())).endswith("; give backbone='FILE.py:NAME'")
     assert refusal(torch_bytes(head("regression", 1).state_dict()), backbone=backbone) == (
-        "is nalu-export:build_head with one output, of either task; give --task classification or regression"
+        "is nalu-export:build_head with one output, of either task; give task='classification' or task='regression'"
     )
 
 
@@ -112,4 +113,4 @@ def test_a_cnn_under_a_norm_is_read_into_one_with_and_without_it(norm: Callable[
     for make in (backbone, with_it):
         found = read_checkpoint(tmp_path / "head.pt", backbone=make)
         torch.testing.assert_close(found.model(IMAGES), model(IMAGES), rtol=1e-5, atol=1e-6)
-        assert any(note.endswith(", where --backbone has the weight itself") for note in found.notes)
+        assert any(note.endswith(", where backbone has the weight itself") for note in found.notes)

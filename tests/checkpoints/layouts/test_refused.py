@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from tests.checkpoints.conftest import Refusal
 from tests.checkpoints.files import torch_bytes
 
-CODE = "--model FILE.py:NAME"
+CODE = "model='FILE.py:NAME'"
 
 
 def tensors(prefix: str = "", shape: tuple[int, ...] = (3, 2), *names: str) -> dict[str, Tensor]:
@@ -33,12 +33,12 @@ CASES: dict[str, tuple[dict[str, Tensor], str]] = {
         "has 'W_hat', 'M_hat', in shapes that fit layouts which compute different things: johnlrr:NAC (4 → 9), "
         "kevinzakka:NAC = nalu-export:NAC = nilabhra:NAC = stable-nalu:NAC = vrxacs:NAC (9 → 4), or one that "
         "is known but not read in this release: conv-nac:NAC, johnlrr:NAC_mul, stable-nalu:G-NAC, stable-nalu:NAC*; "
-        f"say which with --layout OWNER:UNIT, or give its code: {CODE}",
+        f"say which with layout='OWNER:UNIT', or give its code: {CODE}",
     ),
     "a NALU as the update of an LSTM": (
         with_("lstm.", nn.LSTMCell(3, 4)) | tensors("nalu.", (4, 7), *REPAIRED),
         f"has keys of no known layout: 'lstm.weight_ih', 'lstm.weight_hh', 'lstm.bias_ih' and 4 more; "
-        f"for any other model give {CODE}; or --prefix nalu. for the model under it, which leaves out 4 tensors "
+        f"for any other model give {CODE}; or prefix='nalu.' for the model under it, which leaves out 4 tensors "
         "('lstm.weight_ih', 'lstm.weight_hh', 'lstm.bias_ih' …)",
     ),
     "a NALU behind other layers of a Sequential": (

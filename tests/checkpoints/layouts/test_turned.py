@@ -76,8 +76,8 @@ def test_the_text_is_complete(refusal: Refusal) -> None:
     case = next(case for case in ALL if case.layout == "kevinzakka:NALU")
     assert refusal(torch_bytes(case.state(np.random.default_rng(5), (3, 3)))) == (
         "has 'model.0.G', 'model.0.nac.W_hat', 'model.0.nac.M_hat', in shapes that fit layouts which compute different "
-        "things: kevinzakka:NALU (3 → 3), kevinzakka:NALU-turned (3 → 3); say which with --layout OWNER:UNIT "
-        "(-turned: with its matrices stored the other way round), or give its code: --model FILE.py:NAME"
+        "things: kevinzakka:NALU (3 → 3), kevinzakka:NALU-turned (3 → 3); say which with layout='OWNER:UNIT' "
+        "(-turned: with its matrices stored the other way round), or give its code: model='FILE.py:NAME'"
     )
 
 
@@ -123,5 +123,5 @@ def test_twice_turned_is_the_layout_itself() -> None:
 
 def test_a_unit_that_is_not_read_has_no_twin(refusal: Refusal) -> None:
     text = refusal(torch_bytes({"W": torch.eye(3)}), layout="johnlrr:NAU-turned")
-    assert text.startswith("--layout is 'johnlrr:NAU-turned'; allowed: johnlrr:NAC, ")
+    assert text.startswith("layout is 'johnlrr:NAU-turned'; allowed: johnlrr:NAC, ")
     assert "johnlrr:NAC-turned" in text

@@ -165,11 +165,11 @@ EMPTY: dict[str, Any] = {"undetermined": 2048, "status": "nothing compared", "ma
 
 def test_a_row_that_compared_nothing_has_no_figures() -> None:
     (line,) = [line for line in shown(report(row(**EMPTY)), 120).splitlines() if line.startswith("mixed")]
-    assert line.split() == ["mixed", "1e±7", "0/2048", "–", "–", "–", "–", "nothing"]
+    assert line.split() == ["mixed", "1e±7", "0/2048", "–", "–", "–", "–", "nothing", "compared"]
     rows = [row(name, "zeros", max_ratio=0.0) for name in MANY] + [row(name, "ones", **EMPTY) for name in MANY[1:]]
     text = shown(report(*rows, row("empty", "ones", **EMPTY), row("empty", INTERMEDIATE)), 120)
     assert [line.split()[-1] for line in text.splitlines() if line.startswith(MANY[1])][-1] == "passed"
-    assert [line.split()[-1] for line in text.splitlines() if line.startswith("empty ")][-1] == "nothing"
+    assert [line.split()[-1] for line in text.splitlines() if line.startswith("empty ")][-1] == "compared"
 
 
 @pytest.mark.parametrize("names", [("onnxruntime-cpu",), MANY])

@@ -1,0 +1,58 @@
+"""What a report says besides its figures: of what it is, what took part, and the weights for its page."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from nalu_export.api.environment import environment
+from nalu_export.checkpoints import Checkpoint
+from nalu_export.doctor.statistics import layer_table, weight_matrices
+from nalu_export.graph import ModelGraph, Port
+from nalu_export.parity import Report
+
+
+def with_facts(
+    report: Report,
+    source: nn.Module | str | os.PathLike[str],
+    checkpoint: Checkpoint,
+    graph: ModelGraph,
+    artifact: Mapping[str, Any],
+    data: bytes,
+) -> Report:
+    """The report with its subject, environment, weights and assumptions.
+
+    Args:
+        report: of a check.
+        source: that was checked against.
+        checkpoint: what is known of it.
+        graph: what of it the artifact holds.
+        artifact: ``artifact``: its path, ``format``, ``weights`` and ``compute``.
+        data: its bytes.
+    """
+    facts = {
+        "model": type(source).__name__ if isinstance(source, nn.Module) else str(source),
+        "model_sha256": "" if isinstance(source, nn.Module) else checkpoint.sha256,
+        "artifact": str(artifact["artifact"]),
+        "artifact_sha256": hashlib.sha256(data).hexdigest(),
+        "format": artifact["format"],
+        "weights": artifact["weights"],
+        "compute": artifact["compute"],
+        "inputs": [_subject(port) for port in graph.interface.inputs],
+        "outputs": [_subject(port) for port in graph.interface.outputs],
+        "layers": layer_table(graph),
+    }
+    return replace(
+        report,
+        subject=facts,
+        environment=environment(),
+        weights=weight_matrices(graph),
+        assumptions=checkpoint.assumptions,
+    )
+
+
+def _subject(port: Port) -> dict[str, Any]:
+    return {"name": port.name, "dtype": port.type_name, "shape": list(port.shape)}

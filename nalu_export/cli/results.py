@@ -1,0 +1,217 @@
+"""Where the result of a command goes: the terminal, JSON, and the files of reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nalu_export import reports
+from nalu_export.cli.headed import Command, option
+from nalu_export.errors import InputError
+from nalu_export.io.files import StandardInput
+from nalu_export.io.targets import StandardOutput, check_target, write_atomically
+from nalu_export.io.text import printable, to_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nalu_export.parity import Report
+
+FILE = click.Path(path_type=Path, readable=False)
+_JSON = "--json"
+
+
+class _PathOrOut(click.Path):
+    """A path, or ``-`` for standard output."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As click has it."""
+        return StandardOutput() if value == "-" else super().convert(value, param, ctx)
+
+
+class ResultCommand(Command):
+    """A command with ``--json [PATH]``: the word behind it is its PATH unless an argument would be missing then."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click has it; words that are given back to the arguments are read once more."""
+        given = list(args)
+        try:
+            left = super().parse_args(ctx, list(args))
+        except click.MissingParameter:
+            if _JSON not in given:
+                raise
+        else:
+            if not self._is_an_argument(ctx, given):
+                return left
+        ctx.params.clear()
+        return super().parse_args(ctx, [f"{_JSON}=-" if word == _JSON else word for word in given])
+
+    def _is_an_argument(self, ctx: click.Context, given: list[str]) -> bool:
+        """Whether an argument that may be left out was taken for the PATH: a bare word names no file of JSON."""
+        missing = any(
+            isinstance(each, click.Argument) and ctx.params.get(each.name or "") is None for each in self.params
+        )
+        path = ctx.params.get("json_path")
+        if not isinstance(path, Path) or isinstance(path, StandardOutput):
+            return False
+        return missing and not path.suffix and len(path.parts) == 1 and _JSON in given
+
+
+def json_option(command: Any) -> Any:
+    """``--json [PATH]``."""
+    return option(
+        _JSON,
+        "json_path",
+        type=_PathOrOut(path_type=Path, readable=False),
+        metavar="[PATH]",
+        is_flag=False,
+        flag_value="-",
+        heading="Output",
+        help="Write the result as JSON into PATH; alone, to standard output in place of the text.",
+    )(command)
+
+
+def quiet_option(command: Any) -> Any:
+    """``-q``."""
+    return option(
+        "--quiet",
+        "-q",
+        is_flag=True,
+        heading="Output",
+        help="Print no text but errors and what had to be assumed, which go to standard error.",
+    )(command)
+
+
+def report_options(command: Any) -> Any:
+    """``--junit`` and ``--html``, beside ``--json``."""
+    for name, what in (("html", "as one self-contained web page"), ("junit", "as JUnit XML, for a CI system")):
+        command = option(
+            f"--{name}", f"{name}_path", type=FILE, metavar="PATH", heading="Output", help=f"Write the report {what}."
+        )(command)
+    return command
+
+
+class Results:
+    """Where a result goes, settled before the work.
+
+    Args:
+        json_path: what ``--json`` says.
+        quiet: what ``-q`` says.
+        files: paths of other reports by kind.
+        output: the file that the command is for, where it writes one.
+
+    Attributes:
+        json_alone: whether JSON takes the place of the text.
+        shows: whether the text is shown.
+    """
+
+    def __init__(
+        self,
+        json_path: Path | None,
+        *,
+        quiet: bool,
+        files: Mapping[str, Path | None] | None = None,
+        output: Path | None = None,
+    ) -> None:
+        self.json_alone = isinstance(json_path, StandardOutput)
+        self.shows = not quiet and not self.json_alone
+        self.aside = isinstance(output, StandardOutput)
+        if self.aside and self.json_alone:
+            raise InputError("--json and --output - both write to standard output; give one of them a file")
+        given = {"json": None if self.json_alone else json_path, **(files or {})}
+        self._targets = {kind: path for kind, path in given.items() if path is not None}
+        self._places = {kind: check_target(path, None) for kind, path in self._targets.items()}
+        if files is not None and self._targets:
+            first = next(iter(self._targets.values()))
+            worst = first.with_name(first.stem + reports.get("worst").suffix)
+            self._targets["worst"], self._places["worst"] = worst, check_target(worst, None)
+
+    def refuse_overwriting(self, *files: Path | None) -> Results:
+        """Before the work: each report goes to a place of its own.
+
+        Args:
+            *files: what the command reads and writes.
+
+        Raises:
+            InputError: a report would take the place of one of them, or of another report.
+        """
+        for kind, target in self._targets.items():
+            for file in files:
+                if file is None or isinstance(file, (StandardInput, StandardOutput)) or not _is_one(target, file):
+                    continue
+                if kind == "worst":
+                    raise InputError(
+                        f"{target}: is {file} itself, and the worst inputs go there; choose another report path"
+                    )
+                raise InputError(f"{target}: is {file} itself; choose another path for the report")
+        if len({_real(place) for place in self._places.values()}) < len(self._places):
+            raise InputError("two reports, or a report and its .worst.npz, have the same path; choose one for each")
+        return self
+
+    def write(self, found: Callable[[], str] | bytes, report: Report | None = None) -> list[Path]:
+        """Write JSON and the reports; all of them are made before the first is written.
+
+        Args:
+            found: the JSON.
+            report: of which the other files are; none is written without.
+
+        Returns:
+            The paths of the files.
+        """
+        data = found if isinstance(found, bytes) else f"{found()}\n".encode() if self._wants_json else b""
+        made: dict[str, bytes] = {}
+        for kind in self._targets:
+            if kind == "json":
+                made[kind] = data
+            elif report is not None and (kind != "worst" or report.worst):
+                made[kind] = reports.get(kind).render(report)
+        for kind, content in made.items():
+            write_atomically(self._places[kind], content)
+        if self.json_alone:
+            click.echo(data, nl=False)
+        return [self._targets[kind] for kind in made]
+
+    @property
+    def _wants_json(self) -> bool:
+        return self.json_alone or "json" in self._targets
+
+
+def written(out: Console, paths: Iterable[Path]) -> None:
+    """A line for each file that was written beside the result."""
+    for path in paths:
+        out.print(f"written: {printable(str(path))}", markup=False, soft_wrap=True)
+
+
+def finish(results: Results, found: Callable[[], Any], show: Callable[[Console], None], assumptions: Any = ()) -> None:
+    """The end of a command that found plain data.
+
+    Args:
+        results: where it goes.
+        found: gives it as JSON has it.
+        show: prints it as text.
+        assumptions: what is said also where no text is shown.
+    """
+    from nalu_export.cli.assumed import say_assumed
+    from nalu_export.reports.terminal.lines import console
+
+    paths = results.write(lambda: to_json(found()))
+    if not results.shows:
+        say_assumed(assumptions)
+        return
+    out = console(stderr=results.aside)
+    show(out)
+    written(out, paths)
+
+
+def _is_one(target: Path, file: Path) -> bool:
+    try:
+        return target.samefile(file)
+    except OSError:  # one of them is not there
+        return _real(target) == _real(file)
+
+
+def _real(path: Path) -> Path:
+    return path.parent.resolve() / path.name
