@@ -130,7 +130,7 @@ def test_a_check_that_could_not_run_ends_the_job_whatever_is_asked(
 def test_an_old_report_is_not_taken_for_a_new_one(act: Act, tmp_path: Path) -> None:
     """A crash must neither pass nor show what an earlier check found."""
     assert act(model=model(), args=FEW, json="r.json").code == 0
-    crash = "import nalu_export.api.check\nnalu_export.checking.check = None"
+    crash = "import nalu_export.api.check\nnalu_export.api.check.check = None"
     python = interpreter(tmp_path / "python", crash)
     done = act(python=str(python), model="model.pt", args=FEW, json="r.json", fail_on_parity="false")
     assert done.code == 70
