@@ -29,6 +29,7 @@ class ToyMultiplier(ArithmeticLayer):
         return torch.prod(x.unsqueeze(-2) * W + (1 - W), dim=-1)
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("name", ["onnx", "torchscript"])
 @pytest.mark.parametrize("weights", ["folded", "live"])
 @pytest.mark.parametrize("compute", ["float32", "float64"])

@@ -107,6 +107,7 @@ KINDS = ["zip", "legacy", "safetensors", "torch.export", "torchscript", "module"
 quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("kind", KINDS)
 @quick
 @given(steps=changes)

@@ -202,6 +202,7 @@ def test_files_that_are_none(tmp_path: Path, weights: Path, monkeypatch: pytest.
         assert refusal(weights, named) == f"model='{named}': is a notebook; save its code as a .py file first"
 
 
+@pytest.mark.slow
 def test_classes_of_the_script_that_saved_a_pickle(pickled: Path) -> None:
     file = pickled.with_name("net.py")
     text = "cannot be loaded: it needs Net of the script that saved it; give that file with model='FILE.py'"
@@ -220,6 +221,7 @@ def test_classes_of_the_script_that_saved_a_pickle(pickled: Path) -> None:
     assert refusal(pickled, file).startswith("is a pickled module (__main__.Net), which runs code when loaded; ")
 
 
+@pytest.mark.slow
 def test_names_of_this_program_come_back(pickled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a spawned process saved the pickle, and where this program has a class of that name."""
     mine = type("Net", (nn.Module,), {})
@@ -239,6 +241,7 @@ def test_names_of_this_program_come_back(pickled: Path, monkeypatch: pytest.Monk
     assert load(pickled, file, trust=True)(X).shape == (1, 1)
 
 
+@pytest.mark.slow
 def test_a_file_is_run_once_for_a_pickle_and_not_for_what_needs_none(
     write: Callable[..., Path], pickled: Path, weights: Path
 ) -> None:

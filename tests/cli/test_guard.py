@@ -103,6 +103,7 @@ def patched(place: str, error: BaseException, patch: pytest.MonkeyPatch) -> None
     patch.setattr(owner, name, raising(error))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("source")
 def test_every_exception_class_at_many_places(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = 0
@@ -179,6 +180,7 @@ def test_debug_behind_two_dashes_is_a_file() -> None:
     assert without_debug(["--", "--debug"]) == (["--", "--debug"], False)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("option", "text"),
     [
@@ -197,6 +199,7 @@ def test_a_factory_that_ends_the_program_decides_nothing(option: str, text: str,
     assert sorted(os.listdir()) == ["model.pt", "net.py"] or "__pycache__" in os.listdir()
 
 
+@pytest.mark.slow
 def test_whoever_closes_the_output_gets_the_verdict(source: Path) -> None:
     """``nalu-export … | head -1`` under ``pipefail``."""
     command = f"set -o pipefail; {sys.executable} -m nalu_export inspect {source} | head -1"

@@ -46,6 +46,7 @@ def in_terminal(*arguments: object, stdout: bool = True) -> tuple[int, str, byte
     return process.wait(timeout=60), shown.decode(), piped
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("names", [(), ("--runtime", "all")], ids=["one", "all"])
 def test_a_check_fits_into_80_columns(names: tuple[str, ...], source: Path, artifact: Path) -> None:
     code, shown, _ = in_terminal("check", source, artifact, *names, *FEW, "--json", "r.json")
@@ -59,6 +60,7 @@ def test_a_check_fits_into_80_columns(names: tuple[str, ...], source: Path, arti
     assert max(map(len, lines)) <= 80
 
 
+@pytest.mark.slow
 def test_the_bar_is_on_stderr_and_the_result_on_stdout(source: Path, artifact: Path) -> None:
     code, shown, piped = in_terminal("check", source, artifact, *FEW, stdout=False)
     assert code == 0
@@ -68,6 +70,7 @@ def test_the_bar_is_on_stderr_and_the_result_on_stdout(source: Path, artifact: P
     assert piped.decode().splitlines()[-1].startswith("passed: ")
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("options", [("-q",), ("--json", "-")], ids=" ".join)
 def test_no_bar(options: tuple[str, ...], source: Path, artifact: Path) -> None:
     code, shown, piped = in_terminal("check", source, artifact, *FEW, *options, stdout=False)
@@ -75,6 +78,7 @@ def test_no_bar(options: tuple[str, ...], source: Path, artifact: Path) -> None:
     assert bool(piped) == ("-q" not in options)
 
 
+@pytest.mark.slow
 def test_no_library_says_anything_on_stderr(
     source: Path, artifact: Path, real: Callable[..., subprocess.CompletedProcess[bytes]]
 ) -> None:

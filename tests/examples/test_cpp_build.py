@@ -53,6 +53,7 @@ def with_tools(folder: Path, *names: str) -> dict[str, str]:
     return {"PATH": str(folder)}
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("tools", "said"),
     [
@@ -187,6 +188,7 @@ def test_other_libraries_than_last_time_are_used(script: ModuleType, tmp_path: P
         assert f"C10_LIBRARY:FILEPATH={library}\n" in (tmp_path / "CMakeCache.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_copy_elsewhere_builds_what_it_can_and_says_what_it_leaves_out(tmp_path: Path, programs: Programs) -> None:
     source = tmp_path / "my app"
     source.mkdir()

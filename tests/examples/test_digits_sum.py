@@ -77,6 +77,7 @@ def test_the_model_is_data_and_reads_held_out_digits() -> None:
     assert accuracy(model, held_out, 20, strips=300)[0] > 0.7
 
 
+@pytest.mark.slow
 def test_the_exported_file_gives_the_same_sums(onnx: Path) -> None:
     run = predictors(MODEL, onnx, onnx.with_name("none"))
     _, held_out = split()
@@ -85,6 +86,7 @@ def test_the_exported_file_gives_the_same_sums(onnx: Path) -> None:
         np.testing.assert_allclose(found["ONNX"], found["PyTorch"], rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_nothing_else(onnx: Path, tmp_path: Path) -> None:
     command = [sys.executable, str(EXAMPLE / "evaluate.py"), "--onnx", str(onnx), "--strips", "50"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

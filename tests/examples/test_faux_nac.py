@@ -61,6 +61,7 @@ def start() -> NACCell:
     return NACCell(2, 1).requires_grad_(False)
 
 
+@pytest.mark.slow
 def test_the_faux_one_keeps_its_raw_parameters_bit_for_bit_and_trains_w(run: Run) -> None:
     faux, first = run.state("models/faux.pt"), start()
     assert list(faux) == ["model.0.W_hat", "model.0.M_hat", "model.0.W"]
@@ -78,6 +79,7 @@ def test_the_real_one_trains_its_raw_parameters_from_the_same_start(run: Run) ->
     assert float(effective_weight(real["model.0.W_hat"], real["model.0.M_hat"]).abs().max()) < 1
 
 
+@pytest.mark.slow
 def test_another_process_and_folder_give_the_same_plot_models_and_numbers(run: Run, tmp_path: Path) -> None:
     again = run_script(tmp_path)
     for name in ("training.png", "models/faux.pt", "models/real.pt"):

@@ -64,7 +64,7 @@ def look(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
-@pytest.mark.quick(25)
+@pytest.mark.quick(100)
 @pytest.mark.parametrize("name", CASES)
 def test_refused_in_one_line(name: str, folder: Path) -> None:
     case = CASES[name]

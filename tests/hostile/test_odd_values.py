@@ -80,6 +80,7 @@ def changed(value: Any, odd: Any) -> Iterator[Any]:
                 yield type(value)([*value[:place], other, *value[place + 1 :]])
 
 
+@pytest.mark.quick(19)
 @pytest.mark.parametrize("name", payloads())
 @pytest.mark.parametrize("odd", ODD)
 def test_an_odd_value_anywhere_is_read_or_refused(name: str, odd: str, tmp_path: Path) -> None:
@@ -110,6 +111,7 @@ def _arguments(odd: Any) -> Iterator[tuple[Any, ...]]:
         yield (Machine, inner)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("odd", ODD)
 def test_an_odd_argument_of_anything_that_may_be_called(odd: str) -> None:
     """Each name that a pickle may use, called with anything: it gives something plain, or refuses."""
@@ -150,6 +152,7 @@ def _programs() -> Iterator[tuple[str, bytes]]:
     yield "pairs", b"\x80\x02ccollections\nOrderedDict\n(](X\x01\0\0\0aK\x01\x86X\x01\0\0\0bK\x02\x86etR."
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("tensor", [TENSOR, ROW], ids=["pairs", "rows"])
 def test_a_tensor_of_many_rows_in_place_of_any_value_of_a_pickle(tensor: bytes, tmp_path: Path) -> None:
     """As pickles are: also where Python's own pickler puts no tensor, in the arguments of what rebuilds one."""

@@ -64,6 +64,7 @@ KINDS: dict[str, tuple[Callable[[], Mapping[str, bytes]], mutations.Mutation, tu
 }
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("kind", KINDS)
 @many
 @given(seed=numbers)
@@ -116,6 +117,7 @@ tensors = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(
     state=st.dictionaries(keys, tensors, max_size=8),
@@ -164,6 +166,7 @@ descriptions = plain | st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(descriptions)
 def test_any_description(description: Any) -> None:

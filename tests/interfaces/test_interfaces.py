@@ -50,6 +50,7 @@ def described(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {row["name"]: (row["dtype"], row["shape"]) for row in rows}
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("name", CASES)
 def test_every_runtime_gives_what_the_model_gives(name: str, runtime: str, exported: Exported) -> None:
@@ -62,6 +63,7 @@ def test_every_runtime_gives_what_the_model_gives(name: str, runtime: str, expor
     assert not report.silent(runtime)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("kind", formats.names())
 @pytest.mark.parametrize("name", CASES)
 def test_a_file_says_what_it_takes_and_gives(name: str, kind: str, exported: Exported) -> None:
@@ -76,6 +78,7 @@ def test_a_file_says_what_it_takes_and_gives(name: str, kind: str, exported: Exp
         assert described(metadata[key]) == sized
 
 
+@pytest.mark.quick(9)
 @pytest.mark.parametrize("samples", [0, 1, 5])
 @pytest.mark.parametrize("name", CASES)
 def test_batches_of_any_size(name: str, samples: int, exported: Exported) -> None:

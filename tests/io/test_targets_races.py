@@ -48,6 +48,7 @@ def writer(path: Path, way: str) -> Iterator[subprocess.Popen[str]]:
         process.stdout.close()
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("way_by_name", "kills"), [("unnamed", 40), ("hidden", 10)])
 def test_kill_9_leaves_no_part(way_by_name: str, kills: int, tmp_path: Path) -> None:
     """Whenever the writer dies, the target is complete. Where files without a name exist nothing else is there but,

@@ -26,6 +26,7 @@ def _planted(name: str) -> Verdict:
     return _plant(name).check()
 
 
+@pytest.mark.quick(20)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_planted_fault_is_found(fault: Fault) -> None:
     before = _right(fault.subject)

@@ -51,6 +51,7 @@ def _linear(x: tuple[float, ...], w: tuple[float, ...]) -> int:
     return int(_of("linear", row(list(x)), ball([list(w)]), None))
 
 
+@pytest.mark.quick(40)
 @pytest.mark.parametrize("w", [w for w in itertools.product((1.0, -1.0, 0.0, -0.0), repeat=3) if any(w)])
 def test_a_sum_of_zeros_has_the_sign_of_every_order(w: tuple[float, ...]) -> None:
     for x in itertools.product(INPUTS, repeat=3):

@@ -134,6 +134,7 @@ class TestFaultsAreFound:
         )
         assert not report.passed
 
+    @pytest.mark.slow
     def test_a_weight_that_is_off_in_its_last_digits(self, model: NALU) -> None:
         data = header(model).decode()
         line = data[data.index("p_layers_0_W[") :].splitlines()[1].strip()
@@ -144,6 +145,7 @@ class TestFaultsAreFound:
         assert not report.passed
         assert report.breaks[0].value == "layers.0.W"
 
+    @pytest.mark.slow
     def test_a_batch_that_is_computed_otherwise_than_its_samples(self, model: NALU) -> None:
         data = edited(header(model), "run<1>(x, 1, y); }", "run<1>(x, 1, y); y[0] += y[0] * 0x1p-23f; }")
         with pytest.raises(InputError, match=r"^cpp: 3 of 3 samples give something else alone than in their batch$"):
@@ -152,6 +154,7 @@ class TestFaultsAreFound:
         assert not report.passed
         assert "samples give something else alone than in their batch" in report.summary()
 
+    @pytest.mark.slow
     def test_another_result_at_another_level(self, model: NALU) -> None:
         plant = "template <std::size_t S>\ninline void run("
         late = "#ifdef __OPTIMIZE__\n#define LATE 1.0f\n#else\n#define LATE 2.0f\n#endif\n"
@@ -166,11 +169,13 @@ class TestFaultsAreFound:
         with pytest.raises(InputError, match=r"^cpp: -O3 and -O0 differ in 3 of 3 samples$"):
             load(data).run([BATCH])
 
+    @pytest.mark.slow
     def test_a_program_that_crashes(self, model: NALU) -> None:
         data = edited(header(model), "run<1>(x, 1, y); }", "run<1>(x, 1, y); __builtin_trap(); }")
         with pytest.raises(InputError, match=r"^cpp: .*ended with signal"):
             load(data).run([BATCH])
 
+    @pytest.mark.slow
     def test_a_file_that_does_not_compile(self, model: NALU, folders: Path) -> None:
         with pytest.raises(InputError, match=r"^cpp: \S+ refuses the file: .*strct.*does not name a type"):
             load(edited(header(model), "\nstruct Model", "\nstrct Model"))
@@ -183,6 +188,7 @@ class TestFaultsAreFound:
 
 
 class TestCompilers:
+    @pytest.mark.slow
     def test_the_environment_chooses(self, model: NALU, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         compiler = tmp_path / "my compiler"
         compiler.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/asked"\nexec {find_compiler()[0]} "$@"\n')

@@ -197,6 +197,7 @@ def test_what_a_shell_would_not_take(monkeypatch: pytest.MonkeyPatch, variable: 
         _load(header(NALU(2, 3, 1), 2))
 
 
+@pytest.mark.slow
 def test_a_standard_in_the_flags_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     data = header(NALU(2, 3, 1), 2).replace(
         b"#include <cmath>", b"#include <cmath>\nstatic_assert(__cplusplus > 201703L);"
@@ -252,6 +253,7 @@ def test_an_export_without_a_compiler(tmp_path: Path, monkeypatch: pytest.Monkey
     assert artifact.metadata["parity"] == {"verdict": "unchecked"}
 
 
+@pytest.mark.slow
 def test_a_damaged_header_is_no_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is checked is what is written: one wrong digit in the text that emits is found before the file appears."""
     whole = CppDraft.to_bytes

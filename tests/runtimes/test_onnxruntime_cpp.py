@@ -65,6 +65,7 @@ class TestTheRealOne:
         assert here.where == there.where
         assert (here.details["threads"], here.details["provider"]) == ("1", "CPUExecutionProvider")
 
+    @pytest.mark.slow
     def test_a_check(self, image_model: BackboneHead, tmp_path: Path) -> None:
         artifact = nalu_export.export(image_model, tmp_path / "model.onnx", input_size=(8, 6), check=False)
         report = nalu_export.check(image_model, artifact, NAME, samples=4, search=1)

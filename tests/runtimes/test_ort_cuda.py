@@ -101,6 +101,7 @@ def _of_the_wheel(command: list[str], folder: Path) -> subprocess.CompletedProce
     )
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_wheel_says_what_it_misses(name: str, tmp_path: Path) -> None:
     """The real library without CUDA: one line with the library, exit code 3, nothing else on any stream."""
@@ -117,6 +118,7 @@ def test_the_wheel_says_what_it_misses(name: str, tmp_path: Path) -> None:
     assert ".so." in line.partition(" is missing; ")[0].split()[-1]
 
 
+@pytest.mark.slow
 def test_the_wheel_runs_on_the_cpu(tmp_path: Path) -> None:
     """``all`` with it checks on the CPU and lists the reason why not on CUDA."""
     model = NALU(2, 2)

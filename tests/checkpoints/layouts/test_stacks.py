@@ -64,6 +64,7 @@ def test_layers_that_do_not_chain_are_refused(case: Published, refusal: Refusal)
     assert "3" in text
 
 
+@pytest.mark.quick(67)
 @pytest.mark.parametrize("case", ALL, ids=str)
 def test_a_tensor_of_another_shape_is_refused_by_key(case: Published, refusal: Refusal) -> None:
     """Each tensor in turn gets an axis that fits nothing else in the file."""
@@ -73,6 +74,7 @@ def test_a_tensor_of_another_shape_is_refused_by_key(case: Published, refusal: R
         assert key in text
 
 
+@pytest.mark.quick(20)
 @pytest.mark.parametrize("case", [case for case in ALL if len(case.keys) > 1], ids=str)
 def test_a_missing_tensor_is_never_filled_in(case: Published, tmp_path: Path) -> None:
     """What remains is refused, or is all of another public layout, as W_hat and M_hat are without the stale W."""

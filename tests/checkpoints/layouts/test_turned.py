@@ -30,6 +30,7 @@ def _other_way(case: Published, state: State) -> State:
     }
 
 
+@pytest.mark.quick(80)
 @pytest.mark.parametrize("case", TURNED, ids=str)
 def test_a_square_file_is_refused_with_both_ways(case: Published, refusal: Refusal) -> None:
     state = case.state(np.random.default_rng(1), (3, 3))

@@ -42,6 +42,7 @@ FOREIGN: dict[Any, Any] = {
 }
 
 
+@pytest.mark.slow
 def test_an_artifact_tells_the_same_as_its_model() -> None:
     """Folded and live, of our layers and of every cell that was written by hand."""
     ours: list[nn.Module] = [NAC(3, 4, 2), NALU(3, 4, 2), NALU(2, 1, tied=False, gate="row"), NACCell(2, 2)]

@@ -81,12 +81,14 @@ def _is_as_the_others(build: Build, results: Results) -> None:
     assert found == expected, f"{build} differs from {first}"
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("build", _builds("-O0", "-O2", "-O3"), ids=str)
 def test_the_same_bits(results: Results, build: Build) -> None:
     """Of every batch and every sample alone, in all builds that fuse and in all that do not."""
     _is_as_the_others(build, results)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("build", _builds("-O3"), ids=str)
 def test_the_same_bits_of_wide_sums(wide_results: Results, build: Build) -> None:
     _is_as_the_others(build, wide_results)
@@ -131,6 +133,7 @@ def _expected(name: str) -> np.ndarray:
     return result
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_layer_gives_what_its_model_gives(outputs: dict[str, np.ndarray], name: str) -> None:
     """NaN and infinities as well."""
@@ -139,6 +142,7 @@ def test_every_layer_gives_what_its_model_gives(outputs: dict[str, np.ndarray], 
     np.testing.assert_allclose(outputs[name].astype(np.float64), expected, rtol=1e-6, atol=1e-30)
 
 
+@pytest.mark.slow
 def test_every_layer_compiles_without_a_word(tmp_path: Path) -> None:
     source, flags, samples = together(tmp_path, [(name, "float32") for name in MODELS], (1, 2, 33))
     builds = [
@@ -161,6 +165,7 @@ def in_bounds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]
     return together(tmp_path_factory.mktemp("bounds"), cases, range(34))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("compiler", "more"), [("g++", ()), ("clang++", ("-march=native",))])
 def test_no_other_memory_and_nothing_undefined(
     in_bounds: tuple[Path, list[str], bytes], compiler: str, more: tuple[str, ...], tmp_path: Path
@@ -200,6 +205,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize("flag", REFUSED)
 def test_what_it_is_not_written_for_is_refused(tmp_path: Path, compiler: str, flag: str) -> None:

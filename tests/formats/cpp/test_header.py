@@ -80,6 +80,7 @@ def test_a_hostile_name_can_be_read_back(number: int) -> None:
         np.testing.assert_array_equal(found[name], value.numpy())
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_hostile_names_compile(tmp_path: Path, compiler: str) -> None:
     """As C++, and where it has fewer excuses as C, which has trigraphs."""
@@ -161,6 +162,7 @@ static_assert(nalu::Model::stack_bytes <= 1048576 || nalu::arithmetic::block == 
 """
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("inputs", "samples"),
     [(3, 8), (8000, 8), (8300, 4), (60000, 4), (70000, 1)],

@@ -72,6 +72,7 @@ def _both(compiler: str, folder: Path, objects: list[Path], shape: tuple[int, in
     return found[: len(found) // 2], found[len(found) // 2 :]
 
 
+@pytest.mark.quick(1)
 def test_two_models_of_one_name_in_two_units(tmp_path: Path, compiler: str) -> None:
     build = Build(compiler, (STANDARD, "-O0"))
     objects = []
@@ -94,6 +95,7 @@ PAIRS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("pair", PAIRS)
 def test_one_header_compiled_in_two_ways(tmp_path: Path, compiler: str, pair: str) -> None:
     """What each object file has to offer to the other one has a name of its own."""
@@ -132,6 +134,7 @@ OF_CPP = {"__gxx_personality_v0", "__cxa_begin_catch", "_ZSt9terminatev"}
 PLAIN = "-fno-exceptions"
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "flags",
     [("-O0",), ("-O2",), ("-O0", PLAIN), ("-O2", PLAIN), ("-O0", PLAIN, "-DNALU_EXPORT_NO_SIMD", "-march=native")],
@@ -225,6 +228,7 @@ int main() {
 """
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("level", ["-O0", "-O2"])
 def test_from_c(tmp_path: Path, compiler: str, level: str) -> None:
     found = from_c(tmp_path, compiler, "every", level)

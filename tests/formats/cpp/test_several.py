@@ -104,6 +104,7 @@ def _expected(compute: Compute) -> list[Array]:
     ]
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("compute", COMPUTE)
 def test_everything_gives_what_torch_gives(compute: Compute) -> None:
@@ -205,6 +206,7 @@ int main(void) {
 """
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_it_compiles_without_a_word(tmp_path: Path, compiler: str) -> None:
     """Names and types as C++ and as C see them."""
@@ -249,6 +251,7 @@ def _ran(*edits: tuple[str, str]) -> list[list[float]]:
         session.close()
 
 
+@pytest.mark.quick(1)
 @needs_compiler
 @pytest.mark.parametrize(
     ("edits", "text"),
@@ -280,6 +283,7 @@ def test_faults_are_found(edits: list[tuple[str, str]], text: str) -> None:
         _ran(*edits)
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_swapped_everywhere_is_another_result() -> None:
     """What both functions do wrong alike is seen in the numbers."""
