@@ -46,7 +46,7 @@ class Group(DefaultGroup):  # type: ignore[misc]
         own = {name for parameter in self.get_params(ctx) for name in parameter.opts}
         args, ctx.meta[DEBUG] = without_debug(args)
         if args and args[0] not in own and args[0] not in self.commands:
-            if not ctx.resilient_parsing:
+            if not ctx.resilient_parsing and not args[0].startswith("-"):
                 self._refuse_mistyped(args[0])
             args = [self.default_cmd_name, *args]
         parsed: list[str] = super().parse_args(ctx, args)

@@ -170,6 +170,7 @@ def test_a_mistyped_verb(word: str, verb: str, source: Path, run: Run) -> None:
     source.rename(word)  # now it is a model
     assert run(word, "-f", "onnx", "--no-check").exit_code == 0
     os.remove(word)
+    assert run("--no-chek", "model.pt").stderr.splitlines()[-1].startswith("Error: No such option '--no-chek'")
     assert_user_error(run(f"./{word}", "-f", "onnx"), 2, f"{word}: cannot be read: No such file or directory")
 
 
