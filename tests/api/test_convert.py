@@ -96,7 +96,7 @@ def test_a_model_with_layers_of_the_user_s_keeps_weights_only(tmp_path: Path) ->
     source = written(_Own().state_dict(), tmp_path / "model.pt")
     found = convert(source, tmp_path / "own.safetensors", _Own)
     assert not found.self_contained
-    with pytest.raises(InputError, match=r"does not describe its model; give --model"):
+    with pytest.raises(InputError, match=r"does not describe its model; give model='FILE.py:NAME'"):
         load(tmp_path / "own.safetensors")
     assert bits(load(tmp_path / "own.safetensors", _Own)) == bits(load(source, _Own))
 

@@ -79,7 +79,7 @@ def test_a_model_of_the_user(tmp_path: Path) -> None:
             self.inner = NAC(2, 1)
 
     save(Own(), tmp_path / "model.pt")
-    with pytest.raises(InputError, match=r"model\.pt: does not describe its model; give --model"):
+    with pytest.raises(InputError, match=r"model\.pt: does not describe its model; give model='FILE.py:NAME'"):
         inspect(tmp_path / "model.pt")
     assert [row["path"] for row in inspect(tmp_path / "model.pt", Own)["layers"]] == ["inner.layers.0"]
 
