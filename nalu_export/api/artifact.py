@@ -34,7 +34,7 @@ class Artifact:
     """An exported file.
 
     Attributes:
-        path: where it is.
+        path: where it is; ``None`` where it was not written.
         format: name of its format.
         data: its bytes.
         metadata: one JSON text for each key, prefixed ``nalu_export.`` in the file; empty for a foreign file.
@@ -43,13 +43,18 @@ class Artifact:
         assumptions: what decides what the model computes and is not in its file; the metadata has them too.
     """
 
-    path: Path
+    path: Path | None
     format: str
     data: bytes
     metadata: dict[str, Any]
     report: Any = None
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What errors and reports call it: its path, or ``onnx in memory``."""
+        return f"{self.format} in memory" if self.path is None else str(self.path)
 
     @cached_property
     def content(self) -> Any:
@@ -60,7 +65,7 @@ class Artifact:
         """
         found = formats.get(self.format).opened(self.data)
         if found is None:
-            raise InputError(f"{self.path}: is no {self.format} file, or a damaged one; export it again")
+            raise InputError(f"{self.name}: is no {self.format} file, or a damaged one; export it again")
         return found
 
 

@@ -24,7 +24,7 @@ EXIT_FOUND = 1
 )
 @click.option(
     "--range",
-    "inputs",
+    "range",
     type=(float, float),
     default=(0.1, 1.0),
     show_default=True,

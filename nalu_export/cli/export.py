@@ -10,6 +10,7 @@ import click
 from nalu_export import formats
 from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.budget import budget_options, keep_memory
+from nalu_export.cli.formats import format_options, given_options
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import MODEL, OUTPUT, capture_options, read_options, reading, seed_option, told_beside
 from nalu_export.errors import InputError, ParityError
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", type=MODEL)
-@click.option("--format", "-f", "format_name", type=click.Choice(formats.names()), required=True, help="What to write.")
+@click.option(
+    "--format",
+    "-f",
+    "format_name",
+    type=click.Choice(formats.names()),
+    help="What to write; by default what the suffix of --output tells, else onnx.",
+)
 @click.option(
     "--output",
     "-o",
@@ -44,11 +51,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Type of the arithmetic layers; inputs and outputs stay float32.",
 )
-@click.option("--opset", type=click.IntRange(17, 24), default=20, show_default=True, help="ONNX opset.")
-@click.option("--part", metavar="PATH", help="Arithmetic part for a C++ header, of a model with several.")
-@click.option("--namespace", metavar="NAME", help="Namespace of a C++ header.  [default: nalu]")
-@click.option("--struct", metavar="NAME", help="Struct of a C++ header.  [default: Model]")
-@click.option("--extern-c", is_flag=True, help="Give a C++ header functions for C as well.")
+@format_options
 @capture_options
 @read_options
 @budget_options
@@ -56,7 +59,9 @@ if TYPE_CHECKING:
 @seed_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
-def export(model: Path, format_name: str, output: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
+def export(
+    model: Path, format_name: formats.FormatName | None, output: Path | None, as_json: bool, quiet: bool, **options: Any
+) -> None:
     """Export MODEL (model.pt; - is standard input), check the result and only then put it in its place.
 
     The check compares the file with the model in float64 on inputs from the training range to 1e7, negatives, exact
@@ -64,14 +69,17 @@ def export(model: Path, format_name: str, output: Path | None, as_json: bool, qu
     """
     with lean_imports():
         from nalu_export.api.export import export as run
+        from nalu_export.api.export import path_beside
         from nalu_export.cli.progress import stages
 
     if isinstance(model, StandardInput) and output is None:
         raise InputError(f"{model}: has no folder to export beside; say where to with --output FILE")
     aside = told_beside(output, as_json=as_json)
+    name = formats.chosen(output, format_name)
+    given = reading(keep_memory(given_options(options)))
     try:
         with stages(quiet=quiet or as_json) as tell:
-            artifact = run(model, output, format=format_name, progress=tell, **reading(keep_memory(options)))
+            artifact = run(model, output or path_beside(model, name), format=name, progress=tell, **given)
     except ParityError as error:
         if not quiet and error.report is not None:
             _show(error.report, None, as_json=as_json, aside=aside)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from nalu_export.errors import (
     first_line,
     no_memory,
 )
+from nalu_export.io.keywords import flags_in_errors
 from nalu_export.io.text import printable, printable_lines
 from nalu_export.process.output import forget_output
 
@@ -53,7 +54,8 @@ def guarded(run: Callable[[], T], *, debug: bool, was_interrupted: Callable[[], 
         Ended: anything was raised that is not click's own.
     """
     try:
-        return run()
+        with flags_in_errors():
+            return run()
     except _OF_CLICK:
         raise
     except BaseException as error:

@@ -24,8 +24,7 @@ def inspect(file: Path, as_json: bool, **options: Any) -> None:
         from nalu_export.reports.terminal.inspection import show_inspection
         from nalu_export.reports.terminal.lines import console
 
-    given = reading(keep_memory(options))
-    found = run(file, given.pop("model"), **given)
+    found = run(file, **reading(keep_memory(options)))
     if as_json:
         click.echo(to_json(found))
     else:

@@ -1,38 +1,41 @@
 """What is wrong with a trained model: found in its file or module, with what follows and what to do."""
 
 import os
-from typing import Any
+from dataclasses import replace
+from typing import Unpack
 
 from torch import nn
 
 from nalu_export.doctor import damage, epsilon, gates, initial, stored, weights
 from nalu_export.doctor.findings import Diagnosis, Finding, counted, in_order, summary
 from nalu_export.doctor.running import run_head
-from nalu_export.doctor.settings import Settings
+from nalu_export.doctor.settings import DoctorCompute, Settings
 from nalu_export.doctor.subject import Subject, from_file, from_module
-from nalu_export.errors import InputError
-from nalu_export.source.preparing import SourceOptions
+from nalu_export.io.keywords import part_of, passes_on
+from nalu_export.source.preparing import SourceKeywords, SourceOptions
 
 __all__ = ["Diagnosis", "Finding", "Settings", "counted", "diagnose", "examine", "summary"]
 
 
-def diagnose(
-    source: str | os.PathLike[str] | nn.Module,
-    *,
-    compute: str = "float32",
-    inputs: tuple[float, float] = (0.1, 1.0),
-    strict: bool = False,
-    **options: Any,
-) -> Diagnosis:
+class DiagnoseArguments(SourceKeywords, total=False):
+    """:class:`Settings` and :class:`SourceOptions` as keyword arguments."""
+
+    compute: DoctorCompute
+    range: tuple[float, float]
+
+
+@passes_on(Settings, SourceOptions)
+def diagnose(source: str | os.PathLike[str] | nn.Module, **options: Unpack[DiagnoseArguments]) -> Diagnosis:
     """Find out whether a model is what its owner believes, and whether it will extrapolate.
 
     Args:
         source: a file, or a module in memory, which stays as it is.
-        compute: type of the arithmetic that is to run it: ``"float32"``, ``"float64"`` or ``"float16"``.
-        inputs: range of inputs like those of training; weights and gates are judged on it and on its thousandfold.
-        strict: take a faux NAC for an error, whatever its weights are.
-        **options: how to read a file, see :func:`nalu_export.load`; and what the model is fed with where its layers do
-            not tell, ``input_size`` or ``example_inputs``, and which modules are its arithmetic, ``arithmetic``.
+        **options: ``compute``, the type of the arithmetic that is to run it: ``"float32"``, ``"float64"`` or
+            ``"float16"``. ``range``, lowest and highest of inputs like those of training, by default (0.1, 1.0):
+            weights and gates are judged on it and on its thousandfold. ``strict`` takes a faux NAC for an error,
+            whatever its weights are. How to read a file, see :func:`nalu_export.load`. What the model is fed with where
+            its layers do not tell, ``input_size`` or ``example_inputs``, and which modules are its arithmetic,
+            ``arithmetic``.
 
     Returns:
         The findings; a file that an export refuses because two names of one parameter disagree is examined too.
@@ -40,11 +43,8 @@ def diagnose(
     Raises:
         InputError: the file cannot be read, or an argument is none of those listed.
     """
-    settings = Settings(compute, inputs, strict)
-    try:
-        read = SourceOptions(**options)
-    except TypeError as error:
-        raise InputError(f"a model is examined with no such option: {error}") from error
+    settings = part_of(Settings, options)
+    read = replace(part_of(SourceOptions, options), strict=False)
     if isinstance(source, nn.Module):
         read.refuse_for_a_module()
         subject = from_module(source, read)
@@ -60,7 +60,7 @@ def examine(subject: Subject, settings: Settings) -> Diagnosis:
         subject.sha256,
         None if subject.fit is None else subject.fit.name,
         settings.compute,
-        settings.inputs,
+        settings.range,
         subject.notes,
         in_order(_found(subject, settings)),
         subject.assumptions,
@@ -68,7 +68,7 @@ def examine(subject: Subject, settings: Settings) -> Diagnosis:
 
 
 def _found(subject: Subject, settings: Settings) -> list[Finding]:
-    runs = [run_head(head, settings.inputs) for head in subject.heads]
+    runs = [run_head(head, settings.range) for head in subject.heads]
     found = [*damage.find_non_finite(subject, runs, settings), *damage.find_disagreeing(subject)]
     found += [*stored.find(subject, settings), *initial.find(subject), *epsilon.find(subject, settings)]
     for head, run in zip(subject.heads, runs, strict=True):

@@ -58,7 +58,7 @@ def _lost(subject: Subject, runs: list[Runs | None], key: str, settings: Setting
             if lost:
                 return f"{lost} of {total} outputs {'is' if lost == 1 else 'are'} NaN or infinite for every input."
             return (
-                f"The outputs are still numbers on inputs of {span(settings.inputs)}, as tanh and σ of infinity are, "
+                f"The outputs are still numbers on inputs of {span(settings.range)}, as tanh and σ of infinity are, "
                 "but training cannot move it."
             )
     return "What is computed with it is no number either."

@@ -58,7 +58,7 @@ def _lost(cell: Cell, epsilon: Epsilon, settings: Settings) -> Iterator[Finding]
 
 
 def _large(cell: Cell, epsilon: Epsilon, settings: Settings) -> Iterator[Finding]:
-    low, high = settings.inputs
+    low, high = settings.range
     smallest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
     reach = _reach(epsilon)
     if reach < LARGE / NEAR and not 0 < smallest < reach:

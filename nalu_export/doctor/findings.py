@@ -40,7 +40,7 @@ class Diagnosis:
         sha256: of the file.
         layout: the public layout that it is in, ``"kevinzakka:NALU"``; ``None`` for others.
         compute: type of the arithmetic that ε was judged for.
-        inputs: range of the inputs that weights and gates were judged on, beside the thousandfold of it.
+        range: of the inputs that weights and gates were judged on, beside the thousandfold of it.
         notes: what was seen and done to read it, one line each.
         findings: what was found.
         assumptions: what decides what it computes and is not in the file.
@@ -50,7 +50,7 @@ class Diagnosis:
     sha256: str | None
     layout: str | None
     compute: str
-    inputs: tuple[float, float]
+    range: tuple[float, float]
     notes: tuple[str, ...]
     findings: tuple[Finding, ...]
     assumptions: tuple[Assumption, ...] = ()

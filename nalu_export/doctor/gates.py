@@ -123,7 +123,7 @@ def _finite_sides(g: Tensor, h: Tensor) -> list[int | None]:
 
 
 def _findings(where: str, gates: Gates, settings: Settings, *, settled: bool) -> Iterator[Finding]:
-    near, far = span(settings.inputs), span(settings.inputs, BEYOND)
+    near, far = span(settings.range), span(settings.range, BEYOND)
     undecided = [unit for unit, side in enumerate(gates.near) if side == _UNDECIDED]
     closed = [unit for unit, side in enumerate(gates.near) if side == _NEITHER]
     flipped = [
@@ -171,7 +171,7 @@ def _findings(where: str, gates: Gates, settings: Settings, *, settled: bool) ->
 
 
 def _undecided(where: str, gates: Gates, units: list[int], settings: Settings) -> Finding:
-    near, far = span(settings.inputs), span(settings.inputs, BEYOND)
+    near, far = span(settings.range), span(settings.range, BEYOND)
     low, high = min(gates.low[unit] for unit in units), max(gates.high[unit] for unit in units)
     return Finding(
         "warning",
@@ -194,7 +194,7 @@ def _chosen(where: str, gates: Gates, dead: list[int], settings: Settings) -> Fi
         "info",
         "gate-chosen",
         where,
-        f"On inputs of {span(settings.inputs)} and of {span(settings.inputs, BEYOND)} {_tally(gates.near)}.{hard}",
+        f"On inputs of {span(settings.range)} and of {span(settings.range, BEYOND)} {_tally(gates.near)}.{hard}",
         "This is how a trained gate looks" + ("; training on will not change it." if dead else "."),
         "Nothing to do, if that is the operation of the task.",
     )

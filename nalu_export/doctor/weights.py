@@ -47,7 +47,7 @@ def _at(place: tuple[int, ...]) -> str:
 def _finding(cell: Cell, told: str, own: Change | None, whole: Change | None, settings: Settings) -> Finding:
     follows = "What it computes outside its training range is no sum or product of its inputs."
     if own is not None:
-        near, far = span(settings.inputs), span(settings.inputs, BEYOND)
+        near, far = span(settings.range), span(settings.range, BEYOND)
         follows = (
             f"With its weights at the nearest of these, its worst output would change by {_percent(own.near)} on "
             f"inputs of {near} and by {_percent(own.far)} on {far} (medians over the inputs)"

@@ -1,15 +1,23 @@
 """What the checkpoint tests share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nalu_export import InputError, load
+from nalu_export.io.keywords import flags_in_errors
 from tests.checkpoints.files import time_limit
 
 Refusal = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def as_on_the_command_line() -> Iterator[None]:
+    """Texts are held as they are written, with flags; tests/io/test_keywords.py holds what Python makes of them."""
+    with flags_in_errors():
+        yield
 
 
 @pytest.fixture

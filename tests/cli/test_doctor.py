@@ -88,14 +88,14 @@ def test_what_follows_and_what_to_do_is_said_once_for_each_kind(folder: Path, ru
 def test_json(folder: Path, run: Run) -> None:
     result = saved(nac([[0.5]]), run, "--json", "--compute", "float16", "--range", "1", "2")
     assert (result.exit_code, result.stderr) == (0, "")
-    expected = diagnose("model.pt", compute="float16", inputs=(1.0, 2.0)).to_dict()
+    expected = diagnose("model.pt", compute="float16", range=(1.0, 2.0)).to_dict()
     assert json.loads(result.stdout) == json.loads(json.dumps(expected))
     assert set(expected) == {
         "path",
         "sha256",
         "layout",
         "compute",
-        "inputs",
+        "range",
         "notes",
         "findings",
         "assumptions",
@@ -137,7 +137,7 @@ def test_how_the_file_is_read(folder: Path, run: Run) -> None:
 def test_user_errors(folder: Path, run: Run) -> None:
     Path("text").write_text("text", encoding="utf-8")
     save(HEALTHY, "model.pt")
-    text = "inputs is 1 0.1; it must be two numbers within ±1e6, the smaller one first"
+    text = "range is 1 0.1; it must be two numbers within ±1e6, the smaller one first"
     assert_user_error(run("doctor", "model.pt", "--range", "1", "0.1"), 2, text)
     assert_user_error(run("doctor", "missing"), 2, "missing: cannot be read: No such file or directory")
     assert_user_error(run("doctor", "text", "--json"), 2, "text: is not a file of torch.save; expected a model.pt")

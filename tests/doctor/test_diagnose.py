@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from nalu_export import NALU, InputError, build_head, save
 from nalu_export.doctor import diagnose
 from nalu_export.doctor.findings import LEVELS
+from nalu_export.doctor.settings import DoctorCompute
 from nalu_export.io.text import to_json
 from tests.checkpoints.layouts.case import Published
 from tests.checkpoints.layouts.published import ALL
@@ -55,7 +56,7 @@ def test_any_tensors(
     dtype: torch.dtype,
     seed: int,
     changes: list[tuple[int, int, float]],
-    compute: str,
+    compute: DoctorCompute,
     tmp_path: Path,
 ) -> None:
     """NaN, infinities, huge values and aliases that disagree end in findings, never in a traceback."""
@@ -83,11 +84,11 @@ def test_sizes_and_types(size: int, dtype: torch.dtype) -> None:
 
 def test_what_a_diagnosis_says_of_its_file(tmp_path: Path) -> None:
     path = written({"model.0.W": torch.eye(2)}, tmp_path)
-    found = diagnose(path, compute="float16", inputs=(1.0, 2.0), layout="shivamsaboo17")
+    found = diagnose(path, compute="float16", range=(1.0, 2.0), layout="shivamsaboo17")
     assert found.assumptions == ()
     assert found.path == str(path)
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (found.layout, found.compute, found.inputs) == ("shivamsaboo17:NAC", "float16", (1.0, 2.0))
+    assert (found.layout, found.compute, found.range) == ("shivamsaboo17:NAC", "float16", (1.0, 2.0))
     assert found.notes == (
         "layout shivamsaboo17:NAC",
         "a faux NAC: the stored weight computes, not tanh(W_hat)·σ(M_hat); it is taken as it is",
@@ -128,8 +129,8 @@ def test_modules_that_are_named_as_its_arithmetic() -> None:
     assert [finding.where for finding in found.findings] == ["2.layers.0"]
     with pytest.raises(InputError, match=r"^arithmetic is 'nope', which is no module that this model runs"):
         diagnose(model, arithmetic=["nope"])
-    with pytest.raises(InputError, match=r"^a model is examined with no such option: .*'colour'"):
-        diagnose(model, colour="red")
+    with pytest.raises(InputError, match=r"^diagnose takes no argument 'colour'"):
+        diagnose(model, colour="red")  # type: ignore[call-arg]
 
 
 def test_a_model_that_draws_numbers_is_examined_in_part() -> None:
@@ -238,7 +239,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_text("text", encoding="utf-8")
     with pytest.raises(InputError, match=r"model\.pt: is not a file of torch\.save; expected a model\.pt"):
         diagnose(tmp_path / "model.pt")
-    with pytest.raises(InputError, match=r"model\.pt: is shivamsaboo17:NAC, which has no eps; leave --eps out"):
+    with pytest.raises(InputError, match=r"model\.pt: is shivamsaboo17:NAC, which has no eps; leave eps out"):
         diagnose(written({"model.0.W": torch.ones(1, 2)}, tmp_path), eps=1e-3)
 
 
@@ -246,11 +247,11 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     ("options", "text"),
     [
         ({"compute": "int8"}, "compute is 'int8'; allowed: 'float32', 'float64', 'float16'"),
-        ({"inputs": (1.0, 0.1)}, "inputs is 1 0.1; it must be two numbers within ±1e6, the smaller one first"),
-        ({"inputs": (1.0, 1.0)}, "inputs is 1 1; it must be two numbers within ±1e6, the smaller one first"),
-        ({"inputs": (0.0, float("inf"))}, "inputs is 0 inf; it must be two numbers within ±1e6, the smaller one first"),
-        ({"inputs": (-1e7, 0.0)}, "inputs is -1e+07 0; it must be two numbers within ±1e6, the smaller one first"),
-        ({"inputs": (float("nan"), 1.0)}, "inputs is nan 1; it must be two numbers within ±1e6, the smaller one first"),
+        ({"range": (1.0, 0.1)}, "range is 1 0.1; it must be two numbers within ±1e6, the smaller one first"),
+        ({"range": (1.0, 1.0)}, "range is 1 1; it must be two numbers within ±1e6, the smaller one first"),
+        ({"range": (0.0, float("inf"))}, "range is 0 inf; it must be two numbers within ±1e6, the smaller one first"),
+        ({"range": (-1e7, 0.0)}, "range is -1e+07 0; it must be two numbers within ±1e6, the smaller one first"),
+        ({"range": (float("nan"), 1.0)}, "range is nan 1; it must be two numbers within ±1e6, the smaller one first"),
         ({"layout": "goddoe"}, "layout is for reading a file, and the source is a module in memory"),
     ],
     ids=str,

@@ -36,7 +36,7 @@ def test_plain_data() -> None:
         "sha256": "ab",
         "layout": "owner:NAC",
         "compute": "float32",
-        "inputs": [0.1, 1.0],
+        "range": [0.1, 1.0],
         "notes": ["a note"],
         "assumptions": [],
         "findings": [

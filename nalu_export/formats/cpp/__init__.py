@@ -1,5 +1,1 @@
-"""A C++ header."""
-
-from nalu_export.formats.cpp.format import FORMAT
-
-__all__ = ["FORMAT"]
+"""A C++ header: ``format.py`` is the format, ``options.py`` what is known of it without torch."""

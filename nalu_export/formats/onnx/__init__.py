@@ -1,5 +1,1 @@
-"""ONNX."""
-
-from nalu_export.formats.onnx.format import FORMAT
-
-__all__ = ["FORMAT"]
+"""ONNX: ``format.py`` is the format, ``options.py`` what is known of it without torch."""

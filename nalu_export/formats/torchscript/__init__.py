@@ -1,5 +1,1 @@
-"""TorchScript."""
-
-from nalu_export.formats.torchscript.format import FORMAT
-
-__all__ = ["FORMAT"]
+"""TorchScript: ``format.py`` is the format, ``options.py`` what is known of it without torch."""

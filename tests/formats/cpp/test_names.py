@@ -22,29 +22,34 @@ def test_allowed(namespace: str, struct: str, prefix: str) -> None:
     assert (names.namespace, names.struct, names.prefix) == (namespace, struct, prefix)
 
 
+OTHER = "choose another name"
 LIKE_THIS = "expected letters, digits and single underscores, such as"
 
 
 @pytest.mark.parametrize(
     ("namespace", "struct", "text"),
     [
-        ("", "Model", f"namespace is ''; {LIKE_THIS} my_company::heads"),
-        ("a::", "Model", f"namespace is 'a::'; {LIKE_THIS} my_company::heads"),
-        ("::a", "Model", f"namespace is '::a'; {LIKE_THIS} my_company::heads"),
-        ("a b", "Model", f"namespace is 'a b'; {LIKE_THIS} my_company::heads"),
-        ("a;}", "Model", f"namespace is 'a;}}'; {LIKE_THIS} my_company::heads"),
-        ("größe", "Model", f"namespace is 'größe'; {LIKE_THIS} my_company::heads"),
-        ("nalu", "", f"struct is ''; {LIKE_THIS} AdderHead"),
-        ("nalu", "2d", f"struct is '2d'; {LIKE_THIS} AdderHead"),
-        ("nalu", "_X", f"struct is '_X'; {LIKE_THIS} AdderHead"),
-        ("nalu", "A__b", f"struct is 'A__b'; {LIKE_THIS} AdderHead"),
-        ("nalu", "A_", f"struct is 'A_'; {LIKE_THIS} AdderHead"),
-        ("nalu", "A::B", f"struct is 'A::B'; {LIKE_THIS} AdderHead"),
-        ("nalu", "class", "struct is 'class'; class means something else in C++, choose another name"),
-        ("std", "Model", "namespace is 'std'; std means something else in C++, choose another name"),
-        ("a::new", "Model", "namespace is 'a::new'; new means something else in C++, choose another name"),
-        ("nalu", "predict", "struct is 'predict'; every header has that name for something else, choose another name"),
-        ("a::X", "X", "namespace and struct are both X; choose two names"),
+        ("", "Model", f"--namespace is ''; {LIKE_THIS} my_company::heads"),
+        ("a::", "Model", f"--namespace is 'a::'; {LIKE_THIS} my_company::heads"),
+        ("::a", "Model", f"--namespace is '::a'; {LIKE_THIS} my_company::heads"),
+        ("a b", "Model", f"--namespace is 'a b'; {LIKE_THIS} my_company::heads"),
+        ("a;}", "Model", f"--namespace is 'a;}}'; {LIKE_THIS} my_company::heads"),
+        ("größe", "Model", f"--namespace is 'größe'; {LIKE_THIS} my_company::heads"),
+        ("nalu", "", f"--struct is ''; {LIKE_THIS} AdderHead"),
+        ("nalu", "2d", f"--struct is '2d'; {LIKE_THIS} AdderHead"),
+        ("nalu", "_X", f"--struct is '_X'; {LIKE_THIS} AdderHead"),
+        ("nalu", "A__b", f"--struct is 'A__b'; {LIKE_THIS} AdderHead"),
+        ("nalu", "A_", f"--struct is 'A_'; {LIKE_THIS} AdderHead"),
+        ("nalu", "A::B", f"--struct is 'A::B'; {LIKE_THIS} AdderHead"),
+        ("nalu", "class", "--struct is 'class'; class means something else in C++, choose another name"),
+        ("std", "Model", "--namespace is 'std'; std means something else in C++, choose another name"),
+        ("a::new", "Model", "--namespace is 'a::new'; new means something else in C++, choose another name"),
+        (
+            "nalu",
+            "predict",
+            "--struct is 'predict'; every header has that name for something else, " + OTHER,
+        ),
+        ("a::X", "X", "--namespace and --struct are both X; choose two names"),
     ],
 )
 def test_refused(namespace: str, struct: str, text: str) -> None:
@@ -54,5 +59,5 @@ def test_refused(namespace: str, struct: str, text: str) -> None:
 
 def test_a_name_is_as_long_as_a_name_is() -> None:
     checked_names("n" * 60, "S" * 60)
-    with pytest.raises(InputError, match=r"^struct is 'S{60}'; expected letters"):
+    with pytest.raises(InputError, match=r"^--struct is 'S{60}'; expected letters"):
         checked_names("nalu", "S" * 61)

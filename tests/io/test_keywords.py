@@ -1,0 +1,90 @@
+"""io.keywords: what a public function says of the arguments that it passes on."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from nalu_export import InputError, ParityError
+from nalu_export.io.keywords import flags_in_errors, part_of, passes_on
+
+
+@dataclass(frozen=True)
+class _Read:
+    eps: float | None = None
+    trust: bool = False
+    input_size: tuple[int, int] | None = None
+    pairs: dict[str, str] = field(default_factory=dict)
+    derived: int = field(default=0, init=False)
+
+
+@dataclass(frozen=True)
+class _More:
+    level: int = 3
+
+
+@passes_on(_Read, more=lambda: vars(_More)["__dataclass_fields__"].values())
+def _run(source: str, /, path: str = "", *, fail: Callable[[], Exception] | None = None, **options: Any) -> Any:
+    """What it was given."""
+    if fail is not None:
+        raise fail()
+    return source, path, options
+
+
+def test_what_help_shows() -> None:
+    assert str(inspect.signature(_run)).startswith("(source: str, /, path: str = '', *, fail: ")
+    shown = inspect.signature(_run).parameters
+    assert list(shown) == ["source", "path", "fail", "eps", "trust", "input_size", "pairs", "level"]
+    assert {name: each.default for name, each in shown.items() if name not in ("source", "fail")} == {
+        "path": "", "eps": None, "trust": False, "input_size": None, "pairs": {}, "level": 3,
+    }  # fmt: skip
+    assert shown["input_size"].annotation == tuple[int, int] | None
+    assert _run.__doc__ == "What it was given."
+
+
+def test_only_what_is_given_is_passed_on() -> None:
+    assert _run("s") == ("s", "", {})
+    assert _run("s", "p", eps=None, level=3) == ("s", "p", {"eps": None, "level": 3})
+    assert part_of(_Read, {"trust": True, "level": 1, "derived": 4}) == _Read(trust=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("trsut", "_run takes no argument 'trsut'; did you mean 'trust'?"),
+        ("inputsize", "_run takes no argument 'inputsize'; did you mean 'input_size'?"),
+        ("source", "_run takes no argument 'source'; it takes path, fail, eps, trust, input_size, pairs, level"),
+        ("derived", "_run takes no argument 'derived'; it takes path, fail, eps, trust, input_size, pairs, level"),
+    ],
+)
+def test_a_wrong_name(name: str, text: str) -> None:
+    wrong: dict[str, Any] = {name: 1}
+    with pytest.raises(InputError) as caught:
+        _run("s", **wrong)
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "python"),
+    [
+        ("--eps is 3; leave --eps out", "eps is 3; leave eps out"),
+        ("say which size gives it with --input-size H W", "say which size gives it with input_size=(H, W)"),
+        ("smaller inputs (--input-size)", "smaller inputs (input_size)"),
+        ("give --path FILE.py:NAME to build it", "give path=FILE.py:NAME to build it"),
+        ("or give --trust if you made it", "or give trust=True if you made it"),
+        ("more than --max-memory allows", "more than --max-memory allows"),
+        ("--eps-large, x--eps and --epsilon", "--eps-large, x--eps and --epsilon"),
+    ],
+)
+def test_errors_name_arguments_in_python_and_flags_on_the_command_line(text: str, python: str) -> None:
+    with pytest.raises(InputError) as caught:
+        _run("s", fail=lambda: InputError(text))
+    assert str(caught.value) == python
+    with flags_in_errors(), pytest.raises(InputError) as caught:
+        _run("s", fail=lambda: InputError(text))
+    assert str(caught.value) == text
+    with pytest.raises(ParityError, match=r"^path$") as failed:
+        _run("s", fail=lambda: ParityError("--path", "the report"))
+    assert failed.value.report == "the report"
