@@ -110,10 +110,10 @@ def export(
     """
     settings = part_of(ExportSettings, options)
     tell = progress or (lambda *_: None)
-    emitter = _emitter(path, settings, options)
-    kind = emitter.kind
     target = None if path is None else path if isinstance(path, Path) else Path(path)
     place = None if target is None else check_target(target, None if isinstance(source, nn.Module) else Path(source))
+    emitter = _emitter(path, settings, options)
+    kind = emitter.kind
     tell("reading", 0, 0)
     ready = prepared(source, settings)
     graph = ready.graph

@@ -75,11 +75,11 @@ def export(
     if isinstance(model, StandardInput) and output is None:
         raise InputError(f"{model}: has no folder to export beside; say where to with --output FILE")
     aside = told_beside(output, as_json=as_json)
-    name = formats.chosen(output, format_name)
     given = reading(keep_memory(given_options(options)))
+    target = output or path_beside(model, format_name or formats.DEFAULT)
     try:
         with stages(quiet=quiet or as_json) as tell:
-            artifact = run(model, output or path_beside(model, name), format=name, progress=tell, **given)
+            artifact = run(model, target, format=format_name, progress=tell, **given)
     except ParityError as error:
         if not quiet and error.report is not None:
             _show(error.report, None, as_json=as_json, aside=aside)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from nalu_export import NACCell, NALUCell, export, save
+from nalu_export import NACCell, NALUCell, save
 from nalu_export.api.inspect import inspect
 from nalu_export.graph.folding import Weights
 from tests.cli.conftest import Run, assert_user_error, listing
@@ -90,7 +90,7 @@ def test_the_arithmetic_of_a_model(source: Path, run: Run) -> None:
 
 
 def test_how_an_exported_file_computes_its_weights(source: Path, run: Run) -> None:
-    export(source, check=False)
+    exported(source, check=False)
     lines = run("inspect", "model.onnx").stdout.splitlines()
     start = lines.index("layers.0, layers.1:")
     assert lines[start + 1 : start + 5] == [
@@ -197,7 +197,7 @@ LAYER = {"path": "layers.0", "type": "NALUCell", "in_features": 2, "out_features
 )
 def test_hostile_metadata_is_shown_as_it_is(changes: Any, as_json: bool, source: Path, run: Run) -> None:
     """It is neither markup nor an escape sequence, and no traceback."""
-    export(source, check=False)
+    exported(source, check=False)
     hostile(**changes)
     result = run("inspect", "model.onnx", *(["--json"] if as_json else []))
     assert (result.exit_code, result.stderr) == (0, "")
@@ -234,7 +234,7 @@ def test_hostile_layers_of_an_archive_that_is_not_loaded(row: Any, source: Path,
 
 
 def test_user_errors(source: Path, run: Run) -> None:
-    export(source, check=False)
+    exported(source, check=False)
     hostile(layers=[LAYER | {"path": "elsewhere"}])
     Path("text").write_text("text", encoding="utf-8")
     for path, text in {

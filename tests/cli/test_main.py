@@ -140,7 +140,9 @@ def test_bad_usage_is_printable(words: tuple[str, ...], run: Run) -> None:
 
 
 def test_choices_are_one_line(run: Run) -> None:
-    assert run("model.pt").stderr.splitlines()[-1].endswith("Choose from: cpp, onnx, torchscript")
+    assert (
+        run("model.pt", "-f", "x").stderr.splitlines()[-1].endswith("'x' is not one of 'cpp', 'onnx', 'torchscript'.")
+    )
 
 
 def test_a_bug_and_a_warning_are_printable(real: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
