@@ -21,7 +21,7 @@ from nalu_export.graph.folding import COMPUTE, Compute
 from nalu_export.graph.interface import Sizes
 from nalu_export.inputs.sizes import sweep
 from nalu_export.inputs.specs import described
-from nalu_export.io.keywords import part_of, passes_on
+from nalu_export.io.keywords import part_of, public
 from nalu_export.io.text import plain
 from nalu_export.parity import CheckOptions, Report
 from nalu_export.parity.check import Progress
@@ -36,7 +36,7 @@ class CheckArguments(SourceKeywords, CheckKeywords, total=False):
     """Keyword arguments of :func:`nalu_export.check`."""
 
 
-@passes_on(CheckOptions, SourceOptions)
+@public(CheckOptions, SourceOptions)
 def check(
     source: nn.Module | str | os.PathLike[str],
     artifact: Artifact | str | os.PathLike[str],

@@ -10,7 +10,7 @@ from nalu_export.checkpoints.description import describe
 from nalu_export.checkpoints.factory import Factory
 from nalu_export.checkpoints.native import write
 from nalu_export.io.assumption import Assumption
-from nalu_export.io.keywords import passes_on
+from nalu_export.io.keywords import public
 from nalu_export.io.targets import check_target
 
 
@@ -35,7 +35,7 @@ class Converted:
     self_contained: bool
 
 
-@passes_on(ReadOptions)
+@public(ReadOptions)
 def convert(
     source: str | os.PathLike[str],
     path: str | os.PathLike[str],

@@ -23,7 +23,7 @@ from nalu_export.formats import FormatKeywords, FormatName
 from nalu_export.formats.base import Draft, EmitOptions
 from nalu_export.graph import ModelGraph, around
 from nalu_export.graph.folding import COMPUTE, WEIGHTS, Compute, Weights
-from nalu_export.io.keywords import part_of, passes_on
+from nalu_export.io.keywords import part_of, public
 from nalu_export.io.targets import check_target, write_atomically
 from nalu_export.io.text import plain
 from nalu_export.nn.init import choose
@@ -74,7 +74,7 @@ class ExportSettings(SourceOptions):
         choose("compute", self.compute, COMPUTE)
 
 
-@passes_on(ExportSettings, more=lambda: (each for _, each in formats.option_fields()))
+@public(ExportSettings, more=lambda: (each for _, each in formats.option_fields()))
 def export(
     source: nn.Module | str | os.PathLike[str],
     path: str | os.PathLike[str] | None = None,

@@ -27,7 +27,7 @@ from nalu_export.graph.folding import COMPUTE, Compute
 from nalu_export.io.assumption import Assumption
 from nalu_export.io.files import read_bytes
 from nalu_export.io.input_files import read_inputs
-from nalu_export.io.keywords import passes_on
+from nalu_export.io.keywords import public
 from nalu_export.io.targets import StandardOutput, check_target, write_atomically
 from nalu_export.nn.init import choose
 from nalu_export.parity.acceptance import acceptance
@@ -104,7 +104,7 @@ class WrittenGolden:
     assumptions: tuple[Assumption, ...] = ()
 
 
-@passes_on(GoldenOptions)
+@public(GoldenOptions)
 def write_golden(
     source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[str], /, **options: Unpack[GoldenArguments]
 ) -> WrittenGolden:

@@ -18,12 +18,12 @@ from nalu_export.errors import InputError
 from nalu_export.graph import formulas
 from nalu_export.graph.naming import join
 from nalu_export.io.files import as_path
-from nalu_export.io.keywords import passes_on
+from nalu_export.io.keywords import public
 from nalu_export.source import source_of
 from nalu_export.source.preparing import SourceFileKeywords, SourceOptions
 
 
-@passes_on(SourceOptions)
+@public(SourceOptions)
 def inspect(
     source: nn.Module | str | os.PathLike[str], model: Factory | None = None, **options: Unpack[SourceFileKeywords]
 ) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from nalu_export.checkpoints.whole import chosen, evaluating
 from nalu_export.errors import InputError
 from nalu_export.io.assumption import Assumption, refuse
 from nalu_export.io.files import as_path
-from nalu_export.io.keywords import passes_on
+from nalu_export.io.keywords import public
 from nalu_export.io.text import short
 from nalu_export.nn.parts import arithmetic_layers
 
@@ -82,7 +82,7 @@ class Checkpoint:
     assumptions: tuple[Assumption, ...] = ()
 
 
-@passes_on(ReadOptions)
+@public(ReadOptions)
 def load(path: str | os.PathLike[str], model: Factory | None = None, **options: Unpack[FileKeywords]) -> nn.Module:
     """Read a model from ``path`` without running anything that is in the file.
 

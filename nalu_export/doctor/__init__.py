@@ -11,7 +11,7 @@ from nalu_export.doctor.findings import Diagnosis, Finding, counted, in_order, s
 from nalu_export.doctor.running import run_head
 from nalu_export.doctor.settings import DoctorCompute, Settings
 from nalu_export.doctor.subject import Subject, from_file, from_module
-from nalu_export.io.keywords import part_of, passes_on
+from nalu_export.io.keywords import part_of, public
 from nalu_export.source.preparing import SourceKeywords, SourceOptions
 
 __all__ = ["Diagnosis", "Finding", "Settings", "counted", "diagnose", "examine", "summary"]
@@ -24,7 +24,7 @@ class DiagnoseArguments(SourceKeywords, total=False):
     range: tuple[float, float]
 
 
-@passes_on(Settings, SourceOptions)
+@public(Settings, SourceOptions)
 def diagnose(source: str | os.PathLike[str] | nn.Module, **options: Unpack[DiagnoseArguments]) -> Diagnosis:
     """Find out whether a model is what its owner believes, and whether it will extrapolate.
 

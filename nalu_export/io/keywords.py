@@ -1,4 +1,4 @@
-"""Keyword arguments that a public function passes on: shown by ``help()``, and refused where there is no such name."""
+"""What every public function of the Python API has: shown and checked arguments, errors in its terms, one at a time."""
 
 import difflib
 import functools
@@ -11,6 +11,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar, cast
 
 from nalu_export.errors import InputError, NaluExportError
+from nalu_export.process.locks import RUNNING
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -23,8 +24,11 @@ _FLAG = re.compile(rf"(?<![\w-])--([a-z][a-z0-9]*(?:-[a-z0-9]+)*){_VALUE}")
 _SWITCHES = ("trust", "strict")
 
 
-def passes_on(*holders: type[Any], more: Callable[[], Iterable["Field[Any]"]] = tuple) -> Callable[[F], F]:
+def public(*holders: type[Any], more: Callable[[], Iterable["Field[Any]"]] = tuple) -> Callable[[F], F]:
     """Complete a public function whose last parameter is ``**options``.
+
+    Calls in several threads run one after the other: torch has one number of threads, one generator of random numbers
+    and one tracer for a whole process, and a result must not depend on what else runs.
 
     ``help()`` and ``inspect.signature`` show what it takes with defaults. A wrong name ends in one line with the
     nearest right one. Errors, whose texts name flags of the command line, name Python arguments instead:
@@ -54,7 +58,8 @@ def passes_on(*holders: type[Any], more: Callable[[], Iterable["Field[Any]"]] = 
                 if name not in known:
                     raise InputError(_unknown(function.__name__, name, known))
             try:
-                return function(*args, **options)
+                with RUNNING:
+                    return function(*args, **options)
             except NaluExportError as error:
                 if error.args and not _FLAGS.get():
                     error.args = (_in_python(str(error.args[0]), known), *error.args[1:])

@@ -17,7 +17,7 @@ from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableEr
 from nalu_export.formats import FormatName
 from nalu_export.formats.base import EmitOptions
 from nalu_export.io.input_files import read_inputs
-from nalu_export.io.keywords import passes_on
+from nalu_export.io.keywords import public
 from nalu_export.io.targets import check_target, write_atomically
 from nalu_export.parity import CheckOptions, Report
 from nalu_export.parity.real_inputs import InputFile
@@ -54,7 +54,7 @@ class FixtureArguments(AssertArguments, total=False):
     skip_missing: bool
 
 
-@passes_on(CheckOptions, EmitOptions, SourceOptions, more=lambda: (each for _, each in formats.option_fields()))
+@public(CheckOptions, EmitOptions, SourceOptions, more=lambda: (each for _, each in formats.option_fields()))
 def assert_parity(
     source: Source,
     artifact: Artifact | str | os.PathLike[str] | None = None,

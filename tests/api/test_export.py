@@ -8,15 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import nalu_export
 from nalu_export import (
@@ -296,35 +294,6 @@ def test_weights_in_float64_are_rounded_only_where_float32_computes(weights: Wei
     assert nalu_export.check(head, path).passed
     rounded = copy.deepcopy(head).float().double()
     assert not nalu_export.check(rounded, path).passed
-
-
-class _Loop(nn.Module):
-    """torch.fx cannot trace ``torch.zeros(x.shape[0], …)``, torch.export can."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cell = NALU(3, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        h: Tensor = self.cell(torch.zeros(x.shape[0], 3) + x)
-        return h
-
-
-def _cnn() -> nn.Module:
-    return nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), NALU(3, 2)).eval()
-
-
-def test_two_threads_export_twelve_models_of_every_kind(tmp_path: Path) -> None:
-    """By torch.fx, torch.export, torch.onnx and torch.jit at once."""
-    kinds: list[Callable[[], nn.Module]] = [lambda: NALU(3, 4, 2), _Loop, _cnn]
-    models = [kinds[number % 3]() for number in range(12)]
-
-    def passed(number: int) -> bool:
-        path = tmp_path / f"{number}{('.onnx', '.torchscript.pt')[number // 3 % 2]}"
-        return bool(nalu_export.export(models[number], path).report.passed)
-
-    with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(passed, range(12))) == [True] * 12
 
 
 # --- what must not be written -----------------------------------------------------------------------------------

@@ -32,7 +32,6 @@ except SystemExit as error:
         (["inspect", "-h"], 0),
         (["--version"], 0),
         ([], 2),
-        (["model.pt"], 2),
         (["model.pt", "--format", "nothing"], 2),
         (["check", "model.pt"], 2),
         (["check", "--runtime", "nothing", "model.pt", "model.onnx"], 2),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nalu_export import InputError, ParityError
-from nalu_export.io.keywords import flags_in_errors, part_of, passes_on
+from nalu_export.io.keywords import flags_in_errors, part_of, public
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class _More:
     level: int = 3
 
 
-@passes_on(_Read, more=lambda: vars(_More)["__dataclass_fields__"].values())
+@public(_Read, more=lambda: vars(_More)["__dataclass_fields__"].values())
 def _run(source: str, /, path: str = "", *, fail: Callable[[], Exception] | None = None, **options: Any) -> Any:
     """What it was given."""
     if fail is not None:
