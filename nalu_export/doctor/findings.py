@@ -4,6 +4,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nalu_export.io import notebook
 from nalu_export.io.assumption import Assumption
 
 LEVELS = ("error", "warning", "info")
@@ -64,6 +65,15 @@ class Diagnosis:
     def failed(self) -> bool:
         """Whether one is an error."""
         return self.counts["error"] > 0
+
+    def __repr__(self) -> str:
+        return notebook.line("Diagnosis", [self.path or "a module in memory", counted(self.counts) or "nothing found"])
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks: the findings, the gravest first."""
+        rows: list[tuple[str, ...]] = [(self.path or "a module in memory", counted(self.counts) or "nothing found")]
+        rows += [(each.level, each.code, each.where, each.what, each.do) for each in self.findings]
+        return notebook.table("Diagnosis", rows)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain data, see docs/doctor.md."""
