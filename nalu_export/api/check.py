@@ -23,10 +23,10 @@ from nalu_export.inputs.sizes import sweep
 from nalu_export.inputs.specs import described
 from nalu_export.io.keywords import part_of, public
 from nalu_export.io.text import plain
-from nalu_export.parity import CheckOptions, Report
-from nalu_export.parity.check import Progress
+from nalu_export.parity import CheckOptions, CheckRequest, Report
 from nalu_export.parity.options import CheckKeywords
 from nalu_export.parity.real_inputs import InputFile, families, fitting
+from nalu_export.parity.request import Progress
 from nalu_export.source.preparing import Prepared, SourceKeywords, SourceOptions, prepared
 
 ALL = "all"
@@ -83,18 +83,10 @@ def check(
     inputs = {name: fitting(graph, name, arrays) for name, arrays in given.items()}
     settings = replace(settings, inputs=inputs)
     try:
-        report = verify(
-            graph,
-            found.data,
-            found.format,
-            sizes,
-            compute,
-            names,
-            settings,
-            skip_missing=every,
-            progress=progress,
-            opened=lambda: found.content,
-        )
+        asked = CheckRequest(graph, found.data, sizes, compute, names, settings, skip_missing=every)
+        if progress is not None:
+            asked = replace(asked, progress=progress)
+        report = verify(asked, found.format, lambda: found.content)
     except OutOfMemoryError as error:
         raise OutOfMemoryError(f"{found.name}: {error}") from error
     report = with_metadata(report, found.format, found.content, found.metadata)

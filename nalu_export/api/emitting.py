@@ -1,6 +1,6 @@
 """From a captured model to a draft of its file, with those axes free that the file is right for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,8 @@ from nalu_export.formats.base import Draft, EmitOptions, Format
 from nalu_export.graph import ModelGraph
 from nalu_export.graph.interface import Sizes
 from nalu_export.inputs.example import IMAGE_AXES
-from nalu_export.inputs.sizes import NO_OTHER_SIZE, base_of, constraint, read_axes, sweep
-from nalu_export.parity import CheckOptions, check_bytes
+from nalu_export.inputs.sizes import NO_OTHER_SIZE, base_of, constraint, read_axes, steps, sweep
+from nalu_export.parity import CheckOptions, CheckRequest, check_bytes
 from nalu_export.parity.inputs import between, drawn
 
 # Samples of each other size on which a free size is proved.
@@ -67,11 +67,13 @@ class Emitter:
         if stuck and not _are_of_images(stuck):
             notes.append(_fixed(graph, stuck, self.kind.fixed or "what surrounds the arithmetic depends on it"))
         graph = graph.with_fixed(stuck)
+        # Once: what the model takes does not depend on which axes a file leaves free.
+        step = steps(graph, graph.interface.free)
         while free := graph.interface.free:
-            sizes = sweep(graph)
-            stuck, why = self._stuck(graph, draft, sizes)
+            sizes = sweep(graph, {name: step[name] for name in free})
+            stuck, why = self._stuck(graph, draft, sizes, step)
             if not stuck:
-                said = constraint(graph, free)
+                said = constraint(graph, {name: step[name] for name in free})
                 what = "images" if _are_of_images(free) else "inputs"
                 more = f"the model does not run on {what} of every size, and the file neither: {said}"
                 return Emitted(graph, draft, sizes, (*notes, *([more] if said else [])))
@@ -83,7 +85,9 @@ class Emitter:
     def _draft(self, graph: ModelGraph) -> Draft:
         return self.kind.emit(graph, self.options, self.own)
 
-    def _stuck(self, graph: ModelGraph, draft: Draft, sizes: list[Sizes]) -> tuple[list[str], str]:
+    def _stuck(
+        self, graph: ModelGraph, draft: Draft, sizes: list[Sizes], step: Mapping[str, int]
+    ) -> tuple[list[str], str]:
         """The axes that cannot stay free, and why: what differs at a size other than the captured one.
 
         Exporters do not notice: an adaptive pooling to k > 1 exports with free axes and is wrong at every other size.
@@ -97,7 +101,7 @@ class Emitter:
             return [], ""
         if _are_of_images(names):
             return names, why  # an image of one fixed and one free side is nobody's wish
-        alone = {name: sweep(graph, [name])[1:] for name in names}
+        alone = {name: sweep(graph, {name: step[name]})[1:] for name in names}
         found = {
             name: problem
             for name, others in alone.items()
@@ -112,7 +116,7 @@ class Emitter:
         options = CheckOptions(inputs=inputs, only_inputs=True)
         try:
             # An exporter's mistakes about sizes are gross; the check of the file has every input distribution.
-            report = check_bytes(graph, data, sizes, self.options.compute, [self.kind.runtime], options)
+            report = check_bytes(CheckRequest(graph, data, sizes, self.options.compute, [self.kind.runtime], options))
             # Where the bound determines no digit the sizes fit all the same: the file took them and gave the right
             # shapes.
             return f"with another, {report.summary()}" if any(row.failed for row in report.decisive) else None

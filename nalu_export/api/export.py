@@ -27,8 +27,8 @@ from nalu_export.io.keywords import part_of, public
 from nalu_export.io.targets import check_target, write_atomically
 from nalu_export.io.text import plain
 from nalu_export.nn.init import choose
-from nalu_export.parity import CheckOptions, Report
-from nalu_export.parity.check import Progress
+from nalu_export.parity import CheckOptions, CheckRequest, Report
+from nalu_export.parity.request import Progress
 from nalu_export.source.preparing import SourceKeywords, SourceOptions, prepared, unnamed
 
 
@@ -131,18 +131,9 @@ def export(
 
     def verify(written: bytes) -> None:
         nonlocal report
-        names = ["torch", kind.runtime]
-        report = verify_file(
-            made.graph,
-            written,
-            kind.name,
-            made.sizes,
-            settings.compute,
-            names,
-            CheckOptions(seed=settings.seed),
-            decisive=[kind.runtime],
-            progress=tell,
-        )
+        names, options = ["torch", kind.runtime], CheckOptions(seed=settings.seed)
+        asked = CheckRequest(made.graph, written, made.sizes, settings.compute, names, options)
+        report = verify_file(replace(asked, decisive=[kind.runtime], progress=tell), kind.name)
         report = replace(report, assumptions=assumed)
         if not report.passed:
             why = "".join(f"; {note}" for note in unnamed(ready.graph))

@@ -66,16 +66,16 @@ def sample(graph: ModelGraph, sizes: Sizes) -> list[Tensor]:
     return found
 
 
-def sweep(graph: ModelGraph, free: Sequence[str] | None = None) -> list[Sizes]:
+def sweep(graph: ModelGraph, step: Mapping[str, int] | None = None) -> list[Sizes]:
     """The sizes that were captured first, then smaller, larger, odd and unequal ones on which the model itself runs.
 
     Args:
         graph: the model.
-        free: the axes that change; by default all that are free.
+        step: by how much each of the axes that change may be longer, see :func:`steps`; by default of all free ones.
     """
     base = base_of(graph)
-    names = list(base) if free is None else list(free)
-    step = steps(graph, names)
+    step = steps(graph, list(base)) if step is None else step
+    names = list(step)
     found = [graph.sizes]
     for changed in _changes(names, base, step):
         sizes = with_axes(graph, changed)
@@ -171,12 +171,16 @@ def _step(taken: Callable[[int], bool]) -> int:
     return next((step for step in wider if all(found(more) for more in range(step, MAX_STEP + 1, step))), 0)
 
 
-def constraint(graph: ModelGraph, names: Sequence[str]) -> str:
-    """What the sizes of free axes have to be, where the model does not take all; else empty."""
-    found = steps(graph, names)
-    if all(step == 1 for step in found.values()):
+def constraint(graph: ModelGraph, step: Mapping[str, int]) -> str:
+    """What the sizes of free axes have to be, where the model does not take all; else empty.
+
+    Args:
+        graph: the model.
+        step: by how much each of them may be longer, see :func:`steps`.
+    """
+    if all(by == 1 for by in step.values()):
         return ""
-    return " and ".join(_said(graph, name, found[name]) for name in names)
+    return " and ".join(_said(graph, name, by) for name, by in step.items())
 
 
 def _said(graph: ModelGraph, name: str, step: int) -> str:

@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from nalu_export.api import export as exporting
 from nalu_export.api import verify as verifying
 from nalu_export.api.inspect import inspect
 from nalu_export.checkpoints import read_checkpoint
-from nalu_export.graph import ModelGraph
+from nalu_export.parity import CheckRequest
 from tests.captured import graph_of
 from tests.cli.conftest import Run, assert_user_error, listing
 from tests.formats.programs import CHECKED
@@ -30,8 +31,8 @@ def wrong_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every export is compared with another model."""
     real, other = verifying.verify, graph_of(NALU(2, 3, 1))
 
-    def verify(graph: ModelGraph, *args: Any, **options: Any) -> Any:
-        return real(other, *args, **options)
+    def verify(request: CheckRequest, format_name: str) -> Any:
+        return real(replace(request, graph=other), format_name)
 
     monkeypatch.setattr(exporting, "verify_file", verify)
 

@@ -25,7 +25,7 @@ from nalu_export.nn.clamped_nalu import ClampedNALUCell
 from nalu_export.nn.nac import NACCell
 from nalu_export.nn.nac_exact import NACExactCell
 from nalu_export.nn.sinh_nalu import SinhNALUCell
-from nalu_export.parity import CheckOptions, Report, check_bytes
+from nalu_export.parity import CheckOptions, CheckRequest, Report, check_bytes
 from nalu_export.parity.check import profile_of
 from nalu_export.parity.comparison import Tolerance, compare
 from nalu_export.parity.reference import Reference
@@ -119,7 +119,7 @@ def _check(
     sizes = sweep(graph) if graph.interface.free else [graph.sizes]
     # Less than the default, because these are many; benchmarks/cuda.py checks with more.
     wanted = CheckOptions(samples=256 if len(shape) == 1 else None, search=6, tf32=tf32)
-    return check_bytes(graph, _data(name, graph, options), sizes, options.compute, [name], wanted)
+    return check_bytes(CheckRequest(graph, _data(name, graph, options), sizes, options.compute, [name], wanted))
 
 
 @pytest.mark.parametrize("name", [*ON_ONNX, "torchscript-cuda"])
