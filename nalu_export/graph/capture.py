@@ -118,7 +118,7 @@ class ModelGraph:
         """
         if name not in self.subgraphs:
             there = ", ".join(map(ascii, self.subgraphs)) if self.whole is None else "none but the model itself"
-            raise InputError(f"--part is {name!a}, which is no arithmetic subgraph of the model; there is: {there}")
+            raise InputError(f"part is {name!a}, which is no arithmetic subgraph of the model; there is: {there}")
         return self.subgraphs[name]
 
     def isolated(self, name: str) -> "ModelGraph":
