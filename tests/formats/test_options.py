@@ -27,13 +27,13 @@ from nalu_export.formats._options import FormatOptions, option
 
 
 @dataclass(frozen=True)
-class QuiteNewOptions(FormatOptions):
+class BrandNewOptions(FormatOptions):
     suffixes: ClassVar[tuple[str, ...]] = (".new",)
     level: int = option(3, "How new it is.", low=1, high=9)
     shout: bool = option(False, "Write it in capitals.")
 
 
-OPTIONS = QuiteNewOptions
+OPTIONS = BrandNewOptions
 """
 FORMAT = """
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ from dataclasses import dataclass
 import torch
 
 from nalu_export.formats.base import Draft, Format, TensorSpec
-from nalu_export.formats.quite_new.options import QuiteNewOptions
+from nalu_export.formats.brand_new.options import BrandNewOptions
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class NewDraft(Draft):
         return self.text.encode()
 
 
-class NewFormat(Format[QuiteNewOptions]):
-    name = "quite-new"
-    options = QuiteNewOptions
+class NewFormat(Format[BrandNewOptions]):
+    name = "brand-new"
+    options = BrandNewOptions
     runtime = "torch"
 
     def emit(self, graph, options, own=None):
-        own = own or QuiteNewOptions()
+        own = own or BrandNewOptions()
         text = f"level {own.level}, {options.weights}, {options.compute}, shout {own.shout}"
         ports = tuple(map(TensorSpec.of, graph.interface.inputs)), tuple(map(TensorSpec.of, graph.interface.outputs))
         return NewDraft(*ports, text=text)
@@ -76,8 +76,8 @@ class NewFormat(Format[QuiteNewOptions]):
 FORMAT = NewFormat()
 """
 # The same in one file, which has to be loaded for its options.
-ONE_FILE = FORMAT.replace("from nalu_export.formats.quite_new.options import QuiteNewOptions\n", OPTIONS).replace(
-    "OPTIONS = QuiteNewOptions\n", ""
+ONE_FILE = FORMAT.replace("from nalu_export.formats.brand_new.options import BrandNewOptions\n", OPTIONS).replace(
+    "OPTIONS = BrandNewOptions\n", ""
 )
 
 
@@ -87,17 +87,17 @@ def new_format(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
     home = tmp_path / "plugins"
     home.mkdir()
     if request.param == "folder":
-        (home / "quite_new").mkdir()
+        (home / "brand_new").mkdir()
         for name, text in (("__init__", INIT), ("options", OPTIONS), ("format", FORMAT)):
-            (home / "quite_new" / f"{name}.py").write_text(text, encoding="utf-8")
+            (home / "brand_new" / f"{name}.py").write_text(text, encoding="utf-8")
     else:
-        (home / "quite_new.py").write_text(ONE_FILE, encoding="utf-8")
+        (home / "brand_new.py").write_text(ONE_FILE, encoding="utf-8")
     monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(home)])
     yield
-    for name in [name for name in sys.modules if name.startswith("nalu_export.formats.quite_new")]:
+    for name in [name for name in sys.modules if name.startswith("nalu_export.formats.brand_new")]:
         del sys.modules[name]
-    if hasattr(formats, "quite_new"):
-        del formats.quite_new
+    if hasattr(formats, "brand_new"):
+        del formats.brand_new
 
 
 @pytest.mark.usefixtures("new_format")
@@ -105,15 +105,15 @@ def test_a_new_format_exports_with_its_own_option_in_python(tmp_path: Path) -> N
     def exported(path: Path | None = None, **options: Any) -> str:
         return nalu_export.export(NAC(2, 1), path, check=False, **options).data.decode()
 
-    assert exported(format="quite-new") == "level 3, folded, float32, shout False"
+    assert exported(format="brand-new") == "level 3, folded, float32, shout False"
     assert exported(tmp_path / "a.new", level=7, weights="live") == "level 7, live, float32, shout False"
     assert (tmp_path / "a.new").read_text(encoding="utf-8").startswith("level 7")
     for options, text in (
-        ({"level": 10, "format": "quite-new"}, r"^level is 10; allowed: 1 to 9$"),
-        ({"level": "7", "format": "quite-new"}, r"^level is '7'; it must be an integer$"),
+        ({"level": 10, "format": "brand-new"}, r"^level is 10; allowed: 1 to 9$"),
+        ({"level": "7", "format": "brand-new"}, r"^level is '7'; it must be an integer$"),
         ({"level": 3}, r"^level is given, which means nothing to format onnx; leave it out$"),
-        ({"opset": 20, "format": "quite-new"}, r"^opset is given, which means nothing to format quite-new;"),
-        ({"levle": 3, "format": "quite-new"}, r"^export takes no argument 'levle'; did you mean 'level'\?$"),
+        ({"opset": 20, "format": "brand-new"}, r"^opset is given, which means nothing to format brand-new;"),
+        ({"levle": 3, "format": "brand-new"}, r"^export takes no argument 'levle'; did you mean 'level'\?$"),
     ):
         with pytest.raises(InputError, match=text):
             exported(**options)
@@ -132,11 +132,11 @@ def test_a_new_format_exports_with_its_own_option_on_the_command_line(
             result = CliRunner().invoke(command, ["model.pt", "--no-check", "-q", *arguments])
         return result.output or str(result.exception)
 
-    run("-f", "quite-new", "--level", "7", "--shout")
+    run("-f", "brand-new", "--level", "7", "--shout")
     assert Path("model.new").read_text(encoding="utf-8") == "level 7, folded, float32, shout True"
     run("-o", "b.new")
     assert Path("b.new").read_text(encoding="utf-8") == "level 3, folded, float32, shout False"
-    assert "10 is not in the range 1<=x<=9" in run("-f", "quite-new", "--level", "10")
+    assert "10 is not in the range 1<=x<=9" in run("-f", "brand-new", "--level", "10")
     assert run("--level", "3") == "--level is given, which means nothing to format onnx; leave it out"
     help_ = " ".join(CliRunner().invoke(command, ["--help"]).output.split())
     assert "--level INTEGER RANGE How new it is. [default: 3] [1<=x<=9]" in help_
