@@ -196,7 +196,7 @@ def test_positions_that_are_learned_fix_the_size(tmp_path: Path) -> None:
     text = "the model does not run on images of every size, and the file neither: height 16 and width 16"
     assert artifact.notes == (text,)
     assert nalu_export.check(net.build(), artifact, samples=4, search=0, input_size=(16, 16)).passed
-    with pytest.raises(InputError, match=r"does not run on 1×20×20 images \(.+\); give another --input-size H W$"):
+    with pytest.raises(InputError, match=r"does not run on 1×20×20 images \(.+\); give another input_size=\(H, W\)$"):
         nalu_export.export(net.build(), tmp_path / "b.onnx", input_size=(20, 20))
     assert not (tmp_path / "b.onnx").exists()
 
