@@ -21,7 +21,7 @@ from nalu_export.graph.folding import COMPUTE, Compute
 from nalu_export.graph.interface import Sizes
 from nalu_export.inputs.sizes import sweep
 from nalu_export.inputs.specs import described
-from nalu_export.io.keywords import flag, part_of, public
+from nalu_export.io.keywords import part_of, public
 from nalu_export.io.text import plain
 from nalu_export.parity import CheckOptions, CheckRequest, Report
 from nalu_export.parity.options import CheckKeywords
@@ -145,11 +145,9 @@ def _refuse_idle(settings: CheckOptions, names: Sequence[str]) -> None:
     """Refuse options that no runtime of the check heeds."""
     wanted = [name for name in names if all_runtimes.get(name).cuda]
     if settings.for_cuda and not wanted:
-        raise InputError(
-            f"{flag(settings.for_cuda[0]).removesuffix('s')} is given, but {', '.join(names)} runs on no CUDA device"
-        )
+        raise InputError(f"{settings.for_cuda[0]} is given, but {', '.join(names)} runs on no CUDA device")
     if settings.provider_options and not any(all_runtimes.get(name).format == "onnx" for name in wanted):
-        raise InputError(f"--provider-option is ONNX Runtime's; {', '.join(wanted)} does not run in it")
+        raise InputError(f"provider_options are ONNX Runtime's; {', '.join(wanted)} does not run in it")
 
 
 def _compute(artifact: Artifact) -> Compute:

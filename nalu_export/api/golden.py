@@ -27,7 +27,7 @@ from nalu_export.graph.folding import COMPUTE, Compute
 from nalu_export.io.assumption import Assumption
 from nalu_export.io.files import read_bytes
 from nalu_export.io.input_files import read_inputs
-from nalu_export.io.keywords import flag, public
+from nalu_export.io.keywords import public
 from nalu_export.io.targets import StandardOutput, check_target, write_atomically
 from nalu_export.nn.init import choose
 from nalu_export.parity.acceptance import acceptance
@@ -75,7 +75,7 @@ class GoldenOptions(SourceOptions):
             ("seed", self.seed, 0, MAX_SEED),
         ):
             if number is not None and not low <= number <= high:
-                raise InputError(f"{flag(name)} is {number}; it must be from {low} to {high}")
+                raise InputError(f"{name} is {number}; it must be from {low} to {high}")
 
 
 class GoldenArguments(SourceKeywords, total=False):
@@ -139,7 +139,7 @@ def write_golden(
     if undetermined == count:
         raise InputError(
             f"{settings.compute} determines none of the {undetermined} outputs for these inputs, so that any program "
-            "would pass; give another --input-size, one --part alone, or --compute float64"
+            "would pass; give another input_size, the part alone, or compute='float64'"
         )
     notes = ready.notes
     if undetermined:
@@ -178,7 +178,7 @@ def _computed(graph: ModelGraph, digest: str, settings: GoldenOptions) -> Golden
     numbers = samples * len(FAMILIES) * numbers_in(graph.sizes)
     if numbers > MAX_NUMBERS:
         raise InputError(
-            f"--samples is {samples}: the inputs are {numbers:,} numbers, and at most {MAX_NUMBERS:,} are written"
+            f"samples is {samples}: the inputs are {numbers:,} numbers, and at most {MAX_NUMBERS:,} are written"
         )
     profile = Profile(settings.compute)
     # One thread: how many there are may decide how PyTorch's own float32 is rounded.

@@ -6,7 +6,6 @@ from typing import Any, get_type_hints
 import click
 
 from nalu_export import formats
-from nalu_export.io.keywords import flag
 
 Command = Callable[..., Any]
 
@@ -24,7 +23,7 @@ def format_options(command: Command) -> Command:
             shown["type"] = click.IntRange(told["low"], told["high"])
         else:
             shown |= {"type": kind, "metavar": told["metavar"]}
-        command = click.option(flag(each.name), each.name, **shown)(command)
+        command = click.option(formats.flag(each.name), each.name, **shown)(command)
     return command
 
 

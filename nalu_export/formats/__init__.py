@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from nalu_export.errors import InputError
 from nalu_export.formats._keywords import FormatKeywords, FormatName
-from nalu_export.formats._options import FormatOptions, value_type
+from nalu_export.formats._options import FormatOptions, flag, value_type
 from nalu_export.io.discovery import load_plugin, plugin_names, plugin_part
-from nalu_export.io.keywords import flag
 
 if TYPE_CHECKING:  # base imports torch, which the command line's help must not
     from nalu_export.formats.base import Format
@@ -25,6 +24,7 @@ __all__ = [
     "FormatName",
     "FormatOptions",
     "chosen",
+    "flag",
     "get",
     "names",
     "option_fields",

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, get_args, get_type_hints
 
 from nalu_export.errors import InputError
-from nalu_export.io.keywords import flag
 
 _KINDS = {int: "an integer", str: "a text", bool: "True or False"}
 
@@ -52,6 +51,11 @@ def option(
         high: the largest.
     """
     return field(default=default, metadata={"help": help_, "metavar": metavar, "low": low, "high": high})
+
+
+def flag(name: str) -> str:
+    """The command line's spelling of an argument: ``--extern-c`` for ``extern_c``."""
+    return f"--{name.replace('_', '-')}"
 
 
 def value_type(hint: Any) -> Callable[[Any], Any]:

@@ -76,7 +76,7 @@ def _names(paths: Sequence[Any], given: Sequence[str] | None, taken: set[str], m
         return [OUTPUT] if len(paths) == 1 else names_of(paths, OUTPUT, taken)
     if len(given) != len(paths):
         count = f"{len(paths)} output{'' if len(paths) == 1 else 's'}"
-        raise InputError(f"--output-names are {len(given)}; {type(model).__name__} has {count}")
+        raise InputError(f"output_names are {len(given)}; {type(model).__name__} has {count}")
     return list(given)
 
 

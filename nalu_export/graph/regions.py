@@ -103,7 +103,7 @@ class Finder:
             if not found:
                 name = target if isinstance(target, str) else target.__name__
                 raise InputError(
-                    f"--arithmetic is {name!a}, which is no module that this model runs; there are: {self._paths()}"
+                    f"arithmetic is {name!a}, which is no module that this model runs; there are: {self._paths()}"
                 )
             regions += [self._whole(call, "named by the user") for call in found]
         kept: list[Region] = []

@@ -13,7 +13,6 @@ from nalu_export.graph.example import INPUT, Example, taken_names
 from nalu_export.graph.interface import BATCH, Place, Port
 from nalu_export.graph.signature import shown, signature_of
 from nalu_export.graph.structure import MAX_NAME, Path, is_name, leaves, mapped, names_of
-from nalu_export.io.keywords import flag
 from nalu_export.io.text import plain, short
 from nalu_export.modules.copying import type_of
 
@@ -55,7 +54,7 @@ def example_of_given(
         names = [INPUT]
     if len(names) != len(tensors):
         count = f"{len(tensors)} input{'' if len(tensors) == 1 else 's'}"
-        raise InputError(f"--input-names are {len(names)}; {shown(model)} is given {count}")
+        raise InputError(f"input_names are {len(names)}; {shown(model)} is given {count}")
     free = _free_axes(paths, names, tensors, dynamic_shapes)
     samples = tuple(_samples_like(x, model) for x in tensors)
     ports = tuple(
@@ -201,14 +200,12 @@ def _checked_names(option: str, names: Sequence[str] | None, taken: Collection[s
     found = [names] if isinstance(names, str) else list(names)
     for name in found:
         if not isinstance(name, str) or not is_name(name):
-            raise InputError(
-                f"{flag(option)} holds {short(name)}; expected printable names of up to {MAX_NAME} characters"
-            )
+            raise InputError(f"{option} holds {short(name)}; expected printable names of up to {MAX_NAME} characters")
         if name in taken:
             what = "is a weight or an input of the model"
-            raise InputError(f"{flag(option)} holds {short(name)}, which {what}; choose another name")
+            raise InputError(f"{option} holds {short(name)}, which {what}; choose another name")
     if len(set(found)) < len(found):
-        raise InputError(f"{flag(option)} are {', '.join(map(plain, found))}; each has to be another one")
+        raise InputError(f"{option} are {', '.join(map(plain, found))}; each has to be another one")
     return found
 
 

@@ -40,7 +40,7 @@ def sample_shape(model: nn.Module, size: Sequence[int] | None) -> tuple[int, ...
         failure = _failure(model, shape)
         if failure is None:
             if size is not None and len(shape) != 3:
-                raise InputError(f"--input-size is given, but the model takes {_sample_of(shape)}, not images")
+                raise InputError(f"input_size is given, but the model takes {_sample_of(shape)}, not images")
             if shape not in by_layers:
                 _refuse_another(model, shape, shapes)
             return shape
@@ -61,10 +61,10 @@ def _checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:
     if size is None:
         return None
     if not isinstance(size, (list, tuple)) or len(size) != 2:
-        raise InputError(f"--input-size is {size!r}; it must be height and width")
+        raise InputError(f"input_size is {size!r}; it must be height and width")
     height, width = positive_int("input_size[0]", size[0]), positive_int("input_size[1]", size[1])
     if height * width > MAX_PIXELS:
-        raise InputError(f"--input-size is {height}×{width}; at most {MAX_PIXELS} pixels are allowed")
+        raise InputError(f"input_size is {height}×{width}; at most {MAX_PIXELS} pixels are allowed")
     return height, width
 
 

@@ -20,14 +20,6 @@ _FLAGS: ContextVar[bool] = ContextVar("_FLAGS", default=False)
 # What stands for a value behind a flag in an error's text.
 _VALUE = r"(?: (PATH|NAME|OWNER:UNIT|FILE\.py:NAME|FILE\.py|H W)\b)?"
 _FLAG = re.compile(rf"(?<![\w-])--([a-z][a-z0-9]*(?:-[a-z0-9]+)*){_VALUE}")
-# Flags that are called otherwise than their argument.
-_ARGUMENTS = {
-    "example": "example_inputs",
-    "runtime": "runtimes",
-    "range": "ranges",
-    "provider_option": "provider_options",
-    "output": "path",
-}
 # Flags without a value whose bare name would be an ordinary word of the sentence.
 _SWITCHES = ("trust", "strict")
 
@@ -90,12 +82,6 @@ def flags_in_errors() -> Iterator[None]:
         _FLAGS.reset(before)
 
 
-def flag(name: str) -> str:
-    """The command line's spelling of an argument: ``--extern-c`` for ``extern_c``, ``--range`` for ``ranges``."""
-    own = {argument: spelled for spelled, argument in _ARGUMENTS.items()}.get(name, name)
-    return f"--{own.replace('_', '-')}"
-
-
 def part_of(kind: type[T], options: Mapping[str, Any]) -> T:
     """A dataclass of those options that it has."""
     names = {each.name for each in fields(cast("Any", kind)) if each.init}
@@ -119,8 +105,6 @@ def _in_python(text: str, names: Iterable[str]) -> str:
 
     def argument(match: re.Match[str]) -> str:
         name, value = match[1].replace("-", "_"), match[2]
-        if name not in known:
-            name = _ARGUMENTS.get(name, name)
         if name not in known:
             return match[0]
         if name in _SWITCHES:

@@ -7,7 +7,6 @@ from typing import Any, TypedDict
 import numpy as np
 
 from nalu_export.errors import InputError
-from nalu_export.io.keywords import flag
 from nalu_export.runtimes.base import RunOptions
 
 MAX_SAMPLES = 10**6
@@ -59,9 +58,9 @@ class CheckOptions:
     def __post_init__(self) -> None:
         for name, value in (("rtol", self.rtol), ("atol", self.atol)):
             if value is not None and not 0 <= value < float("inf"):
-                raise InputError(f"{flag(name)} is {value}; it must be a number of at least 0")
+                raise InputError(f"{name} is {value}; it must be a number of at least 0")
         if self.max_ulp is not None and (self.rtol, self.atol) != (None, None):
-            raise InputError("--max-ulp is given with --rtol or --atol; give one or the other")
+            raise InputError("max_ulp is given with rtol or atol; give one or the other")
         for name, number, low, high in (
             ("samples", self.samples, 1, MAX_SAMPLES),
             ("search", self.search, 0, MAX_SEARCH),
@@ -71,7 +70,7 @@ class CheckOptions:
             ("device_memory", self.device_memory, 1, MAX_MEMORY),
         ):
             if number is not None and not low <= number <= high:
-                raise InputError(f"{flag(name)} is {number}; it must be from {low} to {high}")
+                raise InputError(f"{name} is {number}; it must be from {low} to {high}")
         largest = float(np.finfo(np.float32).max)
         for low_end, high_end in self.ranges:
             if not -largest <= low_end <= high_end <= largest:

@@ -104,7 +104,7 @@ def example_of(model: nn.Module, options: SourceOptions) -> tuple[Example, tuple
     """
     given = options.example_inputs
     if given is not None and options.input_size is not None:
-        raise InputError("--input-size and --example are both given; an example has the size of its images")
+        raise InputError("input_size and example_inputs are both given; an example has the size of its images")
     if given is None:
         given = seeded(sample_shape(model, options.input_size), model)
     names = options.input_names, options.output_names

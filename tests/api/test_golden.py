@@ -80,7 +80,7 @@ class TestUndetermined:
             write_golden(torch.nn.Sequential(large, overflowing, difference), tmp_path / "golden.bin")
         assert str(caught.value) == (
             "float32 determines none of the 384 outputs for these inputs, so that any program would pass; give another "
-            "input_size, one part alone, or compute float64"
+            "input_size, the part alone, or compute='float64'"
         )
         assert not list(tmp_path.iterdir())
 
@@ -298,7 +298,7 @@ def test_options_that_are_refused(options: dict[str, Any], text: str, nalu: NALU
 
 
 def test_an_option_that_is_none(nalu: NALU, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^write_golden takes no argument 'wrong'; it takes model, .*seed"):
+    with pytest.raises(InputError, match=r"^write_golden takes no argument 'wrong'; it takes part, .*seed"):
         write_golden(nalu, tmp_path / "golden.bin", wrong=1)  # type: ignore[call-arg]
 
 

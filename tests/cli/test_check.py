@@ -167,15 +167,15 @@ def test_a_foreign_onnx_file_is_checked(source: Path, run: Run) -> None:
             ["model.pt", "model.onnx", "--runtime", "torchscript"],
             "runtime torchscript runs torchscript, model.onnx is onnx",
         ),
-        (["model.pt", "model.onnx", "--rtol", "-1"], "--rtol is -1.0; it must be a number of at least 0"),
-        (["model.pt", "model.onnx", "--atol", "nan"], "--atol is nan; it must be a number of at least 0"),
+        (["model.pt", "model.onnx", "--rtol", "-1"], "rtol is -1.0; it must be a number of at least 0"),
+        (["model.pt", "model.onnx", "--atol", "nan"], "atol is nan; it must be a number of at least 0"),
         (
             ["model.pt", "model.onnx", "--max-ulp", "1", "--rtol", "1e-6"],
-            "--max-ulp is given with --rtol or --atol; give one or the other",
+            "max_ulp is given with rtol or atol; give one or the other",
         ),
         (
             ["model.pt", "model.onnx", "--max-ulp", "1", "--atol", "0"],
-            "--max-ulp is given with --rtol or --atol; give one or the other",
+            "max_ulp is given with rtol or atol; give one or the other",
         ),
         (
             ["model.pt", "model.onnx", "--range", "2", "1"],
@@ -195,7 +195,7 @@ def test_a_foreign_onnx_file_is_checked(source: Path, run: Run) -> None:
         ),
         (
             ["model.pt", "model.onnx", "--input-size", "8", "8"],
-            "model.pt: --input-size is given, but the model takes 2 features, not images",
+            "model.pt: input_size is given, but the model takes 2 features, not images",
         ),
         (
             ["model.pt", "model.onnx", "--model", "x"],

@@ -69,9 +69,9 @@ def test_they_reach_the_session(nalu: NALU, tmp_path: Path, pretended_cuda: Call
         (
             "torch-cuda",
             {"provider_options": {"a": "1"}},
-            "provider_options is ONNX Runtime's; torch-cuda does",
+            "provider_options are ONNX Runtime's; torch-cuda does",
         ),
-        ("onnxruntime-cuda", {"provider_options": {"use_tf32": "1"}}, "provider option use_tf32: tf32 switches it"),
+        ("onnxruntime-cuda", {"provider_options": {"use_tf32": "1"}}, "provider option use_tf32: --tf32 switches it"),
         ("onnxruntime-cuda", {"device": -1}, "device is -1; it must be from 0"),
     ],
 )

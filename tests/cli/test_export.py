@@ -306,14 +306,14 @@ USER_ERRORS = [
     (
         write_nothing,
         ["--input-size", "8", "8"],
-        "model.pt: --input-size is given, but the model takes 2 features, not images",
+        "model.pt: input_size is given, but the model takes 2 features, not images",
     ),
     (write_nothing, ["--input", "x=7"], "input is 'x=7'; expected NAME=batch,SIZE,…[:TYPE] such as x=batch,16 or ids="),
     (write_nothing, ["--input", "x=batch,2:int64"], "NALU.forward(x) does not run on x int64 (3, 2): "),
     (
         write_nothing,
         ["--input", "x=batch,2", "--input-size", "8", "8"],
-        "model.pt: --input-size and --example are both given; an example has the size of its images",
+        "model.pt: input_size and example_inputs are both given; an example has the size of its images",
     ),
     (
         write_nothing,

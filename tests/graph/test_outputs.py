@@ -79,5 +79,5 @@ def test_names_that_the_user_gives() -> None:
     port = Port("x", "x", x.dtype, (BATCH, 4))
     example = Example((x,), (port,), positional(1), ["p", "q"])
     assert [each.name for each in outputs_of(Given(lambda m, x: (x, x)), example)] == ["p", "q"]
-    with pytest.raises(InputError, match=r"^--output-names are 2; Given has 1 output$"):
+    with pytest.raises(InputError, match=r"^output_names are 2; Given has 1 output$"):
         outputs_of(Given(lambda m, x: x), example)

@@ -191,12 +191,10 @@ def test_by_class_and_by_path() -> None:
 
 def test_a_name_of_nothing() -> None:
     model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), NALU(3, 2))
-    text = (
-        "--arithmetic is 'tail', which is no module that this model runs; there are: '0', '1', '2', '3', '3.layers.0'"
-    )
+    text = "arithmetic is 'tail', which is no module that this model runs; there are: '0', '1', '2', '3', '3.layers.0'"
     with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
         _images(model, "tail")
-    with pytest.raises(InputError, match=r"^--arithmetic is 'NAC', which is no module that this model runs"):
+    with pytest.raises(InputError, match=r"^arithmetic is 'NAC', which is no module that this model runs"):
         _images(model, NAC)
 
 

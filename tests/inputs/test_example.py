@@ -134,21 +134,15 @@ LONG = "n" * (MAX_NAME + 1)
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (
-            {"input_names": ["a"]},
-            "--input-names are 1; _Net.forward(x, ids, state=None, *, scale=1.0) is given 2",
-        ),
-        ({"input_names": ["a", "a"]}, "--input-names are a, a; each has to be another one"),
-        ({"input_names": ["a", ""]}, "--input-names holds ''; expected printable names"),
-        ({"input_names": ["a", "b\n"]}, "--input-names holds "),
-        ({"input_names": ["a", 3]}, "--input-names holds 3; expected printable names"),
-        ({"output_names": [LONG]}, "--output-names holds 'nnnn"),
-        ({"input_names": ["a", "weight"]}, "--input-names holds 'weight', which is a weight or an input of the model"),
-        ({"input_names": ["a", "W"]}, "--input-names holds 'W', which is a weight or an input of the model"),
-        (
-            {"output_names": ["x"]},
-            "--output-names holds 'x', which is a weight or an input of the model; choose another",
-        ),
+        ({"input_names": ["a"]}, "input_names are 1; _Net.forward(x, ids, state=None, *, scale=1.0) is given 2 inputs"),
+        ({"input_names": ["a", "a"]}, "input_names are a, a; each has to be another one"),
+        ({"input_names": ["a", ""]}, "input_names holds ''; expected printable names"),
+        ({"input_names": ["a", "b\n"]}, "input_names holds "),
+        ({"input_names": ["a", 3]}, "input_names holds 3; expected printable names"),
+        ({"output_names": [LONG]}, "output_names holds 'nnnn"),
+        ({"input_names": ["a", "weight"]}, "input_names holds 'weight', which is a weight or an input of the model"),
+        ({"input_names": ["a", "W"]}, "input_names holds 'W', which is a weight or an input of the model"),
+        ({"output_names": ["x"]}, "output_names holds 'x', which is a weight or an input of the model; choose another"),
     ],
 )
 def test_names_that_cannot_be_are_refused(options: dict[str, Any], text: str) -> None:

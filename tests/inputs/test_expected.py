@@ -88,18 +88,18 @@ POSITIVE = "it must be an integer of at least 1"
 @pytest.mark.parametrize(
     ("make", "size", "text"),
     [
-        (lambda: NAC(4, 2), (8, 8), "--input-size is given, but the model takes 4 features, not images"),
+        (lambda: NAC(4, 2), (8, 8), "input_size is given, but the model takes 4 features, not images"),
         (convolutional, (0, 8), f"input_size[0] is 0; {POSITIVE}"),
         (convolutional, (8, -1), f"input_size[1] is -1; {POSITIVE}"),
         (convolutional, (8, 8.0), f"input_size[1] is 8.0; {POSITIVE}"),
-        (convolutional, (8,), "--input-size is (8,); it must be height and width"),
-        (convolutional, (8, 8, 8), "--input-size is (8, 8, 8); it must be height and width"),
-        (convolutional, 8, "--input-size is 8; it must be height and width"),
-        (convolutional, "88", "--input-size is '88'; it must be height and width"),
+        (convolutional, (8,), "input_size is (8,); it must be height and width"),
+        (convolutional, (8, 8, 8), "input_size is (8, 8, 8); it must be height and width"),
+        (convolutional, 8, "input_size is 8; it must be height and width"),
+        (convolutional, "88", "input_size is '88'; it must be height and width"),
         (
             convolutional,
             (2**13, 2**13),
-            f"--input-size is 8192×8192; at most {MAX_PIXELS} pixels are allowed",
+            f"input_size is 8192×8192; at most {MAX_PIXELS} pixels are allowed",
         ),
         (
             convolutional,
@@ -139,7 +139,7 @@ POSITIVE = "it must be an integer of at least 1"
         (
             lambda: nn.Sequential(nn.Conv1d(1, 2, 3), nn.Flatten(), NAC(28, 1)),
             (8, 8),
-            "--input-size is given, but the model takes samples of 1×16, not images",
+            "input_size is given, but the model takes samples of 1×16, not images",
         ),
         (
             lambda: nn.Sequential(nn.ReLU()),

@@ -74,7 +74,6 @@ def test_a_wrong_name(name: str, text: str) -> None:
         ("smaller inputs (--input-size)", "smaller inputs (input_size)"),
         ("give --path FILE.py:NAME to build it", "give path=FILE.py:NAME to build it"),
         ("or give --trust if you made it", "or give trust=True if you made it"),
-        ("--path and --output FILE", "path and path FILE"),
         ("more than --max-memory allows", "more than --max-memory allows"),
         ("--eps-large, x--eps and --epsilon", "--eps-large, x--eps and --epsilon"),
     ],

@@ -81,8 +81,8 @@ def test_the_user_may_call_a_linear_layer_arithmetic() -> None:
 @pytest.mark.parametrize(
     ("target", "kind", "text"),
     [
-        ("tail", InputError, "--arithmetic is 'tail', which is no module that this model runs; there are: "),
-        (nn.Conv2d, InputError, "--arithmetic is 'Conv2d', which is no module that this model runs; there are: "),
+        ("tail", InputError, "arithmetic is 'tail', which is no module that this model runs; there are: "),
+        (nn.Conv2d, InputError, "arithmetic is 'Conv2d', which is no module that this model runs; there are: "),
         ("", UnsupportedLayerError, "Head calls torch.softmax, which is not a primitive of the arithmetic graph; "),
     ],
 )
@@ -108,7 +108,7 @@ def test_what_is_not_free_is_said() -> None:
 
 def test_a_size_and_an_example_are_not_both_given(nalu: NALU) -> None:
     options = SourceOptions(input_size=(8, 8), example_inputs=torch.zeros(1, 4))
-    with pytest.raises(InputError, match=r"^--input-size and --example are both given; an example has "):
+    with pytest.raises(InputError, match=r"^input_size and example_inputs are both given; an example has "):
         prepared(nalu, options)
 
 

@@ -157,7 +157,7 @@ class TestRefusals:
         with pytest.raises(InputError) as caught:
             nalu_export.export(model, tmp_path / "m.hpp", format="cpp")
         assert str(caught.value) == (
-            "the model has 2 arithmetic subgraphs, 0, 2, and a header holds one; say which with part=PATH"
+            "the model has 2 arithmetic subgraphs, 0, 2, and a header holds one; say which with --part PATH"
         )
         with pytest.raises(
             InputError, match=r"^part is '1', which is no arithmetic subgraph of the model; there is: '0', '2'$"
