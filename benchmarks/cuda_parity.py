@@ -20,7 +20,7 @@ from nalu_export.graph import ModelGraph
 from nalu_export.graph.folding import COMPUTE, WEIGHTS, Compute, Weights
 from nalu_export.inputs.sizes import sweep
 from nalu_export.nn.nac import NACCell
-from nalu_export.parity import CheckOptions, Report, Row
+from nalu_export.parity import CheckOptions, CheckRequest, Report, Row
 from nalu_export.parity.report import INTERMEDIATE
 from nalu_export.runtimes import get as get_runtime
 
@@ -183,7 +183,7 @@ def outcomes_of(
         format_name = next((wanted for name in names if (wanted := get_runtime(name).format)), "onnx")
         data = formats.get(format_name).emit(graph, EmitOptions(weights, compute)).to_bytes({})
         sizes = sweep(graph) if graph.interface.free else [graph.sizes]
-        report = verify(graph, data, format_name, sizes, compute, names, options, skip_missing=True)
+        report = verify(CheckRequest(graph, data, sizes, compute, names, options, skip_missing=True), format_name)
     except Exception as error:  # noqa: BLE001  a failing item is a line of the table
         if len(names) == 1:
             return {names[0]: Outcome(reason=brief(error))}

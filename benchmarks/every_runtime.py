@@ -10,7 +10,7 @@ from nalu_export import formats, runtimes
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph import ModelGraph
 from nalu_export.graph.folding import COMPUTE, WEIGHTS, Compute, Weights
-from nalu_export.parity import CheckOptions, Row, check_bytes
+from nalu_export.parity import CheckOptions, CheckRequest, Row, check_bytes
 
 SAMPLES = 1024
 
@@ -42,7 +42,7 @@ def _add(
         if name == "onnx" and compute == "float32":
             fitting.append("torch")
         options = CheckOptions(samples=SAMPLES, search=0)
-        report = check_bytes(cell, data, [((size,),)], compute, fitting, options, skip_missing=True)
+        report = check_bytes(CheckRequest(cell, data, [((size,),)], compute, fitting, options, skip_missing=True))
         for row in report.rows:
             found.setdefault((row.runtime, compute), []).append(row)
 

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from nalu_export.api.artifact import Artifact
     from nalu_export.api.check import check
     from nalu_export.api.convert import convert
-    from nalu_export.api.export import export
-    from nalu_export.api.golden import write_golden
+    from nalu_export.api.export import ExportOptions, export
+    from nalu_export.api.golden import read_golden, write_golden
+    from nalu_export.api.golden_files import Golden
     from nalu_export.api.inspect import inspect
     from nalu_export.checkpoints import load, save
-    from nalu_export.doctor import diagnose
+    from nalu_export.doctor import Diagnosis, diagnose
     from nalu_export.nn import NAC, NALU, ArithmeticLayer, BackboneHead, NACCell, NALUCell, build_head
     from nalu_export.parity import Report
 
@@ -34,6 +35,9 @@ _HOMES = {
     "ArithmeticLayer": "nn",
     "Artifact": "api.artifact",
     "BackboneHead": "nn",
+    "Diagnosis": "doctor",
+    "ExportOptions": "api.export",
+    "Golden": "api.golden_files",
     "NACCell": "nn",
     "NALUCell": "nn",
     "Report": "parity",
@@ -44,6 +48,7 @@ _HOMES = {
     "export": "api.export",
     "inspect": "api.inspect",
     "load": "checkpoints",
+    "read_golden": "api.golden",
     "save": "checkpoints",
     "write_golden": "api.golden",
 }
@@ -54,6 +59,9 @@ __all__ = [
     "ArithmeticLayer",
     "Artifact",
     "BackboneHead",
+    "Diagnosis",
+    "ExportOptions",
+    "Golden",
     "InputError",
     "NACCell",
     "NALUCell",
@@ -71,17 +79,20 @@ __all__ = [
     "export",
     "inspect",
     "load",
+    "read_golden",
     "save",
     "write_golden",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'nalu_export' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"nalu_export.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'nalu_export' has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"nalu_export.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 import nalu_export
 from nalu_export import ArithmeticLayer, build_head
 from nalu_export.api.inspect import inspect
+from nalu_export.formats import FormatName
+from nalu_export.graph.folding import Compute, Weights
 
 
 class ToyMultiplier(ArithmeticLayer):
@@ -33,7 +35,7 @@ class ToyMultiplier(ArithmeticLayer):
 @pytest.mark.parametrize("name", ["onnx", "torchscript"])
 @pytest.mark.parametrize("weights", ["folded", "live"])
 @pytest.mark.parametrize("compute", ["float32", "float64"])
-def test_it_exports_and_checks(tmp_path: Path, name: str, weights: str, compute: str) -> None:
+def test_it_exports_and_checks(tmp_path: Path, name: FormatName, weights: Weights, compute: Compute) -> None:
     artifact = nalu_export.export(ToyMultiplier(5, 3), tmp_path / "toy", format=name, weights=weights, compute=compute)
     assert artifact.report.passed
     (row,) = artifact.metadata["layers"]
@@ -49,12 +51,13 @@ def test_it_exports_and_checks(tmp_path: Path, name: str, weights: str, compute:
 
 def test_it_folds(tmp_path: Path) -> None:
     layer = ToyMultiplier(5, 3)
-    artifact = nalu_export.export(layer, tmp_path / "toy.onnx")
-    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(artifact.path).graph.initializer}
+    path = tmp_path / "toy.onnx"
+    nalu_export.export(layer, path)
+    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
     np.testing.assert_array_equal(held["W"], torch.clamp(layer.w, 0.0, 1.0).detach().numpy())
     folded = [name for name, value in held.items() if value.shape == (3, 5)]
     assert len(folded) == 2  # W and 1 − W
-    assert not [node.op_type for node in onnx.load(artifact.path).graph.node if node.op_type in ("Max", "Min", "Sub")]
+    assert not [node.op_type for node in onnx.load(path).graph.node if node.op_type in ("Max", "Min", "Sub")]
 
 
 def test_it_saves_and_loads_without_code(tmp_path: Path) -> None:

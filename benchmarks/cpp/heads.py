@@ -83,9 +83,9 @@ def make(dims: Dims, folder: Path) -> Head:
         reference = deepcopy(usual).double()(torch.from_numpy(x).double()).numpy()
     head = Head(dims, usual, x, reference, folder)
     head.file(".x").write_bytes(x.tobytes())
-    for name, suffix in (("onnx", ".onnx"), ("torchscript", ".torchscript.pt"), ("cpp", ".hpp")):
+    for suffix in (".onnx", ".torchscript.pt", ".hpp"):
         if not head.file(suffix).exists():
-            nalu_export.export(ours, head.file(suffix), format=name, check=False)
+            nalu_export.export(ours, head.file(suffix), check=False)
     return head
 
 

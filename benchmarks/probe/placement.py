@@ -14,6 +14,7 @@ from benchmarks.probe.models import backbones, layers
 from benchmarks.report import Section
 from nalu_export import formats, runtimes
 from nalu_export.formats.base import EmitOptions
+from nalu_export.formats.onnx.options import OnnxOptions
 from nalu_export.graph import ModelGraph
 from nalu_export.graph.folding import COMPUTE, WEIGHTS
 from nalu_export.runtimes._ort_placement import Placed, elsewhere, folded
@@ -51,7 +52,7 @@ def table(context: Context, title: str, subjects: Sequence[Subject]) -> Section:
             rows.append((subject.name, "", "", *[f"not captured: {brief(error)}"] * len(opsets), ""))
             continue
         for weights, compute in product(WEIGHTS, COMPUTE):
-            files = {opset: _file(context, subject, graph, EmitOptions(weights, compute, opset)) for opset in opsets}
+            files = {opset: _file(context, subject, graph, EmitOptions(weights, compute), opset) for opset in opsets}
             cells = [verdict(context.setup, graph, data, subject.shape) for data in files.values()]
             at_load = "" if weights == "folded" else folding(context.setup, files[opsets[len(opsets) // 2]])
             rows.append((subject.name, weights, compute, *cells, at_load))
@@ -59,13 +60,13 @@ def table(context: Context, title: str, subjects: Sequence[Subject]) -> Section:
     return Section(title, METHOD, header, tuple(rows))
 
 
-def _file(context: Context, subject: Subject, graph: ModelGraph, options: EmitOptions) -> bytes | str:
+def _file(context: Context, subject: Subject, graph: ModelGraph, options: EmitOptions, opset: int) -> bytes | str:
     """A file, or why there is none."""
     if context.late:
-        context.skip(f"placement: {subject.name}, {options.weights}, {options.compute}, opset {options.opset}")
+        context.skip(f"placement: {subject.name}, {options.weights}, {options.compute}, opset {opset}")
         return OUT_OF_TIME
     try:
-        return formats.get("onnx").emit(graph, options).to_bytes({})
+        return formats.get("onnx").emit(graph, options, OnnxOptions(opset)).to_bytes({})
     except Exception as error:  # noqa: BLE001  a failing item is a cell of the table
         return f"no file: {brief(error)}"
 

@@ -10,9 +10,11 @@ from typing import Any
 
 from nalu_export import formats
 from nalu_export.errors import InputError
+from nalu_export.io import notebook
 from nalu_export.io.assumption import FIELDS, Assumption
 from nalu_export.io.files import read_bytes
 from nalu_export.io.json_text import NestedError, parse
+from nalu_export.parity.report import Report
 
 TEXTS = ("tool", "torch", "source_sha256", "source_layout", "weights", "compute")
 # Lists of objects, with the texts that each object must have.
@@ -34,7 +36,7 @@ class Artifact:
     """An exported file.
 
     Attributes:
-        path: where it is.
+        path: where it is; ``None`` where it was not written.
         format: name of its format.
         data: its bytes.
         metadata: one JSON text for each key, prefixed ``nalu_export.`` in the file; empty for a foreign file.
@@ -43,13 +45,43 @@ class Artifact:
         assumptions: what decides what the model computes and is not in its file; the metadata has them too.
     """
 
-    path: Path
+    path: Path | None
     format: str
     data: bytes
     metadata: dict[str, Any]
+    # Any, so that `export(...).report.passed` needs no assertion where the caller knows that there was a check.
     report: Any = None
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What errors and reports call it: its path, or ``onnx in memory``."""
+        return f"{self.format} in memory" if self.path is None else str(self.path)
+
+    def __repr__(self) -> str:
+        return notebook.line("Artifact", self._facts())
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks."""
+        rows = [("file", ", ".join(self._facts()))]
+        rows += [(kind, _tensors(self.metadata.get(kind))) for kind in SHAPED if self.metadata.get(kind)]
+        if isinstance(self.report, Report):
+            rows.append(("check", self.report.summary()))
+        rows += [("note", note) for note in self.notes] + [("assumed", str(each)) for each in self.assumptions]
+        return notebook.table("Artifact", rows)
+
+    def _facts(self) -> list[str]:
+        """What it is, in a few words each."""
+        weights, compute = (self.metadata.get(key) for key in ("weights", "compute"))
+        return [
+            self.name,
+            "" if self.path is None else self.format,
+            f"{len(self.data):,} bytes",
+            f"{weights} weights" if isinstance(weights, str) else "",
+            compute if isinstance(compute, str) else "",
+            str(self.report.status) if isinstance(self.report, Report) else "",
+        ]
 
     @cached_property
     def content(self) -> Any:
@@ -60,8 +92,14 @@ class Artifact:
         """
         found = formats.get(self.format).opened(self.data)
         if found is None:
-            raise InputError(f"{self.path}: is no {self.format} file, or a damaged one; export it again")
+            raise InputError(f"{self.name}: is no {self.format} file, or a damaged one; export it again")
         return found
+
+
+def _tensors(rows: Any) -> str:
+    """``x (batch, 3), ids int64 (batch)``; the metadata of a file that was read is well-formed."""
+    kinds = (("" if row["dtype"] == "float32" else f"{row['dtype']} ", row) for row in rows)
+    return ", ".join(f"{row['name']} {kind}({', '.join(map(str, row['shape']))})" for kind, row in kinds)
 
 
 def encode_metadata(metadata: dict[str, Any]) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
+from typing import Unpack
 
 from torch import nn
 
@@ -20,22 +20,28 @@ from nalu_export.graph.folding import COMPUTE, Compute
 from nalu_export.graph.interface import Sizes
 from nalu_export.inputs.sizes import sweep
 from nalu_export.inputs.specs import described
+from nalu_export.io.keywords import part_of, public
 from nalu_export.io.text import plain
-from nalu_export.parity import CheckOptions, Report
-from nalu_export.parity.check import Progress
+from nalu_export.parity import CheckOptions, CheckRequest, Report
+from nalu_export.parity.options import CheckKeywords
 from nalu_export.parity.real_inputs import InputFile, families, fitting
-from nalu_export.source.preparing import Prepared, SourceOptions, prepared
+from nalu_export.parity.request import Progress
+from nalu_export.source.preparing import Prepared, SourceKeywords, SourceOptions, prepared
 
 
+class CheckArguments(SourceKeywords, CheckKeywords, total=False):
+    """Keyword arguments of :func:`nalu_export.check`."""
+
+
+@public(CheckOptions, SourceOptions)
 def check(
     source: nn.Module | str | os.PathLike[str],
     artifact: Artifact | str | os.PathLike[str],
     /,
     runtimes: Sequence[str] | str | None = None,
     *,
-    input_size: Sequence[int] | None = None,
     progress: Progress | None = None,
-    **options: Any,
+    **options: Unpack[CheckArguments],
 ) -> Report:
     """Check that an exported file computes what a model computes.
 
@@ -44,15 +50,15 @@ def check(
         artifact: the exported file, also one of another tool: then it is taken for float32.
         runtimes: names of runtimes, or ``"all"`` for those that are installed and run this format; by default the one
             that checks an export of this format.
-        input_size: (H, W), for a model that takes images.
         progress: called with a text, the steps done and their number.
         **options: the attributes of :class:`nalu_export.parity.CheckOptions`: ``samples``, ``seed``, ``search``,
             ``rtol``, ``atol``, ``max_ulp``, ``ranges``, ``only_inputs``, ``inputs``: arrays of the user's own by the
             name of their distribution, each an array, a tuple or a dict by the names of inputs; for what runs on a
             CUDA device ``tf32``, ``device``, ``device_memory``, ``provider_options``; ``constant_folding``. What
-            the model takes, where neither the file nor its layers tell: ``example_inputs``, ``dynamic_shapes`` …; and
-            to read the source as :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``, ``prefix``,
-            ``backbone``, ``task``, ``trust``, ``strict``.
+            the model takes, where neither the file nor its layers tell: ``input_size``, ``example_inputs``,
+            ``dynamic_shapes``, ``input_names``, ``output_names``, and ``arithmetic``; and to read the source as
+            :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``, ``prefix``, ``key``, ``backbone``, ``task``,
+            ``trust``, ``strict``.
 
     Returns:
         The report; ``report.passed`` is the verdict.
@@ -61,42 +67,28 @@ def check(
         InputError: a file or an option cannot be used.
         RuntimeUnavailableError: a runtime is not there, or with ``"all"`` none of them is.
     """
-    reading = SourceOptions(
-        **{option.name: options.pop(option.name) for option in fields(SourceOptions) if option.name in options},
-        input_size=input_size,
-    )
-    try:
-        settings = CheckOptions(**options)
-    except TypeError as error:
-        raise InputError(f"check takes no such option: {error}") from error
+    reading = part_of(SourceOptions, options)
+    settings = part_of(CheckOptions, options)
     found = artifact if isinstance(artifact, Artifact) else read_artifact(artifact)
-    names, every = chosen_runtimes(runtimes, found.format, found.path)
+    names, every = chosen_runtimes(runtimes, found.format, found.name)
     _refuse_idle(settings, names)
     ready = _prepared(source, reading, found)
     graph = _part(ready.graph, found)
     compute = _compute(found)
-    graph, sizes = _sizes(graph, found, input_size)
+    graph, sizes = _sizes(graph, found, reading.input_size)
     given = settings.inputs if not isinstance(settings.inputs, InputFile) else families(graph, settings.inputs)
     inputs = {name: fitting(graph, name, arrays) for name, arrays in given.items()}
     settings = replace(settings, inputs=inputs)
     try:
-        report = verify(
-            graph,
-            found.data,
-            found.format,
-            sizes,
-            compute,
-            names,
-            settings,
-            skip_missing=every,
-            progress=progress,
-            opened=lambda: found.content,
-        )
+        asked = CheckRequest(graph, found.data, sizes, compute, names, settings, skip_missing=every)
+        if progress is not None:
+            asked = replace(asked, progress=progress)
+        report = verify(asked, found.format, lambda: found.content)
     except OutOfMemoryError as error:
-        raise OutOfMemoryError(f"{found.path}: {error}") from error
+        raise OutOfMemoryError(f"{found.name}: {error}") from error
     report = with_metadata(report, found.format, found.content, found.metadata)
     artifact_facts = {
-        "artifact": found.path,
+        "artifact": found.name,
         "format": found.format,
         "weights": str(found.metadata.get("weights", "unknown")),
         "compute": compute,
@@ -114,10 +106,10 @@ def _part(graph: ModelGraph, artifact: Artifact) -> ModelGraph:
     try:
         path = formats.get(artifact.format).scope(graph, said if artifact.metadata else None)
     except InputError as error:
-        raise InputError(f"{artifact.path}: does not fit the model: {error}") from error
+        raise InputError(f"{artifact.name}: does not fit the model: {error}") from error
     if artifact.metadata and said != path:
         raise InputError(
-            f"{artifact.path}: its metadata says that it holds {plain(said)} alone; {artifact.format} does not"
+            f"{artifact.name}: its metadata says that it holds {plain(said)} alone; {artifact.format} does not"
         )
     return graph.isolated(path)
 
@@ -134,7 +126,7 @@ def _refuse_idle(settings: CheckOptions, names: Sequence[str]) -> None:
 def _compute(artifact: Artifact) -> Compute:
     value = artifact.metadata.get("compute", "float32")
     if value not in COMPUTE:
-        raise InputError(f"{artifact.path}: its metadata says compute {value!r}; expected {' or '.join(COMPUTE)}")
+        raise InputError(f"{artifact.name}: its metadata says compute {value!r}; expected {' or '.join(COMPUTE)}")
     return value  # type: ignore[no-any-return]
 
 
@@ -160,10 +152,10 @@ def _sizes(graph: ModelGraph, artifact: Artifact, size: Sequence[int] | None) ->
         if all(isinstance(axis, str) or axis == own for axis, own in zip(shape[1:], graph.sizes[place], strict=False)):
             continue
         if size is not None and len(shape) == 4:
-            raise InputError(f"{artifact.path}: takes {shape[2]}×{shape[3]} images only")
+            raise InputError(f"{artifact.name}: takes {shape[2]}×{shape[3]} images only")
         which = "" if len(declared) == 1 else f" {plain(port.name)}"
         text = "×".join(map(str, shape[1:]))
-        raise InputError(f"{artifact.path}: its metadata says inputs{which} of {text}, which the model does not take")
+        raise InputError(f"{artifact.name}: its metadata says inputs{which} of {text}, which the model does not take")
     said = {axis for shape in declared for axis in shape[1:] if isinstance(axis, str)}
     graph = graph.with_fixed([name for name in graph.interface.free if name not in said])
     return graph, sweep(graph) if graph.interface.free else [graph.sizes]

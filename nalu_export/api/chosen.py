@@ -1,6 +1,5 @@
 """Which runtimes a check runs."""
 
-import os
 from collections.abc import Sequence
 
 from nalu_export import formats
@@ -10,15 +9,13 @@ from nalu_export.errors import InputError
 ALL = "all"
 
 
-def chosen_runtimes(
-    runtimes: Sequence[str] | str | None, format_name: str, artifact: str | os.PathLike[str]
-) -> tuple[list[str], bool]:
+def chosen_runtimes(runtimes: Sequence[str] | str | None, format_name: str, artifact: str) -> tuple[list[str], bool]:
     """The runtimes to run, and whether every one there is was asked for.
 
     Args:
         runtimes: names, ``"all"``, or ``None`` for the one that checks an export of the format.
         format_name: of the artifact.
-        artifact: its path, for the text of an error.
+        artifact: its name, for the text of an error.
 
     Raises:
         InputError: one of them does not exist or does not run that format.
@@ -29,5 +26,5 @@ def chosen_runtimes(
     for name in wanted:
         runs = all_runtimes.get(name).format
         if runs not in (None, format_name):
-            raise InputError(f"runtime {name} runs {runs}, {os.fspath(artifact)} is {format_name}")
+            raise InputError(f"runtime {name} runs {runs}, {artifact} is {format_name}")
     return list(dict.fromkeys(wanted)), False

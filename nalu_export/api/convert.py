@@ -3,13 +3,14 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
-from nalu_export.checkpoints import read_checkpoint
+from nalu_export.checkpoints import FileKeywords, ReadOptions, read_checkpoint
 from nalu_export.checkpoints.description import describe
 from nalu_export.checkpoints.factory import Factory
 from nalu_export.checkpoints.native import write
 from nalu_export.io.assumption import Assumption
+from nalu_export.io.keywords import public
 from nalu_export.io.targets import check_target
 
 
@@ -34,8 +35,12 @@ class Converted:
     self_contained: bool
 
 
+@public(ReadOptions)
 def convert(
-    source: str | os.PathLike[str], path: str | os.PathLike[str], model: Factory | None = None, **options: Any
+    source: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    model: Factory | None = None,
+    **options: Unpack[FileKeywords],
 ) -> Converted:
     """Write a checkpoint in this package's own format: layers as data, weights with every bit as it was.
 
@@ -43,7 +48,7 @@ def convert(
         source: any file that :func:`nalu_export.load` reads; it is not changed.
         path: where to; ``.safetensors`` writes that format, any other name a file of ``torch.save``.
         model: as in :func:`nalu_export.load`.
-        **options: as there.
+        **options: as there: ``layout``, ``eps``, ``prefix``, ``key``, ``backbone``, ``task``, ``trust``, ``strict``.
 
     Raises:
         InputError: the source cannot be read or the target cannot be written.

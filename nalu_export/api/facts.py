@@ -30,13 +30,13 @@ def with_facts(
         source: that was checked against.
         checkpoint: what is known of it.
         graph: what of it the artifact holds.
-        artifact: ``artifact``: its path, ``format``, ``weights`` and ``compute``.
+        artifact: ``artifact``: its name, ``format``, ``weights`` and ``compute``.
         data: its bytes.
     """
     facts = {
         "model": type(source).__name__ if isinstance(source, nn.Module) else str(source),
         "model_sha256": "" if isinstance(source, nn.Module) else checkpoint.sha256,
-        "artifact": str(artifact["artifact"]),
+        "artifact": artifact["artifact"],
         "artifact_sha256": hashlib.sha256(data).hexdigest(),
         "format": artifact["format"],
         "weights": artifact["weights"],

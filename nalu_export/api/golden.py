@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from nalu_export.graph.folding import COMPUTE, Compute
 from nalu_export.io.assumption import Assumption
 from nalu_export.io.files import read_bytes
 from nalu_export.io.input_files import read_inputs
+from nalu_export.io.keywords import public
 from nalu_export.io.targets import StandardOutput, check_target, write_atomically
 from nalu_export.nn.init import choose
 from nalu_export.parity.acceptance import acceptance
@@ -36,7 +37,7 @@ from nalu_export.parity.inputs import FAMILIES, draw
 from nalu_export.parity.options import MAX_SEED
 from nalu_export.parity.reference import Expected, Reference
 from nalu_export.primitives.precision import Profile
-from nalu_export.source.preparing import SourceOptions, prepared
+from nalu_export.source.preparing import SourceKeywords, SourceOptions, prepared
 
 SAMPLES = 32
 IMAGE_SAMPLES = 4
@@ -77,6 +78,15 @@ class GoldenOptions(SourceOptions):
                 raise InputError(f"{option(name)} is {number}; it must be from {low} to {high}")
 
 
+class GoldenArguments(SourceKeywords, total=False):
+    """:class:`GoldenOptions` as keyword arguments."""
+
+    part: str | None
+    compute: Compute
+    samples: int | None
+    seed: int
+
+
 @dataclass(frozen=True)
 class WrittenGolden:
     """A golden file that was written.
@@ -94,8 +104,9 @@ class WrittenGolden:
     assumptions: tuple[Assumption, ...] = ()
 
 
+@public(GoldenOptions)
 def write_golden(
-    source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[str], /, **options: Any
+    source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[str], /, **options: Unpack[GoldenArguments]
 ) -> WrittenGolden:
     """Write inputs and what a model gives for them, with the bound of each output.
 
@@ -107,17 +118,14 @@ def write_golden(
         source: a module, or the path of a ``model.pt``; it is not changed.
         path: where to; ``.bin`` is the form for programs in other languages, ``.npz`` that of numpy.
         **options: ``part``, ``compute``, ``samples``, ``seed``; what the model takes, see :func:`nalu_export.export`:
-            ``input_size``, ``example_inputs``, ``dynamic_shapes`` …; and to read a file as :func:`nalu_export.load`
-            does: ``model``, ``layout``, ``eps``, ``prefix``, ``key``, ``backbone``,
-            ``task``, ``trust``, ``strict``.
+            ``input_size``, ``example_inputs``, ``dynamic_shapes``, ``arithmetic``; and to read a file as
+            :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``, ``prefix``, ``key``, ``backbone``, ``task``,
+            ``trust``, ``strict``.
 
     Raises:
         InputError: the source, an option or the target cannot be used, or no output is determined in that type.
     """
-    try:
-        settings = GoldenOptions(**options)
-    except TypeError as error:
-        raise InputError(f"write_golden takes no such option: {error}") from error
+    settings = GoldenOptions(**options)
     target = path if isinstance(path, Path) else Path(path)
     write = _WRITE[_form(target)]
     place = check_target(target, None if isinstance(source, nn.Module) else Path(source))

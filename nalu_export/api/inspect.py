@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Unpack
 
 from torch import nn
 
@@ -18,23 +18,25 @@ from nalu_export.errors import InputError
 from nalu_export.graph import formulas
 from nalu_export.graph.naming import join
 from nalu_export.io.files import as_path
+from nalu_export.io.keywords import public
 from nalu_export.source import source_of
-from nalu_export.source.preparing import SourceOptions
+from nalu_export.source.preparing import SourceFileKeywords, SourceOptions
 
 
+@public(SourceOptions)
 def inspect(
-    source: nn.Module | str | os.PathLike[str], factory: Factory | None = None, *, trust: bool = False, **options: Any
+    source: nn.Module | str | os.PathLike[str], model: Factory | None = None, **options: Unpack[SourceFileKeywords]
 ) -> dict[str, Any]:
     """Layers, weights and metadata of a model or of an exported file; the kind is told from the content.
 
     Args:
         source: a module, a ``model.pt`` or an exported file.
-        factory: builds the module that the weights of a ``model.pt`` go into, see :func:`nalu_export.load`; an exported
+        model: builds the module that the weights of a ``model.pt`` go into, see :func:`nalu_export.load`; an exported
             file needs none.
-        trust: also read the weights of a TorchScript archive or a pickled module, which runs what is in it.
         **options: how else to read a ``model.pt``, see :func:`nalu_export.load`: ``layout``, ``eps``, ``prefix``,
-            ``key``, ``backbone``, ``task``, ``strict``; and what the model is fed with and what of it is arithmetic,
-            see :func:`nalu_export.export`: ``input_size``, ``example_inputs``, ``dynamic_shapes``, ``arithmetic``.
+            ``key``, ``backbone``, ``task``, ``strict``, and ``trust``, which also reads the weights of a TorchScript
+            archive; and what the model is fed with and what of it is arithmetic, see :func:`nalu_export.export`:
+            ``input_size``, ``example_inputs``, ``dynamic_shapes``, ``arithmetic``.
 
     Returns:
         A dict with ``kind`` (``"model"`` or the format), ``layers`` and ``weights`` (``None`` where not read); a model
@@ -44,10 +46,8 @@ def inspect(
     Raises:
         InputError: the file cannot be read.
     """
-    try:
-        read = SourceOptions(model=factory, trust=trust, **options)
-    except TypeError as error:
-        raise InputError(f"inspect takes no such option: {error}") from error
+    read = SourceOptions(model=model, **options)
+    trust = read.trust
     if isinstance(source, nn.Module):
         checkpoint = source_of(source, read)
         return _model(checkpoint.model, from_module(checkpoint.model, read), checkpoint.sha256, None, checkpoint.notes)
@@ -124,4 +124,4 @@ def _artifact_statistics(artifact: Artifact, *, trust: bool) -> dict[str, Any] |
         layers, folded = artifact.metadata.get("layers", []), artifact.metadata.get("weights") != "live"
         return artifact_statistics(layers, tensors, folded=folded)
     except InputError as error:
-        raise InputError(f"{artifact.path}: {error}") from error
+        raise InputError(f"{artifact.name}: {error}") from error

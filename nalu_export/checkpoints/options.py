@@ -1,10 +1,12 @@
 """Options for reading a file."""
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Literal, TypedDict
 
 from nalu_export.checkpoints.factory import Factory
 from nalu_export.errors import InputError
+
+Task = Literal["classification", "regression"]
 
 # Options about what a file in a public layout leaves open.
 LAYOUT_OPTIONS = ("layout", "eps", "backbone", "task")
@@ -34,7 +36,7 @@ class ReadOptions:
     prefix: str | None = None
     key: str | None = None
     backbone: Factory | None = None
-    task: str | None = None
+    task: Task | None = None
     trust: bool = False
     strict: bool = False
 
@@ -49,13 +51,14 @@ class ReadOptions:
                 raise InputError(f"{option.name} is for reading a file, and the source is a module in memory")
 
 
-def read_options(**options: Any) -> ReadOptions:
-    """Return the options.
+class FileKeywords(TypedDict, total=False):
+    """:class:`ReadOptions` without ``model``, as keyword arguments."""
 
-    Raises:
-        InputError: an option has an unknown name.
-    """
-    try:
-        return ReadOptions(**options)
-    except TypeError as error:
-        raise InputError(f"a file is read with no such option: {error}") from error
+    layout: str | None
+    eps: float | None
+    prefix: str | None
+    key: str | None
+    backbone: Factory | None
+    task: Task | None
+    trust: bool
+    strict: bool

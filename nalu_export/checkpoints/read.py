@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Unpack
 
 from torch import Tensor, nn
 
@@ -15,7 +15,7 @@ from nalu_export.checkpoints.container import Contents
 from nalu_export.checkpoints.factory import Factory, UserCode, from_factory
 from nalu_export.checkpoints.native import assumptions_of, native_payload, read_native
 from nalu_export.checkpoints.normed import computed, refuse_unknown
-from nalu_export.checkpoints.options import LAYOUT_OPTIONS, ReadOptions, read_options
+from nalu_export.checkpoints.options import LAYOUT_OPTIONS, FileKeywords, ReadOptions
 from nalu_export.checkpoints.recognise import Recognised, UnknownLayoutError, recognise
 from nalu_export.checkpoints.shards import Gathered, about, gather
 from nalu_export.checkpoints.unwrapping import State, left_out, prefixes, state_of, under, without_wrappers
@@ -23,6 +23,7 @@ from nalu_export.checkpoints.whole import chosen, evaluating
 from nalu_export.errors import InputError, option
 from nalu_export.io.assumption import Assumption, refuse
 from nalu_export.io.files import as_path
+from nalu_export.io.keywords import public
 from nalu_export.io.text import short
 from nalu_export.nn.parts import arithmetic_layers
 
@@ -83,7 +84,8 @@ class Checkpoint:
     assumptions: tuple[Assumption, ...] = ()
 
 
-def load(path: str | os.PathLike[str], model: Factory | None = None, **options: Any) -> nn.Module:
+@public(ReadOptions)
+def load(path: str | os.PathLike[str], model: Factory | None = None, **options: Unpack[FileKeywords]) -> nn.Module:
     """Read a model from ``path`` without running code from the file (unless ``trust`` is given).
 
     Args:
@@ -105,9 +107,11 @@ def load(path: str | os.PathLike[str], model: Factory | None = None, **options: 
     return read_checkpoint(path, model, **options).model
 
 
-def read_checkpoint(path: str | os.PathLike[str], model: Factory | None = None, **options: Any) -> Checkpoint:
+def read_checkpoint(
+    path: str | os.PathLike[str], model: Factory | None = None, **options: Unpack[FileKeywords]
+) -> Checkpoint:
     """Read a model as :func:`load` does; return it with the hash of the file, the layout and the assumptions."""
-    return read_as(path, read_options(model=model, **options))
+    return read_as(path, ReadOptions(model=model, **options))
 
 
 def read_as(path: str | os.PathLike[str], options: ReadOptions) -> Checkpoint:

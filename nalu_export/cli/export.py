@@ -12,6 +12,7 @@ from nalu_export import formats
 from nalu_export.cli.budget import budget_options, keep_memory
 from nalu_export.cli.checking import check_options, report_files, uses_cuda
 from nalu_export.cli.exported import tell
+from nalu_export.cli.formats import HEADING, format_options, given_options
 from nalu_export.cli.headed import option
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import MODEL, OUTPUT, capture_options, compute_option, read_options, reading
@@ -20,9 +21,9 @@ from nalu_export.errors import InputError, ParityError
 from nalu_export.io.files import StandardInput
 
 EXAMPLES = (
-    ("nalu-export model.pt --format onnx", "model.onnx beside model.pt, checked in ONNX Runtime."),
+    ("nalu-export model.pt", "model.onnx beside model.pt, checked in ONNX Runtime."),
     (
-        "nalu-export model.pt -f cpp -o head.hpp --runtime all",
+        "nalu-export model.pt -o head.hpp --runtime all",
         "A C++17 header, checked by every runtime that is installed and runs one.",
     ),
 )
@@ -30,7 +31,15 @@ EXAMPLES = (
 
 @click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Write a checked file; the verb may be left out.")
 @click.argument("model", type=MODEL)
-@click.option("--format", "-f", "format_name", type=click.Choice(formats.names()), required=True, help="What to write.")
+@option(
+    "--format",
+    "-f",
+    "format_name",
+    type=click.Choice(formats.names()),
+    heading=HEADING,
+    default_text="by the suffix of --output, else onnx",
+    help="What to write.",
+)
 @option(
     "--output",
     "-o",
@@ -40,19 +49,15 @@ EXAMPLES = (
     default_text="beside MODEL, as model.onnx",
     help="Where to. - is standard output.",
 )
-@click.option(
+@option(
     "--weights",
     type=click.Choice(["folded", "live"]),
     default="folded",
-    show_default=True,
+    heading=HEADING,
     help="Effective weights only, or raw parameters that the file turns into weights itself.",
 )
-@compute_option("float32", "float64", what="; inputs and outputs stay float32")
-@click.option("--opset", type=click.IntRange(17, 24), default=20, show_default=True, help="ONNX opset.")
-@click.option("--part", metavar="PATH", help="Arithmetic part for a C++ header, of a model with several.")
-@click.option("--namespace", metavar="NAME", help="Namespace of a C++ header.  [default: nalu]")
-@click.option("--struct", metavar="NAME", help="Struct of a C++ header.  [default: Model]")
-@click.option("--extern-c", is_flag=True, help="Give a C++ header functions for C as well.")
+@compute_option("float32", "float64", what="; inputs and outputs stay float32", heading=HEADING)
+@format_options
 @capture_options
 @read_options
 @budget_options
@@ -62,7 +67,7 @@ EXAMPLES = (
 @quiet_option
 def export(
     model: Path,
-    format_name: str,
+    format_name: formats.FormatName | None,
     output: Path | None,
     names: tuple[str, ...],
     json_path: Path | None,
@@ -85,15 +90,15 @@ def export(
         raise InputError(f"{model}: has no folder to export beside; say where to with --output FILE")
     with lean_imports():
         from nalu_export.api.export import export as run
-        from nalu_export.api.export import target_of
+        from nalu_export.api.export import path_beside
         from nalu_export.cli.progress import stages
-        from nalu_export.formats import get
 
-    results.refuse_overwriting(model, target_of(model, output, get(format_name)))
-    options = reading(keep_memory(options, cuda=uses_cuda(names)))
+    target = output or path_beside(model, format_name or formats.DEFAULT)
+    results.refuse_overwriting(model, target)
+    options = reading(keep_memory(given_options(options), cuda=uses_cuda(names)))
     try:
         with stages(quiet=not results.shows) as progress:
-            artifact = run(model, output, format=format_name, runtimes=names or None, progress=progress, **options)
+            artifact = run(model, target, format=format_name, runtimes=names or None, progress=progress, **options)
     except ParityError as error:
         if error.report is not None:
             tell(results, model, None, error.report, verbose=verbose)  # type: ignore[arg-type]

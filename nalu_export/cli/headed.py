@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 # In this order; what has no heading stands first, under the name of the command.
-HEADINGS = ("Reading MODEL", "Model inputs", "Check", "CUDA", "Output", "Budget")
+HEADINGS = ("Format", "Reading MODEL", "Model inputs", "Check", "CUDA", "Output", "Budget")
 # A terminal narrower than that has no room for two columns.
 TWO_COLUMNS = 72
 # Of the column with the options.

@@ -31,7 +31,6 @@ def inspect(file: Path, json_path: Path | None, quiet: bool, **options: Any) -> 
         from nalu_export.io.assumption import FIELDS, Assumption
         from nalu_export.reports.terminal.inspection import show_inspection
 
-    given = reading(keep_memory(options))
-    found = run(file, given.pop("model"), **given)
+    found = run(file, **reading(keep_memory(options)))
     assumed = [Assumption(**{name: row[name] for name in FIELDS}) for row in found.get("assumptions", [])]
     finish(results, lambda: found, lambda out: show_inspection(out, found), assumed)

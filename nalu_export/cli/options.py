@@ -101,9 +101,15 @@ def samples_option(most: int, default: str) -> Callable[[Command], Command]:
     )
 
 
-def compute_option(*types: str, what: str) -> Callable[[Command], Command]:
+def compute_option(*types: str, what: str, heading: str = "") -> Callable[[Command], Command]:
     """``--compute``."""
-    return option("--compute", type=click.Choice(types), default="float32", help=f"Type of the arithmetic{what}.")
+    return option(
+        "--compute",
+        type=click.Choice(types),
+        default="float32",
+        heading=heading,
+        help=f"Type of the arithmetic{what}.",
+    )
 
 
 _READING = (

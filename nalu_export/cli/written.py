@@ -15,7 +15,7 @@ def artifact_line(artifact: Artifact) -> str:
     """``head.onnx  onnx, 1,234 bytes, folded weights, float32: x (batch, 3) → y (batch, 1)``."""
     taken, given = (", ".join(map(_tensor, artifact.metadata[key])) for key in ("inputs", "outputs"))
     return (
-        f"{artifact.path}  {artifact.format}, {len(artifact.data):,} bytes, {artifact.metadata['weights']} weights, "
+        f"{artifact.name}  {artifact.format}, {len(artifact.data):,} bytes, {artifact.metadata['weights']} weights, "
         f"{artifact.metadata['compute']}: {taken} → {given}"
     )
 

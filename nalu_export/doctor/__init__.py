@@ -1,37 +1,39 @@
 """The doctor: finds what is wrong with a trained model, in its file or module, and says what follows and what to do."""
 
 import os
-from typing import Any
+from dataclasses import replace
+from typing import Unpack
 
 from torch import nn
 
 from nalu_export.doctor import damage, epsilon, gates, initial, stored, weights
 from nalu_export.doctor.findings import Diagnosis, Finding, counted, in_order, summary
 from nalu_export.doctor.running import run_head
-from nalu_export.doctor.settings import Settings
+from nalu_export.doctor.settings import DoctorCompute, Settings
 from nalu_export.doctor.subject import Subject, from_file, from_module
-from nalu_export.errors import InputError
-from nalu_export.source.preparing import SourceOptions
+from nalu_export.io.keywords import part_of, public
+from nalu_export.source.preparing import SourceKeywords, SourceOptions
 
 __all__ = ["Diagnosis", "Finding", "Settings", "counted", "diagnose", "examine", "summary"]
 
 
-def diagnose(
-    source: str | os.PathLike[str] | nn.Module,
-    *,
-    compute: str = "float32",
-    training_range: tuple[float, float] = (0.1, 1.0),
-    strict: bool = False,
-    **options: Any,
-) -> Diagnosis:
+class DiagnoseArguments(SourceKeywords, total=False):
+    """:class:`Settings` and :class:`SourceOptions` as keyword arguments."""
+
+    compute: DoctorCompute
+    training_range: tuple[float, float]
+
+
+@public(Settings, SourceOptions)
+def diagnose(source: str | os.PathLike[str] | nn.Module, **options: Unpack[DiagnoseArguments]) -> Diagnosis:
     """Find out whether a model computes what its owner expects, and whether it will extrapolate.
 
     Args:
         source: a file, or a module in memory, which is not changed.
-        compute: type of the arithmetic that will run it: ``"float32"``, ``"float64"`` or ``"float16"``.
-        training_range: range of training-like inputs; weights and gates are judged on it and on 1000 times that range.
-        strict: treat every faux NAC as an error, whatever its weights are.
-        **options: how to read a file, see :func:`nalu_export.load`; also the model's inputs if its layers do not
+        **options: ``compute``, the type of the arithmetic that will run it: ``"float32"``, ``"float64"`` or
+            ``"float16"``. ``training_range``, the range of training-like inputs, (0.1, 1.0) by default: weights and
+            gates are judged on it and on 1000 times that range. ``strict`` treats every faux NAC as an error, whatever
+            its weights are. How to read a file, see :func:`nalu_export.load`. The model's inputs if its layers do not
             determine them (``input_size`` or ``example_inputs``), and which modules are arithmetic (``arithmetic``).
 
     Returns:
@@ -40,11 +42,8 @@ def diagnose(
     Raises:
         InputError: the file cannot be read, or an argument is none of those listed.
     """
-    settings = Settings(compute, training_range, strict)
-    try:
-        read = SourceOptions(**options)
-    except TypeError as error:
-        raise InputError(f"a model is examined with no such option: {error}") from error
+    settings = part_of(Settings, options)
+    read = replace(part_of(SourceOptions, options), strict=False)
     if isinstance(source, nn.Module):
         read.refuse_for_a_module()
         subject = from_module(source, read)

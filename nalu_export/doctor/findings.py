@@ -4,6 +4,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nalu_export.io import notebook
 from nalu_export.io.assumption import Assumption
 
 LEVELS = ("error", "warning", "info")
@@ -40,7 +41,7 @@ class Diagnosis:
         sha256: digest of the file.
         layout: the public layout of the file, ``"kevinzakka:NALU"``; ``None`` for others.
         compute: type of the arithmetic that ε was judged for.
-        inputs: range of inputs that weights and gates were judged on; 1000 times this range was used as well.
+        training_range: range of inputs that weights and gates were judged on; 1000 times this range was used as well.
         notes: how the model was read, one line each.
         findings: the findings.
         assumptions: facts that determine what the model computes and that the file does not hold.
@@ -50,7 +51,7 @@ class Diagnosis:
     sha256: str | None
     layout: str | None
     compute: str
-    inputs: tuple[float, float]
+    training_range: tuple[float, float]
     notes: tuple[str, ...]
     findings: tuple[Finding, ...]
     assumptions: tuple[Assumption, ...] = ()
@@ -65,9 +66,20 @@ class Diagnosis:
         """Whether a finding is an error."""
         return self.counts["error"] > 0
 
+    def __repr__(self) -> str:
+        return notebook.line("Diagnosis", [self.path or "a module in memory", counted(self.counts) or "nothing found"])
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks: the findings, the gravest first."""
+        rows: list[tuple[str, ...]] = [(self.path or "a module in memory", counted(self.counts) or "nothing found")]
+        rows += [(each.level, each.code, each.where, each.what, each.do) for each in self.findings]
+        return notebook.table("Diagnosis", rows)
+
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain data, see docs/doctor.md."""
-        return asdict(self) | {"counts": self.counts}
+        # The key of the range is older than the name of its attribute.
+        facts = {"inputs" if name == "training_range" else name: value for name, value in asdict(self).items()}
+        return facts | {"counts": self.counts}
 
 
 def in_order(findings: list[Finding]) -> tuple[Finding, ...]:

@@ -1,12 +1,18 @@
 """The settings of a diagnosis."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
 from nalu_export.errors import InputError, option
 
-COMPUTE = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16}
+DoctorCompute = Literal["float32", "float64", "float16"]
+COMPUTE: dict[DoctorCompute, torch.dtype] = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "float16": torch.float16,
+}
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,7 @@ class Settings:
         InputError: the type is not listed, or the range is invalid.
     """
 
-    compute: str = "float32"
+    compute: DoctorCompute = "float32"
     training_range: tuple[float, float] = (0.1, 1.0)
     strict: bool = False
 

@@ -3,13 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nalu_export.formats._options import FormatOptions
 from nalu_export.graph import ModelGraph, Port, Subgraph
 from nalu_export.graph.folding import WEIGHTS, Compute, Weights
+
+Options = TypeVar("Options", bound=FormatOptions)
 
 
 @dataclass(frozen=True)
@@ -28,23 +31,15 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class EmitOptions:
-    """How a model is to be emitted.
+    """Options of every format; those of one format are in its :class:`FormatOptions`.
 
     Attributes:
         weights: folded or live.
         compute: type of the arithmetic part.
-        opset: ONNX opset; formats without one ignore it.
-        namespace: of a C++ header.
-        struct: its name.
-        extern_c: whether it has functions for C as well.
     """
 
     weights: Weights = "folded"
     compute: Compute = "float32"
-    opset: int = 20
-    namespace: str = "nalu"
-    struct: str = "Model"
-    extern_c: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,31 +61,34 @@ class Draft(ABC):
         """The complete file; the same metadata gives the same bytes."""
 
 
-class Format(ABC):
+class Format(ABC, Generic[Options]):
     """One file format.
 
     Attributes:
         name: as the command line spells it.
-        suffix: of the default output file.
+        options: the class of its options.
         runtime: what checks an export of this format, by name.
         weights: the modes that it can hold.
-        options: those of :class:`EmitOptions` that mean something to this format alone.
         fixed: why no axis but that of the samples can be free; empty where one can.
     """
 
     name: str
-    suffix: str
+    options: type[Options]
     runtime: str
     weights: tuple[Weights, ...] = WEIGHTS
-    options: tuple[str, ...] = ()
     fixed: str = ""
+
+    @property
+    def suffix(self) -> str:
+        """That of the default output file."""
+        return self.options.suffixes[0]
 
     def scope(self, graph: ModelGraph, part: str | None) -> str:
         """Name of what a file of this format holds of a model: ``""`` where it holds all of it.
 
         Args:
             graph: the model.
-            part: the subgraph that was asked for, of formats that have this option.
+            part: the subgraph that was asked for, see :attr:`FormatOptions.subgraph`.
 
         Raises:
             InputError: it cannot hold what the model has, or the model has no such subgraph.
@@ -99,8 +97,13 @@ class Format(ABC):
         return ""
 
     @abstractmethod
-    def emit(self, graph: ModelGraph, options: EmitOptions) -> Draft:
+    def emit(self, graph: ModelGraph, options: EmitOptions, own: Options | None = None) -> Draft:
         """The model in this format; it is not changed.
+
+        Args:
+            graph: the model.
+            options: options that every format has.
+            own: options of this format; ``None`` for the defaults.
 
         Raises:
             InputError: the model or the options cannot be expressed in this format.

@@ -66,16 +66,16 @@ def sample(graph: ModelGraph, sizes: Sizes) -> list[Tensor]:
     return found
 
 
-def sweep(graph: ModelGraph, free: Sequence[str] | None = None) -> list[Sizes]:
+def sweep(graph: ModelGraph, step: Mapping[str, int] | None = None) -> list[Sizes]:
     """Return the captured sizes, then smaller, larger, odd and unequal sizes on which the model itself runs.
 
     Args:
         graph: the model.
-        free: the axes that change; by default all free axes.
+        step: by how much each axis that changes may grow, see :func:`steps`; by default those of all free axes.
     """
     base = base_of(graph)
-    names = list(base) if free is None else list(free)
-    step = steps(graph, names)
+    step = steps(graph, list(base)) if step is None else step
+    names = list(step)
     found = [graph.sizes]
     for changed in _changes(names, base, step):
         sizes = with_axes(graph, changed)
@@ -174,12 +174,16 @@ def _step(taken: Callable[[int], bool]) -> int:
     return next((step for step in wider if all(found(more) for more in range(step, MAX_STEP + 1, step))), 0)
 
 
-def constraint(graph: ModelGraph, names: Sequence[str]) -> str:
-    """Return which sizes of the free axes the model takes, in words; empty if it takes all."""
-    found = steps(graph, names)
-    if all(step == 1 for step in found.values()):
+def constraint(graph: ModelGraph, step: Mapping[str, int]) -> str:
+    """Return which sizes of the free axes the model takes, in words; empty if it takes all.
+
+    Args:
+        graph: the model.
+        step: by how much each of these axes may grow, see :func:`steps`.
+    """
+    if all(by == 1 for by in step.values()):
         return ""
-    return " and ".join(_said(graph, name, found[name]) for name in names)
+    return " and ".join(_said(graph, name, by) for name, by in step.items())
 
 
 def _said(graph: ModelGraph, name: str, step: int) -> str:

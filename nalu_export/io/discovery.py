@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Iterable
+from types import ModuleType
 
 from nalu_export.errors import InputError
 
@@ -20,11 +21,32 @@ def plugin_names(path: Iterable[str], *, besides: Iterable[str] = ()) -> tuple[s
 
 
 def load_plugin(package: str, kind: str, name: str, names: tuple[str, ...]) -> object:
-    """The object that the plugin's file or folder defines under the upper-case name of its kind.
+    """The object that a plugin defines under the upper-case name of its kind: ``FORMAT``.
+
+    A file defines it itself, a folder in the module that is called as its kind: ``format.py``. So a folder can be
+    imported, for what else is in it, without that module.
 
     Raises:
         InputError: there is no such plugin; the text lists those there are.
     """
     if name not in names:
         raise InputError(f"{kind} is {name!r}; allowed: {', '.join(names)}")
-    return getattr(importlib.import_module(f"{package}.{name.replace('-', '_')}"), kind.upper())
+    module = importlib.import_module(f"{package}.{name.replace('-', '_')}")
+    if hasattr(module, "__path__"):
+        module = importlib.import_module(f"{module.__name__}.{kind}")
+    return getattr(module, kind.upper())
+
+
+def plugin_part(path: Iterable[str], package: str, name: str, part: str) -> ModuleType | None:
+    """One module of a plugin that is a folder; ``None`` for a plugin that is a file, and for one that is not there.
+
+    Args:
+        path: the folders with plugins.
+        package: that they are in.
+        name: of the plugin.
+        part: name of the module; importing it imports the folder's ``__init__`` and nothing else of it.
+    """
+    own = name.replace("-", "_")
+    if not any(module.ispkg and module.name == own for module in pkgutil.iter_modules(path)):
+        return None
+    return importlib.import_module(f"{package}.{own}.{part}")

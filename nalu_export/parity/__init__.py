@@ -10,11 +10,18 @@ if TYPE_CHECKING:
     from nalu_export.parity.check import check_bytes
     from nalu_export.parity.options import CheckOptions
     from nalu_export.parity.report import Report
+    from nalu_export.parity.request import CheckRequest
     from nalu_export.parity.row import Row
 
-__all__ = ["CheckOptions", "Report", "Row", "check_bytes"]
+__all__ = ["CheckOptions", "CheckRequest", "Report", "Row", "check_bytes"]
 
-_HOMES = {"CheckOptions": "options", "Report": "report", "Row": "row", "check_bytes": "check"}
+_HOMES = {
+    "CheckOptions": "options",
+    "CheckRequest": "request",
+    "Report": "report",
+    "Row": "row",
+    "check_bytes": "check",
+}
 
 
 def __getattr__(name: str) -> Any:

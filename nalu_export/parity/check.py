@@ -1,7 +1,7 @@
 """Runs a model and its artifact over the input distributions and compares their outputs."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from nalu_export import runtimes
 from nalu_export.errors import InputError, RuntimeUnavailableError
-from nalu_export.graph import ModelGraph
 from nalu_export.graph.folding import Compute
 from nalu_export.graph.interface import Port, Sizes
 from nalu_export.parity.batch import Batch
 from nalu_export.parity.comparison import Tolerance
 from nalu_export.parity.inputs import FAMILIES, Draw, draw
-from nalu_export.parity.options import CheckOptions
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Report
+from nalu_export.parity.request import CheckRequest
 from nalu_export.parity.search import SearchOptions, climb
 from nalu_export.parity.watch import Watch
 from nalu_export.primitives.precision import Profile
@@ -46,33 +45,9 @@ GROUP = 2**17
 LARGE = 31 * 2**20
 SEARCHED = "search"
 
-Progress = Callable[[str, int, int], None]
 
-
-def check_bytes(
-    graph: ModelGraph,
-    data: bytes,
-    sizes: Sequence[Sizes],
-    compute: Compute,
-    names: Sequence[str],
-    options: CheckOptions,
-    *,
-    decisive: Sequence[str] | None = None,
-    skip_missing: bool = False,
-    progress: Progress | None = None,
-) -> Report:
+def check_bytes(request: CheckRequest) -> Report:
     """Check the bytes of an artifact.
-
-    Args:
-        graph: the source, captured.
-        data: the artifact.
-        sizes: shapes of one sample of each input to run, several where axes are free.
-        compute: type of the artifact's arithmetic.
-        names: runtimes to run, in order.
-        options: samples, input distributions, search and tolerance.
-        decisive: the runtimes that decide the verdict; by default all of them.
-        skip_missing: list an absent runtime in ``report.missing`` instead of raising.
-        progress: called with a text, the number of steps done and the number of steps.
 
     Raises:
         RuntimeUnavailableError: a runtime is absent, or all of them are.
@@ -82,9 +57,9 @@ def check_bytes(
     # freed something large (M_MMAP_THRESHOLD in mallopt(3)). That is half of the time of a check.
     torch.empty(LARGE, dtype=torch.uint8)
     # For little work, threads spend more time waiting for each other than they save, above all on a busy machine.
-    with torch_threads(1 if numbers_in(sizes[0]) <= SMALL else None) as threads:
-        check = _Check(graph, sizes, compute, options, progress or (lambda *_: None), skip=skip_missing)
-        check.load(data, names, options.running(threads), decisive)
+    with torch_threads(1 if numbers_in(request.sizes[0]) <= SMALL else None) as threads:
+        check = _Check(request)
+        check.load(request.options.running(threads))
         check.run()
         return check.report()
 
@@ -104,48 +79,38 @@ def profile_of(runtime: Runtime, session: Session, compute: Compute, *, tf32: bo
 class _Check:
     """The state of one check: the loaded sessions and the results so far."""
 
-    def __init__(
-        self,
-        graph: ModelGraph,
-        sizes: Sequence[Sizes],
-        compute: Compute,
-        options: CheckOptions,
-        progress: Progress,
-        *,
-        skip: bool,
-    ) -> None:
-        self._skip, self._missing = skip, dict[str, str]()
-        self._graph, self._sizes, self._compute, self._options = graph, list(sizes), compute, options
-        self._progress = progress
-        self._ports = graph.interface.inputs
-        self._images = any(len(shape) == 3 for shape in sizes[0])
-        self._reference = Reference(graph, calibration(self._ports, self._sizes))
+    def __init__(self, request: CheckRequest) -> None:
+        self._request, self._missing = request, dict[str, str]()
+        self._sizes, self._options = list(request.sizes), request.options
+        self._ports = request.graph.interface.inputs
+        self._images = any(len(shape) == 3 for shape in self._sizes[0])
+        self._reference = Reference(request.graph, calibration(self._ports, self._sizes))
         self._watches: list[Watch] = []
 
-    def load(self, data: bytes, names: Sequence[str], run: RunOptions, decisive: Sequence[str] | None) -> None:
+    def load(self, run: RunOptions) -> None:
         """Load a session for each runtime; with ``skip_missing``, record absent runtimes instead of raising."""
-        missing = self._missing
-        for name in names:
+        missing, asked = self._missing, self._request
+        for name in asked.runtimes:
             runtime = runtimes.get(name)
-            if self._skip and self._compute == "float64" and not runtime.float64:
+            if asked.skip_missing and asked.compute == "float64" and not runtime.float64:
                 missing[name] = "computes float64 in float32, which the file does not allow"
                 continue
             try:
-                session = runtime.load(self._reference.single, data, run)
+                session = runtime.load(self._reference.single, asked.data, run)
             except RuntimeUnavailableError as error:
-                if not self._skip:
+                if not asked.skip_missing:
                     raise
                 missing[name] = str(error).removeprefix(f"{name}: ")
                 continue
             except InputError as error:
-                if not self._skip or not runtime.partial:
+                if not asked.skip_missing or not runtime.partial:
                     raise
                 missing[name] = str(error).removeprefix(f"{name} ")
                 continue
-            profile = profile_of(runtime, session, self._compute, tf32=run.tf32)
+            profile = profile_of(runtime, session, asked.compute, tf32=run.tf32)
             tolerance = Tolerance(profile.compute, self._options.rtol, self._options.atol, self._options.max_ulp)
-            decides = decisive is None or name in decisive
-            self._watches.append(Watch(name, session, profile, tolerance, decides, self._graph.interface))
+            decides = asked.decisive is None or name in asked.decisive
+            self._watches.append(Watch(name, session, profile, tolerance, decides, asked.graph.interface))
         if not self._watches:
             raise RuntimeUnavailableError(f"no runtime is there: {'; '.join(missing.values())}")
 
@@ -160,7 +125,7 @@ class _Check:
         # Runtimes shown for comparison have a bound of their own, which costs as much as that of the deciding runtimes.
         shown, few = SHOWN_IMAGES if self._images else SHOWN, list[Draw]()
         for together in _together(self._draws()):
-            self._progress(f"checking inputs {together[0].family}", done, steps)
+            self._request.progress(f"checking inputs {together[0].family}", done, steps)
             self._compare(together, [watch for watch in self._watches if watch.decisive])
             kept = [drawn for drawn in together if drawn.x.shapes == self._sizes[0]]
             few += [Draw(drawn.family, drawn.x[:shown].copy(), at_once=True) for drawn in kept]
@@ -174,14 +139,14 @@ class _Check:
 
             def score(x: Batch, watch: Watch = watch) -> NDArray[np.float64]:
                 nonlocal done
-                self._progress(f"searching for the largest error of {watch.name}", done, steps)
+                self._request.progress(f"searching for the largest error of {watch.name}", done, steps)
                 done += 1
                 return self._compare([Draw(SEARCHED, x)], [watch])
 
             climb(score, self._ports, start, search, self._options.seed)
         for watch in self._watches:
             if watch.decisive:
-                self._progress(f"comparing the intermediate values of {watch.name}", steps, steps)
+                self._request.progress(f"comparing the intermediate values of {watch.name}", steps, steps)
                 watch.look_inside(self._reference, watch.sizes or self._sizes[0])
             watch.explain(self._reference)
 
@@ -214,7 +179,7 @@ class _Check:
         """Return the default number of samples: a wide layer costs more per sample and has more outputs."""
         if self._images:
             return IMAGE_SAMPLES
-        widest: int = max((value.numel() for value in self._graph.module.state_dict().values()), default=1)
+        widest: int = max((value.numel() for value in self._request.graph.module.state_dict().values()), default=1)
         return max(WIDE_SAMPLES, min(SAMPLES, WORK // max(1, widest)))
 
     def _search(self) -> SearchOptions:
@@ -250,7 +215,7 @@ class _Check:
 
     def _drop(self, watch: Watch, error: RuntimeUnavailableError) -> None:
         """Continue without a runtime whose device failed during the check, if missing runtimes are skipped."""
-        if not self._skip or len(self._watches) == 1:
+        if not self._request.skip_missing or len(self._watches) == 1:
             raise error
         self._watches.remove(watch)
         self._missing[watch.name] = str(error).removeprefix(f"{watch.name}: ")

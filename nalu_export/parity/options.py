@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -101,3 +101,23 @@ class CheckOptions:
             provider_options=dict(self.provider_options),
             fold=self.constant_folding,
         )
+
+
+class CheckKeywords(TypedDict, total=False):
+    """:class:`CheckOptions` as keyword arguments."""
+
+    samples: int | None
+    seed: int
+    search: int | None
+    rtol: float | None
+    atol: float | None
+    max_ulp: int | None
+    tf32: bool
+    device: int
+    device_memory: int | None
+    provider_options: Mapping[str, str]
+    constant_folding: bool
+    ranges: Sequence[tuple[float, float]]
+    inputs: Mapping[str, Any]
+    only_inputs: bool
+    allow_empty: bool

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nalu_export.io import notebook
 from nalu_export.io.assumption import Assumption
 from nalu_export.parity import wording
 from nalu_export.parity.records import Break, Curve, RuntimeInfo, Worst, merge
@@ -101,6 +102,22 @@ class Report:
     def _drawn(self) -> set[str]:
         """The rows that are of inputs of the model itself."""
         return {row.family for row in self.rows} - {INTERMEDIATE, METADATA, *self.isolated}
+
+    def __repr__(self) -> str:
+        names = ", ".join(info.name for info in self.runtimes)
+        return notebook.line("Report", [str(self.status), names, f"{len(self.rows)} rows", self.summary()])
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks: each runtime with its worst input distribution."""
+        rows: list[tuple[str, ...]] = [(str(self.status), self.summary())]
+        for info in self.runtimes:
+            own = [row for row in self.rows if row.runtime == info.name]
+            if own:
+                worst = max(own, key=lambda row: row.gravity)
+                said = worst.wrong(self.verdict) if worst.failed else f"error/bound {worst.max_ratio:.3g}"
+                rows.append((info.name, f"{len(own)} rows", f"{inputs(worst.family)}: {said}", info.where))
+        rows += [(name, f"not run: {why}") for name, why in self.missing.items()]
+        return notebook.table("Report", [*rows, *(("note", note) for note in self.notes)])
 
     def nothing_compared(self) -> str:
         """Why the verdict is ``nothing compared``, in one line."""

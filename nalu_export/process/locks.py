@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 TRACING = threading.RLock()
+# Held by each call of the Python API, before any other lock: see :func:`nalu_export.io.keywords.public`.
+RUNNING = threading.RLock()
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from nalu_export.checkpoints import Checkpoint, ReadOptions
+from nalu_export.checkpoints import Checkpoint, FileKeywords, ReadOptions
+from nalu_export.checkpoints.factory import Factory
 from nalu_export.errors import InputError, NaluExportError, option
 from nalu_export.graph import Example, ModelGraph, capture, refuse_mixing
 from nalu_export.graph.regions import Target, left_out
@@ -41,6 +42,23 @@ class SourceOptions(ReadOptions):
     input_names: Sequence[str] | None = None
     output_names: Sequence[str] | None = None
     arithmetic: Sequence[Target] | None = None
+
+
+class SourceFileKeywords(FileKeywords, total=False):
+    """:class:`SourceOptions` without ``model``, as keyword arguments."""
+
+    input_size: Sequence[int] | None
+    example_inputs: Any
+    dynamic_shapes: DynamicShapes | None
+    input_names: Sequence[str] | None
+    output_names: Sequence[str] | None
+    arithmetic: Sequence[Target] | None
+
+
+class SourceKeywords(SourceFileKeywords, total=False):
+    """:class:`SourceOptions` as keyword arguments."""
+
+    model: Factory | None
 
 
 @dataclass(frozen=True)

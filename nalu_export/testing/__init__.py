@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["ParityAssertionError", "assert_parity"]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "assert_parity":
-        from nalu_export.testing.assertion import assert_parity
+if not TYPE_CHECKING:  # a type checker would take any name for one that is there
 
-        return assert_parity
-    raise AttributeError(f"module 'nalu_export.testing' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name == "assert_parity":
+            from nalu_export.testing.assertion import assert_parity
+
+            return assert_parity
+        raise AttributeError(f"module 'nalu_export.testing' has no attribute {name!r}")

@@ -1,31 +1,34 @@
 """``assert_parity``: one line in a test, and everything one needs to know when it fails."""
 
 import os
-import tempfile
 import unittest
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Unpack
 
 from torch import nn
 
 from nalu_export import formats, reports
 from nalu_export.api.artifact import Artifact, read_artifact
-from nalu_export.api.check import check
+from nalu_export.api.check import CheckArguments, check
 from nalu_export.api.chosen import ALL
-from nalu_export.api.export import export
+from nalu_export.api.export import EmitKeywords, export
 from nalu_export.errors import InputError, NaluExportError, RuntimeUnavailableError
+from nalu_export.formats import FormatName
+from nalu_export.formats.base import EmitOptions
 from nalu_export.io.input_files import read_inputs
+from nalu_export.io.keywords import public
 from nalu_export.io.targets import check_target, write_atomically
-from nalu_export.parity import Report
+from nalu_export.parity import CheckOptions, Report
 from nalu_export.parity.real_inputs import InputFile
 from nalu_export.source.preparing import SourceOptions
 from nalu_export.testing.errors import ParityAssertionError
 from nalu_export.testing.message import Files, message
 
-# Options that say how to export; the others say how to check, and these what the model is and takes, for both.
-EXPORT = ("weights", "compute", "opset")
+# Options that say how to export, besides those of formats; the others say how to check, and these what the model is and
+# takes, for both.
+EXPORT = ("weights", "compute")
 BOTH = tuple(option.name for option in fields(SourceOptions))
 
 Source = nn.Module | str | os.PathLike[str]
@@ -39,26 +42,40 @@ class Outcome:
     missing: dict[str, str]
 
 
+class AssertArguments(CheckArguments, EmitKeywords, total=False):
+    """Keyword arguments of :func:`assert_parity` that it passes on to an export and a check."""
+
+
+class FixtureArguments(AssertArguments, total=False):
+    """Keyword arguments of the fixture ``parity``: all those of :func:`assert_parity`."""
+
+    format: FormatName | None
+    save_to: str | os.PathLike[str] | None
+    replay: str | os.PathLike[str] | None
+    skip_missing: bool
+
+
+@public(CheckOptions, EmitOptions, SourceOptions, more=lambda: (each for _, each in formats.option_fields()))
 def assert_parity(
-    model: Source,
+    source: Source,
     artifact: Artifact | str | os.PathLike[str] | None = None,
     /,
     runtimes: Sequence[str] | str | None = None,
     *,
-    format: str = "onnx",  # noqa: A002  the name that `export` uses
+    format: FormatName | None = None,  # noqa: A002  the name that `export` uses
     save_to: str | os.PathLike[str] | None = None,
     replay: str | os.PathLike[str] | None = None,
     skip_missing: bool = False,
-    **options: Any,
+    **options: Unpack[AssertArguments],
 ) -> Report:
     """Assert that an exported file computes what a model computes.
 
     Args:
-        model: a module or the path of a ``model.pt``.
-        artifact: the exported file; ``None`` exports the model now, into a temporary folder, and checks that.
+        source: a module or the path of a ``model.pt``.
+        artifact: the exported file; ``None`` exports the model now, in memory, and checks that.
         runtimes: names of runtimes, or ``"all"`` for those that are installed and run this format; by default the one
             that checks an export of this format.
-        format: of the export, where ``artifact`` is ``None``.
+        format: of the export, where ``artifact`` is ``None``; ``"onnx"`` by default.
         save_to: an existing folder; a failure leaves the worst inputs there as ``NAME.worst.npz``, and the file
             that was exported for this check.
         replay: a ``.worst.npz`` of an earlier failure, to run its inputs alone.
@@ -67,7 +84,8 @@ def assert_parity(
         **options: of :func:`nalu_export.check`: ``samples``, ``seed``, ``search``, ``rtol``, ``atol``, ``max_ulp``,
             ``tf32``, ``ranges``, ``inputs``, ``allow_empty``, what the model takes (``example_inputs``,
             ``dynamic_shapes``, ``input_size`` …), and how to read its file (``model``, ``layout`` …); without an
-            artifact also ``weights``, ``compute`` and ``opset`` of :func:`nalu_export.export`.
+            artifact also ``weights``, ``compute`` and the format's own options (``opset``, ``part`` …) of
+            :func:`nalu_export.export`.
 
     Returns:
         The report; ``report.missing`` lists what ``"all"`` could not run.
@@ -82,7 +100,9 @@ def assert_parity(
     """
     __tracebackhide__ = True
     try:
-        outcome, files = _run(model, artifact, runtimes, format, save_to, replay, options, skip_missing=skip_missing)
+        outcome, files = _run(
+            source, artifact, runtimes, format, save_to, replay, dict(options), skip_missing=skip_missing
+        )
     except NaluExportError as error:
         # Its text says all there is to know; the frames below are this package's.
         raise error.with_traceback(None) from None
@@ -98,7 +118,7 @@ def _run(
     model: Source,
     artifact: Artifact | str | os.PathLike[str] | None,
     runtimes: Sequence[str] | str | None,
-    format_name: str,
+    format_name: FormatName | None,
     save_to: str | os.PathLike[str] | None,
     replay: str | os.PathLike[str] | None,
     options: dict[str, Any],
@@ -135,22 +155,23 @@ def _folder(path: str | os.PathLike[str]) -> Path:
 
 
 def _read(artifact: Artifact | str | os.PathLike[str], options: dict[str, Any]) -> Artifact:
-    for name in EXPORT:
+    for name in _export_names():
         if name in options:
             raise InputError(f"{name} is given with an artifact; it says how to export, and the file is there already")
     return artifact if isinstance(artifact, Artifact) else read_artifact(artifact)
 
 
-def _exported(model: Source, format_name: str, options: dict[str, Any]) -> Artifact:
-    """The file in memory; options of the export are taken out of ``options``."""
-    how = {name: options.pop(name) for name in EXPORT if name in options}
+def _export_names() -> tuple[str, ...]:
+    return (*EXPORT, *(each.name for _, each in formats.option_fields()))
+
+
+def _exported(model: Source, format_name: FormatName | None, options: dict[str, Any]) -> Artifact:
+    """The file in memory, with the name that it would have; options of the export are taken out of ``options``."""
+    how = {name: options.pop(name) for name in _export_names() if name in options}
     how |= {name: options[name] for name in BOTH if name in options}
-    name = (type(model).__name__ if isinstance(model, nn.Module) else Path(model).stem) + formats.get(
-        format_name
-    ).suffix
-    with tempfile.TemporaryDirectory(prefix="nalu_export-") as folder:
-        found = export(model, Path(folder) / name, format=format_name, check=False, **how)
-    return replace(found, path=Path(name))
+    found = export(model, None, format=format_name, check=False, **how)
+    stem = type(model).__name__ if isinstance(model, nn.Module) else Path(model).stem
+    return replace(found, path=Path(stem + formats.get(found.format).suffix))
 
 
 def _check(
@@ -189,12 +210,12 @@ def _save(report: Report, model: Source, artifact: Artifact, folder: Path | None
     given = None if isinstance(model, nn.Module) else Path(model)
     if folder is None:
         return Files(given, None if exported else artifact.path, None)
-    path = artifact.path
+    path = own = Path(artifact.name) if artifact.path is None else artifact.path
     if exported:
-        path = folder / artifact.path.name
+        path = folder / own.name
         write_atomically(check_target(path, given), artifact.data)
     worst = None
     if report.worst:
-        worst = folder / (artifact.path.stem + reports.get("worst").suffix)
+        worst = folder / (own.stem + reports.get("worst").suffix)
         write_atomically(check_target(worst, given), reports.get("worst").render(report))
     return Files(given, path, worst)

@@ -6,7 +6,7 @@ Torch is imported when a test first asks for the fixture, not when pytest starts
 import io
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pytest
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from nalu_export.api.artifact import Artifact
     from nalu_export.parity import Report
-    from nalu_export.testing.assertion import Source
+    from nalu_export.testing.assertion import FixtureArguments, Source
 
 OPTIONS = {
     "seed": (0, 2**32 - 1, "Seed of the inputs of the fixture parity; by default 0."),
@@ -38,18 +38,18 @@ class Parity:
 
     def __call__(
         self,
-        model: "Source",
+        source: "Source",
         artifact: "Artifact | str | os.PathLike[str] | None" = None,
         /,
         runtimes: Sequence[str] | str | None = None,
-        **options: Any,
+        **options: "Unpack[FixtureArguments]",
     ) -> "Report":
         """Assert parity; see there. Worst inputs go into the test's ``tmp_path`` unless ``save_to`` is given."""
         __tracebackhide__ = True
         from nalu_export.testing.assertion import assert_parity
 
         settings: dict[str, Any] = {"save_to": self._folder} | self._defaults | options
-        return assert_parity(model, artifact, runtimes, **settings)
+        return assert_parity(source, artifact, runtimes, **settings)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nalu_export import NAC, NALU, InputError, export
 from nalu_export.api.artifact import KEYS, TABLES, TEXTS, decode_metadata, encode_metadata, read_artifact
+from nalu_export.formats import FormatName
 
 
 class TestReading:
@@ -24,7 +25,7 @@ class TestReading:
         assert str(caught.value) == f"{tmp_path}/f: is not an exported file; expected cpp, onnx or torchscript"
 
     @pytest.mark.parametrize("format_name", ["onnx", "torchscript"])
-    def test_the_format_is_told_from_the_content(self, format_name: str, tmp_path: Path) -> None:
+    def test_the_format_is_told_from_the_content(self, format_name: FormatName, tmp_path: Path) -> None:
         made = export(NAC(2, 1), tmp_path / "any.name", format=format_name, check=False)
         read = read_artifact(str(tmp_path / "any.name"))
         assert (read.path, read.format, read.data) == (made.path, format_name, made.data)
@@ -113,7 +114,7 @@ def test_what_a_file_of_a_part_says(tmp_path: Path) -> None:
     made = export(model, tmp_path / "m.hpp", format="cpp", check=False)
     assert set(made.metadata) == set(KEYS) - {"source_layout", "assumptions"}
     assert made.metadata["part"] == {"path": "1", "fed_by": ["0"], "followed_by": ["2"]}
-    assert read_artifact(made.path).metadata == made.metadata
+    assert read_artifact(tmp_path / "m.hpp").metadata == made.metadata
 
 
 def test_other_keys_are_left_out() -> None:

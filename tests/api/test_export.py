@@ -8,15 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import nalu_export
 from nalu_export import (
@@ -31,9 +29,13 @@ from nalu_export import (
     formats,
 )
 from nalu_export.api.artifact import read_artifact
+from nalu_export.api.export import path_beside
+from nalu_export.formats import FormatName
 from nalu_export.formats.base import Draft, EmitOptions
+from nalu_export.graph.folding import WEIGHTS, Weights
 from nalu_export.source.preparing import SourceOptions, prepared
 from tests.captured import graph_of
+from tests.exported import exported
 from tests.formats.programs import CHECKED
 from tests.handwritten.nets import NETS
 
@@ -50,11 +52,13 @@ def source(tmp_path: Path, nalu: NALU) -> Path:
 
 
 @pytest.mark.parametrize(("name", "suffix"), [("onnx", ".onnx"), ("torchscript", ".torchscript.pt")])
-def test_a_file_becomes_a_checked_file_beside_it(source: Path, name: str, suffix: str) -> None:
+def test_a_file_becomes_a_checked_file_beside_it(source: Path, name: FormatName, suffix: str) -> None:
     before = _sha(source)
-    artifact = nalu_export.export(source, format=name)
-    assert artifact.path == source.with_name("model" + suffix)
-    assert artifact.path.read_bytes() == artifact.data
+    target = path_beside(source, name)
+    artifact = nalu_export.export(source, target)
+    assert artifact.path == target == source.with_name("model" + suffix)
+    assert artifact.format == name
+    assert target.read_bytes() == artifact.data
     assert artifact.report.passed
     assert {row.runtime for row in artifact.report.rows} == {"torch", formats.get(name).runtime}
     assert _sha(source) == before
@@ -62,8 +66,9 @@ def test_a_file_becomes_a_checked_file_beside_it(source: Path, name: str, suffix
 
 
 def test_metadata_says_what_it_is(source: Path) -> None:
-    artifact = nalu_export.export(source, weights="live", compute="float64", seed=7)
-    found = read_artifact(artifact.path).metadata
+    target = source.with_name("model.onnx")
+    artifact = nalu_export.export(source, target, weights="live", compute="float64", seed=7)
+    found = read_artifact(target).metadata
     assert found == artifact.metadata
     assert found["tool"] == f"nalu_export {nalu_export.__version__}"
     assert found["torch"] == torch.__version__
@@ -74,12 +79,12 @@ def test_metadata_says_what_it_is(source: Path) -> None:
     assert found["inputs"] == [{"name": "input", "dtype": "float32", "shape": ["batch", 4]}]
     assert found["outputs"] == [{"name": "output", "dtype": "float32", "shape": ["batch", 2]}]
     assert found["parity"] == {"verdict": "passed", "runtime": "onnxruntime-cpu", "seed": 7}
-    assert read_artifact(nalu_export.export(source, check=False).path).metadata["parity"] == {"verdict": "unchecked"}
+    assert read_artifact(exported(source, check=False)).metadata["parity"] == {"verdict": "unchecked"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CHECKED)
-def test_the_same_source_gives_the_same_bytes_from_any_folder(source: Path, name: str, tmp_path: Path) -> None:
+def test_the_same_source_gives_the_same_bytes_from_any_folder(source: Path, name: FormatName, tmp_path: Path) -> None:
     first = nalu_export.export(source, format=name).data
     elsewhere = tmp_path / "else where"
     elsewhere.mkdir()
@@ -96,8 +101,46 @@ def test_a_module_in_memory_is_a_source_too(nalu: NALU, tmp_path: Path) -> None:
     assert training.training
     assert all(parameter.requires_grad for parameter in training.parameters())
     assert len(artifact.metadata["source_sha256"]) == 64
-    with pytest.raises(InputError, match="path is missing"):
-        nalu_export.export(nalu)
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_without_a_path_the_artifact_is_in_memory_and_nothing_is_written(
+    source: Path, name: FormatName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    artifact = nalu_export.export(source, format=name)
+    assert (artifact.path, artifact.name, artifact.format) == (None, f"{name} in memory", name)
+    assert artifact.report.passed
+    assert artifact.data == nalu_export.export(source, tmp_path / "file", format=name).data
+    report = nalu_export.check(source, artifact, samples=4, search=0)
+    assert (report.passed, report.subject["artifact"]) == (True, f"{name} in memory")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["empty", "file", "model.pt"]
+    _emit_something_else(monkeypatch, name)
+    with pytest.raises(ParityError, match=rf"^{name} in memory, the check failed: {formats.get(name).runtime} on "):
+        nalu_export.export(source, format=name)
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [("a.onnx", "onnx"), ("a.ONNX", "onnx"), ("a.hpp", "cpp"), ("a.h", "cpp"), ("a.torchscript.pt", "torchscript"),
+     ("a.pt", "torchscript"), ("a.txt", "onnx"), ("a", "onnx"), (".onnx", "onnx")],
+)  # fmt: skip
+def test_the_suffix_says_the_format(nac: NAC, file: str, told: FormatName, tmp_path: Path) -> None:
+    assert nalu_export.export(nac, tmp_path / file, check=False).format == told
+
+
+def test_a_suffix_that_contradicts_the_format(nac: NAC, tmp_path: Path) -> None:
+    cases: list[tuple[str, FormatName, str]] = [
+        ("a.hpp", "onnx", r"\.hpp is a suffix of format cpp"),
+        ("a.onnx", "torchscript", r"\.onnx is a suffix of format onnx"),
+        ("a.torchscript.pt", "cpp", r"\.torchscript\.pt is a suffix of format torchscript"),
+    ]
+    for file, name, text in cases:
+        with pytest.raises(InputError, match=rf"^{tmp_path}/{file}: {text}, and format is {name}; change one of them$"):
+            nalu_export.export(nac, tmp_path / file, format=name, check=False)
+        assert nalu_export.export(nac, tmp_path / "a.bin", format=name, check=False).format == name
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
 
 
 @pytest.mark.parametrize("gate", ["matrix", "row"])
@@ -207,7 +250,7 @@ def test_the_user_names_the_arithmetic(nac: NAC, nalu: NALU, tmp_path: Path) -> 
 
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ["onnx", "torchscript"])
-def test_a_flattened_map_fixes_the_size(tmp_path: Path, name: str) -> None:
+def test_a_flattened_map_fixes_the_size(tmp_path: Path, name: FormatName) -> None:
     backbone = nn.Sequential(nn.Conv2d(1, 2, 3))
     model = build_head(backbone, 2, [2], "regression", 1, pool=None, feature_size=(4, 4)).eval()
     artifact = nalu_export.export(model, tmp_path / "a", format=name, input_size=(6, 6))
@@ -244,8 +287,8 @@ def test_without_a_runtime_an_unchecked_export_keeps_the_size_that_it_knows(
 
 
 @pytest.mark.quick(1)
-@pytest.mark.parametrize("weights", ["folded", "live"])
-def test_weights_in_float64_are_rounded_only_where_float32_computes(weights: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_weights_in_float64_are_rounded_only_where_float32_computes(weights: Weights, tmp_path: Path) -> None:
     """Behind a CNN too; the float64 arithmetic has the weights of the model, not of its float32 copy."""
     head = NALU(3, 2).double()
     with torch.no_grad():
@@ -262,42 +305,12 @@ def test_weights_in_float64_are_rounded_only_where_float32_computes(weights: str
     assert not nalu_export.check(rounded, path).passed
 
 
-class _Loop(nn.Module):
-    """torch.fx cannot trace ``torch.zeros(x.shape[0], …)``, torch.export can."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cell = NALU(3, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        h: Tensor = self.cell(torch.zeros(x.shape[0], 3) + x)
-        return h
-
-
-def _cnn() -> nn.Module:
-    return nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), NALU(3, 2)).eval()
-
-
-@pytest.mark.slow
-def test_two_threads_export_twelve_models_of_every_kind(tmp_path: Path) -> None:
-    """By torch.fx, torch.export, torch.onnx and torch.jit at once."""
-    kinds: list[Callable[[], nn.Module]] = [lambda: NALU(3, 4, 2), _Loop, _cnn]
-    models = [kinds[number % 3]() for number in range(12)]
-
-    def passed(number: int) -> bool:
-        format = ("onnx", "torchscript")[number // 3 % 2]  # noqa: A001
-        return bool(nalu_export.export(models[number], tmp_path / str(number), format=format).report.passed)
-
-    with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(passed, range(12))) == [True] * 12
-
-
 # --- what must not be written -----------------------------------------------------------------------------------
 
 
-def _emit_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on the ONNX format emits a model of other weights, whatever it is given."""
-    kind = formats.get("onnx")
+def _emit_something_else(monkeypatch: pytest.MonkeyPatch, name: FormatName = "onnx") -> None:
+    """From now on the format emits a model of other weights, whatever it is given."""
+    kind = formats.get(name)
     torch.manual_seed(99)
     wrong: Draft = kind.emit(graph_of(NALU(4, 5, 2)), EmitOptions())
     monkeypatch.setattr(type(kind), "emit", lambda *_: wrong)
@@ -306,18 +319,18 @@ def _emit_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_failed_check_leaves_no_file_and_no_trace(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _emit_something_else(monkeypatch)
     with pytest.raises(ParityError, match=r"model\.onnx: not written, the check failed: onnxruntime-cpu on") as error:
-        nalu_export.export(source)
+        exported(source)
     assert error.value.exit_code == 1
     assert error.value.report is not None
     assert [path.name for path in source.parent.iterdir()] == ["model.pt"]
 
 
 def test_a_failed_check_leaves_the_old_file(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = nalu_export.export(source).path
+    target = exported(source)
     before = target.read_bytes()
     _emit_something_else(monkeypatch)
     with pytest.raises(ParityError):
-        nalu_export.export(source)
+        exported(source)
     assert target.read_bytes() == before
 
 
@@ -329,14 +342,23 @@ def test_a_failed_check_leaves_the_old_file(source: Path, monkeypatch: pytest.Mo
         ({"compute": "float16"}, "compute is 'float16'; allowed: 'float32', 'float64'"),
         ({"opset": 13}, "opset is 13; allowed: 17 to 24"),
         ({"input_size": (8, 8)}, "input_size is given, but the model takes 4 features, not images"),
-        ({"opzet": 1}, "export takes no such option: .*opzet"),
+        ({"opzet": 1}, r"^export takes no argument 'opzet'; did you mean 'opset'\?$"),
+        ({"opset": "18"}, r"^opset is '18'; it must be an integer$"),
+        ({"wieghts": "live"}, r"^export takes no argument 'wieghts'; did you mean 'weights'\?$"),
+        ({"format": "cpp", "opset": 20}, "^opset is given, which means nothing to format cpp; leave it out$"),
+        (
+            {"format": "torchscript", "extern_c": False},
+            "^extern_c is given, which means nothing to format torchscript;",
+        ),
+        ({"format": "cpp", "extern_c": 1}, "^extern_c is 1; it must be True or False$"),
+        ({"format": "cpp", "struct": "class"}, "^struct is 'class'; class means something else in C"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_written(
     source: Path, options: dict[str, object], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        nalu_export.export(source, **options)  # type: ignore[arg-type]
+        nalu_export.export(source, source.with_name("out"), **options)  # type: ignore[arg-type]
     assert [path.name for path in source.parent.iterdir()] == ["model.pt"]
 
 
@@ -360,7 +382,7 @@ while True:
 @pytest.mark.slow
 def test_killed_at_any_moment_an_export_leaves_a_whole_file_or_none(source: Path) -> None:
     """Two loops export different files to one path and are killed at random moments of their exports."""
-    whole = {nalu_export.export(source, source.parent / "a", weights=weights).data for weights in ("folded", "live")}
+    whole = {nalu_export.export(source, source.parent / "a", weights=weights).data for weights in WEIGHTS}
     (source.parent / "a").unlink()
     before = _sha(source)
     for round_ in range(3):
@@ -382,8 +404,9 @@ def test_killed_at_any_moment_an_export_leaves_a_whole_file_or_none(source: Path
 
 
 def test_export_and_check_agree(source: Path, nalu: NALU) -> None:
-    artifact = nalu_export.export(source)
-    report = nalu_export.check(source, artifact.path)
+    target = source.with_name("model.onnx")
+    artifact = nalu_export.export(source, target)
+    report = nalu_export.check(source, target)
     assert report.passed
     assert [row.max_e for row in report.rows] == [
         row.max_e for row in artifact.report.rows if row.runtime == "onnxruntime-cpu"

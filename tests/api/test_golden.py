@@ -299,8 +299,8 @@ def test_options_that_are_refused(options: dict[str, Any], text: str, nalu: NALU
 
 
 def test_an_option_that_is_none(nalu: NALU, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^write_golden takes no such option: .*'wrong'$"):
-        write_golden(nalu, tmp_path / "golden.bin", wrong=1)
+    with pytest.raises(InputError, match=r"^write_golden takes no argument 'wrong'; it takes part, .*seed"):
+        write_golden(nalu, tmp_path / "golden.bin", wrong=1)  # type: ignore[call-arg]
 
 
 def test_a_part_that_is_not_there(image_model: BackboneHead, tmp_path: Path) -> None:

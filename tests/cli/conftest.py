@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from nalu_export import NALU, export, save
 from nalu_export.api import export as exporting
 from nalu_export.api import verify as verifying
 from nalu_export.cli.main import main
-from nalu_export.graph import ModelGraph
+from nalu_export.parity import CheckRequest
 from tests.captured import graph_of
+from tests.exported import exported
 
 Run = Callable[..., Result]
 
@@ -57,18 +59,19 @@ def source(model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def artifact(source: Path) -> Path:
-    return export(source, check=False).path
+    return exported(source, check=False)
 
 
 @pytest.fixture
 def script(source: Path) -> Path:
-    return export(source, format="torchscript", check=False).path
+    return exported(source, "torchscript", check=False)
 
 
 @pytest.fixture
 def other(source: Path) -> Path:
     """An artifact of other weights."""
-    return export(NALU(2, 3, 1), "other.onnx", check=False).path
+    export(NALU(2, 3, 1), "other.onnx", check=False)
+    return Path("other.onnx")
 
 
 @pytest.fixture
@@ -76,8 +79,8 @@ def wrong_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every export is compared with another model."""
     real, other = verifying.verify, graph_of(NALU(2, 3, 1))
 
-    def verify(graph: ModelGraph, *args: Any, **options: Any) -> Any:
-        return real(other, *args, **options)
+    def verify(request: CheckRequest, format_name: str) -> Any:
+        return real(replace(request, graph=other), format_name)
 
     monkeypatch.setattr(exporting, "verify_file", verify)
 

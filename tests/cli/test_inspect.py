@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from nalu_export import NACCell, NALUCell, export, save
+from nalu_export import NACCell, NALUCell, save
 from nalu_export.api.inspect import inspect
+from nalu_export.graph.folding import Weights
 from tests.cli.conftest import Run, assert_user_error, listing
+from tests.exported import exported
 from tests.handwritten.nets import NETS
 
 
@@ -48,8 +50,8 @@ def test_the_numbers_are_those_of_the_weights(tmp_path: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize("mode", ["folded", "live"])
-def test_an_onnx_file(mode: str, source: Path, run: Run) -> None:
-    export(source, weights=mode, check=False)
+def test_an_onnx_file(mode: Weights, source: Path, run: Run) -> None:
+    exported(source, weights=mode, check=False)
     result = run("inspect", "model.onnx")
     assert (result.exit_code, result.stderr) == (0, "")
     found = rows(result.stdout)
@@ -61,7 +63,7 @@ def test_an_onnx_file(mode: str, source: Path, run: Run) -> None:
 
 
 def test_a_torchscript_file_needs_trust(source: Path, run: Run) -> None:
-    path = export(source, format="torchscript", check=False).path
+    path = exported(source, "torchscript", check=False)
     result = run("inspect", path)
     assert result.exit_code == 0
     assert "Weights were not read: a TorchScript archive runs code when loaded; --trust reads it." in result.stdout
@@ -70,8 +72,8 @@ def test_a_torchscript_file_needs_trust(source: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize("kind", ["model", "onnx", "torchscript"])
-def test_json_is_what_the_library_gives(kind: str, source: Path, run: Run) -> None:
-    path = source if kind == "model" else export(source, format=kind, check=False).path
+def test_json_is_what_the_library_gives(kind: Any, source: Path, run: Run) -> None:
+    path = source if kind == "model" else exported(source, kind, check=False)
     result = run("inspect", path, "--json", "--trust")
     assert (result.exit_code, result.stderr) == (0, "")
     assert json.loads(result.stdout) == inspect(path, trust=True)
@@ -88,7 +90,7 @@ def test_the_arithmetic_of_a_model(source: Path, run: Run) -> None:
 
 
 def test_how_an_exported_file_computes_its_weights(source: Path, run: Run) -> None:
-    export(source, check=False)
+    exported(source, check=False)
     lines = run("inspect", "model.onnx").stdout.splitlines()
     start = lines.index("layers.0, layers.1:")
     assert lines[start + 1 : start + 5] == [
@@ -195,7 +197,7 @@ LAYER = {"path": "layers.0", "type": "NALUCell", "in_features": 2, "out_features
 )
 def test_hostile_metadata_is_shown_as_it_is(changes: Any, as_json: bool, source: Path, run: Run) -> None:
     """It is neither markup nor an escape sequence, and no traceback."""
-    export(source, check=False)
+    exported(source, check=False)
     hostile(**changes)
     result = run("inspect", "model.onnx", *(["--json"] if as_json else []))
     assert (result.exit_code, result.stderr) == (0, "")
@@ -215,7 +217,7 @@ def test_hostile_layers_of_an_archive_that_is_not_loaded(row: Any, source: Path,
     import io
     import zipfile
 
-    path = export(source, format="torchscript", check=False).path
+    path = exported(source, "torchscript", check=False)
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     (name,) = [name for name in members if name.endswith("extra/nalu_export.json")]
@@ -232,7 +234,7 @@ def test_hostile_layers_of_an_archive_that_is_not_loaded(row: Any, source: Path,
 
 
 def test_user_errors(source: Path, run: Run) -> None:
-    export(source, check=False)
+    exported(source, check=False)
     hostile(layers=[LAYER | {"path": "elsewhere"}])
     Path("text").write_text("text", encoding="utf-8")
     for path, text in {

@@ -33,7 +33,6 @@ except SystemExit as error:
         (["inspect", "-h"], 0),
         (["--version"], 0),
         ([], 2),
-        (["model.pt"], 2),
         (["model.pt", "--format", "nothing"], 2),
         (["check", "model.pt"], 2),
         (["check", "--runtime", "nothing", "model.pt", "model.onnx"], 2),
@@ -141,7 +140,9 @@ def test_bad_usage_is_printable(words: tuple[str, ...], run: Run) -> None:
 
 
 def test_choices_are_one_line(run: Run) -> None:
-    assert run("model.pt").stderr.splitlines()[-1].endswith("Choose from: cpp, onnx, torchscript")
+    assert (
+        run("model.pt", "-f", "x").stderr.splitlines()[-1].endswith("'x' is not one of 'cpp', 'onnx', 'torchscript'.")
+    )
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import click
 import pytest
 
 import nalu_export
+from nalu_export import formats
 from nalu_export.cli.main import main
 from nalu_export.cli.spelling import flag
 from nalu_export.errors import InputError, at_command_line, option, spelling_flags
@@ -22,7 +23,7 @@ FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 # Arguments of the Python API that are no words of English, as an error would have them.
 ARGUMENTS = (
     "input_size", "example_inputs", "dynamic_shapes", "input_names", "output_names", "only_inputs", "max_ulp",
-    "provider_options", "device_memory", "constant_folding", "max_memory", "allow_empty",
+    "provider_options", "device_memory", "constant_folding", "max_memory", "allow_empty", "extern_c",
 )  # fmt: skip
 ARGUMENT = re.compile(rf"\b({'|'.join(ARGUMENTS)})\b(?!`)")
 # What only the command line has, and who says so: what is said there alone, and the text of an assumption in files.
@@ -122,6 +123,10 @@ def test_every_option_that_a_text_names_is_one() -> None:
     }
     assert len(named) > 15
     assert {name: flag(name) for name in named if flag(name) not in flags} == {}
+    # Texts about these take the name from the format.
+    own = {field.name for _, field in formats.option_fields()}
+    assert own >= {"opset", "part", "namespace", "struct", "extern_c"}
+    assert {name for name in own if flag(name) not in flags} == set()
     every = {parameter.name for parameter in main.commands["check"].params if isinstance(parameter, click.Option)}
     assert {"input_size", "layout", "max_ulp"} <= every
 
@@ -134,6 +139,7 @@ def test_every_option_that_a_text_names_is_one() -> None:
         ("layout", "OWNER:UNIT", "layout='OWNER:UNIT'", "--layout OWNER:UNIT"),
         ("eps", "1e-10", "eps=1e-10", "--eps 1e-10"),
         ("opset", 20, "opset=20", "--opset 20"),
+        ("extern_c", None, "extern_c", "--extern-c"),
         ("trust", True, "trust=True", "--trust"),
         ("check", False, "check=False", "--no-check"),
         ("ranges", None, "ranges", "--range"),

@@ -13,7 +13,7 @@ from torch import nn
 from nalu_export import InputError, runtimes
 from nalu_export.graph import ModelGraph
 from nalu_export.graph.folding import Compute
-from nalu_export.parity import CheckOptions, Report, check_bytes
+from nalu_export.parity import CheckOptions, CheckRequest, Report, check_bytes
 from nalu_export.runtimes.base import Arrays, RunOptions, Session
 
 AnyArray = NDArray[Any]
@@ -84,7 +84,7 @@ class Planted:
             with self.patch():
                 sizes = [(shape,) for shape in self.shapes]
                 report = check_bytes(
-                    self.graph, self.data, sizes, self.compute, [self.runtime], options or CheckOptions()
+                    CheckRequest(self.graph, self.data, sizes, self.compute, [self.runtime], options or CheckOptions())
                 )
         except InputError as error:
             return Verdict(False, str(error))

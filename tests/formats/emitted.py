@@ -16,6 +16,7 @@ from torch._higher_order_ops.scan import scan
 import nalu_export
 from nalu_export.formats.base import EmitOptions
 from nalu_export.formats.onnx.format import FORMAT
+from nalu_export.formats.onnx.options import OnnxOptions
 from nalu_export.formats.onnx.primitives import EMITTERS
 from nalu_export.graph.folding import COMPUTE, WEIGHTS
 from tests.captured import graph_of
@@ -100,5 +101,5 @@ def _families() -> Iterator[tuple[str, onnx.ModelProto]]:
         for weights in WEIGHTS:
             for compute in COMPUTE:
                 for opset in OPSETS:
-                    draft = FORMAT.emit(graph, EmitOptions(weights, compute, opset))
+                    draft = FORMAT.emit(graph, EmitOptions(weights, compute), OnnxOptions(opset))
                     yield f"{name} {weights} {compute} {opset}", onnx.load_from_string(draft.to_bytes({}))

@@ -19,6 +19,7 @@ from torch import nn
 from nalu_export import formats
 from nalu_export.formats.base import EmitOptions
 from nalu_export.formats.cpp.format import FORMAT
+from nalu_export.formats.cpp.options import CppOptions
 from nalu_export.graph.folding import Compute
 from tests.captured import graph_of
 from tests.formats.families import MODELS, features_of
@@ -96,8 +97,10 @@ def header(
     struct: str = "Model",
 ) -> bytes:
     """A header with one line of metadata."""
-    options = EmitOptions(compute=compute, namespace=namespace, struct=struct, extern_c=extern_c)
-    return FORMAT.emit(graph_of(model, (features,)), options).to_bytes({"nalu_export.tool": "test"})
+    own = CppOptions(namespace=namespace, struct=struct, extern_c=extern_c)
+    return FORMAT.emit(graph_of(model, (features,)), EmitOptions(compute=compute), own).to_bytes(
+        {"nalu_export.tool": "test"}
+    )
 
 
 def compile_(build: Build, arguments: Sequence[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,7 @@ from torch._higher_order_ops.while_loop import while_loop
 import nalu_export
 from nalu_export import NALU
 from nalu_export.api.artifact import read_artifact
+from nalu_export.formats import FormatName
 from nalu_export.graph import Example, ModelGraph, capture
 from nalu_export.graph.example import INPUT
 from nalu_export.graph.interface import BATCH, Port, positional
@@ -153,7 +154,7 @@ def test_a_loop_gives_what_it_runs() -> None:
     ("model", "example"), [(Scanned, torch.ones(1, 4, 3)), (Rest, (torch.ones(1, 4, 3), torch.ones(1, 2)))]
 )
 def test_its_number_of_steps_stays_free(
-    model: type[nn.Module], example: Any, kind: str, compute: str, weights: str, tmp_path: Path
+    model: type[nn.Module], example: Any, kind: FormatName, compute: str, weights: str, tmp_path: Path
 ) -> None:
     options: dict[str, Any] = {"compute": compute, "weights": weights, "example_inputs": example, **STEPS}
     artifact = nalu_export.export(built(model), tmp_path / "model", format=kind, **options)

@@ -13,7 +13,7 @@ from nalu_export import NAC, NALU, ArithmeticLayer, BackboneHead, NACCell, NALUC
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph import formula_of, label_of, part_of, well_conditioned
 from nalu_export.graph.folding import COMPUTE, WEIGHTS, Compute, Weights, fold
-from nalu_export.parity import CheckOptions, check_bytes
+from nalu_export.parity import CheckOptions, CheckRequest, check_bytes
 from tests.captured import graph_of, primitives_of
 
 # Every format with each of the modes that it holds.
@@ -226,7 +226,7 @@ def _passes(model: nn.Module, shape: tuple[int, ...], name: str, weights: Weight
     graph = graph.isolated(kind.scope(graph, None))
     data = kind.emit(graph, EmitOptions(weights, compute)).to_bytes({})
     names = [kind.runtime, "torch"]
-    report = check_bytes(graph, data, [(shape,)], compute, names, CheckOptions(samples=16, search=0))
+    report = check_bytes(CheckRequest(graph, data, [(shape,)], compute, names, CheckOptions(samples=16, search=0)))
     assert report.passed, report.summary()
     assert "intermediate values" in {row.family for row in report.rows}
     return data

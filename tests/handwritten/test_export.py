@@ -14,7 +14,7 @@ from nalu_export import InputError, UnsupportedLayerError, formats
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph import ModelGraph
 from nalu_export.graph.folding import Weights
-from nalu_export.parity import CheckOptions, check_bytes
+from nalu_export.parity import CheckOptions, CheckRequest, check_bytes
 from nalu_export.primitives.precision import Compute
 from nalu_export.source.preparing import SourceOptions, prepared
 from tests.handwritten.cells import CELL_SHAPE, CELLS
@@ -29,7 +29,7 @@ def _problem(graph: ModelGraph, name: str, weights: Weights, compute: Compute) -
     """What a check of an export finds wrong, empty where nothing is."""
     kind = formats.get(name)
     data = kind.emit(graph, EmitOptions(weights, compute)).to_bytes({})
-    report = check_bytes(graph, data, [graph.sizes], compute, [kind.runtime], FEW)
+    report = check_bytes(CheckRequest(graph, data, [graph.sizes], compute, [kind.runtime], FEW))
     return "" if report.passed else report.summary()
 
 
@@ -60,8 +60,8 @@ def test_the_reference_is_the_module(captured: dict[str, ModelGraph]) -> None:
     graph = captured["EpsLarge"]
     data = formats.get("onnx").emit(graph, EmitOptions()).to_bytes({})
     other = prepared(CELLS["EpsTiny"](), SourceOptions()).graph
-    assert check_bytes(graph, data, [(CELL_SHAPE,)], "float32", ["onnxruntime-cpu"], FEW).passed
-    assert not check_bytes(other, data, [(CELL_SHAPE,)], "float32", ["onnxruntime-cpu"], FEW).passed
+    assert check_bytes(CheckRequest(graph, data, [(CELL_SHAPE,)], "float32", ["onnxruntime-cpu"], FEW)).passed
+    assert not check_bytes(CheckRequest(other, data, [(CELL_SHAPE,)], "float32", ["onnxruntime-cpu"], FEW)).passed
 
 
 IMAGES = [name for name, net in NETS.items() if len(net.shape) == 3]

@@ -3,8 +3,6 @@
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -12,18 +10,17 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from nalu_export import NAC, export
+from nalu_export.formats import FormatName
 from tests.checkpoints import files
 from tests.hostile.case import CHECK, INSPECT, Case, Table
 from tests.hostile.wire import EMPTY, START, field, group, nested, number, within
 
 
 @functools.cache
-def exported(kind: str, *, live: bool = False) -> bytes:
+def exported(kind: FormatName, *, live: bool = False) -> bytes:
     """A good export of a NAC, 2 → 1."""
     torch.manual_seed(0)
-    weights = "live" if live else "folded"
-    with TemporaryDirectory() as folder:
-        return export(NAC(2, 1), Path(folder) / "x", format=kind, weights=weights, check=False).data
+    return export(NAC(2, 1), format=kind, weights="live" if live else "folded", check=False).data
 
 
 def edited(edit: Callable[[onnx.ModelProto], object], *, live: bool = False) -> bytes:

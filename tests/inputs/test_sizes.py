@@ -57,14 +57,16 @@ def test_steps_are_found_and_swept() -> None:
     assert steps(unet, IMAGE) == {"height": 4, "width": 4}
     # 33 columns are pooled to 16, as 32 are.
     assert [shape for (shape,) in sweep(unet)] == [(1, 16, 16), (1, 20, 28), (1, 32, 16), (1, 16, 33), (1, 16, 36)]
-    assert constraint(unet, IMAGE) == "height a multiple of 4 and width a multiple of 4"
+    assert constraint(unet, steps(unet, IMAGE)) == "height a multiple of 4 and width a multiple of 4"
     for graph, step in (
         (_images(convolutional(), 2, 8, 24), 1),
         (_images(flattened(6, 9), 1, 6, 9), 0),
         (_images(NETS["ViT"].build(), 1, 16, 16), 0),
     ):
         assert steps(graph, IMAGE) == {"height": step, "width": step}
-        assert constraint(graph, IMAGE) == ("" if step else "height {} and width {}".format(*graph.sizes[0][1:]))
+        assert constraint(graph, steps(graph, IMAGE)) == (
+            "" if step else "height {} and width {}".format(*graph.sizes[0][1:])
+        )
 
 
 def test_sweep_leaves_out_what_the_model_does_not_take() -> None:
@@ -109,7 +111,7 @@ def test_an_axis_of_several_inputs_has_one_size() -> None:
     assert found[0] == graph.sizes
     assert {first[0] for first, *_ in found} > {4}
     assert all(first[0] == second[0] for first, second, _ in found)
-    assert all(third == (6, 3) for _, _, third in sweep(graph, ["time"]))
+    assert all(third == (6, 3) for _, _, third in sweep(graph, steps(graph, ["time"])))
 
 
 class _Unrolled(nn.Module):

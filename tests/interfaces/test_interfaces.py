@@ -17,6 +17,7 @@ import nalu_export
 from nalu_export import NALU, formats, runtimes
 from nalu_export.api.artifact import Artifact, read_artifact
 from nalu_export.errors import ParityError, RuntimeUnavailableError
+from nalu_export.formats import FormatName
 from nalu_export.inputs.example import example_of_given
 from nalu_export.modules import jit
 from nalu_export.parity import Report
@@ -31,7 +32,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """Each model in each format once, unchecked."""
 
     @functools.cache
-    def export(name: str, kind: str) -> Artifact:
+    def export(name: str, kind: FormatName) -> Artifact:
         case = CASES[name]
         path = tmp_path_factory.mktemp("interfaces") / f"model{formats.get(kind).suffix}"
         given: dict[str, Any] = {"example_inputs": case.example, **case.options}

@@ -14,8 +14,7 @@ import pytest
 from nalu_export import InputError
 from nalu_export.checkpoints._trusted import torchscript
 from nalu_export.checkpoints._zip import open_archive
-from nalu_export.formats.torchscript import FORMAT
-from nalu_export.formats.torchscript.format import METADATA
+from nalu_export.formats.torchscript.format import FORMAT, METADATA
 from nalu_export.io.archives import Archive, ArchiveError, Flaw, Limits
 from nalu_export.io.input_files import read_inputs
 from nalu_export.io.npz import to_npz

@@ -17,6 +17,7 @@ from nalu_export.api.artifact import read_artifact
 from nalu_export.api.golden import read_golden
 from nalu_export.checkpoints import read_checkpoint
 from nalu_export.cli.main import main
+from nalu_export.formats import FormatName
 from nalu_export.io.assumption import Assumption, is_assumptions
 
 Run = Callable[..., Result]
@@ -59,11 +60,13 @@ def test_everything_that_comes_of_it_says_so(file: Path, tmp_path: Path) -> None
     assert _texts(read_checkpoint(file).assumptions) == ASSUMED
     assert _texts(inspect(file)["assumptions"]) == ASSUMED
     assert _texts(diagnose(file).assumptions) == ASSUMED
-    for kind in ("onnx", "torchscript", "cpp"):
-        artifact = export(file, tmp_path / f"model.{kind}", format=kind, check=False)
+    kinds: tuple[FormatName, ...] = ("onnx", "torchscript", "cpp")
+    for kind in kinds:
+        path = tmp_path / f"model.{kind}"
+        artifact = export(file, path, format=kind, check=False)
         assert _texts(artifact.assumptions) == ASSUMED
-        assert _texts(read_artifact(artifact.path).metadata["assumptions"]) == ASSUMED
-        assert _texts(inspect(artifact.path)["assumptions"]) == ASSUMED
+        assert _texts(read_artifact(path).metadata["assumptions"]) == ASSUMED
+        assert _texts(inspect(path)["assumptions"]) == ASSUMED
     for name in ("golden.bin", "golden.npz"):
         write_golden(file, tmp_path / name, samples=1)
         assert list(read_golden(tmp_path / name).assumptions) == ASSUMED

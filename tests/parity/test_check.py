@@ -16,11 +16,12 @@ from nalu_export import NAC, NALU, BackboneHead, InputError, NALUCell, RuntimeUn
 from nalu_export import formats as all_formats
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph.folding import COMPUTE, Compute, Weights
-from nalu_export.parity import CheckOptions, Report, check_bytes
+from nalu_export.parity import CheckOptions, CheckRequest, Report, check_bytes
 from nalu_export.parity.batch import Batch
-from nalu_export.parity.check import IMAGE_SAMPLES, IMAGE_SEARCH, SAMPLES, SEARCH, SEARCHED, SHOWN, Progress
+from nalu_export.parity.check import IMAGE_SAMPLES, IMAGE_SEARCH, SAMPLES, SEARCH, SEARCHED, SHOWN
 from nalu_export.parity.inputs import FAMILIES
 from nalu_export.parity.report import INTERMEDIATE
+from nalu_export.parity.request import Progress
 from nalu_export.parity.search import SearchOptions
 from tests.captured import graph_of
 from tests.conftest import saturated
@@ -36,7 +37,9 @@ def _emitted(model: nn.Module, shape: tuple[int, ...] = (4,), name: str = "onnx"
 
 def _check(model: nn.Module, data: bytes, options: CheckOptions = OPTIONS, *names: str, **more: Any) -> Report:
     wanted = list(names) or ["onnxruntime-cpu"]
-    return check_bytes(graph_of(model), data, [((4,),)], more.pop("compute", "float32"), wanted, options, **more)
+    return check_bytes(
+        CheckRequest(graph_of(model), data, [((4,),)], more.pop("compute", "float32"), wanted, options, **more)
+    )
 
 
 def _cut(data: bytes, name: str, factor: float) -> bytes:
@@ -93,7 +96,9 @@ def test_defaults_are_more_samples_and_rounds(nac: NAC) -> None:
 def test_images_are_checked_at_every_size_with_defaults_of_their_own(image_model: BackboneHead) -> None:
     data = _emitted(image_model, (1, 8, 8))
     sizes = [((1, 8, 8),), ((1, 9, 11),)]
-    report = check_bytes(graph_of(image_model), data, sizes, "float32", ["onnxruntime-cpu"], CheckOptions())
+    report = check_bytes(
+        CheckRequest(graph_of(image_model), data, sizes, "float32", ["onnxruntime-cpu"], CheckOptions())
+    )
     assert report.passed, report.summary()
     rows = {row.family: row.samples for row in report.rows}
     assert rows["ones"] == IMAGE_SAMPLES
@@ -108,7 +113,7 @@ def test_one_trained_cell_stays_within_five_roundoffs(size: int) -> None:
     for compute, allowed in (("float32", 5.0), ("float64", 1.0)):
         data = _emitted(cell, (size,), compute=compute)
         options = CheckOptions(samples=512, search=0)
-        report = check_bytes(graph_of(cell), data, [((size,),)], compute, ["onnxruntime-cpu"], options)  # type: ignore[arg-type]
+        report = check_bytes(CheckRequest(graph_of(cell), data, [((size,),)], compute, ["onnxruntime-cpu"], options))  # type: ignore[arg-type]
         assert report.passed, report.summary()
         rows = {row.family: row.max_e for row in report.rows}
         for family in ("0.1..1", "1..10", "1e3..1e4", "-10..10", "zeros"):
@@ -130,9 +135,9 @@ def test_a_frozen_image_size_is_found(image_model: BackboneHead) -> None:
     graph = graph_of(image_model, (1, 8, 8))
     fixed = graph.with_fixed(["height", "width"])
     data = all_formats.get("onnx").emit(fixed, EmitOptions()).to_bytes({})
-    right = check_bytes(graph, data, [((1, 8, 8),)], "float32", ["onnxruntime-cpu"], FAST)
+    right = check_bytes(CheckRequest(graph, data, [((1, 8, 8),)], "float32", ["onnxruntime-cpu"], FAST))
     assert right.passed
-    wrong = check_bytes(graph, data, [((1, 8, 8),), ((1, 9, 8),)], "float32", ["onnxruntime-cpu"], FAST)
+    wrong = check_bytes(CheckRequest(graph, data, [((1, 8, 8),), ((1, 9, 8),)], "float32", ["onnxruntime-cpu"], FAST))
     assert not wrong.passed
     assert "batch of 1: onnxruntime" in wrong.summary()
 

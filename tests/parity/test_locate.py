@@ -18,7 +18,7 @@ from nalu_export.graph.evaluation import run
 from nalu_export.graph.example import OUTPUT
 from nalu_export.graph.folding import COMPUTE, WEIGHTS, Compute, Weights
 from nalu_export.graph.interface import Called, positional
-from nalu_export.parity import CheckOptions, check_bytes
+from nalu_export.parity import CheckOptions, CheckRequest, check_bytes
 from nalu_export.parity.batch import Batch
 from nalu_export.parity.locate import Inside, look_inside, name_of, of_output
 from nalu_export.parity.reference import Reference
@@ -358,5 +358,7 @@ def test_inputs_of_a_subgraph_are_numbered_as_in_the_file() -> None:
     shapes = [tuple(value.shape) for node, value in run(graph.flat, *graph.example).items() if name_of(node) in entries]
     assert sorted(shapes) == sorted(spec.shape for spec in subgraph.inputs)
     data = formats.get("onnx").emit(graph, EmitOptions()).to_bytes({})
-    report = check_bytes(graph, data, [((2, 6),)], "float32", ["onnxruntime-cpu"], CheckOptions(samples=8, search=0))
+    report = check_bytes(
+        CheckRequest(graph, data, [((2, 6),)], "float32", ["onnxruntime-cpu"], CheckOptions(samples=8, search=0))
+    )
     assert report.passed, report.summary()

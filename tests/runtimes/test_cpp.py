@@ -14,7 +14,7 @@ from nalu_export import NAC, NALU, InputError, RuntimeUnavailableError, formats,
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph.folding import Compute
 from nalu_export.nn.functional import effective_weight
-from nalu_export.parity import CheckOptions, Report, check_bytes
+from nalu_export.parity import CheckOptions, CheckRequest, Report, check_bytes
 from nalu_export.runtimes.base import RunOptions
 from nalu_export.runtimes.cpp import CppSession, find_compiler
 from tests.captured import graph_of
@@ -57,7 +57,9 @@ def load(data: bytes) -> CppSession:
 
 
 def check(model: torch.nn.Module, data: bytes, compute: Compute = "float32") -> Report:
-    return check_bytes(graph_of(model), data, [((2,),)], compute, ["cpp"], CheckOptions(samples=32, search=2))
+    return check_bytes(
+        CheckRequest(graph_of(model), data, [((2,),)], compute, ["cpp"], CheckOptions(samples=32, search=2))
+    )
 
 
 class TestRunning:
@@ -130,7 +132,9 @@ class TestFaultsAreFound:
             old = next(line.strip() for line in data.decode().splitlines() if "v_neg" in line and "M::neg(" in line)
             new = old.replace("M::neg(", "(")
         report = check_bytes(
-            graph_of(model), edited(data, old, new), [((9,),)], "float32", ["cpp"], CheckOptions(samples=64)
+            CheckRequest(
+                graph_of(model), edited(data, old, new), [((9,),)], "float32", ["cpp"], CheckOptions(samples=64)
+            )
         )
         assert not report.passed
 

@@ -9,7 +9,7 @@ from benchmarks import cells, subjects
 from nalu_export import formats
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph.folding import Compute
-from nalu_export.parity import CheckOptions, check_bytes
+from nalu_export.parity import CheckOptions, CheckRequest, check_bytes
 from tests.captured import graph_of
 from tests.formats.programs import COMPILERS
 
@@ -25,7 +25,7 @@ def test_trained_cells(inputs: int, compute: Compute) -> None:
         cell = subjects.our_cell(cells.saturated(np.random.default_rng(seed), inputs))
         data = formats.get("cpp").emit(graph_of(cell), EmitOptions(compute=compute)).to_bytes({})
         report = check_bytes(
-            graph_of(cell), data, [((inputs,),)], compute, ["cpp"], CheckOptions(samples=256, search=0)
+            CheckRequest(graph_of(cell), data, [((inputs,),)], compute, ["cpp"], CheckOptions(samples=256, search=0))
         )
         assert report.passed, report.summary()
         assert len(report.rows) > 8

@@ -18,6 +18,7 @@ from nalu_export.cli.main import main
 from nalu_export.formats.cpp.format import CppDraft
 from nalu_export.runtimes import cpp
 from nalu_export.runtimes.base import RunOptions
+from tests.exported import exported
 from tests.formats.programs import COMPILERS, header
 
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="there is no C++ compiler here")
@@ -223,7 +224,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     """A model and its header."""
     model = NALU(2, 3, 1)
     nalu_export.save(model, tmp_path / "model.pt")
-    return tmp_path / "model.pt", nalu_export.export(tmp_path / "model.pt", format="cpp").path
+    return tmp_path / "model.pt", exported(tmp_path / "model.pt", "cpp")
 
 
 def test_all_runtimes_of_a_header(files: tuple[Path, Path]) -> None:

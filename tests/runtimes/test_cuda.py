@@ -25,7 +25,7 @@ from nalu_export.nn.clamped_nalu import ClampedNALUCell
 from nalu_export.nn.nac import NACCell
 from nalu_export.nn.nac_exact import NACExactCell
 from nalu_export.nn.sinh_nalu import SinhNALUCell
-from nalu_export.parity import CheckOptions, Report, check_bytes
+from nalu_export.parity import CheckOptions, CheckRequest, Report, check_bytes
 from nalu_export.parity.check import profile_of
 from nalu_export.parity.comparison import Tolerance, compare
 from nalu_export.parity.reference import Reference
@@ -36,6 +36,7 @@ from nalu_export.runtimes._tf32 import tf32
 from nalu_export.runtimes.base import RunOptions, Session
 from tests.alone import expected_of, run_one
 from tests.captured import graph_of
+from tests.exported import exported
 from tests.handwritten.sequences import Loop
 
 pytestmark = pytest.mark.cuda
@@ -118,7 +119,7 @@ def _check(
     sizes = sweep(graph) if graph.interface.free else [graph.sizes]
     # Less than the default, because these are many; benchmarks/cuda.py checks with more.
     wanted = CheckOptions(samples=256 if len(shape) == 1 else None, search=6, tf32=tf32)
-    return check_bytes(graph, _data(name, graph, options), sizes, options.compute, [name], wanted)
+    return check_bytes(CheckRequest(graph, _data(name, graph, options), sizes, options.compute, [name], wanted))
 
 
 @pytest.mark.quick(40)
@@ -310,10 +311,9 @@ def test_a_device_that_is_hidden_is_an_error(name: str, tmp_path: Path) -> None:
     """The same check, in a process that sees no device, does not fall back to the CPU."""
     model = NALU(4, 5, 2)
     _load(name, model)
-    suffix = formats.get(runtimes.get(name).format or "onnx").suffix
-    source, artifact = tmp_path / "model.pt", tmp_path / f"model{suffix}"
+    source = tmp_path / "model.pt"
     save(model, source)
-    export(model, artifact, format=runtimes.get(name).format or "onnx", check=False)
+    artifact = exported(source, runtimes.get(name).format or "onnx", check=False)  # type: ignore[arg-type]
     command = [sys.executable, "-m", "nalu_export", "check", str(source), str(artifact), "--runtime", name]
     command += ["--samples", "8", "--search", "0"]
     assert subprocess.run(command, capture_output=True).returncode == 0

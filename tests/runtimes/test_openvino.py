@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nalu_export import NALU, InputError, formats, runtimes
 from nalu_export.formats.base import EmitOptions
-from nalu_export.parity import CheckOptions, check_bytes
+from nalu_export.parity import CheckOptions, CheckRequest, check_bytes
 from nalu_export.runtimes.base import RunOptions, Session
 from tests.alone import run_one
 from tests.captured import graph_of
@@ -41,9 +41,11 @@ def test_float64_is_float32_there_and_it_says_so(nalu: NALU, load: Callable[...,
     assert session.remarks[1].startswith("computes float64 in float32: ")
     assert session.narrows
     data = formats.get("onnx").emit(graph_of(nalu), EmitOptions(compute="float64")).to_bytes({})
-    assert not check_bytes(graph_of(nalu), data, [((4,),)], "float64", ["openvino"], CheckOptions()).passed
+    assert not check_bytes(
+        CheckRequest(graph_of(nalu), data, [((4,),)], "float64", ["openvino"], CheckOptions())
+    ).passed
     float32 = formats.get("onnx").emit(graph_of(nalu), EmitOptions()).to_bytes({})
-    assert check_bytes(graph_of(nalu), float32, [((4,),)], "float32", ["openvino"], CheckOptions()).passed
+    assert check_bytes(CheckRequest(graph_of(nalu), float32, [((4,),)], "float32", ["openvino"], CheckOptions())).passed
 
 
 def test_its_exp_is_not_the_functions(onnx_file: Callable[..., bytes], nalu: NALU) -> None:

@@ -1,5 +1,1 @@
-"""The C++ header format."""
-
-from nalu_export.formats.cpp.format import FORMAT
-
-__all__ = ["FORMAT"]
+"""The C++ header format: ``format.py`` defines it, ``options.py`` its options, without importing torch."""

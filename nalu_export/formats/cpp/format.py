@@ -14,13 +14,13 @@ from nalu_export.errors import InputError, option
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.formats.cpp.arrays import arrays
 from nalu_export.formats.cpp.header import FORMULAS, METADATA, Header, about, code
-from nalu_export.formats.cpp.names import CppNames, checked_names
+from nalu_export.formats.cpp.options import CppOptions
 from nalu_export.formats.cpp.planner import plan
 from nalu_export.formats.cpp.pointers import read_listed
 from nalu_export.formats.cpp.text import in_comment, in_string
 from nalu_export.formats.cpp.types import refuse_rounding, type_of
 from nalu_export.graph import ModelGraph, well_conditioned
-from nalu_export.graph.folding import inference_form
+from nalu_export.graph.folding import Compute, inference_form
 from nalu_export.graph.interface import BATCH
 from nalu_export.io.json_text import parse
 from nalu_export.io.text import plain
@@ -50,14 +50,13 @@ class CppDraft(Draft):
         return text.replace("@hash@", digest).encode("ascii")
 
 
-class CppFormat(Format):
+class CppFormat(Format[CppOptions]):
     """One header for C++17 and later with folded weights; no dependency but the standard library."""
 
     name = "cpp"
-    suffix = ".hpp"
+    options = CppOptions
     runtime = "cpp"
     weights = ("folded",)
-    options = ("part", "namespace", "struct", "extern_c")
     fixed = "a header has one size of each axis"
 
     def scope(self, graph: ModelGraph, part: str | None) -> str:
@@ -72,15 +71,14 @@ class CppFormat(Format):
             )
         return names[0]
 
-    def emit(self, graph: ModelGraph, options: EmitOptions) -> Draft:
+    def emit(self, graph: ModelGraph, options: EmitOptions, own: CppOptions | None = None) -> Draft:
         """See :meth:`Format.emit`; ``graph`` is the arithmetic subgraph."""
         if options.weights == "live":
             raise InputError("a header holds effective weights only: weights='live' goes with onnx and torchscript")
-        names = checked_names(options.namespace, options.struct)
         assert graph.whole is not None
         inputs, outputs = _tensors(graph)
         form = well_conditioned(inference_form(graph.whole.module, "folded", options.compute))
-        return CppDraft(inputs, outputs, header_of(form, names, options, inputs, outputs))
+        return CppDraft(inputs, outputs, header_of(form, own or CppOptions(), options.compute, inputs, outputs))
 
     def opened(self, data: bytes) -> bytes | None:
         """A header of ours says so in its first line."""
@@ -127,8 +125,8 @@ def _tensors(graph: ModelGraph) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpe
 
 def header_of(
     form: fx.GraphModule,
-    names: CppNames,
-    options: EmitOptions,
+    own: CppOptions,
+    compute: Compute,
     inputs: tuple[TensorSpec, ...],
     outputs: tuple[TensorSpec, ...],
 ) -> Header:
@@ -136,8 +134,8 @@ def header_of(
 
     Args:
         form: well-conditioned; its inputs are told in the formulas what they are called.
-        names: of namespace and struct.
-        options: of which the type that computes, and whether there are functions for C.
+        own: names of namespace and struct, and whether there are functions for C.
+        compute: the type that computes.
         inputs: of the form, in order; the first axis is that of the samples.
         outputs: the same.
 
@@ -149,8 +147,8 @@ def header_of(
     shapes = [tuple(int(size) for size in spec.shape[1:]) for spec in inputs]
     found = plan(form, shapes, [spec.dtype for spec in inputs], [spec.name for spec in inputs])
     for spec, value in zip(outputs, found.outputs, strict=True):
-        refuse_rounding(spec.dtype, spec.name, options.compute, passed=value in found.inputs)
-    header = Header(found, names, options.compute, options.extern_c, inputs, outputs)
+        refuse_rounding(spec.dtype, spec.name, compute, passed=value in found.inputs)
+    header = Header(found, own.names, compute, own.extern_c, inputs, outputs)
     if len(header.pointers) > 2:
         for value, pointer in zip(found.inputs, header.pointers, strict=False):
             value.node.meta["called"] = pointer.name

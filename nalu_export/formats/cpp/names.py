@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from nalu_export.errors import InputError
+from nalu_export.errors import InputError, option
 from nalu_export.io.text import plain
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
@@ -52,13 +52,16 @@ def checked_names(namespace: str, struct: str) -> CppNames:
         if not all(_IDENTIFIER.fullmatch(name) for name in names) or len(text) > MAX_LENGTH:
             example = "my_company::heads" if what == "namespace" else "AdderHead"
             raise InputError(
-                f"{what} is {plain(text)!r}; expected letters, digits and single underscores, such as {example}"
+                f"{option(what)} is {plain(text)!r}; expected letters, digits and single underscores, such as {example}"
             )
         for name in names:
             if name in RESERVED:
-                raise InputError(f"{what} is {plain(text)!r}; {name} means something else in C++, choose another name")
+                raise InputError(
+                    f"{option(what)} is {plain(text)!r}; {name} means something else in C++, choose another name"
+                )
     if struct in TAKEN:
-        raise InputError(f"struct is {struct!r}; every header has that name for something else, choose another name")
+        taken = "every header has that name for something else, choose another name"
+        raise InputError(f"{option('struct')} is {struct!r}; {taken}")
     if struct == parts[-1]:
-        raise InputError(f"namespace and struct are both {struct}; choose two names")
+        raise InputError(f"{option('namespace')} and {option('struct')} are both {struct}; choose two names")
     return CppNames(namespace, struct)

@@ -1,5 +1,1 @@
-"""The ONNX format."""
-
-from nalu_export.formats.onnx.format import FORMAT
-
-__all__ = ["FORMAT"]
+"""The ONNX format: ``format.py`` defines it, ``options.py`` its options, without importing torch."""

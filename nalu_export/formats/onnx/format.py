@@ -14,6 +14,7 @@ from nalu_export.formats.onnx.builder import Builder, Value
 from nalu_export.formats.onnx.edges import name_axes, name_results, value_info
 from nalu_export.formats.onnx.external import external_tensor
 from nalu_export.formats.onnx.leaves import lower_leaves
+from nalu_export.formats.onnx.options import OnnxOptions
 from nalu_export.formats.onnx.parts import cut_out
 from nalu_export.formats.onnx.primitives import lower
 from nalu_export.formats.onnx.softmax import write_out_log_softmax
@@ -21,8 +22,6 @@ from nalu_export.formats.onnx.wire import WireError, refuse_large
 from nalu_export.graph import ModelGraph, Subgraph, well_conditioned
 from nalu_export.graph.folding import inference_form
 from nalu_export.io.text import plain
-
-OPSETS = range(17, 25)
 
 # protobuf's limit, less what nodes and metadata need.
 LARGEST_FILE = 2**31 - 2**24
@@ -49,26 +48,25 @@ class OnnxDraft(Draft):
         return data
 
 
-class OnnxFormat(Format):
+class OnnxFormat(Format[OnnxOptions]):
     """ONNX opset 17 to 24, one file, standard operators only."""
 
     name = "onnx"
-    suffix = ".onnx"
+    options = OnnxOptions
     runtime = "onnxruntime-cpu"
 
-    def emit(self, graph: ModelGraph, options: EmitOptions) -> Draft:
-        """See :meth:`Format.emit`; ``options.opset`` is honoured exactly or refused."""
-        if options.opset not in OPSETS:
-            raise InputError(f"opset is {options.opset}; allowed: {OPSETS.start} to {OPSETS.stop - 1}")
+    def emit(self, graph: ModelGraph, options: EmitOptions, own: OnnxOptions | None = None) -> Draft:
+        """See :meth:`Format.emit`; the opset is honoured exactly or refused."""
+        opset = (own or OnnxOptions()).opset
         if graph.whole is not None:
-            proto = _arithmetic_model(graph, graph.whole, options)
+            proto = _arithmetic_model(graph, graph.whole, options, opset)
         else:
             # torch.onnx takes seconds to import, and a head alone does not need it.
             from nalu_export.formats.onnx.surroundings import export_surroundings
 
-            proto = export_surroundings(graph, options.opset)
-            lower_leaves(proto, list(graph.subgraphs.values()), options)
-            write_out_log_softmax(proto, options.opset)
+            proto = export_surroundings(graph, opset)
+            lower_leaves(proto, list(graph.subgraphs.values()), options, opset)
+            write_out_log_softmax(proto, opset)
             _write_out_zeros(proto.graph)
             _strip(proto)
         name_axes(proto.graph, graph.interface)
@@ -139,10 +137,10 @@ def _array(tensor: onnx.TensorProto) -> NDArray[np.generic]:
         raise InputError(f"holds a damaged tensor {plain(tensor.name)}") from error
 
 
-def _arithmetic_model(graph: ModelGraph, whole: Subgraph, options: EmitOptions) -> onnx.ModelProto:
+def _arithmetic_model(graph: ModelGraph, whole: Subgraph, options: EmitOptions, opset: int) -> onnx.ModelProto:
     ports = graph.interface
     taken = [port.name for port in (*ports.inputs, *ports.outputs)]
-    build = Builder("", options.opset, reserved=taken)
+    build = Builder("", opset, reserved=taken)
     form = well_conditioned(inference_form(whole.module, options.weights, options.compute))
     given = [Value(p.name, np.dtype(p.type_name), len(p.shape)) for p in ports.inputs]
     name_results(build, lower(form, given, build), [port.name for port in ports.outputs])
@@ -153,12 +151,12 @@ def _arithmetic_model(graph: ModelGraph, whole: Subgraph, options: EmitOptions) 
         [value_info(port) for port in ports.outputs],
         list(build.initializers.values()),
     )
-    opset = helper.make_opsetid("", options.opset)
+    operators = helper.make_opsetid("", opset)
     return helper.make_model(
         proto,
         producer_name="nalu_export",
-        opset_imports=[opset],
-        ir_version=helper.find_min_ir_version_for([opset]),
+        opset_imports=[operators],
+        ir_version=helper.find_min_ir_version_for([operators]),
     )
 
 

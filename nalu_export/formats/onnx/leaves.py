@@ -18,9 +18,9 @@ from nalu_export.graph.naming import entry, numbered
 LEAVES = "nalu_export"
 
 
-def lower_leaves(proto: onnx.ModelProto, subgraphs: Sequence[Subgraph], options: EmitOptions) -> None:
+def lower_leaves(proto: onnx.ModelProto, subgraphs: Sequence[Subgraph], options: EmitOptions, opset: int) -> None:
     """Replace every placeholder node by the nodes of its arithmetic subgraph, in place."""
-    lowering = _Lowering(proto.graph, subgraphs, options)
+    lowering = _Lowering(proto.graph, subgraphs, options, opset)
     for node in proto.graph.node:
         if node.domain == LEAVES:
             lowering.lower(node)
@@ -44,10 +44,10 @@ class _Lowering:
         initializers: its constants by name.
     """
 
-    def __init__(self, graph: onnx.GraphProto, subgraphs: Sequence[Subgraph], options: EmitOptions) -> None:
+    def __init__(self, graph: onnx.GraphProto, subgraphs: Sequence[Subgraph], options: EmitOptions, opset: int) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers = {tensor.name: tensor for tensor in graph.initializer}
-        self._subgraphs, self._options = subgraphs, options
+        self._subgraphs, self._options, self._opset = subgraphs, options, opset
         self._calls: dict[int, int] = {}
         # New names of the values that enter or leave a subgraph, and the values whose name must not change.
         self._edges: dict[str, str] = {}
@@ -62,7 +62,7 @@ class _Lowering:
         subgraph, options = self._subgraphs[index], self._options
         name = subgraph.called(self._calls.setdefault(index, 0))
         self._calls[index] += 1
-        build = Builder(f"{name}.", options.opset, subgraph.parameter, self.initializers)
+        build = Builder(f"{name}.", self._opset, subgraph.parameter, self.initializers)
         form = well_conditioned(inference_form(subgraph.module, options.weights, options.compute))
         given = [self._entering(value, f"{name}.{entry(place)}") for place, value in enumerate(leaf.input)]
         pairs = zip(given, subgraph.inputs, strict=True)

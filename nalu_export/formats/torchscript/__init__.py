@@ -1,5 +1,1 @@
-"""The TorchScript format."""
-
-from nalu_export.formats.torchscript.format import FORMAT
-
-__all__ = ["FORMAT"]
+"""The TorchScript format: ``format.py`` defines it, ``options.py`` its options, without importing torch."""

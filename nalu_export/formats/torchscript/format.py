@@ -15,6 +15,7 @@ from nalu_export.formats._surroundings import replace_module, surroundings
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.formats.torchscript.archive import reproducible
 from nalu_export.formats.torchscript.loop import scripted_loop
+from nalu_export.formats.torchscript.options import TorchScriptOptions
 from nalu_export.graph import ModelGraph, Subgraph
 from nalu_export.graph.example import narrowed
 from nalu_export.graph.folding import inference_form
@@ -42,15 +43,16 @@ class TorchScriptDraft(Draft):
         return reproducible(jit.save(self.module, {METADATA: text}))
 
 
-class TorchScriptFormat(Format):
+class TorchScriptFormat(Format[TorchScriptOptions]):
     """A TorchScript archive for ``torch.jit.load`` in Python and C++."""
 
     name = "torchscript"
-    suffix = ".torchscript.pt"
+    options = TorchScriptOptions
     runtime = "torchscript"
 
-    def emit(self, graph: ModelGraph, options: EmitOptions) -> Draft:
+    def emit(self, graph: ModelGraph, options: EmitOptions, own: TorchScriptOptions | None = None) -> Draft:
         """See :meth:`Format.emit`; the batch and, where torch can script the model, the image size are free."""
+        del own
         forms = {
             name: written(inference_form(subgraph.module, options.weights, options.compute))
             for name, subgraph in graph.subgraphs.items()

@@ -26,7 +26,7 @@ def test_the_file_computes_what_the_implementation_computes(case: Published, tmp
     assert artifact.report.passed
     x = inputs(rng, dims[0]).astype(np.float32)
     x = x[(np.abs(x) <= 100).all(axis=1)]
-    session = onnxruntime.InferenceSession(artifact.path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(artifact.data, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"input": x})
     expected = case.reference(state, x.astype(np.float64))
     off = np.abs(found - expected.value) / np.maximum(expected.size, 1e-30)

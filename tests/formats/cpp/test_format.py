@@ -15,6 +15,7 @@ from nalu_export import NAC, NALU, ArithmeticLayer, InputError, NALUCell, build_
 from nalu_export.api.inspect import inspect
 from nalu_export.formats.base import EmitOptions
 from nalu_export.formats.cpp.format import FORMAT, struct_of
+from nalu_export.formats.cpp.options import CppOptions
 from nalu_export.graph.folding import Compute
 from nalu_export.nn.functional import effective_weight
 from tests.captured import graph_of
@@ -24,7 +25,7 @@ METADATA = {"nalu_export.tool": "nalu_export 1", "nalu_export.source_sha256": "0
 
 
 def header(model: nn.Module, features: int, compute: Compute = "float32", **options: object) -> bytes:
-    draft = FORMAT.emit(graph_of(model, (features,)), EmitOptions(compute=compute, **options))  # type: ignore[arg-type]
+    draft = FORMAT.emit(graph_of(model, (features,)), EmitOptions(compute=compute), CppOptions(**options))  # type: ignore[arg-type]
     return draft.to_bytes(METADATA)
 
 
@@ -97,8 +98,8 @@ class TestReading:
         with torch.no_grad():
             cell.W_hat.fill_(20.0)
             cell.M_hat.fill_(20.0)
-        made = nalu_export.export(cell, tmp_path / "m.hpp", format="cpp", check=False)
-        found = inspect(made.path)
+        nalu_export.export(cell, tmp_path / "m.hpp", check=False)
+        found = inspect(tmp_path / "m.hpp")
         assert found["kind"] == "cpp"
         assert found["weights"][""]["W"]["at_1"] == 1.0
 
@@ -195,11 +196,11 @@ class TestHeads:
         )
         assert made.metadata["inputs"] == [{"name": "input", "dtype": "float32", "shape": ["batch", 8]}]
         assert made.metadata["layers"][0]["path"] == "layers.0"
-        report = nalu_export.check(model, made.path, samples=8, search=0)
+        report = nalu_export.check(model, tmp_path / "m.hpp", samples=8, search=0)
         assert report.passed
         # The head by itself is another model: its header holds the whole of it.
         with pytest.raises(InputError, match=r"does not fit the model: part is 'head'.*none but the model itself$"):
-            nalu_export.check(model.head, made.path)
+            nalu_export.check(model.head, made)
 
     def test_a_file_that_says_to_hold_something_else(self, tmp_path: Path) -> None:
         model = build_head(nn.Sequential(nn.Conv2d(1, 4, 3)), 4, [8], "regression", 1).eval()

@@ -8,6 +8,7 @@ import torch
 
 from nalu_export.formats.base import EmitOptions
 from nalu_export.formats.cpp.format import FORMAT
+from nalu_export.formats.cpp.options import CppOptions
 from nalu_export.nn import NACCell, NALUCell
 from tests.captured import graph_of
 from tests.formats.families import FEATURES, MODELS, features_of
@@ -165,8 +166,8 @@ int main() {
 
 
 def test_what_a_program_can_ask_while_it_is_compiled(tmp_path: Path, compiler: str) -> None:
-    options = EmitOptions(compute="float64", namespace="heads::deep", struct="Adder")
-    data = FORMAT.emit(graph_of(NACCell(3, 5)), options).to_bytes(
+    own = CppOptions(namespace="heads::deep", struct="Adder")
+    data = FORMAT.emit(graph_of(NACCell(3, 5)), EmitOptions(compute="float64"), own).to_bytes(
         {
             "nalu_export.tool": 'a "quoted" \\ tool\nä',
             "nalu_export.source_sha256": "0123abc",

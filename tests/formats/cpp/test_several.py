@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import fx
 
 from nalu_export import InputError, UnsupportedLayerError
-from nalu_export.formats.base import EmitOptions, TensorSpec
+from nalu_export.formats.base import TensorSpec
 from nalu_export.formats.cpp.format import FORMAT, CppDraft, header_of
-from nalu_export.formats.cpp.names import checked_names
+from nalu_export.formats.cpp.options import CppOptions
 from nalu_export.graph.folding import COMPUTE, Compute
 from nalu_export.runtimes.cpp import CppSession, find_compiler
 from tests.formats.graphs import Drawing
@@ -72,10 +72,16 @@ def _form(compute: Compute) -> fx.GraphModule:
     return d.giving(*results)
 
 
-def _text(form: fx.GraphModule, inputs: Tensors, outputs: Tensors, **options: object) -> bytes:
-    options_ = EmitOptions(**options)  # type: ignore[arg-type]
-    names = checked_names("nalu", "Model")
-    return CppDraft(inputs, outputs, header_of(form, names, options_, inputs, outputs)).to_bytes({})
+def _text(
+    form: fx.GraphModule,
+    inputs: Tensors,
+    outputs: Tensors,
+    *,
+    compute: Compute = "float32",
+    extern_c: bool = False,
+) -> bytes:
+    own = CppOptions(extern_c=extern_c)
+    return CppDraft(inputs, outputs, header_of(form, own, compute, inputs, outputs)).to_bytes({})
 
 
 def _drawn() -> list[Array]:

@@ -15,7 +15,8 @@ from torch import nn
 
 from nalu_export import NAC, NALU, BackboneHead, InputError, NACCell, NALUCell, build_head, export
 from nalu_export.formats.base import EmitOptions
-from nalu_export.formats.onnx.format import FORMAT, OPSETS
+from nalu_export.formats.onnx.format import FORMAT
+from nalu_export.formats.onnx.options import OPSETS, OnnxOptions
 from nalu_export.graph import ModelGraph
 from nalu_export.graph.folding import COMPUTE, WEIGHTS, Compute, Weights
 from tests.captured import graph_of
@@ -24,8 +25,8 @@ Array = NDArray[np.float32]
 DEFAULT = EmitOptions()
 
 
-def _emit(graph: ModelGraph, options: EmitOptions = DEFAULT) -> bytes:
-    return FORMAT.emit(graph, options).to_bytes({"nalu_export.tool": "test"})
+def _emit(graph: ModelGraph, options: EmitOptions = DEFAULT, own: OnnxOptions | None = None) -> bytes:
+    return FORMAT.emit(graph, options, own).to_bytes({"nalu_export.tool": "test"})
 
 
 def _proto(graph: ModelGraph) -> onnx.ModelProto:
@@ -60,7 +61,7 @@ def test_every_mode_computes_the_model_for_every_batch(model: nn.Module, weights
 @pytest.mark.parametrize("opset", OPSETS)
 @pytest.mark.parametrize("compute", COMPUTE)
 def test_the_asked_opset_is_the_emitted_opset(nalu: NALU, opset: int, compute: Compute) -> None:
-    data = _emit(graph_of(nalu), EmitOptions("live", compute, opset))
+    data = _emit(graph_of(nalu), EmitOptions("live", compute), OnnxOptions(opset))
     proto = onnx.load_from_string(data)
     assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", opset)]
     x = np.random.default_rng(0).uniform(0, 5, (3, 4)).astype(np.float32)
@@ -70,7 +71,7 @@ def test_the_asked_opset_is_the_emitted_opset(nalu: NALU, opset: int, compute: C
 @pytest.mark.parametrize("opset", [16, 25, 0, -1])
 def test_another_opset_is_refused(nalu: NALU, opset: int) -> None:
     with pytest.raises(InputError, match=f"opset is {opset}; allowed: 17 to 24"):
-        FORMAT.emit(graph_of(nalu), EmitOptions(opset=opset))
+        FORMAT.emit(graph_of(nalu), EmitOptions(), OnnxOptions(opset))
 
 
 def test_names_shapes_and_free_batch(nalu: NALU) -> None:
@@ -249,7 +250,7 @@ def test_what_does_not_fit_into_one_file_is_refused(nalu: NALU, monkeypatch: pyt
 def test_every_opset_is_honoured_around_a_backbone_and_in_silence(
     image_model: BackboneHead, opset: int, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    proto = onnx.load_from_string(_emit(graph_of(image_model, (1, 8, 8)), EmitOptions(opset=opset)))
+    proto = onnx.load_from_string(_emit(graph_of(image_model, (1, 8, 8)), DEFAULT, OnnxOptions(opset)))
     assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", opset)]
     assert capfd.readouterr() == ("", "")
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

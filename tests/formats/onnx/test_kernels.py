@@ -13,7 +13,7 @@ from onnx import helper
 from onnxruntime.capi import onnxruntime_pybind11_state as bindings
 
 from nalu_export.formats.onnx.builder import Builder, Value
-from nalu_export.formats.onnx.format import OPSETS
+from nalu_export.formats.onnx.options import OPSETS
 from tests import cuda_stand_ins
 from tests.formats.emitted import arithmetic, with_surroundings
 from tests.formats.onnx.test_primitives import _model

@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 from torch import Tensor
 
 from nalu_export.formats.onnx.builder import Builder, Value
-from nalu_export.formats.onnx.format import OPSETS
+from nalu_export.formats.onnx.options import OPSETS
 from nalu_export.formats.onnx.primitives import EMITTERS
 from nalu_export.primitives import PRIMITIVES, Conditioned
 from nalu_export.primitives.precision import FLOAT32

@@ -143,7 +143,7 @@ from torch import nn
 from nalu_export import NALU, build_head
 from nalu_export.modules import jit
 from nalu_export.formats.base import EmitOptions
-from nalu_export.formats.torchscript import FORMAT
+from nalu_export.formats.torchscript.format import FORMAT
 from nalu_export.graph import Example, capture
 if sys.argv[1] == "busy":
     for module in (nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()), NALU(2, 1), nn.Conv2d(1, 1, 2)):

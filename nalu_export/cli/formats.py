@@ -1,0 +1,36 @@
+"""The options that formats own, as each format declares them."""
+
+from collections.abc import Callable
+from typing import Any, get_type_hints
+
+import click
+
+from nalu_export import formats
+from nalu_export.cli.headed import option
+from nalu_export.cli.spelling import flag
+
+Command = Callable[..., Any]
+HEADING = "Format"
+
+
+def format_options(command: Command) -> Command:
+    """Add every option of every format to a command; one that is not given is ``None``."""
+    for name, each in reversed(list(formats.option_fields())):
+        kind = formats.value_type(get_type_hints(formats.options_of(name))[each.name])
+        told = each.metadata
+        shown: dict[str, Any] = {"help": told["help"], "default": None, "heading": HEADING}
+        if kind is bool:
+            shown["is_flag"] = True
+        else:
+            shown["default_text"] = "" if each.default is None else str(each.default)
+            limits = (told["low"], told["high"])
+            shown["type"] = click.IntRange(*limits) if kind is int and limits != (None, None) else kind
+            shown["metavar"] = told["metavar"]
+        command = option(flag(each.name), each.name, **shown)(command)
+    return command
+
+
+def given_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a command without those of formats that were not given."""
+    own = {each.name for _, each in formats.option_fields()}
+    return {name: value for name, value in options.items() if value is not None or name not in own}
