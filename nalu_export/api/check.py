@@ -14,6 +14,7 @@ from nalu_export.api.chosen import chosen_runtimes
 from nalu_export.api.facts import with_facts
 from nalu_export.api.promises import with_metadata
 from nalu_export.api.verify import verify
+from nalu_export.doctor.statistics import layer_table
 from nalu_export.errors import InputError, NaluExportError, OutOfMemoryError, option
 from nalu_export.graph import ModelGraph
 from nalu_export.graph.folding import COMPUTE, Compute
@@ -92,6 +93,7 @@ def check(
         "format": found.format,
         "weights": str(found.metadata.get("weights", "unknown")),
         "compute": compute,
+        "layers": layer_table(graph),
     }
     return with_facts(report, source, ready.checkpoint, graph, artifact_facts, found.data)
 

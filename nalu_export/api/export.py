@@ -146,7 +146,8 @@ def export(
         run, how = list(dict.fromkeys(["torch", *names])), CheckOptions(seed=settings.seed, samples=settings.samples)
         asked = CheckRequest(made.graph, written, made.sizes, settings.compute, run, how)
         report = verify_file(replace(asked, decisive=names, skip_missing=every, progress=tell), kind.name)
-        about = {"artifact": named, "format": kind.name, "weights": settings.weights, "compute": settings.compute}
+        about = {name: metadata[name] for name in ("weights", "compute", "layers")}
+        about |= {"artifact": named, "format": kind.name}
         report = with_facts(report, source, ready.checkpoint, made.graph, about, written)
         if not report.passed:
             why = "".join(f"; {note}" for note in unnamed(ready.graph))

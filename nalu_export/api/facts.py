@@ -10,7 +10,7 @@ from torch import nn
 
 from nalu_export.api.environment import environment
 from nalu_export.checkpoints import Checkpoint
-from nalu_export.doctor.statistics import layer_table, weight_matrices
+from nalu_export.doctor.statistics import weight_matrices
 from nalu_export.graph import ModelGraph, Port
 from nalu_export.parity import Report
 
@@ -30,7 +30,8 @@ def with_facts(
         source: that was checked against.
         checkpoint: what is known of it.
         graph: what of it the artifact holds.
-        artifact: ``artifact``: its name, ``format``, ``weights`` and ``compute``.
+        artifact: ``artifact``: its name, ``format``, ``weights``, ``compute`` and ``layers``, see
+            :func:`nalu_export.doctor.statistics.layer_table`.
         data: its bytes.
     """
     facts = {
@@ -43,7 +44,7 @@ def with_facts(
         "compute": artifact["compute"],
         "inputs": [_subject(port) for port in graph.interface.inputs],
         "outputs": [_subject(port) for port in graph.interface.outputs],
-        "layers": layer_table(graph),
+        "layers": artifact["layers"],
     }
     return replace(
         report,

@@ -24,7 +24,7 @@ ONCE = (
     "nalu_export.graph.reading.layers.reading_of",
     "nalu_export.api.emitting.steps",
     "nalu_export.api.emitting.sweep",
-    "nalu_export.api.export.layer_table",
+    "nalu_export.doctor.statistics._model.row_of",
 )
 
 
