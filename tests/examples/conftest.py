@@ -22,8 +22,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def programs() -> Programs:
     """Built by the script of ``make cpp``; what is up to date is used as it is."""
     (CPP / "build").mkdir(exist_ok=True)
-    with (CPP / "build" / ".lock").open("w") as lock:
-        # Each process of pytest-xdist builds them otherwise, in the same folder.
+    with (CPP / "build" / ".tests").open("w") as lock:
+        # Each process of pytest-xdist makes them otherwise, in the same folder. build.py has a lock for the build alone.
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = make_cpp()
     if done.code == 2 and done.err.startswith("build.py: ") and " missing" in done.err:
