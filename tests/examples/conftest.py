@@ -23,7 +23,7 @@ def programs() -> Programs:
     """Built by the script of ``make cpp``; what is up to date is used as it is."""
     (CPP / "build").mkdir(exist_ok=True)
     with (CPP / "build" / ".tests").open("w") as lock:
-        # Each process of pytest-xdist makes them otherwise, in the same folder. build.py has a lock for the build alone.
+        # The processes of pytest-xdist share the folder. build.py locks the build alone.
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = make_cpp()
     if done.code == 2 and done.err.startswith("build.py: ") and " missing" in done.err:
