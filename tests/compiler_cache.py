@@ -22,7 +22,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 NAMES = ("c++", "g++", "clang++", "cc", "gcc", "clang")
-FOLDER = "NALU_EXPORT_COMPILED"
+# How the folders with these commands begin.
+_COMMANDS = "compilers-"
 SOURCES = (".cpp", ".cc", ".c")
 # What is kept is used again within this many days, or goes.
 DAYS = 14
@@ -42,34 +43,38 @@ def installed(kept: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):  # another process deletes it as well
             if path.stat().st_mtime < oldest:
                 path.unlink()
-    before = {name: os.environ.get(name) for name in ("PATH", FOLDER)}
-    with tempfile.TemporaryDirectory(prefix="compilers-") as folder:
+    before = os.environ.get("PATH")
+    with tempfile.TemporaryDirectory(prefix=_COMMANDS) as folder:
         for name in NAMES:
             if shutil.which(name):
                 command = Path(folder, name)
-                words = shlex.join([sys.executable, "-S", "-E", __file__, name])
+                words = shlex.join([sys.executable, "-S", "-E", __file__, name, str(kept)])
                 command.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
                 command.chmod(0o755)
-        os.environ["PATH"] = os.pathsep.join([folder, before["PATH"] or os.defpath])
-        os.environ[FOLDER] = str(kept)
+        os.environ["PATH"] = os.pathsep.join([folder, before or os.defpath])
         try:
             yield
         finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+            if before is None:
+                del os.environ["PATH"]
+            else:
+                os.environ["PATH"] = before
 
 
-def main(name: str, arguments: Sequence[str]) -> int:
+def path_without() -> str:
+    """``PATH`` with the real compilers alone: CMake builds anew where a compiler has another path than before."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(each for each in folders if not os.path.basename(each).startswith(_COMMANDS))
+
+
+def main(name: str, kept: str, arguments: Sequence[str]) -> int:
     """The command: exit code, output and file are those of the real compiler."""
     real = _real(name)
     target = _target(arguments)
     name_of = target and _name(real, arguments)
     if not target or not name_of:
         os.execv(real, [real, *arguments])
-    found = Path(os.environ[FOLDER], name_of)
+    found = Path(kept, name_of)
     try:
         shutil.copyfile(found, target)
         os.chmod(target, found.stat().st_mode)
@@ -86,9 +91,9 @@ def main(name: str, arguments: Sequence[str]) -> int:
 
 def _real(name: str) -> str:
     """The compiler itself: the next one in PATH that is none of these commands."""
-    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+    for folder in path_without().split(os.pathsep):
         path = os.path.join(folder, name)
-        if not os.path.basename(folder).startswith("compilers-") and os.access(path, os.X_OK):
+        if os.access(path, os.X_OK):
             return path
     sys.exit(f"{name}: not found")
 
@@ -139,4 +144,4 @@ def _keep(made: Path, name: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2:]))
+    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3:]))

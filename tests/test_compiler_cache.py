@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.compiler_cache import installed
+from tests.compiler_cache import installed, path_without
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++ here")
 REAL = """#!/bin/sh
@@ -43,7 +43,7 @@ class _Compiler:
 def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Compiler:
     real = tmp_path / "bin" / "g++"
     real.parent.mkdir()
-    outside = os.pathsep.join(each for each in os.environ["PATH"].split(os.pathsep) if "compilers-" not in each)
+    outside = path_without()
     real.write_text(REAL.format(log=tmp_path / "log", real=shutil.which("g++", path=outside)), encoding="ascii")
     real.chmod(0o755)
     monkeypatch.setenv("PATH", os.pathsep.join([str(real.parent), outside]))

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 import nalu_export
-from nalu_export import NALU, InputError, formats, runtimes
+from nalu_export import NALU, InputError, formats, reports, runtimes
 from nalu_export.errors import NaluExportError
 
 ROOT = Path(nalu_export.__file__).parent
@@ -141,15 +141,15 @@ def test_types_are_published() -> None:
     assert (ROOT / "py.typed").is_file()
 
 
-PLUGINS = [(formats, "FORMAT", "format"), (runtimes, "RUNTIME", "runtime")]
+PLUGINS = [(formats, "FORMAT", "format"), (runtimes, "RUNTIME", "runtime"), (reports, "REPORTER", "reporter")]
 
 
-@pytest.mark.parametrize(("package", "constant", "kind"), PLUGINS, ids=["formats", "runtimes"])
+@pytest.mark.parametrize(("package", "constant", "kind"), PLUGINS, ids=["formats", "runtimes", "reports"])
 class TestPlugins:
     def test_each_public_file_is_one(self, package: ModuleType, constant: str, kind: str) -> None:
         folder = Path(str(package.__file__)).parent
         files = {path.stem for path in folder.glob("[a-z]*.py")} - {"base"}
-        files |= {path.parent.name for path in folder.glob("[a-z]*/__init__.py")}
+        files |= {path.parent.name for path in folder.glob("[a-z]*/__init__.py")} - {"terminal"}
         assert package.names() == tuple(sorted(name.replace("_", "-") for name in files))
         for name in package.names():
             assert package.get(name).name == name

@@ -27,6 +27,7 @@ def run(*arguments: str, data: bytes) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, input=data, capture_output=True, check=False)
 
 
+@pytest.mark.slow
 def test_every_command_that_reads_a_model(given: bytes) -> None:
     """The same file twice is read twice: once by each process."""
     done = run("-", "-f", "onnx", "-o", "m.onnx", "--no-check", "--json", data=given)

@@ -1,9 +1,12 @@
 """The built C++ programs of examples/cpp, as the tests use them."""
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.compiler_cache import path_without
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CPP = EXAMPLES / "cpp"
@@ -29,7 +32,7 @@ def run(*command: str | Path, **environment: str) -> Done:
 
 def make_cpp() -> Done:
     """What ``make cpp`` does."""
-    return run(sys.executable, CPP / "run.py")
+    return run(sys.executable, CPP / "run.py", **os.environ | {"PATH": path_without()})
 
 
 @dataclass(frozen=True)

@@ -198,6 +198,7 @@ def test_other_loops_are_written_out_and_that_is_said(model: type[nn.Module], tm
     assert any(note.startswith("time is fixed at 4: forward has a loop over it") for note in artifact.notes)
 
 
+@pytest.mark.slow
 def test_a_loop_of_too_many_steps_is_refused(tmp_path: Path) -> None:
     x = torch.ones(1, MAX_STEPS + 1, 3)
     text = rf"^OpaqueStep cannot be captured: a loop over {MAX_STEPS + 1} steps is no Scan"

@@ -114,7 +114,7 @@ REFUSED: dict[str, Refused] = {
     "BatchNorm without running statistics": Refused(network(batch_norm), "running statistics"),
     # These two are for want of an example alone.
     "two inputs": Refused(network(TwoInputs), "2 inputs", ((2,), (2,))),
-    "integers": Refused(network(embedding), "int64", ((3,),), integers=True),
+    "integers": Refused(network(embedding), "embedding", ((3,),), integers=True),
     "quantised": Refused(network(quantised), "is a quantised Linear, whose packed weights no format here holds"),
     "no arithmetic": Refused(network(no_arithmetic), "no arithmetic"),
 }

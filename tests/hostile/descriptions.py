@@ -46,7 +46,7 @@ DESCRIPTIONS: Table = {
     ),
     "a tensor for the format": Case(
         lambda: native(None, {"weight": torch.zeros(2, 2)}, format=ROWS),
-        "has keys of no known layout: 'weight'; for any other model give model='FILE.py:NAME'",
+        "has keys of no known layout: 'weight'; for any other model give --model FILE.py:NAME",
     ),
     "a tensor for the weights": Case(
         lambda: native(files.linear(), ROWS),
@@ -114,24 +114,24 @@ DESCRIPTIONS: Table = {
         lambda: native(None, version="1; import os"),
         "is in version '1; import os' of the nalu_export format; this release reads 1",
     ),
-    "no description": Case(lambda: native(None), "does not describe its model; give model='FILE.py:NAME' to build it"),
+    "no description": Case(lambda: native(None), "does not describe its model; give --model FILE.py:NAME to build it"),
     "a description of text": Case(
         lambda: native("NAC(2, 1)"), "its model description has 'NAC(2, 1)' where a layer should be"
     ),
     "an unknown layer": Case(
         lambda: args("os.system", command="touch executed"),
         "its model description names the layer 'os.system', which is not known here; give "
-        "model='FILE.py:NAME' to build the model",
+        "--model FILE.py:NAME to build the model",
     ),
     "a layer that breaks out": Case(
         lambda: args('NAC"); import os; os.system("x")  #'),
         'its model description names the layer \'NAC"); import os; os.system("x")  #\', which is '
-        "not known here; give model='FILE.py:NAME' to build the model",
+        "not known here; give --model FILE.py:NAME to build the model",
     ),
     "a layer of Python's": Case(
         lambda: args("__class__"),
         "its model description names the layer '__class__', which is not known here; give "
-        "model='FILE.py:NAME' to build the model",
+        "--model FILE.py:NAME to build the model",
     ),
     "an argument that there is none of": Case(
         lambda: args("NAC", dims=[2, 1], __class__=1),
@@ -273,7 +273,7 @@ DESCRIPTIONS: Table = {
         lambda: native(files.linear(), {"weight": torch.zeros(2, 2)}),
         "Linear holds no arithmetic: there is no log, exp, power, product or quotient of data in its forward, and no "
         "matrix product with a weight that tanh, sigmoid or clamp computes; name the module that is meant with "
-        "arithmetic='PATH', or use torch.onnx.export",
+        "--arithmetic PATH, or use torch.onnx.export",
         EXPORT,
     ),
     "more layers than can be loaded": Case(

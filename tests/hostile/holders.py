@@ -50,24 +50,24 @@ def missing(name: str, count: str = "1 file") -> str:
 HOLDERS: Table = {
     "two dicts of tensors": Case(
         lambda: files.torch_bytes({"a": STATE, "b": {"w": torch.zeros(1)}}),
-        "holds several dicts of tensors: 'a' (2 tensors), 'b' (1 tensor); say which with key='NAME'",
+        "holds several dicts of tensors: 'a' (2 tensors), 'b' (1 tensor); say which with --key NAME",
     ),
     "ten thousand dicts of tensors": Case(
         lambda: files.torch_bytes({str(number): dict(STATE) for number in range(10_000)}),
         "holds several dicts of tensors: "
         + ", ".join(f"'{number}' (2 tensors)" for number in range(6))
-        + " and 9,994 more; say which with key='NAME'",
+        + " and 9,994 more; say which with --key NAME",
     ),
     "eight thousand averages of others": Case(
         lambda: files.torch_bytes(
             {f"{kind}.{number}": {f"{kind}{number}": W_1} for number in range(8_000) for kind in ("ema", "raw")}
         ),
         "holds several dicts of tensors: 'ema.0' (1 tensor), 'raw.0' (1 tensor), 'ema.1' (1 tensor), "
-        "'raw.1' (1 tensor), 'ema.2' (1 tensor), 'raw.2' (1 tensor) and 15,994 more; say which with key='NAME'",
+        "'raw.1' (1 tensor), 'ema.2' (1 tensor), 'raw.2' (1 tensor) and 15,994 more; say which with --key NAME",
     ),
     "a key of escape sequences": Case(
         lambda: files.torch_bytes({"\x1b[2J": STATE, "b\n": dict(STATE)}),
-        r"holds several dicts of tensors: '\x1b[2J' (2 tensors), 'b\n' (2 tensors); say which with key='NAME'",
+        r"holds several dicts of tensors: '\x1b[2J' (2 tensors), 'b\n' (2 tensors); say which with --key NAME",
     ),
     "the state of an optimizer alone": Case(
         lambda: files.torch_bytes({"optimizer": {"state": {0: STATE}, "param_groups": []}}),
@@ -83,7 +83,7 @@ HOLDERS: Table = {
     "dicts without end": Case(lambda: files.torch_bytes(wide()), f"has '0' of type dict; {ONLY}"),
     "an average beside the only tensors": Case(
         lambda: files.torch_bytes({**STATE, "ema": dict(STATE)}),
-        f"holds tensors by themselves ('{W}', '{M}') and averaged ones under 'ema'; key='ema' takes the average, else "
+        f"holds tensors by themselves ('{W}', '{M}') and averaged ones under 'ema'; --key ema takes the average, else "
         "save the state_dict that you mean by itself",
     ),
     "adapters": Case(
@@ -99,12 +99,12 @@ HOLDERS: Table = {
     ),
     "a norm of nothing": Case(
         lambda: files.torch_bytes({f"{W}_g": torch.zeros(1, 1), f"{W}_v": torch.zeros(1, 0), M: STATE[M]}),
-        f"has keys of no known layout: '{W}_g', '{W}_v', '{M}'; for any other model give model='FILE.py:NAME'",
+        f"has keys of no known layout: '{W}_g', '{W}_v', '{M}'; for any other model give --model FILE.py:NAME",
     ),
     "a norm that is known to nobody": Case(
         lambda: files.torch_bytes({"layers.0.parametrizations.W_hat.original": STATE[W], M: STATE[M]}),
         "has 'layers.0.parametrizations.W_hat.original', of a parametrization whose code no file of weights holds; "
-        "give model='FILE.py:NAME', or save it after "
+        "give --model FILE.py:NAME, or save it after "
         "torch.nn.utils.parametrize.remove_parametrizations(module, 'W_hat')",
     ),
     "an index of a part that is not there": Case(lambda: index({W: "a.pt"}), missing("a.pt")),

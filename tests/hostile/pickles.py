@@ -138,7 +138,7 @@ PICKLES: Table = {
     "a whole module, legacy": Case(
         lambda: files.torch_bytes(torch.nn.Linear(2, 2), legacy=True),
         "is a pickled module (torch.nn.modules.linear.Linear), which runs code when loaded; save "
-        "model.state_dict() or use nalu_export.save(model, path), or give trust=True if you made it "
+        "model.state_dict() or use nalu_export.save(model, path), or give --trust if you made it "
         "yourself",
     ),
     "an extension code": Case(

@@ -243,52 +243,52 @@ TENSORS: Table = {
     "TorchScript": Case(
         files.torchscript,
         "is a TorchScript archive, which runs code when loaded; save model.state_dict() or use "
-        "nalu_export.save(model, path), or give trust=True if you made it yourself",
+        "nalu_export.save(model, path), or give --trust if you made it yourself",
         (*EXPORT, ("convert", "model.pt", "-o", "converted.pt")),
     ),
     "a key too few": Case(
         lambda: state(M_hat=None),
         "lacks 'layers.0.M_hat'; nalu-export:NAC has W_hat, M_hat in each layer; for any other "
-        "model give model='FILE.py:NAME'",
+        "model give --model FILE.py:NAME",
     ),
     "a key too many": Case(
         lambda: state(V_hat=torch.zeros(1, 2)),
         "has 'layers.0.V_hat', which nalu-export:NAC has not; nalu-export:NAC has W_hat, M_hat "
-        "in each layer; for any other model give model='FILE.py:NAME'",
+        "in each layer; for any other model give --model FILE.py:NAME",
     ),
     "two shapes": Case(
         lambda: state(M_hat=torch.zeros(2, 2)),
         "has 'layers.0.M_hat' of shape (2, 2); nalu-export:NAC expects (1, 2), by the shape of 'layers.0.W_hat'; "
-        "for any other model give model='FILE.py:NAME'",
+        "for any other model give --model FILE.py:NAME",
     ),
     "a shape of another rank": Case(
         lambda: state(W_hat=torch.zeros(2)),
         "has 'layers.0.W_hat' of shape (2,); nalu-export:NAC expects (outputs, inputs); "
-        "for any other model give model='FILE.py:NAME'",
+        "for any other model give --model FILE.py:NAME",
     ),
     "a stack that does not fit together": Case(
         lambda: files.torch_bytes(
             {f"layers.{k}.{name}": torch.zeros(2, 3) for k in range(2) for name in ("W_hat", "M_hat")}
         ),
         "has 'layers.1.W_hat' of shape (2, 3), in nalu-export:NAC for 3 inputs, after a layer "
-        "with 2 outputs; a stack hands on what the layer before gives; for any other model give model='FILE.py:NAME'",
+        "with 2 outputs; a stack hands on what the layer before gives; for any other model give --model FILE.py:NAME",
     ),
     "a layer left out": Case(
         lambda: files.torch_bytes(
             {f"layers.{k}.{name}": torch.zeros(2, 2) for k in (0, 2) for name in ("W_hat", "M_hat")}
         ),
         "has 'layers.2.' but not 'layers.1.'; nalu-export:NAC has every layer of a stack; "
-        "for any other model give model='FILE.py:NAME'",
+        "for any other model give --model FILE.py:NAME",
     ),
     "no outputs": Case(
         lambda: state(W_hat=torch.zeros(0, 2), M_hat=torch.zeros(0, 2)),
         "has 'layers.0.W_hat' of shape (0, 2); nalu-export:NAC expects (outputs, inputs); "
-        "for any other model give model='FILE.py:NAME'",
+        "for any other model give --model FILE.py:NAME",
     ),
     "no inputs": Case(
         lambda: state(W_hat=torch.zeros(1, 0), M_hat=torch.zeros(1, 0)),
         "has 'layers.0.W_hat' of shape (1, 0); nalu-export:NAC expects (outputs, inputs); "
-        "for any other model give model='FILE.py:NAME'",
+        "for any other model give --model FILE.py:NAME",
     ),
     "NaN": Case(
         lambda: state(W_hat=torch.tensor([[1.0, float("nan")]])),
@@ -353,11 +353,11 @@ TENSORS: Table = {
     ),
     "names of escape sequences": Case(
         lambda: files.torch_bytes({'\x1b[2J"\n; import os': torch.zeros(1)}),
-        "has keys of no known layout: '\\x1b[2J\"\\n; import os'; for any other model give model='FILE.py:NAME'",
+        "has keys of no known layout: '\\x1b[2J\"\\n; import os'; for any other model give --model FILE.py:NAME",
     ),
     "names that run backwards": Case(
         lambda: files.torch_bytes({"\u202eW_hat": torch.zeros(1)}),
-        "has keys of no known layout: '\\u202eW_hat'; for any other model give model='FILE.py:NAME'",
+        "has keys of no known layout: '\\u202eW_hat'; for any other model give --model FILE.py:NAME",
     ),
     "no tensor": Case(
         lambda: files.torch_bytes({}), "holds no tensor; save model.state_dict() or use nalu_export.save(model, path)"
@@ -372,15 +372,15 @@ TENSORS: Table = {
     ),
     "weights of two models": Case(
         lambda: files.torch_bytes({"state_dict": {"a": torch.zeros(1)}, "model": {"b": torch.zeros(1)}}),
-        "holds several dicts of tensors: 'state_dict' (1 tensor), 'model' (1 tensor); say which with key='NAME'",
+        "holds several dicts of tensors: 'state_dict' (1 tensor), 'model' (1 tensor); say which with --key NAME",
     ),
     "a stack of a million layers": Case(
         lambda: files.torch_bytes({f"layers.999999.{name}": torch.zeros(1, 1) for name in ("W_hat", "M_hat")}),
         "has 'layers.999999.' but not 'layers.0.'; nalu-export:NAC has every layer of a stack; "
-        "for any other model give model='FILE.py:NAME'",
+        "for any other model give --model FILE.py:NAME",
     ),
     "more tensors than a layout has": Case(
         lambda: files.torch_bytes({f"layers.{number}.W_hat": torch.zeros(()) for number in range(5001)}),
-        "holds 5,001 tensors, and a known layout at most 5,000; for any other model give model='FILE.py:NAME'",
+        "holds 5,001 tensors, and a known layout at most 5,000; for any other model give --model FILE.py:NAME",
     ),
 }

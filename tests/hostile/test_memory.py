@@ -19,6 +19,7 @@ MEBIBYTES = {
 }
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("name", MEBIBYTES)
 def test_reading_takes_no_more_than_this(name: str) -> None:
     found = taken(name)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, fx, nn
 
@@ -73,6 +74,7 @@ def _ratio(out: Tensor, found: Conditioned, known: Tensor, rows: slice = slice(N
     return float(torch.where(torch.isnan(off) & known[rows], math.inf, share).max())
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_no_right_evaluation_is_refused() -> None:
     worst: Ratios = {}
@@ -158,6 +160,7 @@ FAULTS: dict[Callable[[nn.Module], bool], float] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_faults_are_seen_as_far_as_they_were() -> None:
     seen: dict[str, list[bool]] = {}

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="t
 ALLOWED: dict[Compute, float] = {"float32": 5.0, "float64": 1.0 + 1e-6}
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("compute", ALLOWED)
 @pytest.mark.parametrize("inputs", cells.SIZES)
 def test_trained_cells(inputs: int, compute: Compute) -> None:

@@ -72,6 +72,7 @@ def test_live_weights_are_folded_unless_forbidden(fold: bool, ask: Ask) -> None:
         assert ("constants folded on the CPU at load" in text) is fold
 
 
+@pytest.mark.slow
 def test_files_that_compute_sizes_load(ask: Ask) -> None:
     """torch.onnx writes Shape and what follows where a size is free; the provider leaves that to the CPU."""
     files = {name: proto.SerializeToString() for name, proto in with_surroundings().items()}

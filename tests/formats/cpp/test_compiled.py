@@ -81,19 +81,20 @@ def _is_as_the_others(build: Build, results: Results) -> None:
     assert found == expected, f"{build} differs from {first}"
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("build", _builds("-O0", "-O2", "-O3"), ids=str)
 def test_the_same_bits(results: Results, build: Build) -> None:
     """Of every batch and every sample alone, in all builds that fuse and in all that do not."""
     _is_as_the_others(build, results)
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("build", _builds("-O3"), ids=str)
 def test_the_same_bits_of_wide_sums(wide_results: Results, build: Build) -> None:
     _is_as_the_others(build, wide_results)
 
 
+@pytest.mark.slow
 def test_what_fuses_differs(results: Results) -> None:
     """Otherwise these inputs could not tell."""
     both = dict(results.values())

@@ -75,6 +75,7 @@ def test_every_primitive_is_in_a_graph() -> None:
     assert {name for name, record in PRIMITIVES.items() if record.function not in called} == {"sigmoid"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compute", COMPUTE)
 def test_every_case_gives_what_torch_gives(results: Results, compute: Compute) -> None:
     """NaN and infinities in the same places; what is computed in float32 is held to what the inputs' size allows."""
@@ -101,12 +102,14 @@ def _wrong(got: Array, expected: Array, compute: Compute) -> np.ndarray:
     return wrong
 
 
+@pytest.mark.slow
 def test_the_same_bits(results: Results) -> None:
     for builds in (PLAIN, FUSED):
         found = [results["float32"][build].tobytes() for build in builds if build in results["float32"]]
         assert len(set(found)) <= 1
 
 
+@pytest.mark.slow
 def test_a_wrong_number_is_seen(results: Results) -> None:
     """The comparison of the tests above."""
     expected, parts = _expected()

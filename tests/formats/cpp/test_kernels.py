@@ -312,6 +312,7 @@ def test_a_sum_goes_through_few_roundings(sums: dict[Build, Path], dtype: str) -
     assert chains
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", TYPES)
 def test_sums_of_random_products(sums: dict[Build, Path], dtype: str) -> None:
     rng = np.random.default_rng(0)

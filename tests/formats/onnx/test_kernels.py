@@ -41,6 +41,7 @@ def test_everything_that_is_written_has_a_kernel(provider: str) -> None:
     assert not missing, f"tests/formats/onnx_kernels.py knows of no {provider} kernel: {missing}"
 
 
+@pytest.mark.slow
 def test_the_table_says_what_is_ours() -> None:
     written = {node.op_type for proto in arithmetic().values() for node in proto.graph.node}
     written |= {node.op_type for node in with_surroundings()["loop"].graph.node if node.op_type == "Scan"}
