@@ -127,6 +127,7 @@ def export(
     kind = formats.get(format)
     target = target_of(source, path, kind)
     place = check_target(target, None if isinstance(source, nn.Module) else Path(source))
+    chosen, every = chosen_runtimes(settings.runtimes, kind.name, target) if settings.check else ([], False)
     tell("reading", 0, 0)
     ready = prepared(source, settings)
     graph = ready.graph
@@ -143,7 +144,6 @@ def export(
     data = draft.to_bytes(encode_metadata(metadata))
 
     report: Report | None = None
-    chosen, every = chosen_runtimes(settings.runtimes, kind.name, target) if settings.check else ([], False)
 
     def verify(written: bytes) -> None:
         nonlocal report
