@@ -397,5 +397,5 @@ def test_a_single_cell_and_a_wide_one(tmp_path: Path) -> None:
 
 
 def test_a_runtime_of_another_format_is_refused_before_the_model_is_read(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="^runtime torchscript runs torchscript, .* is onnx$"):
+    with pytest.raises(InputError, match=r"^runtime torchscript runs torchscript, .* is onnx$"):
         nalu_export.export(tmp_path / "is not there.pt", tmp_path / "a.onnx", runtimes="torchscript")
