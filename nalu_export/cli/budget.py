@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from nalu_export.cli.headed import option
+from nalu_export.cli.headed import option, with_options
 from nalu_export.cli.supervisor import is_supervised, limit_time
 from nalu_export.errors import InputError
 from nalu_export.process.memory import allowing, confine, parse_size
@@ -32,29 +32,26 @@ def _start_clock(_context: click.Context, _parameter: click.Parameter, seconds: 
 
 def budget_options(command: Command) -> Command:
     """``--timeout``, which needs nothing else, and ``--max-memory``, which :func:`keep_memory` takes."""
-    for each in (
-        option(
-            "--max-memory",
-            type=Size(),
-            metavar="SIZE",
-            heading="Budget",
-            default_text="half of what is free",
-            help="The most that it may take beyond what Python and torch do, such as 2GiB.",
-        ),
-        option(
-            "--timeout",
-            type=click.FloatRange(min=0, min_open=True, max=10**7),
-            metavar="SECONDS",
-            callback=_start_clock,
-            is_eager=True,
-            expose_value=False,
-            help="End the command after SECONDS, whatever it is doing: exit code 2, nothing written.",
-            heading="Budget",
-            default_text="never",
-        ),
-    ):
-        command = each(command)
-    return command
+    timeout = option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True, max=10**7),
+        metavar="SECONDS",
+        callback=_start_clock,
+        is_eager=True,
+        expose_value=False,
+        help="End the command after SECONDS, whatever it is doing: exit code 2, nothing written.",
+        heading="Budget",
+        default_text="never",
+    )
+    memory = option(
+        "--max-memory",
+        type=Size(),
+        metavar="SIZE",
+        heading="Budget",
+        default_text="half of what is free",
+        help="The most that it may take beyond what Python and torch do, such as 2GiB.",
+    )
+    return with_options(command, timeout, memory)
 
 
 def keep_memory(options: dict[str, Any], *, cuda: bool = False) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from nalu_export import runtimes
-from nalu_export.cli.headed import option
+from nalu_export.cli.headed import option, with_options
 from nalu_export.cli.options import samples_option, seed_option
 from nalu_export.cli.results import json_option, report_options
 
@@ -16,9 +16,8 @@ _NAMES = ", ".join(runtimes.names())
 
 def check_options(command: Any) -> Any:
     """``--runtime``, ``--samples``, ``--seed``, and where the report goes: ``--json``, ``--html``, ``--junit``."""
-    for each in (report_options, json_option, seed_option, samples_option(10**6, SAMPLES), _runtime_option):
-        command = each(command)
-    return command
+    samples = samples_option(10**6, SAMPLES)
+    return with_options(command, _runtime_option, samples, seed_option, json_option, report_options)
 
 
 def _runtime_option(command: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from nalu_export.cli.budget import Size
-from nalu_export.cli.headed import option
+from nalu_export.cli.headed import option, with_options
 
 
 def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -65,6 +65,4 @@ _OPTIONS = (
 
 def device_options(command: Any) -> Any:
     """Add them to a command."""
-    for each in reversed(_OPTIONS):
-        command = each(command)
-    return command
+    return with_options(command, *_OPTIONS)

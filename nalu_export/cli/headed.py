@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+T = TypeVar("T")
 # In this order; what has no heading stands first, under the name of the command.
 HEADINGS = ("Format", "Reading MODEL", "Model inputs", "Check", "CUDA", "Output", "Budget")
 # A terminal narrower than that has no room for two columns.
@@ -48,6 +49,13 @@ class Option(click.Option):
 def option(*declarations: str, heading: str = "", default_text: str = "", **kwargs: Any) -> Callable[[Any], Any]:
     """``click.option`` under a heading; see :class:`Option`."""
     return click.option(*declarations, cls=Option, heading=heading, default_text=default_text, **kwargs)
+
+
+def with_options(command: T, *options: Callable[[T], T]) -> T:
+    """Add options to a command, in the order in which its help shows them."""
+    for each in reversed(options):
+        command = each(command)
+    return command
 
 
 class Command(click.Command):

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from nalu_export.cli.headed import option
+from nalu_export.cli.headed import option, with_options
 from nalu_export.errors import InputError
 from nalu_export.io.files import StandardInput
 from nalu_export.io.targets import StandardOutput
@@ -178,16 +178,12 @@ _READING = (
 
 def capture_options(command: Command) -> Command:
     """What MODEL is fed with and what of it is arithmetic; :func:`reading` makes arguments of them."""
-    for each in reversed(_CAPTURING):
-        command = each(command)
-    return command
+    return with_options(command, *_CAPTURING)
 
 
 def read_options(command: Command) -> Command:
     """How MODEL is to be read, as ``factory``, ``layout``, ``eps`` …; :func:`reading` makes arguments of them."""
-    for each in reversed(_READING):
-        command = each(command)
-    return command
+    return with_options(command, *_READING)
 
 
 def reading(options: dict[str, Any]) -> dict[str, Any]:

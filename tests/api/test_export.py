@@ -417,3 +417,8 @@ def test_export_and_check_agree(source: Path, nalu: NALU) -> None:
 def test_a_single_cell_and_a_wide_one(tmp_path: Path) -> None:
     for cell in (NALUCell(1, 1), NALUCell(256, 8)):
         assert nalu_export.export(cell, tmp_path / "a.onnx").report.passed
+
+
+def test_a_runtime_of_another_format_is_refused_before_the_model_is_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^runtime torchscript runs torchscript, .* is onnx$"):
+        nalu_export.export(tmp_path / "is not there.pt", tmp_path / "a.onnx", runtimes="torchscript")

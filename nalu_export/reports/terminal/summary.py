@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nalu_export.io.assumption import Assumption, in_one_line
-from nalu_export.parity.verdict import Status
+from nalu_export.parity.verdict import Status, overall
 from nalu_export.parity.wording import partly_empty
 from nalu_export.reports.terminal.lines import lines_of
 from nalu_export.reports.terminal.report import STYLES, figure
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from nalu_export.parity import Report
+    from nalu_export.parity import Report, Row
     from nalu_export.parity.report import RuntimeInfo
 
 MAX_LINES = 12
@@ -107,51 +107,54 @@ def _fitting(out: Console, texts: Sequence[str], room: int) -> list[Text]:
     return found
 
 
+@dataclass(frozen=True)
+class _Ran:
+    """One runtime of a check: the verdict on it, and the row that a reader should see first."""
+
+    info: RuntimeInfo
+    status: Status
+    row: Row
+
+    @property
+    def word(self) -> tuple[str, str]:
+        """The verdict and its style; the model itself has no verdict."""
+        return (self.status.shown, STYLES[self.status]) if self.info.decisive else ("compared", "dim")
+
+    def line(self, name_width: int, word_width: int) -> list[Part]:
+        """``onnxruntime-cpu  passed  error/bound 0.13 on 1..10``."""
+        word, style = self.word
+        said = ""
+        if self.row.status != Status.NOTHING:
+            figures = f"error/bound {figure(self.row.max_ratio)} on {self.row.family}"
+            said = f"  {self.row.problem or figures}"
+        return [(f"{self.info.name:<{name_width}}", "bold"), "  ", (f"{word:<{word_width}}", style), said]
+
+
 def _runtimes(report: Report | None) -> list[list[Part]]:
     """A line for each runtime, or for as many as there is room for, the gravest first."""
     if report is None:
         return [["not checked"]]
-    worst = {info.name: [row for row in report.rows if row.runtime == info.name] for info in report.runtimes}
-    ran = [info for info in report.runtimes if worst[info.name]]
-    order = ran
-    if len(ran) > MAX_RUNTIMES:
-        gravest = {name: max(row.gravity for row in rows) for name, rows in worst.items() if rows}
-        order = sorted(ran, key=lambda info: (info.decisive, gravest[info.name]), reverse=True)
-    own = order[:MAX_RUNTIMES]
-    wide = (
-        max((len(info.name) for info in own), default=0),
-        max((len(_word(info, report)[0]) for info in own), default=0),
-    )
-    lines = [_line(info, report, wide) for info in order[: MAX_RUNTIMES - (len(ran) > MAX_RUNTIMES)]]
-    left = order[len(lines) :]
+    ran = list(_ran(report))
+    count = len(ran)
+    if count > MAX_RUNTIMES:
+        ran.sort(key=lambda each: (each.info.decisive, each.row.gravity), reverse=True)
+        count = MAX_RUNTIMES - 1
+    shown, left = ran[:count], ran[count:]
+    name_width = max((len(each.info.name) for each in shown), default=0)
+    word_width = max((len(each.word[0]) for each in shown), default=0)
+    lines = [each.line(name_width, word_width) for each in shown]
     if left:
-        passed = sum(row_status(info, report) is Status.PASSED for info in left)
+        passed = sum(each.status is Status.PASSED for each in left)
         lines.append([f"and {len(left)} more runtimes, {passed} of them passed"])
     return lines
 
 
-def _longest(texts: Iterable[str]) -> int:
-    return max(map(len, texts), default=0)
-
-
-def _word(info: RuntimeInfo, report: Report) -> tuple[str, str]:
-    """A verdict and its style; of the model itself there is none."""
-    status = row_status(info, report)
-    return (status.shown, STYLES[status]) if info.decisive else ("compared", "dim")
-
-
-def _line(info: RuntimeInfo, report: Report, wide: tuple[int, int]) -> list[Part]:
-    """``onnxruntime-cpu  passed  error/bound 0.13 on 1..10``."""
-    row = max((row for row in report.rows if row.runtime == info.name), key=lambda row: row.gravity)
-    word, style = _word(info, report)
-    said = f"  {row.problem}" if row.problem else f"  error/bound {figure(row.max_ratio)} on {row.family}"
-    said = "" if row.status == Status.NOTHING else said
-    return [(f"{info.name:<{wide[0]}}", "bold"), "  ", (f"{word:<{wide[1]}}", style), said]
-
-
-def row_status(info: RuntimeInfo, report: Report) -> Status:
-    """The verdict on one runtime."""
-    rows = [row for row in report.rows if row.runtime == info.name]
-    if any(row.failed for row in rows):
-        return Status.FAILED
-    return Status.NOTHING if info.name in report.uncompared or not any(row.passed for row in rows) else Status.PASSED
+def _ran(report: Report) -> Iterator[_Ran]:
+    """Every runtime that has rows."""
+    for info in report.runtimes:
+        rows = [row for row in report.rows if row.runtime == info.name]
+        if rows:
+            status = overall(row.status for row in rows)
+            if status is Status.PASSED and info.name in report.uncompared:
+                status = Status.NOTHING
+            yield _Ran(info, status, max(rows, key=lambda row: row.gravity))
