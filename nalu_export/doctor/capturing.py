@@ -81,7 +81,7 @@ def _captured(path: str, model: nn.Module, options: SourceOptions) -> Part:
     try:
         example, _ = example_of(model, options)
         graph = capture(model, example, options.arithmetic or ())
-        return Part(path, graph, tuple(read(graph)))
+        return Part(path, graph, read(graph))
     except NaluExportError:
         raise
     except Exception as error:

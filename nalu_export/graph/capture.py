@@ -42,9 +42,9 @@ How = Literal["torch.fx", "torch.export"]
 SAME = 1e-6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModelGraph:
-    """A captured model.
+    """A captured model; two are equal only if they are the same object.
 
     Attributes:
         module: the model itself, float32 or float64, unchanged. It is the reference of every file.

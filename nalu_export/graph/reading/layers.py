@@ -1,5 +1,6 @@
 """Collects the effective weights, gates and ε of a graph by the module that computes them."""
 
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -15,6 +16,8 @@ from nalu_export.graph.reading.gates import Gate, gates
 from nalu_export.graph.reading.weights import Weight, weights
 
 _Item = TypeVar("_Item", Weight, Gate, Epsilon)
+# What was read of a model; an export needs it for the metadata and for the report.
+_READ: "weakref.WeakKeyDictionary[ModelGraph, tuple[Reading, ...]]" = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,14 @@ class Reading:
         return self.form.names[product.read] + rows
 
 
-def read(graph: ModelGraph) -> list[Reading]:
-    """Return the effective weights, gates and ε of each arithmetic subgraph of a model."""
-    return [
-        replace(reading_of(name, Form.of(subgraph), subgraph.outer), is_region=bool(name) and subgraph.path is None)
-        for name, subgraph in graph.subgraphs.items()
-    ]
+def read(graph: ModelGraph) -> tuple[Reading, ...]:
+    """Return the effective weights, gates and ε of each arithmetic subgraph of a model; it is read once."""
+    if graph not in _READ:
+        _READ[graph] = tuple(
+            replace(reading_of(name, Form.of(subgraph), subgraph.outer), is_region=bool(name) and subgraph.path is None)
+            for name, subgraph in graph.subgraphs.items()
+        )
+    return _READ[graph]
 
 
 def reading_of(name: str, form: Form, outer: str = "") -> Reading:
