@@ -1,4 +1,4 @@
-"""Whether correct evaluations ever exceed the bound, and how tight it is: random heads on every family of inputs."""
+"""Whether correct evaluations ever exceed the bound, and how tight it is: random heads on every input distribution."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -68,7 +68,7 @@ class Tally:
     nonfinite: int = 0
 
     def add(self, parts: list[Comparison]) -> None:
-        """One head, all its families."""
+        """One head, all its distributions."""
         self.heads += 1
         ratios = np.concatenate([part.each.ratio for part in parts])
         self.ratios.append(ratios[np.isfinite(ratios)])
@@ -172,7 +172,7 @@ def benchmark(*, quick: bool) -> Section:
         title="Bound: error over bound of random heads",
         method=(
             "Random NAC and NALU heads of one to three cells (widths 1 to 256, tied and untied, both gates, ε from "
-            "1e-10 to 1e-2, weights from tiny to saturated, folded and live), each on all families of inputs, "
+            "1e-10 to 1e-2, weights from tiny to saturated, folded and live), each on all input distributions, "
             f"{SAMPLES} samples of each; the slower runtimes see every eighth head. A sample counts with the largest "
             "error over bound of its outputs. left out: outputs of which float32 determines no digit, because "
             "something on the way to them overflows. exceeded: heads with a finite error beyond its bound. NaN, ∞: "

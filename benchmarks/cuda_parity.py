@@ -29,7 +29,7 @@ STACKS = ((2, 1), (16, 32, 1), (64, 64, 10))
 LIMIT32, LIMIT64 = 5.0, 1.0
 # The last rounding of the reference itself, which is float64 too.
 SLACK = 1e-6
-# The families of docs/benchmarks.md, "Fidelity"; E is a claim about those, the bound one about all of them.
+# The distributions of docs/benchmarks.md, "Fidelity"; E is a claim about those, the bound one about all of them.
 UNIFORM = ("0.1..1", "1..10", "1e3..1e4", "-10..10", "zeros")
 SAMPLES, SEARCH = {False: 512, True: 32}, {False: 12, True: 1}
 # Seconds after the start of the run at which each part has to be over.
@@ -79,22 +79,24 @@ class Outcome:
 
         Values inside count where they fail: else each weight is near its bound, because it is rounded once.
         """
-        return max(self.rows, key=lambda row: (row.failed, row.family != INTERMEDIATE, row.max_ratio))
+        return max(self.rows, key=lambda row: (row.failed, row.distribution != INTERMEDIATE, row.max_ratio))
 
-    def max_e(self, families: Sequence[str] = ()) -> float:
-        """Largest E, of some families or all."""
-        return max((row.max_e for row in self.rows if not families or row.family in families), default=np.inf)
+    def max_e(self, distributions: Sequence[str] = ()) -> float:
+        """Largest E, of some distributions or all."""
+        return max(
+            (row.max_e for row in self.rows if not distributions or row.distribution in distributions), default=np.inf
+        )
 
     def __str__(self) -> str:
         if not self.rows:
             return f"FAIL ({self.reason})"
         worst = self.worst
         if worst.max_ratio <= 1.0:
-            text = f"{worst.max_ratio:.0%} in {worst.family}, E {figure(self.max_e())}"
+            text = f"{worst.max_ratio:.0%} in {worst.distribution}, E {figure(self.max_e())}"
         elif np.isfinite(worst.max_ratio):
-            text = f"{figure(worst.max_ratio)} × bound in {worst.family}, E {figure(self.max_e())}"
+            text = f"{figure(worst.max_ratio)} × bound in {worst.distribution}, E {figure(self.max_e())}"
         else:
-            text = f"NaN, ∞ or no output in {worst.family}"
+            text = f"NaN, ∞ or no output in {worst.distribution}"
         return f"{'pass' if self.passed else 'FAIL'}: {text}"
 
 
@@ -238,10 +240,10 @@ def files_section(found: Found, setup: Setup, *, quick: bool) -> Section:
     return Section(
         title="Files: largest error over its bound",
         method=(
-            f"The check of docs/parity.md: every family of inputs, {SAMPLES[quick]} samples of each (images: 48, of "
+            f"The check of docs/parity.md: every input distribution, {SAMPLES[quick]} samples of each (images: 48, of "
             f"five sizes), batches of 1, 2 and the rest, {SEARCH[quick]} generations of search; TF32 off. Weights and "
             "intermediate values must hold too and are named where they do not. A cell gives the verdict, the largest "
-            "error as share of its bound with the family where it is, and the largest E of all families. "
+            "error as share of its bound with the distribution where it is, and the largest E of all distributions. "
             f"{setup.eager} runs the model and not the file, so it stands in the first row of each model."
         ),
         header=("model", "weights", "compute", *setup.names),
@@ -285,8 +287,8 @@ def saturated_section(found: Found, setup: Setup) -> list[Section]:
             method=(
                 "Largest error in float32 roundoffs of the terms that are added, folded and live files together, "
                 f"over the inputs {', '.join(UNIFORM)} (30 % exact zeros), as in docs/benchmarks.md; in brackets over "
-                "all families with the search. Cells as there: up to three weights of ±1 for each of 8 outputs, the "
-                "others off."
+                "all distributions with the search. Cells as there: up to three weights of ±1 for each of 8 outputs, "
+                "the others off."
             ),
             header=("runtime", "compute", *(f"{sizes[name]} inputs" for name in ran)),
             rows=tuple(rows),

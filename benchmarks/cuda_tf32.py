@@ -145,7 +145,7 @@ def section(found: dict[tuple[str, str], Trial | str], setup: Setup) -> Section:
             "Folded files in float32. On: the session computes with TF32 though the check does not know of it, as ONNX "
             "Runtime's provider does when nobody says use_tf32=0. Share changed: outputs of one batch of "
             f"{BATCH} that are other bits with TF32 on; where none are, no kernel used it and there is nothing to "
-            "catch. The family is the one that fails by most."
+            "catch. The distribution is the one that fails by most."
         ),
         header=("model", "runtime", "changed", "off, default check", "on, default check", "on, tf32=True"),
         rows=tuple(_row(key, trial) for key, trial in found.items()),

@@ -1,4 +1,4 @@
-"""E of one trained NALU cell in every runtime that is installed, by family of inputs."""
+"""E of one trained NALU cell in every runtime that is installed, by input distribution."""
 
 import numpy as np
 import torch
@@ -59,16 +59,16 @@ def benchmark(*, quick: bool) -> Section:
         if (name, compute) == ("cpp", "float32"):
             header = max(row.max_e for row in most)
         passed = all(not row.failed for found in (small, large) for row in found[name, compute])
-        figures = [f"{figure(row.max_e)} ({row.family})" for row in most]
+        figures = [f"{figure(row.max_e)} ({row.distribution})" for row in most]
         rows.append((f"{name}, {compute}", *figures, "passed" if passed else "FAILED"))
     return Section(
         title="Fidelity: E in every runtime",
         method=(
             f"One NALU cell with weights −1, 0 and 1 and a random gate, {', '.join(map(str, sizes))} inputs, "
-            f"{cells.OUTPUTS} outputs, {seeds} draws, folded and live, {SAMPLES} samples of each family; the largest "
-            "E, and its family. The gate is a dense sum over all inputs. E counts one rounding for a sum of any "
-            "length, and in float32 every addition rounds, so E grows with the length where a runtime adds one term "
-            "after the other; the C++ header adds by halves, and `--compute float64` avoids it anywhere."
+            f"{cells.OUTPUTS} outputs, {seeds} draws, folded and live, {SAMPLES} samples of each distribution; the "
+            "largest E, and its distribution. The gate is a dense sum over all inputs. E counts one rounding for a "
+            "sum of any length, and in float32 every addition rounds, so E grows with the length where a runtime adds "
+            "one term after the other; the C++ header adds by halves, and `--compute float64` avoids it anywhere."
         ),
         header=("runtime", f"E, up to {sizes[-2]} inputs", f"E, {sizes[-1]} inputs", "check"),
         rows=tuple(rows),

@@ -50,17 +50,17 @@ class Cell:
 
 def measure(sizes: Sequence[int], draws: int, samples: int = cells.SAMPLES) -> dict[str, dict[str, Cell]]:
     """``{subject: {range: cell}}`` for saturated sparse weights, ``draws`` of them for each size."""
-    found = {name: {family: Cell() for family in cells.RANGES} for name in subjects.ALL}
+    found = {name: {distribution: Cell() for distribution in cells.RANGES} for name in subjects.ALL}
     for size, seed in product(sizes, range(draws)):
         rng = np.random.default_rng(seed)
         parameters = cells.saturated(rng, size)
         with TemporaryDirectory() as folder:
             runs = subjects.build(parameters, Path(folder))
-            for family, draw in cells.RANGES.items():
+            for distribution, draw in cells.RANGES.items():
                 x = draw(rng, (samples, size))
                 expected = witness(parameters, x)
                 for name, run in runs.items():
-                    found[name][family].add(run(x), expected)
+                    found[name][distribution].add(run(x), expected)
     return found
 
 
@@ -80,7 +80,7 @@ def benchmark(*, quick: bool) -> Section:
             "outputs are NaN or infinite their number in one cell is shown instead, least and most; the exact output "
             "is always finite."
         ),
-        header=("what computes it", *(f"inputs {family}" for family in cells.RANGES)),
+        header=("what computes it", *(f"inputs {distribution}" for distribution in cells.RANGES)),
         rows=tuple((name, *map(str, row.values())) for name, row in found.items()),
         targets=(
             Target(f"every float32 file of ours E ≤ {LIMIT32:g}", all(cell.within(LIMIT32) for cell in ours32)),

@@ -133,9 +133,9 @@ class Score:
     def __str__(self) -> str:
         if self.failure:
             return self.failure if len(self.failure) <= REASON else self.failure[: REASON - 1] + "…"
-        family = max(self.worst, key=self.worst.__getitem__)
-        error = self.worst[family]
-        return f"{'∞' if np.isinf(error) else figure(error)} ({family})"
+        distribution = max(self.worst, key=self.worst.__getitem__)
+        error = self.worst[distribution]
+        return f"{'∞' if np.isinf(error) else figure(error)} ({distribution})"
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class Line:
 def measure(build: Callable[[], nn.Module], samples: int, patterns: int = PATTERNS) -> Line:
     """All ranges of one module, in one batch: what a sample gives does not depend on the others."""
     rng = np.random.default_rng(0)
-    batches = {family: draw(rng, (samples, *CELL_SHAPE)) for family, draw in RANGES.items()}
+    batches = {distribution: draw(rng, (samples, *CELL_SHAPE)) for distribution, draw in RANGES.items()}
     x = np.concatenate(list(batches.values()))
     expected = yardstick(build(), x, patterns)
     scores = {}
@@ -171,7 +171,7 @@ def _score(
     except Exception as error:  # noqa: BLE001  whatever an exporter raises is what its user gets
         return Score(failure=f"fails: {type(error).__name__}: {first_line(error)}")
     parts = np.split(errors, len(x) // samples)
-    return Score({family: float(part.max()) for family, part in zip(RANGES, parts, strict=True)})
+    return Score({distribution: float(part.max()) for distribution, part in zip(RANGES, parts, strict=True)})
 
 
 def _default(module: nn.Module, path: Path) -> Run:

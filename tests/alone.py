@@ -26,7 +26,7 @@ def port(*shape: int | str) -> Port:
 def drawn_over(
     shapes: Sequence[tuple[int, ...]], samples: int, seed: int, ranges: Sequence[tuple[float, float]] = ()
 ) -> Iterator[Draw]:
-    """Every family over these shapes of the one input."""
+    """Every distribution over these shapes of the one input."""
     return draw([port(*shapes[0])], [(shape,) for shape in shapes], samples, seed, ranges)
 
 

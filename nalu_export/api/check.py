@@ -25,7 +25,7 @@ from nalu_export.io.keywords import part_of, public
 from nalu_export.io.text import plain
 from nalu_export.parity import CheckOptions, CheckRequest, Report
 from nalu_export.parity.options import CheckKeywords
-from nalu_export.parity.real_inputs import InputFile, families, fitting
+from nalu_export.parity.real_inputs import InputFile, distributions, fitting
 from nalu_export.parity.request import Progress
 from nalu_export.source.preparing import Prepared, SourceKeywords, SourceOptions, prepared
 
@@ -77,7 +77,7 @@ def check(
     graph = _part(ready.graph, found)
     compute = _compute(found)
     graph, sizes = _sizes(graph, found, reading.input_size)
-    given = settings.inputs if not isinstance(settings.inputs, InputFile) else families(graph, settings.inputs)
+    given = settings.inputs if not isinstance(settings.inputs, InputFile) else distributions(graph, settings.inputs)
     inputs = {name: fitting(graph, name, arrays) for name, arrays in given.items()}
     settings = replace(settings, inputs=inputs)
     try:

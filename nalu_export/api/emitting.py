@@ -71,7 +71,7 @@ class Emitter:
         step = steps(graph, graph.interface.free)
         while free := graph.interface.free:
             sizes = sweep(graph, {name: step[name] for name in free})
-            stuck, why = self._stuck(graph, draft, sizes, step)
+            stuck, why = self._why_fixed(graph, draft, sizes, step)
             if not stuck:
                 said = constraint(graph, {name: step[name] for name in free})
                 what = "images" if _are_of_images(free) else "inputs"
@@ -85,7 +85,7 @@ class Emitter:
     def _draft(self, graph: ModelGraph) -> Draft:
         return self.kind.emit(graph, self.options, self.own)
 
-    def _stuck(
+    def _why_fixed(
         self, graph: ModelGraph, draft: Draft, sizes: list[Sizes], step: Mapping[str, int]
     ) -> tuple[list[str], str]:
         """The axes that cannot stay free, and why: what differs at a size other than the captured one.

@@ -33,7 +33,7 @@ from nalu_export.nn.init import choose
 from nalu_export.parity.acceptance import acceptance
 from nalu_export.parity.batch import Batch
 from nalu_export.parity.check import calibration, numbers_in, torch_threads
-from nalu_export.parity.inputs import FAMILIES, draw
+from nalu_export.parity.inputs import DISTRIBUTIONS, draw
 from nalu_export.parity.options import MAX_SEED
 from nalu_export.parity.reference import Expected, Reference
 from nalu_export.primitives.precision import Profile
@@ -42,7 +42,7 @@ from nalu_export.source.preparing import SourceKeywords, SourceOptions, prepared
 SAMPLES = 32
 IMAGE_SAMPLES = 4
 MAX_SAMPLES = 4096
-# In the inputs of all families together: half a GiB.
+# In the inputs of all distributions together: half a GiB.
 MAX_NUMBERS = 2**27
 
 _WRITE: dict[str, Callable[[Golden], bytes]] = {".bin": to_bin, ".npz": to_npz}
@@ -59,7 +59,7 @@ class GoldenOptions(SourceOptions):
     Attributes:
         part: path of the arithmetic part that is meant alone, ``"head"``; by default the whole model.
         compute: type of the arithmetic part that the bounds are for.
-        samples: of each input family; by default 32, for images 4.
+        samples: of each input distribution; by default 32, for images 4.
         seed: of the inputs.
     """
 
@@ -111,8 +111,8 @@ def write_golden(
     """Write inputs and what a model gives for them, with the bound of each output.
 
     A program that runs an export of the model needs nothing else to hold its outputs to the bounds of a check of folded
-    weights. The inputs are those of a check: every family, from the training range to 1e7, negatives, exact zeros and
-    subnormals. The same source and options give the same bytes.
+    weights. The inputs are those of a check: every distribution, from the training range to 1e7, negatives, exact zeros
+    and subnormals. The same source and options give the same bytes.
 
     Args:
         source: a module, or the path of a ``model.pt``; it is not changed.
@@ -175,7 +175,7 @@ def _form(path: Path) -> str:
 def _computed(graph: ModelGraph, digest: str, settings: GoldenOptions) -> Golden:
     ports, sizes = graph.interface.inputs, [graph.sizes]
     samples = settings.samples or (SAMPLES if all(len(shape) < 3 for shape in graph.sizes) else IMAGE_SAMPLES)
-    numbers = samples * len(FAMILIES) * numbers_in(graph.sizes)
+    numbers = samples * len(DISTRIBUTIONS) * numbers_in(graph.sizes)
     if numbers > MAX_NUMBERS:
         raise InputError(
             f"samples is {samples}: the inputs are {numbers:,} numbers, and at most {MAX_NUMBERS:,} are written"

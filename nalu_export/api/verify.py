@@ -51,20 +51,23 @@ def verify(request: CheckRequest, format_name: str, opened: Callable[[], Any] | 
 def _with_isolated(report: Report, request: CheckRequest, called: str) -> Report:
     """The report with a row for each runtime of one isolated subgraph."""
     found = check_bytes(request)
-    family = f"{called} isolated"
+    distribution = f"{called} isolated"
     rows = tuple(
-        merge(name, family, [_named(row) for row in found.rows if row.runtime == name]) for name in request.runtimes
+        merge(name, distribution, [_named(row) for row in found.rows if row.runtime == name])
+        for name in request.runtimes
     )
-    known = {at.runtime for at in report.breaks}
-    breaks = [replace(at, value=f"{called}.{at.value}") for at in found.breaks if at.value and at.runtime not in known]
+    known = {at.runtime for at in report.divergences}
+    divergences = [
+        replace(at, value=f"{called}.{at.value}") for at in found.divergences if at.value and at.runtime not in known
+    ]
     return replace(
         report,
         rows=(*report.rows, *rows),
-        breaks=(*report.breaks, *breaks),
-        isolated=(*report.isolated, family),
+        divergences=(*report.divergences, *divergences),
+        isolated=(*report.isolated, distribution),
     )
 
 
 def _named(row: Row) -> Row:
-    """The row with its family in the text of its problem, because it becomes part of another row."""
-    return replace(row, problem=f"{inputs(row.family)}: {row.problem}") if row.problem else row
+    """The row with its distribution in the text of its problem, because it becomes part of another row."""
+    return replace(row, problem=f"{inputs(row.distribution)}: {row.problem}") if row.problem else row

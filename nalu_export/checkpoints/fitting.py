@@ -99,20 +99,20 @@ def fit(owner: str, unit: Unit, place: str, shapes: Shapes) -> Fit | Misfit:
     split = pattern(place)
     layers: dict[int, dict[str, Shape]] = {}
     prefixes: dict[int, str] = {}
-    strangers = []
+    unknown = []
     for key, shape in inner.items():
         match = split.fullmatch(key)
         if match is None or match[2] not in unit.keys:
-            strangers.append(key)
+            unknown.append(key)
             continue
         index = int(match[1]) if match[1] else unit.first
         layers.setdefault(index, {})[match[2]] = shape
         prefixes[index] = key.removesuffix(match[2])
     lacking = [prefixes[index] + leaf for index, own in sorted(layers.items()) for leaf in unit.keys if leaf not in own]
-    if strangers or lacking or not layers:
-        known = len(inner) - len(strangers)
+    if unknown or lacking or not layers:
+        known = len(inner) - len(unknown)
         nearness = known / (len(inner) + len(lacking)) if known else 0.0
-        parts = [f"has {some(strangers)}, which {name} has not"] if strangers else []
+        parts = [f"has {some(unknown)}, which {name} has not"] if unknown else []
         parts += [f"lacks {some(lacking)}"] if lacking else []
         return Misfit(nearness, " and ".join(parts) + f"; {name} has {', '.join(unit.keys)} in each layer")
     numbers = sorted(layers)

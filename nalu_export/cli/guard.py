@@ -18,7 +18,7 @@ from nalu_export.errors import (
     no_memory,
 )
 from nalu_export.io.text import printable, printable_lines
-from nalu_export.process.output import forget_output
+from nalu_export.process.output import discard_output
 
 T = TypeVar("T")
 # A file that cannot be written is an InputError where it happens, so that this is about what was printed.
@@ -70,14 +70,14 @@ def end_of(error: BaseException, *, debug: bool, interrupted: bool = False) -> i
         interrupted: whether it comes of Ctrl-C.
     """
     if isinstance(error, BrokenPipeError):
-        forget_output()
+        discard_output()
         return EXIT_BROKEN_PIPE
     if debug and not isinstance(error, NaluExportError):
         with contextlib.suppress(OSError, ValueError):
             click.echo(printable_lines(traceback.format_exc()), err=True, nl=False)
     code, text = (EXIT_INTERRUPTED, "interrupted") if interrupted else said_of(error)
     if isinstance(error, OSError) and error.errno in FULL:
-        forget_output()
+        discard_output()
     _tell(text)
     return code
 

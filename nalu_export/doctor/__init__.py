@@ -8,7 +8,7 @@ from torch import nn
 
 from nalu_export.doctor import damage, epsilon, gates, initial, stored, weights
 from nalu_export.doctor.findings import Diagnosis, Finding, counted, in_order, summary
-from nalu_export.doctor.running import run_head
+from nalu_export.doctor.running import run_subgraph
 from nalu_export.doctor.settings import DoctorCompute, Settings
 from nalu_export.doctor.subject import Subject, from_file, from_module
 from nalu_export.io.keywords import part_of, public
@@ -67,7 +67,7 @@ def examine(subject: Subject, settings: Settings) -> Diagnosis:
 
 
 def _found(subject: Subject, settings: Settings) -> list[Finding]:
-    runs = [run_head(head, settings.training_range) for head in subject.heads]
+    runs = [run_subgraph(head, settings.training_range) for head in subject.heads]
     found = [*damage.find_non_finite(subject, runs, settings), *damage.find_disagreeing(subject)]
     found += [*stored.find(subject, settings), *initial.find(subject), *epsilon.find(subject, settings)]
     for head, run in zip(subject.heads, runs, strict=True):

@@ -20,16 +20,16 @@ class Finding:
         code: the kind of finding, listed in docs/doctor.md.
         where: key or layer, as the file names it; ``"(model)"`` for a model that is one layer.
         what: what was found, with numbers.
-        follows: the consequence.
-        do: the remedy.
+        effect: what follows from it.
+        remedy: what to do about it.
     """
 
     level: str
     code: str
     where: str
     what: str
-    follows: str
-    do: str
+    effect: str
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Diagnosis:
     def _repr_html_(self) -> str:
         """A small table for notebooks: the findings, the gravest first."""
         rows: list[tuple[str, ...]] = [(self.path or "a module in memory", counted(self.counts) or "nothing found")]
-        rows += [(each.level, each.code, each.where, each.what, each.do) for each in self.findings]
+        rows += [(each.level, each.code, each.where, each.what, each.remedy) for each in self.findings]
         return notebook.table("Diagnosis", rows)
 
     def to_dict(self) -> dict[str, Any]:

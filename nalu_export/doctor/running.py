@@ -41,7 +41,7 @@ class Runs:
     far: Run
 
 
-def run_head(head: Head, inputs: tuple[float, float]) -> Runs | None:
+def run_subgraph(head: Head, inputs: tuple[float, float]) -> Runs | None:
     """Run the subgraph on seeded inputs, uniform in a range; ``None`` if it does not run on them."""
     numbers = sum(torch.Size(spec.shape[1:]).numel() for spec in head.form.inputs)
     samples = max(1, min(SAMPLES, NUMBERS // max(numbers, 1)))

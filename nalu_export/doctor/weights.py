@@ -45,25 +45,25 @@ def _at(place: tuple[int, ...]) -> str:
 
 
 def _finding(cell: Cell, told: str, own: Change | None, whole: Change | None, settings: Settings) -> Finding:
-    follows = "What it computes outside its training range is no sum or product of its inputs."
+    effect = "What it computes outside its training range is no sum or product of its inputs."
     if own is not None:
         near, far = span(settings.training_range), span(settings.training_range, BEYOND)
-        follows = (
+        effect = (
             f"With its weights at the nearest of these, its worst output would change by {_percent(own.near)} on "
             f"inputs of {near} and by {_percent(own.far)} on {far} (medians over the inputs)"
         )
         if whole is not None:
-            follows += f"; with those of all layers, the worst output of the head by {_percent(whole.near)} and "
-            follows += _percent(whole.far)
-        follows += "."
+            effect += f"; with those of all layers, the worst output of the head by {_percent(whole.near)} and "
+            effect += _percent(whole.far)
+        effect += "."
     if own is not None and max(own) < HARMLESS:
-        return Finding("info", "far-weights", cell.where, told, follows, "Nothing to do: it hardly depends on them.")
+        return Finding("info", "far-weights", cell.where, told, effect, "Nothing to do: it hardly depends on them.")
     return Finding(
         "warning",
         "far-weights",
         cell.where,
         told,
-        follows,
+        effect,
         "Train longer, or with a penalty that pulls weights to −1, 0 and 1; until then do not rely on it outside its "
         "training range.",
     )

@@ -111,7 +111,7 @@ def with_captured_axes(graph: ModelGraph) -> tuple[ModelGraph, tuple[str, ...]]:
         The model, and notes about axes that are fixed.
     """
     base, axes = base_of(graph), graph.interface.free
-    why = {name: reason for name in axes if (reason := _stuck(graph, name))}
+    why = {name: reason for name in axes if (reason := _why_fixed(graph, name))}
     images = set(IMAGE_AXES.values())
     if images <= {name for name, reason in why.items() if reason == NO_OTHER_SIZE}:
         # Images of one size: the export of what surrounds the arithmetic reports it, or the sweep over sizes does.
@@ -121,7 +121,7 @@ def with_captured_axes(graph: ModelGraph) -> tuple[ModelGraph, tuple[str, ...]]:
     return graph.with_fixed(list(why)), notes
 
 
-def _stuck(graph: ModelGraph, name: str) -> str:
+def _why_fixed(graph: ModelGraph, name: str) -> str:
     """Return why an axis cannot be free; empty if the captured graph is right at the next size that the model takes."""
     size = base_of(graph)[name]
     for more in (*range(1, MAX_STEP + 1), *range(-1, -min(size, MAX_STEP), -1)):

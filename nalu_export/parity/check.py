@@ -15,12 +15,12 @@ from nalu_export.graph.folding import Compute
 from nalu_export.graph.interface import Port, Sizes
 from nalu_export.parity.batch import Batch
 from nalu_export.parity.comparison import Tolerance
-from nalu_export.parity.inputs import FAMILIES, Draw, draw
+from nalu_export.parity.inputs import DISTRIBUTIONS, Draw, draw
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Report
 from nalu_export.parity.request import CheckRequest
+from nalu_export.parity.runtime_check import RuntimeCheck
 from nalu_export.parity.search import SearchOptions, climb
-from nalu_export.parity.watch import Watch
 from nalu_export.primitives.precision import Profile
 from nalu_export.runtimes.base import RunOptions, Runtime, Session
 
@@ -69,7 +69,7 @@ def profile_of(runtime: Runtime, session: Session, compute: Compute, *, tf32: bo
     # Eager PyTorch is float32 whatever the artifact computes in. A runtime without float64 computes the weights of a
     # live file in float32 as well.
     own: Compute = "float32" if runtime.own_weights else compute
-    own_weights = runtime.own_weights or (session.narrows and own == "float32")
+    own_weights = runtime.own_weights or (session.lowers_float64 and own == "float32")
     written = runtime.own_weights
     cuda = runtime.cuda
     limit = session.exp_limit
@@ -85,7 +85,7 @@ class _Check:
         self._ports = request.graph.interface.inputs
         self._images = any(len(shape) == 3 for shape in self._sizes[0])
         self._reference = Reference(request.graph, calibration(self._ports, self._sizes))
-        self._watches: list[Watch] = []
+        self._checks: list[RuntimeCheck] = []
 
     def load(self, run: RunOptions) -> None:
         """Load a session for each runtime; with ``skip_missing``, record absent runtimes instead of raising."""
@@ -110,57 +110,57 @@ class _Check:
             profile = profile_of(runtime, session, asked.compute, tf32=run.tf32)
             tolerance = Tolerance(profile.compute, self._options.rtol, self._options.atol, self._options.max_ulp)
             decides = asked.decisive is None or name in asked.decisive
-            self._watches.append(Watch(name, session, profile, tolerance, decides, asked.graph.interface))
-        if not self._watches:
+            self._checks.append(RuntimeCheck(name, session, profile, tolerance, decides, asked.graph.interface))
+        if not self._checks:
             raise RuntimeUnavailableError(f"no runtime is there: {'; '.join(missing.values())}")
 
     def run(self) -> None:
         """Run the input distributions, then a search from the worst inputs found in them."""
         search = self._search()
-        searching = [watch for watch in self._watches if watch.decisive] if search.rounds else []
-        families = 0 if self._options.only_inputs else len(FAMILIES) + len(self._options.ranges)
-        draws = families * min(len(self._sizes), 2) + len(self._options.inputs)
+        searching = [watch for watch in self._checks if watch.decisive] if search.rounds else []
+        distributions = 0 if self._options.only_inputs else len(DISTRIBUTIONS) + len(self._options.ranges)
+        draws = distributions * min(len(self._sizes), 2) + len(self._options.inputs)
         steps = draws + len(searching) * search.rounds
         done = 0
         # Runtimes shown for comparison have a bound of their own, which costs as much as that of the deciding runtimes.
         shown, few = SHOWN_IMAGES if self._images else SHOWN, list[Draw]()
         for together in _together(self._draws()):
-            self._request.progress(f"checking inputs {together[0].family}", done, steps)
-            self._compare(together, [watch for watch in self._watches if watch.decisive])
+            self._request.progress(f"checking inputs {together[0].distribution}", done, steps)
+            self._compare(together, [watch for watch in self._checks if watch.decisive])
             kept = [drawn for drawn in together if drawn.x.shapes == self._sizes[0]]
-            few += [Draw(drawn.family, drawn.x[:shown].copy(), at_once=True) for drawn in kept]
+            few += [Draw(drawn.distribution, drawn.x[:shown].copy(), at_once=True) for drawn in kept]
             done += len(together)
         for together in _together(few):
-            self._compare(together, [watch for watch in self._watches if not watch.decisive])
+            self._compare(together, [watch for watch in self._checks if not watch.decisive])
         for watch in searching:
             start = watch.worst_inputs(self._sizes[0])
-            if watch.lost or start is None or watch not in self._watches:
+            if watch.lost or start is None or watch not in self._checks:
                 continue
 
-            def score(x: Batch, watch: Watch = watch) -> NDArray[np.float64]:
+            def score(x: Batch, watch: RuntimeCheck = watch) -> NDArray[np.float64]:
                 nonlocal done
                 self._request.progress(f"searching for the largest error of {watch.name}", done, steps)
                 done += 1
                 return self._compare([Draw(SEARCHED, x)], [watch])
 
             climb(score, self._ports, start, search, self._options.seed)
-        for watch in self._watches:
+        for watch in self._checks:
             if watch.decisive:
                 self._request.progress(f"comparing the intermediate values of {watch.name}", steps, steps)
-                watch.look_inside(self._reference, watch.sizes or self._sizes[0])
+                watch.compare_intermediate_values(self._reference, watch.sizes or self._sizes[0])
             watch.explain(self._reference)
 
     def report(self) -> Report:
         """Return the results; for a failed runtime also the first value that leaves its bound."""
         return Report(
-            rows=tuple(row for watch in self._watches for row in watch.rows()),
-            runtimes=tuple(watch.info() for watch in self._watches),
-            verdict=str(self._watches[0].tolerance),
+            rows=tuple(row for watch in self._checks for row in watch.rows()),
+            runtimes=tuple(watch.info() for watch in self._checks),
+            criterion=str(self._checks[0].tolerance),
             seed=self._options.seed,
             missing=self._missing,
-            worst=tuple(worst for watch in self._watches if (worst := watch.worst()) is not None),
-            breaks=tuple(found for watch in self._watches if (found := watch.locate(self._reference)) is not None),
-            curves=tuple(watch.curve() for watch in self._watches),
+            worst=tuple(worst for watch in self._checks if (worst := watch.worst()) is not None),
+            divergences=tuple(found for watch in self._checks if (found := watch.locate(self._reference)) is not None),
+            curves=tuple(watch.curve() for watch in self._checks),
             notes=self._reference.notes,
             allow_empty=self._options.allow_empty,
         )
@@ -170,10 +170,10 @@ class _Check:
         if not options.only_inputs:
             samples = options.samples or self._samples()
             yield from draw(self._ports, self._sizes, samples, options.seed, options.ranges)
-        for family, x in options.inputs.items():
+        for distribution, x in options.inputs.items():
             # A matrix product may round a lone row differently from the same row within a batch.
             alone = options.only_inputs and len(x) == 1 and not self._images
-            yield Draw(family, x.repeated(REPLAYED) if alone else x)
+            yield Draw(distribution, x.repeated(REPLAYED) if alone else x)
 
     def _samples(self) -> int:
         """Return the default number of samples: a wide layer costs more per sample and has more outputs."""
@@ -192,7 +192,7 @@ class _Check:
         # An explicit number of generations is always run in full.
         return SearchOptions(rounds, default.width, default.patience if self._options.search is None else None)
 
-    def _compare(self, draws: Sequence[Draw], watches: Sequence[Watch]) -> NDArray[np.float64]:
+    def _compare(self, draws: Sequence[Draw], watches: Sequence[RuntimeCheck]) -> NDArray[np.float64]:
         """Return error/bound of each sample of the last draw, for the last of the runtimes."""
         if not watches:
             return np.zeros(0)
@@ -206,18 +206,18 @@ class _Check:
         for drawn in draws:
             rows = slice(start, start + len(drawn.x))
             start += len(drawn.x)
-            for watch in [watch for watch in watches if watch in self._watches]:
+            for watch in [watch for watch in watches if watch in self._checks]:
                 try:
                     ratios = watch.compare(drawn, [each.of(rows) for each in expected[watch.profile]])
                 except RuntimeUnavailableError as error:
                     self._drop(watch, error)
         return ratios
 
-    def _drop(self, watch: Watch, error: RuntimeUnavailableError) -> None:
+    def _drop(self, watch: RuntimeCheck, error: RuntimeUnavailableError) -> None:
         """Continue without a runtime whose device failed during the check, if missing runtimes are skipped."""
-        if not self._request.skip_missing or len(self._watches) == 1:
+        if not self._request.skip_missing or len(self._checks) == 1:
             raise error
-        self._watches.remove(watch)
+        self._checks.remove(watch)
         self._missing[watch.name] = str(error).removeprefix(f"{watch.name}: ")
 
 

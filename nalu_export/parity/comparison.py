@@ -95,7 +95,7 @@ class Comparison:
         status: the verdict.
         each: the result sample by sample.
         problem: a fault that is not in the numbers (a shape, a type), else empty.
-        silent: the outputs, by index, of which nothing could be compared.
+        uncompared_outputs: the outputs, by index, of which nothing could be compared.
     """
 
     samples: int
@@ -110,7 +110,7 @@ class Comparison:
     status: Status
     each: Samples
     problem: str = ""
-    silent: tuple[int, ...] = ()
+    uncompared_outputs: tuple[int, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -174,7 +174,7 @@ def _merged(parts: Sequence[Comparison]) -> Comparison:
         samples=parts[0].samples,
         **together(parts),
         each=Samples(ratio, error, bound, unit, left_out, output),
-        silent=tuple(place for place, part in enumerate(parts) if part.status is Status.NOTHING),
+        uncompared_outputs=tuple(place for place, part in enumerate(parts) if part.status is Status.NOTHING),
     )
 
 

@@ -85,7 +85,7 @@ def _signs(rng: Generator, shape: _Shape) -> Tensor:
     return torch.randint(0, 2, shape, generator=rng).double() * 2 - 1
 
 
-FAMILIES: dict[str, _Draw] = {
+DISTRIBUTIONS: dict[str, _Draw] = {
     "0.1..1": between(0.1, 1.0),
     "1..10": between(1.0, 10.0),
     "1e3..1e4": between(1e3, 1e4),
@@ -103,9 +103,9 @@ FAMILIES: dict[str, _Draw] = {
 
 @dataclass(frozen=True)
 class Draw:
-    """Samples ``x`` of the input distribution ``family``; ``at_once`` if they run as one batch."""
+    """Samples ``x`` of the input distribution ``distribution``; ``at_once`` if they run as one batch."""
 
-    family: str
+    distribution: str
     x: Batch
     at_once: bool = False
 
@@ -138,14 +138,14 @@ def draw(
         ranges: more input distributions, uniform from the first to the second number.
     """
     more = {f"{low:g}..{high:g}": between(low, high) for low, high in ranges}
-    for index, (family, values) in enumerate((FAMILIES | more).items()):
-        rng = Generator().manual_seed(seed * len(FAMILIES) + index)
+    for index, (distribution, values) in enumerate((DISTRIBUTIONS | more).items()):
+        rng = Generator().manual_seed(seed * len(DISTRIBUTIONS) + index)
         others = sizes[1:]
         # A fault in one shape shows with any distribution; all distributions over all shapes take minutes for a CNN.
         rest = max(1, samples // OTHER) if others else 0
-        yield Draw(family, drawn(ports, sizes[0], max(1, samples - rest), values, rng))
+        yield Draw(distribution, drawn(ports, sizes[0], max(1, samples - rest), values, rng))
         if others:
-            yield Draw(family, drawn(ports, others[index % len(others)], rest, values, rng))
+            yield Draw(distribution, drawn(ports, others[index % len(others)], rest, values, rng))
 
 
 def drawn(ports: Sequence[Port], sizes: Sizes, samples: int, values: _Draw, rng: Generator) -> Batch:

@@ -13,7 +13,7 @@ from nalu_export.graph.constants import read_by_parts
 from nalu_export.parity.analysis import OWN_ERROR
 from nalu_export.parity.batch import Batch
 from nalu_export.parity.reference import Reference
-from nalu_export.parity.report import Break, Worst
+from nalu_export.parity.report import Divergence, Worst
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.precision import SINGLE, Profile
 from nalu_export.runtimes.base import Session
@@ -23,7 +23,7 @@ _Place = tuple[tuple[int, ...], float, float, float]
 
 
 @dataclass(frozen=True)
-class Inside:
+class IntermediateValues:
     """The comparison of a runtime's intermediate values.
 
     Attributes:
@@ -36,10 +36,12 @@ class Inside:
     values: int
     numbers: int
     ratio: float
-    first: Break | None
+    first: Divergence | None
 
 
-def look_inside(reference: Reference, session: Session, x: Batch, profile: Profile, name: str) -> Inside:
+def compare_intermediate_values(
+    reference: Reference, session: Session, x: Batch, profile: Profile, name: str
+) -> IntermediateValues:
     """Compare the intermediate values and weights of a runtime with the reference's, in the order of computation.
 
     Args:
@@ -67,11 +69,13 @@ def look_inside(reference: Reference, session: Session, x: Batch, profile: Profi
             ratio, broken = _compared(found[value], step, profile, batched=node in batched)
             largest = max(largest, ratio)
             if broken is not None and place < earliest:
-                earliest, first = place, Break(name, value, described(node), *broken)
-    return Inside(values, numbers, largest, first)
+                earliest, first = place, Divergence(name, value, described(node), *broken)
+    return IntermediateValues(values, numbers, largest, first)
 
 
-def of_output(reference: Reference, worst: Worst, outputs: Sequence[str], profile: Profile, *, looked: bool) -> Break:
+def of_output(
+    reference: Reference, worst: Worst, outputs: Sequence[str], profile: Profile, *, looked: bool
+) -> Divergence:
     """Return the divergence at an output, if all intermediate values are within their bounds or cannot be read.
 
     Args:
@@ -87,9 +91,9 @@ def of_output(reference: Reference, worst: Worst, outputs: Sequence[str], profil
     if broken is None:
         broken = _wrong_zero(out, _of_a_sample(step, out.shape))
     if broken is None:
-        return Break(worst.runtime, reason="the worst input holds its bound when it is run alone")
+        return Divergence(worst.runtime, reason="the worst input holds its bound when it is run alone")
     reason = "" if looked else "the intermediate values cannot be read or have other names"
-    return Break(worst.runtime, worst.output, described(node), *broken, reason=reason)
+    return Divergence(worst.runtime, worst.output, described(node), *broken, reason=reason)
 
 
 def _of_a_sample(step: Conditioned, shape: tuple[int, ...]) -> Conditioned:

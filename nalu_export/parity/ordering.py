@@ -30,7 +30,7 @@ class _Reordered(Session):
     def __init__(self, session: Session, given: list[int] | None, taken: list[int] | None) -> None:
         self._session, self._given, self._taken = session, given, taken
         self.where, self.details, self.remarks = session.where, session.details, session.remarks
-        self.narrows, self.exp_limit = session.narrows, session.exp_limit
+        self.lowers_float64, self.exp_limit = session.lowers_float64, session.exp_limit
 
     def run(self, inputs: Arrays) -> Arrays:
         """See :meth:`Session.run`."""

@@ -32,7 +32,7 @@ class InputFile(dict[str, NDArray[np.generic]]):
         self.stem = stem
 
 
-def families(graph: ModelGraph, arrays: InputFile) -> dict[str, Any]:
+def distributions(graph: ModelGraph, arrays: InputFile) -> dict[str, Any]:
     """Return the input distributions in the arrays of a file.
 
     For a model of one input, each array is a distribution. For a model of several, ``NAME:INPUT`` are the inputs of the
@@ -49,12 +49,12 @@ def families(graph: ModelGraph, arrays: InputFile) -> dict[str, Any]:
     found: dict[str, dict[str, NDArray[np.generic]]] = {}
     for key, array in arrays.items():
         suffix = next((word for word in written if key.endswith(f":{word}")), "")
-        family, separator = (key.removesuffix(f":{suffix}"), True) if suffix else ("", False)
+        distribution, separator = (key.removesuffix(f":{suffix}"), True) if suffix else ("", False)
         name = written.get(suffix or key, "")
         if not name:
             there = ", ".join(map(plain, names))
             raise InputError(f"inputs {plain(key)}: there is no input of that name; the model takes {there}")
-        found.setdefault(family if separator else arrays.stem, {})[name] = array
+        found.setdefault(distribution if separator else arrays.stem, {})[name] = array
     return dict(found)
 
 

@@ -37,7 +37,7 @@ class Worst:
 
     Attributes:
         runtime: name of the runtime.
-        family: the input distribution that the input comes from.
+        distribution: the input distribution that the input comes from.
         ratio: error/bound, infinite for a mismatch of NaN or infinity.
         inputs: the sample by the names of the inputs, without the batch axis.
         output: name of the worst output.
@@ -48,7 +48,7 @@ class Worst:
     """
 
     runtime: str
-    family: str
+    distribution: str
     ratio: float
     inputs: dict[str, NDArray[np.generic]]
     output: str
@@ -64,7 +64,7 @@ class Worst:
 
 
 @dataclass(frozen=True)
-class Break:
+class Divergence:
     """The first divergence: the first value that leaves its bound, for the worst input of one runtime.
 
     Attributes:
@@ -118,7 +118,7 @@ class Curve:
 
 def merge(
     runtime: str,
-    family: str,
+    distribution: str,
     parts: Sequence[Comparison | Row],
     reasons: Sequence[str] = (),
     outputs: Sequence[str] = (),
@@ -127,7 +127,7 @@ def merge(
 
     Args:
         runtime: name of the runtime.
-        family: name of the row.
+        distribution: name of the row.
         parts: at least one.
         reasons: why outputs were left out, besides the reasons in ``parts``.
         outputs: names of the model's outputs, in the order in which a comparison numbers them.
@@ -135,19 +135,19 @@ def merge(
     said = [reason for part in parts if isinstance(part, Row) for reason in part.reasons]
     return Row(
         runtime=runtime,
-        family=family,
+        distribution=distribution,
         samples=sum(part.samples for part in parts),
         **together(parts),
         problem=next((part.problem for part in parts if part.problem), ""),
         reasons=tuple(dict.fromkeys((*reasons, *said))),
-        silent=_silent(parts, outputs),
+        uncompared_outputs=_uncompared_outputs(parts, outputs),
     )
 
 
-def _silent(parts: Sequence[Comparison | Row], outputs: Sequence[str]) -> tuple[str, ...]:
+def _uncompared_outputs(parts: Sequence[Comparison | Row], outputs: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the outputs of which no part could compare anything."""
     each = [
-        part.silent if isinstance(part, Row) else tuple(outputs[place] for place in part.silent)
+        part.uncompared_outputs if isinstance(part, Row) else tuple(outputs[place] for place in part.uncompared_outputs)
         for part in parts
         if part.outputs
     ]

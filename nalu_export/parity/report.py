@@ -10,13 +10,24 @@ from numpy.typing import NDArray
 from nalu_export.io import notebook
 from nalu_export.io.assumption import Assumption
 from nalu_export.parity import wording
-from nalu_export.parity.records import Break, Curve, RuntimeInfo, Worst, merge
+from nalu_export.parity.records import Curve, Divergence, RuntimeInfo, Worst, merge
 from nalu_export.parity.row import EVERY_INPUT, INTERMEDIATE, METADATA, Row, inputs
 from nalu_export.parity.verdict import Status, overall
 
-__all__ = ["EVERY_INPUT", "INTERMEDIATE", "Break", "Curve", "Report", "Row", "RuntimeInfo", "Worst", "inputs", "merge"]
+__all__ = [
+    "EVERY_INPUT",
+    "INTERMEDIATE",
+    "Curve",
+    "Divergence",
+    "Report",
+    "Row",
+    "RuntimeInfo",
+    "Worst",
+    "inputs",
+    "merge",
+]
 
-SCHEMA = "nalu_export.report/3"
+SCHEMA = "nalu_export.report/4"
 
 
 @dataclass(frozen=True)
@@ -26,11 +37,11 @@ class Report:
     Attributes:
         rows: one for each runtime and input distribution, in the order in which they ran.
         runtimes: those that ran.
-        verdict: what decided: ``"bound"``, or the tolerances in words.
+        criterion: what decided: ``"bound"``, or the tolerances in words.
         seed: of the inputs.
         missing: runtimes that were asked for by ``all`` and could not run, with the reason.
         worst: the worst input of each runtime.
-        breaks: where each failing runtime leaves its bound first.
+        divergences: where each failing runtime leaves its bound first.
         curves: for the plots.
         weights: effective weights of each layer, for the heatmaps: ``{"layers.0": {"W": …}}``.
         subject: what was checked: model, artifact, their hashes, weights and compute mode, layers.
@@ -43,11 +54,11 @@ class Report:
 
     rows: tuple[Row, ...]
     runtimes: tuple[RuntimeInfo, ...]
-    verdict: str
+    criterion: str
     seed: int
     missing: dict[str, str] = field(default_factory=dict)
     worst: tuple[Worst, ...] = ()
-    breaks: tuple[Break, ...] = ()
+    divergences: tuple[Divergence, ...] = ()
     curves: tuple[Curve, ...] = ()
     weights: dict[str, dict[str, NDArray[np.float32]]] = field(default_factory=dict)
     subject: dict[str, Any] = field(default_factory=dict)
@@ -86,22 +97,24 @@ class Report:
 
     def _is_uncompared(self, runtime: str) -> bool:
         # Weights and intermediate values alone say little about what comes out.
-        rows = [row for row in self.rows if row.runtime == runtime and row.family != INTERMEDIATE]
+        rows = [row for row in self.rows if row.runtime == runtime and row.distribution != INTERMEDIATE]
         if any(row.failed for row in self.rows if row.runtime == runtime):
             return False
-        return not any(row.passed for row in rows) or bool(self.silent(runtime))
+        return not any(row.passed for row in rows) or bool(self.uncompared_outputs(runtime))
 
-    def silent(self, runtime: str) -> tuple[str, ...]:
+    def uncompared_outputs(self, runtime: str) -> tuple[str, ...]:
         """Of several outputs of a model those of which nothing could be compared in one runtime."""
         passed = [
-            row.silent for row in self.rows if row.runtime == runtime and row.passed and row.family in self._drawn
+            row.uncompared_outputs
+            for row in self.rows
+            if row.runtime == runtime and row.passed and row.distribution in self._drawn
         ]
         return tuple(name for name in passed[0] if all(name in names for names in passed)) if passed else ()
 
     @property
     def _drawn(self) -> set[str]:
         """The rows that are of inputs of the model itself."""
-        return {row.family for row in self.rows} - {INTERMEDIATE, METADATA, *self.isolated}
+        return {row.distribution for row in self.rows} - {INTERMEDIATE, METADATA, *self.isolated}
 
     def __repr__(self) -> str:
         names = ", ".join(info.name for info in self.runtimes)
@@ -114,8 +127,8 @@ class Report:
             own = [row for row in self.rows if row.runtime == info.name]
             if own:
                 worst = max(own, key=lambda row: row.gravity)
-                said = worst.wrong(self.verdict) if worst.failed else f"error/bound {worst.max_ratio:.3g}"
-                rows.append((info.name, f"{len(own)} rows", f"{inputs(worst.family)}: {said}", info.where))
+                said = worst.wrong(self.criterion) if worst.failed else f"error/bound {worst.max_ratio:.3g}"
+                rows.append((info.name, f"{len(own)} rows", f"{inputs(worst.distribution)}: {said}", info.where))
         rows += [(name, f"not run: {why}") for name, why in self.missing.items()]
         return notebook.table("Report", [*rows, *(("note", note) for note in self.notes)])
 
@@ -132,7 +145,7 @@ class Report:
                 "passed": self.passed,
                 "allow_empty": self.allow_empty,
                 "summary": self.summary(),
-                "verdict": self.verdict,
+                "criterion": self.criterion,
                 "seed": self.seed,
                 "subject": self.subject,
                 "environment": self.environment,
@@ -142,7 +155,7 @@ class Report:
                 "missing": self.missing,
                 "rows": [asdict(row) for row in self.rows],
                 "worst": [asdict(worst) for worst in self.worst],
-                "breaks": [asdict(found) for found in self.breaks],
+                "divergences": [asdict(found) for found in self.divergences],
                 "curves": [asdict(curve) for curve in self.curves],
             }
         )
@@ -153,8 +166,8 @@ class Report:
         failed = [row for row in self.decisive if row.failed]
         if failed:
             row = max(failed, key=lambda row: row.gravity)
-            found = next((str(found) for found in self.breaks if found.runtime == row.runtime and found.value), "")
-            where = f"{row.runtime} on {inputs(row.family)}: {row.wrong(self.verdict)}"
+            found = next((str(found) for found in self.divergences if found.runtime == row.runtime and found.value), "")
+            where = f"{row.runtime} on {inputs(row.distribution)}: {row.wrong(self.criterion)}"
             return f"{where}; {found}" if found else where
         if not self.passed:
             return self.nothing_compared()
@@ -162,7 +175,7 @@ class Report:
         worst = max((row for row in self.decisive if row.passed), key=lambda row: (row.max_e > 0, row.max_ratio))
         text = (
             f"largest error is {worst.max_ratio:.0%} of its bound, E {worst.max_e:.2g} "
-            f"({worst.runtime}, {inputs(worst.family)})"
+            f"({worst.runtime}, {inputs(worst.distribution)})"
         )
         return "; ".join(filter(None, (text, wording.partly_empty(self))))
 

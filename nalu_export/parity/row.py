@@ -14,9 +14,9 @@ EVERY_INPUT = "every input"
 METADATA = "metadata"
 
 
-def inputs(family: str) -> str:
+def inputs(distribution: str) -> str:
     """``inputs zeros``; what is not an input distribution stands for itself."""
-    return family if family in (INTERMEDIATE, EVERY_INPUT, METADATA) else f"inputs {family}"
+    return distribution if distribution in (INTERMEDIATE, EVERY_INPUT, METADATA) else f"inputs {distribution}"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Row:
 
     Attributes:
         runtime: name of the runtime.
-        family: name of the input distribution.
+        distribution: name of the input distribution.
         samples: samples run.
         outputs: numbers that came of them.
         max_ratio: largest error over its bound; at most 1 in a pass by the bound.
@@ -38,11 +38,11 @@ class Row:
         status: the verdict.
         problem: what is wrong when it is not the numbers, else empty.
         reasons: why outputs were left out, the most frequent reason first.
-        silent: of several outputs of a model those of which nothing could be compared, by name.
+        uncompared_outputs: of several outputs of a model those of which nothing could be compared, by name.
     """
 
     runtime: str
-    family: str
+    distribution: str
     samples: int
     outputs: int
     max_ratio: float
@@ -55,7 +55,7 @@ class Row:
     status: Status
     problem: str = ""
     reasons: tuple[str, ...] = ()
-    silent: tuple[str, ...] = ()
+    uncompared_outputs: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -74,18 +74,18 @@ class Row:
         Failures come first, those that are no numbers before all others. Outputs say more than intermediate values,
         and a row that compared nothing says least.
         """
-        output = self.family != INTERMEDIATE
+        output = self.distribution != INTERMEDIATE
         ratio = math.inf if math.isnan(self.max_ratio) else self.max_ratio
         mismatches, zeros = self.nonfinite_mismatches, self.wrong_zeros
         return self.failed, bool(self.problem), output, self.passed, mismatches, zeros, ratio
 
-    def fault(self, verdict: str) -> wording.Fault:
-        """What is wrong with a failed row, in words; ``verdict`` is that of its report."""
-        return wording.fault(self, verdict)
+    def fault(self, criterion: str) -> wording.Fault:
+        """What is wrong with a failed row, in words; ``criterion`` is that of its report."""
+        return wording.fault(self, criterion)
 
-    def wrong(self, verdict: str) -> str:
+    def wrong(self, criterion: str) -> str:
         """The same in one line."""
-        return self.fault(verdict).text
+        return self.fault(criterion).text
 
     def left_out(self) -> str:
         """How many outputs were left out and why, in one line; empty where none was."""

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from nalu_export.graph.interface import Port
 from nalu_export.parity.batch import Batch
-from nalu_export.parity.inputs import FAMILIES, between, drawn, integers
+from nalu_export.parity.inputs import DISTRIBUTIONS, between, drawn, integers
 
 PARENTS = 16
 # Values at which formulas change: log is 0, ε dominates, σ saturates in float32, exp leaves float32, 1e7.
@@ -53,8 +53,8 @@ def climb(score: Score, ports: Sequence[Port], start: Batch, options: SearchOpti
     heights: list[float] = []
     for generation in range(options.rounds):
         # Some parents are random: a far corner is not on an uphill path from the worst inputs so far.
-        strangers = drawn(ports, parents.shapes, max(1, PARENTS // 2), FAMILIES["mixed, zeros"], rng)
-        children = _children(ports, Batch.joined([parents, strangers]), options.width, rng)
+        random_parents = drawn(ports, parents.shapes, max(1, PARENTS // 2), DISTRIBUTIONS["mixed, zeros"], rng)
+        children = _children(ports, Batch.joined([parents, random_parents]), options.width, rng)
         if generation == 0:
             # The start inputs have no score yet; scoring them with the first generation keeps them as parents.
             first = min(len(parents), len(children))

@@ -44,12 +44,12 @@ class Fault:
     alone: str = ""
 
 
-def fault(row: "Row", verdict: str) -> Fault:
+def fault(row: "Row", criterion: str) -> Fault:
     """What is wrong with a failed row: the gravest of what is.
 
     Args:
         row: of the report.
-        verdict: of the report: ``"bound"``, or the tolerances in words.
+        criterion: of the report: ``"bound"``, or the tolerances in words.
     """
     if row.problem:
         return Fault(row.problem, alone="error")
@@ -58,8 +58,8 @@ def fault(row: "Row", verdict: str) -> Fault:
         return Fault(text, f"{row.nonfinite_mismatches} NaN or ∞", "NaN/∞")
     if row.wrong_zeros:
         return Fault(_some("wrong_zeros", row.wrong_zeros, row.outputs), f"{row.wrong_zeros} wrong ±0", "±0")
-    if verdict != "bound":
-        return Fault(f"{row.max_ulp_torch} ULP from PyTorch, {row.max_ulp} from float64; allowed: {verdict}")
+    if criterion != "bound":
+        return Fault(f"{row.max_ulp_torch} ULP from PyTorch, {row.max_ulp} from float64; allowed: {criterion}")
     # Intermediate values and integers have no E.
     e = f", E {_figure(row.max_e)}" if row.max_e else ""
     return Fault(f"the error is {_figure(row.max_ratio)} times its bound{e}")
@@ -102,9 +102,9 @@ def compared_nothing(row: "Row") -> str:
 def nothing_compared(report: "Report") -> str:
     """Why a report has the verdict ``nothing compared``, in one line."""
     names = report.uncompared
-    silent = list(dict.fromkeys(output for name in names for output in report.silent(name)))
-    if silent:
-        return f"{NOTHING} of output {', '.join(silent)} in {', '.join(names)}"
+    outputs = list(dict.fromkeys(output for name in names for output in report.uncompared_outputs(name)))
+    if outputs:
+        return f"{NOTHING} of output {', '.join(outputs)} in {', '.join(names)}"
     rows = [row for row in report.decisive if row.runtime in names and row.undetermined]
     if not rows:
         return f"{NOTHING} of {', '.join(names)}" if report.decisive else NOTHING

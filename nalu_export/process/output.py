@@ -5,7 +5,7 @@ import os
 import sys
 
 
-def forget_output() -> None:
+def discard_output() -> None:
     """Redirect standard output to the null device.
 
     Otherwise the interpreter fails at exit when it flushes the rest, with a traceback and its own exit code.

@@ -52,9 +52,9 @@ class Line:
     notes: tuple[str, ...] = ()
 
 
-def families(report: "Report") -> list[str]:
+def distributions(report: "Report") -> list[str]:
     """In the order in which they ran."""
-    return list(dict.fromkeys(row.family for row in report.rows))
+    return list(dict.fromkeys(row.distribution for row in report.rows))
 
 
 def lines(report: "Report") -> list[Line]:
@@ -67,14 +67,16 @@ def lines(report: "Report") -> list[Line]:
 
 
 def _line(name: str, rows: "list[Row]", report: "Report", decisive: bool) -> Line:
-    by_family = {row.family: row for row in rows}
-    cells = tuple(_cell(by_family.get(family), report.verdict, decisive) for family in families(report))
+    by_distribution = {row.distribution: row for row in rows}
+    cells = tuple(
+        _cell(by_distribution.get(distribution), report.criterion, decisive) for distribution in distributions(report)
+    )
     failed = sum(row.failed for row in rows)
     notes = dict.fromkeys(reason for row in rows for reason in row.reasons)
     return Line(name, decisive, "", failed, _summary(rows, failed, decisive), cells, tuple(rows), tuple(notes))
 
 
-def _cell(row: "Row | None", verdict: str, decisive: bool) -> Cell:
+def _cell(row: "Row | None", criterion: str, decisive: bool) -> Cell:
     if row is None:
         return Cell("–", "none", 0.0, "not compared")
     if not row.failed and not row.passed:
@@ -86,7 +88,7 @@ def _cell(row: "Row | None", verdict: str, decisive: bool) -> Cell:
     text = f"{row.max_ratio:.2f}" if row.max_ratio < 10 else figure(row.max_ratio, 2)
     if row.passed:
         return Cell(text, look, round(share, 3), "; ".join(filter(None, (title, row.left_out()))))
-    fault = row.fault(verdict)
+    fault = row.fault(criterion)
     if fault.alone:
         return Cell(fault.alone, look, round(share, 3), fault.text)
     return Cell(text, look, round(share, 3), title)

@@ -61,7 +61,7 @@ class Sample:
 
     Attributes:
         runtime: whose.
-        family: where the input comes from.
+        distribution: where the input comes from.
         ratio: error over bound.
         wrong: whether that is beyond the bound.
         inputs: of the model.
@@ -71,7 +71,7 @@ class Sample:
     """
 
     runtime: str
-    family: str
+    distribution: str
     ratio: str
     wrong: bool
     inputs: tuple[Input, ...]
@@ -90,7 +90,7 @@ def _sample(found: "Found") -> Sample:
     alone = len(found.inputs) == 1
     return Sample(
         runtime=found.runtime,
-        family=found.family,
+        distribution=found.distribution,
         ratio=figure(found.ratio),
         wrong=found.ratio > 1,
         inputs=tuple(_input("x" if alone else name, x) for name, x in found.inputs.items()),

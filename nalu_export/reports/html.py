@@ -41,10 +41,10 @@ class HtmlReporter(Reporter):
             report=report,
             headline=_headline(report),
             verdict=(report.status.shown, *_LOOKS[report.status]),
-            breaks=_breaks(report),
+            divergences=_breaks(report),
             subject=_facts(report.subject),
             tables=_tables(report.subject),
-            families=_matrix.families(report),
+            distributions=_matrix.distributions(report),
             lines=_matrix.lines(report),
             plots=_plots.plots(report),
             frame=_plots,
@@ -110,7 +110,7 @@ def _breaks(report: "Report") -> list[tuple[str, str]]:
             found.runtime,
             "; ".join(filter(None, dict.fromkeys((str(found), found.reason)))) or "every intermediate value holds",
         )
-        for found in report.breaks
+        for found in report.divergences
     ]
 
 

@@ -93,20 +93,20 @@ def _skipped(runtime: str, name: str, reason: str) -> ET.Element:
 
 def _case(row: "Row", runtime: "RuntimeInfo", report: "Report") -> ET.Element:
     if row.passed:
-        case = _bare(row.runtime, row.family)
+        case = _bare(row.runtime, row.distribution)
         ET.SubElement(case, "system-out").text = "\n".join(_numbers(row))
         return case
     if not row.failed:
-        return _skipped(row.runtime, row.family, compared_nothing(row))
-    message = row.wrong(report.verdict)
+        return _skipped(row.runtime, row.distribution, compared_nothing(row))
+    message = row.wrong(report.criterion)
     if not runtime.decisive:
-        return _skipped(row.runtime, row.family, f"for comparison, does not decide: {message}")
-    return _failed(row.runtime, row.family, message, "\n".join(_detail(row, report)))
+        return _skipped(row.runtime, row.distribution, f"for comparison, does not decide: {message}")
+    return _failed(row.runtime, row.distribution, message, "\n".join(_detail(row, report)))
 
 
 def _detail(row: "Row", report: "Report") -> list[str]:
-    lines = [_text(row.wrong(report.verdict)), "", *_numbers(row)]
-    found = [_text(found) for found in report.breaks if found.runtime == row.runtime and str(found)]
+    lines = [_text(row.wrong(report.criterion)), "", *_numbers(row)]
+    found = [_text(found) for found in report.divergences if found.runtime == row.runtime and str(found)]
     return lines + (["", *found] if found else [])
 
 
@@ -123,7 +123,7 @@ def _number(value: float) -> str:
 
 
 def _properties(report: "Report", runtime: "RuntimeInfo | None") -> Properties:
-    found = {"verdict": report.verdict, "seed": str(report.seed)}
+    found = {"criterion": report.criterion, "seed": str(report.seed)}
     if runtime is not None:
         found |= {"where": runtime.where, "decides": "yes" if runtime.decisive else "no, for comparison"}
         found |= {f"runtime.{key}": value for key, value in runtime.details.items()}

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class WorstInputs(Reporter):
-    """One array for each runtime, ``(1, …)``, named after the runtime and the family that it comes from.
+    """One array for each runtime, ``(1, …)``, named after the runtime and the distribution that it comes from.
 
     Of a model with several inputs there is one for each of them, with ``:`` and its name behind that.
     """
@@ -24,7 +24,7 @@ class WorstInputs(Reporter):
         for worst in report.worst:
             for name, x in worst.inputs.items():
                 which = "" if len(worst.inputs) == 1 else f":{name}"
-                arrays[f"{worst.runtime} {worst.family}{which}".replace("/", "∕")] = x[None]
+                arrays[f"{worst.runtime} {worst.distribution}{which}".replace("/", "∕")] = x[None]
         return to_npz(arrays, compressed=True)
 
 

@@ -82,7 +82,7 @@ class OrtSession(OnnxSession):
     """
 
     #: How it runs, for :attr:`Session.where`; empty for a plain run.
-    manner = ""
+    mode = ""
 
     def __init__(self, data: bytes, onnxruntime: Any, target: Target) -> None:
         self._onnxruntime, self._target = onnxruntime, target
@@ -105,7 +105,7 @@ class OrtSession(OnnxSession):
             "options": ", ".join(f"{key}={value}" for key, value in sorted(options.items())),
             "threads": "default" if target.threads is None else str(target.threads),
         }
-        self.where = ", ".join([*parts, self.manner] if self.manner else parts)
+        self.where = ", ".join([*parts, self.mode] if self.mode else parts)
 
     def _remarkable(self) -> list[str]:
         """Return the legitimate work that does not run on the device."""

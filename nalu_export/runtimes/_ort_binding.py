@@ -22,7 +22,7 @@ class BindingSession(OrtSession):
     https://onnxruntime.ai/docs/performance/tune-performance/iobinding.html
     """
 
-    manner = "I/O binding"
+    mode = "I/O binding"
 
     def _runner(self, session: Any) -> Runner:
         return lambda inputs: _results(session, self._bound(session, inputs))
@@ -56,7 +56,7 @@ class GraphSession(BindingSession):
     every returned result comes from a replay. A batch without samples launches no kernel and is run without a graph.
     """
 
-    manner = "CUDA graph"
+    mode = "CUDA graph"
 
     def _runner(self, session: Any) -> Runner:
         captured: dict[tuple[int, tuple[tuple[int, ...], ...]], tuple[int, Any, list[Any]]] = {}

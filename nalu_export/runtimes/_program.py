@@ -43,7 +43,7 @@ from nalu_export.io.arrays import (
     unpacked,
 )
 from nalu_export.io.text import printable
-from nalu_export.runtimes._last_words import last_words
+from nalu_export.runtimes._stderr_tail import stderr_tail
 from nalu_export.runtimes.base import RunOptions, Session
 
 FOLDER = "NALU_EXPORT_CPP"
@@ -79,7 +79,7 @@ class ProgramSession(Session):
 
     Raises:
         RuntimeUnavailableError: it cannot be started, or says that its library or device is not there.
-        InputError: it refuses the file, ends, does not answer in time or breaks the protocol.
+        InputError: it refuses the file, ends, does not answer in time or divergences the protocol.
     """
 
     def __init__(self, runtime: str, command: Sequence[str], *, called: str = "", keep: object = None) -> None:
@@ -274,7 +274,7 @@ class ProgramSession(Session):
         how = "closed its output" if code is None else f"ended with exit code {code}"
         if code is not None and code < 0:
             how = f"ended with signal {-code}"
-        last = self._shown(last_words(self._errors))
+        last = self._shown(stderr_tail(self._errors))
         error = _EndedError(f"{self._runtime}: {self._name} {how}{f': {last}' if last else ''}", code)
         raise no_memory(error) or error
 

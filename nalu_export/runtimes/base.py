@@ -53,7 +53,7 @@ class Session(ABC):
     remarks: tuple[str, ...] = ()
 
     #: Whether it computes float64 parts of this file in float32, such as the effective weights of a live file.
-    narrows: bool = False
+    lowers_float64: bool = False
 
     #: The largest argument of its float32 Exp; past it the result may be infinite although float32 could hold it.
     exp_limit: float = math.inf

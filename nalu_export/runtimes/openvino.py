@@ -39,7 +39,7 @@ class _OpenVinoSession(OnnxSession):
         super().__init__("openvino", data)
         self.remarks, self.exp_limit = (EXP,), EXP_LIMIT
         if self._has_float64:
-            self.remarks, self.narrows = (EXP, FLOAT64), True
+            self.remarks, self.lowers_float64 = (EXP, FLOAT64), True
         library = f"openvino {openvino.__version__.partition('-')[0]}"
         self.where = f"{library}, {DEVICE}"
         in_force = {key: _text(self._compiled.get_property(key)) for key in self._asked}

@@ -13,7 +13,7 @@ from nalu_export.parity import Report
 from nalu_export.parity.report import Row, Worst, inputs
 
 # More says nothing new; the whole table is in the section "parity" and in the reports of `nalu-export check`.
-FAMILIES = 3
+DISTRIBUTIONS = 3
 VALUES = 8
 MISSING_FILE = "pass save_to=FOLDER (the fixture `parity` does) to keep the worst inputs, then run replay=FILE"
 
@@ -41,7 +41,7 @@ def message(report: Report, files: Files) -> str:
         f"{', '.join(failed)}: does not compute what the model computes" if failed else report.nothing_compared(),
         f"  model {subject['model']}, file {subject['artifact']}",
         f"  {subject['format']}, {subject['weights']} weights, {subject['compute']}; seed {report.seed}; allowed: "
-        + ("the bound of a correct evaluation" if report.verdict == "bound" else report.verdict),
+        + ("the bound of a correct evaluation" if report.criterion == "bound" else report.criterion),
     ]
     for name in failed:
         lines += _runtime(report, name)
@@ -59,10 +59,10 @@ def _runtime(report: Report, name: str) -> list[str]:
     rows = _failed(report, name)
     count = sum(row.runtime == name for row in report.rows)
     lines = ["", f"{name}: {len(rows)} of {count} rows failed"]
-    lines += [f"  {inputs(row.family)}: {row.wrong(report.verdict)}" for row in rows[:FAMILIES]]
-    if len(rows) > FAMILIES:
-        lines.append(f"  and {', '.join(row.family for row in rows[FAMILIES:])}")
-    lines += [f"  {found}" for found in report.breaks if found.runtime == name and str(found)]
+    lines += [f"  {inputs(row.distribution)}: {row.wrong(report.criterion)}" for row in rows[:DISTRIBUTIONS]]
+    if len(rows) > DISTRIBUTIONS:
+        lines.append(f"  and {', '.join(row.distribution for row in rows[DISTRIBUTIONS:])}")
+    lines += [f"  {found}" for found in report.divergences if found.runtime == name and str(found)]
     for worst in report.worst:
         if worst.runtime == name:
             lines += _worst(worst)
@@ -81,7 +81,7 @@ def _worst(worst: Worst) -> list[str]:
     alone = len(worst.inputs) == 1
     shown = [f"{'' if alone else f'{name} '}{_shortened(x)}" for name, x in worst.inputs.items()]
     return [
-        f"  worst input ({worst.family}): {', '.join(shown)}",
+        f"  worst input ({worst.distribution}): {', '.join(shown)}",
         f"    {worst.output}[{place}] is {_exact(out)}, expected {reference:.9g} ± {bound:.2g}; "
         f"PyTorch gives {_exact(single)}",
     ]

@@ -35,7 +35,7 @@ def markdown(report: dict[str, Any]) -> str:
         rows = [_row(row) for row in report["rows"] if row["runtime"] == runtime["name"]]
         if rows:
             worst = max(rows, key=lambda row: row.gravity)
-            lines.append(_line(runtime, worst, report["verdict"]))
+            lines.append(_line(runtime, worst, report["criterion"]))
     for name, reason in report["missing"].items():
         lines.append(f"| {_text(name)} | | | | not run: {_text(reason)} |")
     return "\n".join(lines) + "\n"
@@ -47,15 +47,15 @@ def _row(data: dict[str, Any]) -> Row:
     return Row(**{name: value for name, value in data.items() if name in FIELDS} | figures)
 
 
-def _line(runtime: dict[str, Any], row: Row, verdict: str) -> str:
+def _line(runtime: dict[str, Any], row: Row, criterion: str) -> str:
     said = _verdict(row.status)
     if row.failed:
-        fault = row.fault(verdict)  # where its figures say it, they stand beside it
+        fault = row.fault(criterion)  # where its figures say it, they stand beside it
         said = f"**{said}** {_text(fault.text if fault.alone else '')}".strip()
     if not runtime["decisive"]:
         said += ", for comparison"
     figures = "– | –" if row.status == Status.NOTHING else f"{row.max_ratio:.3g} | {row.max_e:.3g}"
-    return f"| {_text(runtime['name'])} | {_text(row.family)} | {figures} | {said} |"
+    return f"| {_text(runtime['name'])} | {_text(row.distribution)} | {figures} | {said} |"
 
 
 def _verdict(status: str) -> str:

@@ -144,7 +144,7 @@ def test_several_runtimes_and_arguments(act: Act) -> None:
     assert done.code == 0
     found = json.loads(Path(done.outputs["json"]).read_text(encoding="utf-8"))
     assert [runtime["name"] for runtime in found["runtimes"]] == ["onnxruntime-cpu", "torch"]
-    assert "1..2" in {row["family"] for row in found["rows"]}
+    assert "1..2" in {row["distribution"] for row in found["rows"]}
 
 
 @pytest.mark.slow

@@ -112,7 +112,7 @@ def test_a_runtime_named_twice_runs_once(pair: tuple[Path, Path]) -> None:
 def test_inputs_of_the_user_s_own(pair: tuple[Path, Path]) -> None:
     inputs = {"whole numbers": np.arange(8).reshape(2, 4), "double": np.ones((3, 4))}
     report = nalu_export.check(*pair, inputs=inputs, only_inputs=True)
-    rows = {row.family: row.samples for row in report.rows}
+    rows = {row.distribution: row.samples for row in report.rows}
     assert (rows["whole numbers"], rows["double"]) == (2, 3)
     assert report.worst[0].inputs["input"].dtype == np.float32
     with pytest.raises(InputError, match=r"^inputs odd: the model does not run on samples of shape \(3,\): "):

@@ -23,7 +23,7 @@ from nalu_export.parity.acceptance import acceptance
 from nalu_export.parity.batch import Batch
 from nalu_export.parity.check import calibration
 from nalu_export.parity.comparison import Tolerance, compare
-from nalu_export.parity.inputs import FAMILIES, draw
+from nalu_export.parity.inputs import DISTRIBUTIONS, draw
 from nalu_export.parity.reference import Expected, Reference
 from nalu_export.parity.verdict import Status
 from nalu_export.primitives.precision import Profile
@@ -95,7 +95,7 @@ class TestWhatIsInThem:
         graph = graph_of(nalu)
         batch = Batch.joined([found.x for found in draw(graph.interface.inputs, [graph.sizes], 5, 3)])
         (x,) = batch.arrays
-        assert golden.samples == 5 * len(FAMILIES)
+        assert golden.samples == 5 * len(DISTRIBUTIONS)
         np.testing.assert_array_equal(given.values, x)
         (expected,) = Reference(graph)(batch, [profile])[profile]
         # In one batch a matrix product may be rounded otherwise.
@@ -124,10 +124,10 @@ class TestWhatIsInThem:
         np.testing.assert_array_equal(double.accept == 2, double.reference > MAX)
 
     def test_the_number_of_samples(self, nalu: NALU, image_model: BackboneHead, tmp_path: Path) -> None:
-        assert write_golden(nalu, tmp_path / "golden.bin").golden.samples == 32 * len(FAMILIES)
+        assert write_golden(nalu, tmp_path / "golden.bin").golden.samples == 32 * len(DISTRIBUTIONS)
         images = write_golden(image_model, tmp_path / "golden.bin", input_size=(8, 6)).golden
-        assert images.inputs[0].values.shape == (4 * len(FAMILIES), 1, 8, 6)
-        assert images.outputs[0].reference.shape == (4 * len(FAMILIES), 3)
+        assert images.inputs[0].values.shape == (4 * len(DISTRIBUTIONS), 1, 8, 6)
+        assert images.outputs[0].reference.shape == (4 * len(DISTRIBUTIONS), 3)
 
     def test_images_have_the_bounds_of_a_check(self, image_model: BackboneHead, tmp_path: Path) -> None:
         """What no rule bounds is measured, on the inputs on which a check measures it."""
@@ -189,7 +189,7 @@ class TestWhatIsInThem:
             write_golden(nalu, tmp_path / "golden.bin", samples=1)
         finally:
             torch.set_num_threads(before)
-        assert threads == [1] * len(FAMILIES)
+        assert threads == [1] * len(DISTRIBUTIONS)
 
     @pytest.mark.parametrize("suffix", [".bin", ".npz"])
     def test_same_source_same_bytes(self, nalu: NALU, suffix: str, tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def late(setup: Setup) -> Setup:
     return replace(setup, started=perf_counter() - 1e6)
 
 
-def _row(runtime: str, family: str, ratio: float, e: float, *, passed: bool = True) -> Row:
-    return Row(runtime, family, 8, 8, ratio, e, 1, 1, 0, 0, 0, Status.PASSED if passed else Status.FAILED)
+def _row(runtime: str, distribution: str, ratio: float, e: float, *, passed: bool = True) -> Row:
+    return Row(runtime, distribution, 8, 8, ratio, e, 1, 1, 0, 0, 0, Status.PASSED if passed else Status.FAILED)
 
 
 def _outcome(*rows: Row) -> Outcome:
@@ -196,7 +196,7 @@ def test_parity_tables(setup: Setup) -> None:
     runs, files, cells = cuda_parity.sections(found, setup, quick=False)
     assert runs.rows[1][:4] == ("torch", "did not run", "did not run", "Some GPU")
     assert files.rows[1] == (name, "folded", "float64", "pass: 90% in ones, E 0.90", "", "pass: 90% in ones, E 0.90")
-    # E is a claim about the uniform families; the others are in brackets.
+    # E is a claim about the uniform distributions; the others are in brackets.
     assert cells.rows[0] == ("onnxruntime-cpu", "float32", "2.0 (6.0)")
     assert all(target.reached for target in (*files.targets, *cells.targets))
 

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import every_runtime
-from nalu_export.parity.inputs import FAMILIES
+from nalu_export.parity.inputs import DISTRIBUTIONS
 from tests.formats.programs import needs_compiler
 
 
@@ -18,6 +18,6 @@ def test_a_cell_in_every_runtime() -> None:
         ("cpp", "float32"),
     } <= set(found)
     for (name, compute), rows in found.items():
-        assert {row.family for row in rows} >= set(FAMILIES)
+        assert {row.distribution for row in rows} >= set(DISTRIBUTIONS)
         assert max(row.max_e for row in rows) <= (1.0 + 1e-6 if compute == "float64" else 5.0), name
         assert all(row.passed for row in rows), name

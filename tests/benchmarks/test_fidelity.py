@@ -32,13 +32,13 @@ def test_usual_form_is_finite_but_far_off(table: dict[str, dict[str, fidelity.Ce
 
 @pytest.mark.parametrize("name", subjects.FLOAT32)
 def test_ours_in_float32(table: dict[str, dict[str, fidelity.Cell]], name: str) -> None:
-    for family, cell in table[name].items():
-        assert cell.within(fidelity.LIMIT32), (family, cell)
+    for distribution, cell in table[name].items():
+        assert cell.within(fidelity.LIMIT32), (distribution, cell)
 
 
 def test_ours_in_float64(table: dict[str, dict[str, fidelity.Cell]]) -> None:
-    for family, cell in table[subjects.DOUBLE].items():
-        assert cell.within(fidelity.LIMIT64), (family, cell)
+    for distribution, cell in table[subjects.DOUBLE].items():
+        assert cell.within(fidelity.LIMIT64), (distribution, cell)
 
 
 @pytest.mark.slow

@@ -15,14 +15,14 @@ from nalu_export.primitives.precision import Profile
 from tests.alone import expected_of
 
 
-@pytest.mark.parametrize("family", ["0.1..1", "1..10", "−10..10"])
+@pytest.mark.parametrize("distribution", ["0.1..1", "1..10", "−10..10"])
 @pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("size", [2, 16])
-def test_closed_formula_agrees_with_the_error_analysis(family: str, trained: bool, size: int) -> None:
+def test_closed_formula_agrees_with_the_error_analysis(distribution: str, trained: bool, size: int) -> None:
     rng = np.random.default_rng(1)
     torch.manual_seed(1)
     parameters = cells.saturated(rng, size) if trained else cells.initialised(size)
-    x = cells.RANGES[family](rng, (256, size))
+    x = cells.RANGES[distribution](rng, (256, size))
     expected = expected_of(Reference(graph_of(our_cell(parameters))), x, [Profile()])[Profile()]
     found = witness(parameters, x)
     np.testing.assert_allclose(found.output, expected.reference, rtol=1e-12, atol=1e-12)
@@ -52,10 +52,10 @@ def test_what_is_not_finite_is_off_and_has_no_error() -> None:
 
 
 @pytest.mark.parametrize("size", cells.SIZES)
-@pytest.mark.parametrize("family", cells.RANGES)
-def test_exact_outputs_fit_into_float32(size: int, family: str) -> None:
+@pytest.mark.parametrize("distribution", cells.RANGES)
+def test_exact_outputs_fit_into_float32(size: int, distribution: str) -> None:
     rng = np.random.default_rng(0)
     parameters = cells.saturated(rng, size)
-    found = witness(parameters, cells.RANGES[family](rng, (512, size)))
+    found = witness(parameters, cells.RANGES[distribution](rng, (512, size)))
     assert np.isfinite(found.output.astype(np.float32)).all()
     assert found.d.min() > np.finfo(np.float32).tiny / ROUNDOFF

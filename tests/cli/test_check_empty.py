@@ -43,7 +43,7 @@ def test_a_check_that_compares_nothing_is_not_a_pass(source: Path, artifact: Pat
     assert "passed: " not in result.stdout
     report = json.loads(Path("r.json").read_text(encoding="utf-8"))
     assert (report["status"], report["passed"], report["allow_empty"]) == ("nothing compared", False, False)
-    (row,) = [row for row in report["rows"] if row["family"] == "big"]
+    (row,) = [row for row in report["rows"] if row["distribution"] == "big"]
     assert (row["status"], row["undetermined"], row["outputs"]) == ("nothing compared", 2, 2)
     assert row["reasons"] == [REASON]
     assert ET.parse("r.xml").getroot().get("failures") == "1"

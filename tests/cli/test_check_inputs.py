@@ -16,26 +16,26 @@ from tests.cli.conftest import Run, assert_user_error, listing
 FEW = ("--samples", "8", "--search", "0")
 
 
-def families(run: Run, *arguments: Any) -> dict[str, int]:
-    """Samples of each input family."""
+def distributions(run: Run, *arguments: Any) -> dict[str, int]:
+    """Samples of each input distribution."""
     found = json.loads(run("check", *arguments, "--json", "-").stdout)
-    return {row["family"]: row["samples"] for row in found["rows"]}
+    return {row["distribution"]: row["samples"] for row in found["rows"]}
 
 
 def test_a_range_is_a_family(source: Path, artifact: Path, run: Run) -> None:
-    usual = families(run, source, artifact, *FEW)
-    found = families(run, source, artifact, *FEW, "--range", "-3", "2.5", "--range", "1e9", "1e12")
+    usual = distributions(run, source, artifact, *FEW)
+    found = distributions(run, source, artifact, *FEW, "--range", "-3", "2.5", "--range", "1e9", "1e12")
     assert set(found) - set(usual) == {"-3..2.5", "1e+09..1e+12"}
     assert found["-3..2.5"] == 8
 
 
 def test_a_range_may_be_one_point(source: Path, artifact: Path, run: Run) -> None:
-    assert "2..2" in families(run, source, artifact, *FEW, "--range", "2", "2")
+    assert "2..2" in distributions(run, source, artifact, *FEW, "--range", "2", "2")
 
 
 def test_no_search(source: Path, artifact: Path, run: Run) -> None:
-    assert "search" not in families(run, source, artifact, *FEW)
-    searched = families(run, source, artifact, "--samples", "8", "--search", "3")
+    assert "search" not in distributions(run, source, artifact, *FEW)
+    searched = distributions(run, source, artifact, "--samples", "8", "--search", "3")
     assert searched["search"] == 3 * 192
 
 
@@ -57,9 +57,9 @@ def test_max_ulp_of_the_model_against_itself(source: Path, artifact: Path, run: 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.bool_, np.float16])
 def test_inputs_of_any_number_type(dtype: Any, source: Path, artifact: Path, run: Run) -> None:
     Path("x.npz").write_bytes(npz(**{"mine": np.ones((3, 2), dtype), "größe [red]": np.zeros((1, 2), dtype)}))
-    found = families(run, source, artifact, *FEW, "--inputs", "x.npz")
+    found = distributions(run, source, artifact, *FEW, "--inputs", "x.npz")
     assert (found["mine"], found["größe [red]"], found["zeros"]) == (3, 1, 8)
-    assert set(families(run, source, artifact, "--replay", "x.npz")) - {INTERMEDIATE} == {"mine", "größe [red]"}
+    assert set(distributions(run, source, artifact, "--replay", "x.npz")) - {INTERMEDIATE} == {"mine", "größe [red]"}
 
 
 def test_inputs_have_a_line_of_their_own(source: Path, artifact: Path, run: Run) -> None:
@@ -70,7 +70,7 @@ def test_inputs_have_a_line_of_their_own(source: Path, artifact: Path, run: Run)
 
 def test_a_single_array(source: Path, artifact: Path, run: Run) -> None:
     np.save("one.npy", np.ones((3, 2), np.float32))
-    assert families(run, source, artifact, *FEW, "--inputs", "one.npy")["one"] == 3
+    assert distributions(run, source, artifact, *FEW, "--inputs", "one.npy")["one"] == 3
 
 
 def npz(**arrays: Any) -> bytes:

@@ -28,9 +28,9 @@ def test_json_on_stdout(passes: bool, source: Path, artifact: Path, other: Path,
     result = run("check", source, artifact if passes else other, "--json", "-", *FEW)
     found = json.loads(result.stdout)
     assert result.exit_code == (0 if passes else 1)
-    assert found["schema"] == "nalu_export.report/3"
+    assert found["schema"] == "nalu_export.report/4"
     assert found["passed"] is passes
-    assert {row["samples"] for row in found["rows"] if row["family"] == "zeros"} == {8}
+    assert {row["samples"] for row in found["rows"] if row["distribution"] == "zeros"} == {8}
     assert result.stderr == ("" if passes else f"nalu-export: {found['summary']}\n")
     assert listing() == ["model.onnx", "model.pt", "other.onnx"]
 
@@ -211,14 +211,15 @@ def test_a_replay_gives_the_same_verdict_and_ratio(
         (row,) = [
             row
             for row in found["rows"]
-            if (row["runtime"], row["family"]) == (worst["runtime"], f"{worst['runtime']} {worst['family']}")
+            if (row["runtime"], row["distribution"])
+            == (worst["runtime"], f"{worst['runtime']} {worst['distribution']}")
         ]
         if not passes:
             assert float(row["max_ratio"]) == pytest.approx(ratios[worst["runtime"]], rel=1e-4)
         assert row["status"] == ("passed" if passes else "failed")
         assert row["samples"] == REPLAYED
-    families = {row["family"] for row in found["rows"]} - {INTERMEDIATE}
-    assert families == {f"{worst['runtime']} {worst['family']}" for worst in before["worst"]}
+    distributions = {row["distribution"] for row in found["rows"]} - {INTERMEDIATE}
+    assert distributions == {f"{worst['runtime']} {worst['distribution']}" for worst in before["worst"]}
 
 
 def test_the_worst_inputs_have_the_same_bytes_each_time(source: Path, artifact: Path, run: Run) -> None:

@@ -38,8 +38,8 @@ def test_a_file_with_remarks_only(folder: Path, run: Run) -> None:
         "\n"
         "info[gate-chosen] at (model)\n"
         "  On inputs of 0.1..1 and of 100..1000 the gate chooses the sum.\n"
-        "  follows: This is how a trained gate looks.\n"
-        "  do:      Nothing to do, if that is the operation of the task.\n"
+        "  effect:  This is how a trained gate looks.\n"
+        "  remedy:  Nothing to do, if that is the operation of the task.\n"
         "\n"
         "nothing wrong found; 1 remark\n"
     )
@@ -66,9 +66,9 @@ def test_an_error_fails(folder: Path, run: Run) -> None:
         "error[faux-weights] at model.0.W\n"
         "  W is stored and is what computes; tanh(W_hat)·σ(M_hat) is another matrix, off by up to 1 (1 is stored at "
         "[0, 0], the raw parameters give 0).\n"
-        "  follows: A faux NAC: W_hat and M_hat are read by nothing and cannot have trained; computing W from them "
+        "  effect:  A faux NAC: W_hat and M_hat are read by nothing and cannot have trained; computing W from them "
         "gives different results.\n"
-        "  do:      Export it as the linear layer that it is (the stored W wins), or compute W in forward and train "
+        "  remedy:  Export it as the linear layer that it is (the stored W wins), or compute W in forward and train "
         "again.\n"
         "\n"
         "1 error\n"
@@ -81,7 +81,7 @@ def test_what_follows_and_what_to_do_is_said_once_for_each_kind(folder: Path, ru
     kinds = [line for line in lines if line.startswith("warning[")]
     assert len(kinds) == 6
     # The figures of far weights are those of each layer.
-    assert sum(line.startswith("  follows:") for line in lines) == 4
+    assert sum(line.startswith("  effect:") for line in lines) == 4
     assert sum(line.startswith("  do:") for line in lines) == 3
 
 

@@ -68,7 +68,7 @@ def test_whatever_is_named_a_terminal_gets_printable_text(tmp_path: Path, monkey
         text = report.read_text(encoding="utf-8")
         wrong += [f"{kind}: {found}" for found in _wrong(text)]
         assert "\\x1b[2J" in text or "\\u001b[2J" in text
-    assert EVIL in {row["family"] for row in json.loads(Path(f"{NAME}.json").read_text())["rows"]}
+    assert EVIL in {row["distribution"] for row in json.loads(Path(f"{NAME}.json").read_text())["rows"]}
     ElementTree.parse(f"{NAME}.xml")
     assert wrong == []
     left = ", ".join(f"{name}:{line}" for name, line in sorted(_sites() - sites))

@@ -102,7 +102,7 @@ def test_an_export_writes_the_reports_of_its_check(source: Path, run: Run) -> No
     assert found["environment"]["torch"]
     decides = {each["name"]: each["decisive"] for each in found["runtimes"]}
     assert decides == {"torch": False, "onnx-reference": True, "onnxruntime-cpu": True}
-    assert {row["samples"] for row in found["rows"] if row["family"] == "zeros"} == {8}
+    assert {row["samples"] for row in found["rows"] if row["distribution"] == "zeros"} == {8}
     assert ET.parse("r.xml").getroot().get("failures") == "0"
     assert b"model.onnx" in Path("r.html").read_bytes()
     assert json.loads(run("inspect", "model.onnx", "--json").stdout)["parity"]["runtime"] == (

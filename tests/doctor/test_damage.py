@@ -25,15 +25,15 @@ def test_a_weight_that_is_no_number() -> None:
     assert codes(found) == [("error", "non-finite", "layers.0.W_hat")]
     (finding,) = found.findings
     assert finding.what == "1 NaN and 1 infinite of 6 values; the first is at [1, 1]."
-    assert finding.follows == "1 of 1 outputs is NaN or infinite for every input."
-    assert finding.do == DO
+    assert finding.effect == "1 of 1 outputs is NaN or infinite for every input."
+    assert finding.remedy == DO
 
 
 def test_some_outputs_are_lost() -> None:
     model = nac([[1.0], [1.0], [1.0]])
     with torch.no_grad():
         model.layers[0].W_hat[1:] = NAN  # type: ignore[operator]
-    assert only(model, "non-finite").follows == "2 of 3 outputs are NaN or infinite for every input."
+    assert only(model, "non-finite").effect == "2 of 3 outputs are NaN or infinite for every input."
 
 
 def test_an_infinite_raw_parameter_computes() -> None:
@@ -42,7 +42,7 @@ def test_an_infinite_raw_parameter_computes() -> None:
         model.layers[0].W_hat.mul_(INF)  # type: ignore[operator]
     finding = only(model, "non-finite")
     assert finding.what == "2 infinite of 2 values; the first is at [0, 0]."
-    assert finding.follows == (
+    assert finding.effect == (
         "The outputs are still numbers on inputs of 0.1..1, as tanh and σ of infinity are, but training cannot move it."
     )
 
@@ -52,8 +52,8 @@ def test_a_parameter_that_nothing_reads(tmp_path: Path) -> None:
     finding = only(written(state, tmp_path), "non-finite", layout="kevinzakka:fauxNAC")
     assert (finding.level, finding.where) == ("info", "model.0.W_hat")
     assert finding.what == "4 NaN of 4 values; the first is at [0, 0]."
-    assert finding.follows == "Nothing reads this parameter; what computes is stored beside it."
-    assert finding.do == "Nothing to do."
+    assert finding.effect == "Nothing reads this parameter; what computes is stored beside it."
+    assert finding.remedy == "Nothing to do."
 
 
 def test_a_backbone() -> None:
@@ -62,7 +62,7 @@ def test_a_backbone() -> None:
         model.get_buffer("backbone.1.running_var").fill_(NAN)
     finding = only(model, "non-finite")
     assert (finding.level, finding.where) == ("error", "backbone.1.running_var")
-    assert finding.follows == "What is computed with it is no number either."
+    assert finding.effect == "What is computed with it is no number either."
 
 
 @pytest.mark.parametrize("model", [HEALTHY, nn.BatchNorm2d(2)])
@@ -94,11 +94,11 @@ def test_two_names_that_disagree(tmp_path: Path) -> None:
     assert finding.what == (
         "It is one parameter with _nac_stack.0._W_hat, but 2 of 6 values differ by up to 0.25, the first at [1, 1]."
     )
-    assert finding.follows == (
+    assert finding.effect == (
         "The original keeps the one that it loads last, _nac_stack.0.W_hat; every other command of nalu-export refuses "
         "the file. What is said of this layer here is said of _nac_stack.0._W_hat."
     )
-    assert finding.do == (
+    assert finding.remedy == (
         "Remove the one that was not trained from the file, or write the trained one under both names."
     )
 

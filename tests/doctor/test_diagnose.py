@@ -71,7 +71,7 @@ def test_any_tensors(
             state[key].view(-1)[place % state[key].numel()] = value
     found = diagnose(written(state, tmp_path), layout=layout.layout, compute=compute)
     assert all(finding.level in LEVELS for finding in found.findings)
-    texts = [text for finding in found.findings for text in (finding.what, finding.follows, finding.do)]
+    texts = [text for finding in found.findings for text in (finding.what, finding.effect, finding.remedy)]
     assert all(text.endswith((".", "draws them.")) and "\n" not in text for text in texts)
     to_json(found.to_dict())
 

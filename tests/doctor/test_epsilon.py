@@ -20,10 +20,10 @@ def test_eps_that_is_zero_in_float16() -> None:
     finding = only(NALU(2, 1), "eps-lost", compute="float16")
     assert (finding.level, finding.where) == ("error", "layers.0")
     assert finding.what == "eps is 1e-10, which is 0 in float16; the smallest number there is 6e-08."
-    assert finding.follows == (
+    assert finding.effect == (
         "An input of 0 gives log(0) = −∞, and the product 0, ∞ or NaN, as its weight is positive, negative or 0."
     )
-    assert finding.do == "Compute in float32, or train with a larger eps."
+    assert finding.remedy == "Compute in float32, or train with a larger eps."
 
 
 def test_what_follows_is_true() -> None:
@@ -36,11 +36,11 @@ def test_eps_with_few_digits_in_float16() -> None:
     finding = only(cell(1e-6), "eps-subnormal", compute="float16")
     assert (finding.level, finding.where) == ("warning", "(model)")
     assert finding.what == "eps is 1e-06, which is 1.01e-06 in float16, below its smallest normal number 6.1e-05."
-    assert finding.follows == (
+    assert finding.effect == (
         "It is held with few digits, and hardware that takes subnormal numbers for 0 gives log(0) = −∞ at an input "
         "of 0."
     )
-    assert finding.do == "Compute in float32, or train with a larger eps."
+    assert finding.remedy == "Compute in float32, or train with a larger eps."
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,10 @@ def test_a_large_eps() -> None:
     finding = only(cell(1e-5), "eps-large")
     assert (finding.level, finding.where) == ("info", "(model)")
     assert finding.what == "eps is 1e-05; inputs below 0.001 count as more than 1% larger in the product."
-    assert finding.follows == (
+    assert finding.effect == (
         "Products of small inputs are off by as much. It is part of the trained function, and exported as it is."
     )
-    assert finding.do == "Scale inputs so that they are larger than that, or train with a smaller eps."
+    assert finding.remedy == "Scale inputs so that they are larger than that, or train with a smaller eps."
 
 
 def test_a_large_eps_for_these_inputs() -> None:

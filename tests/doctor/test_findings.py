@@ -8,7 +8,7 @@ from tests.doctor.cases import HEALTHY, nac
 
 
 def finding(level: str = "error", where: str = "x", code: str = "code") -> Finding:
-    return Finding(level, code, where, "what", "follows", "do")
+    return Finding(level, code, where, "what", "effect", "remedy")
 
 
 def diagnosis(*findings: Finding, path: str | None = "model.pt") -> Diagnosis:
@@ -40,7 +40,14 @@ def test_plain_data() -> None:
         "notes": ["a note"],
         "assumptions": [],
         "findings": [
-            {"level": "warning", "code": "code", "where": "layers.0", "what": "what", "follows": "follows", "do": "do"}
+            {
+                "level": "warning",
+                "code": "code",
+                "where": "layers.0",
+                "what": "what",
+                "effect": "effect",
+                "remedy": "remedy",
+            }
         ],
         "counts": {"error": 0, "warning": 1, "info": 0},
     }

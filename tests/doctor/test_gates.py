@@ -26,8 +26,8 @@ def test_gates_that_have_chosen() -> None:
     finding = only(model, "gate-chosen")
     assert (finding.level, finding.where) == ("info", "(model)")
     assert finding.what == "On inputs of 0.1..1 and of 100..1000 2 choose the sum and 1 the product."
-    assert finding.follows == "This is how a trained gate looks."
-    assert finding.do == "Nothing to do, if that is the operation of the task."
+    assert finding.effect == "This is how a trained gate looks."
+    assert finding.remedy == "Nothing to do, if that is the operation of the task."
     assert found(model) == ["gate-chosen"]
 
 
@@ -36,7 +36,7 @@ def test_a_gate_that_will_stay() -> None:
     assert finding.what == (
         "On inputs of 0.1..1 and of 100..1000 the gate chooses the sum. The gate has a slope below 2⁻²⁴ on all inputs."
     )
-    assert finding.follows == "This is how a trained gate looks; training on will not change it."
+    assert finding.effect == "This is how a trained gate looks; training on will not change it."
 
 
 def test_a_gate_that_has_not_chosen() -> None:
@@ -48,8 +48,8 @@ def test_a_gate_that_has_not_chosen() -> None:
         "3 of 4 gates (0, 1, 2) have not chosen sum or product on inputs of 0.1..1 (σ is 0.27 to 0.73). On 100..1000 "
         "1 chooses the sum, 1 the product and 1 one of both by input."
     )
-    assert finding.follows == "The output mixes sum and product, and in other shares outside the training range."
-    assert finding.do == "Train longer, from another seed, or with a penalty on σ(1 − σ)."
+    assert finding.effect == "The output mixes sum and product, and in other shares outside the training range."
+    assert finding.remedy == "Train longer, from another seed, or with a penalty on σ(1 − σ)."
     assert found(model) == ["gate-undecided"]
 
 
@@ -84,8 +84,8 @@ def test_a_gate_that_changes_sides() -> None:
     finding = only(model, "gate-flips")
     assert (finding.level, finding.where) == ("warning", "(model)")
     assert finding.what == "1 of 2 gates (0) chooses the sum on 0.1..1 and the product on 100..1000."
-    assert finding.follows == "Outside the training range the layer computes another operation."
-    assert finding.do == "Train with inputs of both sizes, or with a gate that does not see the size of its input."
+    assert finding.effect == "Outside the training range the layer computes another operation."
+    assert finding.remedy == "Train with inputs of both sizes, or with a gate that does not see the size of its input."
     assert "gate-chosen" not in found(model)
 
 
@@ -112,8 +112,8 @@ def test_a_gate_closed_to_both() -> None:
     finding = only(cell, "gate-closed")
     assert (finding.level, finding.where) == ("warning", "(model)")
     assert finding.what == "The gate is shut for the sum and for the product, on inputs of 0.1..1."
-    assert finding.follows == "The output is near 0 whatever the inputs are."
-    assert finding.do == "Train from another seed, or with one gate in place of two."
+    assert finding.effect == "The output is near 0 whatever the inputs are."
+    assert finding.remedy == "Train from another seed, or with one gate in place of two."
 
 
 def test_a_second_gate_open_with_the_first_mixes() -> None:
@@ -134,10 +134,12 @@ def test_a_gate_that_died_before_the_weights_got_anywhere() -> None:
         "The gate is saturated on all inputs of 0.1..1, with a slope below 2⁻²⁴, while weights are still far from −1, "
         "0 and 1."
     )
-    assert finding.follows == (
+    assert finding.effect == (
         "Training on cannot change which path is taken, right or wrong; only the weights still move."
     )
-    assert finding.do == "If the loss does not fall, set the gate's parameters back to small values and train again."
+    assert (
+        finding.remedy == "If the loss does not fall, set the gate's parameters back to small values and train again."
+    )
     assert found(model) == ["gate-dead"]
 
 

@@ -26,11 +26,11 @@ def test_raw_parameters_beside_another_weight(tmp_path: Path) -> None:
         "W is stored and is what computes; tanh(W_hat)·σ(M_hat) is another matrix, off by up to 1.2 "
         "(1 is stored at [0, 1], the raw parameters give -0.179)."
     )
-    assert finding.follows == (
+    assert finding.effect == (
         "A faux NAC: W_hat and M_hat are read by nothing and cannot have trained; computing W from them gives "
         "different results."
     )
-    assert finding.do == LINEAR
+    assert finding.remedy == LINEAR
     assert found.failed
 
 
@@ -55,11 +55,11 @@ def test_a_weight_that_the_raw_parameters_give(dtype: torch.dtype, tmp_path: Pat
     finding = only(written(state, tmp_path), "faux-in-sync", layout=FAUX)
     assert finding.level == "warning"
     assert finding.what == "W is stored and is what computes; it is tanh(W_hat)·σ(M_hat), to rounding."
-    assert finding.follows == (
+    assert finding.effect == (
         "A faux NAC, saved before its first step of training, or with W computed once more after it; training on moves "
         "W alone."
     )
-    assert finding.do == LINEAR
+    assert finding.remedy == LINEAR
     state["model.0.W"] = state["model.0.W"] + 20 * torch.finfo(dtype).eps
     assert only(written(state, tmp_path), "faux-weights", layout=FAUX).level == "error"
 
@@ -99,10 +99,10 @@ def test_a_weight_without_raw_parameters(tmp_path: Path) -> None:
         "model.0.nac.W and model.0.W are stored, not computed as tanh(W_hat)·σ(M_hat), and no raw parameters are in "
         "the file."
     )
-    assert finding.follows == (
+    assert finding.effect == (
         "A faux NAC: what was trained is a linear weight, which nothing pulls towards −1, 0 and 1."
     )
-    assert finding.do == LINEAR
+    assert finding.remedy == LINEAR
 
 
 def test_weights_that_no_nac_has(tmp_path: Path) -> None:
@@ -113,8 +113,8 @@ def test_weights_that_no_nac_has(tmp_path: Path) -> None:
     )
     assert (finding.level, finding.where) == ("warning", "model.0.W")
     assert finding.what == "2 of 4 stored weights are outside −1..1; the largest is -2.25 at [0, 1]."
-    assert finding.follows == "tanh(W_hat)·σ(M_hat) cannot give them: nothing held this weight where a NAC holds it."
-    assert finding.do == "Train with W computed in forward, which keeps it within −1..1."
+    assert finding.effect == "tanh(W_hat)·σ(M_hat) cannot give them: nothing held this weight where a NAC holds it."
+    assert finding.remedy == "Train with W computed in forward, which keeps it within −1..1."
 
 
 def test_weights_a_little_outside(tmp_path: Path) -> None:
@@ -122,8 +122,8 @@ def test_weights_a_little_outside(tmp_path: Path) -> None:
     finding = only(written({"model.0.W": torch.tensor([[1.000001, 0.999999]])}, tmp_path), "weight-outside")
     assert finding.level == "info"
     assert finding.what == "1 of 2 stored weights are outside −1..1; the largest is 1.000001 at [0, 0]."
-    assert finding.follows == "None is farther than 0.01 outside: −1 and 1 but for what training left."
-    assert finding.do == "Nothing to do."
+    assert finding.effect == "None is farther than 0.01 outside: −1 and 1 but for what training left."
+    assert finding.remedy == "Nothing to do."
 
 
 @pytest.mark.parametrize("value", [1.0, -1.0, 0.5, float("nan"), float("inf")])
@@ -162,7 +162,7 @@ def test_a_faux_nac_that_was_written_by_hand() -> None:
         "weights is stored and is what computes; tanh(w_hat)·σ(m_hat) is another matrix, off by up to 1.2 (1 is stored "
         "at [0, 1], the raw parameters give -0.179)."
     )
-    assert finding.follows.endswith("cannot have trained; computing weights from them gives different results.")
+    assert finding.effect.endswith("cannot have trained; computing weights from them gives different results.")
     model = Faux()
     with torch.no_grad():
         model.weights.copy_(effective_weight(W_HAT, M_HAT))

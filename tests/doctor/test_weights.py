@@ -31,12 +31,12 @@ def test_a_weight_between() -> None:
     assert finding.what == (
         "Weights farther than 0.01 from −1, 0 and 1: 1 of 2 in W, the farthest 0.9 from input 0 to output 0."
     )
-    assert finding.do == DO
+    assert finding.remedy == DO
 
 
 def test_the_change_is_that_of_the_output() -> None:
     finding = only(nac([[0.9]]), "far-weights")
-    assert finding.follows == (
+    assert finding.effect == (
         "With its weights at the nearest of these, its worst output would change by 10% on inputs of 0.1..1 and by "
         "10% on 100..1000 (medians over the inputs)."
     )
@@ -48,7 +48,7 @@ def test_a_product_changes_more_where_inputs_are_large() -> None:
     near, far = 1 - 0.55**0.1, 1 - 550**-0.1
     assert (round(100 * near, 1), round(100 * far)) == (5.8, 47)
     assert (
-        "would change by 5.9% on inputs of 0.1..1 and by 47% on 100..1000 (medians over the inputs)." in finding.follows
+        "would change by 5.9% on inputs of 0.1..1 and by 47% on 100..1000 (medians over the inputs)." in finding.effect
     )
 
 
@@ -56,8 +56,8 @@ def test_the_whole_head_is_told_with_its_last_layer() -> None:
     model = nac([[0.9]], [[1.0]], [[0.8]])
     first, second = (finding for finding in diagnose(model).findings if finding.code == "far-weights")
     assert (first.where, second.where) == ("layers.0", "layers.2")
-    assert first.follows.endswith("(medians over the inputs).")
-    assert second.follows == (
+    assert first.effect.endswith("(medians over the inputs).")
+    assert second.effect == (
         "With its weights at the nearest of these, its worst output would change by 20% on inputs of 0.1..1 and by "
         "20% on 100..1000 (medians over the inputs); with those of all layers, the worst output of the head by 28% "
         "and 28%."
@@ -67,7 +67,7 @@ def test_the_whole_head_is_told_with_its_last_layer() -> None:
 def test_a_range_of_ones_own() -> None:
     assert (
         "on inputs of -2..3 and by 10% on -2000..3000"
-        in only(nac([[0.9]]), "far-weights", training_range=(-2, 3)).follows
+        in only(nac([[0.9]]), "far-weights", training_range=(-2, 3)).effect
     )
 
 
@@ -77,8 +77,8 @@ def test_weights_that_the_output_hardly_depends_on() -> None:
     finding = only(cell, "far-weights")
     assert finding.level == "info"
     assert finding.what.startswith("Weights farther than 0.01 from −1, 0 and 1: 2 of 2 in W_mul, the farthest ")
-    assert "change by less than 0.01% on inputs of 0.1..1 and by less than 0.01% on 100..1000" in finding.follows
-    assert finding.do == "Nothing to do: it hardly depends on them."
+    assert "change by less than 0.01% on inputs of 0.1..1 and by less than 0.01% on 100..1000" in finding.effect
+    assert finding.remedy == "Nothing to do: it hardly depends on them."
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0, -1.0, 0.009, 0.991, -0.991])
@@ -114,7 +114,7 @@ class Fussy(Scale):
 def test_a_layer_of_ones_own(layer: nn.Module) -> None:
     finding = only(layer, "far-weights")
     assert finding.what == "Weights farther than 0.01 from −1, 0 and 1: 3 of 3 in tanh, the farthest 0.245 at [0]."
-    assert "would change by 100% on inputs of 0.1..1 and by 100% on 100..1000" in finding.follows
+    assert "would change by 100% on inputs of 0.1..1 and by 100% on 100..1000" in finding.effect
 
 
 def test_a_model_that_does_not_run_is_examined_as_far_as_its_tensors_go() -> None:
@@ -214,7 +214,7 @@ def test_the_change_of_a_layer_inside_another() -> None:
         cell.get_parameter("nac.M_hat").fill_(math.log(9.0))
     finding = only(cell, "far-weights")
     assert finding.where == "nac"
-    assert "change by 10% on inputs of 0.1..1 and by 10% on 100..1000" in finding.follows
+    assert "change by 10% on inputs of 0.1..1 and by 10% on 100..1000" in finding.effect
 
 
 @pytest.mark.parametrize(

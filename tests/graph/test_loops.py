@@ -185,7 +185,7 @@ def test_a_fault_in_the_step_is_found(tmp_path: Path) -> None:
     path.write_bytes(proto.SerializeToString())
     report = nalu_export.check(built(Scanned), read_artifact(path), **options)
     assert not report.passed
-    assert any(row.failed for row in report.rows if row.family == "cell.layers.0 isolated")
+    assert any(row.failed for row in report.rows if row.distribution == "cell.layers.0 isolated")
 
 
 @pytest.mark.slow

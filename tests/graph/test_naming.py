@@ -228,7 +228,7 @@ def _passes(model: nn.Module, shape: tuple[int, ...], name: str, weights: Weight
     names = [kind.runtime, "torch"]
     report = check_bytes(CheckRequest(graph, data, [(shape,)], compute, names, CheckOptions(samples=16, search=0)))
     assert report.passed, report.summary()
-    assert "intermediate values" in {row.family for row in report.rows}
+    assert "intermediate values" in {row.distribution for row in report.rows}
     return data
 
 

@@ -123,7 +123,7 @@ DESCRIPTIONS: Table = {
         "its model description names the layer 'os.system', which is not known here; give "
         "--model FILE.py:NAME to build the model",
     ),
-    "a layer that breaks out": Case(
+    "a layer that divergences out": Case(
         lambda: args('NAC"); import os; os.system("x")  #'),
         'its model description names the layer \'NAC"); import os; os.system("x")  #\', which is '
         "not known here; give --model FILE.py:NAME to build the model",

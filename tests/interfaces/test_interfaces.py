@@ -61,7 +61,7 @@ def test_every_runtime_gives_what_the_model_gives(name: str, runtime: str, expor
     except RuntimeUnavailableError as error:
         pytest.skip(str(error))
     assert report.passed, report.summary()
-    assert not report.silent(runtime)
+    assert not report.uncompared_outputs(runtime)
 
 
 @pytest.mark.quick(2)
@@ -178,7 +178,10 @@ def test_real_inputs_beside_the_drawn_ones(exported: Exported) -> None:
     x, known = rng.random((40, 3), np.float32), rng.random((40, 3)) < 0.5
     report = checked("dict", exported("dict", "onnx"), inputs={"real": {"x": x, "known": known}})
     assert report.passed
-    assert next(row.samples for row in report.rows if row.family == "real" and row.runtime == "onnxruntime-cpu") == 40
+    assert (
+        next(row.samples for row in report.rows if row.distribution == "real" and row.runtime == "onnxruntime-cpu")
+        == 40
+    )
 
 
 def test_an_output_of_which_nothing_is_compared_is_named(tmp_path: Path) -> None:
@@ -196,4 +199,4 @@ def test_an_output_of_which_nothing_is_compared_is_named(tmp_path: Path) -> None
     report = error.value.report
     assert isinstance(report, Report)
     assert report.status == "nothing compared"
-    assert report.silent("onnxruntime-cpu") == ("lost",)
+    assert report.uncompared_outputs("onnxruntime-cpu") == ("lost",)

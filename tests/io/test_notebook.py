@@ -69,9 +69,9 @@ def test_names_from_anybodys_file(nalu: NALU) -> None:
     report = nalu_export.check(nalu, made, samples=4, search=0)
     found = nalu_export.diagnose(nalu)
     port = {"name": HOSTILE, "dtype": HOSTILE, "shape": [HOSTILE, 3]}
-    row = replace(report.rows[0], family=HOSTILE)
+    row = replace(report.rows[0], distribution=HOSTILE)
     info = replace(report.runtimes[0], name=row.runtime, where=HOSTILE)
-    finding = replace(found.findings[0], where=HOSTILE, what=HOSTILE, do=HOSTILE)
+    finding = replace(found.findings[0], where=HOSTILE, what=HOSTILE, remedy=HOSTILE)
     hostile: list[Any] = [
         replace(
             made,

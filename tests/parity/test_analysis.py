@@ -14,7 +14,7 @@ from nalu_export.graph.folding import fold
 from nalu_export.modules.copying import copied
 from nalu_export.nn.functional import effective_weight
 from nalu_export.parity.analysis import OWN_ERROR, ErrorAnalysis
-from nalu_export.parity.inputs import FAMILIES
+from nalu_export.parity.inputs import DISTRIBUTIONS
 from nalu_export.primitives.conditioned import FLUSH, Conditioned
 from nalu_export.primitives.precision import Profile
 from tests.alone import analysed, array_of, drawn_over
@@ -142,8 +142,8 @@ def test_pytorch_and_the_folded_form_stay_within_their_radii_in_every_family(nam
         x = torch.from_numpy(array_of(drawn.x))
         _holds(model(x), analysed(live, x.double(), OWN))
         _holds(form(x), analysed(folded, x.double(), FLOAT32))
-        seen.add(drawn.family)
-    assert seen == set(FAMILIES)
+        seen.add(drawn.distribution)
+    assert seen == set(DISTRIBUTIONS)
 
 
 @pytest.mark.parametrize("name", ["nalu", "nac", "trained", "untied", "deep"])
@@ -156,7 +156,7 @@ def test_the_float64_form_stays_within_a_rounding_of_its_output(name: str) -> No
         x = torch.from_numpy(array_of(drawn.x))
         found = analysed(analysis, x.double(), FLOAT64)
         _holds(form(x), found)
-        if drawn.family in ("0.1..1", "1..10", "-10..10"):
+        if drawn.distribution in ("0.1..1", "1..10", "-10..10"):
             # Half an ulp of the output is at most one roundoff of it; cancellation costs a little of float64.
             assert bool((found.radius <= 1.01 * U * found.value.abs() + 2.0**-40 + TINY).all())
 

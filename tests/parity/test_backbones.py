@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from nalu_export.modules.copying import copied
 from nalu_export.parity.analysis import ErrorAnalysis
-from nalu_export.parity.inputs import FAMILIES
+from nalu_export.parity.inputs import DISTRIBUTIONS
 from nalu_export.primitives.conditioned import Conditioned
 from nalu_export.primitives.precision import Profile
 from tests.alone import analysed
@@ -29,7 +29,7 @@ Ratios = dict[str, float]
 def _inputs(backbone: Backbone, seed: int) -> Tensor:
     """A sample of each of some input distributions, one that is alike everywhere, and one of zeros."""
     rng = torch.Generator().manual_seed(seed)
-    drawn = [FAMILIES[name](rng, (2, *backbone.shape))[1:].float() for name in DRAWN]
+    drawn = [DISTRIBUTIONS[name](rng, (2, *backbone.shape))[1:].float() for name in DRAWN]
     alike = torch.rand(1, backbone.shape[0], *[1] * (len(backbone.shape) - 1), generator=rng).expand(1, *backbone.shape)
     return torch.cat([*drawn, alike, torch.zeros(1, *backbone.shape)])
 

@@ -19,7 +19,7 @@ from nalu_export.graph.folding import COMPUTE, Compute, Weights
 from nalu_export.parity import CheckOptions, CheckRequest, Report, check_bytes
 from nalu_export.parity.batch import Batch
 from nalu_export.parity.check import IMAGE_SAMPLES, IMAGE_SEARCH, SAMPLES, SEARCH, SEARCHED, SHOWN
-from nalu_export.parity.inputs import FAMILIES
+from nalu_export.parity.inputs import DISTRIBUTIONS
 from nalu_export.parity.report import INTERMEDIATE
 from nalu_export.parity.request import Progress
 from nalu_export.parity.search import SearchOptions
@@ -61,13 +61,13 @@ def test_a_right_file_passes_in_every_family(nalu: NALU, name: str, weights: Wei
     data = _emitted(nalu, name=name, weights=weights, compute=compute)
     report = _check(nalu, data, CheckOptions(samples=200, search=4), kind.runtime, "torch", compute=compute)
     assert report.passed, report.summary()
-    assert report.verdict == "bound"
-    wanted = [*FAMILIES, SEARCHED]
-    assert [row.family for row in report.rows] == [*wanted, INTERMEDIATE, *wanted]
-    assert {row.samples for row in report.rows if row.family in FAMILIES} == {200}
-    assert [row.samples for row in report.rows if row.family == SEARCHED] == [4 * SEARCH.width] * 2
-    assert all(0 < row.max_ratio <= 1 for row in report.rows if row.family in ("1..10", "mixed 1e±7"))
-    assert report.breaks == ()
+    assert report.criterion == "bound"
+    wanted = [*DISTRIBUTIONS, SEARCHED]
+    assert [row.distribution for row in report.rows] == [*wanted, INTERMEDIATE, *wanted]
+    assert {row.samples for row in report.rows if row.distribution in DISTRIBUTIONS} == {200}
+    assert [row.samples for row in report.rows if row.distribution == SEARCHED] == [4 * SEARCH.width] * 2
+    assert all(0 < row.max_ratio <= 1 for row in report.rows if row.distribution in ("1..10", "mixed 1e±7"))
+    assert report.divergences == ()
     assert [worst.runtime for worst in report.worst] == [curve.runtime for curve in report.curves]
     assert [info.name for info in report.runtimes] == [kind.runtime, "torch"]
 
@@ -82,12 +82,12 @@ def _ended_early_at_most(samples: int, search: SearchOptions) -> None:
 
 def test_a_number_of_generations_that_is_asked_for_is_run(nac: NAC) -> None:
     report = _check(nac, _emitted(nac), CheckOptions(samples=16, search=SEARCH.rounds))
-    assert {row.family: row.samples for row in report.rows}[SEARCHED] == SEARCH.rounds * SEARCH.width
+    assert {row.distribution: row.samples for row in report.rows}[SEARCHED] == SEARCH.rounds * SEARCH.width
 
 
 def test_defaults_are_more_samples_and_rounds(nac: NAC) -> None:
     report = _check(nac, _emitted(nac), CheckOptions())
-    rows = {row.family: row.samples for row in report.rows}
+    rows = {row.distribution: row.samples for row in report.rows}
     assert rows["ones"] == SAMPLES
     _ended_early_at_most(rows[SEARCHED], SEARCH)
 
@@ -100,7 +100,7 @@ def test_images_are_checked_at_every_size_with_defaults_of_their_own(image_model
         CheckRequest(graph_of(image_model), data, sizes, "float32", ["onnxruntime-cpu"], CheckOptions())
     )
     assert report.passed, report.summary()
-    rows = {row.family: row.samples for row in report.rows}
+    rows = {row.distribution: row.samples for row in report.rows}
     assert rows["ones"] == IMAGE_SAMPLES
     _ended_early_at_most(rows[SEARCHED], IMAGE_SEARCH)
 
@@ -115,20 +115,20 @@ def test_one_trained_cell_stays_within_five_roundoffs(size: int) -> None:
         options = CheckOptions(samples=512, search=0)
         report = check_bytes(CheckRequest(graph_of(cell), data, [((size,),)], compute, ["onnxruntime-cpu"], options))  # type: ignore[arg-type]
         assert report.passed, report.summary()
-        rows = {row.family: row.max_e for row in report.rows}
-        for family in ("0.1..1", "1..10", "1e3..1e4", "-10..10", "zeros"):
-            assert rows[family] <= allowed, (size, compute, family)
+        rows = {row.distribution: row.max_e for row in report.rows}
+        for distribution in ("0.1..1", "1..10", "1e3..1e4", "-10..10", "zeros"):
+            assert rows[distribution] <= allowed, (size, compute, distribution)
 
 
 def test_the_default_check_of_others_would_not_see_eps_deleted() -> None:
-    """Why the families matter: on uniform random inputs the same fault passes."""
+    """Why the distributions matter: on uniform random inputs the same fault passes."""
     report = epsilon.eps_deleted.plant().check(OPTIONS).report
     assert report is not None
-    rows = {row.family: row.passed for row in report.rows}
+    rows = {row.distribution: row.passed for row in report.rows}
     assert rows["0.1..1"]
     assert rows["1..10"]
     assert not rows["zeros"]
-    assert report.breaks[0].value.endswith("add")
+    assert report.divergences[0].value.endswith("add")
 
 
 def test_a_frozen_image_size_is_found(image_model: BackboneHead) -> None:
@@ -153,8 +153,8 @@ def test_an_artifact_of_other_weights_fails(nac: NAC) -> None:
 def test_a_weight_that_is_off_by_a_few_roundoffs_is_found_inside(nalu: NALU) -> None:
     report = _check(nalu, _cut(_emitted(nalu), "layers.0.W", 1 + 2.0**-21), FAST)
     assert not report.passed
-    assert not {row.family: row.passed for row in report.rows}[INTERMEDIATE]
-    assert report.breaks[0].value == "layers.0.W"
+    assert not {row.distribution: row.passed for row in report.rows}[INTERMEDIATE]
+    assert report.divergences[0].value == "layers.0.W"
 
 
 def test_tolerances_decide_instead_of_the_bound() -> None:
@@ -162,9 +162,9 @@ def test_tolerances_decide_instead_of_the_bound() -> None:
     assert not scaled.check(OPTIONS).passed
     loose = scaled.check(CheckOptions(samples=16, rtol=1e-3, atol=1e-3)).report
     assert loose is not None
-    assert loose.verdict == "rtol 0.001, atol 0.001 from PyTorch"
-    families = {row.family: row.passed for row in loose.rows}
-    assert families["0.1..1"]
+    assert loose.criterion == "rtol 0.001, atol 0.001 from PyTorch"
+    distributions = {row.distribution: row.passed for row in loose.rows}
+    assert distributions["0.1..1"]
     tight = scaled.check(CheckOptions(samples=16, rtol=1e-6))
     assert not tight.passed
     assert "ULP from PyTorch" in tight.text
@@ -181,7 +181,7 @@ def test_steps_from_pytorch_decide_where_they_are_asked_for(nac: NAC) -> None:
     assert _check(nac, data, CheckOptions(**options, max_ulp=10**6)).passed
     report = _check(nac, data, CheckOptions(**options, max_ulp=4))
     assert not report.passed
-    assert report.verdict == "at most 4 ULP from PyTorch"
+    assert report.criterion == "at most 4 ULP from PyTorch"
 
 
 def test_a_seed_gives_the_same_report(nalu: NALU) -> None:
@@ -197,25 +197,25 @@ def test_a_seed_gives_the_same_report(nalu: NALU) -> None:
 def test_a_replay_of_the_worst_input_gives_its_ratio_again(nalu: NALU, wrong: bool) -> None:
     data = _cut(_emitted(nalu), "layers.1.W", 1 + 1e-3) if wrong else _emitted(nalu)
     (worst,) = _check(nalu, data).worst
-    report = _check(nalu, data, CheckOptions(inputs={worst.family: worst.batch}, only_inputs=True))
+    report = _check(nalu, data, CheckOptions(inputs={worst.distribution: worst.batch}, only_inputs=True))
     (again,) = report.worst
     assert report.passed is not wrong
     assert again.ratio == pytest.approx(worst.ratio, rel=0.05)  # a batch of one may sum in another order
     np.testing.assert_array_equal(again.inputs["input"], worst.inputs["input"])
     np.testing.assert_allclose(again.bound, worst.bound, rtol=1e-9)
-    assert [row.family for row in report.rows] == [worst.family, INTERMEDIATE]
+    assert [row.distribution for row in report.rows] == [worst.distribution, INTERMEDIATE]
 
 
 def test_inputs_of_the_user_s_own_come_after_the_families(nac: NAC) -> None:
     own = {"mine": Batch.of(np.ones((3, 4), np.float32)), "more": Batch.of(np.zeros((2, 4), np.float32))}
     report = _check(nac, _emitted(nac), CheckOptions(samples=4, search=0, inputs=own, ranges=[(2.0, 3.0)]))
-    rows = {row.family: row.samples for row in report.rows}
-    assert list(rows) == [*FAMILIES, "2..3", "mine", "more", INTERMEDIATE]
+    rows = {row.distribution: row.samples for row in report.rows}
+    assert list(rows) == [*DISTRIBUTIONS, "2..3", "mine", "more", INTERMEDIATE]
     assert (rows["mine"], rows["more"], rows["2..3"]) == (3, 2, 4)
 
 
 def test_the_search_finds_what_the_families_do_not_hold(nac: NAC, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two inputs are equal and large: no family has that, and a check without a search passes it."""
+    """Two inputs are equal and large: no distribution has that, and a check without a search passes it."""
     runtime = runtimes.get("onnxruntime-cpu")
     load = runtime.load
 
@@ -236,8 +236,8 @@ def test_the_search_finds_what_the_families_do_not_hold(nac: NAC, monkeypatch: p
     assert _check(nac, _emitted(nac), CheckOptions(samples=200, search=0)).passed
     report = _check(nac, _emitted(nac), CheckOptions(samples=200, search=100))
     assert not report.passed
-    assert [row.family for row in report.rows if not row.passed] == [SEARCHED]
-    assert report.worst[0].family == SEARCHED
+    assert [row.distribution for row in report.rows if not row.passed] == [SEARCHED]
+    assert report.worst[0].distribution == SEARCHED
     assert report.worst[0].ratio > 100
 
 
@@ -251,10 +251,10 @@ def _steps(model: nn.Module, options: CheckOptions) -> list[tuple[str, int, int]
 def test_progress_counts_up_to_its_total(nac: NAC) -> None:
     seen = _steps(nac, OPTIONS)
     done, totals = [step for _, step, _ in seen], {total for _, _, total in seen}
-    assert totals == {len(FAMILIES) + 4}
+    assert totals == {len(DISTRIBUTIONS) + 4}
     assert done == sorted(done)
-    # A head's families are run together.
-    assert done == [0, *range(len(FAMILIES), len(FAMILIES) + 4 + 1)]
+    # A head's distributions are run together.
+    assert done == [0, *range(len(DISTRIBUTIONS), len(DISTRIBUTIONS) + 4 + 1)]
     texts, last = [text for text, _, _ in seen], "comparing the intermediate values of onnxruntime-cpu"
     assert texts[0] == "checking inputs 0.1..1"
     assert texts[-2:] == ["searching for the largest error of onnxruntime-cpu", last]
@@ -262,9 +262,9 @@ def test_progress_counts_up_to_its_total(nac: NAC) -> None:
 
 def test_only_what_decides_is_searched_and_looked_into(nac: NAC) -> None:
     report = _check(nac, _emitted(nac), OPTIONS, "onnxruntime-cpu", "torch", decisive=["onnxruntime-cpu"])
-    assert {row.runtime for row in report.rows if row.family in (SEARCHED, INTERMEDIATE)} == {"onnxruntime-cpu"}
+    assert {row.runtime for row in report.rows if row.distribution in (SEARCHED, INTERMEDIATE)} == {"onnxruntime-cpu"}
     assert [info.decisive for info in report.runtimes] == [True, False]
-    samples = {(row.runtime, row.samples) for row in report.rows if row.family in FAMILIES}
+    samples = {(row.runtime, row.samples) for row in report.rows if row.distribution in DISTRIBUTIONS}
     assert samples == {("onnxruntime-cpu", OPTIONS.samples), ("torch", SHOWN)}
     torch.manual_seed(1)
     other = _check(NAC(4, 3, 2), _emitted(nac), FAST, "onnxruntime-cpu", "torch", decisive=["torch"])

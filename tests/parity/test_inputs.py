@@ -1,4 +1,4 @@
-"""nalu_export.parity.inputs: every family holds what its name says, seeded, in several batch sizes."""
+"""nalu_export.parity.inputs: every distribution holds what its name says, seeded, in several batch sizes."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from nalu_export.parity import inputs
 from nalu_export.parity.batch import Batch
-from nalu_export.parity.inputs import FAMILIES, Draw
+from nalu_export.parity.inputs import DISTRIBUTIONS, Draw
 from tests.alone import array_of, drawn_over
 
 Array = NDArray[np.float32]
@@ -14,12 +14,12 @@ TINY = float(np.finfo(np.float32).tiny)
 
 
 def _by_family(shape: tuple[int, ...] = (6,), samples: int = 200, seed: int = 0) -> dict[str, Draw]:
-    return {drawn.family: drawn for drawn in drawn_over([shape], samples, seed)}
+    return {drawn.distribution: drawn for drawn in drawn_over([shape], samples, seed)}
 
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Array]:
-    return {family: array_of(drawn.x) for family, drawn in _by_family().items()}
+    return {distribution: array_of(drawn.x) for distribution, drawn in _by_family().items()}
 
 
 def _sizes(x: Array) -> Array:
@@ -29,13 +29,13 @@ def _sizes(x: Array) -> Array:
 
 
 def test_every_family_is_drawn_in_order(found: dict[str, Array]) -> None:
-    assert list(found) == list(FAMILIES)
+    assert list(found) == list(DISTRIBUTIONS)
     assert {x.shape for x in found.values()} == {(200, 6)}
 
 
-@pytest.mark.parametrize(("family", "low", "high"), [("0.1..1", 0.1, 1.0), ("1..10", 1.0, 10.0), ("1e3..1e4", 1e3, 1e4), ("-10..10", -10, 10)])  # fmt: skip # noqa: E501
-def test_a_range_is_filled(found: dict[str, Array], family: str, low: float, high: float) -> None:
-    x = found[family]
+@pytest.mark.parametrize(("distribution", "low", "high"), [("0.1..1", 0.1, 1.0), ("1..10", 1.0, 10.0), ("1e3..1e4", 1e3, 1e4), ("-10..10", -10, 10)])  # fmt: skip # noqa: E501
+def test_a_range_is_filled(found: dict[str, Array], distribution: str, low: float, high: float) -> None:
+    x = found[distribution]
     assert low * (1 - 1e-7 * np.sign(low)) <= x.min() < low + 0.02 * (high - low)
     assert high - 0.02 * (high - low) < x.max() <= high
 
@@ -65,11 +65,11 @@ def test_ones(found: dict[str, Array]) -> None:
 
 
 def test_mixed_magnitudes(found: dict[str, Array]) -> None:
-    for family in ("mixed 1e±7", "mixed, zeros"):
-        sizes = _sizes(found[family])
+    for distribution in ("mixed 1e±7", "mixed, zeros"):
+        sizes = _sizes(found[distribution])
         assert sizes.max() / sizes.min() > 1e12
         assert 0.99e-7 <= sizes.min() < sizes.max() <= 1.01e7
-        assert found[family].min() < 0 < found[family].max()
+        assert found[distribution].min() < 0 < found[distribution].max()
     assert (found["mixed 1e±7"] != 0).all()
     assert 0.2 < (found["mixed, zeros"] == 0).mean() < 0.4
 
@@ -110,8 +110,8 @@ def test_inputs_are_float32_and_finite() -> None:
 
 def test_ranges_are_more_families() -> None:
     more = drawn_over([(4,)], 100, 0, [(-2.5, 1e6), (3.0, 3.0)])
-    found = {drawn.family: array_of(drawn.x) for drawn in more}
-    assert list(found) == [*FAMILIES, "-2.5..1e+06", "3..3"]
+    found = {drawn.distribution: array_of(drawn.x) for drawn in more}
+    assert list(found) == [*DISTRIBUTIONS, "-2.5..1e+06", "3..3"]
     assert found["-2.5..1e+06"].min() >= -2.5
     assert found["-2.5..1e+06"].max() > 9e5
     assert set(found["3..3"].ravel()) == {3.0}
@@ -124,9 +124,9 @@ def test_ranges_leave_the_families_as_they_were() -> None:
 
 def test_a_seed_is_an_input_set() -> None:
     first, again, other = _by_family(seed=3), _by_family(seed=3), _by_family(seed=4)
-    for family in FAMILIES:
-        np.testing.assert_array_equal(array_of(first[family].x), array_of(again[family].x))
-        assert not np.array_equal(array_of(first[family].x), array_of(other[family].x))
+    for distribution in DISTRIBUTIONS:
+        np.testing.assert_array_equal(array_of(first[distribution].x), array_of(again[distribution].x))
+        assert not np.array_equal(array_of(first[distribution].x), array_of(other[distribution].x))
 
 
 @pytest.mark.parametrize(("samples", "batches"), [(1, [1]), (2, [1, 1]), (3, [1, 2]), (50, [1, 2, 47])])
@@ -139,9 +139,9 @@ def test_batches_are_one_two_and_the_rest(samples: int, batches: list[int]) -> N
 def test_every_family_has_the_first_shape_and_one_of_the_others() -> None:
     shapes: list[tuple[int, ...]] = [(1, 4, 4), (1, 5, 7), (1, 8, 4)]
     found = [array_of(drawn.x).shape for drawn in drawn_over(shapes, 8, 0)]
-    assert found[0::2] == [(7, *shapes[0])] * len(FAMILIES)
+    assert found[0::2] == [(7, *shapes[0])] * len(DISTRIBUTIONS)
     assert {shape[0] for shape in found[1::2]} == {1}
-    assert [shape[1:] for shape in found[1::2]] == [shapes[1], shapes[2]] * (len(FAMILIES) // 2)
+    assert [shape[1:] for shape in found[1::2]] == [shapes[1], shapes[2]] * (len(DISTRIBUTIONS) // 2)
     assert [len(drawn.x) for drawn in drawn_over(shapes, 1, 0)][:2] == [1, 1]
 
 

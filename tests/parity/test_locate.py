@@ -20,9 +20,9 @@ from nalu_export.graph.folding import COMPUTE, WEIGHTS, Compute, Weights
 from nalu_export.graph.interface import Called, positional
 from nalu_export.parity import CheckOptions, CheckRequest, check_bytes
 from nalu_export.parity.batch import Batch
-from nalu_export.parity.locate import Inside, look_inside, name_of, of_output
+from nalu_export.parity.locate import IntermediateValues, compare_intermediate_values, name_of, of_output
 from nalu_export.parity.reference import Reference
-from nalu_export.parity.report import Break, Worst
+from nalu_export.parity.report import Divergence, Worst
 from nalu_export.primitives.precision import Profile
 from nalu_export.runtimes.base import RunOptions, Session
 from tests.alone import expected_of
@@ -52,9 +52,9 @@ def _session(model: nn.Module, weights: Weights, compute: Compute, change: Chang
     return _loaded("onnxruntime-cpu", model, data)
 
 
-def _look(weights: Weights, compute: Compute, change: Change | None = None, x: Any = X) -> Inside:
+def _look(weights: Weights, compute: Compute, change: Change | None = None, x: Any = X) -> IntermediateValues:
     model = _model()
-    return look_inside(
+    return compare_intermediate_values(
         Reference(graph_of(model)), _session(model, weights, compute, change), Batch.of(x), Profile(compute), "ort"
     )
 
@@ -201,7 +201,9 @@ def test_what_overflows_is_not_looked_at() -> None:
     with torch.no_grad():
         model.W_hat.fill_(20.0)
         model.M_hat.fill_(20.0)
-    found = look_inside(Reference(graph_of(model)), _session(model, "folded", "float32"), Batch.of(x), Profile(), "ort")
+    found = compare_intermediate_values(
+        Reference(graph_of(model)), _session(model, "folded", "float32"), Batch.of(x), Profile(), "ort"
+    )
     assert found.first is None
 
 
@@ -212,12 +214,14 @@ def test_torchscript_is_looked_into_as_well(weights: Weights, compute: Compute) 
     kind, model = formats.get("torchscript"), _model()
     data = kind.emit(graph_of(model), EmitOptions(weights, compute)).to_bytes({})
     session = _loaded("torchscript", model, data)
-    right = look_inside(Reference(graph_of(model)), session, Batch.of(X), Profile(compute), "ts")
+    right = compare_intermediate_values(Reference(graph_of(model)), session, Batch.of(X), Profile(compute), "ts")
     assert right.first is None
     assert right.values >= 16
     # The same file beside another model: its first weight is another one.
     torch.manual_seed(1)
-    wrong = look_inside(Reference(graph_of(NALU(4, 5, 2))), session, Batch.of(X), Profile(compute), "ts")
+    wrong = compare_intermediate_values(
+        Reference(graph_of(NALU(4, 5, 2))), session, Batch.of(X), Profile(compute), "ts"
+    )
     assert wrong.first is not None
     assert wrong.first.value == ("layers.0.W" if weights == "folded" else wrong.first.value)
     assert wrong.first.value.startswith("layers.0.")
@@ -226,9 +230,9 @@ def test_torchscript_is_looked_into_as_well(weights: Weights, compute: Compute) 
 def test_eager_pytorch_shows_nothing() -> None:
     model = _model()
     session = _loaded("torch", model, b"")
-    assert look_inside(Reference(graph_of(model)), session, Batch.of(X), Profile(own_weights=True), "torch") == Inside(
-        0, 0, 0.0, None
-    )
+    assert compare_intermediate_values(
+        Reference(graph_of(model)), session, Batch.of(X), Profile(own_weights=True), "torch"
+    ) == IntermediateValues(0, 0, 0.0, None)
 
 
 @pytest.mark.quick(1)
@@ -239,14 +243,14 @@ def test_a_head_behind_a_backbone_is_looked_into(image_model: BackboneHead, name
     session = _loaded(kind.runtime, image_model, data)
     x = Batch.of(np.random.default_rng(0).uniform(0, 1, (3, 1, 8, 8)).astype(np.float32))
     reference = Reference(graph, [x])
-    found = look_inside(reference, session, x, Profile(), name)
+    found = compare_intermediate_values(reference, session, x, Profile(), name)
     assert found.first is None
     assert found.values >= 8
     if name == "onnx":
         proto = onnx.load_from_string(data)
         _after("head.x", "Mul", 1.1)(proto)
         session = _loaded(kind.runtime, image_model, proto.SerializeToString())
-        wrong = look_inside(reference, session, x, Profile(), name).first
+        wrong = compare_intermediate_values(reference, session, x, Profile(), name).first
         assert wrong is not None
         assert wrong.value == "head.x"
         assert wrong.formula == "sum"
@@ -255,7 +259,9 @@ def test_a_head_behind_a_backbone_is_looked_into(image_model: BackboneHead, name
 # The output -------------------------------------------------------------------------------------------------------
 
 
-def _of_output(model: nn.Module, x: NDArray[np.float32], out: NDArray[np.float32], *, looked: bool = True) -> Break:
+def _of_output(
+    model: nn.Module, x: NDArray[np.float32], out: NDArray[np.float32], *, looked: bool = True
+) -> Divergence:
     """The break of an output that is the worst of one sample."""
     reference = Reference(graph_of(model))
     expected = expected_of(reference, x, [Profile()])[Profile()]
@@ -264,7 +270,7 @@ def _of_output(model: nn.Module, x: NDArray[np.float32], out: NDArray[np.float32
     return of_output(reference, worst, [OUTPUT], Profile(), looked=looked)
 
 
-def _output(change: Callable[[NDArray[Any]], NDArray[Any]], *, looked: bool = True) -> Break:
+def _output(change: Callable[[NDArray[Any]], NDArray[Any]], *, looked: bool = True) -> Divergence:
     model = _model()
     with torch.no_grad():
         out = model.double()(torch.from_numpy(X[:1]).double()).float().numpy()
@@ -315,7 +321,7 @@ def test_weights_of_other_layers_are_not_looked_at() -> None:
     data = formats.get("onnx").emit(graph, EmitOptions()).to_bytes({})
     session = _loaded("onnxruntime-cpu", model, data)
     reference = Reference(graph)
-    found = look_inside(reference, session, x, Profile(), "ort")
+    found = compare_intermediate_values(reference, session, x, Profile(), "ort")
     assert found.first is None
     names = {name_of(node) for node, _ in reference.values(x, Profile())}
     assert "weight" not in names

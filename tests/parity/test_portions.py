@@ -14,7 +14,7 @@ from nalu_export.graph.interface import Called, positional
 from nalu_export.parity import portions
 from nalu_export.parity.batch import Batch
 from nalu_export.parity.causes import causes
-from nalu_export.parity.locate import Inside, look_inside
+from nalu_export.parity.locate import IntermediateValues, compare_intermediate_values
 from nalu_export.parity.reference import Expected, Reference
 from nalu_export.primitives.precision import Profile
 from nalu_export.process.memory import allowing
@@ -117,14 +117,14 @@ def test_causes_are_found_in_every_portion(monkeypatch: pytest.MonkeyPatch) -> N
     assert causes(reference, x, Profile()) == causes(reference, x[:2], Profile()) + causes(reference, x[2:], Profile())
 
 
-def _inside(x: NDArray[np.float32]) -> Inside:
+def _inside(x: NDArray[np.float32]) -> IntermediateValues:
     torch.manual_seed(0)
     # Another eps shows where an input is zero.
     model, other = NALU(4, 2, eps=1e-5), NALU(4, 2, eps=1e-4)
     other.load_state_dict(model.state_dict())
     data = formats.get("onnx").emit(graph_of(other), EmitOptions("folded", "float32")).to_bytes({})
     session = runtimes.get("onnxruntime-cpu").load(Called(model, positional(1)), data, RunOptions())
-    return look_inside(Reference(graph_of(model)), session, Batch.of(x), Profile(), "ort")
+    return compare_intermediate_values(Reference(graph_of(model)), session, Batch.of(x), Profile(), "ort")
 
 
 def test_intermediate_values_are_seen_in_every_portion(monkeypatch: pytest.MonkeyPatch) -> None:

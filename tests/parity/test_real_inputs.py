@@ -11,7 +11,7 @@ from nalu_export import NAC, InputError, NALUCell
 from nalu_export.graph import ModelGraph, capture
 from nalu_export.inputs.example import example_of_given
 from nalu_export.parity.batch import Batch
-from nalu_export.parity.real_inputs import InputFile, families, fitting
+from nalu_export.parity.real_inputs import InputFile, distributions, fitting
 from tests.alone import array_of
 from tests.captured import graph_of
 
@@ -108,12 +108,12 @@ def test_several_inputs_that_do_not_fit_are_refused(looked: ModelGraph, given: A
 
 def test_the_arrays_of_a_file_are_distributions() -> None:
     arrays = {"a": np.ones((2, 3)), "b": np.zeros((1, 3))}
-    assert families(graph_of(NAC(3, 1)), InputFile(arrays, "own")) == arrays
+    assert distributions(graph_of(NAC(3, 1)), InputFile(arrays, "own")) == arrays
 
 
 def test_the_arrays_of_a_file_for_several_inputs(looked: ModelGraph) -> None:
     arrays: dict[str, Any] = {"x": X, "ids": IDS, "keep": KEEP, "worst:x": X, "worst:ids": IDS, "worst:keep": KEEP}
-    found = families(looked, InputFile(arrays, "own"))
+    found = distributions(looked, InputFile(arrays, "own"))
     assert {name: list(given) for name, given in found.items()} == {
         "own": ["x", "ids", "keep"],
         "worst": ["x", "ids", "keep"],
@@ -121,4 +121,4 @@ def test_the_arrays_of_a_file_for_several_inputs(looked: ModelGraph) -> None:
     with pytest.raises(
         InputError, match=r"^inputs own:y: there is no input of that name; the model takes x, ids, keep$"
     ):
-        families(looked, InputFile({"own:y": X}, "own"))
+        distributions(looked, InputFile({"own:y": X}, "own"))

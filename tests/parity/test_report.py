@@ -16,8 +16,8 @@ from nalu_export.parity.report import (
     EVERY_INPUT,
     INTERMEDIATE,
     SCHEMA,
-    Break,
     Curve,
+    Divergence,
     Report,
     Row,
     RuntimeInfo,
@@ -32,24 +32,26 @@ DOCS = Path(nalu_export.__file__).parent.parent / "docs" / "report.md"
 PASSED, FAILED, NOTHING = Status.PASSED, Status.FAILED, Status.NOTHING
 
 
-def _row(runtime: str = "r", family: str = "zeros", **more: Any) -> Row:
+def _row(runtime: str = "r", distribution: str = "zeros", **more: Any) -> Row:
     found: dict[str, Any] = {
         "samples": 3, "outputs": 6, "max_ratio": 0.25, "max_e": 1.25, "max_ulp": 1, "max_ulp_torch": 2,
         "nonfinite_mismatches": 0, "wrong_zeros": 0, "undetermined": 0, "status": Status.PASSED,
     }  # fmt: skip
-    return Row(runtime, family, **found | more)
+    return Row(runtime, distribution, **found | more)
 
 
-def _empty(runtime: str = "r", family: str = "empty", **more: Any) -> Row:
-    return _row(runtime, family, status=NOTHING, **{"undetermined": 6, "reasons": ("y may be 0",)} | more)
+def _empty(runtime: str = "r", distribution: str = "empty", **more: Any) -> Row:
+    return _row(runtime, distribution, status=NOTHING, **{"undetermined": 6, "reasons": ("y may be 0",)} | more)
 
 
 def _info(name: str = "r", *, decisive: bool = True) -> RuntimeInfo:
     return RuntimeInfo(name, "here", {"library": "l 1"}, decisive)
 
 
-def _report(*rows: Row, runtimes: tuple[RuntimeInfo, ...] = (_info(),), verdict: str = "bound", **more: Any) -> Report:
-    return Report(rows, runtimes, verdict, 0, **more)
+def _report(
+    *rows: Row, runtimes: tuple[RuntimeInfo, ...] = (_info(),), criterion: str = "bound", **more: Any
+) -> Report:
+    return Report(rows, runtimes, criterion, 0, **more)
 
 
 OTHER = _info("other", decisive=False)
@@ -69,9 +71,9 @@ OTHER = _info("other", decisive=False)
         (_report(_row(), runtimes=(_info(), _info("second"))), NOTHING),
         (_report(_row(), _row("second"), runtimes=(_info(), _info("second"))), PASSED),
         (_report(_empty()), NOTHING),
-        (_report(_empty(), _row(family="ones")), PASSED),
-        (_report(_empty(), _row(family=INTERMEDIATE)), NOTHING),
-        (_report(_empty(), _row(family=INTERMEDIATE, status="failed")), FAILED),
+        (_report(_empty(), _row(distribution="ones")), PASSED),
+        (_report(_empty(), _row(distribution=INTERMEDIATE)), NOTHING),
+        (_report(_empty(), _row(distribution=INTERMEDIATE, status="failed")), FAILED),
         (_report(_empty(), _row(status="failed")), FAILED),
     ],
 )
@@ -83,19 +85,19 @@ def test_only_decisive_rows_decide_and_nothing_compared_is_no_pass(report: Repor
 
 
 def test_the_decisive_rows_are_those_of_decisive_runtimes() -> None:
-    rows = (_row(), _row("other"), _row(family="ones"))
+    rows = (_row(), _row("other"), _row(distribution="ones"))
     assert _report(*rows, runtimes=(_info(), OTHER)).decisive == (rows[0], rows[2])
 
 
-BREAK = Break("r", "layers.0.m", "exp(linear)", (0, 2), 1.5, 1.25, 1e-7)
+BREAK = Divergence("r", "layers.0.m", "exp(linear)", (0, 2), 1.5, 1.25, 1e-7)
 
 
 @pytest.mark.parametrize(
     ("report", "text"),
     [
         (_report(_row()), r"largest error is 25% of its bound, E 1.2 \(r, inputs zeros\)"),
-        (_report(_row(), _row(family="ones", max_ratio=0.5)), r"largest error is 50% of its bound, .*, inputs ones\)"),
-        (_report(_row(), _row(family=INTERMEDIATE, max_ratio=0.9, max_e=0.0)), "largest error is 25% of .*"),
+        (_report(_row(), _row(distribution="ones", max_ratio=0.5)), r"largest error is 50% of its bound, .* ones\)"),
+        (_report(_row(), _row(distribution=INTERMEDIATE, max_ratio=0.9, max_e=0.0)), "largest error is 25% of .*"),
         (_report(), "nothing was compared"),
         (_report(_empty()), "nothing was compared of r: all 6 outputs were left out; y may be 0"),
         (
@@ -108,25 +110,25 @@ BREAK = Break("r", "layers.0.m", "exp(linear)", (0, 2), 1.5, 1.25, 1e-7)
         (_report(_row(undetermined=5)), r"largest error is 25% of its bound, E 1.2 \(r, inputs zeros\)"),
         (_report(_row(status="failed", max_ratio=8.0, max_e=9.5)), "r on inputs zeros: .* is 8 times its bound, E 9.5"),
         (_report(_row(status="failed", max_ratio=math.inf)), "r on inputs zeros: .* is ∞ times its bound, E 1.25"),
-        (_report(_row(family=INTERMEDIATE, status="failed", max_e=0.0)), "r on intermediate values: the error is .*"),
-        (_report(_row(family=EVERY_INPUT, status="failed", problem="it broke")), "r on every input: it broke"),
+        (_report(_row(distribution=INTERMEDIATE, status="failed", max_e=0.0)), "r on intermediate values: the err.*"),
+        (_report(_row(distribution=EVERY_INPUT, status="failed", problem="it broke")), "r on every input: it broke"),
         (
             _report(_row(status="failed", nonfinite_mismatches=7, wrong_zeros=2)),
             "r on inputs zeros: 7 of 6 outputs are NaN or infinite where they should not be, or the reverse",
         ),
         (_report(_row(status="failed", wrong_zeros=2)), "r on inputs zeros: 2 of 6 outputs are zeros of the .* sign"),
         (
-            _report(_row(status="failed"), verdict="rtol 0.1, atol 0 from PyTorch"),
+            _report(_row(status="failed"), criterion="rtol 0.1, atol 0 from PyTorch"),
             "r on inputs zeros: 2 ULP from PyTorch, 1 from float64; allowed: rtol 0.1, atol 0 from PyTorch",
         ),
         (_report(_row(status="failed", problem="it broke", nonfinite_mismatches=7)), "r on inputs zeros: it broke"),
         (
-            _report(_row(status="failed", max_ratio=8.0), breaks=(Break("other", "a"), BREAK)),
+            _report(_row(status="failed", max_ratio=8.0), divergences=(Divergence("other", "a"), BREAK)),
             r"r on inputs zeros: the error is 8 times its bound, E 1.25; first wrong value: layers.0.m\[0, 2\] = "
             r"exp\(linear\) is 1.5, expected 1.25 ± 1e-07",
         ),
         (
-            _report(_row(status="failed", max_ratio=8.0), breaks=(Break("r", reason="cannot be read"),)),
+            _report(_row(status="failed", max_ratio=8.0), divergences=(Divergence("r", reason="cannot be read"),)),
             "r on inputs zeros: the error is 8 times its bound, E 1.25",
         ),
     ],
@@ -138,29 +140,29 @@ def test_the_summary_says_what_is_worst(report: Report, text: str) -> None:
 
 def test_a_problem_is_worse_than_nan_which_is_worse_than_a_zero_and_an_error() -> None:
     rows = [
-        _row(family="error", status="failed", max_ratio=1e9),
-        _row(family="zero", status="failed", wrong_zeros=1, max_ratio=math.inf),
-        _row(family="nan", status="failed", nonfinite_mismatches=1, max_ratio=math.inf),
-        _row(family="problem", status="failed", problem="shape", max_ratio=math.inf),
+        _row(distribution="error", status="failed", max_ratio=1e9),
+        _row(distribution="zero", status="failed", wrong_zeros=1, max_ratio=math.inf),
+        _row(distribution="nan", status="failed", nonfinite_mismatches=1, max_ratio=math.inf),
+        _row(distribution="problem", status="failed", problem="shape", max_ratio=math.inf),
     ]
-    for count, family in ((1, "error"), (2, "zero"), (3, "nan"), (4, "problem")):
-        assert _report(*rows[:count]).summary().startswith(f"r on inputs {family}: ")
+    for count, distribution in ((1, "error"), (2, "zero"), (3, "nan"), (4, "problem")):
+        assert _report(*rows[:count]).summary().startswith(f"r on inputs {distribution}: ")
 
 
 def test_intermediate_values_come_after_outputs_and_nan_before_all_figures() -> None:
     failed: dict[str, Any] = {"status": "failed"}
     ascending = [
-        _empty(family=INTERMEDIATE),
-        _row(family=INTERMEDIATE, max_ratio=0.9),
+        _empty(distribution=INTERMEDIATE),
+        _row(distribution=INTERMEDIATE, max_ratio=0.9),
         _empty(),
         _row(max_ratio=0.2),
         _row(max_ratio=0.3),
-        _row(family=INTERMEDIATE, max_ratio=math.inf, **failed),
+        _row(distribution=INTERMEDIATE, max_ratio=math.inf, **failed),
         _row(max_ratio=9.0, **failed),
         _row(max_ratio=math.nan, **failed),
         _row(wrong_zeros=1, max_ratio=math.inf, **failed),
         _row(nonfinite_mismatches=1, max_ratio=math.inf, **failed),
-        _row(family=INTERMEDIATE, problem="it broke", **failed),
+        _row(distribution=INTERMEDIATE, problem="it broke", **failed),
     ]
     rows = ascending[::-1]
     rows.sort(key=lambda row: row.gravity)
@@ -181,15 +183,17 @@ def test_the_documentation_has_the_words() -> None:
     faults["problem"] = faults["nonfinite_mismatches"] | {"problem": "the text of `problem`"}
     assert len(said) == 5
     for name, line, beside, alone in said:
-        verdict = tolerance if "tolerances" in name else "bound"
-        fault = _row(**bad | faults.get(name.strip("`"), {})).fault(verdict)
+        criterion = tolerance if "tolerances" in name else "bound"
+        fault = _row(**bad | faults.get(name.strip("`"), {})).fault(criterion)
         assert (fault.text, fault.beside, fault.alone) == (line, beside, alone)
 
 
 def test_a_break_says_where_and_what() -> None:
     assert str(BREAK) == "first wrong value: layers.0.m[0, 2] = exp(linear) is 1.5, expected 1.25 ± 1e-07"
-    assert str(Break("r", "w", "weight", (), 1.0, 2.0, 0.0)) == "first wrong value: w = weight is 1, expected 2 ± 0"
-    assert str(Break("r", reason="no values")) == "no values"
+    assert (
+        str(Divergence("r", "w", "weight", (), 1.0, 2.0, 0.0)) == "first wrong value: w = weight is 1, expected 2 ± 0"
+    )
+    assert str(Divergence("r", reason="no values")) == "no values"
 
 
 def test_json_knows_no_infinity() -> None:
@@ -201,7 +205,7 @@ def test_json_knows_no_infinity() -> None:
         _row(status="failed", max_ratio=math.inf),
         missing={"tract": "not installed"},
         worst=(worst,),
-        breaks=(Break("r", "layers.0.m", "exp(linear)", (1,), math.nan, 1.0, math.inf),),
+        divergences=(Divergence("r", "layers.0.m", "exp(linear)", (1,), math.nan, 1.0, math.inf),),
         curves=(Curve("r", (0.0, 1.0), (0.0, math.inf), (1.0, 1.0), (0.5, 0.5)),),
         weights={"": {"W": np.ones((1, 1), np.float32)}},
         subject={"model": "m.pt"},
@@ -210,14 +214,14 @@ def test_json_knows_no_infinity() -> None:
     found = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert (found["schema"], found["passed"], found["summary"]) == (SCHEMA, False, report.summary())
     assert (found["status"], found["allow_empty"], found["rows"][0]["status"]) == ("failed", False, "failed")
-    assert (found["verdict"], found["seed"], found["missing"]) == ("bound", 0, {"tract": "not installed"})
+    assert (found["criterion"], found["seed"], found["missing"]) == ("bound", 0, {"tract": "not installed"})
     assert found["rows"][0]["max_ratio"] == "inf"
     assert found["worst"][0] == {
-        "runtime": "r", "family": "zeros", "ratio": "inf", "inputs": {"input": [1.0, "-inf"], "ids": [[3, -4]]},
+        "runtime": "r", "distribution": "zeros", "ratio": "inf", "inputs": {"input": [1.0, "-inf"], "ids": [[3, -4]]},
         "output": "output", "out": ["nan"], "reference": [1.0], "bound": ["inf"], "torch": [2.0],
     }  # fmt: skip
-    assert found["breaks"][0]["got"] == "nan"
-    assert found["breaks"][0]["index"] == [1]
+    assert found["divergences"][0]["got"] == "nan"
+    assert found["divergences"][0]["index"] == [1]
     assert found["curves"][0]["error"] == [0.0, "inf"]
     assert found["runtimes"] == [
         {"name": "r", "where": "here", "details": {"library": "l 1"}, "decisive": True, "remarks": []}

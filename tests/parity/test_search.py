@@ -1,4 +1,4 @@
-"""nalu_export.parity.search: seeded, in range, and it finds corners that no family holds."""
+"""nalu_export.parity.search: seeded, in range, and it finds corners that no distribution holds."""
 
 from collections.abc import Callable, Sequence
 
@@ -73,10 +73,10 @@ def test_an_error_where_two_large_inputs_are_equal_is_in_no_family_but_found() -
         large = np.log1p(np.abs(x.astype(np.float64)).max(axis=1)) / 50
         return np.where((np.abs(x[:, 0]) > 1e6) & (x[:, 0] == x[:, 1]), 1e3, large)
 
-    families = [array_of(drawn.x) for drawn in drawn_over([(4,)], 256, 0)]
-    assert not any((score(x) >= 1e3).any() for x in families)
+    distributions = [array_of(drawn.x) for drawn in drawn_over([(4,)], 256, 0)]
+    assert not any((score(x) >= 1e3).any() for x in distributions)
     recorder = _Recorder(score)
-    start = np.concatenate(families)
+    start = np.concatenate(distributions)
     climb(recorder, start[np.argsort(-score(start))][:PARENTS], OPTIONS, 0)
     assert recorder.best >= 1e3
 

@@ -26,7 +26,7 @@ SEEDS = 60
 
 
 def inputs(seed: int) -> Tensor:
-    """Float32 numbers of every kind that the parity families have."""
+    """Float32 numbers of every kind that the parity distributions have."""
     generator = torch.Generator().manual_seed(seed)
     moderate = torch.rand(300, 3, generator=generator) * 20 - 10
     wide = torch.sign(moderate) * 10 ** (torch.rand(300, 3, generator=generator) * 14 - 7)

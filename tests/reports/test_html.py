@@ -101,11 +101,11 @@ def test_every_number_of_the_rows_is_shown(passing: Report, failing: Report) -> 
         lines = re.findall(
             r'<tr(?: class="wrong")?><th scope="row">([^<]*)</th>((?:<td[^>]*>[^<]*</td>){10})', _page(report)
         )
-        shown = [(family, re.findall(r">([^<]*)</td>", cells)) for family, cells in lines]
+        shown = [(distribution, re.findall(r">([^<]*)</td>", cells)) for distribution, cells in lines]
         decisive = {found.name: found.decisive for found in report.runtimes}
         assert shown == [
             (
-                found.family,
+                found.distribution,
                 [
                     figure(found.max_ratio),
                     figure(found.max_e),
@@ -175,7 +175,7 @@ def test_zeros_of_the_wrong_sign_are_told() -> None:
 
 def test_where_it_breaks_is_shown(failing: Report) -> None:
     text = _Page(_page(failing)).text
-    assert f"onnxruntime-cpu {failing.breaks[0]}" in text
+    assert f"onnxruntime-cpu {failing.divergences[0]}" in text
     assert "tract tract gives outputs only" in text
 
 

@@ -73,8 +73,8 @@ def test_the_schema_finds_a_fault(schema: Data, passing: Report, path: tuple[Any
 def test_nan_and_infinity_are_texts_everywhere(failing: Report, passing: Report) -> None:
     found = _rendered(failing)
     assert [row["max_ratio"] for row in found["rows"]] == [108.7, "inf", "inf", "nan", 28.5]
-    assert found["breaks"][0]["got"] == "-inf"
-    assert found["breaks"][1]["got"] == "nan"
+    assert found["divergences"][0]["got"] == "-inf"
+    assert found["divergences"][1]["got"] == "nan"
     assert found["curves"][0]["error"] == ["inf", 50.0]
     assert _rendered(passing)["subject"]["options"] == {"tf32": False, "scale": "nan"}
 

@@ -65,7 +65,7 @@ def test_a_runtime_that_compared_nothing_is_a_failure() -> None:
 
 
 def test_a_row_that_compared_nothing_is_skipped_with_the_reason() -> None:
-    empty = row(family="ones", outputs=8, undetermined=8, status="nothing compared", reasons=("y may be 0",))
+    empty = row(distribution="ones", outputs=8, undetermined=8, status="nothing compared", reasons=("y may be 0",))
     root = _parsed(Report((row(undetermined=3, reasons=("z",)), empty), (runtime(),), "bound", 0))
     assert root.find(".//failure") is None
     skipped = _case(root, "onnxruntime-cpu", "ones").find("skipped")
@@ -88,7 +88,7 @@ def test_comparing_nothing_is_a_failure(empty: Report) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suite", "family", "message"),
+    ("suite", "distribution", "message"),
     [
         ("onnxruntime-cpu", "1..10", "the error is 109 times its bound, E 1e+03"),
         (
@@ -100,8 +100,8 @@ def test_comparing_nothing_is_a_failure(empty: Report) -> None:
         ("tract", "zeros", "the error is NaN times its bound, E NaN"),
     ],
 )
-def test_a_failure_says_what_is_wrong_in_one_line(failing: Report, suite: str, family: str, message: str) -> None:
-    failure = _failure(failing, suite, family)
+def test_a_failure_says_what_is_wrong_in_one_line(failing: Report, suite: str, distribution: str, message: str) -> None:
+    failure = _failure(failing, suite, distribution)
     assert failure.get("message") == message
     assert (failure.text or "").startswith(message + "\n")
 
@@ -131,7 +131,7 @@ def test_the_environment_is_in_the_properties(passing: Report) -> None:
     root = _parsed(dataclasses.replace(passing, runtimes=(ran,)))
     found = {item.get("name"): item.get("value") for item in root[0].findall("./properties/property")}
     assert found == {
-        "verdict": "bound",
+        "criterion": "bound",
         "seed": "7",
         "where": "CPU, ONNX Runtime 1.31.1",
         "decides": "yes",

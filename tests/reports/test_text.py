@@ -53,4 +53,4 @@ def test_long_text_says_how_long_it_is() -> None:
 
 def test_one_is_not_plural() -> None:
     assert [count(n, "output") for n in (0, 1, 2)] == ["0 outputs", "1 output", "2 outputs"]
-    assert count(2, "family", "families") == "2 families"
+    assert count(2, "distribution", "distributions") == "2 distributions"

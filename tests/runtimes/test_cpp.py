@@ -80,7 +80,7 @@ class TestRunning:
     def test_a_right_file_passes(self, model: NALU, compute: Compute) -> None:
         report = check(model, header(model, compute=compute), compute)
         assert report.passed, report.summary()
-        assert "intermediate values" in {row.family for row in report.rows}
+        assert "intermediate values" in {row.distribution for row in report.rows}
 
     def test_it_shows_the_weights_that_are_in_the_file(self, model: NALU) -> None:
         session = load(header(model))
@@ -147,7 +147,7 @@ class TestFaultsAreFound:
         off = np.nextafter(np.float32(value), np.float32(9))
         report = check(model, edited(data.encode(), first, f"{float(off).hex()}f"))
         assert not report.passed
-        assert report.breaks[0].value == "layers.0.W"
+        assert report.divergences[0].value == "layers.0.W"
 
     @pytest.mark.slow
     def test_a_batch_that_is_computed_otherwise_than_its_samples(self, model: NALU) -> None:

@@ -1,4 +1,4 @@
-"""runtimes.cpp: the error of trained cells, in every family of inputs of a check."""
+"""runtimes.cpp: the error of trained cells, in every input distribution of a check."""
 
 import shutil
 
@@ -31,4 +31,4 @@ def test_trained_cells(inputs: int, compute: Compute) -> None:
         assert report.passed, report.summary()
         assert len(report.rows) > 8
         worst = max(report.rows, key=lambda row: row.max_e)
-        assert 0 < worst.max_e <= ALLOWED[compute], f"{worst.family}: E {worst.max_e}"
+        assert 0 < worst.max_e <= ALLOWED[compute], f"{worst.distribution}: E {worst.max_e}"

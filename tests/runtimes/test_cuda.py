@@ -257,7 +257,7 @@ def test_it_can_be_looked_into(name: str) -> None:
 @pytest.mark.parametrize(("weights", "compute"), list(itertools.product(WEIGHTS, COMPUTE)))
 def test_values_inside_are_compared(name: str, weights: Weights, compute: Compute) -> None:
     report = _check(name, NALU(4, 5, 2), EmitOptions(weights, compute))
-    inside = [row for row in report.rows if row.family == INTERMEDIATE]
+    inside = [row for row in report.rows if row.distribution == INTERMEDIATE]
     assert len(inside) == 1
     assert inside[0].outputs > 0
     assert inside[0].max_ratio <= 1

@@ -80,7 +80,7 @@ class TestTheRealOne:
         report = nalu_export.check(image_model, artifact, NAME, samples=4, search=1)
         assert report.passed
         assert {row.runtime for row in report.rows} == {NAME}
-        assert "head isolated" in {row.family for row in report.rows}
+        assert "head isolated" in {row.distribution for row in report.rows}
 
     def test_another_model_fails_the_check(self, nalu: NALU, tmp_path: Path) -> None:
         path = tmp_path / "model.torchscript.pt"

@@ -39,7 +39,7 @@ def test_float64_is_float32_there_and_it_says_so(nalu: NALU, load: Callable[...,
     session = load("openvino", nalu, (4,), "float64")
     assert [remark.split(" ")[0] for remark in session.remarks] == ["Exp", "computes"]
     assert session.remarks[1].startswith("computes float64 in float32: ")
-    assert session.narrows
+    assert session.lowers_float64
     data = formats.get("onnx").emit(graph_of(nalu), EmitOptions(compute="float64")).to_bytes({})
     assert not check_bytes(
         CheckRequest(graph_of(nalu), data, [((4,),)], "float64", ["openvino"], CheckOptions())

@@ -32,7 +32,7 @@ def test_bound_buffers_give_the_same_on_the_cpu(
     np.testing.assert_array_equal(seen["layers.0.m"], plain.values([batch], ["layers.0.m"])["layers.0.m"])
     with pytest.raises(InputError, match=r"^onnxruntime: .*invalid dimensions"):
         bound.run([np.zeros((1, 7), np.float32)])
-    assert bound.where.endswith(kind.manner)
+    assert bound.where.endswith(kind.mode)
 
 
 def test_an_array_that_is_not_contiguous_runs(head_file: bytes, batches: list[Array]) -> None:

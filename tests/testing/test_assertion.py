@@ -123,7 +123,7 @@ def test_an_export_that_is_wrong_can_be_run_again(nalu: NALU, tmp_path: Path) ->
     assert listing(tmp_path) == ["NALU.onnx", "NALU.worst.npz"]
     command = str(caught.value).splitlines()[-1].removeprefix("replay: ")
     report = eval(command, {"assert_parity": assert_parity, "model": nalu})
-    assert {row.family for row in report.rows if row.samples == REPLAYED} != set()
+    assert {row.distribution for row in report.rows if row.samples == REPLAYED} != set()
 
 
 def test_by_steps_the_farthest_family_comes_first(nalu: NALU) -> None:
@@ -146,7 +146,7 @@ def test_replay(wrong: tuple[Path, Path], tmp_path: Path) -> None:
         assert_parity(*wrong, save_to=tmp_path, **FEW)
     with pytest.raises(ParityAssertionError) as caught:
         assert_parity(*wrong, replay=tmp_path / "wrong.worst.npz")
-    assert {row.samples for row in caught.value.report.rows if row.family != INTERMEDIATE} == {REPLAYED}
+    assert {row.samples for row in caught.value.report.rows if row.distribution != INTERMEDIATE} == {REPLAYED}
     with pytest.raises(InputError, match="inputs and replay are both given; replay runs the inputs of one file alone"):
         assert_parity(*wrong, replay=tmp_path / "wrong.worst.npz", inputs={"x": np.ones((1, 4), np.float32)})
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nalu_export.parity.report import Break, Report, Row, RuntimeInfo, Worst
+from nalu_export.parity.report import Divergence, Report, Row, RuntimeInfo, Worst
 from nalu_export.testing.message import Files, message
 
 NOWHERE = Files(None, None, None)
@@ -25,8 +25,8 @@ def report(verdict: str = "bound", out: float = 2.0, *, decisive: bool = True, *
     )
     info = RuntimeInfo("runtime", "here", {}, decisive)
     subject = {"model": "m\x1b.pt", "artifact": "a.onnx", "format": "onnx", "weights": "live", "compute": "float32"}
-    broken = (Break("runtime", reason="it gives outputs only"),)
-    return Report((row,), (info,), verdict, 5, worst=(worst,), breaks=broken, subject=subject)
+    broken = (Divergence("runtime", reason="it gives outputs only"),)
+    return Report((row,), (info,), verdict, 5, worst=(worst,), divergences=broken, subject=subject)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def report(verdict: str = "bound", out: float = 2.0, *, decisive: bool = True, *
         ({"wrong_zeros": 3}, "inputs zeros: 3 of 8 outputs are zeros of the wrong sign"),
         ({"problem": "batch of 1: no"}, "inputs zeros: batch of 1: no"),
         (
-            {"verdict": "rtol 0.1, atol 0"},
+            {"criterion": "rtol 0.1, atol 0"},
             "inputs zeros: 7 ULP from PyTorch, 9 from float64; allowed: rtol 0.1, atol 0",
         ),
     ],

@@ -11,17 +11,17 @@ from nalu_export.parity.row import INTERMEDIATE
 from nalu_export.testing.summary import main, markdown
 
 
-def row(family: str = "zeros", runtime: str = "r", **other: Any) -> dict[str, Any]:
+def row(distribution: str = "zeros", runtime: str = "r", **other: Any) -> dict[str, Any]:
     numbers = {"max_ratio": 0.25, "max_e": 1.5, "samples": 4, "outputs": 8, "max_ulp": 1, "max_ulp_torch": 2}
     rest = {"nonfinite_mismatches": 0, "wrong_zeros": 0, "undetermined": 0, "status": "passed", "problem": ""}
-    return {"runtime": runtime, "family": family, "a later field": []} | numbers | rest | other
+    return {"runtime": runtime, "distribution": distribution, "a later field": []} | numbers | rest | other
 
 
 def report(*rows: dict[str, Any], status: str = "passed", decisive: bool = True, **missing: str) -> dict[str, Any]:
     names = dict.fromkeys(row["runtime"] for row in rows)
     return {
         "status": status,
-        "verdict": "bound",
+        "criterion": "bound",
         "summary": "so it is",
         "subject": {"model": "m.pt", "artifact": "a.onnx"},
         "runtimes": [{"name": name, "decisive": decisive} for name in names],

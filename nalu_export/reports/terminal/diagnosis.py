@@ -45,7 +45,7 @@ def _show(out: Console, finding: Finding, said: set[tuple[str, str, str]]) -> No
     out.print()
     say(out, (f"{finding.level}[{finding.code}]", _STYLES[finding.level]), " at ", (finding.where, "bold"))
     _part(out, "", finding.what)
-    for label, text in (("follows:", finding.follows), ("do:", finding.do)):
+    for label, text in (("effect:", finding.effect), ("remedy:", finding.remedy)):
         if (finding.code, label, text) not in said:
             _part(out, label, text)
             said.add((finding.code, label, text))

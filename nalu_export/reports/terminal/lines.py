@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from nalu_export.io.text import printable
-from nalu_export.process.output import forget_output
+from nalu_export.process.output import discard_output
 
 if TYPE_CHECKING:  # these import torch
     from nalu_export.io.assumption import Assumption
@@ -21,7 +21,7 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Whoever read has enough, as ``head`` has; the command goes on to its verdict. rich would exit with 1."""
         self.quiet = True
-        forget_output()
+        discard_output()
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -39,7 +39,7 @@ def show_report(out: Console, report: Report) -> None:
             say(out, f"  {remark}")
         rows = [row for row in report.rows if row.runtime == runtime.name]
         if detailed:
-            _show_distributions(out, rows, report.verdict)
+            _show_distributions(out, rows, report.criterion)
             _show_notes(out, rows)
             out.print()
     if not detailed:
@@ -61,11 +61,12 @@ def show_verdict(out: Console, report: Report) -> None:
     say(out, (report.status.shown, STYLES[report.status]), f": {summary}")
 
 
-def _show_distributions(out: Console, rows: Sequence[Row], verdict: str) -> None:
+def _show_distributions(out: Console, rows: Sequence[Row], criterion: str) -> None:
     """A line for each input distribution of one runtime."""
     titles = ("inputs", "compared", *FIGURES, "verdict")
     cells = [
-        [_name(row.family), Text(_compared(row)), *map(Text, _figures(row)), _verdict(row, verdict)] for row in rows
+        [_name(row.distribution), Text(_compared(row)), *map(Text, _figures(row)), _verdict(row, criterion)]
+        for row in rows
     ]
     _show(out, titles, cells)
 
@@ -78,8 +79,8 @@ def _show_overview(out: Console, report: Report) -> None:
         if rows:
             worst = max(rows, key=lambda row: row.gravity)
             ratio, e, _, to_pytorch = map(Text, _figures(worst))
-            wrong = _verdict(worst, report.verdict)
-            cells.append([_name(runtime.name), _name(worst.family), ratio, e, to_pytorch, wrong])
+            wrong = _verdict(worst, report.criterion)
+            cells.append([_name(runtime.name), _name(worst.distribution), ratio, e, to_pytorch, wrong])
     _show(out, ("runtime", "worst inputs", "error/bound", "max E", "to PyTorch", "verdict"), cells)
 
 
@@ -108,7 +109,7 @@ def _show_notes(out: Console, rows: Sequence[Row], prefix: str = "") -> None:
 
 
 def _inputs(rows: Sequence[Row]) -> str:
-    names = [row.family for row in rows]
+    names = [row.distribution for row in rows]
     if len(names) == 1:
         return inputs(names[0])
     if len(names) <= NAMED:
@@ -134,8 +135,8 @@ def _legend(report: Report, *, detailed: bool) -> list[str]:
     ]
     if not detailed:
         lines = [lines[0], "E: that error in float32 roundoffs of the terms added. to PyTorch: in ULP."]
-    if report.verdict != "bound":
-        lines.append(f"Decided by nearness to PyTorch's float32 output: {report.verdict}.")
+    if report.criterion != "bound":
+        lines.append(f"Decided by nearness to PyTorch's float32 output: {report.criterion}.")
     return lines
 
 
@@ -149,7 +150,7 @@ def _figures(row: Row) -> tuple[str, str, str, str]:
     """Error over bound, E, and the distances in float32 steps; PyTorch has none to itself."""
     if row.status == Status.NOTHING or (row.problem and not row.outputs):
         return "–", "–", "–", "–"
-    if row.family == INTERMEDIATE:
+    if row.distribution == INTERMEDIATE:
         return figure(row.max_ratio), "", "", ""
     to_pytorch = "" if row.runtime == "torch" else _count(row.max_ulp_torch)
     return figure(row.max_ratio), figure(row.max_e), _count(row.max_ulp), to_pytorch
@@ -168,7 +169,7 @@ def _count(value: int) -> str:
     return f"{value:,}" if value < 10**6 else f"{value:.1e}"
 
 
-def _verdict(row: Row, verdict: str) -> Text:
+def _verdict(row: Row, criterion: str) -> Text:
     status = Status(row.status)
-    wrong = row.fault(verdict).beside if row.failed else ""
+    wrong = row.fault(criterion).beside if row.failed else ""
     return Text.assemble((status.shown, STYLES[status]), f" {wrong}" if wrong else "")

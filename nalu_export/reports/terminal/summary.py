@@ -125,7 +125,7 @@ class _Ran:
         word, style = self.word
         said = ""
         if self.row.status != Status.NOTHING:
-            figures = f"error/bound {figure(self.row.max_ratio)} on {self.row.family}"
+            figures = f"error/bound {figure(self.row.max_ratio)} on {self.row.distribution}"
             said = f"  {self.row.problem or figures}"
         return [(f"{self.info.name:<{name_width}}", "bold"), "  ", (f"{word:<{word_width}}", style), said]
 

@@ -75,8 +75,8 @@ class Published:
     @property
     def computing(self) -> set[str]:
         """Keys of the tensors that the formula uses: a stored W wins over the raw parameters beside it."""
-        silent = {*self.aliases, *self.unread}
-        return {key for key in self.keys if not (self.faux and _is_raw(key)) and key not in silent}
+        unused = {*self.aliases, *self.unread}
+        return {key for key in self.keys if not (self.faux and _is_raw(key)) and key not in unused}
 
     @property
     def faux(self) -> bool:

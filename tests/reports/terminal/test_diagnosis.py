@@ -36,10 +36,10 @@ def test_a_terminal_wraps_each_part_under_its_start() -> None:
         "error[some-code] at layers.0\n"
         "  word word word word word word word\n"
         "  word word word word word end.\n"
-        "  follows: word word word word word word\n"
+        "  effect:  word word word word word word\n"
         "           word word word word word word\n"
         "           end.\n"
-        "  do:      word word word word word word\n"
+        "  remedy:  word word word word word word\n"
         "           word word word word word word\n"
         "           end.\n"
         "\n"
@@ -71,7 +71,7 @@ def test_elsewhere_lines_stay_whole() -> None:
     text = "word " * 30 + "end."
     lines = shown(finding("info", text), terminal=False, notes=("a note",)).splitlines()
     assert lines == [
-        "note: a note", "", "info[some-code] at layers.0", f"  {text}", f"  follows: {text}", f"  do:      {text}", "",
+        "note: a note", "", "info[some-code] at layers.0", f"  {text}", f"  effect:  {text}", f"  remedy:  {text}", "",
         "nothing wrong found; 1 remark",
     ]  # fmt: skip
 
@@ -83,16 +83,16 @@ def test_nothing_is_markup_or_an_escape_sequence(terminal: bool) -> None:
     assert text.splitlines()[1:5] == [
         r"info[c] at [/b]\x1b[2J",
         r"  [red]\x1b[2J",
-        r"  follows: \n\r",
-        "  do:      :x:",
+        r"  effect:  \n\r",
+        "  remedy:  :x:",
     ]
 
 
 def test_a_narrow_terminal() -> None:
     """It wraps by itself; a letter in each line helps nobody."""
-    assert "  follows: word word word word" in plain(shown(finding("error"), width=5)).splitlines()
+    assert "  effect:  word word word word" in plain(shown(finding("error"), width=5)).splitlines()
 
 
 def test_only_the_labels_are_dim() -> None:
     lines = shown(finding("error", "a text."), width=80).splitlines()
-    assert lines[3] == "\x1b[2m  follows: \x1b[0ma text."
+    assert lines[3] == "\x1b[2m  effect:  \x1b[0ma text."

@@ -13,7 +13,7 @@ from nalu_export.reports.terminal.report import show_report, show_verdict
 from nalu_export.runtimes import names
 
 
-def row(runtime: str = "onnxruntime-cuda", family: str = "mixed 1e±7", **changes: Any) -> Row:
+def row(runtime: str = "onnxruntime-cuda", distribution: str = "mixed 1e±7", **changes: Any) -> Row:
     values: dict[str, Any] = {
         "samples": 1024,
         "outputs": 2048,
@@ -26,7 +26,7 @@ def row(runtime: str = "onnxruntime-cuda", family: str = "mixed 1e±7", **change
         "undetermined": 0,
         "status": "passed",
     }
-    return Row(runtime, family, **(values | changes))
+    return Row(runtime, distribution, **(values | changes))
 
 
 def shown(report: Report, width: int = 80, *, terminal: bool = False) -> str:
@@ -52,15 +52,17 @@ WIDE: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("family", ["mixed, zeros", "a name of a user's own array that is much too long for a line"])
-def test_everything_fits_into_80_columns(family: str) -> None:
+@pytest.mark.parametrize(
+    "distribution", ["mixed, zeros", "a name of a user's own array that is much too long for a line"]
+)
+def test_everything_fits_into_80_columns(distribution: str) -> None:
     missing = dict.fromkeys(names(), "this onnxruntime has no CUDAExecutionProvider; pip install it")
-    rows = [row(name, family, **WIDE) for name in names()]
+    rows = [row(name, distribution, **WIDE) for name in names()]
     for number in (1, len(rows)):
         text = shown(report(*rows[:number], missing=missing), terminal=True)
         assert max(map(len, text.splitlines())) <= 80
         assert "…" not in text
-        assert "much too long" in " ".join(text.split()) or family == "mixed, zeros"
+        assert "much too long" in " ".join(text.split()) or distribution == "mixed, zeros"
         assert all(name in text for name in names())
 
 
@@ -99,7 +101,7 @@ def test_a_row(changes: dict[str, Any], text: str) -> None:
 
 
 def test_intermediate_values_have_neither_e_nor_steps() -> None:
-    inside = row(family=INTERMEDIATE, max_e=0.0, max_ulp=0, max_ulp_torch=0)
+    inside = row(distribution=INTERMEDIATE, max_e=0.0, max_ulp=0, max_ulp_torch=0)
     (line,) = [line for line in shown(report(row(), inside), 120).splitlines() if line.startswith(INTERMEDIATE)]
     assert line.split() == ["intermediate", "values", "2048", "0.25", "passed"]
 
@@ -128,7 +130,11 @@ MANY = ("onnx-reference", "onnxruntime-cpu", "openvino", "tract")
 
 
 def test_many_runtimes_have_a_line_each_for_their_worst_inputs() -> None:
-    rows = [row(name, family, max_ratio=ratio) for name in MANY for family, ratio in (("zeros", 0.5), ("ones", 0.1))]
+    rows = [
+        row(name, distribution, max_ratio=ratio)
+        for name in MANY
+        for distribution, ratio in (("zeros", 0.5), ("ones", 0.1))
+    ]
     rows += [row(name, INTERMEDIATE, max_ratio=0.9) for name in MANY]
     text = shown(report(*rows))
     for name in MANY:
@@ -157,7 +163,7 @@ def test_runtimes_missing_for_one_reason_share_a_line() -> None:
 def test_what_decided() -> None:
     assert "Decided" not in shown(report(row()))
     line = "Decided by nearness to PyTorch's float32 output: rtol 0.001, atol 0."
-    assert line in shown(report(row(), verdict="rtol 0.001, atol 0")).splitlines()
+    assert line in shown(report(row(), criterion="rtol 0.001, atol 0")).splitlines()
 
 
 EMPTY: dict[str, Any] = {"undetermined": 2048, "status": "nothing compared", "max_ratio": 0.0}
@@ -174,8 +180,12 @@ def test_a_row_that_compared_nothing_has_no_figures() -> None:
 
 @pytest.mark.parametrize("names", [("onnxruntime-cpu",), MANY])
 def test_why_outputs_are_left_out_is_said_once(names: tuple[str, ...]) -> None:
-    families = ("a", "b", "c", "d")
-    rows = [row(name, family, undetermined=7, reasons=("y may be 0", "z")) for name in names for family in families]
+    distributions = ("a", "b", "c", "d")
+    rows = [
+        row(name, distribution, undetermined=7, reasons=("y may be 0", "z"))
+        for name in names
+        for distribution in distributions
+    ]
     lines = shown(report(*rows, row(names[0], "e", undetermined=5)), 120).splitlines()
     prefix = "" if names != MANY else f"{names[0]}, "
     assert f"  {prefix}inputs a, b and 2 more: 28 of 8192 outputs left out: y may be 0" in lines
@@ -186,10 +196,10 @@ def test_why_outputs_are_left_out_is_said_once(names: tuple[str, ...]) -> None:
 
 def test_a_problem_stands_below_the_table_once() -> None:
     bad: dict[str, Any] = {"status": "failed", "problem": "batch of [/1]: no", "outputs": 0}
-    text = shown(report(row(family="a", **bad), row(family="b", **bad), row(family="c")))
+    text = shown(report(row(distribution="a", **bad), row(distribution="b", **bad), row(distribution="c")))
     assert text.count("batch of [/1]: no") == 1
     assert "  inputs a, b: batch of [/1]: no" in text.splitlines()
-    assert "  every input: batch of [/1]: no" in shown(report(row(family=EVERY_INPUT, **bad))).splitlines()
+    assert "  every input: batch of [/1]: no" in shown(report(row(distribution=EVERY_INPUT, **bad))).splitlines()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,9 @@ FILE = "model.onnx  onnx, 3,179 bytes, folded weights, float32: input (batch, 2)
 
 def report(*runtimes: str, **changes: Any) -> Report:
     rows = [
-        row(name, family, max_ratio=ratio) for name in runtimes for family, ratio in (("zeros", 0.5), ("ones", 0.1))
+        row(name, distribution, max_ratio=ratio)
+        for name in runtimes
+        for distribution, ratio in (("zeros", 0.5), ("ones", 0.1))
     ]
     rows += [row(name, INTERMEDIATE, max_ratio=0.9) for name in runtimes]
     infos = tuple(runtime(name, decisive=name != "torch") for name in runtimes)
@@ -81,7 +83,9 @@ def test_it_is_never_longer(text: str, count: int, width: int) -> None:
 def test_what_failed_is_never_among_the_others() -> None:
     found = report(*names())
     failed = tuple(
-        replace(each, status=Status.FAILED, max_ratio=7.0) if (each.runtime, each.family) == ("tract", "ones") else each
+        replace(each, status=Status.FAILED, max_ratio=7.0)
+        if (each.runtime, each.distribution) == ("tract", "ones")
+        else each
         for each in found.rows
     )
     lines = shown(Exported("m", LAYERS, replace(found, rows=failed)))

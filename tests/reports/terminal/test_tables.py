@@ -36,7 +36,11 @@ def lines_of(stream: io.StringIO) -> list[str]:
 @pytest.mark.parametrize("count", [1, 14])
 def test_a_report(width: int, count: int) -> None:
     out, stream = console(width)
-    rows = [row(name, family, **WIDE) for name in names()[:count] for family in ("mixed, zeros", "much too long " * 3)]
+    rows = [
+        row(name, distribution, **WIDE)
+        for name in names()[:count]
+        for distribution in ("mixed, zeros", "much too long " * 3)
+    ]
     show_report(out, report(*rows))
     lines = lines_of(stream)
     assert max(map(len, lines)) <= width

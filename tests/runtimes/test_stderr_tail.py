@@ -1,10 +1,10 @@
-"""nalu_export.runtimes._last_words: one line of what a program wrote."""
+"""nalu_export.runtimes._stderr_tail: one line of what a program wrote."""
 
 import io
 
 import pytest
 
-from nalu_export.runtimes._last_words import MOST, last_words
+from nalu_export.runtimes._stderr_tail import MOST, stderr_tail
 
 PANIC = b"thread '<unnamed>' (1) panicked at a.rs:1:2:\nwhat is wrong\nnote: run with `RUST_BACKTRACE=1`\n"
 
@@ -24,4 +24,4 @@ PANIC = b"thread '<unnamed>' (1) panicked at a.rs:1:2:\nwhat is wrong\nnote: run
     ],
 )
 def test_the_line(text: bytes, found: bytes) -> None:
-    assert last_words(io.BytesIO(text)) == found
+    assert stderr_tail(io.BytesIO(text)) == found

@@ -8,7 +8,7 @@ from typing import IO
 MOST = 4096
 
 
-def last_words(errors: IO[bytes]) -> bytes:
+def stderr_tail(errors: IO[bytes]) -> bytes:
     """Return the last line that a program wrote; for a Rust program the text of its first panic, before the backtrace.
 
     Args:

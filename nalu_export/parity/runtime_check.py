@@ -15,10 +15,10 @@ from nalu_export.parity.causes import causes
 from nalu_export.parity.comparison import Comparison, Samples, Tolerance, compare_all, failed
 from nalu_export.parity.curves import CurveBuilder
 from nalu_export.parity.inputs import Draw
-from nalu_export.parity.locate import Inside, look_inside, of_output
+from nalu_export.parity.locate import IntermediateValues, compare_intermediate_values, of_output
 from nalu_export.parity.ordering import in_order
 from nalu_export.parity.reference import Expected, Reference
-from nalu_export.parity.report import EVERY_INPUT, INTERMEDIATE, Break, Curve, Row, RuntimeInfo, Worst, merge
+from nalu_export.parity.report import EVERY_INPUT, INTERMEDIATE, Curve, Divergence, Row, RuntimeInfo, Worst, merge
 from nalu_export.parity.search import PARENTS
 from nalu_export.parity.verdict import Status
 from nalu_export.primitives.precision import Profile
@@ -29,7 +29,7 @@ EXPLAINED = 4
 FIXED = "the batch axis is fixed at 1"
 
 
-class Watch:
+class RuntimeCheck:
     """The results of one runtime.
 
     Attributes:
@@ -66,7 +66,7 @@ class Watch:
         self._best: list[tuple[float, int, Batch]] = []
         self._worst: Worst | None = None
         self._count = 0
-        self._inside: Inside | None = None
+        self._inside: IntermediateValues | None = None
         self._looked_at = 0
         self._remarks: tuple[str, ...] = ()
         self._left_out: dict[str, list[Batch]] = {}
@@ -89,9 +89,9 @@ class Watch:
             found = failed(len(drawn.x), problem)
         else:
             found = compare_all(out, expected, self._names, self.tolerance)
-        self._found.setdefault(drawn.family, []).append(found)
+        self._found.setdefault(drawn.distribution, []).append(found)
         if found.undetermined:
-            kept = self._left_out.setdefault(drawn.family, [])
+            kept = self._left_out.setdefault(drawn.distribution, [])
             kept += [*drawn.x[found.each.left_out]][: EXPLAINED - len(kept)]
         if out is not None and not found.problem:
             self._curve.add(drawn.x, found.each)
@@ -106,10 +106,10 @@ class Watch:
     def rows(self) -> list[Row]:
         """Return a row for each input distribution, in the order of the runs; rows with the same fault are merged."""
         groups: dict[str, list[Row]] = {}
-        for family, parts in self._found.items():
-            reasons = [reason for reason, _ in self._reasons.get(family, Counter()).most_common()]
-            row = merge(self.name, family, parts, reasons, self._names)
-            groups.setdefault(_fault(row) or f"inputs {family}", []).append(row)
+        for distribution, parts in self._found.items():
+            reasons = [reason for reason, _ in self._reasons.get(distribution, Counter()).most_common()]
+            row = merge(self.name, distribution, parts, reasons, self._names)
+            groups.setdefault(_fault(row) or f"inputs {distribution}", []).append(row)
         rows = [_one(group, len(self._found)) for group in groups.values()]
         inside = self._inside
         if inside is not None and inside.values:
@@ -136,25 +136,25 @@ class Watch:
 
     def explain(self, reference: Reference) -> None:
         """Find out why outputs were left out, on a few samples of each input distribution."""
-        kept = [(family, x) for family, samples in self._left_out.items() for x in samples]
+        kept = [(distribution, x) for distribution, samples in self._left_out.items() for x in samples]
         for sizes in dict.fromkeys(x.shapes for _, x in kept):
-            chosen = [(family, x) for family, x in kept if x.shapes == sizes]
+            chosen = [(distribution, x) for distribution, x in kept if x.shapes == sizes]
             found = causes(reference, Batch.joined([x for _, x in chosen]), self.profile)
-            for (family, _), cause in zip(chosen, found, strict=True):
-                self._reasons.setdefault(family, Counter())[cause] += 1
+            for (distribution, _), cause in zip(chosen, found, strict=True):
+                self._reasons.setdefault(distribution, Counter())[cause] += 1
 
-    def look_inside(self, reference: Reference, sizes: Sizes) -> None:
+    def compare_intermediate_values(self, reference: Reference, sizes: Sizes) -> None:
         """Compare the weights and intermediate values of the runtime, on its worst inputs, with their bounds."""
         worst = self.worst_inputs(sizes)
         if worst is not None:
             self._looked_at = len(worst)
             try:
-                self._inside = look_inside(reference, self._session, worst, self.profile, self.name)
+                self._inside = compare_intermediate_values(reference, self._session, worst, self.profile, self.name)
             except InputError as error:
                 # The outputs alone decide then, and the report says so.
                 self._remarks += (f"its intermediate values cannot be read: {error}",)
 
-    def locate(self, reference: Reference) -> Break | None:
+    def locate(self, reference: Reference) -> Divergence | None:
         """Return the first divergence; ``None`` if there is none."""
         inside = self._inside
         if inside is not None and inside.first is not None:
@@ -240,7 +240,7 @@ class Watch:
                 wanted = expected[output]
                 self._worst = Worst(
                     self.name,
-                    drawn.family,
+                    drawn.distribution,
                     ratio,
                     {name: np.asarray(array[0]) for name, array in zip(self._inputs, sample.arrays, strict=True)},
                     self._names[output],
@@ -260,5 +260,5 @@ def _one(rows: list[Row], distributions: int) -> Row:
     """Merge rows with the same fault into one."""
     if len(rows) == 1:
         return rows[0]
-    family = EVERY_INPUT if len(rows) == distributions else f"{rows[0].family} and {len(rows) - 1} more"
-    return merge(rows[0].runtime, family, rows)
+    distribution = EVERY_INPUT if len(rows) == distributions else f"{rows[0].distribution} and {len(rows) - 1} more"
+    return merge(rows[0].runtime, distribution, rows)

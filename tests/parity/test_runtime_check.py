@@ -1,4 +1,4 @@
-"""nalu_export.parity.watch: one runtime is run, compared, and what was worst about it is kept."""
+"""nalu_export.parity.runtime_check: one runtime is run, compared, and what was worst about it is kept."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,9 +15,9 @@ from nalu_export.parity.comparison import Tolerance
 from nalu_export.parity.inputs import Draw
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import EVERY_INPUT, INTERMEDIATE
+from nalu_export.parity.runtime_check import EXPLAINED, FIXED, RuntimeCheck
 from nalu_export.parity.search import PARENTS
 from nalu_export.parity.verdict import Status
-from nalu_export.parity.watch import EXPLAINED, FIXED, Watch
 from nalu_export.primitives.precision import Profile
 from nalu_export.runtimes.base import Arrays, Session
 from tests.alone import array_of, expected_of
@@ -70,17 +70,17 @@ def _x(count: int = 20, seed: int = 0) -> Array:
     return found
 
 
-def _watch(run: Run, inside: Any = None, **tolerance: Any) -> tuple[Watch, _Session]:
+def _watch(run: Run, inside: Any = None, **tolerance: Any) -> tuple[RuntimeCheck, _Session]:
     session = _Session(run, inside)
-    return Watch("r", session, PROFILE, Tolerance(**tolerance), True, GRAPH.interface), session
+    return RuntimeCheck("r", session, PROFILE, Tolerance(**tolerance), True, GRAPH.interface), session
 
 
-def _compare(watch: Watch, x: Array, family: str = "f") -> NDArray[np.float64]:
+def _compare(watch: RuntimeCheck, x: Array, distribution: str = "f") -> NDArray[np.float64]:
     batch = Batch.of(x)
-    return watch.compare(Draw(family, batch), REFERENCE(batch, [PROFILE])[PROFILE])
+    return watch.compare(Draw(distribution, batch), REFERENCE(batch, [PROFILE])[PROFILE])
 
 
-def _worst_inputs(watch: Watch) -> Array:
+def _worst_inputs(watch: RuntimeCheck) -> Array:
     found = watch.worst_inputs(SIZES)
     assert found is not None
     return array_of(found)
@@ -104,7 +104,14 @@ def test_a_right_runtime_passes_in_batches_of_one_two_and_the_rest() -> None:
     assert ratios.shape == (20,)
     assert (ratios <= 1).all()
     (row,) = watch.rows()
-    assert (row.runtime, row.family, row.samples, row.outputs, row.passed, row.problem) == ("r", "f", 20, 40, True, "")
+    assert (row.runtime, row.distribution, row.samples, row.outputs, row.passed, row.problem) == (
+        "r",
+        "f",
+        20,
+        40,
+        True,
+        "",
+    )
     assert not watch.lost
     assert watch.locate(REFERENCE) is None
     info = watch.info()
@@ -119,16 +126,16 @@ def test_a_runtime_that_cannot_be_looked_into_says_so() -> None:
 
     watch, _ = _watch(_right, refused)
     _compare(watch, _x())
-    watch.look_inside(REFERENCE, SIZES)
+    watch.compare_intermediate_values(REFERENCE, SIZES)
     assert watch.info().remarks == ("a remark", "its intermediate values cannot be read: no such value")
     assert all(row.passed for row in watch.rows())
 
 
 def test_families_are_rows_and_shapes_of_one_family_are_one() -> None:
     watch, _ = _watch(_right)
-    for family, seed in (("a", 0), ("b", 1), ("a", 2)):
-        _compare(watch, _x(5, seed), family)
-    assert [(row.family, row.samples) for row in watch.rows()] == [("a", 10), ("b", 5)]
+    for distribution, seed in (("a", 0), ("b", 1), ("a", 2)):
+        _compare(watch, _x(5, seed), distribution)
+    assert [(row.distribution, row.samples) for row in watch.rows()] == [("a", 10), ("b", 5)]
 
 
 def test_the_worst_input_is_kept_with_all_that_belongs_to_it() -> None:
@@ -138,7 +145,7 @@ def test_the_worst_input_is_kept_with_all_that_belongs_to_it() -> None:
     _compare(watch, _x(5, 4), "after")
     worst = watch.worst()
     assert worst is not None
-    assert (worst.runtime, worst.family, worst.ratio) == ("r", "f", ratios.max())
+    assert (worst.runtime, worst.distribution, worst.ratio) == ("r", "f", ratios.max())
     assert int(ratios.argmax()) == 7
     assert (list(worst.inputs), worst.output) == (["input"], "output")
     np.testing.assert_array_equal(worst.inputs["input"], _x()[7])
@@ -213,10 +220,16 @@ def _repeats_the_first(x: Array) -> Array:
 )
 def test_one_fault_is_one_row_that_says_where_the_batch_is_fixed(run: Run, problem: str) -> None:
     watch, _ = _watch(run)
-    for family in ("a", "b", "c"):
-        _compare(watch, _x(20), family)
+    for distribution in ("a", "b", "c"):
+        _compare(watch, _x(20), distribution)
     (row,) = watch.rows()
-    assert (row.family, row.samples, row.outputs, row.status, row.problem) == (EVERY_INPUT, 60, 0, "failed", problem)
+    assert (row.distribution, row.samples, row.outputs, row.status, row.problem) == (
+        EVERY_INPUT,
+        60,
+        0,
+        "failed",
+        problem,
+    )
 
 
 def test_the_batch_is_not_called_fixed_where_another_batch_runs() -> None:
@@ -241,9 +254,9 @@ def test_faults_of_some_inputs_are_one_row_beside_the_others() -> None:
         return _right(x)
 
     watch, _ = _watch(run)
-    for family, count, offset in (("a", 20, 0), ("b", 20, 2), ("c", 30, 0), ("d", 20, 2)):
-        _compare(watch, _x(count) + np.float32(offset), family)
-    assert [(row.family, row.samples, row.status) for row in watch.rows()] == [
+    for distribution, count, offset in (("a", 20, 0), ("b", 20, 2), ("c", 30, 0), ("d", 20, 2)):
+        _compare(watch, _x(count) + np.float32(offset), distribution)
+    assert [(row.distribution, row.samples, row.status) for row in watch.rows()] == [
         ("a and 1 more", 50, "failed"),
         ("b", 20, "passed"),
         ("d", 20, "passed"),
@@ -260,9 +273,9 @@ def test_a_row_says_why_outputs_are_left_out() -> None:
     watch, _ = _watch(lambda x: np.ones((len(x), 2), np.float32))
     x = _x(40)
     x[:30] = 3e38
-    for family, given in (("some", x), ("all", x[:8]), ("none", _x())):
+    for distribution, given in (("some", x), ("all", x[:8]), ("none", _x())):
         batch = Batch.of(given)
-        watch.compare(Draw(family, batch), reference(batch, [PROFILE])[PROFILE])
+        watch.compare(Draw(distribution, batch), reference(batch, [PROFILE])[PROFILE])
     assert [(row.status, row.undetermined) for row in watch.rows()] == [
         (Status.FAILED, 60), (Status.NOTHING, 16), (Status.FAILED, 0),
     ]  # fmt: skip
@@ -298,17 +311,17 @@ def test_intermediate_values_are_a_row_of_their_own() -> None:
     watch, _ = _watch(_right, _inside(1.0))
     _compare(watch, _x())
     assert len(watch.rows()) == 1
-    watch.look_inside(REFERENCE, SIZES)
+    watch.compare_intermediate_values(REFERENCE, SIZES)
     row = watch.rows()[-1]
     count = len(_worst_inputs(watch))
-    assert (row.family, row.samples, row.outputs, row.passed) == (INTERMEDIATE, count, 6 + 2 * count, True)
+    assert (row.distribution, row.samples, row.outputs, row.passed) == (INTERMEDIATE, count, 6 + 2 * count, True)
     assert 0 <= row.max_ratio <= 1
 
 
 def test_a_wrong_intermediate_value_fails_although_the_outputs_hold() -> None:
     watch, _ = _watch(_right, _inside(1.01))
     _compare(watch, _x())
-    watch.look_inside(REFERENCE, SIZES)
+    watch.compare_intermediate_values(REFERENCE, SIZES)
     assert [row.passed for row in watch.rows()] == [True, False]
     found = watch.locate(REFERENCE)
     assert found is not None
@@ -318,14 +331,14 @@ def test_a_wrong_intermediate_value_fails_although_the_outputs_hold() -> None:
 def test_nearness_to_pytorch_lets_the_intermediate_values_pass() -> None:
     watch, _ = _watch(_right, _inside(1.01), rtol=1e-3)
     _compare(watch, _x())
-    watch.look_inside(REFERENCE, SIZES)
+    watch.compare_intermediate_values(REFERENCE, SIZES)
     assert [row.passed for row in watch.rows()] == [True, True]
 
 
 def test_an_output_that_is_wrong_although_all_inside_holds() -> None:
     watch, _ = _watch(_off_at(7), _inside(1.0))
     _compare(watch, _x())
-    watch.look_inside(REFERENCE, SIZES)
+    watch.compare_intermediate_values(REFERENCE, SIZES)
     found = watch.locate(REFERENCE)
     assert found is not None
     assert (found.value, found.index, found.reason) == ("output", (1,), "")
@@ -333,11 +346,11 @@ def test_an_output_that_is_wrong_although_all_inside_holds() -> None:
 
 def test_nothing_to_look_at_is_no_row() -> None:
     watch, _ = _watch(_right, _inside(1.0))
-    watch.look_inside(REFERENCE, SIZES)
+    watch.compare_intermediate_values(REFERENCE, SIZES)
     assert (watch.rows(), watch.worst(), watch.sizes) == ([], None, None)
     plain, _ = _watch(_right)
     _compare(plain, _x())
-    plain.look_inside(REFERENCE, SIZES)
+    plain.compare_intermediate_values(REFERENCE, SIZES)
     assert len(plain.rows()) == 1
 
 
@@ -347,7 +360,7 @@ def test_a_runtime_that_refuses_to_be_looked_into_is_judged_by_its_outputs() -> 
 
     watch, _ = _watch(_right, refuses)
     _compare(watch, _x())
-    watch.look_inside(REFERENCE, SIZES)
+    watch.compare_intermediate_values(REFERENCE, SIZES)
     assert [row.passed for row in watch.rows()] == [True]
 
 
