@@ -35,7 +35,7 @@ def test_sizes(text: str, size: int) -> None:
 def test_what_is_no_size(text: str) -> None:
     result = _shown("--device-memory", text)
     assert result.exit_code == 2
-    assert f"{text!r} is no size of memory; write 2GiB, 500MB or a number of bytes" in result.output
+    assert f"{text!r} is not a memory size; write 2GiB, 500MB or a number of bytes" in result.output
 
 
 def test_options_of_the_provider() -> None:

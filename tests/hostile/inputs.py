@@ -67,7 +67,7 @@ INPUT_FILES: Table = {
     ),
     "twenty thousand arrays": case(
         lambda: files.zip_bytes({f"{number}.npy": npy() for number in range(20_000)}),
-        "has 20,000 arrays; at most 256 are checked, join them along the samples",
+        "has 20,000 arrays, more than 256; join them along the sample axis",
     ),
     "inputs, empty": case(
         lambda: b"", "not a readable .npz or .npy file: it is not an array; write it with numpy.savez(path, x=array)"
@@ -96,12 +96,12 @@ INPUT_FILES: Table = {
     ),
     "inputs, a billion texts of no characters": case(
         lambda: npz(headed("{'descr': '<U0', 'fortran_order': False, 'shape': (1000000000, 2), }", b"")),
-        "not a readable .npz or .npy file: its member x.npy has entries of no bytes; "
+        "not a readable .npz or .npy file: its member x.npy has entries of 0 bytes; "
         "write it with numpy.savez(path, x=array)",
     ),
     "inputs, a billion records of nothing": case(
         lambda: npz(headed("{'descr': '|V0', 'fortran_order': False, 'shape': (1000000000,), }", b"")),
-        "not a readable .npz or .npy file: its member x.npy has entries of no bytes; "
+        "not a readable .npz or .npy file: its member x.npy has entries of 0 bytes; "
         "write it with numpy.savez(path, x=array)",
     ),
     "inputs, texts for numbers": array(
@@ -197,13 +197,13 @@ INPUT_FILES: Table = {
     ),
     "inputs, an unknown compression": case(
         lambda: npz(npy()).replace(struct.pack("<HH", 20, 0) + struct.pack("<H", 0), struct.pack("<HHH", 20, 0, 97)),
-        "not a readable .npz or .npy file: its member x.npy is compressed in a way that numpy "
-        "does not write; write it with numpy.savez(path, x=array)",
+        "not a readable .npz or .npy file: its member x.npy is compressed by a method that "
+        "numpy does not use; write it with numpy.savez(path, x=array)",
     ),
     "inputs, packed by bzip2": case(
         lambda: npz(npy(), compression=zipfile.ZIP_BZIP2),
-        "not a readable .npz or .npy file: its member x.npy is compressed in a way that numpy "
-        "does not write; write it with numpy.savez(path, x=array)",
+        "not a readable .npz or .npy file: its member x.npy is compressed by a method that "
+        "numpy does not use; write it with numpy.savez(path, x=array)",
     ),
     "inputs, a bomb": case(
         lambda: patched(npz(npy(), compression=zipfile.ZIP_DEFLATED), 0, 24, "<I", 2**30 + 1),
