@@ -82,7 +82,7 @@ INPUT_FILES: Table = {
     ),
     "inputs, an array cut": case(
         lambda: npz(npy()[:-1]),
-        "not a readable .npz or .npy file: its member x.npy has 23 bytes of numbers, its shape "
+        "not a readable .npz or .npy file: its member x.npy has 23 bytes of values, its shape "
         "(3, 2) needs 24; write it with numpy.savez(path, x=array)",
     ),
     "inputs, a header cut": case(
@@ -148,39 +148,39 @@ INPUT_FILES: Table = {
     ),
     "inputs, a shape beyond the file": case(
         lambda: npz(shaped("(3, 4)")),
-        "not a readable .npz or .npy file: its member x.npy has 24 bytes of numbers, its shape "
+        "not a readable .npz or .npy file: its member x.npy has 24 bytes of values, its shape "
         "(3, 4) needs 48; write it with numpy.savez(path, x=array)",
     ),
     "inputs, a negative shape": case(
         lambda: npz(shaped("(-3, 2)")),
-        "not a readable .npz or .npy file: its member x.npy has 24 bytes of numbers, its shape "
+        "not a readable .npz or .npy file: its member x.npy has 24 bytes of values, its shape "
         "(-3, 2) needs -24; write it with numpy.savez(path, x=array)",
     ),
     "inputs, a shape of 2**40": case(
         lambda: npz(shaped(f"({2**40}, 2)")),
-        "not a readable .npz or .npy file: its member x.npy has 24 bytes of numbers, its shape "
+        "not a readable .npz or .npy file: its member x.npy has 24 bytes of values, its shape "
         "(1099511627776, 2) needs 8796093022208; write it with numpy.savez(path, x=array)",
     ),
     "inputs, a shape of 2**62": case(
         lambda: npz(shaped(f"({2**62}, 4)")),
-        "not a readable .npz or .npy file: its member x.npy has 24 bytes of numbers, its shape "
+        "not a readable .npz or .npy file: its member x.npy has 24 bytes of values, its shape "
         "(4611686018427387904, 4) needs 73786976294838206464; write it with numpy.savez(path, "
         "x=array)",
     ),
     "inputs, a shape of 2**70": case(
         lambda: npz(shaped(f"({2**70}, 2)")),
-        "not a readable .npz or .npy file: its member x.npy has 24 bytes of numbers, its shape "
+        "not a readable .npz or .npy file: its member x.npy has 24 bytes of values, its shape "
         "(1180591620717411303424, 2) needs 9444732965739290427392; write it with "
         "numpy.savez(path, x=array)",
     ),
     "inputs, 70 dimensions": case(
         lambda: npz(shaped("(" + "1," * 70 + ")")),
-        "not a readable .npz or .npy file: its member x.npy has 24 bytes of numbers, its shape … "
+        "not a readable .npz or .npy file: its member x.npy has 24 bytes of values, its shape … "
         "needs 4; write it with numpy.savez(path, x=array)",
     ),
     "inputs, a shape of Python 2": case(
         lambda: npz(shaped("(3L, 4L)")),
-        "not a readable .npz or .npy file: its member x.npy has 24 bytes of numbers, its shape "
+        "not a readable .npz or .npy file: its member x.npy has 24 bytes of values, its shape "
         "(3, 4) needs 48; write it with numpy.savez(path, x=array)",
     ),
     "inputs, a checksum": case(
