@@ -64,12 +64,16 @@ def test_they_reach_the_session(nalu: NALU, tmp_path: Path, pretended_cuda: Call
 @pytest.mark.parametrize(
     ("names", "given", "message"),
     [
-        ("onnxruntime-cpu", {"device": 1}, "device is given, but onnxruntime-cpu runs on no CUDA device"),
-        ("onnxruntime-cpu", {"provider_options": {"a": "1"}}, "provider_options is given, but onnxruntime-cpu runs on"),
+        ("onnxruntime-cpu", {"device": 1}, "device is given, but no runtime of the check uses CUDA: onnxruntime-cpu"),
+        (
+            "onnxruntime-cpu",
+            {"provider_options": {"a": "1"}},
+            "provider_options is given, but no runtime of the check uses CUDA: onnx",
+        ),
         (
             "torch-cuda",
             {"provider_options": {"a": "1"}},
-            "provider_options are ONNX Runtime's; torch-cuda does",
+            "provider_options is given, but no runtime of the check is ONNX Runtime on CUDA: torch-cuda",
         ),
         ("onnxruntime-cuda", {"provider_options": {"use_tf32": "1"}}, "provider option use_tf32: tf32 switches it"),
         ("onnxruntime-cuda", {"device": -1}, "device is -1; it must be from 0"),
