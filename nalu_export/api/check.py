@@ -80,32 +80,32 @@ def check(
     """
     reading = part_of(SourceOptions, options)
     settings = part_of(CheckOptions, options)
-    found = artifact if isinstance(artifact, Artifact) else read_artifact(artifact)
-    names, every = chosen_runtimes(runtimes, found.format, found.name)
+    exported = artifact if isinstance(artifact, Artifact) else read_artifact(artifact)
+    names, every = chosen_runtimes(runtimes, exported.format, exported.name)
     _refuse_idle(settings, names)
-    ready = _prepared(source, reading, found)
-    graph = _part(ready.graph, found)
-    compute = _compute(found)
-    graph, sizes = _sizes(graph, found, reading.input_size)
+    ready = _prepared(source, reading, exported)
+    graph = _part(ready.graph, exported)
+    compute = _compute(exported)
+    graph, sizes = _sizes(graph, exported, reading.input_size)
     given = settings.inputs if not isinstance(settings.inputs, InputFile) else distributions(graph, settings.inputs)
     inputs = {name: fitting(graph, name, arrays) for name, arrays in given.items()}
     settings = replace(settings, inputs=inputs)
     try:
-        request = CheckRequest(graph, found.data, sizes, compute, names, settings, skip_missing=every)
+        request = CheckRequest(graph, exported.data, sizes, compute, names, settings, skip_missing=every)
         if progress is not None:
             request = replace(request, progress=progress)
-        report = verify(request, found.format, lambda: found.content)
+        report = verify(request, exported.format, lambda: exported.content)
     except OutOfMemoryError as error:
-        raise OutOfMemoryError(f"{found.name}: {error}") from error
-    report = with_metadata(report, found.format, found.content, found.metadata)
+        raise OutOfMemoryError(f"{exported.name}: {error}") from error
+    report = with_metadata(report, exported.format, exported.content, exported.metadata)
     artifact_facts = {
-        "artifact": found.name,
-        "format": found.format,
-        "weights": str(found.metadata.get("weights", "unknown")),
+        "artifact": exported.name,
+        "format": exported.format,
+        "weights": str(exported.metadata.get("weights", "unknown")),
         "compute": compute,
         "layers": layer_table(graph),
     }
-    return with_facts(report, source, ready.checkpoint, graph, artifact_facts, found.data)
+    return with_facts(report, source, ready.checkpoint, graph, artifact_facts, exported.data)
 
 
 def _part(graph: ModelGraph, artifact: Artifact) -> ModelGraph:

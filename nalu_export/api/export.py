@@ -85,7 +85,7 @@ class ExportSettings(SourceOptions):
         choose("compute", self.compute, COMPUTE)
 
 
-@public(ExportSettings, more=lambda: (each for _, each in formats.option_fields()))
+@public(ExportSettings, more=lambda: (field for _, field in formats.option_fields()))
 def export(
     source: nn.Module | str | os.PathLike[str],
     path: str | os.PathLike[str] | None = None,

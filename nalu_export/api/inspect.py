@@ -90,7 +90,7 @@ def _model(
         "layout": layout,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "notes": list(dict.fromkeys((*notes, *subject.notes))),
-        "assumptions": [asdict(each) for each in subject.assumptions],
+        "assumptions": list(map(asdict, subject.assumptions)),
         "doctor": summary(examine(subject, Settings())),
         "subgraphs": subgraphs,
         "layers": layers,
