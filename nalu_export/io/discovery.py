@@ -1,6 +1,8 @@
 """Finds formats, runtimes and reports: each public file or folder of theirs is one; adding one touches nothing else."""
 
+import functools
 import importlib
+import os
 import pkgutil
 from collections.abc import Iterable
 from types import ModuleType
@@ -16,8 +18,8 @@ def plugin_names(path: Iterable[str], *, besides: Iterable[str] = ()) -> tuple[s
         besides: what stands there and is none, with ``base`` and whatever begins with an underscore.
     """
     others = {"base", *besides}
-    found = (module.name for module in pkgutil.iter_modules(path))
-    return tuple(sorted(name.replace("_", "-") for name in found if name not in others and name[0] != "_"))
+    found = sorted(name.replace("_", "-") for name in _modules(path) if name not in others and name[0] != "_")
+    return tuple(found)
 
 
 def load_plugin(package: str, kind: str, name: str, names: tuple[str, ...]) -> object:
@@ -47,6 +49,27 @@ def plugin_part(path: Iterable[str], package: str, name: str, part: str) -> Modu
         part: name of the module; importing it imports the folder's ``__init__`` and nothing else of it.
     """
     own = name.replace("-", "_")
-    if not any(module.ispkg and module.name == own for module in pkgutil.iter_modules(path)):
+    if not _modules(path).get(own, False):
         return None
     return importlib.import_module(f"{package}.{own}.{part}")
+
+
+def _modules(path: Iterable[str]) -> dict[str, bool]:
+    """Return the names of what can be imported from some folders, each with whether it is a folder itself."""
+    folders = tuple(path)
+    return _listed(folders, tuple(map(_changed, folders)))
+
+
+def _changed(folder: str) -> int:
+    """Return when a folder was changed; 0 where that is not known, as in a zip archive."""
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0
+
+
+# An export asks ten times, and looking into the folders takes a millisecond.
+@functools.lru_cache
+def _listed(folders: tuple[str, ...], changed: tuple[int, ...]) -> dict[str, bool]:
+    del changed  # a key of the cache
+    return {module.name: module.ispkg for module in pkgutil.iter_modules(folders)}
