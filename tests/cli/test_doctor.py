@@ -82,7 +82,7 @@ def test_what_follows_and_what_to_do_is_said_once_for_each_kind(folder: Path, ru
     assert len(kinds) == 6
     # The figures of far weights are those of each layer.
     assert sum(line.startswith("  effect:") for line in lines) == 4
-    assert sum(line.startswith("  do:") for line in lines) == 3
+    assert sum(line.startswith("  remedy:") for line in lines) == 3
 
 
 def test_json(folder: Path, run: Run) -> None:
