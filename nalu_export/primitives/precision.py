@@ -32,6 +32,9 @@ SINH_SHIFT = 2.0
 # TF32 keeps ten bits of a factor. Hardware may truncate the other bits instead of rounding, and so may its adders.
 TF32_FACTOR = 2.0**-10
 
+# Relative error of the analysis's own comparison of two bounds, in float64.
+OWN_ROUNDING = 2.0**-50
+
 
 @dataclass(frozen=True)
 class Precision:

@@ -55,6 +55,8 @@ class Primitive:
         spread: ``(flag, value, *arguments)`` → flag of each element of the result, from the flags of the arguments.
         least: ``(precision, *arguments)`` → lower bound of every evaluation of the result; ``None``: unknown.
         neutral: keyword arguments of torch that the primitive lacks, each with the value that changes nothing.
+        delicate: whether a general optimizer or kernel gets its rounding, range or ε wrong if it acts on data; such a
+            call makes the code around it arithmetic.
         evaluate: computes the value in float64 if ``function`` cannot (truth values are 0 and 1 there).
     """
 
@@ -70,6 +72,7 @@ class Primitive:
     spread: Rule = same_element
     least: Callable[..., float] | None = None
     neutral: Mapping[str, Any] = field(default_factory=dict)
+    delicate: bool = False
     evaluate: Callable[..., Any] | None = None
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...] | None:

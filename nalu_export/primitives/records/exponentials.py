@@ -118,10 +118,28 @@ def _erf_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
 _UNARY = ("input",)
 
 PRIMITIVES = (
-    Primitive("log", torch.log, _UNARY, names=("log",), unit=_log_unit, radius=_log_radius),
-    Primitive("exp", torch.exp, _UNARY, names=("exp",), unit=_exp_unit, radius=_exp_radius, least=zero_at_least),
-    Primitive("log1p", torch.log1p, _UNARY, names=("log1p", "special_log1p"), unit=_log1p_unit, radius=_log1p_radius),
-    Primitive("expm1", torch.expm1, _UNARY, names=("expm1", "special_expm1"), unit=_expm1_unit, radius=_expm1_radius),
+    Primitive("log", torch.log, _UNARY, names=("log",), unit=_log_unit, radius=_log_radius, delicate=True),
+    Primitive(
+        "exp", torch.exp, _UNARY, names=("exp",), unit=_exp_unit, radius=_exp_radius, least=zero_at_least, delicate=True
+    ),
+    Primitive(
+        "log1p",
+        torch.log1p,
+        _UNARY,
+        names=("log1p", "special_log1p"),
+        unit=_log1p_unit,
+        radius=_log1p_radius,
+        delicate=True,
+    ),
+    Primitive(
+        "expm1",
+        torch.expm1,
+        _UNARY,
+        names=("expm1", "special_expm1"),
+        unit=_expm1_unit,
+        radius=_expm1_radius,
+        delicate=True,
+    ),
     Primitive("tanh", torch.tanh, _UNARY, names=("tanh",), unit=_tanh_unit, radius=_tanh_radius),
     Primitive(
         "sigmoid",
@@ -132,7 +150,9 @@ PRIMITIVES = (
         radius=_sigmoid_radius,
         least=zero_at_least,
     ),
-    Primitive("sinh", torch.sinh, _UNARY, names=("sinh",), unit=_sinh_unit, radius=_sinh_radius),
+    Primitive("sinh", torch.sinh, _UNARY, names=("sinh",), unit=_sinh_unit, radius=_sinh_radius, delicate=True),
     Primitive("erf", torch.erf, _UNARY, names=("erf", "special_erf"), unit=_erf_unit, radius=_erf_radius),
-    Primitive("asinh", torch.asinh, _UNARY, names=("asinh", "arcsinh"), unit=_asinh_unit, radius=_asinh_radius),
+    Primitive(
+        "asinh", torch.asinh, _UNARY, names=("asinh", "arcsinh"), unit=_asinh_unit, radius=_asinh_radius, delicate=True
+    ),
 )
