@@ -1,6 +1,8 @@
 """Finds the plugins of a package: each public file or folder of ``formats``, ``runtimes`` and ``reports`` is one."""
 
+import functools
 import importlib
+import os
 import pkgutil
 from collections.abc import Iterable
 from types import ModuleType
@@ -16,8 +18,8 @@ def plugin_names(path: Iterable[str], *, besides: Iterable[str] = ()) -> tuple[s
         besides: names of modules in it that are not plugins, in addition to ``base`` and private modules.
     """
     others = {"base", *besides}
-    found = (module.name for module in pkgutil.iter_modules(path))
-    return tuple(sorted(name.replace("_", "-") for name in found if name not in others and name[0] != "_"))
+    found = sorted(name.replace("_", "-") for name in _modules(path) if name not in others and name[0] != "_")
+    return tuple(found)
 
 
 def load_plugin(package: str, kind: str, name: str, names: tuple[str, ...]) -> object:
@@ -53,6 +55,27 @@ def plugin_part(path: Iterable[str], package: str, name: str, part: str) -> Modu
         part: name of the module; importing it imports the folder's ``__init__`` and nothing else of the folder.
     """
     folder = name.replace("-", "_")
-    if not any(module.ispkg and module.name == folder for module in pkgutil.iter_modules(path)):
+    if not _modules(path).get(folder, False):
         return None
     return importlib.import_module(f"{package}.{folder}.{part}")
+
+
+def _modules(path: Iterable[str]) -> dict[str, bool]:
+    """Return the names of what can be imported from some folders, each with whether it is a folder itself."""
+    folders = tuple(path)
+    return _listed(folders, tuple(map(_changed, folders)))
+
+
+def _changed(folder: str) -> int:
+    """Return when a folder was changed; 0 where that is not known, as in a zip archive."""
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0
+
+
+# An export asks ten times, and looking into the folders takes a millisecond.
+@functools.lru_cache
+def _listed(folders: tuple[str, ...], changed: tuple[int, ...]) -> dict[str, bool]:
+    del changed  # a key of the cache
+    return {module.name: module.ispkg for module in pkgutil.iter_modules(folders)}
