@@ -63,7 +63,7 @@ def test_default_name_beside_any_name(name: str, written: str, source: Path, run
     result = run(name, "-f", "onnx", "--no-check")
     assert (result.exit_code, result.stderr) == (0, "")
     assert listing() == sorted([os.path.basename(name), written])
-    assert f"{written}  onnx, ".replace("\n", r"\n") in result.stdout
+    assert f"written: {written}: onnx, ".replace("\n", r"\n") in result.stdout
 
 
 @pytest.mark.parametrize("verb", [[], ["export"]], ids=["", "export"])
