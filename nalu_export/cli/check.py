@@ -107,13 +107,14 @@ def check(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Check that ARTIFACT, an exported file, computes what MODEL computes, a checkpoint such as model.pt.
+    """Check that ARTIFACT, an exported file, computes what MODEL computes. MODEL is a checkpoint such as model.pt.
 
-    ARTIFACT is run on inputs from the training range to 1e7, negatives, exact zeros and subnormals. A search then
-    looks for the inputs with the largest error. Every output must be within its error bound: the largest error that a
-    correct evaluation may have.
+    Every output must be within its error bound: the largest error that a correct evaluation may have. ARTIFACT is run
+    on inputs from the training range to 1e7, negatives, exact zeros and subnormals, then on inputs from a search for
+    the largest error/bound.
 
-    The worst inputs are saved as REPORT.worst.npz, beside the first of the reports --json PATH, --junit and --html.
+    With --json PATH, --junit or --html, the worst inputs are saved too: as REPORT.worst.npz, beside the first of these
+    reports.
 
     The check runs a TorchScript ARTIFACT, and it compiles and runs a C++ header. Any code that somebody put into the
     file runs too.

@@ -82,7 +82,8 @@ def export(
     the training range to 1e7, negatives, exact zeros and subnormals. If the check fails, only the reports are written,
     and the exit code is 1.
 
-    The worst inputs are saved as REPORT.worst.npz, beside the first of the reports --json PATH, --junit and --html.
+    With --json PATH, --junit or --html, the worst inputs are saved too: as REPORT.worst.npz, beside the first of these
+    reports.
     """
     if quiet and verbose:
         raise InputError("--quiet and --verbose are both given; give one of them")

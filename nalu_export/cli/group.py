@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 from click_default_group import DefaultGroup
 
 from nalu_export.cli.guard import Ended, guarded, without_debug
+from nalu_export.cli.headed import Context
 from nalu_export.cli.spelling import flag
 from nalu_export.cli.supervisor import was_interrupted
 from nalu_export.errors import InputError, spelling_flags
@@ -44,6 +45,8 @@ _format_warning = warnings.formatwarning
 
 class Group(DefaultGroup):  # type: ignore[misc]
     """A group whose default command is ``export``; every error becomes one line and an exit code."""
+
+    context_class = Context
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse as click does, and insert ``export`` before the words if they do not begin with a command.

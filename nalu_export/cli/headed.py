@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -16,6 +16,30 @@ TWO_COLUMNS = 72
 COLUMN = 26
 # A larger limit of a number is not shown.
 LARGEST = 10**6
+# Stands for a hyphen while a text is wrapped, because textwrap breaks lines after hyphens.
+_HYPHEN = "\N{NON-BREAKING HYPHEN}"
+
+
+class Formatter(click.HelpFormatter):
+    """A formatter that never breaks a line after a hyphen, so that flags and names of runtimes stay whole."""
+
+    def write_text(self, text: str) -> None:
+        """See :meth:`click.HelpFormatter.write_text`."""
+        super().write_text(text.replace("-", _HYPHEN))
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        """See :meth:`click.HelpFormatter.write_dl`."""
+        super().write_dl([(first, second.replace("-", _HYPHEN)) for first, second in rows], col_max, col_spacing)
+
+    def getvalue(self) -> str:
+        """See :meth:`click.HelpFormatter.getvalue`."""
+        return super().getvalue().replace(_HYPHEN, "-")
+
+
+class Context(click.Context):
+    """A context whose help uses :class:`Formatter`."""
+
+    formatter_class = Formatter
 
 
 class Option(click.Option):
@@ -67,6 +91,8 @@ class Command(click.Command):
         examples: pairs of a command line and a sentence that says what it does.
         **kwargs: as :class:`click.Command` takes them.
     """
+
+    context_class = Context
 
     def __init__(self, *args: Any, examples: Sequence[tuple[str, str]] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -12,11 +12,11 @@ if TYPE_CHECKING:  # it imports torch
 
 
 def artifact_line(artifact: Artifact) -> str:
-    """``written: head.onnx: onnx, 1,234 bytes, folded weights, float32, x (batch, 3) → y (batch, 1)``."""
+    """``written: head.onnx: onnx, 1,234 bytes, folded weights, float32; x (batch, 3) → y (batch, 1)``."""
     taken, given = (", ".join(map(_tensor, artifact.metadata[key])) for key in ("inputs", "outputs"))
     return (
         f"written: {artifact.name}: {artifact.format}, {len(artifact.data):,} bytes, "
-        f"{artifact.metadata['weights']} weights, {artifact.metadata['compute']}, {taken} → {given}"
+        f"{artifact.metadata['weights']} weights, {artifact.metadata['compute']}; {taken} → {given}"
     )
 
 

@@ -92,11 +92,11 @@ def _headline(report: "Report") -> str:
     passed = [f"{good} of {len(rows)} rows of the tables passed"]
     if empty:
         passed.append(f"{empty} compared nothing")
-    ran = [count(runtimes, "decisive runtime")]
+    who = [count(runtimes, "decisive runtime")]
     if len(report.runtimes) > runtimes:
-        ran.append(f"{len(report.runtimes) - runtimes} for comparison")
+        who.append(f"{len(report.runtimes) - runtimes} for comparison")
     if report.missing:
-        ran.append(f"{len(report.missing)} not run")
+        who.append(f"{len(report.missing)} not run")
     left_out = sum(row.undetermined for row in rows)
     compared = [f"{sum(row.outputs for row in rows) - left_out:,} numbers compared"]
     if left_out:
@@ -104,7 +104,7 @@ def _headline(report: "Report") -> str:
     # If that is the verdict, the summary names the runtimes.
     names = report.uncompared if report.status is Status.FAILED else ()
     nothing = "".join(f" Nothing could be compared of {name}." for name in names)
-    return "; ".join(map(", ".join, (passed, ran, compared))) + "." + nothing
+    return "; ".join(map(", ".join, (passed, who, compared))) + "." + nothing
 
 
 def _divergences(report: "Report") -> list[tuple[str, str]]:

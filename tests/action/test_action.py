@@ -82,7 +82,7 @@ def test_a_wrong_file_ends_the_job_with_its_summary(act: Act, wrong: dict[str, s
     assert done.outputs["passed"] == "false"
     assert done.summary.startswith("### Parity: FAILED\n")
     assert "**FAILED**" in done.summary
-    assert "FAILED: onnxruntime-cpu on inputs " in done.stdout
+    assert "FAILED: onnxruntime-cpu on distribution " in done.stdout
     names = [wrong["model"], wrong["artifact"], "out $HOME.xml", "out.html", "report.json", "report.worst.npz"]
     assert sorted(os.listdir()) == sorted(names)
     assert {name: done.outputs[name] for name in ("json", "junit", "html", "artifact")} == {

@@ -47,7 +47,7 @@ def test_several_runtimes(source: Path, artifact: Path, run: Run) -> None:
 def test_a_check_fails_with_other_weights(source: Path, other: Path, run: Run) -> None:
     result = run("check", source, other)
     assert (result.exit_code, result.stderr) == (1, "")
-    assert result.stdout.splitlines()[-1].startswith("FAILED: onnxruntime-cpu on inputs ")
+    assert result.stdout.splitlines()[-1].startswith("FAILED: onnxruntime-cpu on distribution ")
 
 
 def test_a_check_fails_with_one_weight_changed(source: Path, artifact: Path, run: Run, model: nn.Module) -> None:
@@ -62,7 +62,7 @@ def test_quiet(source: Path, artifact: Path, other: Path, run: Run) -> None:
     assert (result.exit_code, result.output) == (0, "")
     result = run("check", source, other, "-q", *FEW)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("nalu-export: onnxruntime-cpu on inputs ")
+    assert result.stderr.startswith("nalu-export: onnxruntime-cpu on distribution ")
     assert result.stderr.count("\n") == 1
 
 

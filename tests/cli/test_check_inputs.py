@@ -46,7 +46,7 @@ def test_max_ulp_decides_by_nearness_to_pytorch(source: Path, artifact: Path, ru
     assert line in result.stdout.splitlines()
     result = run("check", source, artifact, *FEW, "--max-ulp", "0")
     assert result.exit_code == 1
-    assert result.stdout.splitlines()[-1].startswith("FAILED: onnxruntime-cpu on inputs ")
+    assert result.stdout.splitlines()[-1].startswith("FAILED: onnxruntime-cpu on distribution ")
     assert "ULP from PyTorch" in result.stdout.splitlines()[-1]
 
 

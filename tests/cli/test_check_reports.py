@@ -184,7 +184,7 @@ def test_quiet(source: Path, artifact: Path, other: Path, run: Run) -> None:
     assert (result.exit_code, result.output) == (0, "")
     result = run("check", source, other, "-q", *FEW)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("nalu-export: onnxruntime-cpu on inputs ")
+    assert result.stderr.startswith("nalu-export: onnxruntime-cpu on distribution ")
     assert result.stderr.count("\n") == 1
 
 

@@ -65,6 +65,17 @@ def test_every_option_is_explained(command: str) -> None:
             assert getattr(parameter, "help", None), f"{command} {parameter.name}"
 
 
+@pytest.mark.parametrize("width", ["60", "80"])
+@pytest.mark.parametrize("command", main.commands)
+def test_help_breaks_no_line_after_a_hyphen(
+    command: str, width: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    text = run(command, "--help").stdout
+    assert text.isascii()
+    assert [line for line in text.splitlines() if line.endswith("-")] == []
+
+
 def test_version(run: Run) -> None:
     assert run("--version").stdout == f"nalu-export, version {nalu_export.__version__}\n"
 

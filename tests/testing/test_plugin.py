@@ -62,7 +62,7 @@ def test_a_failure_is_readable(pytester: pytest.Pytester) -> None:
             "E       replay: assert_parity(model, *a.onnx', 'onnxruntime-cpu', replay=*a.worst.npz')",
             "*- parity -*",
             "onnxruntime-cpu (onnxruntime *",
-            "inputs * verdict*",
+            "distribution * verdict*",
             "zeros * FAILED*",
         ]
     )

@@ -138,10 +138,7 @@ def _legend(report: Report, *, detailed: bool) -> list[str]:
     return [
         *([] if detailed else ["A line shows the worst distribution of a runtime."]),
         f"error/bound: error against float64 divided by its bound{'; above 1 is a failure' if decides else ''}.",
-        "E: error in float32 roundoffs of the terms that are added.",
-        "ULP: distance from float64 in float32 steps. to PyTorch: from its float32 output."
-        if detailed
-        else "to PyTorch: distance from its float32 output in float32 steps (ULP).",
+        f"E: error in float32 roundoffs of added terms. {'ULP, ' if detailed else ''}to PyTorch: float32 steps.",
         *([] if decides else [f"criterion: {report.criterion}, in place of the error bound."]),
     ]
 

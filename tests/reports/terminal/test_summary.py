@@ -17,7 +17,7 @@ from tests.reports.conftest import row, runtime
 
 LAYERS = [{"path": f"layers.{k}", "type": kind} for k, kind in enumerate(("NALUCell", "NALUCell", "NACCell"))]
 ASSUMED = Assumption("eps", "1e-10", "as it is", "--eps 1e-10")
-FILE = "written: model.onnx: onnx, 3,179 bytes, folded weights, float32, input (batch, 2) → output (batch, 1)"
+FILE = "written: model.onnx: onnx, 3,179 bytes, folded weights, float32; input (batch, 2) → output (batch, 1)"
 
 
 def report(*runtimes: str, **changes: Any) -> Report:
