@@ -20,7 +20,7 @@ def stages(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    # The text is last, because its length changes with every step. It contains names from files, so it is no markup.
+    # The text is last, because its length changes with every step. It contains names from files, so markup is off.
     text = TextColumn("{task.description}", markup=False)
     columns = (SpinnerColumn(), BarColumn(bar_width=24), TimeElapsedColumn(), text)
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:

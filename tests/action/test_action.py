@@ -108,7 +108,7 @@ def test_a_wrong_file_is_an_output_where_asked(act: Act, wrong: dict[str, str]) 
         ({"runtimes": "nothing"}, 2, "'nothing' is not one of "),
         ({"args": "--samples=0"}, 2, "0 is not in the range"),
         ({"args": "--samples 8"}, 2, "No such option"),
-        ({"json": "model.pt"}, 2, "model.pt: is model.pt itself"),
+        ({"json": "model.pt"}, 2, "model.pt: the report would replace model.pt"),
         ({"runtimes": "tract"}, 3, "tract: tract is not installed"),
     ],
     ids=str,

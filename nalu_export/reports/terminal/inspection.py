@@ -77,7 +77,7 @@ def _legend(found: dict[str, Any]) -> Iterator[str]:
     if found.get("weights") is None:
         yield "The weights were not read, because loading a TorchScript archive runs code from it; --trust reads them."
         return
-    yield "at: share of weights within 0.01 of it. far: largest distance from −1, 0 and 1."
+    yield "at: share of weights within 0.01 of it. far: largest distance from −1, 0, 1."
     yield "sum, product: share of gates that have chosen it, on inputs from 0.1 to 1."
     for layer in found.get("layers", []):
         if isinstance(layer.get("eps_is"), str):
