@@ -43,7 +43,11 @@ def test_options_of_the_provider() -> None:
     assert "'provider_options': {'a': '1', 'b': 'x=y'}" in shown
     assert "'device': 2" in shown
     assert "'a=2' is given" not in shown
-    for wrong, message in (("a", "'a' is no KEY=VALUE"), ("=1", "'=1' is no KEY=VALUE"), ("a=2", "a is given twice")):
+    for wrong, message in (
+        ("a", "'a' is not of the form KEY=VALUE"),
+        ("=1", "'=1' is not of the form KEY=VALUE"),
+        ("a=2", "a is given twice"),
+    ):
         result = _shown("--provider-option", "a=1", "--provider-option", wrong)
         assert result.exit_code == 2
         assert message in result.output

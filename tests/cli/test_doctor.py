@@ -35,7 +35,6 @@ def test_a_file_with_remarks_only(folder: Path, run: Run) -> None:
     result = saved(nalu([[1.0, 1.0]], [[30.0, 30.0]]), run)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
-        "\n"
         "info[gate-chosen] at (model)\n"
         "  On inputs of 0.1..1 and of 100..1000 the gate chooses the sum.\n"
         "  effect:  This is how a trained gate looks.\n"
@@ -48,7 +47,7 @@ def test_a_file_with_remarks_only(folder: Path, run: Run) -> None:
 def test_warnings_do_not_fail(folder: Path, run: Run) -> None:
     result = saved(nac([[0.5]]), run)
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[1] == "warning[far-weights] at layers.0"
+    assert result.stdout.splitlines()[0] == "warning[far-weights] at layers.0"
     assert result.stdout.endswith("\n\n1 warning\n")
 
 
