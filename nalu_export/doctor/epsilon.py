@@ -70,7 +70,7 @@ def _large(cell: Cell, epsilon: Epsilon, settings: Settings) -> Iterator[Finding
         "info",
         "eps-large",
         cell.where,
-        f"{_named(epsilon)}; inputs below {reach:g} {count} in the product.{inside}",
+        f"{_named(epsilon)}. In the product, inputs below {reach:g} {count}.{inside}",
         "Products of such inputs are off accordingly. eps is part of the trained function and is exported unchanged.",
         "Scale the inputs so that they are larger, or train with a smaller eps.",
     )

@@ -49,7 +49,7 @@ def _finding(cell: Cell, told: str, own: Change | None, whole: Change | None, se
     if own is not None:
         near, far = span(settings.training_range), span(settings.training_range, BEYOND)
         effect = (
-            f"With its weights rounded to the nearest of these, its worst output would change by {_percent(own.near)} "
+            f"With its weights rounded to −1, 0 and 1, its worst output would change by {_percent(own.near)} "
             f"on inputs of {near} and by {_percent(own.far)} on {far} (medians over the inputs)"
         )
         if whole is not None:

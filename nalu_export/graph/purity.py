@@ -29,7 +29,7 @@ def refuse_mixing(graph: ModelGraph) -> None:
     except RuntimeError:  # the model creates float32 tensors of its own
         found = _mixing(graph.flat, graph.example, SAME_SINGLE)
     if found:
-        raise InputError(f"{type(graph.module).__name__} is no function of each sample alone: {found}")
+        raise InputError(f"{type(graph.module).__name__} does not treat each sample separately: {found}")
 
 
 def _mixing(flat: fx.GraphModule, inputs: Sequence[Tensor], share: float) -> str:
@@ -53,7 +53,7 @@ def _mixing(flat: fx.GraphModule, inputs: Sequence[Tensor], share: float) -> str
         here, one = together[result][:1], alone[result]
         constant = one.shape == together[result].shape and _same(together[result], one, share)
         if not (constant or _same(here, one, share) or _by_rounding(flat, result, inputs, share)):
-            return "a batch of one sample gives another output than the same sample among others"
+            return "a sample gives a different output alone than in a batch"
     return ""
 
 
