@@ -18,7 +18,7 @@ from nalu_export.graph.reading import Gate
 DEAD = 2.0**-24
 # A gate is on a side if it is on that side for at least this share of the inputs.
 MOST = 0.9
-_SIDES = ("the sum", "the product", "neither", "one of both, depending on the input", "a mixture of both")
+_SIDES = ("the sum", "the product", "neither", "sum or product by input", "a mixture of both")
 _SUM, _PRODUCT, _NEITHER, _BY_INPUT, _UNDECIDED = range(len(_SIDES))
 
 
@@ -179,7 +179,7 @@ def _undecided(where: str, gates: Gates, units: list[int], settings: Settings) -
         "gate-undecided",
         where,
         f"{_not_one(units, len(gates.near))} chosen the sum or the product on inputs of {near} "
-        f"(σ is {low:.2g} to {high:.2g}). On {far} {_tally([gates.far[unit] for unit in units])}.",
+        f"(σ is {low:.2g} to {high:.2g}). On {far}, {_tally([gates.far[unit] for unit in units])}.",
         "The output is a mixture of sum and product. The shares are different outside the training range.",
         "Train longer, from another seed, or with a penalty on σ(1 − σ).",
     )
@@ -196,7 +196,7 @@ def _chosen(where: str, gates: Gates, dead: list[int], settings: Settings) -> Fi
         "info",
         "gate-chosen",
         where,
-        f"On inputs of {near} and of {far} {_tally(gates.near)}.{hard}",
+        f"On inputs of {near} and of {far}, {_tally(gates.near)}.{hard}",
         "A trained gate looks like this" + ("; further training will not change it." if dead else "."),
         "Nothing to do if this is the operation that the task needs.",
     )
@@ -232,11 +232,11 @@ def _verb(units: list[int], one: str, several: str) -> str:
 
 
 def _tally(sides: list[int]) -> str:
-    """Return ``"3 choose the sum and 1 the product"``."""
+    """Return ``"3 gates choose the sum and 1 the product"``."""
     counts = [(sides.count(side), name) for side, name in enumerate(_SIDES) if side in sides]
     if len(sides) == 1:
         return f"the gate chooses {counts[0][1]}"
     first, *others = counts
-    start = f"{first[0]} {'chooses' if first[0] == 1 else 'choose'} {first[1]}"
+    start = f"{first[0]} {'gate chooses' if first[0] == 1 else 'gates choose'} {first[1]}"
     rest = [f"{number} {name}" for number, name in others]
     return " and ".join(filter(None, [", ".join([start, *rest[:-1]]), *rest[-1:]]))

@@ -286,7 +286,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "part is 'head', which is no arithmetic subgraph of the model; there is: none but the model itself",
     ),
     ({"input_size": (4, 4)}, "input_size is given, but the model takes 4 features, not images"),
-    ({"eps": 1.0}, "eps is for reading a file, and the source is a module in memory"),
+    ({"eps": 1.0}, "eps is for reading files, but the source is a module in memory; leave it out"),
 ]
 
 

@@ -72,7 +72,7 @@ def test_a_gate_row_with_one_output_each_is_a_matrix(tmp_path: Path) -> None:
             NAC(2, 1, stored=True),
             (
                 "layout nalu-export:NAC",
-                "a faux NAC: the stored weight computes, not tanh(W_hat)·σ(M_hat); it is taken as it is",
+                "a faux NAC: the model computes with the stored weight, not with tanh(W_hat)·σ(M_hat)",
             ),
         ),
     ],
@@ -267,7 +267,7 @@ def test_odd_layer_numbers(key: str, refusal: Refusal) -> None:
 def test_wrappers_prefixes_are_no_part_of_a_layout(tmp_path: Path) -> None:
     torch.save({f"module.{name}": value for name, value in nac(3, 2).items()}, tmp_path / "model.pt")
     assert read_checkpoint(tmp_path / "model.pt").notes == (
-        "the prefix 'module.' was taken off the names of its tensors",
+        "the prefix 'module.' was removed from the names of its tensors",
         "layout nalu-export:NAC",
     )
 

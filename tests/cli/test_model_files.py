@@ -31,7 +31,7 @@ if __name__ == "__main__":
     torch.save(build().state_dict(), "weights.pt")
     torch.save({"model": Net(), "epoch": 3}, "pickled.pt")
 """
-NOTES = ["was loaded with --trust, which ran code in it", "the model is the module under 'model'"]
+NOTES = ["was loaded with --trust, which ran code in it", "the model was read from 'model'"]
 
 
 @pytest.fixture

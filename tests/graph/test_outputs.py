@@ -64,8 +64,8 @@ def test_free_axes_are_named(function: Any, shape: tuple[Any, ...]) -> None:
     [
         (lambda m, x: x.sum(), r"returns a tensor of shape \(\) for 3 samples; the first axis of the result has to be"),
         (lambda m, x: (x, x.T), r"returns a tensor of shape \(4, 3\) for 3 samples at \[1\]; the first axis"),
-        (lambda m, x: None, "returns no tensor; a model that returns tensors can be exported"),
-        (lambda m, x: {"y": "text"}, r"returns a str at \['y'\]; a model that returns tensors can be exported"),
+        (lambda m, x: None, "returns no tensor; only models that return tensors can be exported"),
+        (lambda m, x: {"y": "text"}, r"returns a str at \['y'\]; only models that return tensors can be exported"),
         (lambda m, x: torch.complex(x, x), "returns complex64; a model that returns dense real tensors"),
     ],
 )

@@ -40,7 +40,7 @@ def test_the_call_is_named() -> None:
         with pytest.raises(InputError) as caught:
             refuse_mixing(graph_of(_Net(function).eval(), (4,)))
         text = str(caught.value)
-        assert text.startswith("_Net is no function of each sample alone: "), text
+        assert text.startswith("_Net does not treat each sample separately: "), text
         assert f"{call} ({HERE}, line {line}) mixes the samples of a batch; in eval() it has to use" in text, text
 
 
@@ -60,9 +60,7 @@ def test_what_is_fixed_to_a_place_in_the_batch_is_refused() -> None:
 
 
 def test_a_batch_of_one_has_to_give_the_same() -> None:
-    with pytest.raises(
-        InputError, match="a batch of one sample gives another output than the same sample among others"
-    ):
+    with pytest.raises(InputError, match="a sample gives a different output alone than in a batch"):
         refuse_mixing(graph_of(_Net(_for_one).eval(), (4,)))
 
 

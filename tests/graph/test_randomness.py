@@ -47,8 +47,8 @@ def test_the_call_is_named() -> None:
         (_hidden, "torch.bernoulli"),
     ):
         text = (
-            f"_Net gives other outputs when it runs again: {call} ({here}, line {line}) draws random numbers; it has "
-            "to be deterministic in eval()"
+            f"_Net gives different outputs when it runs again: {call} ({here}, line {line}) draws random numbers; it "
+            "has to be deterministic in eval()"
         )
         with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
             refuse_random(_Net(function).eval(), EXAMPLE)

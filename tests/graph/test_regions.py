@@ -51,11 +51,11 @@ def test_what_makes_code_arithmetic() -> None:
         (lambda x, p: x.prod(1, keepdim=True), "it computes prod of data"),
         (lambda x, p: torch.sqrt(x.abs()), "it computes sqrt of data"),
         (lambda x, p: torch.log1p(x.abs()), "it computes log1p of data"),
-        (lambda x, p: p.w[0] / (x * x + 1), "it divides by data"),
+        (lambda x, p: p.w[0] / (x * x + 1), "it divides by a value that depends on the input"),
         (lambda x, p: x @ torch.tanh(p.w), "its weights are computed by tanh"),
         (lambda x, p: x @ (torch.tanh(p.w) * torch.sigmoid(p.w)), "its weights are computed by tanh and sigmoid"),
         (lambda x, p: x * p.w[0].clamp(0, 1), "its weights are computed by clamp"),
-        (lambda x, p: x @ p.w, "it multiplies by a matrix of its own"),
+        (lambda x, p: x @ p.w, "it multiplies by a weight matrix outside the layers of torch"),
     ):
         graph = graph_of(nn.Sequential(_opaque(), _Function(function)), (3,))
         assert _found(graph) == {"1": why}
@@ -182,7 +182,7 @@ def test_by_class_and_by_path() -> None:
     model = nn.Sequential(
         nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3), NALU(3, 2), NAC(2, 1)
     )
-    assert _found(_images(model, nn.Linear)) == {"3": "named by the user"}
+    assert _found(_images(model, nn.Linear)) == {"3": "the user named it"}
     assert list(_images(model, "4.layers.0", NAC).subgraphs) == ["4.layers.0", "5"]
     # What is inside of another that was named is part of it.
     assert list(_images(model, "4", NALUCell).subgraphs) == ["4"]

@@ -84,7 +84,7 @@ def hidden(way: Sequence[int]) -> Case:
     external(tensor, "../secret")
     return Case(
         lambda: exported("onnx") + within((*way,), tensor.SerializeToString())[len(START) :],
-        "keeps hidden in another file; only self-contained files are read",
+        "keeps hidden in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     )
@@ -179,49 +179,49 @@ ARTIFACTS: Table = {
     ),
     "ONNX, a weight above its folder": Case(
         outside("../secret"),
-        "keeps layers.0.W in another file; only self-contained files are read",
+        "keeps layers.0.W in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a weight at an absolute path": Case(
         outside("/etc/passwd"),
-        "keeps layers.0.W in another file; only self-contained files are read",
+        "keeps layers.0.W in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a weight in its folder": Case(
         outside("good.pt"),
-        "keeps layers.0.W in another file; only self-contained files are read",
+        "keeps layers.0.W in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a weight in nothing": Case(
         outside(""),
-        "keeps layers.0.W in another file; only self-contained files are read",
+        "keeps layers.0.W in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a constant elsewhere": Case(
         lambda: edited(_in_attribute),
-        "keeps hidden in another file; only self-contained files are read",
+        "keeps hidden in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a branch elsewhere": Case(
         lambda: edited(_in_branch),
-        "keeps deep in another file; only self-contained files are read",
+        "keeps deep in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a function elsewhere": Case(
         lambda: edited(_in_function),
-        "keeps called in another file; only self-contained files are read",
+        "keeps called in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a sparse weight elsewhere": Case(
         lambda: edited(_in_sparse),
-        "keeps thin in another file; only self-contained files are read",
+        "keeps thin in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
@@ -313,7 +313,8 @@ ARTIFACTS: Table = {
     ),
     "ONNX, a formula that calls code": Case(
         said("layers", '[{"path": "layers.0", "type": "os.system", "gates": [{"sum": "os.system(W)"}]}]'),
-        "the tensors of its layer 'layers.0' do not fit it: a formula calls 'os.system', which is no primitive",
+        "the tensors of its layer 'layers.0' do not fit its metadata: a formula calls 'os.system', "
+        "which is not a primitive",
         INSPECT,
         "artifact",
     ),
@@ -325,13 +326,13 @@ ARTIFACTS: Table = {
     ),
     "ONNX, a layer of another size": Case(
         said("layers", '[{"path": "layers.0", "type": "NACCell", "in_features": 1000000000, "out_features": 1000}]'),
-        "the tensors of its layer 'layers.0' do not fit it: W has shape (1, 2), not (1000, 1000000000)",
+        "the tensors of its layer 'layers.0' do not fit its metadata: W has shape (1, 2), not (1000, 1000000000)",
         INSPECT,
         "artifact",
     ),
     "ONNX, a formula of too many numbers": Case(
         said("layers", '[{"path": "layers.0", "type": "N", "gates": [{"sum": "expand(W, [99999999, 1, 2])"}]}]'),
-        "the tensors of its layer 'layers.0' do not fit it: a formula asks for too many numbers",
+        "the tensors of its layer 'layers.0' do not fit its metadata: a formula needs too many numbers or operations",
         INSPECT,
         "artifact",
     ),
@@ -479,7 +480,7 @@ ARTIFACTS: Table = {
     ),
     "TorchScript, a bit of a weight": Case(
         a_bit_flipped,
-        "is damaged: archive/data/0 cannot be read, or not with its checksum; export it again",
+        "is damaged: archive/data/0 cannot be read, or does not match its checksum; export it again",
         (*CHECK, *INSPECT),
         "artifact",
     ),
@@ -491,7 +492,7 @@ ARTIFACTS: Table = {
     ),
     "TorchScript, a member packed by bzip2": Case(
         lambda: files.zip_bytes(files.members_of(exported("torchscript")), compression=12),
-        "compresses archive/extra/nalu_export.json in a way that torch does not; export it again",
+        "compresses archive/extra/nalu_export.json by a method that torch does not use; export it again",
         (*CHECK, *INSPECT),
         "artifact",
     ),

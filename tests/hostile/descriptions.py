@@ -195,12 +195,12 @@ DESCRIPTIONS: Table = {
     ),
     "a name with a dot": Case(
         lambda: sequential(**{"a.b": files.linear()}),
-        "its model description has a layer named 'a.b'; expected letters, digits, _ and -, and no word of Python's",
+        "its model description has a layer named 'a.b'; expected letters, digits, _ and -, and no keyword of Python",
     ),
     "a name that runs a command": Case(
         lambda: sequential(**{'x", getattr(__import__("os"), "system")("touch executed")) #': files.linear()}),
         'its model description has a layer named \'x", getattr(__import__("os"), "system")("touch '
-        "executed\"...; expected letters, digits, _ and -, and no word of Python's",
+        'executed"...; expected letters, digits, _ and -, and no keyword of Python',
     ),
     "a name that is a line of a program": Case(
         lambda: sequential(**{'x")\ngetattr(__import__("os"), "system")("touch executed")\n#': files.linear()}),
@@ -210,28 +210,30 @@ DESCRIPTIONS: Table = {
     "a name of escape sequences": Case(
         lambda: sequential(**{"\x1b[2J\x1b]0;title\x07": files.linear()}),
         "its model description has a layer named '\\x1b[2J\\x1b]0;title\\x07'; expected letters, "
-        "digits, _ and -, and no word of Python's",
+        "digits, _ and -, and no keyword of Python",
     ),
     "a name that runs backwards": Case(
         lambda: sequential(**{"\u202eb": files.linear()}),
         "its model description has a layer named '\\u202eb'; expected letters, digits, _ and -, "
-        "and no word of Python's",
+        "and no keyword of Python",
     ),
     "a name of a null byte": Case(
         lambda: sequential(**{"x\x00y": files.linear()}),
-        "its model description has a layer named 'x\\x00y'; expected letters, digits, _ and -, and no word of Python's",
+        "its model description has a layer named 'x\\x00y'; expected letters, digits, _ and -, and "
+        "no keyword of Python",
     ),
     "a name of half a character": Case(
         lambda: sequential(**{"\ud800": files.linear()}),
-        "its model description has a layer named '\\ud800'; expected letters, digits, _ and -, and no word of Python's",
+        "its model description has a layer named '\\ud800'; expected letters, digits, _ and -, and "
+        "no keyword of Python",
     ),
     "a name that is a word of Python's": Case(
         lambda: sequential(**{"None": files.linear()}),
-        "its model description has a layer named 'None'; expected letters, digits, _ and -, and no word of Python's",
+        "its model description has a layer named 'None'; expected letters, digits, _ and -, and no keyword of Python",
     ),
     "an empty name": Case(
         lambda: sequential(**{"": files.linear()}),
-        "its model description has a layer named ''; expected letters, digits, _ and -, and no word of Python's",
+        "its model description has a layer named ''; expected letters, digits, _ and -, and no keyword of Python",
     ),
     "the name of a method": Case(
         lambda: sequential(forward=files.linear()),
@@ -255,11 +257,11 @@ DESCRIPTIONS: Table = {
     ),
     "no weights": Case(
         lambda: native({"type": "NAC", "args": {"dims": [2, 1]}}),
-        "lacks 'layers.0.M_hat', 'layers.0.W_hat'; are the weights from this model?",
+        "lacks 'layers.0.M_hat', 'layers.0.W_hat'; check that the file holds the weights of this model",
     ),
     "weights of another model": Case(
         lambda: native({"type": "NAC", "args": {"dims": [2, 1]}}, {"layers.0.W": torch.zeros(1, 2)}),
-        "lacks 'layers.0.M_hat', 'layers.0.W_hat' and has 'layers.0.W' that the model has not; "
+        "lacks 'layers.0.M_hat', 'layers.0.W_hat' and has 'layers.0.W', which the model does not have; "
         "are the weights from this model?",
     ),
     "weights of another shape": Case(

@@ -68,7 +68,7 @@ def entry(path: Any = "weight_0", sizes: tuple[int, ...] = (1, 2), dtype: Any = 
 
 UNDESCRIBED = "is a damaged torch.export archive: it does not describe 'layers.0.W_hat'; copy or download it again"
 LIST = "is a damaged torch.export archive: its list of weights cannot be read; copy or download it again"
-CUT = "is a safetensors file without its end; copy or download it again, whole"
+CUT = "is a truncated safetensors file; copy or download it again"
 
 TENSORS: Table = {
     "safetensors, a header beyond the file": Case(lambda: size(1000), CUT),
@@ -160,25 +160,25 @@ TENSORS: Table = {
     ),
     "safetensors, our metadata no JSON": Case(
         lambda: safe(__metadata__={"nalu_export": "{"}),
-        "has metadata 'nalu_export' that is no description of a model; was the file changed?",
+        "has metadata 'nalu_export' that does not describe a model; was the file changed?",
     ),
     "safetensors, our metadata nested": Case(
         lambda: safe(__metadata__={"nalu_export": "[" * 10**5}),
-        "has metadata 'nalu_export' that is no description of a model; was the file changed?",
+        "has metadata 'nalu_export' that does not describe a model; was the file changed?",
     ),
     "safetensors, our metadata 600 deep": Case(
         lambda: safe(__metadata__={"nalu_export": '{"model": ' + "[" * 600 + "]" * 600 + "}"}),
-        "has metadata 'nalu_export' that is no description of a model; was the file changed?",
+        "has metadata 'nalu_export' that does not describe a model; was the file changed?",
     ),
     "safetensors, our metadata a list": Case(
         lambda: safe(__metadata__={"nalu_export": "[1]"}),
-        "has metadata 'nalu_export' that is no description of a model; was the file changed?",
+        "has metadata 'nalu_export' that does not describe a model; was the file changed?",
     ),
     "safetensors, no tensor": Case(
         lambda: files.safetensors_bytes({}),
         "holds no tensor; save model.state_dict() or use nalu_export.save(model, path)",
     ),
-    "pt2, no weights": Case(
+    "pt2, not weights": Case(
         lambda: files.zip_bytes({"m/archive_format": b"pt2"}),
         "is a torch.export archive without weights; save model.state_dict() or use nalu_export.save(model, path)",
     ),
@@ -233,7 +233,7 @@ TENSORS: Table = {
         lambda: files.zip_bytes(
             {f"m/data/weights/{name}_weights_config.json": b'{"config": {}}' for name in ("a", "b")}
         ),
-        "is a torch.export archive of 2 models ('a', 'b'); export one to each file",
+        "is a torch.export archive of 2 models ('a', 'b'); export each to a file of its own",
     ),
     "pt2, an older one that runs a command": Case(
         lambda: files.zip_bytes({"m/archive_format": b"pt2", "m/data/weights/model.pt": files.evil("touch executed")}),
@@ -381,6 +381,6 @@ TENSORS: Table = {
     ),
     "more tensors than a layout has": Case(
         lambda: files.torch_bytes({f"layers.{number}.W_hat": torch.zeros(()) for number in range(5001)}),
-        "holds 5,001 tensors, and a known layout at most 5,000; for any other model give --model FILE.py:NAME",
+        "holds 5,001 tensors, but a known layout has at most 5,000; for any other model give --model FILE.py:NAME",
     ),
 }

@@ -179,7 +179,10 @@ def test_a_hundred_million_rows_are_no_pair() -> None:
     """Two gigabytes and half a minute, where they were walked; a tensor of one row or two looks like a pair."""
     machine = Machine(bytes(1000), lambda *_: None)
     for source in (ODD["many pairs"](), [ODD["many rows"]()], [("a", 1), torch.zeros(2)], torch.zeros(2, 2), ["ab"]):
-        with guarded() as asked, pytest.raises(InputError, match="makes a dictionary of what is no list of pairs"):
+        with (
+            guarded() as asked,
+            pytest.raises(InputError, match="makes a dictionary of something that is not a list of pairs"),
+        ):
             _mapping(machine, (source,))
         assert not asked
     assert _mapping(machine, ([("a", 1), ["b", 2]],)) == {"a": 1, "b": 2}

@@ -135,7 +135,7 @@ LONG = "n" * (MAX_NAME + 1)
     ("options", "text"),
     [
         ({"input_names": ["a"]}, "input_names are 1; _Net.forward(x, ids, state=None, *, scale=1.0) is given 2 inputs"),
-        ({"input_names": ["a", "a"]}, "input_names are a, a; each has to be another one"),
+        ({"input_names": ["a", "a"]}, "input_names are a, a; each name has to be different"),
         ({"input_names": ["a", ""]}, "input_names holds ''; expected printable names"),
         ({"input_names": ["a", "b\n"]}, "input_names holds "),
         ({"input_names": ["a", 3]}, "input_names holds 3; expected printable names"),
@@ -200,14 +200,14 @@ def test_height_and_width_of_images_are_free_unless_somebody_says() -> None:
 @pytest.mark.parametrize(
     ("dynamic", "text"),
     [
-        ({"z": {1: "time"}}, "dynamic_shapes names 'z', which is no input; there are: x, mask"),
+        ({"z": {1: "time"}}, "dynamic_shapes names 'z', which is not an input; the inputs are: x, mask"),
         ({"x": {3: "time"}}, "dynamic_shapes of x has axis 3; the input has 3 axes"),
         ({"x": {"time": 1}}, "dynamic_shapes of x has axis 'time'; the input has 3 axes"),
         ({"x": {1: "batch"}}, "input x has a free axis called 'batch'; choose another name"),
         ({"x": {1: "a time"}}, "input x has a free axis called 'a time'; choose another name"),
         (
             {"x": {2: "time"}, "mask": {1: "time"}},
-            "axis time is 3 in input x and 5 in mask; axes of one name have one size",
+            "axis time is 3 in input x and 5 in mask; axes of one name have the same size",
         ),
     ],
 )

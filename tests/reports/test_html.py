@@ -139,7 +139,7 @@ def test_a_runtime_that_compared_nothing_is_named() -> None:
     report = Report((empty,), (runtime(),), "bound", 0)
     page = _page(report)
     text = _Page(page).text
-    assert "nothing was compared of onnxruntime-cpu: all 8 outputs were left out; y may be 0" in text
+    assert "nothing was compared for onnxruntime-cpu: all 8 outputs were left out; y may be 0" in text
     assert "Nothing could be compared" not in text
     assert "0 of 1 rows passed, 1 compared nothing, 1 runtime decided, 0 numbers compared, 8 left out." in text
     assert "zeros – – – – 0 0 8 8 1024 nothing compared left out: y may be 0" in text

@@ -185,7 +185,7 @@ class TestFaultsAreFound:
             load(edited(header(model), "\nstruct Model", "\nstrct Model"))
         with pytest.raises(InputError, match=r"^cpp: \S+ refuses the file: \S*nothing\.h: No such file or directory$"):
             load(edited(header(model), "#include <cmath>", "#include <nothing.h>"))
-        text = "cpp refuses the file: its second line does not say what its struct is called; export it again"
+        text = "cpp refuses the file: its second line does not name its struct; export it again"
         with pytest.raises(InputError, match=f"^{text}$"):
             load(edited(header(model), "// nalu::Model: ", "// a::b; c: "))
         assert not list(folders.iterdir())

@@ -132,7 +132,7 @@ def test_a_compiler_that_takes_too_long_is_gone_with_what_it_started(
     script = f'case "$*" in *-dump*) exit 0;; esac\nsleep 600 & echo $! >> {shlex.quote(str(marker))}\nwait'
     monkeypatch.setenv("CXX", _compiler(tmp_path / "slow", script))
     monkeypatch.setattr(cpp, "COMPILE_SECONDS", 3.0)
-    with pytest.raises(InputError, match=r"^cpp: slow is not done after 3 s$"):
+    with pytest.raises(InputError, match=r"^cpp: slow did not finish within 3 s$"):
         _load(header(NALU(2, 3, 1), 2))
     assert not list(folders.iterdir())
     children = marker.read_text(encoding="ascii").split()

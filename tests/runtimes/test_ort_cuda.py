@@ -73,7 +73,7 @@ def test_another_cuda_than_torch_s(library: Callable[..., Any], monkeypatch: pyt
     monkeypatch.setattr(torch.version, "cuda", "12.8")
     error = not_loaded(library(), "onnxruntime-cuda", f"libcublasLt.so.13: {CANNOT_OPEN}")
     assert str(error).endswith(
-        "libcublasLt.so.13 is missing; torch brings CUDA 12.8, which is not the same; "
+        "libcublasLt.so.13 is missing; torch has the libraries of CUDA 12.8, which is another version; "
         "pip install 'onnxruntime-gpu[cuda,cudnn]>=1.24,<1.27'"
     )
 

@@ -83,7 +83,7 @@ def test_the_user_may_call_a_linear_layer_arithmetic() -> None:
     [
         ("tail", InputError, "arithmetic is 'tail', which is no module that this model runs; there are: "),
         (nn.Conv2d, InputError, "arithmetic is 'Conv2d', which is no module that this model runs; there are: "),
-        ("", UnsupportedLayerError, "Head calls torch.softmax, which is not a primitive of the arithmetic graph; "),
+        ("", UnsupportedLayerError, "Head calls torch.softmax, which is not a primitive; "),
     ],
 )
 def test_what_is_no_arithmetic_cannot_be_named(target: Any, kind: type[Exception], text: str) -> None:
@@ -128,7 +128,7 @@ def test_an_example_is_the_same_each_time_and_positive() -> None:
 
 def test_arithmetic_that_nobody_named_is_said(nalu: NALU, tmp_path: Path) -> None:
     """torch.onnx deletes its ε, and the check sees that; the refusal says where it comes from."""
-    note = "layers.0: arithmetic that arithmetic does not name; torch.onnx may change it, ε above all"
+    note = "layers.0: arithmetic does not name this arithmetic, so torch.onnx may change it, for example its ε"
     assert prepared(nalu, SourceOptions(arithmetic=["layers.1"])).notes == (note,)
     assert prepared(nalu, SourceOptions(arithmetic=["layers.0", "layers.1"])).notes == ()
     with pytest.raises(ParityError, match=rf"; {re.escape(note)}$"):

@@ -80,7 +80,8 @@ def test_strict_wants_its_code(refusal: Refusal) -> None:
 def test_what_is_missing_is_named(refusal: Refusal) -> None:
     assert refusal(torch_bytes(head().state_dict())).endswith("; give backbone='FILE.py:NAME'")
     assert refusal(torch_bytes(head("regression", 1).state_dict()), backbone=backbone) == (
-        "is nalu-export:build_head with one output, of either task; give task='classification' or task='regression'"
+        "is nalu-export:build_head with one output, which fits both tasks; give "
+        "task='classification' or task='regression'"
     )
 
 

@@ -149,7 +149,7 @@ class TestRefusals:
         for name, value in (("struct", "X"), ("namespace", "a"), ("extern_c", True), ("part", "")):
             with pytest.raises(InputError) as caught:
                 nalu_export.export(NAC(2, 1), tmp_path / "m.onnx", **{name: value})  # type: ignore[arg-type]
-            assert str(caught.value) == f"{name} is given, which means nothing to format onnx; leave it out"
+            assert str(caught.value) == f"{name} is given, but format onnx does not have this option; leave it out"
         assert not list(tmp_path.iterdir())
 
     @pytest.mark.slow

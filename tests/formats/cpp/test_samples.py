@@ -95,7 +95,7 @@ def test_masks() -> None:
 
 
 def test_values_without_numbers_are_refused() -> None:
-    text = "slice gives no numbers at all, which a header cannot hold"
+    text = "slice has no numbers; a C++ header needs at least one"
     with pytest.raises(UnsupportedLayerError, match=f"^{text}$"):
         _read(lambda d, x: d("slice", x, 1, 2, 2, 1), 4)
 
@@ -104,9 +104,7 @@ def test_a_constant_is_a_result_where_its_first_axis_is_1() -> None:
     for shape in ((), (1,), (1, 4), (1, 2, 3)):
         form = _form(lambda d, x, shape=shape: d.random(*shape))  # type: ignore[misc]
         assert plan(form, [(4,)]).outputs[0].shape == shape[1:]
-    text = (
-        "the model gives what is the same for every input, of shape (3, 4); a header gives numbers of each sample, so "
-    )
+    text = "the model returns a constant of shape (3, 4); a header gives numbers of each sample, so "
     with pytest.raises(UnsupportedLayerError, match=f"^{re.escape(text)}its first axis has to be 1$"):
         plan(_form(lambda d, x: d.random(3, 4)), [(4,)])
 
@@ -171,12 +169,12 @@ def test_integers_that_are_read_as_numbers_or_passed_on(make: Make) -> None:
     [
         (
             lambda d, n: d("mul", d.x, n),
-            "mul reads input count as integers; a header computes with floating point numbers, so make them some "
+            "mul reads input count as integers; a C++ header computes with floating point numbers, so make them some "
             "first: count.float()",
         ),
         (
             lambda d, n: d("gt", d("slice", n, 1, 0, 2, 1), 1),
-            "gt reads input count as integers; a header computes with floating point numbers, so make them some "
+            "gt reads input count as integers; a C++ header computes with floating point numbers, so make them some "
             "first: count.float()",
         ),
         (
@@ -186,9 +184,12 @@ def test_integers_that_are_read_as_numbers_or_passed_on(make: Make) -> None:
         ),
         (
             lambda d, n: d("sum", d("gt", d.x, 0.0), [1], False),
-            "the model gives what is int64; a header gives floating point numbers, and true or false",
+            "the model gives what is int64; a C++ header returns floating point numbers and bool",
         ),
-        (lambda d, n: d("cast", d.x, torch.int64), "a cast gives int64; a header computes with floating point numbers"),
+        (
+            lambda d, n: d("cast", d.x, torch.int64),
+            "a cast gives int64; a C++ header computes with floating point numbers",
+        ),
     ],
 )
 def test_integers_that_are_refused(make: Make, text: str) -> None:
@@ -197,7 +198,7 @@ def test_integers_that_are_refused(make: Make, text: str) -> None:
 
 
 def test_a_type_that_is_refused() -> None:
-    text = "count is int16; a header takes and gives float32, float64, bool, int64 and int32"
+    text = "count is int16; inputs and outputs of a C++ header are float32, float64, bool, int64 and int32"
     with pytest.raises(UnsupportedLayerError, match=f"^{text}$"):
         plan(_integers(lambda d, n: d.x), [(4,), (4,)], ["float32", "int16"], ["x", "count"])
 

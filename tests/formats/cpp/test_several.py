@@ -177,7 +177,7 @@ def test_one_sample_of_other_axes_or_types_is_listed() -> None:
 
 def test_a_list_that_is_damaged() -> None:
     data = _text(*_two()).replace(b"a: const float*", b"a: const half*")
-    with pytest.raises(InputError, match=r"^its list of what it takes and gives is damaged; export it again$"):
+    with pytest.raises(InputError, match=r"^its list of inputs and outputs is damaged; export it again$"):
         FORMAT.signature(data)
 
 
