@@ -188,7 +188,7 @@ def _whole(contents: Contents, options: ReadOptions) -> tuple[nn.Module, tuple[s
 def _into_code(state: State, options: ReadOptions, code: UserCode) -> tuple[nn.Module, State, tuple[str, ...]]:
     """Return the module of the user's code, and the tensors by the module's names."""
     _refuse_options(
-        options, LAYOUT_OPTIONS, f"is read into the model that {option('model')} builds, which defines this itself"
+        options, LAYOUT_OPTIONS, f"is read into the module that {option('model')} builds, which defines this itself"
     )
     alone = code.is_file_alone
     module = code.build()
@@ -233,9 +233,7 @@ def _as_it_is(
     _refuse_options(options, LAYOUT_OPTIONS, why)
     if code is not None and not code.is_file_alone:
         alone = "" if code.file is None else f", or give the file alone: {option('model', str(code.file))}"
-        raise InputError(
-            f"{why}, instead of the model that {option('model')} builds; leave {option('model')} out{alone}"
-        )
+        raise InputError(f"{why}, and {option('model')} would build another one; leave {option('model')} out{alone}")
     state = {name: value.detach() for name, value in module.state_dict().items() if isinstance(value, Tensor)}
     return Opened(found.sha256, state, (*found.contents.notes, *notes), module, whole=True)
 

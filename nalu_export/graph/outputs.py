@@ -75,9 +75,15 @@ def _names(paths: Sequence[Any], given: Sequence[str] | None, taken: set[str], m
     if given is None:
         return [OUTPUT] if len(paths) == 1 else names_of(paths, OUTPUT, taken)
     if len(given) != len(paths):
-        count = f"{len(paths)} output{'' if len(paths) == 1 else 's'}"
-        raise InputError(f"{option('output_names')} has {len(given)} names; {type(model).__name__} has {count}")
+        count = _counted(len(paths), "output")
+        raise InputError(
+            f"{option('output_names')} has {_counted(len(given), 'name')}; {type(model).__name__} has {count}"
+        )
     return list(given)
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _changed(tensors: Sequence[Tensor]) -> list[Tensor]:

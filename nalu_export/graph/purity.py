@@ -47,7 +47,10 @@ def _mixing(flat: fx.GraphModule, inputs: Sequence[Tensor], share: float) -> str
             rows, others = _rows(together, data, samples, slice(1, None)), _rows(moved, data, samples, slice(0, -1))
             node = next((node for node in rows if node in others and not _same(rows[node], others[node], share)), None)
             what = "something in its forward" if node is None else called(flat, node)
-            return f"{what} mixes the samples of a batch; in eval() it has to use running statistics instead"
+            return (
+                f"{what} mixes the samples of a batch; in eval() the output of a sample must not depend on the others, "
+                "so a normalisation has to use running statistics"
+            )
     alone = run(flat, *(x[:1] for x in inputs))
     for result in results:
         here, one = together[result][:1], alone[result]

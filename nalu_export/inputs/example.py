@@ -53,8 +53,10 @@ def example_of_given(
     if input_names is None and len(tensors) == 1:
         names = [INPUT]
     if len(names) != len(tensors):
-        count = f"{len(tensors)} input{'' if len(tensors) == 1 else 's'}"
-        raise InputError(f"{option('input_names')} has {len(names)} names; {shown(model)} is given {count}")
+        called, given_ = (
+            f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((len(names), "name"), (len(tensors), "input"))
+        )
+        raise InputError(f"{option('input_names')} has {called}; {shown(model)} is given {given_}")
     free = _free_axes(paths, names, tensors, dynamic_shapes)
     samples = tuple(_samples_like(x, model) for x in tensors)
     ports = tuple(

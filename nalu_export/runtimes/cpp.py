@@ -202,7 +202,7 @@ def find_compiler() -> list[str]:
         if path is not None:
             # The standard comes first, so that a standard in the flags overrides it.
             return [path, *given[1:], STANDARD, *flags]
-    wanted = f"CXX is {given[0]}, which was not found" if given else f"{' and '.join(COMPILERS)} were not found"
+    wanted = f"CXX is {given[0]}, which was not found" if given else f"none of {', '.join(COMPILERS)} was found"
     raise RuntimeUnavailableError(f"cpp: {wanted}; install a C++17 compiler, or set CXX to one")
 
 

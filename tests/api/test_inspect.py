@@ -183,7 +183,10 @@ def elsewhere(proto: onnx.ModelProto) -> None:
     [
         (no_weights, r"the file has no tensors of its layer 'layers\.0'"),
         (other_shapes, r"the tensors of its layer 'layers\.0' do not fit its metadata: .+"),
-        (elsewhere, "keeps .+ in another file; only self-contained files are read, so save it with its weights inside"),
+        (
+            elsewhere,
+            r"keeps .+ in another file; only self-contained files are read, so save it with its weights inside",
+        ),
     ],
 )
 def test_a_damaged_file_is_named(edit: Any, text: str, source: Path) -> None:

@@ -203,7 +203,7 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     ),
     "args is a list": (
         {"type": "Linear", "args": [2, 2]},
-        "its model description gives Linear a value of type list for arguments",
+        "its model description gives Linear a value of type list as arguments; expected a dict",
     ),
     "no children": ({"type": "Sequential"}, "its model description has a Sequential without children"),
     "children is a list": (

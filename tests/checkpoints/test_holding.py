@@ -100,7 +100,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
         {**STATE, "ema": OTHER},
         {},
         "holds tensors outside any dict of weights ('layers.0.W_hat', 'layers.0.M_hat') and averaged tensors under "
-        "'ema'; key='ema' for the average, or save the state_dict that you want in a file of its own",
+        "'ema'; give key='ema' for the average, or save the state_dict that you want in a file of its own",
     ),
     "parts of one model": (
         {"params": {"w": torch.ones(1)}, "batch_stats": {"mean": torch.ones(1)}},
@@ -157,7 +157,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a key of a state_dict alone": (
         STATE,
         {"key": "layers"},
-        "is one dict of tensors without dicts inside it; leave key out, prefix for a part of it",
+        "is one dict of tensors without dicts inside it; leave key out, or give prefix for a part of it",
     ),
     "a key of a list": ([1], {"key": "a"}, "holds no dict, so there is nothing under 'a'; leave key out"),
     "something else among the weights": (

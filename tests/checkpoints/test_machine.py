@@ -124,7 +124,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     ),
     "tensor of too little": (
         called("torch._utils", "_rebuild_tensor_v2", b"N"),
-        DAMAGED + "calls torch._utils._rebuild_tensor_v2 with other arguments than it takes; copy or download it again",
+        DAMAGED + "calls torch._utils._rebuild_tensor_v2 with arguments that it does not take; copy or "
+        "download it again",
     ),
     "tensor of no dtype": (
         called("torch._utils", "_rebuild_tensor_v3", storage_program(), b"K\x00))\x89N", name("torch", "device"))

@@ -119,7 +119,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "two models": (
         lambda: archive_of(b"{}", **{"b\n_weights_config.json": b"{}"}),
-        r"is a torch.export archive of 2 models ('model', 'b\n'\); export each to a file of its own",
+        r"is a torch.export archive of 2 models ('model', 'b\n'); export each to its own file",
     ),
     "pickled weight": (
         lambda: described(use_pickle=True),

@@ -37,7 +37,7 @@ WRONG_STATE: dict[str, tuple[Callable[[], Any], str]] = {
     "both": (
         lambda: {"weight": torch.zeros(1), "bias": torch.zeros(1)},
         "lacks 'layers.0.M_hat', 'layers.0.W_hat' and has 'bias', 'weight', which the model does not have; "
-        "are the weights from this model?",
+        "check that the file holds the weights of this model",
     ),
     "many extra keys": (
         lambda: changed(**{f"x{index}": torch.zeros(1) for index in range(6)}),
@@ -119,7 +119,7 @@ WRONG_STATE: dict[str, tuple[Callable[[], Any], str]] = {
     "None": (lambda: None, "holds a NoneType; save model.state_dict() or use nalu_export.save(model, path)"),
     "expanded": (
         lambda: changed(layers__0__W_hat=torch.zeros(1).expand(10**6, 10**6)),
-        "claims 4,000,000,000,008 bytes in a file of {size} bytes, as expanded tensors have; save "
+        "has tensors of 4,000,000,000,008 bytes in a file of {size} bytes, as expanded tensors have; save "
         "them after .contiguous()",
     ),
 }
@@ -199,7 +199,7 @@ def test_many_names_for_one_storage(refusal: Refusal) -> None:
     state = dict.fromkeys((f"{name}.weight" for name in children), shared)
     data = files.torch_bytes(files.native({"type": "Sequential", "children": children}, state))
     assert 40_000 * count > MAX_INFLATION * len(data)
-    assert refusal(data).startswith("claims 20,000,000 bytes in a file of ")
+    assert refusal(data).startswith("has tensors of 20,000,000 bytes in a file of ")
 
 
 def test_tied_weights_load(tmp_path: Path) -> None:
@@ -300,5 +300,5 @@ def test_options_of_public_layouts_are_refused_where_they_would_be_ignored(optio
     data = files.torch_bytes(files.native(files.linear()))
     why = "is in the nalu_export format, which describes its model in full; leave " + option + " out"
     assert refusal(data, **{option: "regression"}) == why
-    why = "is read into the model that model builds, which knows all of that; leave " + option + " out"
+    why = "is read into the module that model builds, which defines this itself; leave " + option + " out"
     assert refusal(data, model=nn.Linear(2, 1), **{option: "regression"}) == why

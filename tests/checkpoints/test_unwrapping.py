@@ -127,7 +127,8 @@ def test_a_model_inside_a_wrapped_one(tmp_path: Path) -> None:
     [
         (
             "tail.",
-            "has no name under 'tail.'; it has names under 'layers.'; prefix the part of the names before the layers",
+            "has no name under 'tail.'; it has names under 'layers.'; give prefix the part of the names "
+            "before the layers",
         ),
         ("layers.0.W", "has no name under 'layers.0.W.'; it has names under 'layers.'; "),
     ],
@@ -139,7 +140,7 @@ def test_a_prefix_that_is_not_there(prefix: str, text: str, refusal: Refusal) ->
 def test_under_of_names_without_a_dot() -> None:
     with pytest.raises(InputError) as caught:
         under({"W": torch.ones(1)}, "head")
-    assert str(caught.value) == "has no name under 'head.'; prefix the part of the names before the layers"
+    assert str(caught.value) == "has no name under 'head.'; give prefix the part of the names before the layers"
 
 
 def test_prefixes_come_shortest_first() -> None:
@@ -178,7 +179,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "a long name": (
         {"x" * (MAX_NAME + 1): torch.ones(1)},
-        "has a tensor with a name of 1,001 characters; no module has one this long",
+        "has a tensor with a name of 1,001 characters; at most 1,000 are allowed",
     ),
 }
 

@@ -108,7 +108,7 @@ def test_a_name_in_a_file(write: Callable[..., Path], weights: Path, monkeypatch
 def test_the_only_class_of_a_file_needs_no_name(write: Callable[..., Path], weights: Path) -> None:
     file = write()
     found = read_checkpoint(weights, file)
-    assert found.notes == (f"the model is Net of {file}",)
+    assert found.notes == (f"the model is Net in {file}",)
     assert found.model(X).item() == 4.0
 
 
@@ -221,7 +221,10 @@ def test_classes_of_the_script_that_saved_a_pickle(pickled: Path) -> None:
     assert refusal(pickled, file.with_name("other.py"), trust=True) == (
         f"cannot be loaded: it needs Net of the script that saved it, and {file.with_name('other.py')} has no Net"
     )
-    text = "holds a module, which is used as it is, not what model builds; leave model out, or give the file alone"
+    text = (
+        "holds a module, which is used as it is, and model would build another one; leave model out, "
+        "or give the file alone"
+    )
     assert refusal(pickled, f"{file}:Net", trust=True) == f"{text}: model='{file}'"
     assert refusal(pickled, file).startswith("is a pickled module (__main__.Net), which runs code when loaded; ")
 

@@ -81,7 +81,7 @@ def test_options_that_would_read_its_keys_are_refused(path: Path) -> None:
     torch.save(MyNalu(2, 8), path)
     for option, value in {"layout": "kevinzakka", "eps": 1e-5, "backbone": nn.ReLU(), "task": "regression"}.items():
         assert refusal(path, **{option: value}) == f"holds a module, which is used as it is; leave {option} out"
-    text = "holds a module, which is used as it is, not what model builds; leave model out"
+    text = "holds a module, which is used as it is, and model would build another one; leave model out"
     assert refusal(path, model=lambda: MyNalu(2, 8)) == text
     assert refusal(path, model="torch.nn:ReLU") == text
     (path.parent / "net.py").write_text("from torch import nn\n", encoding="utf-8")

@@ -93,7 +93,8 @@ def test_two_names_that_disagree(tmp_path: Path) -> None:
     assert found.layout == "arthurdouillard:NAC"
     finding = found.findings[0]
     assert finding.what == (
-        "_nac_stack.0.W_hat and _nac_stack.0._W_hat are two names of one parameter, but 2 of 6 values differ by up to 0.25, the first at [1, 1]."
+        "_nac_stack.0.W_hat and _nac_stack.0._W_hat are two names of one parameter, but 2 of 6 "
+        "values differ by up to 0.25, the first at [1, 1]."
     )
     assert finding.effect == (
         "The original code keeps the value that it loads last, that of _nac_stack.0.W_hat. Every other command of "
@@ -107,8 +108,8 @@ def test_two_names_that_disagree(tmp_path: Path) -> None:
 def test_two_names_of_two_types(tmp_path: Path) -> None:
     finding = only(written(twice(M_hat=torch.float64), tmp_path), "aliases-disagree")
     assert (
-        finding.what
-        == "_nac_stack.0.M_hat and _nac_stack.0._M_hat are two names of one parameter, but one is float64 and the other float32."
+        finding.what == "_nac_stack.0.M_hat and _nac_stack.0._M_hat are two names of one parameter, but one is "
+        "float64 and the other float32."
     )
 
 

@@ -23,11 +23,13 @@ def test_raw_parameters_beside_another_weight(tmp_path: Path) -> None:
     assert codes(found) == [("error", "faux-weights", "model.0.W")]
     (finding,) = found.findings
     assert finding.what == (
-        "W is stored, and the model computes with it. tanh(W_hat)·σ(M_hat) is a different matrix: it differs by up to 1.2 "
+        "W is stored, and the model computes with it. tanh(W_hat)·σ(M_hat) is a different matrix: it "
+        "differs by up to 1.2 "
         "(at [0, 1], 1 is stored and the raw parameters give -0.179)."
     )
     assert finding.effect == (
-        "A faux NAC: the model does not read W_hat and M_hat, so they cannot have been trained. Computing W from them gives different results."
+        "A faux NAC: the model does not read W_hat and M_hat, so they cannot have been trained. "
+        "Computing W from them gives different results."
     )
     assert finding.remedy == LINEAR
     assert found.failed

@@ -59,7 +59,8 @@ def test_the_whole_head_is_told_with_its_last_layer() -> None:
     assert first.effect.endswith("(medians over the inputs).")
     assert second.effect == (
         "With its weights rounded to −1, 0 and 1, its worst output would change by 20% on inputs of 0.1..1 "
-        "and by 20% on 100..1000 (medians over the inputs). With the weights of all layers rounded, the worst output of "
+        "and by 20% on 100..1000 (medians over the inputs). With the weights of all layers rounded, "
+        "the worst output of "
         "the head would change by 28% and 28%."
     )
 

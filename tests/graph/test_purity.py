@@ -46,7 +46,7 @@ def test_the_call_is_named() -> None:
 
 def test_a_norm_without_running_statistics_is_named_by_its_path() -> None:
     model = nn.Sequential(nn.BatchNorm1d(4, track_running_stats=False), NALU(4, 2)).eval()
-    with pytest.raises(InputError, match=r"alone: BatchNorm1d 0 mixes the samples of a batch"):
+    with pytest.raises(InputError, match=r"separately: BatchNorm1d 0 mixes the samples of a batch"):
         refuse_mixing(graph_of(model, (4,)))
 
 
@@ -55,7 +55,7 @@ def test_what_is_fixed_to_a_place_in_the_batch_is_refused() -> None:
         lambda x: x * torch.arange(1.0, 4.0).reshape(SAMPLES, 1),
         lambda x: x[:1] + x * 0.0,
     ):
-        with pytest.raises(InputError, match="is no function of each sample alone"):
+        with pytest.raises(InputError, match="does not treat each sample separately"):
             refuse_mixing(graph_of(_Net(function).eval(), (4,)))
 
 

@@ -57,7 +57,7 @@ def test_the_call_is_named() -> None:
 def test_a_module_that_is_not_in_eval_mode_is_named() -> None:
     model = nn.Sequential(nn.Dropout(), NALU(4, 2))
     refuse_random(model.eval(), EXAMPLE)
-    with pytest.raises(InputError, match=r"^Sequential gives other outputs .*dropout draws random numbers"):
+    with pytest.raises(InputError, match=r"^Sequential gives different outputs .*dropout draws random numbers"):
         refuse_random(model.train(), EXAMPLE)
 
 

@@ -58,7 +58,7 @@ DESCRIPTIONS: Table = {
     ),
     "a tensor for the arguments": Case(
         lambda: native({"type": "NAC", "args": ROWS}),
-        "its model description gives NAC a value of type Tensor for arguments",
+        "its model description gives NAC a value of type Tensor as arguments; expected a dict",
     ),
     "a tensor for the children": Case(
         lambda: native({"type": "Sequential", "children": ROWS}),
@@ -151,7 +151,7 @@ DESCRIPTIONS: Table = {
     ),
     "arguments in a list": Case(
         lambda: native({"type": "NAC", "args": [2, 1]}),
-        "its model description gives NAC a value of type list for arguments",
+        "its model description gives NAC a value of type list as arguments; expected a dict",
     ),
     "a layer of 2**31 inputs": Case(
         lambda: args("Linear", in_features=2**31, out_features=2),
@@ -262,7 +262,7 @@ DESCRIPTIONS: Table = {
     "weights of another model": Case(
         lambda: native({"type": "NAC", "args": {"dims": [2, 1]}}, {"layers.0.W": torch.zeros(1, 2)}),
         "lacks 'layers.0.M_hat', 'layers.0.W_hat' and has 'layers.0.W', which the model does not have; "
-        "are the weights from this model?",
+        "check that the file holds the weights of this model",
     ),
     "weights of another shape": Case(
         lambda: native(

@@ -38,7 +38,7 @@ def keeps(name: str) -> Case:
     """An index that keeps a tensor elsewhere than in a file beside it."""
     return Case(
         lambda: index({W: name}),
-        f"is an index that keeps '{W}' in {name!r}; expected the plain name of a file beside it",
+        f"is an index that lists {name!r} as the file of '{W}'; expected the plain name of a file beside it",
     )
 
 
@@ -95,7 +95,8 @@ HOLDERS: Table = {
         lambda: files.torch_bytes(
             {f"{W}_g": torch.zeros(1, 1), f"{W}_v": torch.zeros(1, 1).expand(1, 10**9), M: STATE[M]}
         ),
-        "claims 4,000,000,012 bytes in a file of 2,145 bytes, as expanded tensors have; save them after .contiguous()",
+        "has tensors of 4,000,000,012 bytes in a file of 2,145 bytes, as expanded tensors have; save "
+        "them after .contiguous()",
     ),
     "a norm of nothing": Case(
         lambda: files.torch_bytes({f"{W}_g": torch.zeros(1, 1), f"{W}_v": torch.zeros(1, 0), M: STATE[M]}),
@@ -117,11 +118,13 @@ HOLDERS: Table = {
     "an index of nothing": keeps(""),
     "an index of escape sequences": keeps("\x1b[2J"),
     "an index of a number": Case(
-        lambda: index({W: 3}), f"is an index that keeps '{W}' in 3; expected the plain name of a file beside it"
+        lambda: index({W: 3}),
+        f"is an index that lists 3 as the file of '{W}'; expected the plain name of a file beside it",
     ),
     "an index of a list": Case(
         lambda: index({W: ["a.pt"]}),
-        f"is an index that keeps '{W}' in a value of type list; expected the plain name of a file beside it",
+        f"is an index that lists a value of type list as the file of '{W}'; expected the plain name "
+        "of a file beside it",
     ),
     "an index without tensors": Case(
         lambda: index({}), "is an index whose weight_map lists no tensors; give the path of a file of weights"

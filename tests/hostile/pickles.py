@@ -280,12 +280,13 @@ PICKLES: Table = {
     ),
     "one number for ten gigabytes": Case(
         lambda: weight(size=(50_000, 50_000), stride=(0, 0)),
-        "claims 10,000,000,000 bytes in a file of 435 bytes, as expanded tensors have; save them after .contiguous()",
+        "has tensors of 10,000,000,000 bytes in a file of 435 bytes, as expanded tensors have; save "
+        "them after .contiguous()",
     ),
     "a tensor without arguments": Case(
         lambda: of(called("torch._utils", "_rebuild_tensor_v2")),
         "is damaged or not a file of torch.save: its pickle calls "
-        "torch._utils._rebuild_tensor_v2 with other arguments than it takes; copy or download it again",
+        "torch._utils._rebuild_tensor_v2 with arguments that it does not take; copy or download it again",
     ),
     "a call of a number": Case(
         lambda: of(number(1) + b")R"),

@@ -210,11 +210,11 @@ class TestCompilers:
 
     def test_none(self, model: NALU, monkeypatch: pytest.MonkeyPatch, folders: Path) -> None:
         monkeypatch.setenv("PATH", str(folders))
-        text = r"^cpp: no c\+\+, g\+\+, clang\+\+ here; install a C\+\+17 compiler, or set CXX to one$"
+        text = r"^cpp: none of c\+\+, g\+\+, clang\+\+ was found; install a C\+\+17 compiler, or set CXX to one$"
         with pytest.raises(RuntimeUnavailableError, match=text):
             load(header(model))
         monkeypatch.setenv("CXX", "icpc -fast")
-        text = r"^cpp: CXX is icpc, which is not there; install a C\+\+17 compiler, or set CXX to one$"
+        text = r"^cpp: CXX is icpc, which was not found; install a C\+\+17 compiler, or set CXX to one$"
         with pytest.raises(RuntimeUnavailableError, match=text):
             load(header(model))
 

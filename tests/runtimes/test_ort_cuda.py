@@ -59,7 +59,7 @@ def test_a_missing_library_is_named(nalu: NALU, name: str, library: Callable[...
 def test_without_a_driver(library: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     module = library(unloadable=_failed("libcuda.so.1"))
     monkeypatch.setattr("nalu_export.runtimes._ort_cuda._has_driver", lambda: False)
-    with pytest.raises(RuntimeUnavailableError, match=r"libcuda\.so\.1 is missing; it comes with NVIDIA's driver"):
+    with pytest.raises(RuntimeUnavailableError, match=r"libcuda\.so\.1 is missing; it is part of NVIDIA's driver"):
         need_provider(module, "onnxruntime-cuda")
 
 

@@ -114,4 +114,4 @@ def test_a_cnn_under_a_norm_is_read_into_one_with_and_without_it(norm: Callable[
     for make in (backbone, with_it):
         found = read_checkpoint(tmp_path / "head.pt", backbone=make)
         torch.testing.assert_close(found.model(IMAGES), model(IMAGES), rtol=1e-5, atol=1e-6)
-        assert any(note.endswith(", where backbone has the weight itself") for note in found.notes)
+        assert any(note.endswith(", if the module of backbone has the weight itself") for note in found.notes)

@@ -162,7 +162,8 @@ class TestRefusals:
             "the model has 2 arithmetic subgraphs, 0, 2, and a header holds one; say which with part='PATH'"
         )
         with pytest.raises(
-            InputError, match=r"^part is '1', which is no arithmetic subgraph of the model; there is: '0', '2'$"
+            InputError,
+            match=r"^part is '1', which is not an arithmetic subgraph of the model; expected one of '0', '2'$",
         ):
             nalu_export.export(model, tmp_path / "m.hpp", format="cpp", part="1")
         made = nalu_export.export(model, tmp_path / "m.hpp", format="cpp", part="2")
@@ -199,7 +200,9 @@ class TestHeads:
         report = nalu_export.check(model, tmp_path / "m.hpp", samples=8, search=0)
         assert report.passed
         # The head by itself is another model: its header holds the whole of it.
-        with pytest.raises(InputError, match=r"does not fit the model: part is 'head'.*none but the model itself$"):
+        with pytest.raises(
+            InputError, match=r"does not fit the model: part is 'head'.*the only one is the model itself$"
+        ):
             nalu_export.check(model.head, made)
 
     def test_a_file_that_says_to_hold_something_else(self, tmp_path: Path) -> None:
