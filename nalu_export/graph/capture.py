@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, fx, nn
 
-from nalu_export.errors import InputError, NaluExportError, UnsupportedLayerError, first_line, no_memory, option
+from nalu_export.errors import InputError, NaluExportError, UnsupportedLayerError, first_line, no_memory
 from nalu_export.graph.cost import refuse_costly
 from nalu_export.graph.evaluation import Values, result_nodes, results_of, run
 from nalu_export.graph.example import INPUT, OUTPUT, Example, widened
@@ -125,7 +125,7 @@ class ModelGraph:
             there = "the only one is the model itself"
             if self.whole is None:
                 there = f"expected one of {', '.join(map(ascii, self.subgraphs))}"
-            raise InputError(f"{option('part')} is {name!a}, which is not an arithmetic subgraph of the model; {there}")
+            raise InputError(f"part is {name!a}, which is not an arithmetic subgraph of the model; {there}")
         return self.subgraphs[name]
 
     def isolated(self, name: str) -> "ModelGraph":

@@ -220,7 +220,7 @@ def test_what_layers_do_not_tell_is_told_by_an_example(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"arithmetic": ["head"]}, InputError, r"^arithmetic is 'head', but the model runs no module of that path or class; "
+        ({"arithmetic": ["head"]}, InputError, r"^arithmetic is 'head', but the model runs no module of that path or class; " r"" r""
          r"there are: 'layers\.0', 'layers\.1'"),
         ({"arithmetic": [nn.Conv2d]}, InputError, r"^arithmetic is 'Conv2d', which is no module that this model runs"),
         ({"example_inputs": torch.zeros(2, 4).int()}, InputError,
@@ -348,7 +348,7 @@ def test_a_failed_check_leaves_the_old_file(source: Path, monkeypatch: pytest.Mo
         ({"format": "cpp", "opset": 20}, "^opset is given, but format cpp does not have this option; leave it out$"),
         (
             {"format": "torchscript", "extern_c": False},
-            "^extern_c is given, but format torchscript;",
+            "^extern_c is given, but format torchscript does not have this option;",
         ),
         ({"format": "cpp", "extern_c": 1}, "^extern_c is 1; it must be True or False$"),
         ({"format": "cpp", "struct": "class"}, "^struct is 'class'; class means something else in C"),

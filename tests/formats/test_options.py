@@ -113,7 +113,7 @@ def test_a_new_format_exports_with_its_own_option_in_python(tmp_path: Path) -> N
         ({"level": 10, "format": "brand-new"}, r"^level is 10; allowed: 1 to 9$"),
         ({"level": "7", "format": "brand-new"}, r"^level is '7'; it must be an integer$"),
         ({"level": 3}, r"^level is given, but format onnx does not have this option; leave it out$"),
-        ({"opset": 20, "format": "brand-new"}, r"^opset is given, but format brand-new;"),
+        ({"opset": 20, "format": "brand-new"}, r"^opset is given, but format brand-new does not have this option;"),
         ({"levle": 3, "format": "brand-new"}, r"^export takes no argument 'levle'; did you mean 'level'\?$"),
     ):
         with pytest.raises(InputError, match=text):

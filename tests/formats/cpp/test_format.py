@@ -141,7 +141,9 @@ class TestReading:
 
 class TestRefusals:
     def test_live_weights(self) -> None:
-        with pytest.raises(InputError, match=r"^a header holds effective weights only: weights='live' goes with onnx"):
+        with pytest.raises(
+            InputError, match=r"^a C\+\+ header holds effective weights only; use weights='live' with " r"onnx"
+        ):
             FORMAT.emit(graph_of(NAC(2, 1)), EmitOptions(weights="live"))
         assert FORMAT.weights == ("folded",)
 
@@ -159,7 +161,7 @@ class TestRefusals:
         with pytest.raises(InputError) as caught:
             nalu_export.export(model, tmp_path / "m.hpp", format="cpp")
         assert str(caught.value) == (
-            "the model has 2 arithmetic subgraphs, 0, 2, and a header holds one; say which with part='PATH'"
+            "the model has 2 arithmetic subgraphs, 0, 2, and a C++ header holds one; say which with part='PATH'"
         )
         with pytest.raises(
             InputError,
@@ -216,6 +218,6 @@ class TestHeads:
             with pytest.raises(InputError) as caught:
                 nalu_export.check(model, tmp_path / "other.hpp")
             assert str(caught.value) == (
-                f"{tmp_path / 'other.hpp'}: does not fit the model: part is {path!r}, which is no arithmetic subgraph "
-                "of the model; there is: 'head'"
+                f"{tmp_path / 'other.hpp'}: does not fit the model: part is {path!r}, which is not an arithmetic "
+                "subgraph of the model; expected one of 'head'"
             )
