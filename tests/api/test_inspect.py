@@ -181,7 +181,7 @@ def elsewhere(proto: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("edit", "text"),
     [
-        (no_weights, r"the file has no tensors of its layer 'layers\.0'"),
+        (no_weights, r"the file has no tensors of its layer 'layers\.0'; export it again"),
         (other_shapes, r"the tensors of its layer 'layers\.0' do not fit its metadata: .+"),
         (
             elsewhere,

@@ -25,8 +25,8 @@ def test_what_is_said(faux: Path, run: Run) -> None:
     assert result.stdout.splitlines() == [
         "note: layout kevinzakka:fauxNAC, which computes the same as nkarasovd:NAC, simkir00:NAC",
         "note: a faux NAC: the model computes with the stored weight, not with tanh(W_hat)·σ(M_hat)",
-        "assumed: formula is that of kevinzakka:fauxNAC, by the names and shapes of its tensors; the file does not "
-        "store it",
+        "assumed: formula is that of kevinzakka:fauxNAC, recognised by the names and shapes of its tensors; the file "
+        "does not store it",
         "assumed: orientation is 3 → 2, as kevinzakka stores it; transposed, its matrices would fit as well",
         f"own.safetensors  from sha256 {hashlib.sha256(faux.read_bytes()).hexdigest()}",
     ]

@@ -240,7 +240,7 @@ def test_user_errors(source: Path, run: Run) -> None:
     for path, text in {
         "missing": "missing: cannot be read: No such file or directory",
         "text": "text: is not a file of torch.save; expected a model.pt",
-        "model.onnx": "model.onnx: the file has no tensors of its layer 'elsewhere'",
+        "model.onnx": "model.onnx: the file has no tensors of its layer 'elsewhere'; export it again",
     }.items():
         for options in ([], ["--json"], ["--trust"]):
             assert_user_error(run("inspect", path, *options), 2, text)

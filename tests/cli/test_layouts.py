@@ -30,7 +30,7 @@ def test_one_owner(run: Run) -> None:
         "  found  alone, k.",
         "  eps    1e-12",
         "  other  nilabhra:NALU-turned: (i, o) for (o, i), and the reverse",
-        "  note   the gate is σ(G) of one number and does not see the input",
+        "  note   the gate is σ(G) for a single number G; it does not depend on the input",
     ]
 
 

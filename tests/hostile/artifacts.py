@@ -320,7 +320,7 @@ ARTIFACTS: Table = {
     ),
     "ONNX, a layer that is not there": Case(
         said("layers", '[{"path": "\\u001b[2J", "type": "NACCell", "in_features": 2, "out_features": 1}]'),
-        "the file has no tensors of its layer '\\x1b[2J'",
+        "the file has no tensors of its layer '\\x1b[2J'; export it again",
         INSPECT,
         "artifact",
     ),

@@ -57,7 +57,7 @@ def show_report(out: Console, report: Report) -> None:
 
 def show_verdict(out: Console, report: Report) -> None:
     """The verdict of the whole check, with what is worst, in one line."""
-    summary = report.summary().removeprefix(f"{NOTHING} of ") if report.status is Status.NOTHING else report.summary()
+    summary = report.summary().removeprefix(f"{NOTHING} for ") if report.status is Status.NOTHING else report.summary()
     say(out, (report.status.shown, STYLES[report.status]), f": {summary}")
 
 
