@@ -221,7 +221,8 @@ def test_what_layers_do_not_tell_is_told_by_an_example(tmp_path: Path) -> None:
     ("options", "kind", "message"),
     [
         ({"arithmetic": ["head"]}, InputError,
-         r"^arithmetic is 'head', but the model runs no module of that path or class; it runs 'layers\.0', 'layers\.1'"),
+         r"^arithmetic is 'head', but the model runs no module of that path or class; it runs 'layers\.0', "
+         r"'layers\.1'"),
         ({"arithmetic": [nn.Conv2d]}, InputError,
          r"^arithmetic is 'Conv2d', but the model runs no module of that path or class"),
         ({"example_inputs": torch.zeros(2, 4).int()}, InputError,

@@ -143,7 +143,7 @@ def heavy(name: str) -> Case:
     size = len(exported("onnx")) + len(within(way, unit * (2_000_000 // len(unit)))) - len(START)
     return Case(
         lambda: exported("onnx") + within(way, unit * (2_000_000 // len(unit)))[len(START) :],
-        f"is an ONNX file of {size:,} bytes that would take more than {48 * size + 50_331_648:,} of memory; "
+        f"is an ONNX file of {size:,} bytes that would take more than {48 * size + 50_331_648:,} bytes of memory; "
         "export it again",
         (*CHECK, *INSPECT),
         "artifact",
@@ -314,7 +314,7 @@ ARTIFACTS: Table = {
     "ONNX, a formula that calls code": Case(
         said("layers", '[{"path": "layers.0", "type": "os.system", "gates": [{"sum": "os.system(W)"}]}]'),
         "the tensors of its layer 'layers.0' do not fit its metadata: a formula calls 'os.system', "
-        "which is not a primitive",
+        "which is not a primitive; export it again",
         INSPECT,
         "artifact",
     ),
@@ -326,19 +326,21 @@ ARTIFACTS: Table = {
     ),
     "ONNX, a layer of another size": Case(
         said("layers", '[{"path": "layers.0", "type": "NACCell", "in_features": 1000000000, "out_features": 1000}]'),
-        "the tensors of its layer 'layers.0' do not fit its metadata: W has shape (1, 2), not (1000, 1000000000)",
+        "the tensors of its layer 'layers.0' do not fit its metadata: W has shape (1, 2); expected "
+        "(1000, 1000000000); export it again",
         INSPECT,
         "artifact",
     ),
     "ONNX, a formula of too many numbers": Case(
         said("layers", '[{"path": "layers.0", "type": "N", "gates": [{"sum": "expand(W, [99999999, 1, 2])"}]}]'),
-        "the tensors of its layer 'layers.0' do not fit its metadata: a formula needs too many numbers or operations",
+        "the tensors of its layer 'layers.0' do not fit its metadata: a formula needs too many numbers or "
+        "operations; export it again",
         INSPECT,
         "artifact",
     ),
     "ONNX, a layer twice": Case(
         said("layers", json.dumps([{"path": "layers.0", "type": "NACCell", "in_features": 2, "out_features": 1}] * 2)),
-        "its metadata lists the layer 'layers.0' twice",
+        "its metadata lists the layer 'layers.0' twice; export it again",
         INSPECT,
         "artifact",
     ),
@@ -431,7 +433,7 @@ ARTIFACTS: Table = {
         lambda: exported("cpp").replace(
             b"//   nalu_export.tool", b'//   nalu_export.part: "{\\"path\\": \\"x\\"}"\n//   nalu_export.tool'
         ),
-        "does not fit the model: part is 'x', which is no arithmetic subgraph of the model; there is: none but the "
+        "does not fit the model: part is 'x', which is not an arithmetic subgraph of the model; the only one is the "
         "model itself",
         CHECK,
         "artifact",

@@ -120,17 +120,17 @@ DESCRIPTIONS: Table = {
     ),
     "an unknown layer": Case(
         lambda: args("os.system", command="touch executed"),
-        "its model description names the layer 'os.system', which is not known here; give "
+        "its model description names the layer 'os.system', which this release does not know; give "
         "--model FILE.py:NAME to build the model",
     ),
     "a layer that divergences out": Case(
         lambda: args('NAC"); import os; os.system("x")  #'),
-        'its model description names the layer \'NAC"); import os; os.system("x")  #\', which is '
-        "not known here; give --model FILE.py:NAME to build the model",
+        'its model description names the layer \'NAC"); import os; os.system("x")  #\', which '
+        "this release does not know; give --model FILE.py:NAME to build the model",
     ),
     "a layer of Python's": Case(
         lambda: args("__class__"),
-        "its model description names the layer '__class__', which is not known here; give "
+        "its model description names the layer '__class__', which this release does not know; give "
         "--model FILE.py:NAME to build the model",
     ),
     "an argument that there is none of": Case(
@@ -205,7 +205,7 @@ DESCRIPTIONS: Table = {
     "a name that is a line of a program": Case(
         lambda: sequential(**{'x")\ngetattr(__import__("os"), "system")("touch executed")\n#': files.linear()}),
         'its model description has a layer named \'x")\\ngetattr(__import__("os"), '
-        '"system")("touch executed...; expected letters, digits, _ and -, and no word of Python\'s',
+        '"system")("touch executed...; expected letters, digits, _ and -, and no keyword of Python',
     ),
     "a name of escape sequences": Case(
         lambda: sequential(**{"\x1b[2J\x1b]0;title\x07": files.linear()}),
@@ -273,9 +273,9 @@ DESCRIPTIONS: Table = {
     ),
     "no arithmetic layer": Case(
         lambda: native(files.linear(), {"weight": torch.zeros(2, 2)}),
-        "Linear holds no arithmetic: there is no log, exp, power, product or quotient of data in its forward, and no "
-        "matrix product with a weight that tanh, sigmoid or clamp computes; name the module that is meant with "
-        "--arithmetic PATH, or use torch.onnx.export",
+        "Linear holds no arithmetic: its forward computes no log, exp, power, product or quotient of values that "
+        "depend on the input, and no matrix product with a weight that tanh, sigmoid or clamp computes; name the "
+        "arithmetic with --arithmetic PATH, or use torch.onnx.export",
         EXPORT,
     ),
     "more layers than can be loaded": Case(

@@ -83,8 +83,8 @@ HOLDERS: Table = {
     "dicts without end": Case(lambda: files.torch_bytes(wide()), f"has '0' of type dict; {ONLY}"),
     "an average beside the only tensors": Case(
         lambda: files.torch_bytes({**STATE, "ema": dict(STATE)}),
-        f"holds tensors outside any dict of weights ('{W}', '{M}') and averaged tensors under 'ema'; --key ema takes "
-        "the average, else save the state_dict that you mean by itself",
+        f"holds tensors outside any dict of weights ('{W}', '{M}') and averaged tensors under 'ema'; give --key ema "
+        "for the average, or save the state_dict that you want in a file of its own",
     ),
     "adapters": Case(
         lambda: files.torch_bytes({"base_model.model.a.lora_A.weight": torch.zeros(1, 2)}),

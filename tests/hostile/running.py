@@ -152,7 +152,7 @@ def _header(folder: Path) -> None:
 
 
 CHECK = (("check", "model.pt", "artifact"),)
-_WANTS = "would take at least {} bytes of memory in one run, and the limit is 1,073,741,824 may be taken"
+_WANTS = "would take at least {} bytes of memory in one run, and the limit is 1,073,741,824"
 
 BOMBS: dict[str, Bomb] = {
     "a huge padding": Bomb(_padding, tuple(map(_verb, ("export", "golden"))), 2, "; give smaller inputs"),

@@ -142,7 +142,7 @@ class TestReading:
 class TestRefusals:
     def test_live_weights(self) -> None:
         with pytest.raises(
-            InputError, match=r"^a C\+\+ header holds effective weights only; use weights='live' with " r"onnx"
+            InputError, match=r"^a C\+\+ header holds effective weights only; use weights='live' with onnx"
         ):
             FORMAT.emit(graph_of(NAC(2, 1)), EmitOptions(weights="live"))
         assert FORMAT.weights == ("folded",)
