@@ -94,7 +94,7 @@ class _Check:
         for name in asked.runtimes:
             runtime = runtimes.get(name)
             if asked.skip_missing and asked.compute == "float64" and not runtime.float64:
-                missing[name] = "computes float64 in float32, which the file does not allow"
+                missing[name] = "it computes float64 in float32, but this file needs float64"
                 continue
             try:
                 session = runtime.load(self._reference.single, asked.data, run)
@@ -113,7 +113,7 @@ class _Check:
             decides = asked.decisive is None or name in asked.decisive
             self._checks.append(RuntimeCheck(name, session, profile, tolerance, decides, asked.graph.interface))
         if not self._checks:
-            raise RuntimeUnavailableError(f"no runtime is there: {'; '.join(missing.values())}")
+            raise RuntimeUnavailableError(f"no runtime can run the file: {'; '.join(missing.values())}")
 
     def run(self) -> None:
         """Run the input distributions, then a search from the worst inputs found in them."""

@@ -220,13 +220,15 @@ def test_what_layers_do_not_tell_is_told_by_an_example(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"arithmetic": ["head"]}, InputError, r"^arithmetic is 'head', which is no module that this model runs; "
-         r"there are: 'layers\.0', 'layers\.1'"),
-        ({"arithmetic": [nn.Conv2d]}, InputError, r"^arithmetic is 'Conv2d', which is no module that this model runs"),
+        ({"arithmetic": ["head"]}, InputError,
+         r"^arithmetic is 'head', but the model runs no module of that path or class; it runs 'layers\.0', "
+         r"'layers\.1'"),
+        ({"arithmetic": [nn.Conv2d]}, InputError,
+         r"^arithmetic is 'Conv2d', but the model runs no module of that path or class"),
         ({"example_inputs": torch.zeros(2, 4).int()}, InputError,
          r"^NALU\.forward\(x\) does not run on x int32 \(3, 4\): "),
         ({"example_inputs": torch.zeros(2, 4), "input_size": (8, 8)}, InputError,
-         r"^input_size and example_inputs are both given; an example has the size of its images$"),
+         r"^input_size and example_inputs are both given; give one, because an example has the size of its images$"),
     ],
 )  # fmt: skip
 def test_what_a_model_takes_and_what_of_it_is_arithmetic_is_looked_at(
@@ -347,13 +349,13 @@ def test_a_failed_check_leaves_the_old_file(source: Path, monkeypatch: pytest.Mo
         ({"opzet": 1}, r"^export takes no argument 'opzet'; did you mean 'opset'\?$"),
         ({"opset": "18"}, r"^opset is '18'; it must be an integer$"),
         ({"wieghts": "live"}, r"^export takes no argument 'wieghts'; did you mean 'weights'\?$"),
-        ({"format": "cpp", "opset": 20}, "^opset is given, which means nothing to format cpp; leave it out$"),
+        ({"format": "cpp", "opset": 20}, "^opset is given, but format cpp does not have this option; leave it out$"),
         (
             {"format": "torchscript", "extern_c": False},
-            "^extern_c is given, which means nothing to format torchscript;",
+            "^extern_c is given, but format torchscript does not have this option;",
         ),
         ({"format": "cpp", "extern_c": 1}, "^extern_c is 1; it must be True or False$"),
-        ({"format": "cpp", "struct": "class"}, "^struct is 'class'; class means something else in C"),
+        ({"format": "cpp", "struct": "class"}, "^struct is 'class'; class is reserved in C"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_written(

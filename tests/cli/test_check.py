@@ -126,7 +126,7 @@ def test_all_with_none_there_is_no_pass(
         monkeypatch.setattr(type(runtimes.get(name)), "load", missing)
     result = run("check", source, artifact, "--runtime", "all", *FEW)
     assert (result.exit_code, result.stdout) == (3, "")
-    assert result.stderr.startswith("nalu-export: no runtime is there: it is gone")
+    assert result.stderr.startswith("nalu-export: no runtime can run the file: it is gone")
 
 
 @pytest.mark.skipif(cuda_available(), reason="this onnxruntime has CUDA, so asking for it is no error")

@@ -79,7 +79,11 @@ def test_they_reach_the_session(nalu: NALU, tmp_path: Path, pretended_cuda: Call
             {"provider_options": {"a": "1"}},
             "provider_options is given, but no runtime of the check is ONNX Runtime on CUDA: torch-cuda",
         ),
-        ("onnxruntime-cuda", {"provider_options": {"use_tf32": "1"}}, "provider option use_tf32: tf32 switches it"),
+        (
+            "onnxruntime-cuda",
+            {"provider_options": {"use_tf32": "1"}},
+            "provider option use_tf32: tf32 sets this option",
+        ),
         ("onnxruntime-cuda", {"device": -1}, "device is -1; it must be from 0"),
     ],
 )

@@ -132,7 +132,7 @@ def test_input_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -
     )
     result = run("model.pt", "-f", "torchscript", "--input-size", 4, 6, "--no-check")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert "note: the image size is fixed at 4×6: the model runs at no other size" in result.stdout
+    assert "note: the image size is fixed at 4×6: the model does not run at another size" in result.stdout
     assert "input (batch, 1, 4, 6) → output (batch, 1)" in result.stdout
 
 
@@ -303,12 +303,13 @@ USER_ERRORS = [
     (
         write_nothing,
         ["--input", "x=batch,2", "--input-size", "8", "8"],
-        "model.pt: --input-size and --input or --example are both given; an example has the size of its images",
+        "model.pt: --input-size and --input or --example are both given; give one, because an "
+        "example has the size of its images",
     ),
     (
         write_nothing,
         ["--arithmetic", "head"],
-        "model.pt: --arithmetic is 'head', which is no module that this model runs; there are: 'layers.0'",
+        "model.pt: --arithmetic is 'head', but the model runs no module of that path or class; it runs 'layers.0'",
     ),
     (write_nothing, ["-o", "model.pt"], "model.pt: is the source itself; choose another output path"),
     (write_nothing, ["-o", "./model.pt"], "model.pt: is the source itself; choose another output path"),

@@ -151,7 +151,7 @@ def test_a_name_with_escapes_is_shown_without_them(source: Path, run: Run) -> No
         (["missing.pt", "-o", "golden.bin"], "missing.pt: cannot be read: No such file or directory"),
         (
             ["model.pt", "-o", "golden.bin", "--part", "a\x1b[31m"],
-            r"part is 'a\x1b[31m', which is no arithmetic subgraph of the model; there is: none but the model itself",
+            r"part is 'a\x1b[31m', which is not an arithmetic subgraph of the model; the only one is the model itself",
         ),
     ],
 )

@@ -187,7 +187,11 @@ def test_names_and_lines_are_known_either_way() -> None:
         graph = graph_of(nn.Sequential(_Net(function), nn.BatchNorm1d(3)).eval(), (3,))
         assert graph.how == how
         subgraph = graph.subgraphs["0"]
-        assert (subgraph.path, subgraph.type, subgraph.why) == ("0", "_Net", "it computes exp of data")
+        assert (subgraph.path, subgraph.type, subgraph.why) == (
+            "0",
+            "_Net",
+            "it computes exp of a value that depends on the input",
+        )
         assert list(subgraph.module.state_dict()) == ["w"]
         assert subgraph.parameter("w") == "0.w"
         labels = [node.meta.get("label") for node in subgraph.module.graph.nodes if node.op == "call_function"]
@@ -233,7 +237,7 @@ def test_a_result_without_tensors_is_refused() -> None:
         (lambda x, p: torch.exp(x).to_sparse(), "sparse_coo"),
         (lambda x, p: torch.complex(torch.exp(x), x), "complex64"),
     ):
-        with pytest.raises(UnsupportedLayerError, match=f"^_Net returns {re.escape(given)}; a model that returns "):
+        with pytest.raises(UnsupportedLayerError, match=f"^_Net returns {re.escape(given)}; only models that return "):
             graph_of(_Net(function), (3,))
 
 
@@ -349,9 +353,9 @@ def test_an_isolated_region_is_its_graph() -> None:
 
 def test_what_cannot_stand_alone(image_model: BackboneHead) -> None:
     graph = graph_of(image_model, (1, 8, 8))
-    with pytest.raises(InputError, match=r"^part is 'tail', .* subgraph of the model; there is: 'head'$"):
+    with pytest.raises(InputError, match=r"^part is 'tail', .* subgraph of the model; expected one of 'head'$"):
         graph.isolated("tail")
-    with pytest.raises(InputError, match=r"^part is 'head', .* there is: none but the model itself$"):
+    with pytest.raises(InputError, match=r"^part is 'head', .* the only one is the model itself$"):
         graph_of(NALU(3, 2)).subgraph("head")
 
 

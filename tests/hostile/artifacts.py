@@ -84,7 +84,7 @@ def hidden(way: Sequence[int]) -> Case:
     external(tensor, "../secret")
     return Case(
         lambda: exported("onnx") + within((*way,), tensor.SerializeToString())[len(START) :],
-        "keeps hidden in another file; only self-contained files are read",
+        "keeps hidden in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     )
@@ -143,7 +143,7 @@ def heavy(name: str) -> Case:
     size = len(exported("onnx")) + len(within(way, unit * (2_000_000 // len(unit)))) - len(START)
     return Case(
         lambda: exported("onnx") + within(way, unit * (2_000_000 // len(unit)))[len(START) :],
-        f"is an ONNX file of {size:,} bytes that would take more than {48 * size + 50_331_648:,} of memory; "
+        f"is an ONNX file of {size:,} bytes that would take more than {48 * size + 50_331_648:,} bytes of memory; "
         "export it again",
         (*CHECK, *INSPECT),
         "artifact",
@@ -179,49 +179,49 @@ ARTIFACTS: Table = {
     ),
     "ONNX, a weight above its folder": Case(
         outside("../secret"),
-        "keeps layers.0.W in another file; only self-contained files are read",
+        "keeps layers.0.W in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a weight at an absolute path": Case(
         outside("/etc/passwd"),
-        "keeps layers.0.W in another file; only self-contained files are read",
+        "keeps layers.0.W in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a weight in its folder": Case(
         outside("good.pt"),
-        "keeps layers.0.W in another file; only self-contained files are read",
+        "keeps layers.0.W in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a weight in nothing": Case(
         outside(""),
-        "keeps layers.0.W in another file; only self-contained files are read",
+        "keeps layers.0.W in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a constant elsewhere": Case(
         lambda: edited(_in_attribute),
-        "keeps hidden in another file; only self-contained files are read",
+        "keeps hidden in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a branch elsewhere": Case(
         lambda: edited(_in_branch),
-        "keeps deep in another file; only self-contained files are read",
+        "keeps deep in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a function elsewhere": Case(
         lambda: edited(_in_function),
-        "keeps called in another file; only self-contained files are read",
+        "keeps called in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a sparse weight elsewhere": Case(
         lambda: edited(_in_sparse),
-        "keeps thin in another file; only self-contained files are read",
+        "keeps thin in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
@@ -313,31 +313,34 @@ ARTIFACTS: Table = {
     ),
     "ONNX, a formula that calls code": Case(
         said("layers", '[{"path": "layers.0", "type": "os.system", "gates": [{"sum": "os.system(W)"}]}]'),
-        "the tensors of its layer 'layers.0' do not fit it: a formula calls 'os.system', which is no primitive",
+        "the tensors of its layer 'layers.0' do not fit its metadata: a formula calls 'os.system', "
+        "which is not a primitive; export it again",
         INSPECT,
         "artifact",
     ),
     "ONNX, a layer that is not there": Case(
         said("layers", '[{"path": "\\u001b[2J", "type": "NACCell", "in_features": 2, "out_features": 1}]'),
-        "the file has no tensors of its layer '\\x1b[2J'",
+        "the file has no tensors of its layer '\\x1b[2J'; export it again",
         INSPECT,
         "artifact",
     ),
     "ONNX, a layer of another size": Case(
         said("layers", '[{"path": "layers.0", "type": "NACCell", "in_features": 1000000000, "out_features": 1000}]'),
-        "the tensors of its layer 'layers.0' do not fit it: W has shape (1, 2), not (1000, 1000000000)",
+        "the tensors of its layer 'layers.0' do not fit its metadata: W has shape (1, 2); expected "
+        "(1000, 1000000000); export it again",
         INSPECT,
         "artifact",
     ),
     "ONNX, a formula of too many numbers": Case(
         said("layers", '[{"path": "layers.0", "type": "N", "gates": [{"sum": "expand(W, [99999999, 1, 2])"}]}]'),
-        "the tensors of its layer 'layers.0' do not fit it: a formula asks for too many numbers",
+        "the tensors of its layer 'layers.0' do not fit its metadata: a formula needs too many numbers or "
+        "operations; export it again",
         INSPECT,
         "artifact",
     ),
     "ONNX, a layer twice": Case(
         said("layers", json.dumps([{"path": "layers.0", "type": "NACCell", "in_features": 2, "out_features": 1}] * 2)),
-        "its metadata lists the layer 'layers.0' twice",
+        "its metadata lists the layer 'layers.0' twice; export it again",
         INSPECT,
         "artifact",
     ),
@@ -430,7 +433,7 @@ ARTIFACTS: Table = {
         lambda: exported("cpp").replace(
             b"//   nalu_export.tool", b'//   nalu_export.part: "{\\"path\\": \\"x\\"}"\n//   nalu_export.tool'
         ),
-        "does not fit the model: part is 'x', which is no arithmetic subgraph of the model; there is: none but the "
+        "does not fit the model: part is 'x', which is not an arithmetic subgraph of the model; the only one is the "
         "model itself",
         CHECK,
         "artifact",
@@ -479,7 +482,7 @@ ARTIFACTS: Table = {
     ),
     "TorchScript, a bit of a weight": Case(
         a_bit_flipped,
-        "is damaged: archive/data/0 cannot be read, or not with its checksum; export it again",
+        "is damaged: archive/data/0 cannot be read, or does not match its checksum; export it again",
         (*CHECK, *INSPECT),
         "artifact",
     ),
@@ -491,7 +494,7 @@ ARTIFACTS: Table = {
     ),
     "TorchScript, a member packed by bzip2": Case(
         lambda: files.zip_bytes(files.members_of(exported("torchscript")), compression=12),
-        "compresses archive/extra/nalu_export.json in a way that torch does not; export it again",
+        "compresses archive/extra/nalu_export.json by a method that torch does not use; export it again",
         (*CHECK, *INSPECT),
         "artifact",
     ),

@@ -152,10 +152,10 @@ def _header(folder: Path) -> None:
 
 
 CHECK = (("check", "model.pt", "artifact"),)
-_WANTS = "would compute {} bytes and more in one run, and 1,073,741,824 may be taken"
+_WANTS = "would take at least {} bytes of memory in one run, and the limit is 1,073,741,824"
 
 BOMBS: dict[str, Bomb] = {
-    "a huge padding": Bomb(_padding, tuple(map(_verb, ("export", "golden"))), 2, "may be taken; give smaller inputs"),
+    "a huge padding": Bomb(_padding, tuple(map(_verb, ("export", "golden"))), 2, "; give smaller inputs"),
     "a huge padding, examined": Bomb(_padding, tuple(map(_verb, ("inspect", "doctor"))), 0, ""),
     "a huge tensor": Bomb(_code("x.new_zeros(10**11)"), _own("export", "golden"), 2, _WANTS.format("400,000,000,000")),
     "a huge tensor by its numbers": Bomb(
@@ -166,7 +166,7 @@ BOMBS: dict[str, Bomb] = {
         _code("for _ in range(40): x = torch.cat([x, x], -1)"),
         _own("export", "golden"),
         2,
-        "may be taken; give smaller",
+        "; give smaller",
     ),
     "without end": Bomb(_code("while True: pass"), _own(*RUNNING), 2, TIME),
     "sleeps through signals": Bomb(

@@ -21,9 +21,11 @@ from nalu_export.formats import FormatName
 from nalu_export.io.assumption import Assumption, is_assumptions
 
 Run = Callable[..., Result]
-FORMULA = "formula is that of kevinzakka:NALU, by the names and shapes of its tensors; the file does not store it"
-ORIENTATION = "orientation is 3 → 2, as kevinzakka stores it; its matrices fit the other way round too"
-EPS = "eps is 1e-10, as kevinzakka:NALU has it; the file does not store it"
+FORMULA = (
+    "formula is that of kevinzakka:NALU, recognised by the names and shapes of its tensors; the file does not store it"
+)
+ORIENTATION = "orientation is 3 → 2, as kevinzakka stores it; transposed, its matrices would fit as well"
+EPS = "eps is 1e-10, as kevinzakka:NALU defines it; the file does not store it"
 ASSUMED = [FORMULA, ORIENTATION, EPS]
 FIELDS = ("what", "value", "why", "option")
 STATED: dict[str, Any] = {"layout": "kevinzakka:NALU", "eps": 1e-7}

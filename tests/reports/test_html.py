@@ -139,7 +139,7 @@ def test_a_runtime_that_compared_nothing_is_named() -> None:
     report = Report((empty,), (runtime(),), "bound", 0)
     page = _page(report)
     text = _Page(page).text
-    assert "nothing was compared of onnxruntime-cpu: all 8 outputs were left out; y may be 0" in text
+    assert "nothing was compared for onnxruntime-cpu: all 8 outputs were left out; y may be 0" in text
     assert "Nothing could be compared" not in text
     headline = (
         "0 of 1 rows of the tables passed, 1 compared nothing; 1 decisive runtime; 0 numbers compared, 8 left out"

@@ -54,7 +54,7 @@ def test_a_runtime_that_compared_nothing_is_a_failure() -> None:
     empty = row(outputs=8, undetermined=8, status="nothing compared", reasons=("y may be 0",))
     for rows, said in (((), ""), ((empty,), ": all 8 outputs were left out; y may be 0")):
         report = Report((*rows, row("tract")), (runtime(), runtime("tract")), "bound", 0)
-        message = f"nothing was compared of onnxruntime-cpu{said}"
+        message = f"nothing was compared for onnxruntime-cpu{said}"
         assert _failure(report, "onnxruntime-cpu", "compared").get("message") == message
         assert len(_parsed(report).findall(".//failure")) == 1
         allowed = _parsed(dataclasses.replace(report, allow_empty=True))

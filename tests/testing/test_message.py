@@ -67,7 +67,7 @@ def test_no_escape_sequence() -> None:
 
 def test_nothing_was_compared() -> None:
     empty = report(status="nothing compared", undetermined=8, reasons=("y may be 0",))
-    said = "nothing was compared of runtime: all 8 outputs were left out; y may be 0\n"
+    said = "nothing was compared for runtime: all 8 outputs were left out; y may be 0\n"
     assert message(empty, NOWHERE).startswith(said)
 
 

@@ -58,7 +58,7 @@ def show_report(out: Console, report: Report) -> None:
 
 def show_verdict(out: Console, report: Report) -> None:
     """Print the verdict of the whole check and its worst result, in one line."""
-    summary = report.summary().removeprefix(f"{NOTHING} of ") if report.status is Status.NOTHING else report.summary()
+    summary = report.summary().removeprefix(f"{NOTHING} for ") if report.status is Status.NOTHING else report.summary()
     say(out, (report.status.shown, STYLES[report.status]), f": {summary}")
 
 
