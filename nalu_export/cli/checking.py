@@ -10,7 +10,6 @@ from nalu_export.cli.options import samples_option, seed_option
 from nalu_export.cli.results import json_option, report_options
 
 SAMPLES = "128, fewer for wide layers, for images 24"
-REPORTS = ("html", "junit")
 _NAMES = ", ".join(runtimes.names())
 
 
@@ -37,8 +36,3 @@ def _runtime_option(command: Any) -> Any:
 def uses_cuda(names: tuple[str, ...]) -> bool:
     """Whether one of the runtimes may use CUDA."""
     return any("cuda" in name or name == "all" for name in names)
-
-
-def report_files(options: dict[str, Any]) -> dict[str, Any]:
-    """The paths of reports by kind, taken out of the options."""
-    return {kind: options.pop(f"{kind}_path") for kind in reversed(REPORTS)}
