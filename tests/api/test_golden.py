@@ -299,7 +299,7 @@ def test_options_that_are_refused(options: dict[str, Any], text: str, nalu: NALU
 
 
 def test_an_option_that_is_none(nalu: NALU, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^write_golden takes no argument 'wrong'; it takes part, .*seed"):
+    with pytest.raises(InputError, match=r"^write_golden takes no argument 'wrong'; it takes model, .*seed"):
         write_golden(nalu, tmp_path / "golden.bin", wrong=1)  # type: ignore[call-arg]
 
 

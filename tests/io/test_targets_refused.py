@@ -124,7 +124,7 @@ def test_the_source_is_never_touched(tmp_path: Path) -> None:
     save(NALU(2, 1), source)
     os.utime(source, ns=(10**18, 10**18))
     before = source.read_bytes()
-    export(source, format="onnx", check=False)
+    export(source, tmp_path / "model.onnx", check=False)
     export(source, tmp_path / "b.ts", format="torchscript", check=False)
     with pytest.raises(InputError, match=r"model\.pt: is the source itself; choose another output path$"):
         export(source, source, format="onnx", check=False)

@@ -13,7 +13,7 @@ from nalu_export.testing.message import Files, message
 NOWHERE = Files(None, None, None)
 
 
-def report(verdict: str = "bound", out: float = 2.0, *, decisive: bool = True, **numbers: Any) -> Report:
+def report(criterion: str = "bound", out: float = 2.0, *, decisive: bool = True, **numbers: Any) -> Report:
     values: dict[str, Any] = {
         "max_ratio": 3.5, "max_e": 40.0, "max_ulp": 9, "max_ulp_torch": 7, "nonfinite_mismatches": 0, "wrong_zeros": 0,
         "undetermined": 0, "status": "failed",
@@ -26,7 +26,7 @@ def report(verdict: str = "bound", out: float = 2.0, *, decisive: bool = True, *
     info = RuntimeInfo("runtime", "here", {}, decisive)
     subject = {"model": "m\x1b.pt", "artifact": "a.onnx", "format": "onnx", "weights": "live", "compute": "float32"}
     broken = (Divergence("runtime", reason="it gives outputs only"),)
-    return Report((row,), (info,), verdict, 5, worst=(worst,), divergences=broken, subject=subject)
+    return Report((row,), (info,), criterion, 5, worst=(worst,), divergences=broken, subject=subject)
 
 
 @pytest.mark.parametrize(

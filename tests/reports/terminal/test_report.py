@@ -35,10 +35,10 @@ def shown(report: Report, width: int = 80, *, terminal: bool = False) -> str:
     return re.sub(r"\x1b\[\d*m", "", stream.getvalue())
 
 
-def report(*rows: Row, verdict: str = "bound", missing: dict[str, str] | None = None, **info: Any) -> Report:
+def report(*rows: Row, criterion: str = "bound", missing: dict[str, str] | None = None, **info: Any) -> Report:
     ran = dict.fromkeys(row.runtime for row in rows)
     values: dict[str, Any] = {"where": "somewhere", "details": {}, "decisive": True} | info
-    return Report(rows, tuple(RuntimeInfo(name, **values) for name in ran), verdict, 0, missing or {})
+    return Report(rows, tuple(RuntimeInfo(name, **values) for name in ran), criterion, 0, missing or {})
 
 
 def test_notes_stand_under_the_figures() -> None:
