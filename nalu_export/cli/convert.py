@@ -7,9 +7,8 @@ from typing import Any
 import click
 
 from nalu_export.cli.budget import budget_options, keep_memory
-from nalu_export.cli.headed import option
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import MODEL, OUTPUT, read_options, reading
+from nalu_export.cli.options import MODEL, output_option, read_options, reading
 from nalu_export.cli.results import ResultCommand, Results, finish, json_option, quiet_option
 
 EXAMPLES = (
@@ -23,15 +22,8 @@ EXAMPLES = (
 
 @click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Write a checkpoint as one self-contained file.")
 @click.argument("model", type=MODEL)
-@option(
-    "--output",
-    "-o",
-    type=OUTPUT,
-    metavar="PATH",
-    required=True,
-    heading="Output",
-    help="Where to: a name in .safetensors is written in that format, any other as torch.save writes. "
-    "- is standard output.",
+@output_option(
+    "Where to: a name in .safetensors is written in that format, any other as torch.save writes. - is standard output."
 )
 @read_options
 @budget_options

@@ -15,7 +15,7 @@ from nalu_export.cli.exported import tell
 from nalu_export.cli.formats import HEADING, format_options, given_options
 from nalu_export.cli.headed import option
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import MODEL, OUTPUT, capture_options, compute_option, read_options, reading
+from nalu_export.cli.options import MODEL, capture_options, compute_option, output_option, read_options, reading
 from nalu_export.cli.results import ResultCommand, Results, quiet_option, report_files
 from nalu_export.errors import InputError, ParityError
 from nalu_export.io.files import StandardInput
@@ -40,15 +40,7 @@ EXAMPLES = (
     default_text="by the suffix of --output, else onnx",
     help="What to write.",
 )
-@option(
-    "--output",
-    "-o",
-    type=OUTPUT,
-    metavar="PATH",
-    heading="Output",
-    default_text="beside MODEL, as model.onnx",
-    help="Where to. - is standard output.",
-)
+@output_option("Where to. - is standard output.", default_text="beside MODEL, as model.onnx")
 @option(
     "--weights",
     type=click.Choice(["folded", "live"]),

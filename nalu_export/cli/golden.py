@@ -13,9 +13,9 @@ from nalu_export.cli.headed import option
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import (
     MODEL,
-    OUTPUT,
     capture_options,
     compute_option,
+    output_option,
     read_options,
     reading,
     samples_option,
@@ -36,15 +36,8 @@ EXAMPLES = (
 
 @click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Write inputs and reference outputs as a file.")
 @click.argument("model", type=MODEL)
-@option(
-    "--output",
-    "-o",
-    type=OUTPUT,
-    metavar="PATH",
-    required=True,
-    heading="Output",
-    help="Where to: a name in .bin is for programs in other languages, one in .npz for numpy. "
-    "- is standard output, as .bin.",
+@output_option(
+    "Where to: a name in .bin is for programs in other languages, one in .npz for numpy. - is standard output, as .bin."
 )
 @option("--part", metavar="PATH", help="Only the arithmetic subgraph of MODEL at that path, such as head.")
 @compute_option("float32", "float64", what=" that the bounds are for")

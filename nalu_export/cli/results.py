@@ -10,6 +10,7 @@ import click
 
 from nalu_export import reports
 from nalu_export.cli.headed import Command, option
+from nalu_export.cli.options import FILE, OUTPUT
 from nalu_export.errors import InputError
 from nalu_export.io.files import StandardInput
 from nalu_export.io.targets import StandardOutput, check_target, write_atomically
@@ -20,18 +21,9 @@ if TYPE_CHECKING:
 
     from nalu_export.parity import Report
 
-FILE = click.Path(path_type=Path, readable=False)
 _JSON = "--json"
 # What the help says of a kind of report beside its name. The kinds are not asked: their import takes 0.2 s.
 _WHAT = {"html": "as one self-contained web page", "junit": "as JUnit XML, for a CI system"}
-
-
-class _PathOrOut(click.Path):
-    """A path, or ``-`` for standard output."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """As click has it."""
-        return StandardOutput() if value == "-" else super().convert(value, param, ctx)
 
 
 class ResultCommand(Command):
@@ -67,7 +59,7 @@ def json_option(command: Any) -> Any:
     return option(
         _JSON,
         "json_path",
-        type=_PathOrOut(path_type=Path, readable=False),
+        type=OUTPUT,
         metavar="[PATH]",
         is_flag=False,
         flag_value="-",

@@ -9,10 +9,6 @@ from pathlib import Path
 
 from nalu_export.errors import InputError
 
-MODE = 0o666  # less the umask, as for any new file
-DESCRIPTORS = "/proc/self/fd"
-
-
 # Bytes that are compared at a time.
 PIECE = 2**20
 # Seconds without a change after which a file is taken for finished.
