@@ -29,7 +29,7 @@ IMAGE_SAMPLES = 24
 # Weights of the largest layer times samples, and the fewest samples of each input distribution.
 WORK = 2**22
 WIDE_SAMPLES = 64
-SEARCH = SearchOptions(rounds=16, width=192, patience=4)
+SEARCH = SearchOptions(rounds=16, width=192, patience=2)
 IMAGE_SEARCH = SearchOptions(rounds=6, width=8, patience=3)
 # Samples on which the error of opaque ops is measured.
 CALIBRATION = 8

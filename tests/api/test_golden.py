@@ -315,5 +315,5 @@ def test_a_part_that_is_not_there(image_model: BackboneHead, tmp_path: Path) -> 
 def test_more_than_is_sensible_is_refused_before_it_is_made(image_model: BackboneHead, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         write_golden(image_model, tmp_path / "golden.bin", samples=4096, input_size=(64, 64))
-    text = "samples is 4096: the inputs are 201,326,592 numbers, and at most 134,217,728 are written"
+    text = "samples is 4096: the inputs have 201,326,592 numbers in total; at most 134,217,728 are allowed"
     assert str(caught.value) == text

@@ -165,7 +165,7 @@ def test_a_foreign_onnx_file_is_checked(source: Path, run: Run) -> None:
         (["model.pt", "."], ".: is a directory; give the path of a file"),
         (
             ["model.pt", "model.onnx", "--runtime", "torchscript"],
-            "runtime torchscript runs torchscript, model.onnx is onnx",
+            "runtime torchscript runs torchscript, but model.onnx is onnx",
         ),
         (["model.pt", "model.onnx", "--rtol", "-1"], "--rtol is -1.0; it must be a number of at least 0"),
         (["model.pt", "model.onnx", "--atol", "nan"], "--atol is nan; it must be a number of at least 0"),

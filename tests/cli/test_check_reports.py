@@ -148,7 +148,7 @@ def test_two_reports_with_one_path(paths: tuple[str, ...], source: Path, artifac
         (".", ".: exists and is not a regular file; choose another output path"),
         (
             "/dev/full",
-            "/dev/full: is in /dev, where the system has its own; choose another output path, or - for standard output",
+            "/dev/full: is in /dev, a folder of the system; choose another output path, or - for standard output",
         ),
         ("model.pt/x", "model.pt/x: its folder model.pt does not exist; create it first"),
     ],

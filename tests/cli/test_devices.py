@@ -35,7 +35,7 @@ def test_sizes(text: str, size: int) -> None:
 def test_what_is_no_size(text: str) -> None:
     result = _shown("--device-memory", text)
     assert result.exit_code == 2
-    assert f"{text!r} is no size of memory; write 2GiB, 500MB or a number of bytes" in result.output
+    assert f"{text!r} is not a memory size; write 2GiB, 500MB or a number of bytes" in result.output
 
 
 def test_options_of_the_provider() -> None:
@@ -64,12 +64,16 @@ def test_they_reach_the_session(nalu: NALU, tmp_path: Path, pretended_cuda: Call
 @pytest.mark.parametrize(
     ("names", "given", "message"),
     [
-        ("onnxruntime-cpu", {"device": 1}, "device is given, but onnxruntime-cpu runs on no CUDA device"),
-        ("onnxruntime-cpu", {"provider_options": {"a": "1"}}, "provider_options is given, but onnxruntime-cpu runs on"),
+        ("onnxruntime-cpu", {"device": 1}, "device is given, but no runtime of the check uses CUDA: onnxruntime-cpu"),
+        (
+            "onnxruntime-cpu",
+            {"provider_options": {"a": "1"}},
+            "provider_options is given, but no runtime of the check uses CUDA: onnx",
+        ),
         (
             "torch-cuda",
             {"provider_options": {"a": "1"}},
-            "provider_options are ONNX Runtime's; torch-cuda does",
+            "provider_options is given, but no runtime of the check is ONNX Runtime on CUDA: torch-cuda",
         ),
         ("onnxruntime-cuda", {"provider_options": {"use_tf32": "1"}}, "provider option use_tf32: tf32 switches it"),
         ("onnxruntime-cuda", {"device": -1}, "device is -1; it must be from 0"),

@@ -317,7 +317,7 @@ USER_ERRORS = [
     (
         write_nothing,
         ["-o", "/dev/null"],
-        "/dev/null: is in /dev, where the system has its own; choose another output path, or - for standard output",
+        "/dev/null: is in /dev, a folder of the system; choose another output path, or - for standard output",
     ),
     (write_nothing, ["-o", "x" * 300], "x" * 300 + ": cannot be written: File name too long"),
     (make_folder, [], "model.onnx: exists and is not a regular file; choose another output path"),

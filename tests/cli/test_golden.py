@@ -106,11 +106,11 @@ def _link(name: str, to: Path) -> None:
         ("folder.bin", "folder.bin: exists and is not a regular file; choose another output path"),
         ("pipe.npz", "pipe.npz: exists and is not a regular file; choose another output path"),
         ("no/golden.bin", "no/golden.bin: its folder no does not exist; create it first"),
-        ("golden", "golden: a golden file's name ends in .bin or .npz"),
-        ("golden.BIN", "golden.BIN: a golden file's name ends in .bin or .npz"),
-        (".bin", ".bin: a golden file's name ends in .bin or .npz"),
-        ("model.pt", "model.pt: a golden file's name ends in .bin or .npz"),
-        ("a\nb\x1b[31m.txt", r"a\nb\x1b[31m.txt: a golden file's name ends in .bin or .npz"),
+        ("golden", "golden: the name of a golden file must end in .bin or .npz"),
+        ("golden.BIN", "golden.BIN: the name of a golden file must end in .bin or .npz"),
+        (".bin", ".bin: the name of a golden file must end in .bin or .npz"),
+        ("model.pt", "model.pt: the name of a golden file must end in .bin or .npz"),
+        ("a\nb\x1b[31m.txt", r"a\nb\x1b[31m.txt: the name of a golden file must end in .bin or .npz"),
     ],
 )
 def test_targets_that_are_refused(name: str, text: str, source: Path, run: Run) -> None:

@@ -136,7 +136,7 @@ def test_a_failed_export_writes_them_too(source: Path, run: Run) -> None:
         (
             ("--runtime", "tract", "-f", "torchscript"),
             2,
-            "runtime tract runs onnx, model.torchscript.pt is ",
+            "runtime tract runs onnx, but model.torchscript.pt is ",
         ),
         (("--html", "model.onnx"), 2, "model.onnx: is model.onnx itself; choose another path for the report"),
         (("--html", "a", "--junit", "./a"), 2, "two reports, or a report and its .worst.npz, have the same path; "),

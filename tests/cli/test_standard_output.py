@@ -69,5 +69,5 @@ def test_a_terminal_gets_no_file() -> None:
     os.close(parent)
     assert done.returncode == 2
     assert done.stderr.decode() == (
-        "nalu-export: standard output: is a terminal, which shows no model; send it to a file or a program\n"
+        "nalu-export: standard output: is a terminal; redirect it to a file or pipe it to a program\n"
     )

@@ -28,13 +28,18 @@ def _log_unit(value: Tensor, x: Conditioned) -> Pair:
 
 
 def _log_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
-    return p.rounded(value, _log_spread(x.value, x.value - x.lowest, x.radius), LOG)
+    return p.rounded(value, _log_spread(x.value, x.below, x.radius), LOG)
 
 
 def _log_spread(x: Tensor, down: Tensor, up: Tensor) -> Tensor:
     """Return the larger of ``log(x) − log(x − down)`` and ``log(x + up) − log(x)``."""
     share = down / x
-    return torch.where(share < 1, torch.maximum(-torch.log1p(-share), torch.log1p(up / x)), torch.inf)
+    # Without a lower bound of x both are the same, and the one below is the larger.
+    spread = -torch.log1p(-share)
+    if down is not up:
+        spread = torch.maximum(spread, torch.log1p(up / x))
+    # where() takes as long as eight sums.
+    return spread if share.numel() and float(share.amax()) < 1 else torch.where(share < 1, spread, torch.inf)
 
 
 def _exp_unit(value: Tensor, x: Conditioned) -> Pair:
@@ -51,7 +56,7 @@ def _log1p_unit(value: Tensor, x: Conditioned) -> Pair:
 
 
 def _log1p_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
-    return p.rounded(value, _log_spread(1.0 + x.value, x.value - x.lowest, x.radius), LOG1P)
+    return p.rounded(value, _log_spread(1.0 + x.value, x.below, x.radius), LOG1P)
 
 
 def _expm1_unit(value: Tensor, x: Conditioned) -> Pair:
