@@ -29,7 +29,7 @@ def test_one_owner(run: Run) -> None:
         "  keys    G (1, 1), nac.W_hat (o, i), nac.M_hat (o, i)",
         "  under   alone, k.",
         "  eps     1e-12",
-        "  turned  nilabhra:NALU-turned: (i, o) for (o, i), and the reverse",
+        "  turned  nilabhra:NALU-turned: (i, o) in place of (o, i), and the reverse",
         "  note    the gate is σ(G) for a single number G; it does not depend on the input",
         "keys: of one layer, with shapes of o outputs and i inputs; those in parentheses occur in variants only.",
         "under: prefix of the keys; k is the number of a layer, alone is a single layer without a prefix.",

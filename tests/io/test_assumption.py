@@ -81,7 +81,7 @@ def test_reports_say_so(file: Path, tmp_path: Path) -> None:
     assert EPS in reports.get("junit").render(report).decode()
     page = reports.get("html").render(report).decode()
     assert f"Assumed: {EPS}." in page
-    assert "Not in the file, and assumed: formula, orientation, eps." in page
+    assert "Assumed, because the file of the model does not say it: formula, orientation, eps." in page
 
 
 def test_what_is_stated_is_not_assumed(file: Path, tmp_path: Path) -> None:
