@@ -41,7 +41,7 @@ def build(parameters: Parameters, folder: Path, names: Iterable[str] = ALL) -> d
     """
     runs: dict[str, Run] = {}
     for number, name in enumerate(names):
-        path = folder / f"{number}.onnx"
+        path = folder / f"{number}.{'torchscript.pt' if name == SCRIPT else 'onnx'}"
         if name == USUAL:
             runs[name] = eager(usual_cell(parameters))
         elif name in (DEFAULT, UNOPTIMISED):

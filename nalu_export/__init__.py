@@ -1,6 +1,6 @@
-"""Neural arithmetic layers from PyTorch to where they run, checked to a few roundoffs.
+"""Exports neural arithmetic layers from PyTorch, and checks that the exported file computes what the model computes.
 
-Names are imported when they are first used, so that ``import nalu_export`` does not import torch.
+A name is imported when it is first used, so ``import nalu_export`` does not import torch.
 """
 
 import importlib
@@ -85,7 +85,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+if not TYPE_CHECKING:  # a type checker that sees a module's __getattr__ accepts every name
 
     def __getattr__(name: str) -> Any:
         if name not in _HOMES:

@@ -1,3 +1,3 @@
-"""The version of this package, where the build reads it too."""
+"""The version of this package. The build reads this file too."""
 
 __version__ = "0.1.0"

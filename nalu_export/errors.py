@@ -1,4 +1,4 @@
-"""What can go wrong, the exit code that the command line gives for it, and how a text names an option."""
+"""The errors of this package, the exit codes of the command line, and the names of options in texts."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -9,37 +9,37 @@ EXIT_OK = 0
 EXIT_PARITY_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_RUNTIME_MISSING = 3
-# EX_SOFTWARE of sysexits.h: a fault of this program or of a library, so that nothing was decided.
+# EX_SOFTWARE of sysexits.h: this program or a library has a fault, so there is no verdict.
 EXIT_INTERNAL = 70
-# 128 and the number of SIGINT, as shells have it.
+# 128 plus the number of SIGINT, as in a shell.
 EXIT_INTERRUPTED = 130
-# The same of SIGPIPE: whoever read the output closed it.
+# 128 plus the number of SIGPIPE: the reader of the output closed the pipe.
 EXIT_BROKEN_PIPE = 141
 
 
 class NaluExportError(Exception):
-    """Base of every error that this package raises on purpose; its text is one line for a person.
+    """Base class of the errors that this package raises on purpose. The text is one line, written for a person.
 
     Attributes:
-        exit_code: what the command line exits with when this error ends it.
+        exit_code: exit code of a command that this error ends.
     """
 
     exit_code: int = EXIT_BAD_INPUT
 
 
 class InputError(NaluExportError, ValueError):
-    """A file, an argument or a model that cannot be used; the text says what to do instead."""
+    """A file, an argument or a model cannot be used; the text says what to do instead."""
 
 
 class UnsupportedLayerError(NaluExportError):
-    """A layer computes something that has no primitive; the text names the layer and the operation."""
+    """A layer uses an operation that is not a primitive; the text names the layer and the operation."""
 
 
 class ParityError(NaluExportError):
-    """An artifact does not compute what its model computes.
+    """An artifact does not compute what its model computes, or no output could be compared.
 
     Attributes:
-        report: the full :class:`nalu_export.parity.Report`, or ``None`` when no output could be compared.
+        report: the :class:`nalu_export.parity.Report` of the check; ``None`` if the error was raised without one.
     """
 
     exit_code = EXIT_PARITY_FAILED
@@ -50,26 +50,27 @@ class ParityError(NaluExportError):
 
 
 class RuntimeUnavailableError(NaluExportError):
-    """The runtime that was asked for is not there; a check that did not run is never a pass."""
+    """A requested runtime or its device is not available. A check that did not run is never a pass."""
 
     exit_code = EXIT_RUNTIME_MISSING
 
 
 class OutOfMemoryError(NaluExportError, MemoryError):
-    """A run wants more memory than there is, or than it may take; nothing was decided."""
+    """A run needs more memory than is available or allowed, so there is no verdict."""
 
 
-# How the command line spells an argument of the Python API; ``None`` in Python.
+# Gives the command-line flag of an argument of the Python API; ``None`` when the package is used from Python.
 _FLAG: ContextVar[Callable[[str], str] | None] = ContextVar("flag", default=None)
 
 
 def option(name: str, value: object = None, *, typed: str = "") -> str:
-    """An option as the reader of a text gives it: ``input_size`` in Python, ``--input-size`` on the command line.
+    """Return an option as its user writes it: ``input_size`` in Python, ``--input-size`` on the command line.
 
     Args:
-        name: of the Python argument.
-        value: to give it: ``layout='OWNER:UNIT'`` or ``--layout OWNER:UNIT``. Several words are a tuple in Python.
-        typed: what a user of the command line types, where that is not the flag and the value.
+        name: name of the Python argument.
+        value: value to show with it: ``layout='OWNER:UNIT'`` or ``--layout OWNER:UNIT``. Single letters with spaces
+            between them become a tuple in Python: ``"H W"`` becomes ``(H, W)``.
+        typed: text to show on the command line instead of the flag and the value.
     """
     flag = _FLAG.get()
     if flag is None:
@@ -82,16 +83,16 @@ def option(name: str, value: object = None, *, typed: str = "") -> str:
 
 
 def at_command_line(text: str) -> str:
-    """A text that only a user of the command line can act on; empty in Python."""
+    """Return ``text`` on the command line and an empty string in Python."""
     return "" if _FLAG.get() is None else text
 
 
 @contextmanager
 def spelling_flags(flag: Callable[[str], str]) -> Iterator[None]:
-    """While this is entered, texts name options as the command line does.
+    """Make texts name options as the command line does, until the context ends.
 
     Args:
-        flag: gives the flag of an argument of the Python API.
+        flag: returns the flag for the name of an argument of the Python API.
     """
     token = _FLAG.set(flag)
     try:
@@ -101,7 +102,7 @@ def spelling_flags(flag: Callable[[str], str]) -> Iterator[None]:
 
 
 def _argument(value: object) -> str:
-    """A value as Python source; a text that is a number stands for the number."""
+    """Return a value as Python source. A text that is a number stays without quotes."""
     if not isinstance(value, str):
         return repr(value)
     words = value.split()
@@ -114,7 +115,8 @@ def _argument(value: object) -> str:
     return value
 
 
-# What torch, ONNX Runtime, and the libraries of C++ and Rust say, who raise errors of other types.
+# Torch, ONNX Runtime and the C++ and Rust libraries report a failed allocation with these texts, in errors of other
+# types than MemoryError.
 _NO_MEMORY = re.compile(
     r"bad_alloc|(?:can't|cannot|failed to) allocate (?:memory|layout)|memory allocation of \d+ bytes failed",
     re.IGNORECASE,
@@ -122,7 +124,7 @@ _NO_MEMORY = re.compile(
 
 
 def no_memory(error: BaseException) -> OutOfMemoryError | None:
-    """The error as one of memory, where it is that."""
+    """Return an :class:`OutOfMemoryError` if ``error`` reports a failed allocation, else ``None``."""
     if isinstance(error, OutOfMemoryError):
         return error
     if not isinstance(error, MemoryError) and not _NO_MEMORY.search(_text(error)):
@@ -131,7 +133,7 @@ def no_memory(error: BaseException) -> OutOfMemoryError | None:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an exception's text, or its type where it has none."""
+    """Return the first line of an exception's text that is not blank, or the name of its type if there is none."""
     lines = [line.strip() for line in _text(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
 
@@ -139,5 +141,5 @@ def first_line(error: BaseException) -> str:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001  __str__ of somebody else's exception
+    except Exception:  # noqa: BLE001  __str__ of a foreign exception may raise anything
         return ""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from nalu_export.primitives import precision as allowed
-from nalu_export.primitives.trigonometric import UNREDUCED
+from nalu_export.primitives.records.trigonometric import UNREDUCED
 
 Array = NDArray[Any]
 

@@ -20,9 +20,9 @@ from benchmarks.survival.watching import Watcher, until
 IS_ROOT = os.geteuid() == 0
 USER, AS_USER = (NOBODY, ("become-nobody",)) if IS_ROOT else (os.geteuid(), ())
 
-NO_FOLDER_RIGHTS = "{target}: its folder {folder} cannot be written to"
+NO_FOLDER_RIGHTS = "{target}: its folder {folder} cannot be written to; choose another output path"
 NOT_REGULAR = "{target}: exists and is not a regular file; choose another output path"
-IN_DEV = "{target}: is in /dev, where the system has its own; choose another output path, or - for standard output"
+IN_DEV = "{target}: is in /dev, a folder of the system; choose another output path, or - for standard output"
 CIRCLE = "{target}: is a link that leads in a circle; choose another output path"
 IS_SOURCE = "{target}: is the source itself; choose another output path"
 

@@ -1,1 +1,1 @@
-"""What the Python API and the commands do: one file for each of them."""
+"""The functions of the Python API, one file for each. The commands call the same functions."""

@@ -1,4 +1,4 @@
-"""An exported file with its metadata, and how both are read back."""
+"""An exported file with its metadata, and how both are read."""
 
 import json
 import os
@@ -16,17 +16,18 @@ from nalu_export.io.files import read_bytes
 from nalu_export.io.json_text import NestedError, parse
 from nalu_export.parity.report import Report
 
+# Metadata keys whose value is a text.
 TEXTS = ("tool", "torch", "source_sha256", "source_layout", "weights", "compute")
-# Lists of objects, with the texts that each object must have.
+# Metadata keys whose value is a list of objects, with the texts that each object must have.
 TABLES = {
     "layers": ("path", "type"),
     "inputs": ("name", "dtype"),
     "outputs": ("name", "dtype"),
     "assumptions": FIELDS,
 }
-# Those whose rows have a shape.
+# Those of TABLES whose objects have a shape.
 SHAPED = ("inputs", "outputs")
-# Objects; of a part the path is a text.
+# Metadata keys whose value is an object.
 OBJECTS = ("part", "parity")
 KEYS = (*TEXTS, *TABLES, *OBJECTS)
 
@@ -36,27 +37,29 @@ class Artifact:
     """An exported file.
 
     Attributes:
-        path: where it is; ``None`` where it was not written.
+        path: path of the file; ``None`` if it was not written.
         format: name of its format.
-        data: its bytes.
-        metadata: one JSON text for each key, prefixed ``nalu_export.`` in the file; empty for a foreign file.
-        report: the parity report of the export, ``None`` where there was no check.
-        notes: what the export did differently from what was asked.
-        assumptions: what decides what the model computes and is not in its file; the metadata has them too.
+        data: bytes of the file.
+        metadata: metadata by key, such as ``weights``, ``compute``, ``layers``, ``inputs``; empty for a file of another
+            tool. In the file each key has the prefix ``nalu_export.``, and a value that is not a text is JSON.
+        report: the :class:`nalu_export.Report` of the export's check; ``None`` if there was no check.
+        notes: what the user should know about the export, one line each: changes, fixed axes, what the file lacks.
+        assumptions: facts that decide what the model computes and that its file does not contain. The metadata has them
+            too.
     """
 
     path: Path | None
     format: str
     data: bytes
     metadata: dict[str, Any]
-    # Any, so that `export(...).report.passed` needs no assertion where the caller knows that there was a check.
+    # Any, so that `export(...).report.passed` needs no assertion if the caller knows that there was a check.
     report: Any = None
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
 
     @property
     def name(self) -> str:
-        """What errors and reports call it: its path, or ``onnx in memory``."""
+        """The name in errors and reports: the path, or a text such as ``onnx in memory``."""
         return f"{self.format} in memory" if self.path is None else str(self.path)
 
     def __repr__(self) -> str:
@@ -68,11 +71,12 @@ class Artifact:
         rows += [(kind, _tensors(self.metadata.get(kind))) for kind in SHAPED if self.metadata.get(kind)]
         if isinstance(self.report, Report):
             rows.append(("check", self.report.summary()))
-        rows += [("note", note) for note in self.notes] + [("assumed", str(each)) for each in self.assumptions]
+        rows += [("note", note) for note in self.notes]
+        rows += [("assumed", str(assumption)) for assumption in self.assumptions]
         return notebook.table("Artifact", rows)
 
     def _facts(self) -> list[str]:
-        """What it is, in a few words each."""
+        """Return name, format, size, weights, compute and verdict as short texts; empty ones are not known."""
         weights, compute = (self.metadata.get(key) for key in ("weights", "compute"))
         return [
             self.name,
@@ -85,25 +89,28 @@ class Artifact:
 
     @cached_property
     def content(self) -> Any:
-        """What its format makes of its bytes, once: see :meth:`nalu_export.formats.base.Format.opened`.
+        """The parsed content, which is parsed once: see :meth:`nalu_export.formats.base.Format.opened`.
 
         Raises:
-            InputError: they are none of this format.
+            InputError: the bytes are not a file of this format.
         """
-        found = formats.get(self.format).opened(self.data)
-        if found is None:
-            raise InputError(f"{self.name}: is no {self.format} file, or a damaged one; export it again")
-        return found
+        parsed = formats.get(self.format).opened(self.data)
+        if parsed is None:
+            raise InputError(f"{self.name}: is not a {self.format} file, or is damaged; export it again")
+        return parsed
 
 
 def _tensors(rows: Any) -> str:
-    """``x (batch, 3), ids int64 (batch)``; the metadata of a file that was read is well-formed."""
+    """Return a text such as ``x (batch, 3), ids int64 (batch)`` for the inputs or outputs of well-formed metadata."""
     kinds = (("" if row["dtype"] == "float32" else f"{row['dtype']} ", row) for row in rows)
     return ", ".join(f"{row['name']} {kind}({', '.join(map(str, row['shape']))})" for kind, row in kinds)
 
 
 def encode_metadata(metadata: dict[str, Any]) -> dict[str, str]:
-    """Flat texts for a file: strings as they are, everything else as compact JSON."""
+    """Return metadata as texts for a file, each key with the prefix ``nalu_export.``.
+
+    A string stays as it is, every other value becomes JSON.
+    """
     return {
         f"nalu_export.{key}": value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for key, value in metadata.items()
@@ -111,10 +118,10 @@ def encode_metadata(metadata: dict[str, Any]) -> dict[str, str]:
 
 
 def decode_metadata(texts: Mapping[Any, Any]) -> dict[str, Any]:
-    """The inverse of :func:`encode_metadata`; keys of other tools are left out.
+    """Return the metadata that :func:`encode_metadata` made into texts; unknown keys are left out.
 
     Raises:
-        InputError: a value is not what an export writes under its key; the file may come from anyone.
+        InputError: a value is not what an export writes under its key; the file may be untrusted.
     """
     metadata: dict[str, Any] = {}
     for key, text in texts.items():
@@ -149,7 +156,7 @@ def _is_well_formed(name: str, value: Any) -> bool:
 
 
 def _is_part(value: dict[str, Any]) -> bool:
-    """Its path and what is around it, by names."""
+    """Return whether an object has a ``path`` and, optionally, the lists of names ``fed_by`` and ``followed_by``."""
     around = [value.get("fed_by", []), value.get("followed_by", [])]
     texts = [name for names in around if isinstance(names, list) for name in names]
     return all(isinstance(names, list) for names in around) and all(
@@ -164,7 +171,7 @@ def _is_shape(value: Any) -> bool:
 
 
 def read_artifact(path: str | os.PathLike[str]) -> Artifact:
-    """Read an exported file of any format; the format is told from the content, and none of it is run.
+    """Read an exported file of any format. The content determines the format; none of the file is run.
 
     Raises:
         InputError: the file cannot be read, is of no known format, or is damaged.
@@ -178,7 +185,11 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
 
 
 def find_artifact(path: Path) -> Artifact | None:
-    """As :func:`read_artifact`, but ``None`` for a file of no known format."""
+    """Read a file like :func:`read_artifact`, but return ``None`` for a file of no known format.
+
+    Raises:
+        InputError: the file cannot be read, or is damaged.
+    """
     data = read_bytes(path)
     for name in formats.names():
         candidate = formats.get(name)
@@ -186,7 +197,7 @@ def find_artifact(path: Path) -> Artifact | None:
             content = candidate.opened(data)
             if content is not None:
                 found = Artifact(path, name, data, decode_metadata(candidate.read_metadata(content)))
-                vars(found)["content"] = content
+                vars(found)["content"] = content  # the cached property, so that the file is not parsed again
                 return found
         except InputError as error:
             raise InputError(f"{path}: {error}") from error

@@ -1,4 +1,4 @@
-"""Check an artifact against its source at any later time."""
+"""Checks an exported file against its model, at any time after the export."""
 
 import os
 from collections.abc import Sequence
@@ -46,83 +46,97 @@ def check(
 ) -> Report:
     """Check that an exported file computes what a model computes.
 
+    The file is run on generated inputs in each runtime. A finite output passes if ``|out − reference| ≤ bound``. The
+    reference is the model in float64, and the bound is the largest error that a correct evaluation may have. With
+    ``rtol``, ``atol`` or ``max_ulp`` the distance to PyTorch's float32 output decides instead.
+
     Args:
-        source: a module or the path of a ``model.pt``.
-        artifact: the exported file, also one of another tool: then it is taken for float32.
-        runtimes: names of runtimes, or ``"all"`` for those that are installed and run this format; by default the one
+        source: a module, or the path of a ``model.pt``; it is not changed.
+        artifact: the exported file. A file of another tool is checked as float32 arithmetic.
+        runtimes: names of runtimes, or ``"all"`` for all installed runtimes that run this format; by default the one
             that checks an export of this format.
-        progress: called with a text, the steps done and their number.
-        **options: the attributes of :class:`nalu_export.parity.CheckOptions`: ``samples``, ``seed``, ``search``,
-            ``rtol``, ``atol``, ``max_ulp``, ``ranges``, ``only_inputs``, ``inputs``: arrays of the user's own by the
-            name of their distribution, each an array, a tuple or a dict by the names of inputs; for what runs on a
-            CUDA device ``tf32``, ``device``, ``device_memory``, ``provider_options``; ``constant_folding``. What
-            the model takes, where neither the file nor its layers tell: ``input_size``, ``example_inputs``,
-            ``dynamic_shapes``, ``input_names``, ``output_names``, and ``arithmetic``; and to read the source as
-            :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``, ``prefix``, ``key``, ``backbone``, ``task``,
-            ``trust``, ``strict``.
+        progress: called with a text, the number of steps done and the number of steps.
+        **options: three groups of options:
+
+            - The attributes of :class:`nalu_export.parity.CheckOptions`: ``samples``, ``seed``, ``search``, ``rtol``,
+              ``atol``, ``max_ulp``, ``ranges``, ``inputs``, ``only_inputs``, ``allow_empty``, ``constant_folding``;
+              for runtimes on a CUDA device also ``tf32``, ``device``, ``device_memory`` (in bytes) and
+              ``provider_options``. ``inputs`` gives the user's own arrays by the name of their distribution; each value
+              is an array, a tuple of arrays or a dict of arrays by the names of the model's inputs.
+            - The inputs of the model, if neither the file nor the layers determine them: ``input_size``,
+              ``example_inputs``, ``dynamic_shapes``, ``input_names``, ``output_names``; and ``arithmetic``, the modules
+              that are its arithmetic subgraphs.
+            - How to read the source, see :func:`nalu_export.load`: ``model``, ``layout``, ``eps``, ``prefix``, ``key``,
+              ``backbone``, ``task``, ``trust``, ``strict``.
 
     Returns:
-        The report; ``report.passed`` is the verdict.
+        The report. ``report.passed`` is the verdict; a check that fails does not raise.
 
     Raises:
         InputError: a file or an option cannot be used.
-        RuntimeUnavailableError: a runtime is not there, or with ``"all"`` none of them is.
+        UnsupportedLayerError: a layer uses an operation that is not a primitive.
+        RuntimeUnavailableError: a runtime is not available, or with ``"all"`` none of them is.
+        OutOfMemoryError: the model or a runtime needs more memory than is available.
     """
     reading = part_of(SourceOptions, options)
     settings = part_of(CheckOptions, options)
-    found = artifact if isinstance(artifact, Artifact) else read_artifact(artifact)
-    names, every = chosen_runtimes(runtimes, found.format, found.name)
+    exported = artifact if isinstance(artifact, Artifact) else read_artifact(artifact)
+    names, every = chosen_runtimes(runtimes, exported.format, exported.name)
     _refuse_idle(settings, names)
-    ready = _prepared(source, reading, found)
-    graph = _part(ready.graph, found)
-    compute = _compute(found)
-    graph, sizes = _sizes(graph, found, reading.input_size)
+    ready = _prepared(source, reading, exported)
+    graph = _part(ready.graph, exported)
+    compute = _compute(exported)
+    graph, sizes = _sizes(graph, exported, reading.input_size)
     given = settings.inputs if not isinstance(settings.inputs, InputFile) else distributions(graph, settings.inputs)
     inputs = {name: fitting(graph, name, arrays) for name, arrays in given.items()}
     settings = replace(settings, inputs=inputs)
     try:
-        asked = CheckRequest(graph, found.data, sizes, compute, names, settings, skip_missing=every)
+        request = CheckRequest(graph, exported.data, sizes, compute, names, settings, skip_missing=every)
         if progress is not None:
-            asked = replace(asked, progress=progress)
-        report = verify(asked, found.format, lambda: found.content)
+            request = replace(request, progress=progress)
+        report = verify(request, exported.format, lambda: exported.content)
     except OutOfMemoryError as error:
-        raise OutOfMemoryError(f"{found.name}: {error}") from error
-    report = with_metadata(report, found.format, found.content, found.metadata)
+        raise OutOfMemoryError(f"{exported.name}: {error}") from error
+    report = with_metadata(report, exported.format, exported.content, exported.metadata)
     artifact_facts = {
-        "artifact": found.name,
-        "format": found.format,
-        "weights": str(found.metadata.get("weights", "unknown")),
+        "artifact": exported.name,
+        "format": exported.format,
+        "weights": str(exported.metadata.get("weights", "unknown")),
         "compute": compute,
         "layers": layer_table(graph),
     }
-    return with_facts(report, source, ready.checkpoint, graph, artifact_facts, found.data)
+    return with_facts(report, source, ready.checkpoint, graph, artifact_facts, exported.data)
 
 
 def _part(graph: ModelGraph, artifact: Artifact) -> ModelGraph:
-    """What an artifact holds of the model, as its metadata says.
+    """Return the part of the model that an artifact holds according to its metadata.
 
     Raises:
-        InputError: a file of this format cannot hold that of this model.
+        InputError: a file of this format does not hold that part of this model.
     """
-    said = artifact.metadata.get("part", {"path": ""})["path"]
+    declared = artifact.metadata.get("part", {"path": ""})["path"]
     try:
-        path = formats.get(artifact.format).scope(graph, said if artifact.metadata else None)
+        path = formats.get(artifact.format).scope(graph, declared if artifact.metadata else None)
     except InputError as error:
         raise InputError(f"{artifact.name}: does not fit the model: {error}") from error
-    if artifact.metadata and said != path:
+    if artifact.metadata and declared != path:
+        whole = "the whole model"
         raise InputError(
-            f"{artifact.name}: its metadata says that it holds {plain(said)} alone; {artifact.format} does not"
+            f"{artifact.name}: its metadata says that it holds {plain(declared) or whole}, but a file of format "
+            f"{artifact.format} holds {plain(path) or whole}"
         )
     return graph.isolated(path)
 
 
 def _refuse_idle(settings: CheckOptions, names: Sequence[str]) -> None:
-    """Refuse options that no runtime of the check heeds."""
-    wanted = [name for name in names if all_runtimes.get(name).cuda]
-    if settings.for_cuda and not wanted:
-        raise InputError(f"{option(settings.for_cuda[0])} is given, but {', '.join(names)} runs on no CUDA device")
-    if settings.provider_options and not any(all_runtimes.get(name).format == "onnx" for name in wanted):
-        raise InputError(f"{option('provider_options')} are ONNX Runtime's; {', '.join(wanted)} does not run in it")
+    """Refuse options that have no effect on any runtime of the check."""
+    on_cuda = [name for name in names if all_runtimes.get(name).cuda]
+    if settings.for_cuda and not on_cuda:
+        listed = ", ".join(names)
+        raise InputError(f"{option(settings.for_cuda[0])} is given, but no runtime of the check uses CUDA: {listed}")
+    if settings.provider_options and not any(all_runtimes.get(name).format == "onnx" for name in on_cuda):
+        given = f"{option('provider_options')} is given"
+        raise InputError(f"{given}, but no runtime of the check is ONNX Runtime on CUDA: {', '.join(names)}")
 
 
 def _compute(artifact: Artifact) -> Compute:
@@ -133,20 +147,24 @@ def _compute(artifact: Artifact) -> Compute:
 
 
 def _prepared(source: nn.Module | str | os.PathLike[str], reading: SourceOptions, artifact: Artifact) -> Prepared:
-    """The model, captured on samples like those that a file takes by its metadata, unless the user says others."""
-    told = reading.input_size is not None or reading.example_inputs is not None
-    given = None if told or artifact.metadata.get("part") else described(artifact.metadata)
-    if given is None:
+    """Capture the model with the inputs that the user describes, else with those that the file's metadata describes."""
+    by_user = reading.input_size is not None or reading.example_inputs is not None
+    by_file = None if by_user or artifact.metadata.get("part") else described(artifact.metadata)
+    if by_file is None:
         return prepared(source, reading)
     try:
-        return prepared(source, replace(reading, **given))
+        return prepared(source, replace(reading, **by_file))
     except (NaluExportError, RuntimeError):
-        # What a file says of itself may be anything; this tells what is wrong with the source, if that is it.
+        # The metadata may be wrong. If the source is wrong, this raises an error that says so.
         return prepared(source, reading)
 
 
 def _sizes(graph: ModelGraph, artifact: Artifact, size: Sequence[int] | None) -> tuple[ModelGraph, list[Sizes]]:
-    """The sizes that the artifact claims to take: free axes are swept, fixed ones are kept."""
+    """Return the model with only those axes free that are free in the artifact, and the sizes to check.
+
+    Raises:
+        InputError: the metadata says input shapes that the model does not take.
+    """
     declared = [tuple(row["shape"]) for row in artifact.metadata.get("inputs") or []]
     if not declared:
         return graph, sweep(graph) if graph.interface.free else [graph.sizes]
@@ -154,10 +172,10 @@ def _sizes(graph: ModelGraph, artifact: Artifact, size: Sequence[int] | None) ->
         if all(isinstance(axis, str) or axis == own for axis, own in zip(shape[1:], graph.sizes[place], strict=False)):
             continue
         if size is not None and len(shape) == 4:
-            raise InputError(f"{artifact.name}: takes {shape[2]}×{shape[3]} images only")
+            raise InputError(f"{artifact.name}: takes only images of {shape[2]}×{shape[3]}; give that size")
         which = "" if len(declared) == 1 else f" {plain(port.name)}"
         text = "×".join(map(str, shape[1:]))
         raise InputError(f"{artifact.name}: its metadata says inputs{which} of {text}, which the model does not take")
-    said = {axis for shape in declared for axis in shape[1:] if isinstance(axis, str)}
-    graph = graph.with_fixed([name for name in graph.interface.free if name not in said])
+    free = {axis for shape in declared for axis in shape[1:] if isinstance(axis, str)}
+    graph = graph.with_fixed([name for name in graph.interface.free if name not in free])
     return graph, sweep(graph) if graph.interface.free else [graph.sizes]

@@ -1,4 +1,4 @@
-"""Which runtimes a check runs."""
+"""Chooses the runtimes of a check."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,15 @@ ALL = "all"
 
 
 def chosen_runtimes(runtimes: Sequence[str] | str | None, format_name: str, artifact: str) -> tuple[list[str], bool]:
-    """The runtimes to run, and whether every one there is was asked for.
+    """Return the names of the runtimes to run, without duplicates, and whether ``"all"`` was requested.
 
     Args:
-        runtimes: names, ``"all"``, or ``None`` for the one that checks an export of the format.
-        format_name: of the artifact.
-        artifact: its name, for the text of an error.
+        runtimes: names, ``"all"``, or ``None`` for the runtime that checks an export of the format.
+        format_name: format of the artifact.
+        artifact: name of the artifact, for the text of an error.
 
     Raises:
-        InputError: one of them does not exist or does not run that format.
+        InputError: a runtime does not exist or does not run the format.
     """
     wanted = [runtimes] if isinstance(runtimes, str) else list(runtimes or [formats.get(format_name).runtime])
     if ALL in wanted:
@@ -26,5 +26,5 @@ def chosen_runtimes(runtimes: Sequence[str] | str | None, format_name: str, arti
     for name in wanted:
         runs = all_runtimes.get(name).format
         if runs not in (None, format_name):
-            raise InputError(f"runtime {name} runs {runs}, {artifact} is {format_name}")
+            raise InputError(f"runtime {name} runs {runs}, but {artifact} is {format_name}")
     return list(dict.fromkeys(wanted)), False

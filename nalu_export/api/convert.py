@@ -1,4 +1,4 @@
-"""From any checkpoint that can be read to one self-contained file of our own."""
+"""Converts a checkpoint of any kind that can be read to a file in this package's own format."""
 
 import os
 from dataclasses import dataclass
@@ -16,15 +16,17 @@ from nalu_export.io.targets import check_target
 
 @dataclass(frozen=True)
 class Converted:
-    """A file that was written.
+    """The result of a conversion.
 
     Attributes:
-        path: where it is.
-        source_sha256: of the file that it was made from.
-        layout: the public layout that this file was in, ``None`` for a file of ours.
-        notes: what was seen and done, one line each.
-        assumptions: what decides what it computes and is not in the source; the file that was written holds them too.
-        self_contained: whether it holds the layers as well as the weights, so that reading it needs no code.
+        path: path of the file that was written.
+        source_sha256: SHA-256 of the source.
+        layout: name of the public layout of the source; ``None`` for other sources.
+        notes: how the source was read, one line each.
+        assumptions: facts that decide what the model computes and that the source does not contain. The file that was
+            written has them too.
+        self_contained: whether the file has a description of the layers besides the weights, so that no code of the
+            user is needed to load it.
     """
 
     path: Path
@@ -42,16 +44,21 @@ def convert(
     model: Factory | None = None,
     **options: Unpack[FileKeywords],
 ) -> Converted:
-    """Write a checkpoint in this package's own format: layers as data, weights with every bit as it was.
+    """Convert a checkpoint to this package's own format: layers as data, weights bit for bit.
 
     Args:
-        source: any file that :func:`nalu_export.load` reads; it is not changed.
-        path: where to; ``.safetensors`` writes that format, any other name a file of ``torch.save``.
-        model: as in :func:`nalu_export.load`.
-        **options: as there: ``layout``, ``eps``, ``prefix``, ``key``, ``backbone``, ``task``, ``trust``, ``strict``.
+        source: path of any file that :func:`nalu_export.load` reads; it is not changed.
+        path: path of the new file; an existing file is replaced. A name that ends in ``.safetensors`` gives that
+            format, any other name a dict by ``torch.save``.
+        model: builds the module that the weights go into, see :func:`nalu_export.load`.
+        **options: how else to read the source, see :func:`nalu_export.load`: ``layout``, ``eps``, ``prefix``, ``key``,
+            ``backbone``, ``task``, ``trust``, ``strict``.
+
+    Returns:
+        What was written and how the source was read.
 
     Raises:
-        InputError: the source cannot be read or the target cannot be written.
+        InputError: the source cannot be read, an option cannot be used, or the new file cannot be written.
     """
     target = path if isinstance(path, Path) else Path(path)
     place = check_target(target, Path(source))

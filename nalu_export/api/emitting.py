@@ -1,4 +1,4 @@
-"""From a captured model to a draft of its file, with those axes free that the file is right for."""
+"""Emits a captured model in a format, and fixes the axes at whose other sizes the file would be wrong."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from nalu_export.inputs.sizes import NO_OTHER_SIZE, base_of, constraint, read_ax
 from nalu_export.parity import CheckOptions, CheckRequest, check_bytes
 from nalu_export.parity.inputs import between, drawn
 
-# Samples of each other size on which a free size is proved.
+# Number of samples with which each other size is tried.
 PROOF_SAMPLES = 2
 
 
 @dataclass(frozen=True)
 class Emitted:
-    """A model in a format.
+    """A model that was emitted in a format.
 
     Attributes:
-        graph: the model, in which only those axes are free that are free in the file.
+        graph: the model, with only those axes free that are free in the file.
         draft: the file without its metadata.
-        sizes: those on which the file holds, the captured one first.
-        notes: what the user should know of axes, one line each.
+        sizes: input sizes to check the file on, the captured one first.
+        notes: notes for the user about axes, one line each.
     """
 
     graph: ModelGraph
@@ -39,13 +39,13 @@ class Emitted:
 
 @dataclass(frozen=True)
 class Emitter:
-    """How a model is put into a format.
+    """Emits models in one format.
 
     Attributes:
         kind: the format.
-        options: what all formats have.
-        own: what this one has.
-        seed: of the inputs on which a free size is proved.
+        options: the options that all formats have.
+        own: the options of this format.
+        seed: seed of the inputs with which other sizes are tried.
     """
 
     kind: Format[Any]
@@ -54,7 +54,7 @@ class Emitter:
     seed: int
 
     def emit(self, graph: ModelGraph) -> Emitted:
-        """Emit a model, and fix the axes for which the file would be wrong.
+        """Emit a model, and fix its axes at whose other sizes the file would be wrong.
 
         Raises:
             InputError: the format cannot hold the model.
@@ -65,18 +65,19 @@ class Emitter:
         emitted = {size for spec in draft.inputs for size in spec.shape if isinstance(size, str)}
         stuck = [name for name in graph.interface.free if name not in emitted]
         if stuck and not _are_of_images(stuck):
-            notes.append(_fixed(graph, stuck, self.kind.fixed or "what surrounds the arithmetic depends on it"))
+            notes.append(_fixed(graph, stuck, self.kind.fixed or "the layers around the arithmetic depend on it"))
         graph = graph.with_fixed(stuck)
-        # Once: what the model takes does not depend on which axes a file leaves free.
+        # Found once: which sizes the model takes does not depend on which axes are free in the file.
         step = steps(graph, graph.interface.free)
         while free := graph.interface.free:
             sizes = sweep(graph, {name: step[name] for name in free})
             stuck, why = self._why_fixed(graph, draft, sizes, step)
             if not stuck:
-                said = constraint(graph, {name: step[name] for name in free})
+                taken = constraint(graph, {name: step[name] for name in free})
                 what = "images" if _are_of_images(free) else "inputs"
-                more = f"the model does not run on {what} of every size, and the file neither: {said}"
-                return Emitted(graph, draft, sizes, (*notes, *([more] if said else [])))
+                if taken:
+                    notes.append(f"neither the model nor the file runs on {what} of every size: {taken}")
+                return Emitted(graph, draft, sizes, tuple(notes))
             notes.append(_fixed(graph, stuck, why))
             graph = graph.with_fixed(stuck)
             draft = self._draft(graph)
@@ -88,9 +89,10 @@ class Emitter:
     def _why_fixed(
         self, graph: ModelGraph, draft: Draft, sizes: list[Sizes], step: Mapping[str, int]
     ) -> tuple[list[str], str]:
-        """The axes that cannot stay free, and why: what differs at a size other than the captured one.
+        """Return the axes that cannot stay free, and what is wrong at another size than the captured one.
 
-        Exporters do not notice: an adaptive pooling to k > 1 exports with free axes and is wrong at every other size.
+        Exporters do not detect this. An adaptive pooling to k > 1, for example, is exported with free axes and is wrong
+        at every other size.
         """
         names = list(graph.interface.free)
         if len(sizes) == 1:
@@ -100,7 +102,7 @@ class Emitter:
         if why is None:
             return [], ""
         if _are_of_images(names):
-            return names, why  # an image of one fixed and one free side is nobody's wish
+            return names, why  # height and width are fixed together
         alone = {name: sweep(graph, {name: step[name]})[1:] for name in names}
         found = {
             name: problem
@@ -110,29 +112,29 @@ class Emitter:
         return (list(found), next(iter(found.values()))) if found else (names, why)
 
     def _size_problem(self, graph: ModelGraph, data: bytes, sizes: Sequence[Sizes]) -> str | None:
-        """What differs at other sizes, ``None`` if nothing."""
+        """Return what is wrong at other sizes; ``None`` if nothing is."""
         rng, ports = torch.Generator().manual_seed(self.seed), graph.interface.inputs
         inputs = {_size_name(graph, one): drawn(ports, one, PROOF_SAMPLES, between(0.1, 1.0), rng) for one in sizes}
         options = CheckOptions(inputs=inputs, only_inputs=True)
         try:
-            # An exporter's mistakes about sizes are gross; the check of the file has every input distribution.
+            # A few samples are enough, because an exporter that gets a size wrong is far off. The check of the file
+            # uses every input distribution later.
             report = check_bytes(CheckRequest(graph, data, sizes, self.options.compute, [self.kind.runtime], options))
-            # Where the bound determines no digit the sizes fit all the same: the file took them and gave the right
-            # shapes.
-            return f"with another, {report.summary()}" if any(row.failed for row in report.decisive) else None
+            # A row that compared nothing is no failure: the file took the size and gave outputs of the right shape.
+            return f"at another size, {report.summary()}" if any(row.failed for row in report.decisive) else None
         except RuntimeUnavailableError as error:
             return f"other sizes could not be tried: {error}"
         except UnsupportedLayerError:
-            return "what was captured of the model holds for that size alone"
+            return "the captured graph of the model is right for that size only"
 
 
 def _are_of_images(axes: Iterable[str]) -> bool:
-    """Whether they are height and width, which nobody has to name."""
+    """Return whether the axes are height and width of images, which the user does not name."""
     return set(axes) == set(IMAGE_AXES.values())
 
 
 def _fixed(graph: ModelGraph, axes: Sequence[str], why: str) -> str:
-    """What to say of axes that cannot stay free."""
+    """Return the note about axes that cannot stay free."""
     base = base_of(graph)
     if _are_of_images(axes):
         return f"the image size is fixed at {'×'.join(str(base[axis]) for axis in axes)}: {why}"
@@ -140,7 +142,7 @@ def _fixed(graph: ModelGraph, axes: Sequence[str], why: str) -> str:
 
 
 def _size_name(graph: ModelGraph, sizes: Sizes) -> str:
-    """``8×24`` for images, ``time 17`` for other axes."""
+    """Return the sizes of the free axes as a text: ``8×24`` for images, ``time 17`` for other axes."""
     axes = read_axes(graph, sizes)
     if _are_of_images(axes):
         return "×".join(map(str, axes.values()))

@@ -1,4 +1,4 @@
-"""Versions of what takes part in a check, for its report."""
+"""Versions of the software that takes part in a check, for its report."""
 
 import platform
 from importlib import metadata
@@ -11,12 +11,12 @@ PACKAGES = ("onnx", "onnxruntime", "onnxruntime-gpu", "openvino", "tract", "nump
 
 
 def environment() -> dict[str, str]:
-    """Name and version, without those packages that are not installed."""
+    """Return versions by name: of this package, Python, the platform, torch, and the installed ones of ``PACKAGES``."""
     found = {
         "nalu_export": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(aliased=True),
-        # Not the distribution's version, which leaves out the build, +cpu or +cu130.
+        # The version of torch's distribution lacks the build, +cpu or +cu130.
         "torch": torch.__version__,
     }
     for name in PACKAGES:

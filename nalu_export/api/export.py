@@ -1,4 +1,4 @@
-"""From a model to a checked file: emit, check, and only then let the file appear."""
+"""Exports a model to a file: emits it, checks it, and only then writes it under its name."""
 
 import math
 import os
@@ -35,7 +35,7 @@ from nalu_export.source.preparing import SourceKeywords, SourceOptions, prepared
 
 
 class EmitKeywords(FormatKeywords, total=False):
-    """How a model is put into a file, as keyword arguments."""
+    """The options that say how to emit a model, as keyword arguments."""
 
     weights: Weights
     compute: Compute
@@ -57,17 +57,19 @@ class ExportOptions(SourceKeywords, EmitKeywords, total=False):
 
 @dataclass(frozen=True)
 class ExportSettings(SourceOptions):
-    """How to read the source, see :class:`SourceOptions`, and how to export it, whatever the format.
+    """How to read the source, see :class:`SourceOptions`, and how to export it; the options that all formats share.
 
     Attributes:
-        format: its name; by default told from the path.
-        weights: ``"folded"`` holds effective weights only; ``"live"`` keeps the raw parameters under their names.
-        compute: type of the arithmetic part.
-        check: whether to check before the file appears.
-        seed: of the check's inputs.
-        samples: of each input distribution of the check; by default 128, fewer for wide layers, for images 24.
-        runtimes: that check the file and have to pass: names, or ``"all"`` for those that are installed and run this
-            format; by default the one that checks it.
+        format: name of the format; by default that of the suffix of the path, else ``"onnx"``.
+        weights: ``"folded"``: the file holds effective weights only; ``"live"``: it holds the raw parameters under
+            their names in the state_dict.
+        compute: floating-point type inside the arithmetic subgraphs.
+        check: whether to check the file before it appears.
+        seed: seed of the inputs of the check.
+        samples: samples of each input distribution of the check; by default 128, down to 64 for wide layers, and 24 for
+            images.
+        runtimes: runtimes that must pass the check: names, or ``"all"`` for all installed runtimes that run the format;
+            by default the one that checks an export of the format.
     """
 
     format: FormatName | None = None
@@ -83,7 +85,7 @@ class ExportSettings(SourceOptions):
         choose("compute", self.compute, COMPUTE)
 
 
-@public(ExportSettings, more=lambda: (each for _, each in formats.option_fields()))
+@public(ExportSettings, more=lambda: (field for _, field in formats.option_fields()))
 def export(
     source: nn.Module | str | os.PathLike[str],
     path: str | os.PathLike[str] | None = None,
@@ -92,81 +94,93 @@ def export(
     progress: Progress | None = None,
     **options: Unpack[ExportOptions],
 ) -> Artifact:
-    """Export a model and check the result; the file appears at ``path`` only when it is complete and passed.
+    """Export a model and check the result. The file appears at ``path`` only when it is complete and has passed.
 
     Args:
         source: a module, or the path of a ``model.pt``; it is not changed.
-        path: where to; an existing file is replaced. ``None`` writes nothing: the artifact has the bytes in ``data``.
-        progress: called with a text, the steps done and their number, 0 where it is not known.
-        **options: see :class:`ExportOptions`. ``format`` is ``"onnx"``, ``"torchscript"`` or ``"cpp"``; by default the
-            suffix of ``path`` tells (``.onnx``, ``.torchscript.pt``, ``.hpp`` …), else it is ``"onnx"``. A C++ header
-            holds the arithmetic part of a model alone; the notes say what feeds it. ``weights`` is ``"folded"``,
-            effective weights only, or ``"live"``, raw parameters under their names. ``compute`` is ``"float32"`` or
-            ``"float64"``. ``check=False`` skips the check. ``seed`` and ``samples`` are those of its inputs, and
-            ``runtimes`` those that have to pass: names, or ``"all"``. Of ONNX alone: ``opset``, 17 to 24, honoured
-            exactly. Of a header alone: ``part``, ``namespace``, ``struct``, ``extern_c``. What the model takes:
-            ``input_size``, ``example_inputs``, ``dynamic_shapes``, ``input_names``, ``output_names``, and what of it is
-            arithmetic: ``arithmetic``. To read a file as :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``,
-            ``prefix``, ``key``, ``backbone``, ``task``, ``trust``, ``strict``.
+        path: path of the new file; an existing file is replaced. With ``None`` nothing is written, and the bytes are in
+            ``data`` of the artifact.
+        progress: called with a text, the number of steps done and the number of steps, which is 0 if it is not known.
+        **options: the keys of :class:`ExportOptions`, in these groups:
+
+            - ``format``: ``"onnx"``, ``"torchscript"`` or ``"cpp"``; by default that of the suffix of ``path``
+              (``.onnx``, ``.torchscript.pt``, ``.hpp`` …), else ``"onnx"``.
+            - ``weights``: ``"folded"`` (default) for effective weights only, ``"live"`` for the raw parameters under
+              their names. ``compute``: ``"float32"`` (default) or ``"float64"``, the type inside the arithmetic
+              subgraphs.
+            - The check: ``check=False`` skips it. ``seed`` and ``samples`` are those of its inputs. ``runtimes`` must
+              pass: names, or ``"all"``.
+            - ONNX only: ``opset``, 17 to 24, which the file has exactly.
+            - C++ header only, which holds one arithmetic subgraph (the notes say what must feed it): ``part`` (its
+              path), ``namespace``, ``struct``, ``extern_c``.
+            - The inputs of the model: ``input_size`` (height and width of images), ``example_inputs``,
+              ``dynamic_shapes``, ``input_names``, ``output_names``; and ``arithmetic``, the modules that are its
+              arithmetic subgraphs.
+            - How to read a file, see :func:`nalu_export.load`: ``model``, ``layout``, ``eps``, ``prefix``, ``key``,
+              ``backbone``, ``task``, ``trust``, ``strict``.
 
     Returns:
         The artifact, with the parity report in ``report`` unless ``check=False``.
 
     Raises:
         InputError: the source, an option or the target cannot be used.
-        UnsupportedLayerError: a layer computes something that has no primitive.
-        ParityError: the exported file does not compute what the model computes; no file was written.
-        RuntimeUnavailableError: what checks this format is not installed; ``check=False`` exports without it.
+        UnsupportedLayerError: a layer uses an operation that is not a primitive.
+        ParityError: the exported file does not compute what the model computes, or no output could be compared; no file
+            was written.
+        RuntimeUnavailableError: a runtime of the check is not available; ``check=False`` exports without it.
+        OutOfMemoryError: the model or a runtime needs more memory than is available.
     """
     settings = part_of(ExportSettings, options)
-    tell = progress or (lambda *_: None)
+    show_progress = progress or (lambda *_: None)
     target = None if path is None else path if isinstance(path, Path) else Path(path)
     place = None if target is None else check_target(target, None if isinstance(source, nn.Module) else Path(source))
     emitter = _emitter(path, settings, options)
     kind = emitter.kind
-    named = f"{kind.name} in memory" if target is None else str(target)
-    names, every = chosen_runtimes(settings.runtimes, kind.name, named) if settings.check else ([], False)
-    tell("reading", 0, 0)
+    shown = f"{kind.name} in memory" if target is None else str(target)
+    names, every = chosen_runtimes(settings.runtimes, kind.name, shown) if settings.check else ([], False)
+    show_progress("reading", 0, 0)
     ready = prepared(source, settings)
     graph = ready.graph
-    tell("exporting", 0, 0)
+    show_progress("exporting", 0, 0)
     path_of_part = kind.scope(graph, emitter.own.subgraph)
     part, part_notes = _part(graph, path_of_part)
     if graph.dtype == torch.float64 and settings.compute == "float32":
-        kept = f"{option('compute', 'float64')} keeps those of the arithmetic"
-        part_notes += (f"weights in float64 are rounded to float32; {kept}",)
-    made = emitter.emit(graph.isolated(path_of_part))
-    metadata = _metadata(made.graph, ready.checkpoint, made.draft, settings, kind.runtime) | part
-    data = made.draft.to_bytes(encode_metadata(metadata))
+        remedy = f"{option('compute', 'float64')} keeps those of the arithmetic subgraphs"
+        part_notes += (f"float64 weights are rounded to float32; {remedy}",)
+    emitted = emitter.emit(graph.isolated(path_of_part))
+    metadata = _metadata(emitted.graph, ready.checkpoint, emitted.draft, settings, kind.runtime) | part
+    data = emitted.draft.to_bytes(encode_metadata(metadata))
 
     report: Report | None = None
 
     def verify(written: bytes) -> None:
         nonlocal report
-        run, how = list(dict.fromkeys(["torch", *names])), CheckOptions(seed=settings.seed, samples=settings.samples)
-        asked = CheckRequest(made.graph, written, made.sizes, settings.compute, run, how)
-        report = verify_file(replace(asked, decisive=names, skip_missing=every, progress=tell), kind.name)
-        about = {name: metadata[name] for name in ("weights", "compute", "layers")}
-        about |= {"artifact": named, "format": kind.name}
-        report = with_facts(report, source, ready.checkpoint, made.graph, about, written)
+        run = list(dict.fromkeys(["torch", *names]))
+        check_options = CheckOptions(seed=settings.seed, samples=settings.samples)
+        request = CheckRequest(emitted.graph, written, emitted.sizes, settings.compute, run, check_options)
+        request = replace(request, decisive=names, skip_missing=every, progress=show_progress)
+        report = verify_file(request, kind.name)
+        facts = {name: metadata[name] for name in ("weights", "compute", "layers")}
+        facts |= {"artifact": shown, "format": kind.name}
+        report = with_facts(report, source, ready.checkpoint, emitted.graph, facts, written)
         if not report.passed:
             why = "".join(f"; {note}" for note in unnamed(ready.graph))
-            where = named if target is None else f"{named}: not written"
+            where = shown if target is None else f"{shown}: not written"
             raise ParityError(f"{where}, the check failed: {report.summary()}{why}", report)
 
     if place is not None:
         write_atomically(place, data, verify if settings.check else None)
     elif settings.check:
         verify(data)
-    said = (*ready.notes, *part_notes, *made.draft.notes, *made.notes)
-    return Artifact(target, kind.name, data, metadata, report, said, ready.checkpoint.assumptions)
+    notes = (*ready.notes, *part_notes, *emitted.draft.notes, *emitted.notes)
+    return Artifact(target, kind.name, data, metadata, report, notes, ready.checkpoint.assumptions)
 
 
 def path_beside(source: Path, format_name: str) -> Path:
-    """Return where a command writes by default: ``model.pt`` → ``model.onnx``, also where the model is in parts.
+    """Return the default path of an export: ``model.pt`` gives ``model.onnx``, also if the model is in several files.
 
     Raises:
-        InputError: the source has no name, as ``..`` has none.
+        InputError: the source is a directory whose path has no name, such as ``..``.
     """
     if not source.name:
         raise InputError(f"{source}: is a directory without a name; say where to write with {option('path', 'FILE')}")
@@ -174,47 +188,51 @@ def path_beside(source: Path, format_name: str) -> Path:
 
 
 def _emitter(path: str | os.PathLike[str] | None, settings: ExportSettings, options: Mapping[str, Any]) -> Emitter:
-    """The format with its own options, of those that were given.
+    """Return the emitter of the chosen format, with those of ``options`` that are the format's own.
 
     Raises:
-        InputError: an option means nothing to the format.
+        InputError: an option belongs to another format, or its value is not allowed.
     """
     name = formats.chosen(path, settings.format)
-    common = {each.name for each in fields(ExportSettings)}
+    common = {field.name for field in fields(ExportSettings)}
     own = formats.own_options(name, {key: value for key, value in options.items() if key not in common})
     emitting = EmitOptions(settings.weights, settings.compute)
     return Emitter(formats.get(name), emitting, own, settings.seed)
 
 
 def _part(graph: ModelGraph, name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What a file that holds one subgraph of a model says of the rest of it: as metadata and to the user."""
+    """Return metadata and notes about the rest of the model, for a file that holds one subgraph; else nothing."""
     if not name:
         return {}, ()
-    found = around(graph, name)
+    rest = around(graph, name)
     features = sum(math.prod(spec.shape[1:]) for spec in graph.subgraphs[name].inputs)
-    fed = ", ".join(map(plain, found.before)) or "its input"
-    notes = [f"the file holds {plain(name)} alone: feed it the {features} numbers that the model gets from {fed}"]
-    if found.after:
-        notes.append(f"what the model does to its output is left to you: {', '.join(map(plain, found.after))}")
-    return {"part": {"path": name, "fed_by": list(found.before), "followed_by": list(found.after)}}, tuple(notes)
+    fed_by = ", ".join(map(plain, rest.before)) or "its input"
+    notes = [f"the file holds only {plain(name)}: feed it the {features} numbers that the model gets from {fed_by}"]
+    if rest.after:
+        after = ", ".join(map(plain, rest.after))
+        notes.append(f"the file does not hold what the model does with the output of {plain(name)}: {after}")
+    return {"part": {"path": name, "fed_by": list(rest.before), "followed_by": list(rest.after)}}, tuple(notes)
 
 
 def _metadata(
     graph: ModelGraph, checkpoint: Checkpoint, draft: Draft, settings: ExportSettings, runtime: str
 ) -> dict[str, Any]:
-    """What the file says of itself. No time, no path, no measured figure: the same source gives the same bytes."""
+    """Return the metadata of the file.
+
+    It has no time, no path and no measured number, so the same source and options give the same bytes.
+    """
     parity: dict[str, Any] = {"verdict": "unchecked"}
     if settings.check:
-        # The bytes that are checked are the bytes that appear, so this is written before it is known to be true; the
-        # file gets its name only if it is.
-        asked = [settings.runtimes] if isinstance(settings.runtimes, str) else settings.runtimes or [runtime]
-        parity = {"verdict": "passed", "runtime": ", ".join(asked), "seed": settings.seed}
+        # The verdict is part of the bytes that are checked, so it is written before the check. The file appears only if
+        # the check passes.
+        requested = [settings.runtimes] if isinstance(settings.runtimes, str) else settings.runtimes or [runtime]
+        parity = {"verdict": "passed", "runtime": ", ".join(requested), "seed": settings.seed}
     return {
         "tool": f"nalu_export {__version__}",
         "torch": torch.__version__,
         "source_sha256": checkpoint.sha256,
         **({} if checkpoint.layout is None else {"source_layout": checkpoint.layout}),
-        **({"assumptions": [asdict(each) for each in checkpoint.assumptions]} if checkpoint.assumptions else {}),
+        **({"assumptions": list(map(asdict, checkpoint.assumptions))} if checkpoint.assumptions else {}),
         "weights": settings.weights,
         "compute": settings.compute,
         "layers": layer_table(graph),

@@ -1,4 +1,4 @@
-"""What a report says besides its figures: of what it is, what took part, and the weights for its page."""
+"""Adds to a report what is not measured: its subject, the versions of libraries, the weights and the assumptions."""
 
 import hashlib
 import os
@@ -23,16 +23,16 @@ def with_facts(
     artifact: Mapping[str, Any],
     data: bytes,
 ) -> Report:
-    """The report with its subject, environment, weights and assumptions.
+    """Return the report with its subject, environment, weights and assumptions.
 
     Args:
-        report: of a check.
-        source: that was checked against.
-        checkpoint: what is known of it.
-        graph: what of it the artifact holds.
-        artifact: ``artifact``: its name, ``format``, ``weights``, ``compute`` and ``layers``, see
-            :func:`nalu_export.doctor.statistics.layer_table`.
-        data: its bytes.
+        report: report of a check.
+        source: the model that the artifact was compared with.
+        checkpoint: origin of the model.
+        graph: the part of the model that the artifact holds, captured.
+        artifact: facts about the artifact by name: ``artifact`` (its name), ``format``, ``weights``, ``compute``, and
+            ``layers``, see :func:`nalu_export.doctor.statistics.layer_table`.
+        data: bytes of the artifact.
     """
     facts = {
         "model": type(source).__name__ if isinstance(source, nn.Module) else str(source),

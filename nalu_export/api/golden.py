@@ -1,4 +1,4 @@
-"""Golden files: inputs and reference outputs, for programs in other languages to be held against."""
+"""Golden files: inputs and reference outputs, with which a program in any language can test itself."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -42,7 +42,7 @@ from nalu_export.source.preparing import SourceKeywords, SourceOptions, prepared
 SAMPLES = 32
 IMAGE_SAMPLES = 4
 MAX_SAMPLES = 4096
-# In the inputs of all distributions together: half a GiB.
+# Largest number of values in the inputs of all distributions together: half a GiB of float32.
 MAX_NUMBERS = 2**27
 
 _WRITE: dict[str, Callable[[Golden], bytes]] = {".bin": to_bin, ".npz": to_npz}
@@ -54,13 +54,16 @@ _READ: dict[str, Callable[[Path], Golden]] = {
 
 @dataclass(frozen=True)
 class GoldenOptions(SourceOptions):
-    """How to read the source, see :class:`SourceOptions`, and what of it to write down.
+    """How to read the source, see :class:`SourceOptions`, and what to write of it.
 
     Attributes:
-        part: path of the arithmetic part that is meant alone, ``"head"``; by default the whole model.
-        compute: type of the arithmetic part that the bounds are for.
-        samples: of each input distribution; by default 32, for images 4.
-        seed: of the inputs.
+        part: path of one arithmetic subgraph to write alone, such as ``"head"``; by default the whole model is written.
+        compute: floating-point type inside the arithmetic subgraphs that the bounds are for.
+        samples: samples of each input distribution, 1 to 4096; by default 32, and 4 if a sample has three or more axes.
+        seed: seed of the inputs.
+
+    Raises:
+        InputError: a value is not allowed.
     """
 
     part: str | None = None
@@ -92,10 +95,11 @@ class WrittenGolden:
     """A golden file that was written.
 
     Attributes:
-        path: where it is.
-        golden: what is in it.
-        notes: what was seen of the model and what the file cannot tell, one line each.
-        assumptions: what decides what it computes and is not in its file; the golden file has them as texts.
+        path: path of the file.
+        golden: its content.
+        notes: notes about the model and about outputs that the bounds do not determine, one line each.
+        assumptions: facts that decide what the model computes and that its file does not contain. The golden file has
+            them as texts.
     """
 
     path: Path
@@ -108,22 +112,33 @@ class WrittenGolden:
 def write_golden(
     source: nn.Module | str | os.PathLike[str], path: str | os.PathLike[str], /, **options: Unpack[GoldenArguments]
 ) -> WrittenGolden:
-    """Write inputs and what a model gives for them, with the bound of each output.
+    """Write a golden file: inputs, the outputs of a model for them, and the error bound of each output.
 
-    A program that runs an export of the model needs nothing else to hold its outputs to the bounds of a check of folded
-    weights. The inputs are those of a check: every distribution, from the training range to 1e7, negatives, exact zeros
-    and subnormals. The same source and options give the same bytes.
+    With it a program that runs an export of the model can test its outputs: they pass if they are within the bounds
+    that a check uses for folded weights, see :class:`nalu_export.Golden`. The inputs are those of a check: every
+    distribution, from the training range to 1e7, negatives, exact zeros and subnormals. The same source and options
+    give the same bytes.
 
     Args:
         source: a module, or the path of a ``model.pt``; it is not changed.
-        path: where to; ``.bin`` is the form for programs in other languages, ``.npz`` that of numpy.
-        **options: ``part``, ``compute``, ``samples``, ``seed``; what the model takes, see :func:`nalu_export.export`:
-            ``input_size``, ``example_inputs``, ``dynamic_shapes``, ``arithmetic``; and to read a file as
-            :func:`nalu_export.load` does: ``model``, ``layout``, ``eps``, ``prefix``, ``key``, ``backbone``, ``task``,
-            ``trust``, ``strict``.
+        path: path of the new file; an existing file is replaced. A name that ends in ``.bin`` gives the binary form for
+            programs in any language, ``.npz`` the form for numpy.
+        **options: three groups of options:
+
+            - ``part``: path of one arithmetic subgraph to write alone. ``compute``: ``"float32"`` (default) or
+              ``"float64"``, the type inside the arithmetic subgraphs that the bounds are for. ``samples`` of each input
+              distribution, and ``seed``.
+            - The inputs of the model, see :func:`nalu_export.export`: ``input_size``, ``example_inputs``,
+              ``dynamic_shapes``, ``input_names``, ``output_names``, ``arithmetic``.
+            - How to read a file, see :func:`nalu_export.load`: ``model``, ``layout``, ``eps``, ``prefix``, ``key``,
+              ``backbone``, ``task``, ``trust``, ``strict``.
+
+    Returns:
+        The path and the content of the file, and notes.
 
     Raises:
-        InputError: the source, an option or the target cannot be used, or no output is determined in that type.
+        InputError: the source, an option or the target cannot be used, or the bounds determine none of the outputs.
+        UnsupportedLayerError: a layer uses an operation that is not a primitive.
     """
     settings = GoldenOptions(**options)
     target = path if isinstance(path, Path) else Path(path)
@@ -132,8 +147,8 @@ def write_golden(
     ready = prepared(source, settings)
     graph = ready.graph if settings.part is None else ready.graph.isolated(settings.part)
     golden = _computed(graph, ready.checkpoint.sha256, settings)
-    assumed = ready.checkpoint.assumptions
-    golden = checked(replace(golden, assumptions=tuple(map(str, assumed))))
+    assumptions = ready.checkpoint.assumptions
+    golden = checked(replace(golden, assumptions=tuple(map(str, assumptions))))
     undetermined = sum(int(np.isinf(output.bound).sum()) for output in golden.outputs)
     count = sum(output.bound.size for output in golden.outputs)
     if undetermined == count:
@@ -145,21 +160,21 @@ def write_golden(
     if undetermined:
         notes += (f"{settings.compute} does not determine {undetermined} of the {count} outputs",)
     write_atomically(place, write(golden))
-    return WrittenGolden(target, golden, notes, assumed)
+    return WrittenGolden(target, golden, notes, assumptions)
 
 
 def read_golden(path: str | os.PathLike[str]) -> Golden:
-    """Read a golden file of either form.
+    """Read a golden file of either form, of version 1 or 2. The suffix of the path determines the form.
 
     Raises:
-        InputError: it cannot be read, or is not exactly as :func:`write_golden` writes one.
+        InputError: the file cannot be read, or its content is not a valid golden file.
     """
     target = Path(path)
     read = _READ[_form(target)]
     try:
         return read(target)
     except InputError as error:
-        # Who opens a file names it already.
+        # Errors of opening the file name it already.
         text = str(error).removeprefix(f"{target}: ")
         raise InputError(f"{target}: {text}") from error
 
@@ -168,7 +183,7 @@ def _form(path: Path) -> str:
     if isinstance(path, StandardOutput):
         return ".bin"
     if path.suffix not in _WRITE:
-        raise InputError(f"{path}: a golden file's name ends in {' or '.join(_WRITE)}")
+        raise InputError(f"{path}: the name of a golden file must end in {' or '.join(_WRITE)}")
     return path.suffix
 
 
@@ -178,10 +193,10 @@ def _computed(graph: ModelGraph, digest: str, settings: GoldenOptions) -> Golden
     numbers = samples * len(DISTRIBUTIONS) * numbers_in(graph.sizes)
     if numbers > MAX_NUMBERS:
         raise InputError(
-            f"samples is {samples}: the inputs are {numbers:,} numbers, and at most {MAX_NUMBERS:,} are written"
+            f"samples is {samples}: the inputs have {numbers:,} numbers in total; at most {MAX_NUMBERS:,} are allowed"
         )
     profile = Profile(settings.compute)
-    # One thread: how many there are may decide how PyTorch's own float32 is rounded.
+    # With one thread, because the number of threads may change the rounding of PyTorch's float32 output.
     with torch_threads(1):
         reference = Reference(graph, calibration(ports, sizes))
         drawn = [one.x for one in draw(ports, sizes, samples, settings.seed)]
@@ -193,7 +208,7 @@ def _computed(graph: ModelGraph, digest: str, settings: GoldenOptions) -> Golden
 
 
 def _output(port: Port, expected: Sequence[Expected], compute: Compute) -> GoldenOutput:
-    """One output of all samples; a constant once."""
+    """Return one output for all samples; a shared output is stored once."""
     accepted = [acceptance(found, compute) for found in expected]
 
     def together(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""What is in a model or an exported file, as plain data."""
+"""Describes a model or an exported file as plain data."""
 
 import os
 from dataclasses import asdict
@@ -27,40 +27,45 @@ from nalu_export.source.preparing import SourceFileKeywords, SourceOptions
 def inspect(
     source: nn.Module | str | os.PathLike[str], model: Factory | None = None, **options: Unpack[SourceFileKeywords]
 ) -> dict[str, Any]:
-    """Layers, weights and metadata of a model or of an exported file; the kind is told from the content.
+    """Return the layers, weights and metadata of a model or of an exported file; the content determines which it is.
 
     Args:
-        source: a module, a ``model.pt`` or an exported file.
+        source: a module, or the path of a ``model.pt`` or of an exported file; it is not changed.
         model: builds the module that the weights of a ``model.pt`` go into, see :func:`nalu_export.load`; an exported
-            file needs none.
+            file does not need it.
         **options: how else to read a ``model.pt``, see :func:`nalu_export.load`: ``layout``, ``eps``, ``prefix``,
-            ``key``, ``backbone``, ``task``, ``strict``, and ``trust``, which also reads the weights of a TorchScript
-            archive; and what the model is fed with and what of it is arithmetic, see :func:`nalu_export.export`:
-            ``input_size``, ``example_inputs``, ``dynamic_shapes``, ``arithmetic``.
+            ``key``, ``backbone``, ``task``, ``strict``, and ``trust``, with which the weights of a TorchScript archive
+            are read too; and its inputs and arithmetic subgraphs, see :func:`nalu_export.export`: ``input_size``,
+            ``example_inputs``, ``dynamic_shapes``, ``input_names``, ``output_names``, ``arithmetic``.
 
     Returns:
-        A dict with ``kind`` (``"model"`` or the format), ``layers`` and ``weights`` (``None`` where not read); a model
-        adds its arithmetic ``subgraphs``; an exported file its metadata
-        under the names that it has there.
+        A dict. ``kind`` is ``"model"`` or the name of the format, ``layers`` has a row for each layer, and ``weights``
+        has statistics of the effective weights by layer. For a model the dict also has ``class``, ``sha256``,
+        ``layout``, ``parameters``, ``notes``, ``assumptions``, ``doctor`` (its findings) and ``subgraphs``. For an
+        exported file it has ``bytes``, ``weights_mode`` and the metadata under its own keys; ``weights`` is ``None`` if
+        reading them would run code from the file.
 
     Raises:
-        InputError: the file cannot be read.
+        NaluExportError: the modules that ``arithmetic`` names cannot be captured.
+        InputError: the file or an option cannot be used.
     """
-    read = SourceOptions(model=model, **options)
-    trust = read.trust
+    reading = SourceOptions(model=model, **options)
+    trust = reading.trust
     if isinstance(source, nn.Module):
-        checkpoint = source_of(source, read)
-        return _model(checkpoint.model, from_module(checkpoint.model, read), checkpoint.sha256, None, checkpoint.notes)
-    given = as_path(source)
-    # A folder of weights in several files is no artifact.
-    artifact = None if os.path.isdir(given) else find_artifact(given)
+        checkpoint = source_of(source, reading)
+        subject = from_module(checkpoint.model, reading)
+        return _model(checkpoint.model, subject, checkpoint.sha256, None, checkpoint.notes)
+    path = as_path(source)
+    # A folder holds a model whose weights are in several files.
+    artifact = None if os.path.isdir(path) else find_artifact(path)
     if artifact is None or (trust and artifact.format == "torchscript" and not artifact.metadata):
-        opened, built = read_both(source, read)
-        subject = of_checkpoint(source, opened, built, read)
+        opened, built = read_both(source, reading)
+        subject = of_checkpoint(source, opened, built, reading)
         return _model(built.model, subject, built.sha256, built.layout, subject.notes)
     if not artifact.metadata:
         raise InputError(
-            f"{os.fspath(source)}: is {artifact.format}, but not exported by nalu_export: no metadata in it"
+            f"{os.fspath(source)}: is a file of format {artifact.format}, but has no metadata of nalu_export; "
+            "give a file that nalu_export exported"
         )
     return {"kind": artifact.format, "bytes": len(artifact.data), **artifact.metadata} | {
         "weights_mode": artifact.metadata.get("weights"),
@@ -85,7 +90,7 @@ def _model(
         "layout": layout,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "notes": list(dict.fromkeys((*notes, *subject.notes))),
-        "assumptions": [asdict(each) for each in subject.assumptions],
+        "assumptions": list(map(asdict, subject.assumptions)),
         "doctor": summary(examine(subject, Settings())),
         "subgraphs": subgraphs,
         "layers": layers,
@@ -94,12 +99,12 @@ def _model(
 
 
 def _path(part: Part, path: str) -> str:
-    """A path in the model, of one in a part of it."""
+    """Return the path in the model of a path in a captured part of it."""
     return join(part.path, path) if path else part.path
 
 
 def _subgraphs(part: Part) -> list[dict[str, Any]]:
-    """The arithmetic subgraphs of a captured module: what they are, why they were found, and their formulas."""
+    """Describe the arithmetic subgraphs of a captured module: kind, why they were found, shapes and formulas."""
     return [
         {
             "path": _path(part, name),

@@ -1,4 +1,4 @@
-"""Holds a file against its model: the whole, and each arithmetic subgraph of it in isolation."""
+"""Compares a file with its model: the whole file, and each arithmetic subgraph of it in isolation."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,23 +12,31 @@ from nalu_export.parity.report import inputs, merge
 
 
 def verify(request: CheckRequest, format_name: str, opened: Callable[[], Any] | None = None) -> Report:
-    """:func:`nalu_export.parity.check_bytes`, and once more for each arithmetic subgraph cut out of the file.
+    """Run :func:`nalu_export.parity.check_bytes` for the file, and again for each subgraph that is cut out of it.
 
-    Behind a backbone a head only ever sees what the backbone gives, and its bound has to allow for the backbone's
-    error. Isolated it is run over every input distribution and held to its own bound. Each runtime gets one more row,
-    ``head isolated``, for all of that; where a subgraph cannot stand alone the report says so.
+    In the whole file an arithmetic subgraph sees only inputs that the model before it produces, and its bound includes
+    the error of that part of the model. An isolated subgraph is run on every input distribution and must stay within
+    its own bound. Each runtime gets one more row for each call of a subgraph, such as ``head isolated``. If a subgraph
+    cannot be isolated, a note of the report says so.
+
+    Subgraphs are not isolated if the file is a single arithmetic subgraph, if the request runs only the user's inputs,
+    or if no decisive runtime runs this format.
 
     Args:
         request: the check of the whole file.
-        format_name: its format.
-        opened: gives the content of the file where somebody has parsed it already, see :meth:`Format.opened`.
+        format_name: name of its format.
+        opened: returns the parsed content of the file, see :meth:`Format.opened`; by default the file is parsed here.
+
+    Raises:
+        InputError: the file or an option cannot be used.
+        RuntimeUnavailableError: see :func:`nalu_export.parity.check_bytes`.
     """
     report, graph = check_bytes(request), request.graph
     ran = [found.name for found in report.runtimes if found.decisive and runtimes.get(found.name).format == format_name]
     if not ran or request.options.only_inputs or graph.whole is not None:
         return report
     options = replace(request.options, inputs={}, samples=None)
-    alone = replace(request, runtimes=ran, options=options, decisive=None, skip_missing=False)
+    for_part = replace(request, runtimes=ran, options=options, decisive=None, skip_missing=False)
     kind = formats.get(format_name)
     content = kind.opened(request.data) if opened is None else opened()
     for name, subgraph in graph.subgraphs.items():
@@ -39,26 +47,28 @@ def verify(request: CheckRequest, format_name: str, opened: Callable[[], Any] | 
             continue
         pieces = [kind.part(content, subgraph, call) for call in range(subgraph.calls)]
         if pieces[0] is None:
-            text = f"{plain(name)} was not checked in isolation: it cannot be told from the rest of the file"
+            text = f"{plain(name)} was not checked in isolation: it cannot be separated from the rest of the file"
             report = replace(report, notes=(*report.notes, text))
         for call, piece in enumerate(pieces):
             if piece is not None:
-                part = replace(alone, graph=isolated, data=piece, sizes=[isolated.sizes])
+                part = replace(for_part, graph=isolated, data=piece, sizes=[isolated.sizes])
                 report = _with_isolated(report, part, subgraph.called(call))
     return report
 
 
 def _with_isolated(report: Report, request: CheckRequest, called: str) -> Report:
-    """The report with a row for each runtime of one isolated subgraph."""
+    """Check one call of an isolated subgraph, and return the report with its rows and first divergences added."""
     found = check_bytes(request)
     distribution = f"{called} isolated"
     rows = tuple(
         merge(name, distribution, [_named(row) for row in found.rows if row.runtime == name])
         for name in request.runtimes
     )
-    known = {at.runtime for at in report.divergences}
+    known = {divergence.runtime for divergence in report.divergences}
     divergences = [
-        replace(at, value=f"{called}.{at.value}") for at in found.divergences if at.value and at.runtime not in known
+        replace(divergence, value=f"{called}.{divergence.value}")
+        for divergence in found.divergences
+        if divergence.value and divergence.runtime not in known
     ]
     return replace(
         report,
@@ -69,5 +79,5 @@ def _with_isolated(report: Report, request: CheckRequest, called: str) -> Report
 
 
 def _named(row: Row) -> Row:
-    """The row with its distribution in the text of its problem, because it becomes part of another row."""
+    """Return the row with its distribution named in its problem, because it is merged into a row of another name."""
     return replace(row, problem=f"{inputs(row.distribution)}: {row.problem}") if row.problem else row

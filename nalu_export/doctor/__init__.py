@@ -6,8 +6,9 @@ from typing import Unpack
 
 from torch import nn
 
-from nalu_export.doctor import damage, epsilon, gates, initial, stored, weights
-from nalu_export.doctor.findings import Diagnosis, Finding, counted, in_order, summary
+from nalu_export.doctor import findings
+from nalu_export.doctor.diagnosis import Diagnosis, counted, in_order, summary
+from nalu_export.doctor.findings.base import Examined, Finding
 from nalu_export.doctor.running import run_subgraph
 from nalu_export.doctor.settings import DoctorCompute, Settings
 from nalu_export.doctor.subject import Subject, from_file, from_module
@@ -54,6 +55,8 @@ def diagnose(source: str | os.PathLike[str] | nn.Module, **options: Unpack[Diagn
 
 def examine(subject: Subject, settings: Settings) -> Diagnosis:
     """Examine a model that was read already, as :func:`diagnose` does."""
+    runs = tuple(run_subgraph(head, settings.training_range) for head in subject.heads)
+    examined = Examined(subject, settings, runs)
     return Diagnosis(
         subject.path,
         subject.sha256,
@@ -61,15 +64,6 @@ def examine(subject: Subject, settings: Settings) -> Diagnosis:
         settings.compute,
         settings.training_range,
         subject.notes,
-        in_order(_found(subject, settings)),
+        in_order([finding for finder in findings.finders() for finding in finder.find(examined)]),
         subject.assumptions,
     )
-
-
-def _found(subject: Subject, settings: Settings) -> list[Finding]:
-    runs = [run_subgraph(head, settings.training_range) for head in subject.heads]
-    found = [*damage.find_non_finite(subject, runs, settings), *damage.find_disagreeing(subject)]
-    found += [*stored.find(subject, settings), *initial.find(subject), *epsilon.find(subject, settings)]
-    for head, run in zip(subject.heads, runs, strict=True):
-        found += [*weights.find(head, run, settings), *gates.find(head, run, settings)]
-    return found

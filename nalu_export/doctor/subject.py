@@ -131,6 +131,13 @@ class Subject:
     notes: tuple[str, ...] = field(default=())
     assumptions: tuple[Assumption, ...] = ()
 
+    @property
+    def unread(self) -> list[str]:
+        """Keys of the parameters that nothing reads, Ŵ before M̂ in each pair of a public layout."""
+        if self.fit is not None:
+            return [own + leaf for own in self.fit.prefixes for leaf, key in self.fit.unit.keys.items() if key.unread]
+        return [] if self.read is None else [key for key in self.state if key not in self.read]
+
 
 def from_module(module: nn.Module, options: SourceOptions) -> Subject:
     """Return a model in memory as a subject; the module is not changed."""

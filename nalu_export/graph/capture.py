@@ -24,6 +24,7 @@ from nalu_export.graph.hosting import host_of
 from nalu_export.graph.interface import BATCH, Called, Interface, Port, Shape, positional
 from nalu_export.graph.loop_subgraphs import loop_subgraphs
 from nalu_export.graph.loops import bring_loops
+from nalu_export.graph.module import with_double
 from nalu_export.graph.naming import numbered
 from nalu_export.graph.outputs import outputs_of
 from nalu_export.graph.randomness import refuse_random
@@ -70,8 +71,8 @@ class ModelGraph:
 
     @functools.cached_property
     def flat_in_double(self) -> fx.GraphModule:
-        """A copy of ``flat`` in float64; callers must not change it."""
-        return in_double(self.flat)
+        """``flat`` in float64, with the same graph; callers must not change it."""
+        return with_double(self.flat)
 
     @property
     def whole(self) -> Subgraph | None:
@@ -112,7 +113,7 @@ class ModelGraph:
             interface = replace(interface, outputs=outputs)
         found = replace(self, interface=interface)
         if "flat_in_double" in vars(self):
-            vars(found)["flat_in_double"] = self.flat_in_double  # the same graph; a new copy would take milliseconds
+            vars(found)["flat_in_double"] = self.flat_in_double
         return found
 
     def subgraph(self, name: str) -> Subgraph:
@@ -239,7 +240,7 @@ def _prove(model: nn.Module, flat: fx.GraphModule, example: Example) -> None:
     try:
         with torch.no_grad():
             expected = Called(in_double(model), example.arguments)(*widened(probe))
-        found = results_of(in_double(flat), *widened(probe))
+        found = results_of(with_double(flat), *widened(probe))
     except RuntimeError:  # the model creates float32 tensors of its own
         with torch.no_grad():
             expected = Called(model, example.arguments)(*probe)

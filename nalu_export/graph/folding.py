@@ -12,8 +12,8 @@ from torch import fx, nn
 
 from nalu_export.graph.constants import behind_opaque, folded_names, frontier, is_parametrisation, parameter_nodes
 from nalu_export.graph.evaluation import Values, attribute, evaluated
+from nalu_export.graph.module import graph_module_of
 from nalu_export.graph.rewrites import without_cancellation
-from nalu_export.graph.subgraphs import graph_module_of
 from nalu_export.modules.copying import in_double
 from nalu_export.primitives import PRIMITIVES
 from nalu_export.primitives.precision import COMPUTE as COMPUTE

@@ -8,7 +8,8 @@ from typing import Any
 from torch import fx
 
 from nalu_export.graph.evaluation import attribute
-from nalu_export.graph.subgraphs import Part, graph_module_of, inputs_of, outputs_of
+from nalu_export.graph.module import graph_module_of
+from nalu_export.graph.subgraphs import Part, inputs_of, outputs_of
 
 
 def host_of(graph_module: fx.GraphModule, parts: Sequence[Part]) -> fx.GraphModule:

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, fx, nn
 
 from nalu_export.graph.evaluation import Values, attribute, result_nodes, results_of, run
+from nalu_export.graph.module import graph_module_of
 from nalu_export.graph.places import Call, note, stack_of
 from nalu_export.graph.spelling import canonicalise
 from nalu_export.graph.spelling.canonical import primitive_of
-from nalu_export.graph.subgraphs import graph_module_of
 
 SCAN, WHILE = torch.ops.higher_order.scan, torch.ops.higher_order.while_loop
 # Largest number of steps that a loop may be unrolled to.

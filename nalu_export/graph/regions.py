@@ -20,11 +20,6 @@ from nalu_export.graph.spelling.shaping import shaping
 from nalu_export.nn import ArithmeticLayer
 from nalu_export.primitives import PRIMITIVES
 
-# Primitives whose rounding, range or ε a general optimizer or kernel gets wrong if they act on data.
-DELICATE = ("log", "log1p", "exp", "expm1", "pow", "prod", "sqrt", "sinh", "asinh")
-# A general exporter handles these correctly, so a region does not start with one of them.
-_REDUCTIONS = ("sum", "mean", "amax", "amin")
-
 Target = str | type[nn.Module]
 
 
@@ -155,7 +150,7 @@ class Finder:
             return ""
         primitive = primitive_of(node)
         assert primitive is not None
-        if primitive.name in DELICATE:
+        if primitive.delicate:
             return f"it computes {primitive.name} of a value that depends on the input"
         if primitive.name == "div" and node.args[1] in self._data:
             return "it divides by a value that depends on the input"
@@ -235,7 +230,8 @@ def _is_edge(node: fx.Node, *, reductions: bool) -> bool:
         return False
     # max(x, 0) is a ReLU. Any other lower bound may be the ε of a logarithm.
     relu = primitive.name == "clamp" and node.args[1] == 0 and node.args[2] is None
-    return relu or primitive.name in _REDUCTIONS
+    # A general exporter handles a sum, a mean and an extreme correctly, so a region does not start with one of them.
+    return relu or (primitive.kind == "reduction" and not primitive.delicate)
 
 
 def _common(nodes: Iterable[fx.Node]) -> Call:
@@ -247,7 +243,7 @@ def _common(nodes: Iterable[fx.Node]) -> Call:
 
 
 def left_out(graph: fx.Graph) -> list[str]:
-    """Return the paths of modules that compute a :data:`DELICATE` primitive of data outside every arithmetic subgraph.
+    """Return the paths of modules that compute a delicate primitive of data outside every arithmetic subgraph.
 
     Each path appears once. There are none unless the user named the subgraphs.
     """
@@ -255,7 +251,7 @@ def left_out(graph: fx.Graph) -> list[str]:
     constants = set(parameter_nodes(graph))
     for node in graph.nodes:
         primitive = primitive_of(node)
-        delicate = primitive is not None and primitive.name in DELICATE and node not in constants
+        delicate = primitive is not None and primitive.delicate and node not in constants
         if delicate and "part" not in node.meta and node.meta.get("spelled") not in _ACTIVATIONS:
             found[stack_of(node)[-1].path] = None
     return list(found)

@@ -1,15 +1,15 @@
 """Cuts arithmetic subgraphs out of a flat graph: each becomes a graph of its own."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import fx, nn
+from torch import fx
 
 from nalu_export.graph.evaluation import Values, attribute, result_nodes
-from nalu_export.graph.module import LazyGraphModule
+from nalu_export.graph.module import graph_module_of
 from nalu_export.graph.naming import entry, join, label
 from nalu_export.graph.places import Call
 from nalu_export.graph.regions import Region
@@ -276,22 +276,3 @@ def _signature(graph: fx.Graph) -> str:
             known[node] = f"%{len(rows)}"
             rows.append(text)
     return "\n".join(rows)
-
-
-def graph_module_of(attributes: Mapping[str, Any], graph: fx.Graph, name: str = "Arithmetic") -> LazyGraphModule:
-    """Return a graph module that holds these tensors and modules at these paths."""
-    root = nn.Module()
-    for target, value in attributes.items():
-        *path, leaf = target.split(".")
-        owner = root
-        for step in path:
-            if not hasattr(owner, step):
-                owner.add_module(step, nn.Module())
-            owner = getattr(owner, step)
-        if isinstance(value, nn.Parameter):
-            owner.register_parameter(leaf, value)
-        elif isinstance(value, torch.Tensor):
-            owner.register_buffer(leaf, value)
-        else:
-            owner.add_module(leaf, value)
-    return LazyGraphModule(root, graph, name)

@@ -1,1 +1,1 @@
-"""Files: read safely, written in one step; texts, JSON and arrays from anyone."""
+"""Reads files safely and writes them in one step; texts, JSON, arrays and zip archives from untrusted files."""

@@ -1,7 +1,7 @@
-"""Zip files from anyone. Every reader of one goes through this guard; each says what is wrong in lines of its own.
+"""A guard for zip files from untrusted sources. All zip files are read through it; each reader words its own errors.
 
-Python's ``zipfile`` reads the list of members and nothing else. It believes that list: members may overlap, stand twice
-or unpack to a thousand times what is there, so that a small file takes any memory.
+Python's ``zipfile`` reads only the list of members here (the central directory). It does not verify that list: members
+may overlap, occur twice or unpack to a thousand times the size of the file, so a small file could fill the memory.
 """
 
 import io
@@ -16,35 +16,35 @@ from enum import Enum, auto
 from nalu_export.errors import first_line
 from nalu_export.io.text import plain
 
-_LOCAL = struct.Struct("<4s22xHH")  # of a member: signature, …, length of its name, length of its extra field
-_UTF_8 = 0x800
-_ENCRYPTED = 0x1
-_FEED = 2**16  # packed bytes that are unpacked at a time
-_PIECE = 2**20  # unpacked bytes that are held at a time
+_LOCAL = struct.Struct("<4s22xHH")  # header of a member: signature, …, length of its name, length of its extra field
+_UTF_8 = 0x800  # flag bit: the name is UTF-8
+_ENCRYPTED = 0x1  # flag bit
+_FEED = 2**16  # packed bytes given to DEFLATE at a time
+_PIECE = 2**20  # unpacked bytes held at a time
 
 
 class Flaw(Enum):
-    """What can be wrong with an archive or one of its members."""
+    """What is wrong with an archive or one of its members."""
 
-    CUT = auto()  # the list of members, which stands at the end, is not there
-    LIST = auto()  # it is damaged
+    CUT = auto()  # the list of members, which is the end of the file, is missing
+    LIST = auto()  # the list of members is damaged
     COUNT = auto()  # more members than the limit
-    SIZE = auto()  # more bytes, unpacked, than the limit
-    ENCRYPTED = auto()
-    COMPRESSED = auto()  # in a way that the limits do not have
-    PLACE = auto()  # not where the list says, or over another member, or of another name or size there
-    TWICE = auto()
-    CONTENT = auto()  # cannot be unpacked
-    CHECKSUM = auto()
+    SIZE = auto()  # more unpacked bytes than the limit
+    ENCRYPTED = auto()  # a member is encrypted
+    COMPRESSED = auto()  # a member is compressed by a method that the limits do not allow
+    PLACE = auto()  # a member is not where the list says, overlaps another, or has another name or size there
+    TWICE = auto()  # a member is listed twice
+    CONTENT = auto()  # a member cannot be unpacked
+    CHECKSUM = auto()  # the content of a member does not match its checksum
 
 
 class ArchiveError(Exception):
-    """The guard refuses an archive; the text says why, but for the name of the file.
+    """An archive is refused; the text says why, without the name of the file.
 
     Attributes:
         flaw: what is wrong.
-        member: name of the member that it is about; empty where it is the archive.
-        amount: how many members or bytes there are, where that is what is wrong.
+        member: name of the member that has the flaw; empty for a flaw of the whole archive.
+        amount: number of members (``Flaw.COUNT``) or of unpacked bytes (``Flaw.SIZE``); 0 for other flaws.
     """
 
     def __init__(self, flaw: Flaw, text: str, member: str = "", amount: int = 0) -> None:
@@ -54,14 +54,15 @@ class ArchiveError(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive of one kind may be.
+    """What an archive of one kind may hold.
 
     Attributes:
-        members: how many there may be; ``None`` for any number that the file has room for.
-        unpacked: bytes of all of them together as the list says; ``None`` where they are not held in memory, or cannot
-            be more than the file because none may be compressed.
-        deflated: whether members may be compressed by DEFLATE. No other way is read: zipfile unpacks those without a
-            limit.
+        members: largest number of members; ``None`` for no limit.
+        unpacked: largest number of unpacked bytes of all members together, as the list gives them; ``None`` for no
+            limit: for archives whose members are not all held in memory, or may not be compressed and so are no larger
+            than the file.
+        deflated: whether members may be compressed by DEFLATE. Other methods are never read, because zipfile unpacks
+            them without a limit.
     """
 
     members: int | None = None
@@ -73,11 +74,11 @@ class Archive:
     """A zip file in memory.
 
     Args:
-        data: all of it.
-        limits: what it may be.
+        data: the bytes of the whole file.
+        limits: what it may hold.
 
     Raises:
-        ArchiveError: its list of members cannot be read, or says more than the limits.
+        ArchiveError: its list of members cannot be read, or has more members or bytes than the limits allow.
     """
 
     def __init__(self, data: bytes, limits: Limits) -> None:
@@ -99,23 +100,23 @@ class Archive:
 
     @property
     def names(self) -> list[str]:
-        """The members that are listed, without a look at them."""
+        """Names in the list of members, in its order; the members themselves are not checked."""
         return [entry.filename for entry in self._entries]
 
     @property
     def summed(self) -> bool:
-        """Whether there are checksums at all; torch can be told to leave them out."""
+        """Whether any member has a checksum; torch can write archives without them."""
         return any(entry.CRC for entry in self._entries)
 
     def members(self) -> "Iterator[Member]":
-        """Each member in the order of their places, once it is found to be where it should be.
+        """Yield the members in the order of their positions in the file, each after its position is verified.
 
         Raises:
-            ArchiveError: one is encrypted, compressed in another way than the limits have, over another, or listed
-                twice.
+            ArchiveError: a member is encrypted, compressed by a method that the limits do not allow, not where the list
+                says, overlapping another, or listed twice.
         """
         entries = sorted(self._entries, key=lambda entry: entry.header_offset)
-        # What the list says of the next member may lie beyond all that is there.
+        # The listed position of the next member may be beyond the end of the members.
         ends = [*(min(entry.header_offset, self._end) for entry in entries), self._end][1:]
         seen: set[str] = set()
         for entry, end in zip(entries, ends, strict=True):
@@ -126,14 +127,14 @@ class Archive:
             yield Member(entry.filename, entry.file_size, packed, entry.compress_type, entry.CRC)
 
     def _packed(self, entry: zipfile.ZipInfo, end: int) -> memoryview:
-        """The bytes of a member as they are in the file, which must lie before ``end``."""
+        """Return the bytes of a member as they are in the file, all before position ``end``."""
         if entry.flag_bits & _ENCRYPTED:
             raise _of(entry, Flaw.ENCRYPTED, "is encrypted")
         stored = entry.compress_type == zipfile.ZIP_STORED
-        read = stored or (self._limits.deflated and entry.compress_type == zipfile.ZIP_DEFLATED)
-        # Where nothing may be compressed, what is larger than the file is, whatever the list says.
-        if not read or (not self._limits.deflated and entry.file_size > len(self._data)):
-            raise _of(entry, Flaw.COMPRESSED, "is compressed in a way that is not read")
+        allowed = stored or (self._limits.deflated and entry.compress_type == zipfile.ZIP_DEFLATED)
+        # A member that is larger than the file is compressed, even if the list says that it is not.
+        if not allowed or (not self._limits.deflated and entry.file_size > len(self._data)):
+            raise _of(entry, Flaw.COMPRESSED, "is compressed by a method that is not supported here")
         start = entry.header_offset
         if not 0 <= start <= end - _LOCAL.size:
             raise _of(entry, Flaw.PLACE, "is not where it should be")
@@ -150,47 +151,47 @@ class Archive:
 
 @dataclass(frozen=True)
 class Member:
-    """One member, at its place.
+    """One member, whose position in the file is verified.
 
     Attributes:
-        name: as the list has it; it is never a path of this machine.
-        size: of its content, as the list says.
+        name: its name in the list; it is never used as a path on this machine.
+        size: size of its content in bytes, as the list gives it.
     """
 
     name: str
     size: int
     _packed: memoryview
-    _way: int
+    _method: int
     _checksum: int
 
     def content(self, *, summed: bool = True) -> memoryview:
-        """All of it; that of a stored member without copying.
+        """Return the whole content; that of a member that is not compressed is not copied.
 
         Args:
-            summed: whether the archive has checksums.
+            summed: whether to compare a member that is not compressed with its checksum; a compressed one always is.
 
         Raises:
-            ArchiveError: it does not match its checksum, or cannot be unpacked.
+            ArchiveError: the content does not match its checksum, or cannot be unpacked.
         """
-        if self._way == zipfile.ZIP_STORED:
+        if self._method == zipfile.ZIP_STORED:
             if summed and zlib.crc32(self._packed) != self._checksum:
                 raise self._mismatch()
             return self._packed
         return memoryview(b"".join(self._pieces()))
 
     def verify(self) -> None:
-        """Compare the content with its checksum, without holding more than a piece of it.
+        """Compare the content with its checksum, while holding no more than 1 MiB of unpacked content.
 
         Raises:
             ArchiveError: see :meth:`content`.
         """
-        if self._way == zipfile.ZIP_STORED:
+        if self._method == zipfile.ZIP_STORED:
             self.content()
         else:
             deque(self._pieces(), maxlen=0)
 
     def _pieces(self) -> Iterator[bytes]:
-        """What DEFLATE unpacks to, never more than the list says."""
+        """Yield the unpacked content in pieces, in total never more bytes than the list says."""
         inflate, left, checksum = zlib.decompressobj(-zlib.MAX_WBITS), self.size, 0
         try:
             for start in range(0, len(self._packed) + 1, _FEED):

@@ -1,4 +1,7 @@
-"""What decides what a model computes and is not in its file: it is said wherever the model goes."""
+"""Assumptions: facts that decide what a model computes and that its file does not contain.
+
+They are shown and stored wherever the model goes: in files, reports and the output of commands.
+"""
 
 import re
 from collections.abc import Sequence
@@ -8,33 +11,33 @@ from typing import Any
 from nalu_export.errors import InputError, at_command_line, option
 
 _OPTION = re.compile(r"--([a-z][a-z-]*) (\S+)", re.ASCII)
-# Of a list that is read from a file.
+# Limits for a list that is read from a file: its length, and the characters of each text.
 MAX_COUNT, MAX_LENGTH = 16, 1000
-# States all of them, as Assumption.option has it.
+# The option that gives the code of a model, in the form of Assumption.option. With it nothing is assumed.
 CODE = "--model FILE.py:NAME"
 
 
 def code() -> str:
-    """The option that gives a model's code, which states all of them."""
+    """Return the option that gives the code of a model, as its user writes it. With it nothing is assumed."""
     return stated(CODE)
 
 
 def stated(option_text: str) -> str:
-    """The text of :attr:`Assumption.option` as the reader gives it; it may come from anyone."""
+    """Return a text of :attr:`Assumption.option`, which may be untrusted, as a user writes it: see `errors.option`."""
     match = _OPTION.fullmatch(option_text)
     return option_text if match is None else option(match[1].replace("-", "_"), match[2])
 
 
 @dataclass(frozen=True)
 class Assumption:
-    """One thing that was assumed.
+    """One assumption about a model.
 
     Attributes:
-        what: ``"formula"``: what is computed with the tensors, ``"orientation"``: which way round they are stored,
-            ``"eps"``, ``"task"`` or ``"pooling"``.
-        value: what was taken.
+        what: what is assumed: ``"formula"`` (what is computed with the tensors), ``"orientation"`` (whether they are
+            stored transposed), ``"eps"``, ``"task"`` or ``"pooling"``.
+        value: the assumed value.
         why: the reason, as the end of a sentence.
-        option: how the user states it: as typed at the command line, in files too.
+        option: the option with which a user states it instead, always as typed on the command line, also in files.
     """
 
     what: str
@@ -46,47 +49,47 @@ class Assumption:
         return f"{self.what} is {self.value}, {self.why}"
 
 
-FIELDS = tuple(each.name for each in fields(Assumption))
+FIELDS = tuple(field.name for field in fields(Assumption))
 
 
 def is_assumptions(value: Any) -> bool:
-    """Whether plain data, which may come from anyone, is a list of assumptions as dicts."""
+    """Return whether plain, untrusted data is a list of at most 16 assumptions, as dicts of short texts."""
     return (
         isinstance(value, list)
         and len(value) <= MAX_COUNT
         and all(
-            isinstance(each, dict)
-            and each.keys() == set(FIELDS)
-            and all(isinstance(text, str) and len(text) <= MAX_LENGTH for text in each.values())
-            for each in value
+            isinstance(row, dict)
+            and row.keys() == set(FIELDS)
+            and all(isinstance(text, str) and len(text) <= MAX_LENGTH for text in row.values())
+            for row in value
         )
     )
 
 
 def refuse(assumptions: Sequence[Assumption], *, converted: bool) -> None:
-    """With ``strict`` nothing is assumed.
+    """Refuse a file that needs assumptions, for the option ``strict``.
 
     Args:
-        assumptions: what would be.
-        converted: whether they were made for a file of ours, when it was written.
+        assumptions: the assumptions that the file needs.
+        converted: whether they were made when the file was converted to this package's own format.
 
     Raises:
-        InputError: something would be.
+        InputError: ``assumptions`` is not empty; the text says which options state them.
     """
     if not assumptions:
         return
-    options = dict.fromkeys(each.option for each in assumptions)
+    options = dict.fromkeys(assumption.option for assumption in assumptions)
     listed = (at_command_line(" ") or ", ").join(map(stated, options))
     such_as = "" if CODE in options else f"what it was trained with, such as {listed}"
     strict = option("strict", True)
-    names = _listed([each.what for each in assumptions])
+    names = _listed([assumption.what for assumption in assumptions])
     if converted:
         raise InputError(
-            f"was converted from a file that does not say its {names}, which {strict} does not let be assumed; "
-            f"convert that again with {such_as or f'its code: {code()}'}"
+            f"was converted from a file that does not say its {names}, and {strict} allows no assumptions; "
+            f"convert that file again with {such_as or f'its code: {code()}'}"
         )
     raise InputError(
-        f"does not say its {names}, which {strict} does not let be assumed; "
+        f"does not say its {names}, and {strict} allows no assumptions; "
         f"{f'state {such_as}, or ' if such_as else ''}give its code: {code()}"
     )
 
@@ -96,5 +99,6 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def in_one_line(assumptions: Sequence[Assumption]) -> str:
-    """``assumed: formula is that of kevinzakka:NALU (--layout …), eps is 1e-10 (--eps …)``."""
-    return "assumed: " + ", ".join(f"{each.what} is {each.value} ({stated(each.option)})" for each in assumptions)
+    """Return a line such as ``assumed: formula is that of kevinzakka:NALU (--layout …), eps is 1e-10 (--eps …)``."""
+    parts = (f"{found.what} is {found.value} ({stated(found.option)})" for found in assumptions)
+    return f"assumed: {', '.join(parts)}"

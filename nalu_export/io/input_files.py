@@ -1,4 +1,4 @@
-"""Arrays from files: ``.npz`` and ``.npy``, read without running anything and without more memory than is there."""
+"""Reads arrays from ``.npz`` and ``.npy`` files, without running code from them and within a limit of memory."""
 
 import io
 import math
@@ -16,9 +16,9 @@ from nalu_export.io.files import read_bytes
 from nalu_export.io.text import MAX_TEXT, plain
 from nalu_export.process.locks import own_warnings
 
-# What the arrays of an input file may hold together, unpacked.
+# Largest number of unpacked bytes of all members of a file together.
 MAX_INPUTS = 2**30
-# How many there may be: each is an input distribution of its own, and takes a check some milliseconds and more.
+# Largest number of arrays in a file. A check takes each of them as an input distribution, which costs milliseconds.
 MAX_ARRAYS = 256
 SAVE_ARRAYS = "write it with numpy.savez(path, x=array)"
 _HEADERS: dict[tuple[int, int], Callable[[Any], tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
@@ -28,10 +28,13 @@ _HEADERS: dict[tuple[int, int], Callable[[Any], tuple[tuple[int, ...], bool, np.
 
 
 def read_inputs(path: str | os.PathLike[str]) -> dict[str, NDArray[np.generic]]:
-    """The arrays of an ``.npz`` file by name, or the one of an ``.npy`` file under its stem; nothing is unpickled.
+    """Read the arrays of an ``.npz`` file by name, or that of an ``.npy`` file under the stem of its path.
+
+    Nothing is unpickled, and no code of the file runs.
 
     Raises:
-        InputError: the file cannot be read, is something else, or holds objects, nothing or more than 1 GiB.
+        InputError: the file cannot be read, is not such a file, or holds Python objects, no array, more than 256 arrays
+            or, as an ``.npz``, more than 1 GiB of unpacked content.
     """
     path = Path(path)
     data = read_bytes(path)
@@ -58,7 +61,7 @@ def _members(data: bytes) -> dict[str, NDArray[np.generic]]:
             arrays[name] = _array(bytes(member.content()), f"its member {plain(member.name)}")
     except ArchiveError as error:
         raise _refusal(error) from error
-    # In the order of the list, which is that of whoever wrote them.
+    # The order of the list of members, in which they were written; archive.members() has the order in the file.
     return {name: arrays[name] for name in (listed.removesuffix(".npy") for listed in archive.names)}
 
 
@@ -67,24 +70,23 @@ def _twice(name: str) -> InputError:
 
 
 def _refusal(error: ArchiveError) -> Exception:
-    """What is said of a file of arrays that the guard of archives refuses."""
+    """Return the error for an ``.npz`` file that the guard of archives refuses."""
     match error.flaw:
         case Flaw.COUNT:
-            most = f"at most {MAX_ARRAYS} are checked, join them along the samples"
-            return InputError(f"has {error.amount:,} arrays; {most}")
+            return InputError(f"has {error.amount:,} arrays, more than {MAX_ARRAYS}; join them along the sample axis")
         case Flaw.SIZE:
             return InputError(str(error))
         case Flaw.TWICE:
             return _twice(error.member.removesuffix(".npy"))
         case Flaw.COMPRESSED:
-            return ValueError(f"its member {plain(error.member)} is compressed in a way that numpy does not write")
+            return ValueError(f"its member {plain(error.member)} is compressed by a method that numpy does not use")
         case Flaw.CHECKSUM:
             return ValueError(f"Bad CRC-32 for file {error.member!r}")
     return ValueError(str(error))
 
 
 def _array(content: bytes, name: str = "it") -> NDArray[np.generic]:
-    """An array as numpy writes it, looking into its bytes: none is made larger than what is there."""
+    """Return the array of the bytes of an ``.npy`` file, as a view of them, so it needs no more memory than they do."""
     file = io.BytesIO(content)
     if not content.startswith(np.lib.format.MAGIC_PREFIX):
         raise ValueError(f"{name} is not an array")
@@ -92,11 +94,11 @@ def _array(content: bytes, name: str = "it") -> NDArray[np.generic]:
     if dtype.hasobject:
         raise ValueError("Object arrays cannot be loaded: they are pickled, and unpickling runs code")
     if dtype.itemsize == 0 and 0 not in shape:
-        # numpy makes texts of no characters longer by one, of whatever is in memory, for each that a header claims.
-        raise ValueError(f"{name} has entries of no bytes")
+        # np.empty turns texts of length 0 into texts of length 1: uninitialised memory, as much as a header claims.
+        raise ValueError(f"{name} has entries of 0 bytes")
     expected, found = math.prod(shape) * dtype.itemsize, len(content) - file.tell()
     if min(shape, default=0) < 0 or expected != found:
-        raise ValueError(f"{name} has {found:,} bytes of numbers, its shape {_shown(shape)} needs {_shown(expected)}")
+        raise ValueError(f"{name} has {found:,} bytes of values, its shape {_shown(shape)} needs {_shown(expected)}")
     order: Literal["F", "C"] = "F" if columns_first else "C"
     if not expected:
         return np.empty(shape, dtype, order)
@@ -104,20 +106,20 @@ def _array(content: bytes, name: str = "it") -> NDArray[np.generic]:
 
 
 def _header(file: io.BytesIO, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether columns stand together, and type."""
+    """Return shape, whether the array is stored in column-major order, and type."""
     try:
         read = _HEADERS[np.lib.format.read_magic(file)]
-        with own_warnings(ignored=True):  # that Python 2 wrote it
+        with own_warnings(ignored=True):  # numpy warns about headers that Python 2 wrote
             return read(file)
     except Exception as error:
-        # numpy parses it as Python, and what Python's parser raises varies with its version.
+        # numpy parses the header as Python source, and the errors of Python's parser vary with its version.
         raise ValueError(f"{name} has a damaged header") from error
 
 
 def _shown(value: Any) -> str:
-    """A number or shape from a file, which may have any number of digits."""
+    """Return a number or shape from a file as a text, or ``…`` if it is longer than 60 characters."""
     try:
         text = str(value)
-    except ValueError:  # Python prints no more than 4300
+    except ValueError:  # Python prints no integer of more than 4300 digits
         return "…"
     return text if len(text) <= MAX_TEXT else "…"

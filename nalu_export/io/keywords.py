@@ -1,4 +1,4 @@
-"""What every public function of the Python API has: typed arguments that ``help()`` shows, and one call at a time."""
+"""The decorator of the public functions of the Python API: ``help()`` shows all arguments, and calls are serialised."""
 
 import difflib
 import functools
@@ -17,39 +17,43 @@ T = TypeVar("T")
 def public(*holders: type[Any], more: Callable[[], Iterable["Field[Any]"]] = tuple) -> Callable[[F], F]:
     """Complete a public function whose last parameter is ``**options``.
 
-    Calls in several threads run one after the other: torch has one number of threads, one generator of random numbers
-    and one tracer for a whole process, and a result must not depend on what else runs.
+    Calls in several threads run one after the other: torch has one thread count, one generator of random numbers and
+    one tracer for the whole process, and a result must not depend on what else runs.
 
-    ``help()`` and ``inspect.signature`` show every argument with its default. A wrong name raises an error of one line
-    that gives the nearest right one.
+    ``help()`` and ``inspect.signature`` show every argument with its default. The decorated function raises
+    :class:`InputError` for an unknown keyword argument; the text gives the nearest name, or lists all names.
 
     Args:
-        holders: dataclasses whose fields are keyword arguments; of two fields with one name the first counts.
-        more: returns more such fields; it is called whenever the function is.
+        holders: dataclasses whose fields are keyword arguments; of several fields with one name the last counts.
+        more: returns more such fields; it is called at each call of the function.
     """
 
     def completed(function: F) -> F:
-        own = inspect.signature(function)
-        taken = [each for each in own.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
-        held = [each for holder in holders for each in fields(holder)]
+        signature = inspect.signature(function)
+        own = [
+            parameter
+            for parameter in signature.parameters.values()
+            if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        ]
+        held = [field for holder in holders for field in fields(holder)]
 
-        def passed() -> dict[str, inspect.Parameter]:
-            # A field that is set by another is no argument.
-            found = {each.name: _parameter(each) for each in (*held, *more()) if each.init}
-            return {name: each for name, each in found.items() if name not in own.parameters}
+        def passed_on() -> dict[str, inspect.Parameter]:
+            # A field with init=False is computed from others and is not an argument.
+            found = {field.name: _parameter(field) for field in (*held, *more()) if field.init}
+            return {name: parameter for name, parameter in found.items() if name not in signature.parameters}
 
         @functools.wraps(function)
         def called(*args: Any, **options: Any) -> Any:
             __tracebackhide__ = True
-            by_name = [each.name for each in taken if each.kind is not inspect.Parameter.POSITIONAL_ONLY]
-            known = [*by_name, *passed()]
+            by_name = [parameter.name for parameter in own if parameter.kind is not inspect.Parameter.POSITIONAL_ONLY]
+            known = [*by_name, *passed_on()]
             for name in options:
                 if name not in known:
                     raise InputError(_unknown(function.__name__, name, known))
             with RUNNING:
                 return function(*args, **options)
 
-        shown = own.replace(parameters=[*taken, *passed().values()])
+        shown = signature.replace(parameters=[*own, *passed_on().values()])
         cast("Any", called).__signature__ = shown
         return cast("F", called)
 
@@ -57,14 +61,14 @@ def public(*holders: type[Any], more: Callable[[], Iterable["Field[Any]"]] = tup
 
 
 def part_of(kind: type[T], options: Mapping[str, Any]) -> T:
-    """Return a dataclass of those options that are its fields."""
-    names = {each.name for each in fields(cast("Any", kind)) if each.init}
+    """Return an instance of the dataclass ``kind``, made from those options that are its fields."""
+    names = {field.name for field in fields(cast("Any", kind)) if field.init}
     return kind(**{name: value for name, value in options.items() if name in names})
 
 
-def _parameter(each: "Field[Any]") -> inspect.Parameter:
-    default = each.default if each.default_factory is MISSING else each.default_factory()
-    return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=each.type)
+def _parameter(field: "Field[Any]") -> inspect.Parameter:
+    default = field.default if field.default_factory is MISSING else field.default_factory()
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=field.type)
 
 
 def _unknown(function: str, name: str, known: list[str]) -> str:

@@ -1,25 +1,25 @@
-"""What an interactive session shows of an object: one line, or a small table where it can show HTML."""
+"""Shows an object in an interactive session: as one line, or as a small HTML table in a notebook."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from nalu_export.io.text import printable
 
-# Characters of one fact, and rows of a table.
+# Largest number of characters of one text, and of rows of a table.
 MAX_TEXT, MAX_ROWS = 160, 12
 
 
 def line(kind: str, facts: Iterable[str]) -> str:
-    """``<Artifact: model.onnx, onnx, 1,234 bytes>``; names in it may come from anybody's file."""
+    """Return a line such as ``<Artifact: model.onnx, onnx, 1,234 bytes>``; the facts may come from untrusted files."""
     return f"<{kind}: {', '.join(_cut(fact) for fact in facts if fact)}>"
 
 
 def table(title: str, rows: Iterable[Sequence[str]]) -> str:
-    """An HTML table without script, style or links. Every text is escaped and cut, and so is the number of rows.
+    """Return an HTML table without scripts, styles and links. Texts are escaped and cut, and so is the number of rows.
 
     Args:
-        title: its caption.
-        rows: of texts; the first of each is what the row is about.
+        title: caption of the table.
+        rows: cells of each row; the first cell is the heading of the row.
     """
     given = list(rows)
     shown = [*given[:MAX_ROWS], *([(f"… {len(given) - MAX_ROWS} more",)] if len(given) > MAX_ROWS else [])]
@@ -33,6 +33,6 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _cut(text: str) -> str:
-    # Cut first: escaping a long text from a file would take long.
+    # The text is cut before it is escaped: escaping all of a long text from a file would take long.
     shown = printable(text[: MAX_TEXT + 1])
     return shown if len(text) <= MAX_TEXT and len(shown) <= 4 * MAX_TEXT else shown[: MAX_TEXT - 1] + "…"

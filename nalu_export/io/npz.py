@@ -1,4 +1,4 @@
-"""Arrays as an ``.npz`` file whose bytes depend on the arrays alone."""
+"""Writes arrays as an ``.npz`` file whose bytes depend only on the arrays."""
 
 import io
 import zipfile
@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# As old as a zip can say. numpy.savez writes the time of day into the file.
+# The earliest time that a zip file can hold. numpy.savez writes the current time.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def to_npz(arrays: Mapping[str, NDArray[Any]], *, compressed: bool = False) -> bytes:
-    """What ``numpy.load`` reads without pickle.
+    """Return an ``.npz`` file that ``numpy.load`` reads without pickle.
 
     Args:
-        arrays: by name, in their order in the file; of numbers, truth values or texts.
-        compressed: whether by DEFLATE.
+        arrays: arrays of numbers, booleans or texts, by name; the file keeps their order.
+        compressed: whether to compress them, by DEFLATE.
 
     Raises:
         ValueError: an array holds objects.

@@ -1,4 +1,4 @@
-"""Text that any terminal, XML and JSON reader takes, whatever a file or its name holds."""
+"""Makes texts from untrusted files safe to show in a terminal, in XML and in JSON."""
 
 import json
 import math
@@ -6,17 +6,17 @@ import re
 from typing import Any
 
 MAX_TEXT = 60
-# Letters, marks and symbols that show nothing, so that two names with and without one look the same: what of
-# https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point Python takes for printable, and the empty braille.
+# Invisible characters, with and without which two names look the same: the characters that Python calls printable among
+# https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point, and the blank braille pattern.
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _NOT_ASCII = re.compile("[^\n -~]")
 
 
 def printable(text: str) -> str:
-    """One line that a terminal shows as it is: names from a file may hold line feeds or escape sequences.
+    """Return a text as one line that is safe in a terminal; a name from a file may hold line feeds or escape sequences.
 
-    Escaped are control characters, line separators, what changes the direction of writing, and what shows nothing.
-    What is left is also what XML 1.0 allows.
+    Control characters, line separators, characters that change the direction of writing, and invisible characters are
+    escaped, also lone surrogates. All characters of the result are allowed in XML 1.0.
     """
     return "".join(
         character if _is_shown(character) else character.encode("unicode_escape").decode()
@@ -25,7 +25,7 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """The same of a text whose line feeds are meant."""
+    """Return :func:`printable` of each line of a text, and keep the line feeds."""
     return "\n".join(map(printable, text.split("\n")))
 
 
@@ -34,19 +34,20 @@ def _is_shown(character: str) -> bool:
 
 
 def plain(name: str | bytes) -> str:
-    """A name from a file, for an error text: as it is where that is one line, else with its characters escaped.
+    """Return the first 60 characters of a name from a file, for an error text.
 
-    protobuf gives bytes where a name is not UTF-8.
+    If :func:`printable` would escape any of them, or the name is bytes, the result is that of :func:`ascii`: quoted and
+    escaped. protobuf gives bytes for a name that is not UTF-8.
     """
     start = name[:MAX_TEXT]
     return start if isinstance(start, str) and all(map(_is_shown, start)) else ascii(start)
 
 
 def short(value: Any) -> str:
-    """A value from a file for an error text: one line of bounded length, whatever it is.
+    """Return any value from a file for an error text, as one short line: text of at most 60 characters, or a type.
 
-    Anything but a string, a small number or ``None`` is named by its type: a hostile container may be endless to print,
-    a tensor takes several lines, and Python refuses to print an integer of more than 4300 digits.
+    A value that is not a string, a small number or ``None`` is named by its type: a hostile container may take forever
+    to print, a tensor takes several lines, and Python refuses to print an integer of more than 4300 digits.
     """
     if value is not None and type(value) not in (bool, float, str) and not (type(value) is int and abs(value) < 2**64):
         return f"a value of type {type(value).__name__}"
@@ -55,14 +56,15 @@ def short(value: Any) -> str:
 
 
 def to_json(value: Any) -> str:
-    """Indented JSON; a number that JSON does not know (NaN, infinity) is ``null``."""
+    """Return a value as indented JSON; NaN and infinities, which JSON does not have, become ``null``."""
     return visible_json(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def visible_json(text: str) -> str:
-    r"""The same JSON with every character as ``\uXXXX`` that :func:`printable` escapes; others stay letters.
+    r"""Return a JSON text in which the characters that :func:`printable` escapes are written as ``\uXXXX``.
 
-    It is in a terminal too, and ``json`` writes U+007F and what lies above as it is, lone surrogates included.
+    JSON is shown in terminals too. ``json.dumps(…, ensure_ascii=False)`` does not escape U+007F and above, not even
+    lone surrogates.
     """
     return _NOT_ASCII.sub(lambda found: found[0] if _is_shown(found[0]) else json.dumps(found[0])[1:-1], text)
 

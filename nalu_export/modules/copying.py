@@ -1,4 +1,4 @@
-"""Copies modules, including those that ``copy.deepcopy`` refuses."""
+"""Copies modules, also those that ``copy.deepcopy`` refuses."""
 
 import copy
 from collections.abc import Collection, Mapping, Sequence
@@ -12,11 +12,11 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Detaching(TorchFunctionMode):
-    """While it is active, ``copy.deepcopy`` detaches tensors, moves them to the CPU and converts some types.
+    """While this is active, ``copy.deepcopy`` detaches tensors, moves them to the CPU and converts some types.
 
     Without it, deepcopy refuses a tensor that is part of an autograd graph; the old weight_norm and spectral_norm keep
-    such a tensor as an attribute. A tensor that is a plain attribute, neither parameter nor buffer, is not converted
-    when its module is moved or cast; here it is.
+    such a tensor as an attribute. ``module.to`` does not move or convert tensors that are plain attributes, neither
+    parameter nor buffer; a copy made in this mode does. Tensors on the meta device stay there.
 
     Args:
         kinds: types to convert.
@@ -45,18 +45,18 @@ def type_of(module: nn.Module) -> torch.dtype:
 
 
 def copied(module: M) -> M:
-    """Return a deep copy on the CPU; the module itself is not changed."""
+    """Return a deep copy on the CPU; ``module`` itself is not changed."""
     with Detaching():
         return copy.deepcopy(module)
 
 
 def in_double(module: M) -> M:
-    """Return a copy in float64, including float32 tensors that are plain attributes."""
+    """Return a copy on the CPU in float64. Float32 tensors that are plain attributes are converted too."""
     with Detaching({torch.float32}, torch.float64):
         return copy.deepcopy(module).double()
 
 
 def in_single(module: M) -> M:
-    """Return a copy in float32, including float64 tensors that are plain attributes."""
+    """Return a copy on the CPU in float32. Float64 tensors that are plain attributes are converted too."""
     with Detaching({torch.float64}, torch.float32):
         return copy.deepcopy(module).float()

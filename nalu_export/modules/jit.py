@@ -1,4 +1,4 @@
-"""The only module that calls ``torch.jit``. It is deprecated since torch 2.9, but libtorch in C++ still loads it."""
+"""The only module that calls ``torch.jit``. It is deprecated since torch 2.9, but libtorch in C++ still needs it."""
 
 import io
 import warnings
@@ -14,7 +14,7 @@ from nalu_export.process.locks import own_warnings
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide the DeprecationWarning of ``torch.jit`` calls and the advice of the compiler and tracer; nothing else."""
+    """Hide the DeprecationWarning of ``torch.jit`` calls and the advice of its compiler and tracer, nothing else."""
     with own_warnings():
         warnings.filterwarnings("ignore", r"`?torch\.jit", DeprecationWarning)
         warnings.filterwarnings("ignore", category=TracerWarning)
@@ -30,7 +30,7 @@ def trace(module: nn.Module, example: tuple[Tensor, ...]) -> torch.jit.ScriptMod
 
 
 def script_or_trace(module: nn.Module, example: tuple[Tensor, ...]) -> tuple[torch.jit.ScriptModule, bool]:
-    """Return the module, scripted or if that fails traced, and whether it was scripted."""
+    """Return the scripted module and ``True``, or if scripting fails the traced module and ``False``."""
     with quiet():
         try:
             return torch.jit.script(module), True
@@ -39,18 +39,18 @@ def script_or_trace(module: nn.Module, example: tuple[Tensor, ...]) -> tuple[tor
 
 
 def defined(modules: Mapping[str, torch.jit.ScriptModule], source: str) -> torch.jit.ScriptModule:
-    """Return a script module with these submodules and with the methods that ``source`` defines in TorchScript."""
+    """Return a script module with the given submodules and the methods that ``source`` defines in TorchScript."""
     with quiet():
         holder = nn.Module()
         for name, module in modules.items():
             holder.add_module(name, module)
-        found: torch.jit.ScriptModule = torch.jit.script(holder)
-        found.define(source)
-    return found
+        scripted: torch.jit.ScriptModule = torch.jit.script(holder)
+        scripted.define(source)
+    return scripted
 
 
 def save(module: torch.jit.ScriptModule, extra_files: dict[str, str]) -> bytes:
-    """Return the bytes of the archive that torch writes."""
+    """Return the bytes of the TorchScript archive of a module, with ``extra_files`` (texts by name) in it."""
     buffer = io.BytesIO()
     with quiet():
         torch.jit.save(module, buffer, _extra_files=extra_files)
@@ -58,6 +58,6 @@ def save(module: torch.jit.ScriptModule, extra_files: dict[str, str]) -> bytes:
 
 
 def load(data: bytes, device: torch.device | None = None) -> torch.jit.ScriptModule:
-    """Load the module of an archive, by default on the CPU. Loading runs code of the archive."""
+    """Load the module of a TorchScript archive, by default on the CPU. Loading it runs code from the archive."""
     with quiet():
         return torch.jit.load(io.BytesIO(data), map_location=device or "cpu")  # type: ignore[no-any-return, no-untyped-call]

@@ -19,6 +19,7 @@ from nalu_export.parity.inputs import DISTRIBUTIONS, Draw, draw
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Report
 from nalu_export.parity.request import CheckRequest
+from nalu_export.parity.row import inputs
 from nalu_export.parity.runtime_check import RuntimeCheck
 from nalu_export.parity.search import SearchOptions, climb
 from nalu_export.primitives.precision import Profile
@@ -29,7 +30,7 @@ IMAGE_SAMPLES = 24
 # Weights of the largest layer times samples, and the fewest samples of each input distribution.
 WORK = 2**22
 WIDE_SAMPLES = 64
-SEARCH = SearchOptions(rounds=16, width=192, patience=4)
+SEARCH = SearchOptions(rounds=16, width=192, patience=2)
 IMAGE_SEARCH = SearchOptions(rounds=6, width=8, patience=3)
 # Samples on which the error of opaque ops is measured.
 CALIBRATION = 8
@@ -125,7 +126,7 @@ class _Check:
         # Runtimes shown for comparison have a bound of their own, which costs as much as that of the deciding runtimes.
         shown, few = SHOWN_IMAGES if self._images else SHOWN, list[Draw]()
         for together in _together(self._draws()):
-            self._request.progress(f"checking inputs {together[0].distribution}", done, steps)
+            self._request.progress(f"checking {inputs(together[0].distribution)}", done, steps)
             self._compare(together, [watch for watch in self._checks if watch.decisive])
             kept = [drawn for drawn in together if drawn.x.shapes == self._sizes[0]]
             few += [Draw(drawn.distribution, drawn.x[:shown].copy(), at_once=True) for drawn in kept]

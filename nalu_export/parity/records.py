@@ -92,7 +92,7 @@ class Divergence:
             return self.reason
         place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
         return (
-            f"first wrong value: {self.value}{place} = {self.formula} is {self.got:.9g}, "
+            f"first divergence: {self.value}{place} = {self.formula} is {self.got:.9g}, "
             f"expected {self.expected:.9g} ± {self.bound:.2g}"
         )
 

@@ -17,6 +17,7 @@ LARGEST_DOUBLE = torch.finfo(torch.float64).max
 # A number below the smallest normal float32 may be flushed to zero, so no D is smaller than that number.
 FLUSH = torch.finfo(torch.float32).tiny / ROUNDOFF
 
+_NO_FLAG = torch.zeros((), dtype=torch.int8)
 _TENSORS = ("value", "size", "error", "radius", "overflow", "lost", "zero")
 Flag = Callable[["Conditioned"], Tensor]
 
@@ -79,6 +80,11 @@ class Conditioned:
         return self.magnitude + self.radius
 
     @functools.cached_property
+    def uncertain(self) -> bool:
+        """Whether any element has a radius other than 0; NaN counts as one."""
+        return bool(self.radius.numel()) and not float(self.radius.amax()) <= 0.0
+
+    @functools.cached_property
     def overflows(self) -> bool:
         """Whether ``overflow`` is set for any element."""
         return bool(self.overflow.any())
@@ -87,6 +93,11 @@ class Conditioned:
     def loses(self) -> bool:
         """Whether ``lost`` is set for any element."""
         return bool(self.lost.any())
+
+    @property
+    def below(self) -> Tensor:
+        """Distance to the smallest value of a correct evaluation; the radius itself if there is no lower bound."""
+        return self.radius if self.least == -math.inf else torch.minimum(self.radius, self.value - self.least)
 
     @property
     def lowest(self) -> Tensor:
@@ -120,11 +131,14 @@ def settle(
         least: see :class:`Conditioned`.
     """
     error = (error + FLUSH).nan_to_num_(nan=math.inf, posinf=math.inf)
-    none = torch.zeros_like(value, dtype=torch.int8)
+    none = no_flags(value)
     overflow, lost = none, none
-    if not _within(value.abs() + radius, LARGEST):
+    magnitude = value.abs()
+    reach = magnitude + radius
+    if not _within(reach, LARGEST):
         radius = torch.nan_to_num(radius, nan=math.inf, posinf=math.inf)
-        overflow, lost = _beyond(value.abs() + radius), torch.isinf(radius).to(torch.int8)
+        reach = magnitude + radius
+        overflow, lost = _beyond(reach), torch.isinf(radius).to(torch.int8)
     given = [argument for argument in arguments if isinstance(argument, Conditioned)]
     spread = spread or (lambda flag: _over_samples(flag, value, given))
     if any(argument.overflows for argument in given):
@@ -132,6 +146,8 @@ def settle(
     if any(argument.loses for argument in given):
         lost = torch.maximum(lost, spread(lambda argument: argument.lost))
     result = Conditioned(value, size, error, radius, overflow, lost, none if zero is None else zero, least)
+    # Whatever reads this value asks for them.
+    vars(result).update(magnitude=magnitude, reach=reach)
     if overflow is none and lost is none:
         vars(result).update(overflows=False, loses=False)
     return result
@@ -162,6 +178,11 @@ def rounded(x: Conditioned, precision: Precision, widening: float = 1.0) -> Cond
     return replace(x, radius=radius, overflow=overflow, zero=x.zero * (radius == 0), least=precision.below(x.least))
 
 
+def no_flags(value: Tensor) -> Tensor:
+    """Return a 0 for each element of a value; it must not be written to, because all elements are the same memory."""
+    return _NO_FLAG.expand(value.shape)
+
+
 def _beyond(magnitude: Tensor) -> Tensor:
     """Return 1 where float32 cannot hold a magnitude, 2 where float64 cannot, else 0."""
     if _within(magnitude, LARGEST):
@@ -171,7 +192,7 @@ def _beyond(magnitude: Tensor) -> Tensor:
 
 def _within(magnitude: Tensor, largest: float) -> bool:
     """Return whether no element is larger than ``largest`` or NaN."""
-    return not magnitude.numel() or bool(magnitude.amax() <= largest)
+    return not magnitude.numel() or float(magnitude.amax()) <= largest
 
 
 def _over_samples(flag: Flag, like: Tensor, arguments: Iterable[Conditioned]) -> Tensor:

@@ -32,6 +32,9 @@ SINH_SHIFT = 2.0
 # TF32 keeps ten bits of a factor. Hardware may truncate the other bits instead of rounding, and so may its adders.
 TF32_FACTOR = 2.0**-10
 
+# Relative error of the analysis's own comparison of two bounds, in float64.
+OWN_ROUNDING = 2.0**-50
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -75,11 +78,11 @@ class Precision:
 
     def rounded(self, value: Tensor, radius: Tensor, roundoffs: float = 1.0) -> Tensor:
         """Return the radius after an operation with an error of ``roundoffs`` roundoffs; an exact zero stays exact."""
-        magnitude = value.abs() + radius
-        off = torch.add(radius, magnitude, alpha=roundoffs * self.roundoff)
-        if not off.numel() or bool(magnitude.amin() > 0):  # the usual case, and the fastest
+        share = roundoffs * self.roundoff
+        off = torch.add(radius * (1.0 + share), value.abs(), alpha=share)
+        if not off.numel() or float(off.amin()) > 0:  # the usual case, and the fastest
             return off.add_(self.tiny)
-        return torch.where(magnitude == 0, off, off + self.tiny)
+        return torch.where((value == 0) & (radius == 0), off, off + self.tiny)
 
     def representation(self, constant: Tensor) -> Tensor:
         """Return how far a constant, computed in float64 and rounded once, may be from the exact constant."""

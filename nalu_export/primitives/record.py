@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from nalu_export.primitives.binding import bound
-from nalu_export.primitives.conditioned import Conditioned, settle
+from nalu_export.primitives.conditioned import Conditioned, no_flags, settle
 from nalu_export.primitives.operands import Pair, attribute, known, least_of, same_element
 from nalu_export.primitives.precision import Precision
 
@@ -55,6 +55,8 @@ class Primitive:
         spread: ``(flag, value, *arguments)`` → flag of each element of the result, from the flags of the arguments.
         least: ``(precision, *arguments)`` → lower bound of every evaluation of the result; ``None``: unknown.
         neutral: keyword arguments of torch that the primitive lacks, each with the value that changes nothing.
+        delicate: whether a general optimizer or kernel gets its rounding, range or ε wrong if it acts on data; such a
+            call makes the code around it arithmetic.
         evaluate: computes the value in float64 if ``function`` cannot (truth values are 0 and 1 there).
     """
 
@@ -70,6 +72,7 @@ class Primitive:
     spread: Rule = same_element
     least: Callable[..., float] | None = None
     neutral: Mapping[str, Any] = field(default_factory=dict)
+    delicate: bool = False
     evaluate: Callable[..., Any] | None = None
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...] | None:
@@ -117,13 +120,11 @@ class Primitive:
         return found.double() if found.dtype == torch.bool else found
 
     def _signs(self, value: Tensor, radius: Tensor, given: list[Any]) -> Tensor:
-        none = torch.zeros_like(value, dtype=torch.int8)
-        if self.zero is None:
-            return none
-        if not value.numel() or bool(radius.amin() > 0):
-            return none  # the usual case, and the fastest check
+        # The usual case first: nothing is exactly zero without a radius.
+        if self.zero is None or not value.numel() or float(radius.amin()) > 0:
+            return no_flags(value)
         exact = (value == 0) & (radius == 0)
-        return torch.where(exact, self.zero(*given), 0).to(torch.int8) if bool(exact.any()) else none
+        return torch.where(exact, self.zero(*given), 0).to(torch.int8) if bool(exact.any()) else no_flags(value)
 
 
 def _least_of_all(precision: Precision, argument: Any) -> float:

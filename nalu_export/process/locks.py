@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 TRACING = threading.RLock()
-# Held by each call of the Python API, before any other lock: see :func:`nalu_export.io.keywords.public`.
+# Each call of the Python API holds it, and takes it before any other lock: see nalu_export.io.keywords.public.
 RUNNING = threading.RLock()
 
 

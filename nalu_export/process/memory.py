@@ -28,7 +28,7 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     size = 0 if match is None else int(float(match[1]) * UNITS[match[2].upper()])
     if not size:
-        raise InputError(f"{text!r} is no size of memory; write 2GiB, 500MB or a number of bytes")
+        raise InputError(f"{text!r} is not a memory size; write 2GiB, 500MB or a number of bytes")
     return size
 
 
@@ -72,21 +72,24 @@ def allowing(size: int | None) -> Iterator[None]:
 
 def allowed() -> int | None:
     """Return the bytes that may be taken: the size of :func:`allowing`, else half of the free memory, else ``None``."""
-    said = _ALLOWED.get()
-    found = free() if said is None else None
-    return said if found is None else found // 2
+    limit = _ALLOWED.get()
+    available = free() if limit is None else None
+    return limit if available is None else available // 2
 
 
 def more_may_be_taken() -> str:
-    """The end of a refusal, for who can set a limit."""
-    return at_command_line(", or say how much may be taken with --max-memory")
+    """Return the end of a refusal, which names the option that sets the limit; empty in Python, which has none."""
+    return at_command_line(", or set a higher limit with --max-memory")
 
 
 def confine(size: int | None) -> None:
-    """Limit this process to ``size`` bytes more than it has now; by default half of the free memory.
+    """Limit this process to ``size`` more bytes of writable memory than it has now.
 
-    A request for more memory fails with an error, instead of the system killing this or another process. This works
-    only on Linux, which limits writable memory (RLIMIT_DATA, since 4.7).
+    A request for more memory then fails with an error, instead of the system killing this or another process. Only
+    Linux can do that (RLIMIT_DATA, since 4.7); elsewhere, or if the free memory is not known, nothing is limited.
+
+    Args:
+        size: bytes; ``None`` for half of the free memory.
     """
     size = size if size is not None else (free() or 0) // 2
     if sys.platform != "linux" or not size:

@@ -1,6 +1,6 @@
 """Parity as an assertion, for the tests of a project that trains and exports models.
 
-Importing this does not import torch: pytest loads the plugin in every run.
+Importing this does not import torch, because pytest imports the plugin in every run.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["ParityAssertionError", "assert_parity"]
 
 
-if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+if not TYPE_CHECKING:  # a type checker that sees a module's __getattr__ accepts every name
 
     def __getattr__(name: str) -> Any:
         if name == "assert_parity":

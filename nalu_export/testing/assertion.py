@@ -1,4 +1,4 @@
-"""``assert_parity``: one line in a test, and everything one needs to know when it fails."""
+"""``assert_parity``: asserts in one line of a test that an exported file computes what a model computes."""
 
 import os
 import unittest
@@ -26,24 +26,29 @@ from nalu_export.source.preparing import SourceOptions
 from nalu_export.testing.errors import ParityAssertionError
 from nalu_export.testing.message import Files, message
 
-# Options that say how to export, besides those of formats; the others say how to check, and these what the model is and
-# takes, for both.
+# Options of the export besides those of formats.
 EXPORT = ("weights", "compute")
-BOTH = tuple(option.name for option in fields(SourceOptions))
+# Options of both the export and the check: how to read the model, and its inputs. All others are options of the check.
+BOTH = tuple(field.name for field in fields(SourceOptions))
 
 Source = nn.Module | str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A check, and the runtimes that were asked for by name and are not there."""
+    """The result of a check.
+
+    Attributes:
+        report: the report; ``None`` if no runtime was available.
+        missing: requested runtimes that are not available, with the reason.
+    """
 
     report: Report | None
     missing: dict[str, str]
 
 
 class AssertArguments(CheckArguments, EmitKeywords, total=False):
-    """Keyword arguments of :func:`assert_parity` that it passes on to an export and a check."""
+    """Keyword arguments that :func:`assert_parity` passes on to the export and the check."""
 
 
 class FixtureArguments(AssertArguments, total=False):
@@ -55,7 +60,7 @@ class FixtureArguments(AssertArguments, total=False):
     skip_missing: bool
 
 
-@public(CheckOptions, EmitOptions, SourceOptions, more=lambda: (each for _, each in formats.option_fields()))
+@public(CheckOptions, EmitOptions, SourceOptions, more=lambda: (field for _, field in formats.option_fields()))
 def assert_parity(
     source: Source,
     artifact: Artifact | str | os.PathLike[str] | None = None,
@@ -70,33 +75,36 @@ def assert_parity(
 ) -> Report:
     """Assert that an exported file computes what a model computes.
 
+    A finite output passes if ``|out − reference| ≤ bound``, see :func:`nalu_export.check`.
+
     Args:
-        source: a module or the path of a ``model.pt``.
-        artifact: the exported file; ``None`` exports the model now, in memory, and checks that.
-        runtimes: names of runtimes, or ``"all"`` for those that are installed and run this format; by default the one
+        source: a module, or the path of a ``model.pt``; it is not changed.
+        artifact: the exported file; with ``None`` the model is exported in memory and that export is checked.
+        runtimes: names of runtimes, or ``"all"`` for all installed runtimes that run this format; by default the one
             that checks an export of this format.
-        format: of the export, where ``artifact`` is ``None``; ``"onnx"`` by default.
-        save_to: an existing folder; a failure leaves the worst inputs there as ``NAME.worst.npz``, and the file
-            that was exported for this check.
-        replay: a ``.worst.npz`` of an earlier failure, to run its inputs alone.
-        skip_missing: skip the test where a runtime that ``runtimes`` names is not there, instead of raising. The
-            others are checked first, and a failure of theirs is a failure.
-        **options: of :func:`nalu_export.check`: ``samples``, ``seed``, ``search``, ``rtol``, ``atol``, ``max_ulp``,
-            ``tf32``, ``ranges``, ``inputs``, ``allow_empty``, what the model takes (``example_inputs``,
-            ``dynamic_shapes``, ``input_size`` …), and how to read its file (``model``, ``layout`` …); without an
-            artifact also ``weights``, ``compute`` and the format's own options (``opset``, ``part`` …) of
-            :func:`nalu_export.export`.
+        format: format of the export if ``artifact`` is ``None``; ``"onnx"`` by default.
+        save_to: an existing folder. If the assertion fails, the worst inputs are written there as ``NAME.worst.npz``,
+            and the file too if it was exported here.
+        replay: path of a ``.worst.npz`` file of an earlier failure; only its inputs are run.
+        skip_missing: skip the test if a runtime that ``runtimes`` names is not available, instead of raising. The other
+            runtimes are checked first, and if one fails, the assertion fails.
+        **options: the options of :func:`nalu_export.check`, such as ``samples``, ``seed``, ``rtol``, ``ranges``,
+            ``inputs``, ``allow_empty``, ``example_inputs``, ``dynamic_shapes``, ``input_size``, ``model``, ``layout``.
+            Without an artifact also those of :func:`nalu_export.export`: ``weights``, ``compute``, and the options of
+            the format, such as ``opset`` and ``part``.
 
     Returns:
-        The report; ``report.missing`` lists what ``"all"`` could not run.
+        The report. ``report.missing`` lists the runtimes of ``"all"`` that could not run.
 
     Raises:
-        ParityAssertionError: the file is wrong, or no output could be compared and ``allow_empty`` is not given; an
-            :class:`AssertionError` that says what is wrong where.
-        RuntimeUnavailableError: a runtime is not there, or with ``"all"`` none of them is. What could not be checked
-            never passes.
-        unittest.SkipTest: the same with ``skip_missing``, in pytest its own ``Skipped``.
+        ParityAssertionError: an output is wrong, or no output could be compared and ``allow_empty`` is not given. It is
+            an :class:`AssertionError`, and its text says what is wrong where.
+        RuntimeUnavailableError: a runtime is not available, or with ``"all"`` none of them is. What could not be
+            checked never passes.
+        unittest.SkipTest: the same with ``skip_missing``; in pytest the exception of ``pytest.skip``.
         InputError: a file or an option cannot be used.
+        UnsupportedLayerError: a layer uses an operation that is not a primitive.
+        OutOfMemoryError: the model or a runtime needs more memory than is available.
     """
     __tracebackhide__ = True
     try:
@@ -104,7 +112,7 @@ def assert_parity(
             source, artifact, runtimes, format, save_to, replay, dict(options), skip_missing=skip_missing
         )
     except NaluExportError as error:
-        # Its text says all there is to know; the frames below are this package's.
+        # The text says everything that a user needs; the traceback would show frames of this package only.
         raise error.with_traceback(None) from None
     report = outcome.report
     if report is not None and not report.accepted:
@@ -128,7 +136,7 @@ def _run(
     folder = None if save_to is None else _folder(save_to)
     if replay is not None:
         if "inputs" in options:
-            raise InputError("inputs and replay are both given; replay runs the inputs of one file alone")
+            raise InputError("inputs and replay are both given; replay runs only the inputs of its file")
         options |= {"inputs": InputFile(read_inputs(replay), Path(replay).stem), "only_inputs": True}
     found = _exported(model, format_name, options) if artifact is None else _read(artifact, options)
     outcome = _check(model, found, runtimes, options, skip_missing=skip_missing)
@@ -138,7 +146,7 @@ def _run(
 
 
 def _skip(reason: str) -> NoReturn:
-    """Skip the test that runs, in the words of whatever runs it."""
+    """Skip the running test, with the exception of pytest or of unittest."""
     __tracebackhide__ = True
     if "PYTEST_CURRENT_TEST" in os.environ:
         import pytest
@@ -157,21 +165,23 @@ def _folder(path: str | os.PathLike[str]) -> Path:
 def _read(artifact: Artifact | str | os.PathLike[str], options: dict[str, Any]) -> Artifact:
     for name in _export_names():
         if name in options:
-            raise InputError(f"{name} is given with an artifact; it says how to export, and the file is there already")
+            raise InputError(
+                f"{name} is given with an artifact; it is an option of the export, so leave out one of both"
+            )
     return artifact if isinstance(artifact, Artifact) else read_artifact(artifact)
 
 
 def _export_names() -> tuple[str, ...]:
-    return (*EXPORT, *(each.name for _, each in formats.option_fields()))
+    return (*EXPORT, *(field.name for _, field in formats.option_fields()))
 
 
 def _exported(model: Source, format_name: FormatName | None, options: dict[str, Any]) -> Artifact:
-    """The file in memory, with the name that it would have; options of the export are taken out of ``options``."""
-    how = {name: options.pop(name) for name in _export_names() if name in options}
-    how |= {name: options[name] for name in BOTH if name in options}
-    found = export(model, None, format=format_name, check=False, **how)
+    """Export the model in memory, give the artifact a file name, and remove the export's options from ``options``."""
+    export_options = {name: options.pop(name) for name in _export_names() if name in options}
+    export_options |= {name: options[name] for name in BOTH if name in options}
+    artifact = export(model, None, format=format_name, check=False, **export_options)
     stem = type(model).__name__ if isinstance(model, nn.Module) else Path(model).stem
-    return replace(found, path=Path(stem + formats.get(found.format).suffix))
+    return replace(artifact, path=Path(stem + formats.get(artifact.format).suffix))
 
 
 def _check(
@@ -182,7 +192,11 @@ def _check(
     *,
     skip_missing: bool,
 ) -> Outcome:
-    """Check in all runtimes that are there; without ``skip_missing`` one that is not is an error."""
+    """Check the artifact in all requested runtimes that are available.
+
+    Raises:
+        RuntimeUnavailableError: a runtime is not available, and ``skip_missing`` is not given or all were requested.
+    """
     wanted = [runtimes] if isinstance(runtimes, str) else list(runtimes or [formats.get(artifact.format).runtime])
     missing: dict[str, str] = {}
     while True:
@@ -194,9 +208,9 @@ def _check(
         except RuntimeUnavailableError as error:
             if not skip_missing or ALL in wanted:
                 raise
-            # Whichever it is, its message begins with its name; where none does, no more can be told apart.
-            gone = [name for name in left if str(error).startswith(f"{name}: ")] or left
-            missing |= {name: str(error).removeprefix(f"{name}: ") for name in gone}
+            # The message begins with the name of the runtime. If it does not, all that are left count as missing.
+            absent = [name for name in left if str(error).startswith(f"{name}: ")] or left
+            missing |= {name: str(error).removeprefix(f"{name}: ") for name in absent}
 
 
 def _not_run(outcome: Outcome) -> str:
@@ -206,16 +220,16 @@ def _not_run(outcome: Outcome) -> str:
 
 
 def _save(report: Report, model: Source, artifact: Artifact, folder: Path | None, *, exported: bool) -> Files:
-    """What a later run needs, beside each other."""
-    given = None if isinstance(model, nn.Module) else Path(model)
+    """Write the worst inputs, and the file if it was exported here, to ``folder``; return the paths for a replay."""
+    source = None if isinstance(model, nn.Module) else Path(model)
     if folder is None:
-        return Files(given, None if exported else artifact.path, None)
-    path = own = Path(artifact.name) if artifact.path is None else artifact.path
+        return Files(source, None if exported else artifact.path, None)
+    path = original = Path(artifact.name) if artifact.path is None else artifact.path
     if exported:
-        path = folder / own.name
-        write_atomically(check_target(path, given), artifact.data)
+        path = folder / original.name
+        write_atomically(check_target(path, source), artifact.data)
     worst = None
     if report.worst:
-        worst = folder / (own.stem + reports.get("worst").suffix)
-        write_atomically(check_target(worst, given), reports.get("worst").render(report))
-    return Files(given, path, worst)
+        worst = folder / (original.stem + reports.get("worst").suffix)
+        write_atomically(check_target(worst, source), reports.get("worst").render(report))
+    return Files(source, path, worst)

@@ -1,4 +1,4 @@
-"""What a failed assertion raises."""
+"""The exception of a failed assertion."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ class ParityAssertionError(AssertionError):
     """An artifact does not compute what its model computes, or nothing could be compared.
 
     Attributes:
-        report: the whole check.
+        report: the :class:`nalu_export.Report` of the check.
     """
 
     def __init__(self, message: str, report: "Report") -> None:
@@ -18,5 +18,5 @@ class ParityAssertionError(AssertionError):
         self.report = report
 
 
-# What pytest shows in its one line for a failure is mostly this name.
+# The line that pytest shows for a failure has little room, and this name takes most of it.
 ParityAssertionError.__module__ = "nalu_export.testing"

@@ -1,4 +1,4 @@
-"""The text of a failed assertion: what broke where, in a few lines."""
+"""The text of a failed assertion: a few lines that say what is wrong where."""
 
 import math
 import shlex
@@ -12,20 +12,22 @@ from nalu_export.io.text import printable
 from nalu_export.parity import Report
 from nalu_export.parity.report import Row, Worst, inputs
 
-# More says nothing new; the whole table is in the section "parity" and in the reports of `nalu-export check`.
+# Number of failed input distributions that are described; more would add little. The whole table is in the section
+# "parity" of pytest's output and in the reports of `nalu-export check`.
 DISTRIBUTIONS = 3
+# Number of values of an input that are shown.
 VALUES = 8
 MISSING_FILE = "pass save_to=FOLDER (the fixture `parity` does) to keep the worst inputs, then run replay=FILE"
 
 
 @dataclass(frozen=True)
 class Files:
-    """What there is to run the check again.
+    """The files with which the check can be run again.
 
     Attributes:
-        model: path of the model, ``None`` for a module in memory.
-        artifact: path of the file, ``None`` where it was in memory only.
-        worst: path of the worst inputs.
+        model: path of the model; ``None`` for a module in memory.
+        artifact: path of the exported file; ``None`` if it was only in memory.
+        worst: path of the worst inputs; ``None`` if they were not written.
     """
 
     model: Path | None
@@ -34,7 +36,7 @@ class Files:
 
 
 def message(report: Report, files: Files) -> str:
-    """The runtimes that failed, each with its worst inputs and the first value that is wrong."""
+    """Return the text: the runtimes that failed, each with its worst inputs and its first wrong value."""
     subject = report.subject
     failed = [runtime.name for runtime in report.runtimes if _failed(report, runtime.name)]
     lines = [
@@ -50,7 +52,7 @@ def message(report: Report, files: Files) -> str:
 
 
 def _failed(report: Report, runtime: str) -> list[Row]:
-    """Rows of one runtime that failed, worst first, outputs before intermediate values."""
+    """Return the failed rows of one runtime, the worst first, in the order of :attr:`Row.gravity`."""
     rows = [row for row in report.decisive if row.runtime == runtime and row.failed]
     return sorted(rows, key=lambda row: row.gravity, reverse=True)
 
@@ -70,25 +72,25 @@ def _runtime(report: Report, name: str) -> list[str]:
 
 
 def _worst(worst: Worst) -> list[str]:
-    """The worst input and its worst output."""
+    """Return lines with the worst input and its worst output."""
     with np.errstate(all="ignore"):
         error = np.abs(worst.out.astype(np.float64) - worst.reference) / worst.bound
     flat = np.where(np.isnan(error), np.where(np.isnan(worst.out), np.inf, 0.0), error).ravel()
     index = int(flat.argmax()) if flat.size else 0
     place = ", ".join(str(axis) for axis in np.unravel_index(index, worst.out.shape))
-    out, single = worst.out.ravel()[index], worst.torch.ravel()[index]
+    out, by_torch = worst.out.ravel()[index], worst.torch.ravel()[index]
     reference, bound = float(worst.reference.ravel()[index]), float(worst.bound.ravel()[index])
-    alone = len(worst.inputs) == 1
-    shown = [f"{'' if alone else f'{name} '}{_shortened(x)}" for name, x in worst.inputs.items()]
+    only_one = len(worst.inputs) == 1
+    shown = [f"{'' if only_one else f'{name} '}{_shortened(x)}" for name, x in worst.inputs.items()]
     return [
         f"  worst input ({worst.distribution}): {', '.join(shown)}",
         f"    {worst.output}[{place}] is {_exact(out)}, expected {reference:.9g} ± {bound:.2g}; "
-        f"PyTorch gives {_exact(single)}",
+        f"PyTorch gives {_exact(by_torch)}",
     ]
 
 
 def _shortened(x: NDArray[np.generic]) -> str:
-    """The first values, and what the others are like."""
+    """Return an array as a text: all values, or the first ones with the shape, the minimum and the maximum."""
     shown = ", ".join(_exact(value) for value in x.ravel()[:VALUES])
     if x.size <= VALUES:
         return f"[{shown}]"
@@ -97,7 +99,7 @@ def _shortened(x: NDArray[np.generic]) -> str:
 
 
 def _exact(value: np.generic) -> str:
-    """The shortest text that reads back as the same number."""
+    """Return the shortest text that reads back as the same number in float32, or the number itself for integers."""
     if value.dtype.kind in "iub":
         return str(value)
     number = float(value)

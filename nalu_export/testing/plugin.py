@@ -1,6 +1,6 @@
-"""The pytest plugin: fixture ``parity``, options, and a section with the whole table where an assertion failed.
+"""The pytest plugin: the fixture ``parity``, its options, and a section with the whole table for a failed assertion.
 
-Torch is imported when a test first asks for the fixture, not when pytest starts.
+Torch is imported when a test first calls the fixture, not when pytest starts.
 """
 
 import io
@@ -31,7 +31,7 @@ WIDTH = 100
 
 
 class Parity:
-    """What the fixture gives: :func:`nalu_export.testing.assert_parity` with defaults of this test run."""
+    """The value of the fixture: :func:`nalu_export.testing.assert_parity` with the defaults of this test run."""
 
     def __init__(self, folder: Path, defaults: dict[str, int]) -> None:
         self._folder, self._defaults = folder, defaults
@@ -44,7 +44,10 @@ class Parity:
         runtimes: Sequence[str] | str | None = None,
         **options: "Unpack[FixtureArguments]",
     ) -> "Report":
-        """Assert parity; see there. Worst inputs go into the test's ``tmp_path`` unless ``save_to`` is given."""
+        """Assert parity: call :func:`nalu_export.testing.assert_parity` with the same arguments.
+
+        The worst inputs are written to the ``tmp_path`` of the test unless ``save_to`` is given.
+        """
         __tracebackhide__ = True
         from nalu_export.testing.assertion import assert_parity
 
@@ -53,7 +56,7 @@ class Parity:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--parity-seed``, ``--parity-samples``, and the same as ini options."""
+    """Add ``--parity-seed`` and ``--parity-samples``, and the ini options ``parity_seed`` and ``parity_samples``."""
     group = parser.getgroup("parity", "parity of exported models (nalu_export)")
     for name, (_, _, text) in OPTIONS.items():
         group.addoption(f"--parity-{name}", metavar="N", help=text)
@@ -61,12 +64,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a bad option before the first test."""
+    """Refuse a wrong option before the first test.
+
+    Raises:
+        pytest.UsageError: an option is not a number in its range.
+    """
     _defaults(config)
 
 
 def _defaults(config: pytest.Config) -> dict[str, int]:
-    """The command line before the ini file."""
+    """Return the options that are given; the command line has priority over the ini file."""
     found: dict[str, int] = {}
     for name, (low, high, _) in OPTIONS.items():
         text = config.getoption(f"parity_{name}")
@@ -85,15 +92,15 @@ def _defaults(config: pytest.Config) -> dict[str, int]:
 def parity(tmp_path: Path, pytestconfig: pytest.Config) -> Parity:
     """Assert that an exported file computes what a model computes: ``parity(model)``, ``parity(model, "model.onnx")``.
 
-    The arguments are those of ``nalu_export.testing.assert_parity``. The worst inputs of a failure are kept in
-    ``tmp_path``; seed and samples come from ``--parity-seed`` and ``--parity-samples``.
+    The arguments are those of ``nalu_export.testing.assert_parity``. The worst inputs of a failure are written to
+    ``tmp_path``. Default seed and samples come from ``--parity-seed`` and ``--parity-samples``.
     """
     return Parity(tmp_path, _defaults(pytestconfig))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """The table of every runtime and input distribution below the failure."""
+    """Add a section with the table of all runtimes and input distributions to the report of a failed assertion."""
     report = yield
     if call.excinfo is not None and isinstance(call.excinfo.value, ParityAssertionError):
         report.sections.append(("parity", _table(call.excinfo.value.report)))

@@ -1,4 +1,7 @@
-"""``python -m nalu_export.testing.summary REPORT.json``: a check as Markdown, for the summary of a CI job."""
+"""Shows the JSON report of a check as Markdown, for the summary of a CI job.
+
+The command is ``python -m nalu_export.testing.summary REPORT.json``.
+"""
 
 import json
 import sys
@@ -10,17 +13,19 @@ from nalu_export.io.text import printable
 from nalu_export.parity.row import Row
 from nalu_export.parity.verdict import Status
 
+# Largest number of characters of one text.
 LONGEST = 200
 FIELDS = {field.name for field in fields(Row)}
-# What ends a span of code, and a cell of a table even within one (https://github.github.com/gfm/#tables-extension-).
+# The characters that end a code span, or a table cell even within a code span
+# (https://github.github.com/gfm/#tables-extension-), with their escapes.
 ESCAPED = str.maketrans({character: f"\\x{ord(character):02x}" for character in "`|"})
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """A headline, a table with a line for each runtime, and what was not run.
+    """Return a headline and a table with a line for each runtime, also for those that could not run.
 
     Args:
-        report: as ``--json`` writes it; whatever names in it hold is shown as text.
+        report: the report as ``--json`` writes it. Names in it may be untrusted; they are shown as plain text.
     """
     lines = [
         f"### Parity: {_verdict(report['status'])}",
@@ -28,7 +33,7 @@ def markdown(report: dict[str, Any]) -> str:
         f"{_text(report['subject'].get('artifact', ''))} against {_text(report['subject'].get('model', ''))}: "
         f"{_text(report['summary'], 1000)}",
         "",
-        "| runtime | worst inputs | error / bound | E | verdict |",
+        "| runtime | worst distribution | error/bound | E | verdict |",
         "|---|---|--:|--:|---|",
     ]
     for runtime in report["runtimes"]:
@@ -42,20 +47,20 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def _row(data: dict[str, Any]) -> Row:
-    """A row of the report; a later version of the schema may say more of it."""
-    figures = {name: float(data[name]) for name in ("max_ratio", "max_e")}  # also of the texts "inf" and "nan"
+    """Return a row of the report; fields that a later version of the schema adds are ignored."""
+    figures = {name: float(data[name]) for name in ("max_ratio", "max_e")}  # may be the texts "inf" and "nan"
     return Row(**{name: value for name, value in data.items() if name in FIELDS} | figures)
 
 
 def _line(runtime: dict[str, Any], row: Row, criterion: str) -> str:
-    said = _verdict(row.status)
+    verdict = _verdict(row.status)
     if row.failed:
-        fault = row.fault(criterion)  # where its figures say it, they stand beside it
-        said = f"**{said}** {_text(fault.text if fault.alone else '')}".strip()
+        fault = row.fault(criterion)  # no text if the numbers in the other cells show the fault
+        verdict = f"**{verdict}** {_text(fault.text if fault.alone else '')}".strip()
     if not runtime["decisive"]:
-        said += ", for comparison"
+        verdict += ", for comparison"
     figures = "– | –" if row.status == Status.NOTHING else f"{row.max_ratio:.3g} | {row.max_e:.3g}"
-    return f"| {_text(runtime['name'])} | {_text(row.distribution)} | {figures} | {said} |"
+    return f"| {_text(runtime['name'])} | {_text(row.distribution)} | {figures} | {verdict} |"
 
 
 def _verdict(status: str) -> str:
@@ -63,9 +68,10 @@ def _verdict(status: str) -> str:
 
 
 def _text(value: object, longest: int = LONGEST) -> str:
-    """One line as a span of code, in which nothing is Markdown, HTML, a link or a mention; nothing of nothing.
+    """Return a text as a code span of one line, in which GitHub finds no Markdown, HTML, link or mention.
 
-    Backslashes would not do: GitHub makes links of bare addresses and of @names after it has taken them away.
+    A blank text gives an empty string. Backslash escapes would not be enough: GitHub removes them first, and then turns
+    bare addresses and @names into links.
     """
     text = printable(str(value)).translate(ESCAPED)
     shown = text if len(text) <= longest else text[:longest] + "…"
@@ -73,7 +79,7 @@ def _text(value: object, longest: int = LONGEST) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Print it."""
+    """Print the Markdown of the report whose path is the only argument, and return the exit code."""
     (path,) = arguments
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     sys.stdout.write(markdown(json.loads(Path(path).read_text(encoding="utf-8"))))

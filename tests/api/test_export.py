@@ -172,7 +172,7 @@ def test_a_free_size_that_would_be_wrong_is_fixed_and_said(tmp_path: Path) -> No
     model = build_head(backbone, 2, [3], "regression", 1).eval()
     artifact = nalu_export.export(model, tmp_path / "a.onnx", input_size=(9, 9))
     assert artifact.metadata["inputs"][0]["shape"] == ["batch", 1, 9, 9]
-    assert artifact.notes[0].startswith("the image size is fixed at 9×9: with another, ")
+    assert artifact.notes[0].startswith("the image size is fixed at 9×9: at another size, ")
     assert artifact.report.passed
 
 
@@ -189,7 +189,7 @@ def test_which_sizes_of_images_a_model_takes_is_said(
 ) -> None:
     artifact = nalu_export.export(NETS[name].build(), tmp_path / "a.onnx", input_size=size)
     assert artifact.metadata["inputs"][0]["shape"][2:] == ["height", "width"]
-    text = f"the model does not run on images of every size, and the file neither: {note}"
+    text = f"neither the model nor the file runs on images of every size: {note}"
     assert artifact.notes == ((text,) if note else ())
 
 
@@ -198,7 +198,7 @@ def test_positions_that_are_learned_fix_the_size(tmp_path: Path) -> None:
     """A ViT adds one vector to each patch, so it runs where there are as many; 17 rows have as many as 16."""
     net = NETS["ViT"]
     artifact = nalu_export.export(net.build(), tmp_path / "a.onnx", input_size=net.shape[1:])
-    text = "the model does not run on images of every size, and the file neither: height 16 and width 16"
+    text = "neither the model nor the file runs on images of every size: height 16 and width 16"
     assert artifact.notes == (text,)
     assert nalu_export.check(net.build(), artifact, samples=4, search=0, input_size=(16, 16)).passed
     with pytest.raises(InputError, match=r"does not run on 1×20×20 images \(.+\); give another input_size=\(H, W\)$"):
@@ -245,7 +245,9 @@ def test_the_user_names_the_arithmetic(nac: NAC, nalu: NALU, tmp_path: Path) -> 
     artifact = nalu_export.export(nac, tmp_path / "a.onnx", arithmetic=["layers.1"])
     assert artifact.report.passed
     assert [layer["path"] for layer in artifact.metadata["layers"]] == ["layers.1"]
-    with pytest.raises(ParityError, match=r"inputs zeros: .* are NaN or infinite .*first wrong value: layers\.1\.x\["):
+    with pytest.raises(
+        ParityError, match=r"distribution zeros: .* are NaN or infinite .*first divergence: layers\.1\.x\["
+    ):
         nalu_export.export(nalu, tmp_path / "b.onnx", arithmetic=["layers.1"])
     assert not (tmp_path / "b.onnx").exists()
 
@@ -299,7 +301,7 @@ def test_weights_in_float64_are_rounded_only_where_float32_computes(weights: Wei
     model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head).double().eval()
     path = tmp_path / "a.onnx"
     artifact = nalu_export.export(model, path, weights=weights)
-    assert "weights in float64 are rounded to float32; compute='float64' keeps" in artifact.notes[0]
+    assert "float64 weights are rounded to float32; compute='float64' keeps" in artifact.notes[0]
     assert not any("float64 are" in note for note in nalu_export.export(head, path, compute="float64").notes)
     nalu_export.export(head, path, weights=weights, compute="float64")
     assert nalu_export.check(head, path).passed

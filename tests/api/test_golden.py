@@ -299,7 +299,7 @@ def test_options_that_are_refused(options: dict[str, Any], text: str, nalu: NALU
 
 
 def test_an_option_that_is_none(nalu: NALU, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^write_golden takes no argument 'wrong'; it takes part, .*seed"):
+    with pytest.raises(InputError, match=r"^write_golden takes no argument 'wrong'; it takes model, .*seed"):
         write_golden(nalu, tmp_path / "golden.bin", wrong=1)  # type: ignore[call-arg]
 
 
@@ -316,5 +316,5 @@ def test_a_part_that_is_not_there(image_model: BackboneHead, tmp_path: Path) -> 
 def test_more_than_is_sensible_is_refused_before_it_is_made(image_model: BackboneHead, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         write_golden(image_model, tmp_path / "golden.bin", samples=4096, input_size=(64, 64))
-    text = "samples is 4096: the inputs are 201,326,592 numbers, and at most 134,217,728 are written"
+    text = "samples is 4096: the inputs have 201,326,592 numbers in total; at most 134,217,728 are allowed"
     assert str(caught.value) == text

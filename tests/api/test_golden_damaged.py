@@ -47,7 +47,7 @@ X, Y = named(b"x", 1, (2, 3)), named(b"y", 1, (2,), 0)
 NUMBERS = bytes(4 * 6 + 29 * 2)
 DAMAGED: dict[str, tuple[bytes, str]] = {
     "empty": (b"", f"ends at byte 0, {ENDS}"),
-    "magic": (b"NALUGOLT" + bytes(200), "does not start with NALUGOLD: no golden file"),
+    "magic": (b"NALUGOLT" + bytes(200), "does not start with NALUGOLD, so it is not a golden file"),
     "version 0": (header_bytes(0), "is of version 0; expected 1 or 2"),
     "version 3": (header_bytes(3), "is of version 3; expected 1 or 2"),
     "compute": (header_bytes(compute=16), "compute is 16; expected 32 or 64"),
@@ -69,8 +69,8 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
         r"an output's name is 'a\n\x1b[31m'; expected 1 to 255 printable bytes",
     ),
     "a name that is no UTF-8": (header([named(b"\xff", 1, (2,))], [Y]), "an input's name is not UTF-8"),
-    "two of a name": (header([X, X], [Y]), "has several inputs of the name x"),
-    "two outputs of a name": (header([X], [Y, Y]), "has several outputs of the name y"),
+    "two of a name": (header([X, X], [Y]), "has several inputs named x"),
+    "two outputs of a name": (header([X], [Y, Y]), "has several outputs named y"),
     "type 0": (header([named(b"x", 0, (2,))], [Y]), "input x is of type 0; expected 1 to 5"),
     "type 6": (header([X], [named(b"y", 6, (2,), 0)]), "output y is of type 6; expected 1 to 5"),
     "shared": (header([X], [named(b"y", 1, (2,), 2)]), "output y says 2 for shared; expected 0 or 1"),
@@ -93,18 +93,21 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
         header([named(b"%d" % number, 1, (2,)) for number in range(9)], [Y]) + NUMBERS,
         "has 388 bytes; its 9 inputs and 1 outputs need 436",
     ),
-    "no samples": (header([named(b"x", 1, (0, 3))], [named(b"y", 1, (0,), 0)]), "input x has shape (0, 3), no numbers"),
+    "no samples": (
+        header([named(b"x", 1, (0, 3))], [named(b"y", 1, (0,), 0)]),
+        "input x has shape (0, 3), which holds no numbers",
+    ),
     "a size of nothing": (
         header([X], [named(b"y", 1, (2, 0), 0)]) + NUMBERS[: 4 * 6],
-        "output y has shape (2, 0), no numbers",
+        "output y has shape (2, 0), which holds no numbers",
     ),
     "a truth value": (
         header([named(b"x", 5, (2, 3))], [Y]) + b"\0\1\2\0\0\0" + NUMBERS[4 * 6 :],
-        "input x has truth values that are neither 0 nor 1",
+        "input x has booleans that are neither 0 nor 1",
     ),
     "a truth value of PyTorch's": (
         header([X], [named(b"y", 5, (2,), 0)]) + bytes(4 * 6 + 2 * 24) + b"\0\xff\0\0",
-        "output y: torch has truth values that are neither 0 nor 1",
+        "output y: torch has booleans that are neither 0 nor 1",
     ),
 }
 
@@ -126,7 +129,7 @@ DAMAGED_1: dict[str, tuple[bytes, str]] = {
     ),
     "samples": (
         shape_bytes((2, 3)) + shape_bytes((1, 2)) + NUMBERS,
-        "output output has 1 samples, the inputs 2; expected as many",
+        "output output has 1 samples, the inputs 2; expected the same number",
     ),
 }
 
@@ -174,34 +177,34 @@ NO_SENSE: dict[str, tuple[Golden, str]] = {
     "compute": (replace(real(), compute="float16"), "compute is float16; expected float32 or float64"),  # type: ignore[arg-type]
     "samples": (
         replace(real(), inputs=(*real().inputs, GoldenInput("z", np.ones((3, 1), np.float32)))),
-        "input z has 3 samples, input input 2; expected as many",
+        "input z has 3 samples, input input 2; expected the same number",
     ),
     "an output of fewer samples": (
         replace(real(), outputs=(output_of("y", np.ones((1, 2), np.float32)),)),
-        "output y has 1 samples, the inputs 2; expected as many",
+        "output y has 1 samples, the inputs 2; expected the same number",
     ),
     "a negative bound": (real(bound=column(0, -1)), "output output: bound has values that are negative or NaN"),
     "a unit that is NaN": (real(unit=column(0, math.nan)), "output output: unit has values that are negative or NaN"),
     "accept": (real(accept=np.full((2, 1), 5, np.uint8)), "output output: accept has a value 5; expected 0 to 4"),
     "an integer within a bound": (
         whole(bound=column(0, 0.5)),
-        "output output is int32, and has a bound that is neither 0 nor infinite",
+        "output output is int32, but has a bound that is neither 0 nor infinite",
     ),
     "an integer between two": (
         whole(reference=column(1, 2.5)),
-        "output output is int32, and has a reference that is no int32",
+        "output output is int32, but has a reference that is not of that type",
     ),
     "an integer that is too large": (
         whole(reference=column(1, 2.0**31)),
-        "output output is int32, and has a reference that is no int32",
+        "output output is int32, but has a reference that is not of that type",
     ),
     "an integer that is none": (
         whole(reference=column(1, math.nan)),
-        "output output is int32, and has a reference that is no int32",
+        "output output is int32, but has a reference that is not of that type",
     ),
     "a truth value that is 2": (
         replace(real(), outputs=(replace(output_of("y", np.ones((2, 1), np.bool_)), reference=column(1, 2)),)),
-        "output y is bool, and has a reference that is no bool",
+        "output y is bool, but has a reference that is not of that type",
     ),
 }
 
@@ -237,11 +240,17 @@ def test_no_bytes_end_in_anything_but_one_line(data: st.DataObject) -> None:
 
 
 DAMAGED_ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
-    "missing": ({"output/y/unit": None}, "has no array output/y/unit: no golden file, or not a whole one"),
-    "no names": ({"inputs": None}, "has no array inputs: no golden file, or not a whole one"),
-    "more": ({"y\n": np.zeros(1)}, r"holds an array 'y\n' too, which no golden file has"),
-    "version": ({"version": np.array(3)}, "is of version 3; expected 2, or 1, which says none"),
-    "no version": ({"version": np.array("2")}, "is of version <U1 (); expected 2, or 1, which says none"),
+    "missing": (
+        {"output/y/unit": None},
+        "has no array output/y/unit, so it is not a golden file, or an incomplete one",
+    ),
+    "no names": ({"inputs": None}, "has no array inputs, so it is not a golden file, or an incomplete one"),
+    "more": ({"y\n": np.zeros(1)}, r"holds an array 'y\n', which is not part of a golden file"),
+    "version": ({"version": np.array(3)}, "is of version 3; expected 2, or no array version, which means version 1"),
+    "no version": (
+        {"version": np.array("2")},
+        "is of version <U1 (); expected 2, or no array version, which means version 1",
+    ),
     "type": ({"input/x/values": np.zeros((3, 2), np.float16)}, "input x is float16; expected one of TYPES"),
     "byte order": ({"input/x/values": np.zeros((3, 2), ">f4")}, "input x is >f4; expected one of TYPES"),
     "type of PyTorch's": ({"output/k/torch": np.array(1, np.uint8)}, "output k: torch is uint8; expected one of TYPES"),
@@ -257,7 +266,7 @@ DAMAGED_ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "samples": (
         {"input/how many/values": np.zeros(2, np.int64)},
-        "input how many has 2 samples, input x 3; expected as many",
+        "input how many has 2 samples, input x 3; expected the same number",
     ),
     "not shared": ({"shared": np.zeros(4, np.bool_)}, "output k has 0 axes; expected 1 to 16"),
     "shared": ({"shared": np.zeros(3, np.bool_)}, "shared is bool (3,); expected bool (4,)"),
@@ -267,16 +276,19 @@ DAMAGED_ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
     "a number for names": ({"inputs": np.zeros(3)}, "inputs is float64 (3,); expected a list of names"),
     "a name": ({"inputs": np.array("x")}, "inputs is <U1 (); expected a list of names"),
     "names of nothing": ({"inputs": np.array([], "U1")}, "has 0 inputs; expected 1 to 64"),
-    "names that are one": ({"inputs": np.array(["x", "x", "y"])}, "has several inputs of the name x"),
+    "names that are one": ({"inputs": np.array(["x", "x", "y"])}, "has several inputs named x"),
     "a name that is a line": (
         {"outputs": np.array(["y", "a\n", "k", "any"])},
         r"an output's name is 'a\n'; expected 1 to 255 printable bytes",
     ),
-    "no Unicode": ({"compute": np.frombuffer(b"\xff" * 4, "<U1").reshape(())}, "holds a text that is no Unicode"),
-    "names of no Unicode": ({"inputs": np.frombuffer(b"\xff" * 4, "<U1")}, "holds a text that is no Unicode"),
+    "no Unicode": (
+        {"compute": np.frombuffer(b"\xff" * 4, "<U1").reshape(())},
+        "holds a text that is not valid Unicode",
+    ),
+    "names of no Unicode": ({"inputs": np.frombuffer(b"\xff" * 4, "<U1")}, "holds a text that is not valid Unicode"),
     "odd truths": (
         {"input/mask/µ.npy/values": np.full((3, 2, 1), 2, np.uint8).view(np.bool_)},
-        "input mask/µ.npy has truth values that are neither 0 nor 1",
+        "input mask/µ.npy has booleans that are neither 0 nor 1",
     ),
 }
 
@@ -293,11 +305,14 @@ def test_damaged_arrays(case: str, tmp_path: Path) -> None:
 
 
 DAMAGED_ARRAYS_1: dict[str, tuple[dict[str, Any], str]] = {
-    "missing": ({"unit": None}, "has no array unit: no golden file, or not a whole one"),
-    "more": ({"y": np.zeros(1)}, "holds an array y too, which no golden file has"),
+    "missing": ({"unit": None}, "has no array unit, so it is not a golden file, or an incomplete one"),
+    "more": ({"y": np.zeros(1)}, "holds an array y, which is not part of a golden file"),
     "type": ({"x": np.zeros((2, 1))}, "x is float64; expected float32"),
     "type of the output": ({"torch": np.zeros((2, 1), np.int64)}, "torch is int64; expected float32"),
-    "samples": ({"x": np.zeros((3, 1), np.float32)}, "output output has 2 samples, the inputs 3; expected as many"),
+    "samples": (
+        {"x": np.zeros((3, 1), np.float32)},
+        "output output has 2 samples, the inputs 3; expected the same number",
+    ),
 }
 
 
@@ -325,7 +340,7 @@ def test_a_billion_assumptions(dtype: str, tmp_path: Path) -> None:
         for name, data in members.items():
             archive.writestr(name, data)
     said = refused(path)
-    assert "entries of no bytes" in said if dtype == "<U0" else said == "has 1,000,000 assumptions; expected at most 16"
+    assert "entries of 0 bytes" in said if dtype == "<U0" else said == "has 1,000,000 assumptions; expected at most 16"
 
 
 def test_files_that_are_something_else(tmp_path: Path) -> None:
@@ -337,4 +352,4 @@ def test_files_that_are_something_else(tmp_path: Path) -> None:
     assert refused(tmp_path / "no.bin") == "cannot be read: No such file or directory"
     (tmp_path / "c.bin").mkdir()
     assert refused(tmp_path / "c.bin") == "is a directory; give the path of a file"
-    assert refused(tmp_path / "d.txt") == "a golden file's name ends in .bin or .npz"
+    assert refused(tmp_path / "d.txt") == "the name of a golden file must end in .bin or .npz"

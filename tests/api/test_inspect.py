@@ -148,7 +148,10 @@ def test_a_foreign_file(make: Any, kind: str, tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(make())
     with pytest.raises(InputError) as caught:
         inspect(tmp_path / "f", trust=kind == "onnx")
-    assert str(caught.value) == f"{tmp_path}/f: is {kind}, but not exported by nalu_export: no metadata in it"
+    assert str(caught.value) == (
+        f"{tmp_path}/f: is a file of format {kind}, but has no metadata of nalu_export; "
+        "give a file that nalu_export exported"
+    )
 
 
 def test_a_foreign_archive_that_is_trusted_is_a_model(tmp_path: Path) -> None:

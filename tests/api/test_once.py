@@ -73,5 +73,5 @@ def test_sizes_are_looked_for_once_where_axes_turn_out_to_be_fixed(monkeypatch: 
     _counted("nalu_export.api.emitting.steps", seen, monkeypatch)
     _counted("nalu_export.inputs.sizes.steps", seen, monkeypatch)
     artifact = nalu_export.export(model, check=False, input_size=(9, 9))
-    assert artifact.notes[0].startswith("the image size is fixed at 9×9: with another, ")
+    assert artifact.notes[0].startswith("the image size is fixed at 9×9: at another size, ")
     assert seen == {"nalu_export.api.emitting.steps": 1}

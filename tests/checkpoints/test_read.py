@@ -292,7 +292,7 @@ def test_a_file_larger_than_the_memory(tmp_path: Path) -> None:
         "except InputError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
-    assert done.stdout == f"{path}: is larger than the memory\n"
+    assert done.stdout == f"{path}: does not fit into the free memory\n"
 
 
 @pytest.mark.parametrize("option", ["layout", "eps", "backbone", "task"])

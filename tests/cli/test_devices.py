@@ -35,7 +35,7 @@ def test_sizes(text: str, size: int) -> None:
 def test_what_is_no_size(text: str) -> None:
     result = _shown("--device-memory", text)
     assert result.exit_code == 2
-    assert f"{text!r} is no size of memory; write 2GiB, 500MB or a number of bytes" in result.output
+    assert f"{text!r} is not a memory size; write 2GiB, 500MB or a number of bytes" in result.output
 
 
 def test_options_of_the_provider() -> None:
@@ -43,7 +43,11 @@ def test_options_of_the_provider() -> None:
     assert "'provider_options': {'a': '1', 'b': 'x=y'}" in shown
     assert "'device': 2" in shown
     assert "'a=2' is given" not in shown
-    for wrong, message in (("a", "'a' is no KEY=VALUE"), ("=1", "'=1' is no KEY=VALUE"), ("a=2", "a is given twice")):
+    for wrong, message in (
+        ("a", "'a' is not of the form KEY=VALUE"),
+        ("=1", "'=1' is not of the form KEY=VALUE"),
+        ("a=2", "a is given twice"),
+    ):
         result = _shown("--provider-option", "a=1", "--provider-option", wrong)
         assert result.exit_code == 2
         assert message in result.output
@@ -64,12 +68,16 @@ def test_they_reach_the_session(nalu: NALU, tmp_path: Path, pretended_cuda: Call
 @pytest.mark.parametrize(
     ("names", "given", "message"),
     [
-        ("onnxruntime-cpu", {"device": 1}, "device is given, but onnxruntime-cpu runs on no CUDA device"),
-        ("onnxruntime-cpu", {"provider_options": {"a": "1"}}, "provider_options is given, but onnxruntime-cpu runs on"),
+        ("onnxruntime-cpu", {"device": 1}, "device is given, but no runtime of the check uses CUDA: onnxruntime-cpu"),
+        (
+            "onnxruntime-cpu",
+            {"provider_options": {"a": "1"}},
+            "provider_options is given, but no runtime of the check uses CUDA: onnx",
+        ),
         (
             "torch-cuda",
             {"provider_options": {"a": "1"}},
-            "provider_options are ONNX Runtime's; torch-cuda does",
+            "provider_options is given, but no runtime of the check is ONNX Runtime on CUDA: torch-cuda",
         ),
         (
             "onnxruntime-cuda",

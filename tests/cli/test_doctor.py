@@ -35,16 +35,19 @@ def test_a_file_with_remarks_only(folder: Path, run: Run) -> None:
     result = saved(nalu([[1.0, 1.0]], [[30.0, 30.0]]), run)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
-        "\ninfo[gate-chosen] at (model)\n  On inputs of 0.1..1 and of 100..1000, the gate chooses the sum.\n  effect:  "
-        "A trained gate looks like this.\n  remedy:  Nothing to do if this is the operation that the task "
-        "needs.\n\nnothing wrong found; 1 remark\n"
+        "info[gate-chosen] at (model)\n"
+        "  On inputs of 0.1..1 and of 100..1000, the gate chooses the sum.\n"
+        "  effect:  A trained gate looks like this.\n"
+        "  remedy:  Nothing to do if this is the operation that the task needs.\n"
+        "\n"
+        "nothing wrong found; 1 remark\n"
     )
 
 
 def test_warnings_do_not_fail(folder: Path, run: Run) -> None:
     result = saved(nac([[0.5]]), run)
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[1] == "warning[far-weights] at layers.0"
+    assert result.stdout.splitlines()[0] == "warning[far-weights] at layers.0"
     assert result.stdout.endswith("\n\n1 warning\n")
 
 
@@ -72,7 +75,7 @@ def test_what_follows_and_what_to_do_is_said_once_for_each_kind(folder: Path, ru
     assert len(kinds) == 6
     # The figures of far weights are those of each layer.
     assert sum(line.startswith("  effect:") for line in lines) == 4
-    assert sum(line.startswith("  do:") for line in lines) == 3
+    assert sum(line.startswith("  remedy:") for line in lines) == 3
 
 
 def test_json(folder: Path, run: Run) -> None:

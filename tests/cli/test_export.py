@@ -31,7 +31,7 @@ def test_it_says_what_it_checked_and_wrote(format_name: str, source: Path, run: 
     assert listing() == sorted([name, "model.pt"])
     size = Path(name).stat().st_size
     assert result.stdout.splitlines()[-2] == (
-        f"{name}  {format_name}, {size:,} bytes, folded weights, float32: input (batch, 2) → output (batch, 1)"
+        f"written: {name}: {format_name}, {size:,} bytes, folded weights, float32; input (batch, 2) → output (batch, 1)"
     )
     assert "passed" in result.stdout
     assert "FAILED" not in result.stdout
@@ -63,7 +63,7 @@ def test_default_name_beside_any_name(name: str, written: str, source: Path, run
     result = run(name, "-f", "onnx", "--no-check")
     assert (result.exit_code, result.stderr) == (0, "")
     assert listing() == sorted([os.path.basename(name), written])
-    assert f"{written}  onnx, ".replace("\n", r"\n") in result.stdout
+    assert f"written: {written}: onnx, ".replace("\n", r"\n") in result.stdout
 
 
 @pytest.mark.parametrize("verb", [[], ["export"]], ids=["", "export"])
@@ -181,7 +181,7 @@ def test_a_failed_check_writes_nothing(old: bytes | None, source: Path, run: Run
     result = run(source, "-f", "onnx")
     assert result.exit_code == 1
     assert result.stderr.startswith(
-        "nalu-export: model.onnx: not written, the check failed: onnxruntime-cpu on inputs "
+        "nalu-export: model.onnx: not written, the check failed: onnxruntime-cpu on distribution "
     )
     assert result.stderr.count("\n") == 1
     assert "FAILED" in result.stdout
@@ -318,7 +318,7 @@ USER_ERRORS = [
     (
         write_nothing,
         ["-o", "/dev/null"],
-        "/dev/null: is in /dev, where the system has its own; choose another output path, or - for standard output",
+        "/dev/null: is in /dev, a folder of the system; choose another output path, or - for standard output",
     ),
     (write_nothing, ["-o", "x" * 300], "x" * 300 + ": cannot be written: File name too long"),
     (make_folder, [], "model.onnx: exists and is not a regular file; choose another output path"),

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from nalu_export import formats
 from nalu_export.api.artifact import read_artifact
+from nalu_export.cli.checking import RUNTIMES
 from tests.cli.conftest import Run, assert_user_error, listing
 
 
@@ -17,6 +19,11 @@ def test_the_suffix_of_the_output_says_the_format(output: str | None, told: str,
     assert (result.exit_code, result.stderr) == (0, "")
     assert listing() == sorted(["model.pt", output or "model.onnx"])
     assert read_artifact(output or "model.onnx").format == told
+
+
+def test_help_names_the_runtime_of_each_format() -> None:
+    for name in formats.names():
+        assert formats.get(name).runtime in RUNTIMES
 
 
 def test_what_does_not_fit_the_format_is_refused_by_its_flag(source: Path, run: Run) -> None:

@@ -50,7 +50,7 @@ def test_every_command_that_reads_a_model(given: bytes) -> None:
 @pytest.mark.parametrize(
     ("words", "data", "text"),
     [
-        (["-", "-f", "onnx"], b"x", "has no folder to export beside; say where to with --output FILE"),
+        (["-", "-f", "onnx"], b"x", "has no folder to write the file to; give its path with --output FILE"),
         (["inspect", "-"], b"", "is empty; expected a model.pt"),
         (
             ["doctor", "-"],

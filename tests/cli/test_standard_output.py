@@ -33,7 +33,7 @@ def test_the_same_bytes_as_a_file_has(name: str) -> None:
     assert run(*COMMANDS[name], "-o", name, "-q").returncode == 0
     done = run(*COMMANDS[name], "-o", "-")
     assert (done.returncode, done.stdout) == (0, Path(name).read_bytes())
-    assert done.stderr.decode().splitlines()[-1].startswith("standard output  ")
+    assert done.stderr.decode().splitlines()[-1].startswith("written: standard output")
     assert sorted(os.listdir()) == sorted(["model.pt", name])
     READ.get(name, read_artifact)(Path(name))
 
@@ -69,5 +69,5 @@ def test_a_terminal_gets_no_file() -> None:
     os.close(parent)
     assert done.returncode == 2
     assert done.stderr.decode() == (
-        "nalu-export: standard output: is a terminal, which shows no model; send it to a file or a program\n"
+        "nalu-export: standard output: is a terminal; redirect it to a file or pipe it to a program\n"
     )

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from nalu_export import NAC, NACCell, NALUCell
-from nalu_export.doctor import Diagnosis, Finding, diagnose
+from nalu_export.doctor import Diagnosis, Finding, diagnose, findings
 
 BIG = 20.0
+CODES = {code for finder in findings.finders() for code in finder.codes}
 
 
 def raw(weights: list[list[float]]) -> tuple[Tensor, Tensor]:
@@ -52,7 +53,8 @@ def written(state: Mapping[str, Tensor], folder: Path) -> Path:
 
 
 def codes(diagnosis: Diagnosis) -> list[tuple[str, str, str]]:
-    """Level, code and place of each finding."""
+    """Level, code and place of each finding, whose code is one that its kind lists."""
+    assert {finding.code for finding in diagnosis.findings} <= CODES
     return [(finding.level, finding.code, finding.where) for finding in diagnosis.findings]
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nalu_export import NALU, InputError, build_head, save
 from nalu_export.doctor import diagnose
-from nalu_export.doctor.findings import LEVELS
+from nalu_export.doctor.findings.base import LEVELS
 from nalu_export.doctor.settings import DoctorCompute
 from nalu_export.io.text import to_json
 from tests.checkpoints.layouts.case import Published

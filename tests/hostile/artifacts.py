@@ -393,7 +393,7 @@ ARTIFACTS: Table = {
     ),
     "header, nothing but its first line": Case(
         lambda: b"// nalu_export header 1\n",
-        "is cpp, but not exported by nalu_export: no metadata in it",
+        "is a file of format cpp, but has no metadata of nalu_export; give a file that nalu_export exported",
         INSPECT,
         "artifact",
     ),
@@ -458,7 +458,7 @@ ARTIFACTS: Table = {
     ),
     "ONNX of another tool": Case(
         lambda: edited(lambda proto: proto.ClearField("metadata_props")),
-        "is onnx, but not exported by nalu_export: no metadata in it",
+        "is a file of format onnx, but has no metadata of nalu_export; give a file that nalu_export exported",
         INSPECT,
         "artifact",
     ),

@@ -67,7 +67,7 @@ INPUT_FILES: Table = {
     ),
     "twenty thousand arrays": case(
         lambda: files.zip_bytes({f"{number}.npy": npy() for number in range(20_000)}),
-        "has 20,000 arrays; at most 256 are checked, join them along the samples",
+        "has 20,000 arrays, more than 256; join them along the sample axis",
     ),
     "inputs, empty": case(
         lambda: b"", "not a readable .npz or .npy file: it is not an array; write it with numpy.savez(path, x=array)"
@@ -82,7 +82,7 @@ INPUT_FILES: Table = {
     ),
     "inputs, an array cut": case(
         lambda: npz(npy()[:-1]),
-        "not a readable .npz or .npy file: its member x.npy has 23 bytes of numbers, its shape "
+        "not a readable .npz or .npy file: its member x.npy has 23 bytes of values, its shape "
         "(3, 2) needs 24; write it with numpy.savez(path, x=array)",
     ),
     "inputs, a header cut": case(
@@ -96,12 +96,12 @@ INPUT_FILES: Table = {
     ),
     "inputs, a billion texts of no characters": case(
         lambda: npz(headed("{'descr': '<U0', 'fortran_order': False, 'shape': (1000000000, 2), }", b"")),
-        "not a readable .npz or .npy file: its member x.npy has entries of no bytes; "
+        "not a readable .npz or .npy file: its member x.npy has entries of 0 bytes; "
         "write it with numpy.savez(path, x=array)",
     ),
     "inputs, a billion records of nothing": case(
         lambda: npz(headed("{'descr': '|V0', 'fortran_order': False, 'shape': (1000000000,), }", b"")),
-        "not a readable .npz or .npy file: its member x.npy has entries of no bytes; "
+        "not a readable .npz or .npy file: its member x.npy has entries of 0 bytes; "
         "write it with numpy.savez(path, x=array)",
     ),
     "inputs, texts for numbers": array(
@@ -148,39 +148,39 @@ INPUT_FILES: Table = {
     ),
     "inputs, a shape beyond the file": case(
         lambda: npz(shaped("(3, 4)")),
-        "not a readable .npz or .npy file: its member x.npy has 24 bytes of numbers, its shape "
+        "not a readable .npz or .npy file: its member x.npy has 24 bytes of values, its shape "
         "(3, 4) needs 48; write it with numpy.savez(path, x=array)",
     ),
     "inputs, a negative shape": case(
         lambda: npz(shaped("(-3, 2)")),
-        "not a readable .npz or .npy file: its member x.npy has 24 bytes of numbers, its shape "
+        "not a readable .npz or .npy file: its member x.npy has 24 bytes of values, its shape "
         "(-3, 2) needs -24; write it with numpy.savez(path, x=array)",
     ),
     "inputs, a shape of 2**40": case(
         lambda: npz(shaped(f"({2**40}, 2)")),
-        "not a readable .npz or .npy file: its member x.npy has 24 bytes of numbers, its shape "
+        "not a readable .npz or .npy file: its member x.npy has 24 bytes of values, its shape "
         "(1099511627776, 2) needs 8796093022208; write it with numpy.savez(path, x=array)",
     ),
     "inputs, a shape of 2**62": case(
         lambda: npz(shaped(f"({2**62}, 4)")),
-        "not a readable .npz or .npy file: its member x.npy has 24 bytes of numbers, its shape "
+        "not a readable .npz or .npy file: its member x.npy has 24 bytes of values, its shape "
         "(4611686018427387904, 4) needs 73786976294838206464; write it with numpy.savez(path, "
         "x=array)",
     ),
     "inputs, a shape of 2**70": case(
         lambda: npz(shaped(f"({2**70}, 2)")),
-        "not a readable .npz or .npy file: its member x.npy has 24 bytes of numbers, its shape "
+        "not a readable .npz or .npy file: its member x.npy has 24 bytes of values, its shape "
         "(1180591620717411303424, 2) needs 9444732965739290427392; write it with "
         "numpy.savez(path, x=array)",
     ),
     "inputs, 70 dimensions": case(
         lambda: npz(shaped("(" + "1," * 70 + ")")),
-        "not a readable .npz or .npy file: its member x.npy has 24 bytes of numbers, its shape … "
+        "not a readable .npz or .npy file: its member x.npy has 24 bytes of values, its shape … "
         "needs 4; write it with numpy.savez(path, x=array)",
     ),
     "inputs, a shape of Python 2": case(
         lambda: npz(shaped("(3L, 4L)")),
-        "not a readable .npz or .npy file: its member x.npy has 24 bytes of numbers, its shape "
+        "not a readable .npz or .npy file: its member x.npy has 24 bytes of values, its shape "
         "(3, 4) needs 48; write it with numpy.savez(path, x=array)",
     ),
     "inputs, a checksum": case(
@@ -197,13 +197,13 @@ INPUT_FILES: Table = {
     ),
     "inputs, an unknown compression": case(
         lambda: npz(npy()).replace(struct.pack("<HH", 20, 0) + struct.pack("<H", 0), struct.pack("<HHH", 20, 0, 97)),
-        "not a readable .npz or .npy file: its member x.npy is compressed in a way that numpy "
-        "does not write; write it with numpy.savez(path, x=array)",
+        "not a readable .npz or .npy file: its member x.npy is compressed by a method that "
+        "numpy does not use; write it with numpy.savez(path, x=array)",
     ),
     "inputs, packed by bzip2": case(
         lambda: npz(npy(), compression=zipfile.ZIP_BZIP2),
-        "not a readable .npz or .npy file: its member x.npy is compressed in a way that numpy "
-        "does not write; write it with numpy.savez(path, x=array)",
+        "not a readable .npz or .npy file: its member x.npy is compressed by a method that "
+        "numpy does not use; write it with numpy.savez(path, x=array)",
     ),
     "inputs, a bomb": case(
         lambda: patched(npz(npy(), compression=zipfile.ZIP_DEFLATED), 0, 24, "<I", 2**30 + 1),

@@ -14,7 +14,7 @@ from nalu_export.formats.cpp.format import FORMAT as CPP
 from nalu_export.modules import jit
 
 SECONDS, MEMORY = 8, "1GiB"
-TIME = f"not done after {SECONDS} seconds, which --timeout allows"
+TIME = f"not finished within {SECONDS} seconds, the limit of --timeout"
 NO_MEMORY = "needs more memory than there is, or than --max-memory allows"
 RUNNING = ("export", "golden", "inspect", "doctor")
 
@@ -176,7 +176,7 @@ BOMBS: dict[str, Bomb] = {
         _code("os._exit(0)"),
         _own(*RUNNING),
         70,
-        "ended from within, by code of the model or of a library; nothing was decided",
+        "code of the model or of a library ended the process; there is no verdict",
     ),
     "ONNX without end": Bomb(_onnx(_LOOP.format(step="Abs(v)", last="Identity(z)")), CHECK, 2, TIME),
     "ONNX that doubles": Bomb(

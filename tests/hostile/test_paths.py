@@ -56,7 +56,7 @@ SPECIAL: dict[str, tuple[Callable[[Path], object], str]] = {
     "the memory of a process": (lambda path: path.symlink_to("/proc/self/mem"), "cannot be read: Input/output error"),
     "a file that is made as it is read": (
         lambda path: path.symlink_to("/proc/self/environ"),
-        "holds more or less than the 0 bytes of its size; copy it first",
+        "its size is given as 0 bytes, but its content has another size; copy it to a regular file",
     ),
 }
 COMMANDS = (

@@ -26,7 +26,7 @@ def test_an_axis_that_has_a_largest_size_stays_free(tmp_path: Path) -> None:
     options: dict[str, Any] = {"example_inputs": torch.zeros(2, 16, 4), "dynamic_shapes": {"x": {1: "time"}}}
     artifact = nalu_export.export(_Positions().eval(), tmp_path / "a.onnx", **options)
     assert artifact.metadata["inputs"][0]["shape"] == ["batch", "time", 4]
-    assert artifact.notes == ("the model does not run on inputs of every size, and the file neither: time up to 16",)
+    assert artifact.notes == ("neither the model nor the file runs on inputs of every size: time up to 16",)
 
 
 def test_an_axis_of_one_size_is_fixed_and_said(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ FAULTS = [
     (swapped, "times its bound"),
     (dropped, "the runtime returned 2 outputs, expected 3"),
     (renamed, "the name of its output is 'other', its metadata says 'output_0'"),
-    (scaled, "first wrong value: output_1_1"),
+    (scaled, "first divergence: output_1_1"),
 ]
 
 
@@ -159,7 +159,7 @@ def test_a_wrong_integer_or_truth_value_is_found(output: str, value: Any, export
     path.write_bytes(proto.SerializeToString())
     report = checked("dict", read_artifact(path))
     assert report.status == "failed"
-    assert f"first wrong value: {output}" in report.summary()
+    assert f"first divergence: {output}" in report.summary()
 
 
 def test_inputs_in_another_order_are_matched_by_name(exported: Exported, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_strict_refuses(file: Path, given: dict[str, Any], names: str, options: 
     with pytest.raises(InputError) as error:
         read_checkpoint(file, strict=True, **given)
     assert str(error.value) == (
-        f"{file}: does not say its {names}, which strict=True does not let be assumed; state what it was trained with, "
+        f"{file}: does not say its {names}, and strict=True allows no assumptions; state what it was trained with, "
         f"such as {options}, or give its code: model='FILE.py:NAME'"
     )
 

@@ -27,7 +27,7 @@ class TestReading:
             raise MemoryError
 
         monkeypatch.setattr(stat, "S_ISREG", exhausted)
-        with pytest.raises(InputError, match=r"f: is larger than the memory$"):
+        with pytest.raises(InputError, match=r"f: does not fit into the free memory$"):
             read_bytes(tmp_path / "f")
 
     def test_no_permission(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,17 +54,19 @@ class TestStandardInput:
         assert read_bytes(path) == b"abc" * 2**20
 
     def test_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        text = r"^standard input: there is none; give a file, or put one there: cat model\.pt \| nalu-export -$"
+        text = r"^standard input: is {}; give a path, or pipe a file: cat model\.pt \| nalu-export -$"
         monkeypatch.setattr(sys, "stdin", None)
-        with pytest.raises(InputError, match=text):
+        with pytest.raises(InputError, match=text.format("closed")):
             read_bytes(StandardInput())
         path = self._given(monkeypatch, b"")
         monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-        with pytest.raises(InputError, match=text):
+        with pytest.raises(InputError, match=text.format("a terminal")):
             read_bytes(path)
 
     def test_without_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """``cat /dev/zero`` ends at half of the memory."""
         monkeypatch.setattr("nalu_export.io.files._memory", lambda: 2**22)
-        with pytest.raises(InputError, match=r"^standard input: has more than half of the memory .* \(4,194,304 bytes"):
+        with pytest.raises(
+            InputError, match=r"^standard input: is larger than half of the memory .* \(4,194,304 bytes"
+        ):
             read_bytes(self._given(monkeypatch, bytes(2**24)))

@@ -119,7 +119,10 @@ class TestWriting:
     def test_a_disk_that_gives_back_other_bytes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         real = os.write
         monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, bytes(data).replace(b"new", b"old")))
-        with pytest.raises(InputError, match=r"m\.onnx: the disk gave back other bytes than were written$"):
+        with pytest.raises(
+            InputError,
+            match=r"m\.onnx: the bytes read back from the disk differ from those written; choose another output path$",
+        ):
             write_atomically(tmp_path / "m.onnx", b"new")
         assert names(tmp_path) == []
 
@@ -352,6 +355,9 @@ def test_a_disk_that_cannot_be_written(small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(InputError) as caught:
         check_target(small_disk / "m.onnx", None)
-    assert str(caught.value) == f"{small_disk}/m.onnx: its folder {small_disk} cannot be written to"
+    assert (
+        str(caught.value)
+        == f"{small_disk}/m.onnx: its folder {small_disk} cannot be written to; choose another output path"
+    )
     with pytest.raises(InputError, match=r"m\.onnx: cannot be written: Read-only file system$"):
         write_atomically(small_disk / "m.onnx", b"content")

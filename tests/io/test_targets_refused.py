@@ -19,7 +19,9 @@ def test_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyP
     folder.mkdir(mode=0o500)
     if os.geteuid() == 0:  # whom no permission stops
         monkeypatch.setattr(os, "access", lambda path, mode: not (path == folder and mode & os.W_OK))
-    with pytest.raises(InputError, match=rf"^{folder}/m\.onnx: its folder {folder} cannot be written to$"):
+    with pytest.raises(
+        InputError, match=rf"^{folder}/m\.onnx: its folder {folder} cannot be written to; choose another output path$"
+    ):
         check_target(folder / "m.onnx", None)
 
 
@@ -44,15 +46,15 @@ TARGETS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a FIFO": (lambda path: os.mkfifo(path), "exists and is not a regular file; choose another output path"),
     "a device": (
         lambda path: path.symlink_to("/dev/null"),
-        "is in /dev, where the system has its own; choose another output path, or - for standard output",
+        "is in /dev, a folder of the system; choose another output path, or - for standard output",
     ),
     "a link to standard output": (
         lambda path: path.symlink_to("/dev/stdout"),
-        "is in /dev, where the system has its own; choose another output path, or - for standard output",
+        "is in /dev, a folder of the system; choose another output path, or - for standard output",
     ),
     "a link to /proc": (
         lambda path: (path.with_name("step").symlink_to("/proc/self"), path.symlink_to("step/fd/1")),  # type: ignore[func-returns-value]
-        "is in /proc, where the system has its own; choose another output path, or - for standard output",
+        "is in /proc, a folder of the system; choose another output path, or - for standard output",
     ),
     "a circle of links": (
         lambda path: (path.with_name("step").symlink_to(path.name), path.symlink_to("step")),  # type: ignore[func-returns-value]
@@ -124,7 +126,7 @@ def test_the_source_is_never_touched(tmp_path: Path) -> None:
     save(NALU(2, 1), source)
     os.utime(source, ns=(10**18, 10**18))
     before = source.read_bytes()
-    export(source, format="onnx", check=False)
+    export(source, tmp_path / "model.onnx", check=False)
     export(source, tmp_path / "b.ts", format="torchscript", check=False)
     with pytest.raises(InputError, match=r"model\.pt: is the source itself; choose another output path$"):
         export(source, source, format="onnx", check=False)
@@ -164,7 +166,7 @@ def test_where_the_system_has_its_own(path: str) -> None:
     with pytest.raises(InputError) as caught:
         check_target(Path(path), None)
     assert str(caught.value) == (
-        f"{path}: is in {folder}, where the system has its own; choose another output path, or - for standard output"
+        f"{path}: is in {folder}, a folder of the system; choose another output path, or - for standard output"
     )
 
 

@@ -147,7 +147,7 @@ def test_an_artifact_of_other_weights_fails(nac: NAC) -> None:
     torch.manual_seed(1)
     report = _check(NAC(4, 3, 2), data)
     assert not report.passed
-    assert "; first wrong value: layers.0.W[" in report.summary()
+    assert "; first divergence: layers.0.W[" in report.summary()
 
 
 def test_a_weight_that_is_off_by_a_few_roundoffs_is_found_inside(nalu: NALU) -> None:
@@ -256,7 +256,7 @@ def test_progress_counts_up_to_its_total(nac: NAC) -> None:
     # A head's distributions are run together.
     assert done == [0, *range(len(DISTRIBUTIONS), len(DISTRIBUTIONS) + 4 + 1)]
     texts, last = [text for text, _, _ in seen], "comparing the intermediate values of onnxruntime-cpu"
-    assert texts[0] == "checking inputs 0.1..1"
+    assert texts[0] == "checking distribution 0.1..1"
     assert texts[-2:] == ["searching for the largest error of onnxruntime-cpu", last]
 
 

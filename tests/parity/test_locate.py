@@ -1,4 +1,4 @@
-"""nalu_export.parity.locate: the first wrong value is named, wherever it was planted."""
+"""nalu_export.parity.locate: the first divergence is named, wherever it was planted."""
 
 import itertools
 from collections.abc import Callable

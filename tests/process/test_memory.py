@@ -22,7 +22,7 @@ def test_sizes(text: str, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "x", "1X", "1e9", "GiB", "0.0001", "1" * 30, "١", "nan", "1GiBB"])
 def test_no_sizes(text: str) -> None:
-    with pytest.raises(InputError, match=r"is no size of memory; write 2GiB, 500MB or a number of bytes$"):
+    with pytest.raises(InputError, match=r"is not a memory size; write 2GiB, 500MB or a number of bytes$"):
         parse_size(text)
 
 

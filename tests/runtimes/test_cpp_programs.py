@@ -266,6 +266,6 @@ def test_a_damaged_header_is_no_export(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(CppDraft, "to_bytes", wrong)
     torch.manual_seed(0)
-    with pytest.raises(ParityError, match=r"not written, the check failed: cpp on inputs "):
+    with pytest.raises(ParityError, match=r"not written, the check failed: cpp on distribution "):
         nalu_export.export(NALU(2, 3, 1), tmp_path / "model.hpp", format="cpp")
     assert not (tmp_path / "model.hpp").exists()

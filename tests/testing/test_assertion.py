@@ -96,9 +96,9 @@ def test_the_message(wrong: tuple[Path, Path], tmp_path: Path) -> None:
         "",
     ]
     assert re.fullmatch(r"onnxruntime-cpu: 1\d of 1\d rows failed", lines[4])
-    assert re.fullmatch(r"  inputs [^:]+: the error is \S+ times its bound, E \S+", lines[5])
+    assert re.fullmatch(r"  distribution [^:]+: the error is \S+ times its bound, E \S+", lines[5])
     assert re.fullmatch(r"  and .*intermediate values", lines[8])
-    assert re.fullmatch(r"  first wrong value: layers\.0\.\S+\[\d, \d\] = .* is .*, expected .* ± .*", lines[9])
+    assert re.fullmatch(r"  first divergence: layers\.0\.\S+\[\d, \d\] = .* is .*, expected .* ± .*", lines[9])
     assert re.fullmatch(r"  worst input \([^)]+\): \[[^]]*\]", lines[10])
     assert re.fullmatch(r"    output\[\d\] is \S+, expected \S+ ± \S+; PyTorch gives \S+", lines[11])
     assert lines[13].startswith("onnx-reference: 1")
@@ -147,7 +147,7 @@ def test_replay(wrong: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(ParityAssertionError) as caught:
         assert_parity(*wrong, replay=tmp_path / "wrong.worst.npz")
     assert {row.samples for row in caught.value.report.rows if row.distribution != INTERMEDIATE} == {REPLAYED}
-    with pytest.raises(InputError, match="inputs and replay are both given; replay runs the inputs of one file alone"):
+    with pytest.raises(InputError, match="inputs and replay are both given; replay runs only the inputs of its file"):
         assert_parity(*wrong, replay=tmp_path / "wrong.worst.npz", inputs={"x": np.ones((1, 4), np.float32)})
 
 
@@ -220,7 +220,7 @@ def test_a_reason_without_a_name_skips_all(right: tuple[Path, Path]) -> None:
 
 @pytest.mark.parametrize("option", ["weights", "compute", "opset"])
 def test_options_of_an_export_need_one(option: str, right: tuple[Path, Path]) -> None:
-    with pytest.raises(InputError, match=f"^{option} is given with an artifact; it says how to export"):
+    with pytest.raises(InputError, match=f"^{option} is given with an artifact; it is an option of the export"):
         assert_parity(*right, **cast("Any", {option: "float32"}))
 
 

@@ -13,7 +13,7 @@ from nalu_export.testing.message import Files, message
 NOWHERE = Files(None, None, None)
 
 
-def report(verdict: str = "bound", out: float = 2.0, *, decisive: bool = True, **numbers: Any) -> Report:
+def report(criterion: str = "bound", out: float = 2.0, *, decisive: bool = True, **numbers: Any) -> Report:
     values: dict[str, Any] = {
         "max_ratio": 3.5, "max_e": 40.0, "max_ulp": 9, "max_ulp_torch": 7, "nonfinite_mismatches": 0, "wrong_zeros": 0,
         "undetermined": 0, "status": "failed",
@@ -26,23 +26,23 @@ def report(verdict: str = "bound", out: float = 2.0, *, decisive: bool = True, *
     info = RuntimeInfo("runtime", "here", {}, decisive)
     subject = {"model": "m\x1b.pt", "artifact": "a.onnx", "format": "onnx", "weights": "live", "compute": "float32"}
     broken = (Divergence("runtime", reason="it gives outputs only"),)
-    return Report((row,), (info,), verdict, 5, worst=(worst,), divergences=broken, subject=subject)
+    return Report((row,), (info,), criterion, 5, worst=(worst,), divergences=broken, subject=subject)
 
 
 @pytest.mark.parametrize(
     ("numbers", "text"),
     [
-        ({}, "inputs zeros: the error is 3.5 times its bound, E 40"),
-        ({"max_e": 0.0}, "inputs zeros: the error is 3.5 times its bound"),
+        ({}, "distribution zeros: the error is 3.5 times its bound, E 40"),
+        ({"max_e": 0.0}, "distribution zeros: the error is 3.5 times its bound"),
         (
             {"nonfinite_mismatches": 2},
-            "inputs zeros: 2 of 8 outputs are NaN or infinite where they should not be, or the reverse",
+            "distribution zeros: 2 of 8 outputs are NaN or infinite where they should not be, or the reverse",
         ),
-        ({"wrong_zeros": 3}, "inputs zeros: 3 of 8 outputs are zeros of the wrong sign"),
-        ({"problem": "batch of 1: no"}, "inputs zeros: batch of 1: no"),
+        ({"wrong_zeros": 3}, "distribution zeros: 3 of 8 outputs are zeros of the wrong sign"),
+        ({"problem": "batch of 1: no"}, "distribution zeros: batch of 1: no"),
         (
             {"criterion": "rtol 0.1, atol 0"},
-            "inputs zeros: 7 ULP from PyTorch, 9 from float64; allowed: rtol 0.1, atol 0",
+            "distribution zeros: 7 ULP from PyTorch, 9 from float64; allowed: rtol 0.1, atol 0",
         ),
     ],
 )

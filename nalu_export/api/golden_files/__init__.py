@@ -1,4 +1,4 @@
-"""A golden file, what makes sense in one, and its two forms: one for programs in any language, one for numpy."""
+"""The content of a golden file, and its two forms: a binary one for programs in any language, and one for numpy."""
 
 from nalu_export.api.golden_files.binary import from_bin, to_bin
 from nalu_export.api.golden_files.npz import from_arrays, to_npz

@@ -1,4 +1,4 @@
-"""The binary form of a golden file; docs/cpp.md has it field by field."""
+"""The binary form of a golden file; docs/cpp.md describes each field."""
 
 import math
 import struct
@@ -37,7 +37,7 @@ _BITS: dict[int, Compute] = {32: "float32", 64: "float64"}
 
 @dataclass(frozen=True)
 class _Slot:
-    """What the header says of an input or output."""
+    """The header of an input or output."""
 
     name: str
     dtype: np.dtype[Any]
@@ -46,7 +46,11 @@ class _Slot:
 
 
 def to_bin(golden: Golden) -> bytes:
-    """The binary form, always of the newest version."""
+    """Return a golden file in the binary form of version 2.
+
+    Raises:
+        InputError: an array has a type that a golden file cannot hold.
+    """
     bits = next(bits for bits, name in _BITS.items() if name == golden.compute)
     pieces = [_HEAD.pack(MAGIC, VERSION, bits, golden.source_sha256.encode("ascii"))]
     pieces.append(struct.pack("<II", len(golden.inputs), len(golden.outputs)))
@@ -66,7 +70,7 @@ def to_bin(golden: Golden) -> bytes:
 
 
 def _packed_name(name: str, array: NDArray[Any]) -> bytes:
-    """A name, and the type of the numbers."""
+    """Return the name and the type code of an input or output as bytes."""
     code, text = code_of(array.dtype), name.encode()
     if code is None:
         raise InputError(f"{plain(name)} is {array.dtype}, which a golden file cannot hold")
@@ -78,15 +82,15 @@ def _numbers(array: NDArray[Any], dtype: np.dtype[Any] | None = None) -> bytes:
 
 
 def from_bin(data: bytes) -> Golden:
-    """Read the binary form of any version; no array is made before the sizes are known to fit the file.
+    """Read the binary form of version 1 or 2. Arrays are made only after their sizes are found to fit the file.
 
     Raises:
-        InputError: anything about it is not as :func:`to_bin` writes it, or once wrote it.
+        InputError: the bytes are not a valid golden file.
     """
     reader = _Reader(data)
     magic, version, bits, digest = _HEAD.unpack(reader.take(_HEAD.size))
     if magic != MAGIC:
-        raise InputError(f"does not start with {MAGIC.decode()}: no golden file")
+        raise InputError(f"does not start with {MAGIC.decode()}, so it is not a golden file")
     if version not in (1, VERSION):
         raise InputError(f"is of version {version}; expected 1 or {VERSION}")
     if bits not in _BITS:
@@ -95,9 +99,9 @@ def from_bin(data: bytes) -> Golden:
     assumptions = reader.assumptions() if version == VERSION else ()
     sizes = [math.prod(slot.shape) * slot.dtype.itemsize for slot in inputs]
     sizes += [math.prod(slot.shape) * (dtype or slot.dtype).itemsize for slot in outputs for dtype in FIELDS.values()]
-    need = reader.at + sum(sizes)
-    if need != len(data):
-        expected = f"{need:,}" if need < 2**64 else "more than 2**64"
+    needed = reader.position + sum(sizes)
+    if needed != len(data):
+        expected = f"{needed:,}" if needed < 2**64 else "more than 2**64"
         raise InputError(f"has {len(data):,} bytes; its {_described(inputs, outputs)} need {expected}")
     return checked(
         Golden(
@@ -116,7 +120,7 @@ def _output(reader: "_Reader", slot: _Slot) -> GoldenOutput:
 
 
 def _described(inputs: list[_Slot], outputs: list[_Slot]) -> str:
-    """Names and shapes; of many only their number."""
+    """Return the names and shapes of the inputs and outputs; if there are more than four, only their numbers."""
     if len(inputs) + len(outputs) > 4:
         return f"{len(inputs)} inputs and {len(outputs)} outputs"
     kinds = [("input", slot) for slot in inputs] + [("output", slot) for slot in outputs]
@@ -135,7 +139,7 @@ def _slots(reader: "_Reader") -> tuple[list[_Slot], list[_Slot]]:
 
 
 def _slots_of_version_1(reader: "_Reader") -> tuple[list[_Slot], list[_Slot]]:
-    """It has one input and one output of float32, without names."""
+    """Read the header of version 1: one input and one output of float32, without names."""
     x, y = (
         _Slot(name, TYPES[1], reader.shape(f"{kind} {name}"))
         for kind, name in (("input", ONLY_INPUT), ("output", ONLY_OUTPUT))
@@ -144,35 +148,35 @@ def _slots_of_version_1(reader: "_Reader") -> tuple[list[_Slot], list[_Slot]]:
 
 
 class _Reader:
-    """Bytes from the start to the end.
+    """Reads the fields of a golden file in their order. Its methods raise :class:`InputError` for a wrong field.
 
     Attributes:
-        at: how many are taken.
+        position: number of bytes that were read.
     """
 
     def __init__(self, data: bytes) -> None:
-        self._data, self.at = data, 0
+        self._data, self.position = data, 0
 
     def take(self, count: int) -> bytes:
-        """The next bytes, exactly as many."""
-        piece = self._data[self.at : self.at + count]
+        """Read exactly ``count`` bytes."""
+        piece = self._data[self.position : self.position + count]
         if len(piece) < count:
             raise InputError(f"ends at byte {len(self._data):,}, within its header; it is cut off")
-        self.at += count
+        self.position += count
         return piece
 
     def number(self) -> int:
-        """A uint32."""
+        """Read a uint32."""
         return int.from_bytes(self.take(4), "little")
 
     def shape(self, what: str, *, shared: bool = False) -> tuple[int, ...]:
-        """A rank and as many sizes."""
+        """Read a rank and as many sizes; ``what`` names the input or output in errors."""
         rank = self.number()
         check_rank(what, rank, shared=shared)
         return struct.unpack(f"<{rank}Q", self.take(8 * rank))
 
     def assumptions(self) -> tuple[str, ...]:
-        """Their number, and each as its length and text."""
+        """Read the assumptions: their number, then the length and the text of each."""
         count = self.number()
         if count > MAX_ASSUMPTIONS:
             raise InputError(f"has {count:,} assumptions; expected at most {MAX_ASSUMPTIONS}")
@@ -181,13 +185,13 @@ class _Reader:
     def _text(self, what: str, most: int) -> str:
         length = self.number()
         try:
-            # One byte more than is allowed is enough to say so.
+            # One byte more than the limit is enough: the text is then refused as too long.
             return self.take(min(length, most + 1)).decode()
         except UnicodeDecodeError as error:
             raise InputError(f"{what} is not UTF-8") from error
 
     def slot(self, kind: str) -> _Slot:
-        """What the header says of an input or output."""
+        """Read the header of an input or output."""
         name = self._text(f"an {kind}'s name", MAX_NAME)
         check_names(kind, [name])
         what, code = f"{kind} {plain(name)}", self.number()
@@ -199,5 +203,5 @@ class _Reader:
         return _Slot(name, TYPES[code], self.shape(what, shared=bool(shared)), bool(shared))
 
     def numbers(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-        """An array that can be written to."""
+        """Read a writable array."""
         return unpacked(self.take(math.prod(shape) * dtype.itemsize), dtype, shape)

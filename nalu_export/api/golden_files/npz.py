@@ -1,4 +1,4 @@
-"""The form of a golden file that ``numpy.load`` reads; docs/cpp.md has its arrays by name."""
+"""The form of a golden file that ``numpy.load`` reads; docs/cpp.md lists its arrays."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -32,12 +32,15 @@ _Arrays = Mapping[str, NDArray[Any]]
 
 
 def to_npz(golden: Golden) -> bytes:
-    """What ``numpy.load`` reads without pickle, always of the newest version."""
+    """Return a golden file in the form of version 2 that ``numpy.load`` reads without pickle."""
     return npz.to_npz(_arrays(golden))
 
 
 def _arrays(golden: Golden) -> dict[str, NDArray[Any]]:
-    """By name. Every name ends in a word of ours, so that one of the user's cannot be mistaken for another's."""
+    """Return the arrays of a golden file by name.
+
+    A name such as ``input/x/values`` ends in a fixed word, so the arrays of two inputs or outputs never have one name.
+    """
     arrays: dict[str, NDArray[Any]] = {
         "version": np.array(VERSION, np.uint32),
         "source_sha256": np.array(golden.source_sha256),
@@ -60,47 +63,48 @@ def _key(kind: str, name: str, field: str) -> str:
 
 
 def _little(array: NDArray[Any], dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
-    """Row by row in little-endian, as the other form has it."""
+    """Return an array in row-major order and little-endian, as in the binary form."""
     return np.asarray(array, dtype or array.dtype.newbyteorder("<"), order="C")
 
 
 def from_arrays(arrays: _Arrays) -> Golden:
-    """The arrays of either version by name.
+    """Return the golden file of version 1 or 2 that consists of these arrays by name.
 
     Raises:
-        InputError: one is missing or of another type, there are others, or they do not fit each other.
+        InputError: an array is missing, unknown or of a wrong type, or the arrays do not fit each other.
     """
-    return _newest(arrays) if "version" in arrays else _version_1(arrays)
+    return _version_2(arrays) if "version" in arrays else _version_1(arrays)
 
 
-def _newest(arrays: _Arrays) -> Golden:
+def _version_2(arrays: _Arrays) -> Golden:
     _need(arrays, ["version", *_TEXTS, *_LISTS])
     version = arrays["version"]
     if version.dtype.kind not in "iu" or version.shape or int(version) != VERSION:
-        said = str(version) if version.dtype.kind in "iu" and not version.shape else _kind(version)
-        raise InputError(f"is of version {said}; expected {VERSION}, or 1, which says none")
+        found = str(version) if version.dtype.kind in "iu" and not version.shape else _kind(version)
+        raise InputError(f"is of version {found}; expected {VERSION}, or no array version, which means version 1")
     names = {kind: _names(arrays, kind) for kind in ("input", "output")}
     shared = arrays["shared"]
     if shared.dtype != np.bool_ or shared.shape != (len(names["output"]),) or odd_truths(shared):
         raise InputError(f"shared is {_kind(shared)}; expected bool ({len(names['output'])},)")
     inputs = {name: _key("input", name, "values") for name in names["input"]}
     outputs = {name: {field: _key("output", name, field) for field in FIELDS} for name in names["output"]}
-    ours = [*inputs.values(), *(key for keys in outputs.values() for key in keys.values())]
-    _need(arrays, ours)
-    _refuse_others(arrays, {"version", *_TEXTS, *_LISTS, *ours})
+    keys = [*inputs.values(), *(key for fields in outputs.values() for key in fields.values())]
+    _need(arrays, keys)
+    _refuse_others(arrays, {"version", *_TEXTS, *_LISTS, *keys})
     assumptions = _assumptions(arrays["assumptions"])
-    return _golden(arrays, inputs, outputs, {name: bool(shared[at]) for at, name in enumerate(outputs)}, assumptions)
+    is_shared = {name: bool(shared[place]) for place, name in enumerate(outputs)}
+    return _golden(arrays, inputs, outputs, is_shared, assumptions)
 
 
 def _assumptions(array: NDArray[Any]) -> tuple[str, ...]:
     if array.dtype.kind != "U" or array.ndim != 1:
         raise InputError(f"assumptions is {_kind(array)}; expected a list of texts")
     check_assumption_count(len(array))
-    return tuple(_said(array))
+    return tuple(_texts(array))
 
 
 def _version_1(arrays: _Arrays) -> Golden:
-    """It has one input and one output of float32, without names."""
+    """Return the golden file of version 1: one input and one output of float32, without names."""
     wanted = ["x", *FIELDS, *_TEXTS]
     _need(arrays, wanted)
     _refuse_others(arrays, {*wanted})
@@ -117,9 +121,16 @@ def _golden(
     shared: dict[str, bool],
     assumptions: tuple[str, ...] = (),
 ) -> Golden:
-    """Of the arrays by their keys.
+    """Return a golden file with copies of arrays.
 
-    They are copies: what is read can be written to, and torch takes it without a warning.
+    Copies are writable, so torch takes them without a warning.
+
+    Args:
+        arrays: the arrays by key.
+        inputs: the key of each input by its name.
+        outputs: for each output by its name, the key of each of ``FIELDS``.
+        shared: whether each output is shared, by its name.
+        assumptions: assumptions about the model, as texts.
     """
     digest, compute = (_text(arrays, name) for name in _TEXTS)
     given = tuple(GoldenInput(name, arrays[key].copy()) for name, key in inputs.items())
@@ -135,7 +146,7 @@ def _names(arrays: _Arrays, kind: str) -> list[str]:
     if array.dtype.kind != "U" or array.ndim != 1:
         raise InputError(f"{kind}s is {_kind(array)}; expected a list of names")
     check_count(kind, len(array))
-    names: list[str] = _said(array)
+    names: list[str] = _texts(array)
     check_names(kind, names)
     return names
 
@@ -143,16 +154,16 @@ def _names(arrays: _Arrays, kind: str) -> list[str]:
 def _text(arrays: _Arrays, name: str) -> str:
     if arrays[name].dtype.kind != "U" or arrays[name].shape:
         raise InputError(f"{name} is {_kind(arrays[name])}; expected one text")
-    text: str = _said(arrays[name])
+    text: str = _texts(arrays[name])
     return text
 
 
-def _said(array: NDArray[Any]) -> Any:
-    """Texts as Python's own."""
+def _texts(array: NDArray[Any]) -> Any:
+    """Return the texts of an array as Python strings: a list of them, or one for an array without axes."""
     try:
         return array.tolist()
-    except (ValueError, SystemError) as error:  # only now does anybody look at the characters
-        raise InputError("holds a text that is no Unicode") from error
+    except (ValueError, SystemError) as error:  # numpy looks at the characters only now
+        raise InputError("holds a text that is not valid Unicode") from error
 
 
 def _kind(array: NDArray[Any]) -> str:
@@ -162,9 +173,9 @@ def _kind(array: NDArray[Any]) -> str:
 def _need(arrays: _Arrays, names: list[str]) -> None:
     for name in names:
         if name not in arrays:
-            raise InputError(f"has no array {plain(name)}: no golden file, or not a whole one")
+            raise InputError(f"has no array {plain(name)}, so it is not a golden file, or an incomplete one")
 
 
 def _refuse_others(arrays: _Arrays, known: set[str]) -> None:
     for name in sorted(set(arrays) - known):
-        raise InputError(f"holds an array {plain(name)} too, which no golden file has")
+        raise InputError(f"holds an array {plain(name)}, which is not part of a golden file")

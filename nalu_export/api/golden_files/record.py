@@ -1,4 +1,4 @@
-"""What a golden file holds, and what has to fit in it."""
+"""The content of a golden file, and the checks that its parts fit together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ HEX = frozenset("0123456789abcdef")
 MAX_ACCEPT = 4
 MAX_NAME = 255
 MAX_ASSUMPTIONS, MAX_ASSUMPTION = 16, 1023
-#: What there is of each output, in this order, with the type of its numbers; that of ``torch`` is the output's own.
+#: The arrays of each output in their order in a file, with their types; ``None`` is the type of the output itself.
 FIELDS: dict[str, np.dtype[Any] | None] = {
     "reference": np.dtype("<f8"),
     "bound": np.dtype("<f8"),
@@ -25,7 +25,7 @@ FIELDS: dict[str, np.dtype[Any] | None] = {
     "torch": None,
     "accept": np.dtype("u1"),
 }
-#: Names in a file of version 1, which has no names.
+#: The names of the input and the output of a file of version 1, which has no names.
 ONLY_INPUT, ONLY_OUTPUT = "input", "output"
 
 _END = {"b": 2.0, "i4": 2.0**31, "i8": 2.0**63}
@@ -33,11 +33,11 @@ _END = {"b": 2.0, "i4": 2.0**31, "i8": 2.0**63}
 
 @dataclass(frozen=True)
 class GoldenInput:
-    """One input for all samples.
+    """One input, for all samples.
 
     Attributes:
-        name: as the model calls it.
-        values: ``(samples, …)``, of one of the types of :data:`nalu_export.io.arrays.TYPES`.
+        name: its name in the model.
+        values: array of shape ``(samples, …)``, of one of the types of :data:`nalu_export.io.arrays.TYPES`.
     """
 
     name: str
@@ -46,22 +46,24 @@ class GoldenInput:
 
 @dataclass(frozen=True)
 class GoldenOutput:
-    """What a model gives, and how far off an evaluation may be.
+    """One output of a model for all samples, and the largest error that an evaluation may have.
 
-    A finite number passes where ``|out − reference| ≤ bound``, and where ``bound`` is infinite. One that is not finite
-    passes where ``accept`` is its kind (1 NaN, 2 ``+inf``, 3 ``−inf``) or 4. That is what a check accepts too, but for
-    the sign of an exact zero, which is not carried. An integer or a truth value passes where it is the reference, and
-    where ``bound`` is infinite.
+    A finite number passes if ``|out − reference| ≤ bound`` or ``bound`` is infinite. A number that is not finite passes
+    if ``accept`` is its kind (1 NaN, 2 ``+inf``, 3 ``−inf``) or 4. An integer or boolean passes if it equals the
+    reference or ``bound`` is infinite. A check accepts the same outputs, and also compares the sign of an exact zero,
+    which a golden file does not hold.
+
+    All arrays have the shape of the output: ``(samples, …)``, or without the sample axis if the output is shared.
 
     Attributes:
-        name: as the model calls it.
-        reference: the model in float64, ``(samples, …)``; an integer or a truth value as a float64.
-        bound: largest ``|out − reference|`` of a correct evaluation; of integers and truth values 0 or infinite, and
-            infinite where float64 cannot hold the integer.
-        unit: ``u·D``; E is ``|out − reference| / unit``.
-        torch: PyTorch's own output, in the output's own type.
-        accept: what passes that is not a finite number: 0 nothing, 1 NaN, 2 ``+inf``, 3 ``−inf``, 4 all three.
-        shared: whether it is the same for all samples and has no axis of them; then all arrays have its own shape.
+        name: its name in the model.
+        reference: output of the model in float64; an integer or boolean as a float64.
+        bound: largest ``|out − reference|`` of a correct evaluation, in the unit of the output. For integers and
+            booleans it is 0 or infinite; it is infinite if float64 cannot hold the integer.
+        unit: ``u·D`` with ``u = 2⁻²⁴``, see docs/parity.md; the accuracy is ``E = |out − reference| / unit``.
+        torch: PyTorch's own output, in the type of the output.
+        accept: which outputs that are not finite pass: 0 none, 1 NaN, 2 ``+inf``, 3 ``−inf``, 4 all three.
+        shared: whether the output is a constant of the model, the same for all samples and without a sample axis.
     """
 
     name: str
@@ -75,14 +77,17 @@ class GoldenOutput:
 
 @dataclass(frozen=True)
 class Golden:
-    """Inputs, and what a model gives for them.
+    """The content of a golden file: inputs, and the outputs of a model for them with their error bounds.
+
+    :class:`nalu_export.api.golden_files.GoldenOutput` says which outputs of a program pass.
 
     Attributes:
-        source_sha256: of the model's file, as an export's metadata has it.
-        compute: the type of the arithmetic part that the bounds are for.
-        inputs: in the model's order.
-        outputs: in the model's order.
-        assumptions: what decides what the model computes and is not in its file, a line each.
+        source_sha256: SHA-256 of the model's file, in hexadecimal, as in the metadata of an export; for a module in
+            memory that of its state_dict.
+        compute: floating-point type inside the arithmetic subgraphs that the bounds are for.
+        inputs: the inputs, in the order of the model.
+        outputs: the outputs, in the order of the model.
+        assumptions: facts that decide what the model computes and that its file does not contain, one line each.
     """
 
     source_sha256: str
@@ -93,15 +98,15 @@ class Golden:
 
     @property
     def samples(self) -> int:
-        """How many samples there are."""
+        """The number of samples."""
         return len(self.inputs[0].values)
 
 
 def check_assumptions(texts: Sequence[str]) -> None:
-    """A few lines.
+    """Check the number and the lengths of assumptions.
 
     Raises:
-        InputError: there are more, or one is empty or longer than a line.
+        InputError: there are more than 16, or one does not have 1 to 1023 bytes.
     """
     check_assumption_count(len(texts))
     for text in texts:
@@ -110,16 +115,20 @@ def check_assumptions(texts: Sequence[str]) -> None:
 
 
 def check_assumption_count(count: int) -> None:
-    """Refuse more than a few, before they are texts."""
+    """Check the number of assumptions alone, before their texts are read.
+
+    Raises:
+        InputError: there are more than 16.
+    """
     if count > MAX_ASSUMPTIONS:
         raise InputError(f"has {count:,} assumptions; expected at most {MAX_ASSUMPTIONS}")
 
 
 def checked(golden: Golden) -> Golden:
-    """The same, when its parts make sense together.
+    """Return the same golden file after checking that its parts are valid and fit together.
 
     Raises:
-        InputError: they do not.
+        InputError: a part is not valid, or two do not fit together.
     """
     if len(golden.source_sha256) != 64 or not HEX.issuperset(golden.source_sha256):
         raise InputError(f"source_sha256 is {plain(golden.source_sha256)}; expected 64 hexadecimal digits")
@@ -135,7 +144,7 @@ def checked(golden: Golden) -> Golden:
         if len(given.values) != golden.samples:
             raise InputError(
                 f"input {plain(given.name)} has {len(given.values)} samples, input {plain(golden.inputs[0].name)} "
-                f"{golden.samples}; expected as many"
+                f"{golden.samples}; expected the same number"
             )
     for output in golden.outputs:
         _check_output(output, golden.samples)
@@ -143,23 +152,35 @@ def checked(golden: Golden) -> Golden:
 
 
 def check_count(kind: str, count: int) -> None:
-    """Refuse no inputs, and more than are sensible."""
+    """Check the number of inputs or outputs.
+
+    Raises:
+        InputError: it is 0 or larger than 64.
+    """
     if not 1 <= count <= MAX_VALUES:
         raise InputError(f"has {count} {kind}s; expected 1 to {MAX_VALUES}")
 
 
 def check_names(kind: str, names: Sequence[str]) -> None:
-    """Refuse names that are not one printable line each, or that stand for several."""
+    """Check the names of all inputs or of all outputs.
+
+    Raises:
+        InputError: a name does not have 1 to 255 bytes, is not printable, or occurs twice.
+    """
     for name in names:
         size = len(name.encode("utf-8", "surrogatepass"))
         if not 1 <= size <= MAX_NAME or not name.isprintable():
             raise InputError(f"an {kind}'s name is {name[:40]!a}; expected 1 to {MAX_NAME} printable bytes")
         if names.count(name) > 1:
-            raise InputError(f"has several {kind}s of the name {plain(name)}")
+            raise InputError(f"has several {kind}s named {plain(name)}")
 
 
 def check_rank(what: str, rank: int, *, shared: bool = False) -> None:
-    """Refuse more axes than are sensible; only what all samples share may have none."""
+    """Check the number of axes of an input or output.
+
+    Raises:
+        InputError: it is larger than 16, or 0 and the output is not shared.
+    """
     least = 0 if shared else 1
     if not least <= rank <= MAX_RANK:
         raise InputError(f"{what} has {rank} axes; expected {least} to {MAX_RANK}")
@@ -170,14 +191,14 @@ def _check_input(given: GoldenInput) -> None:
     _check_type(what, given.values)
     check_rank(what, given.values.ndim)
     if not given.values.size:
-        raise InputError(f"{what} has shape {given.values.shape}, no numbers")
+        raise InputError(f"{what} has shape {given.values.shape}, which holds no numbers")
 
 
 def _check_type(what: str, array: NDArray[Any]) -> None:
     if array.dtype not in TYPES.values():
         raise InputError(f"{what} is {plain(str(array.dtype))}; expected one of {TYPE_NAMES}")
     if odd_truths(array):
-        raise InputError(f"{what} has truth values that are neither 0 nor 1")
+        raise InputError(f"{what} has booleans that are neither 0 nor 1")
 
 
 def _check_output(output: GoldenOutput, samples: int) -> None:
@@ -191,9 +212,9 @@ def _check_output(output: GoldenOutput, samples: int) -> None:
             raise InputError(f"{what}: {name} has shape {array.shape}, reference {shape}; expected the same")
     check_rank(what, len(shape), shared=output.shared)
     if not output.shared and shape[0] != samples:
-        raise InputError(f"{what} has {shape[0]} samples, the inputs {samples}; expected as many")
+        raise InputError(f"{what} has {shape[0]} samples, the inputs {samples}; expected the same number")
     if not output.reference.size:
-        raise InputError(f"{what} has shape {shape}, no numbers")
+        raise InputError(f"{what} has shape {shape}, which holds no numbers")
     for name in ("bound", "unit"):
         if not bool((getattr(output, name) >= 0).all()):
             raise InputError(f"{what}: {name} has values that are negative or NaN")
@@ -204,12 +225,16 @@ def _check_output(output: GoldenOutput, samples: int) -> None:
 
 
 def _check_whole(what: str, output: GoldenOutput) -> None:
-    """An integer is known exactly or not at all."""
+    """Check an output of integers or booleans: each number is known exactly or not at all.
+
+    Raises:
+        InputError: a bound is neither 0 nor infinite, or a known reference is not a number of the output's type.
+    """
     known = output.bound == 0
     if not bool((known | np.isinf(output.bound)).all()):
-        raise InputError(f"{what} is {output.torch.dtype}, and has a bound that is neither 0 nor infinite")
+        raise InputError(f"{what} is {output.torch.dtype}, but has a bound that is neither 0 nor infinite")
     dtype, numbers = output.torch.dtype, output.reference[known]
     end = _END["b" if dtype.kind == "b" else f"i{dtype.itemsize}"]
     least = 0.0 if dtype.kind == "b" else -end
     if not bool(((numbers >= least) & (numbers < end) & (numbers == np.floor(numbers))).all()):
-        raise InputError(f"{what} is {dtype}, and has a reference that is no {dtype}")
+        raise InputError(f"{what} is {dtype}, but has a reference that is not of that type")

@@ -13,7 +13,7 @@ from nalu_export.graph.spelling.names import is_in_place, name_of
 from nalu_export.graph.spelling.special import SPECIAL
 from nalu_export.graph.spelling.special.types import CONVERSIONS
 from nalu_export.graph.spelling.writer import Writer
-from nalu_export.primitives import BY_NAME, PRIMITIVES, Primitive
+from nalu_export.primitives import BY_FUNCTION, BY_NAME, Primitive
 from nalu_export.primitives.compositions import COMPOSITIONS
 
 
@@ -113,9 +113,6 @@ def primitive_of(node: fx.Node) -> Primitive | None:
     """Return the primitive that a node calls, ``None`` for anything else."""
     if node.op != "call_function":
         return None
-    primitive = _BY_FUNCTION.get(node.target)  # type: ignore[arg-type]
+    primitive = BY_FUNCTION.get(node.target)  # type: ignore[arg-type]
     # A call with keyword arguments was not turned into a primitive; it is an opaque op.
     return primitive if primitive is not None and not node.kwargs else None
-
-
-_BY_FUNCTION = {primitive.function: primitive for primitive in PRIMITIVES.values()}

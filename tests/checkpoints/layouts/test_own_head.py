@@ -72,8 +72,7 @@ def test_under_a_wrapper(prefix: str, tmp_path: Path) -> None:
 def test_strict_wants_its_code(refusal: Refusal) -> None:
     text = refusal(torch_bytes(head().state_dict()), backbone=backbone, strict=True, layout="nalu-export", eps=1e-10)
     assert text == (
-        "does not say its task and pooling, which strict=True does not let be assumed; "
-        "give its code: model='FILE.py:NAME'"
+        "does not say its task and pooling, and strict=True allows no assumptions; give its code: model='FILE.py:NAME'"
     )
 
 

@@ -193,9 +193,9 @@ class TestHeads:
         model = build_head(nn.Sequential(nn.Conv2d(1, 4, 3)), 4, [8], "classification", 3).eval()
         made = nalu_export.export(model, tmp_path / "m.hpp", format="cpp")
         assert made.notes == (
-            "the file holds head alone: feed it the 8 numbers that the model gets from backbone, reduce, "
+            "the file holds only head: feed it the 8 numbers that the model gets from backbone, reduce, "
             "mean(dim=(2, 3))",
-            "what the model does to its output is left to you: log_softmax(dim=1)",
+            "the file does not hold what the model does with the output of head: log_softmax(dim=1)",
         )
         assert made.metadata["inputs"] == [{"name": "input", "dtype": "float32", "shape": ["batch", 8]}]
         assert made.metadata["layers"][0]["path"] == "layers.0"

@@ -1,35 +1,12 @@
-"""The records of a diagnosis, and its summary in one line."""
+"""The record of a diagnosis, and its summary in one line."""
 
 import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nalu_export.doctor.findings.base import LEVELS, Finding
 from nalu_export.io import notebook
 from nalu_export.io.assumption import Assumption
-
-LEVELS = ("error", "warning", "info")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One fact that the owner of a model should know.
-
-    Attributes:
-        level: ``"error"``: the model computes something else than its owner expects, or cannot compute; ``"warning"``:
-            it will not extrapolate or cannot be trained further; ``"info"``: worth knowing.
-        code: the kind of finding, listed in docs/doctor.md.
-        where: key or layer, as the file names it; ``"(model)"`` for a model that is one layer.
-        what: what was found, with numbers.
-        effect: what follows from it.
-        remedy: what to do about it.
-    """
-
-    level: str
-    code: str
-    where: str
-    what: str
-    effect: str
-    remedy: str
 
 
 @dataclass(frozen=True)

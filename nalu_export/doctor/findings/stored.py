@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nalu_export.doctor.findings import Finding
-from nalu_export.doctor.initial import as_initialised
+from nalu_export.doctor.findings.base import Examined, Finder, Finding
+from nalu_export.doctor.initialisers import as_initialised
 from nalu_export.doctor.places import place_of
-from nalu_export.doctor.settings import Settings
 from nalu_export.doctor.statistics import NEAR
 from nalu_export.doctor.subject import Cell, Subject
 from nalu_export.nn.functional import effective_weight
@@ -32,9 +31,10 @@ class Weight:
     raw: tuple[str, ...]
 
 
-def find(subject: Subject, settings: Settings) -> Iterator[Finding]:
+def _find(examined: Examined) -> Iterator[Finding]:
     """Yield findings for each stored weight: does it equal its raw parameters' W, and is it within −1..1."""
-    level = "error" if settings.strict else "warning"
+    subject = examined.subject
+    level = "error" if examined.settings.strict else "warning"
     for head in subject.heads:
         for cell in head.cells:
             weights = _weights(subject, cell)
@@ -71,18 +71,11 @@ def _beside(subject: Subject, key: str) -> tuple[str, ...]:
     shape = subject.state[key].shape
     found = [
         raw
-        for raw in stale_keys(subject)
+        for raw in subject.unread
         if _before(raw) == _before(key) and subject.state[raw].shape in (shape, shape[::-1])
     ]
     masks_first = len(found) == 2 and _leaf(found[0]).lower().startswith("m")
     return tuple(reversed(found)) if masks_first else tuple(found)
-
-
-def stale_keys(subject: Subject) -> list[str]:
-    """Return the keys of unread parameters, Ŵ before M̂ in each pair of a public layout."""
-    if subject.fit is not None:
-        return [own + leaf for own in subject.fit.prefixes for leaf, key in subject.fit.unit.keys.items() if key.unread]
-    return [] if subject.read is None else [key for key in subject.state if key not in subject.read]
 
 
 def _before(key: str) -> str:
@@ -179,3 +172,6 @@ def _outside(subject: Subject, weight: Weight) -> Iterator[Finding]:
         "tanh(W_hat)·σ(M_hat) cannot give such values: nothing kept this weight within −1..1.",
         "Train with W computed in forward, which keeps it within −1..1.",
     )
+
+
+FINDER = Finder(_find, ("stored-weight", "faux-in-sync", "faux-weights", "weight-outside"), rank=20)

@@ -5,17 +5,21 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from nalu_export.checkpoints.building import disagreeing_twins
-from nalu_export.doctor.findings import Finding
+from nalu_export.doctor.findings.base import Examined, Finder, Finding
 from nalu_export.doctor.places import first_of
-from nalu_export.doctor.running import Runs, span
-from nalu_export.doctor.settings import Settings
-from nalu_export.doctor.stored import stale_keys
+from nalu_export.doctor.running import span
 from nalu_export.doctor.subject import Subject
 
 
-def find_non_finite(subject: Subject, runs: list[Runs | None], settings: Settings) -> Iterator[Finding]:
+def _find(examined: Examined) -> Iterator[Finding]:
+    yield from _non_finite(examined)
+    yield from _disagreeing(examined.subject)
+
+
+def _non_finite(examined: Examined) -> Iterator[Finding]:
     """Yield a finding for each tensor that holds NaN or infinity; an error unless nothing reads the tensor."""
-    unread, twins = set(stale_keys(subject)), _twins(subject)
+    subject = examined.subject
+    unread, twins = set(subject.unread), _twins(subject)
     for key, value in subject.state.items():
         if not value.is_floating_point() or key in twins or bool(value.isfinite().all()):
             continue
@@ -37,7 +41,7 @@ def find_non_finite(subject: Subject, runs: list[Runs | None], settings: Setting
             "non-finite",
             key,
             what,
-            _lost(subject, runs, key, settings),
+            _lost(examined, key),
             "Find the step at which training diverged, and use a checkpoint from before it. Cells whose first weights "
             "are uninitialised memory may hold such values from the start.",
         )
@@ -50,14 +54,14 @@ def _twins(subject: Subject) -> set[str]:
     return {own + leaf for own in subject.fit.prefixes for leaf, key in subject.fit.unit.keys.items() if key.twin}
 
 
-def _lost(subject: Subject, runs: list[Runs | None], key: str, settings: Settings) -> str:
+def _lost(examined: Examined, key: str) -> str:
     """Return how many outputs of the subgraph that reads a tensor are not finite, on training-like inputs."""
-    for head, run in zip(subject.heads, runs, strict=True):
+    for head, run in examined.heads():
         if run is not None and key in head.parameters:
             lost, total = int((~run.near.result.isfinite()).all(dim=0).sum()), run.near.result.shape[-1]
             if lost:
                 return f"{lost} of {total} outputs {'is' if lost == 1 else 'are'} NaN or infinite for every input."
-            near = span(settings.training_range)
+            near = span(examined.settings.training_range)
             return (
                 f"No output is NaN or infinite for every input of {near}, because tanh and σ of infinity are finite. "
                 "Training can no longer change the parameter."
@@ -65,7 +69,7 @@ def _lost(subject: Subject, runs: list[Runs | None], key: str, settings: Setting
     return "Values that are computed from it are NaN or infinite too."
 
 
-def find_disagreeing(subject: Subject) -> Iterator[Finding]:
+def _disagreeing(subject: Subject) -> Iterator[Finding]:
     """Yield a finding for each parameter that a file holds twice, with different values."""
     if subject.fit is None:
         return
@@ -92,3 +96,6 @@ def _difference(one: Tensor, other: Tensor) -> str:
     finite = distance[differs & distance.isfinite()]
     far = f" by up to {float(finite.max()):.2g}" if finite.numel() else ""
     return f"{int(differs.sum())} of {one.numel()} values differ{far}, the first at {list(place)}"
+
+
+FINDER = Finder(_find, ("non-finite", "aliases-disagree"), rank=10)

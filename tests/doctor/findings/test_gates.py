@@ -5,7 +5,7 @@ import torch
 
 from nalu_export import NALUCell
 from nalu_export.doctor import diagnose
-from nalu_export.doctor.gates import judge
+from nalu_export.doctor.findings.gates import judge
 from nalu_export.graph.reading import read
 from nalu_export.nn import ClampedNALUCell, SinhNALUCell
 from tests.captured import graph_of

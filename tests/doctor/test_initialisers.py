@@ -9,10 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from nalu_export import NALU, NACCell
-from nalu_export.doctor import initial
-from nalu_export.doctor.initial import as_initialised
-from tests.doctor.cases import has, only
+from nalu_export.doctor import initialisers
+from nalu_export.doctor.initialisers import as_initialised
 
 Initialise = Callable[[Tensor], Any]
 
@@ -99,43 +97,7 @@ def test_the_smallest_matrices() -> None:
 def test_kolmogorov_and_smirnov() -> None:
     """Of 1, 2, 3 and 4 fifths the distance is 1/5; the scale of the sample is that of Stephens."""
     shares = torch.tensor([0.4, 0.2, 0.8, 0.6], dtype=torch.float64)
-    assert initial._distance(shares) == pytest.approx(0.2 * (2 + 0.12 + 0.055))
-
-
-def test_a_layer_that_was_not_trained() -> None:
-    finding = only(NALU(8, 8), "initial-distribution")
-    assert (finding.level, finding.where) == ("warning", "layers.0")
-    assert finding.what == "layers.0.W_hat, layers.0.M_hat are distributed as kaiming_uniform draws them."
-    assert finding.effect == (
-        "Either this layer was not trained, or training changed it so little that its weights are still random."
-    )
-    assert (
-        finding.remedy == "Check that the file was saved after training and that the optimizer was given these "
-        "parameters."
-    )
-
-
-def test_all_weights_of_a_layer_must_be_as_initialised() -> None:
-    model = NALU(8, 8, tied=False)
-    keys = "layers.0.W_hat, layers.0.M_hat, layers.0.W_hat_mul, layers.0.M_hat_mul"
-    assert only(model, "initial-distribution").what.startswith(f"{keys} are distributed as kaiming_uniform draws")
-    with torch.no_grad():
-        model.get_parameter("layers.0.M_hat_mul").add_(1.0)
-    assert not has(model, "initial-distribution")
-
-
-def test_a_layer_that_was_trained() -> None:
-    """A thousand steps towards sums of two inputs each."""
-    cell, pairs = NACCell(8, 8), torch.arange(8)
-    optimizer = torch.optim.Adam(cell.parameters(), lr=1e-2)
-    assert has(cell, "initial-distribution")
-    for _ in range(1000):
-        x = torch.rand(64, 8) * 0.9 + 0.1
-        loss = (cell(x) - x - x[:, (pairs + 1) % 8]).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    assert not has(cell, "initial-distribution")
+    assert initialisers._distance(shares) == pytest.approx(0.2 * (2 + 0.12 + 0.055))
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 12), st.floats(0, 1e30))

@@ -1,13 +1,9 @@
 """A test whether raw parameters are still distributed as a public initialiser draws them."""
 
 import math
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-
-from nalu_export.doctor.findings import Finding
-from nalu_export.doctor.subject import Cell, Subject
 
 # With fewer values in each matrix too many distributions fit, see docs/doctor.md.
 FEWEST = 64
@@ -17,18 +13,6 @@ _NORMAL = 2.576
 _EDGE = 0.01
 # By how much rounding to bfloat16 may change the largest value.
 _ROUNDING = 1 + 2**-8
-
-
-def find(subject: Subject) -> Iterator[Finding]:
-    """Yield a finding for each layer whose weights all look as initialised."""
-    for head in subject.heads:
-        for cell in head.cells:
-            pairs = _pairs(cell)
-            pairs = [pair for pair in pairs if all(key in subject.state for key in pair)]
-            names = [as_initialised(*(subject.state[key] for key in pair)) for pair in pairs]
-            if pairs and all(names):
-                common = [name for name in names[0] if all(name in others for others in names)]
-                yield _finding(cell, pairs, common or [name for found in names for name in found])
 
 
 def as_initialised(W_hat: Tensor, M_hat: Tensor) -> list[str]:
@@ -50,24 +34,6 @@ def as_initialised(W_hat: Tensor, M_hat: Tensor) -> list[str]:
     fits = [name for name, bound in uniform.items() if all(_is_uniform(values / bound) for values in samples)]
     fits += [name for name, spread in normal.items() if all(_is_normal(values / spread) for values in samples)]
     return fits
-
-
-def _pairs(cell: Cell) -> list[tuple[str, str]]:
-    """Return the file's keys of Ŵ and M̂ for each weight of a cell."""
-    found = [weight.raw(cell.form) for weight in cell.layer.weights]
-    return [(cell.key(raw[0]), cell.key(raw[1])) for raw in found if raw is not None]
-
-
-def _finding(cell: Cell, pairs: list[tuple[str, str]], names: list[str]) -> Finding:
-    keys = ", ".join(key for pair in pairs for key in pair)
-    return Finding(
-        "warning",
-        "initial-distribution",
-        cell.where,
-        f"{keys} are distributed as {' or '.join(dict.fromkeys(names))} draws them.",
-        "Either this layer was not trained, or training changed it so little that its weights are still random.",
-        "Check that the file was saved after training and that the optimizer was given these parameters.",
-    )
 
 
 def _initialisers(outputs: int, inputs: int) -> tuple[dict[str, float], dict[str, float]]:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from nalu_export.doctor import Diagnosis, Finding, counted, diagnose, summary
-from nalu_export.doctor.findings import in_order
+from nalu_export.doctor.diagnosis import in_order
 from tests.doctor.cases import HEALTHY, nac
 
 

@@ -28,13 +28,18 @@ def _log_unit(value: Tensor, x: Conditioned) -> Pair:
 
 
 def _log_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
-    return p.rounded(value, _log_spread(x.value, x.value - x.lowest, x.radius), LOG)
+    return p.rounded(value, _log_spread(x.value, x.below, x.radius), LOG)
 
 
 def _log_spread(x: Tensor, down: Tensor, up: Tensor) -> Tensor:
     """Return the larger of ``log(x) − log(x − down)`` and ``log(x + up) − log(x)``."""
     share = down / x
-    return torch.where(share < 1, torch.maximum(-torch.log1p(-share), torch.log1p(up / x)), torch.inf)
+    # Without a lower bound of x both are the same, and the one below is the larger.
+    spread = -torch.log1p(-share)
+    if down is not up:
+        spread = torch.maximum(spread, torch.log1p(up / x))
+    # where() takes as long as eight sums.
+    return spread if share.numel() and float(share.amax()) < 1 else torch.where(share < 1, spread, torch.inf)
 
 
 def _exp_unit(value: Tensor, x: Conditioned) -> Pair:
@@ -51,7 +56,7 @@ def _log1p_unit(value: Tensor, x: Conditioned) -> Pair:
 
 
 def _log1p_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
-    return p.rounded(value, _log_spread(1.0 + x.value, x.value - x.lowest, x.radius), LOG1P)
+    return p.rounded(value, _log_spread(1.0 + x.value, x.below, x.radius), LOG1P)
 
 
 def _expm1_unit(value: Tensor, x: Conditioned) -> Pair:
@@ -118,10 +123,28 @@ def _erf_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
 _UNARY = ("input",)
 
 PRIMITIVES = (
-    Primitive("log", torch.log, _UNARY, names=("log",), unit=_log_unit, radius=_log_radius),
-    Primitive("exp", torch.exp, _UNARY, names=("exp",), unit=_exp_unit, radius=_exp_radius, least=zero_at_least),
-    Primitive("log1p", torch.log1p, _UNARY, names=("log1p", "special_log1p"), unit=_log1p_unit, radius=_log1p_radius),
-    Primitive("expm1", torch.expm1, _UNARY, names=("expm1", "special_expm1"), unit=_expm1_unit, radius=_expm1_radius),
+    Primitive("log", torch.log, _UNARY, names=("log",), unit=_log_unit, radius=_log_radius, delicate=True),
+    Primitive(
+        "exp", torch.exp, _UNARY, names=("exp",), unit=_exp_unit, radius=_exp_radius, least=zero_at_least, delicate=True
+    ),
+    Primitive(
+        "log1p",
+        torch.log1p,
+        _UNARY,
+        names=("log1p", "special_log1p"),
+        unit=_log1p_unit,
+        radius=_log1p_radius,
+        delicate=True,
+    ),
+    Primitive(
+        "expm1",
+        torch.expm1,
+        _UNARY,
+        names=("expm1", "special_expm1"),
+        unit=_expm1_unit,
+        radius=_expm1_radius,
+        delicate=True,
+    ),
     Primitive("tanh", torch.tanh, _UNARY, names=("tanh",), unit=_tanh_unit, radius=_tanh_radius),
     Primitive(
         "sigmoid",
@@ -132,7 +155,9 @@ PRIMITIVES = (
         radius=_sigmoid_radius,
         least=zero_at_least,
     ),
-    Primitive("sinh", torch.sinh, _UNARY, names=("sinh",), unit=_sinh_unit, radius=_sinh_radius),
+    Primitive("sinh", torch.sinh, _UNARY, names=("sinh",), unit=_sinh_unit, radius=_sinh_radius, delicate=True),
     Primitive("erf", torch.erf, _UNARY, names=("erf", "special_erf"), unit=_erf_unit, radius=_erf_radius),
-    Primitive("asinh", torch.asinh, _UNARY, names=("asinh", "arcsinh"), unit=_asinh_unit, radius=_asinh_radius),
+    Primitive(
+        "asinh", torch.asinh, _UNARY, names=("asinh", "arcsinh"), unit=_asinh_unit, radius=_asinh_radius, delicate=True
+    ),
 )

@@ -33,24 +33,30 @@ def _linear_radius(
     """Return the radius of ``Σ w·x``: the errors of the factors, one rounding for each product, and the additions."""
     del value  # the rounding depends on the size of the terms, not on the size of their sum
     inputs, weights = x.reach, weight.reach
-    size = linear(inputs, weights)
+    # A TF32 adder may truncate, so its result is not the nearest number: then only the split without light terms holds.
+    splits = _splits(weight)[0 if p.tf32 else 1]
+    sums = splits.apart(linear(inputs, splits.light))
+    size = sums[0]
     present = None if _everywhere(inputs) else (inputs > 0).double()
-    radius = torch.add(p.product * size, _count(present, _heavy(weight)[0]), alpha=p.tiny)
+    counts = splits.numbers_like(sums) if present is None else splits.apart(linear(present, splits.heavy))
+    radius = torch.add(p.product * size, counts[0], alpha=p.tiny)
     # Raw weights and the model's inputs are exact. A matrix product with zeros takes as long as any other: skip it.
-    if _any(weight.radius):
+    if weight.uncertain:
         radius = radius + linear(x.magnitude, weight.radius)
-    if _any(x.radius):
+    if x.uncertain:
         radius = radius + linear(x.radius, weights)
     # A runtime may start the sum from the bias; then every addition is rounded at the size of the bias.
-    start = None if bias is None else bias.reach
-    whole = size if start is None else size + start
+    whole, additions = size, counts - 1.0
     if bias is not None:
+        whole, additions = size + bias.reach, counts - (bias.reach <= 0).double()
         radius = radius + bias.radius
-    radius = radius + _additions(p, whole, inputs, present, weight, start)
+    radius = radius + _additions(p, whole, additions, sums)
     radius = radius + own_rounding(p, weights.shape[-1] + 1.0, whole)
     # Second order: each rounding above acts on values that already have the other errors.
     radius = radius * (1.0 + p.addition * (weights.shape[-1] + 2))
-    return radius if not bool((size > p.largest).any()) else torch.where(_chaotic(p, x, weight), torch.inf, radius)
+    if not size.numel() or float(size.amax()) <= p.largest:
+        return radius
+    return torch.where(_chaotic(p, x, weight), torch.inf, radius)
 
 
 def _chaotic(p: Precision, x: Conditioned, weight: Conditioned) -> Tensor:
@@ -61,72 +67,86 @@ def _chaotic(p: Precision, x: Conditioned, weight: Conditioned) -> Tensor:
     return (torch.maximum(positive, negative) > p.largest / 2) & (torch.minimum(positive, negative) > 0)
 
 
-class _Heavy(NamedTuple):
-    """The weights of one layer, split into heavy and light ones at one threshold.
+class _Splits(NamedTuple):
+    """The weights of one layer, split into heavy and light ones at some thresholds.
+
+    One matrix product serves all splits. At the first threshold every weight is heavy.
 
     Attributes:
-        heavy: 1 for a heavy weight, else 0.
-        number: how many heavy weights each output has.
-        light: largest magnitude of each light weight, 0 for a heavy one; ``None`` if all are heavy.
+        shape: shape of one output.
+        heavy: 1 for a heavy weight, else 0; the splits below each other.
+        light: largest magnitude of every weight, then for each other split that of each light weight, 0 for a heavy
+            one; below each other.
+        numbers: how many heavy weights each output has, by split.
     """
 
+    shape: torch.Size
     heavy: Tensor
-    number: Tensor
-    light: Tensor | None
+    light: Tensor
+    numbers: Tensor
+
+    def apart(self, sums: Tensor) -> Tensor:
+        """Return the sums of each split along a first axis."""
+        lead, splits = sums.shape[:-1], len(self.numbers)
+        return sums.reshape(*lead, splits, self.shape.numel()).movedim(-2, 0).reshape(splits, *lead, *self.shape)
+
+    def numbers_like(self, sums: Tensor) -> Tensor:
+        """Return ``numbers`` with the axes of sums that are apart."""
+        lead = sums.ndim - 1 - len(self.shape)
+        return self.numbers.reshape(len(self.numbers), *[1] * lead, *self.shape)
 
 
 def _everywhere(magnitudes: Tensor) -> bool:
-    return not magnitudes.numel() or bool(magnitudes.amin() > 0)
+    return not magnitudes.numel() or float(magnitudes.amin()) > 0
 
 
-def _any(radius: Tensor) -> bool:
-    return bool(radius.numel()) and not bool(radius.amax() <= 0)  # a NaN counts as a radius above 0
-
-
-def _count(present: Tensor | None, terms: _Heavy) -> Tensor:
-    """Return how many heavy terms of each sum are not zero; ``present`` is ``None`` if no input is zero."""
-    return terms.number if present is None else linear(present, terms.heavy)
-
-
-def _heavy(weight: Conditioned) -> tuple[_Heavy, ...]:
-    """Return the splits at each threshold of :data:`SPLITS`; the first has all terms. Repeated splits are left out."""
+def _splits(weight: Conditioned) -> tuple[_Splits, _Splits]:
+    """Return the first split of :data:`SPLITS` alone, and all of them. Repeated splits are left out."""
     # Cached, because the same layer is read for each batch.
-    found: tuple[_Heavy, ...] | None = weight.memory.get(_heavy)
+    found: tuple[_Splits, _Splits] | None = weight.memory.get(_splits)
     if found is not None:
         return found
     # Split by the weights, not by weight plus radius, so that a larger radius never makes the bound of the sum smaller.
     largest = weight.magnitude.amax(dim=-1, keepdim=True)
-    splits: list[_Heavy] = []
+    heavy, light, numbers = list[Tensor](), [weight.reach], list[Tensor]()
     for split in SPLITS:
-        heavy = (weight.magnitude >= split * largest) & (weight.reach > 0)
-        count = heavy.sum(dim=-1).double()
-        if not splits or not torch.equal(count, splits[-1].number):
-            light = torch.where(heavy, 0.0, weight.reach) if split else None
-            splits.append(_Heavy(heavy.double(), count, light))
-    weight.memory[_heavy] = tuple(splits)
-    return tuple(splits)
+        own = (weight.magnitude >= split * largest) & (weight.reach > 0)
+        number = own.sum(dim=-1).double()
+        if not numbers or not torch.equal(number, numbers[-1]):
+            heavy.append(own.double())
+            numbers.append(number)
+            if split:
+                light.append(torch.where(own, 0.0, weight.reach))
+    first, every = (
+        _Splits(
+            weight.value.shape[:-1],
+            torch.stack(heavy[:count]).reshape(-1, weight.value.shape[-1]),
+            torch.stack(light[:count]).reshape(-1, weight.value.shape[-1]),
+            torch.stack(numbers[:count]),
+        )
+        for count in (1, len(numbers))
+    )
+    weight.memory[_splits] = first, every
+    return first, every
 
 
-def _additions(
-    p: Precision, whole: Tensor, inputs: Tensor, present: Tensor | None, weight: Conditioned, start: Tensor | None
-) -> Tensor:
+def _additions(p: Precision, whole: Tensor, additions: Tensor, sums: Tensor) -> Tensor:
     """Return the largest error of the additions in any order: ``min over splits of u·(heavy − 1)·size + light``.
 
     The error of an addition is at most u times its result. It is also at most the smaller of the two terms, because the
     larger term is a number that the result could have been rounded to. So light terms add at most their own size.
+
+    Args:
+        p: the precision of the additions.
+        whole: largest magnitude of a sum.
+        additions: how many heavy terms are added to another one, by split.
+        sums: by split, the sizes of the light terms; the entry of the first split, which has none, is not read.
     """
-    best: Tensor | None = None
-    # A TF32 adder may truncate, so its result is not the nearest number: then only the split without light terms holds.
-    for terms in _heavy(weight)[: 1 if p.tf32 else None]:
-        count = _count(present, terms)
-        if start is not None:
-            count = count + (start > 0)
-        error = p.addition * (count - 1.0).clamp(min=0.0) * whole
-        if terms.light is not None:
-            error = error + linear(inputs, terms.light)
-        best = error if best is None else torch.minimum(best, error)
-    assert best is not None
-    return best
+    best = p.addition * additions[0].clamp(min=0.0) * whole
+    if len(sums) == 1:
+        return best
+    others = torch.addcmul(sums[1:], additions[1:].clamp(min=0.0), whole, value=p.addition)
+    return torch.minimum(best, others.amin(dim=0))
 
 
 def _linear_zero(x: Conditioned, weight: Conditioned, bias: Conditioned | None) -> Tensor:

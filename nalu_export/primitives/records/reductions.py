@@ -7,9 +7,8 @@ from torch import Tensor
 
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned, Flag
 from nalu_export.primitives.operands import Pair, sign, zero_if_positive
-from nalu_export.primitives.precision import Precision, own_rounding
+from nalu_export.primitives.precision import OWN_ROUNDING, Precision, own_rounding
 from nalu_export.primitives.record import Primitive
-from nalu_export.primitives.selection import OWN_ROUNDING
 
 Axes = int | Sequence[int] | None
 # Thresholds for the terms of a sum. A term is heavy if its magnitude is at least this fraction of the largest term of
@@ -50,7 +49,7 @@ def _sum_unit(value: Tensor, x: Conditioned, dim: Axes, keepdim: bool) -> Pair:
 
 
 def _sum_radius(p: Precision, value: Tensor, x: Conditioned, dim: Axes, keepdim: bool) -> Tensor:
-    """Return the errors of the terms plus those of the additions: see :mod:`nalu_export.primitives.products`."""
+    """Return the errors of the terms plus those of the additions: see ``products.py``."""
     del value
     axes = _axes(dim, x)
     magnitude, values = x.reach, x.magnitude
@@ -191,5 +190,6 @@ PRIMITIVES = (
         kind="reduction",
         spread=_over_axes,
         least=_zero_or_less,
+        delicate=True,
     ),
 )

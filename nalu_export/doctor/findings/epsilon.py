@@ -5,23 +5,23 @@ from collections.abc import Iterator
 
 import torch
 
-from nalu_export.doctor.findings import Finding
+from nalu_export.doctor.findings.base import Examined, Finder, Finding
 from nalu_export.doctor.settings import Settings
 from nalu_export.doctor.statistics import NEAR, USUAL, said, short_of
-from nalu_export.doctor.subject import Cell, Subject
+from nalu_export.doctor.subject import Cell
 from nalu_export.graph.reading import Epsilon
 
 # An ε of this size changes inputs of 1e-3 by 1 %.
 LARGE = 1e-5
 
 
-def find(subject: Subject, settings: Settings) -> Iterator[Finding]:
+def _find(examined: Examined) -> Iterator[Finding]:
     """Yield a finding for each ε that is zero or subnormal in the type of the arithmetic, or large."""
-    for head in subject.heads:
+    for head in examined.subject.heads:
         for cell in head.cells:
             for epsilon in cell.layer.epsilons:
-                yield from _lost(cell, epsilon, settings)
-                yield from _large(cell, epsilon, settings)
+                yield from _lost(cell, epsilon, examined.settings)
+                yield from _large(cell, epsilon, examined.settings)
 
 
 def _named(epsilon: Epsilon) -> str:
@@ -81,3 +81,6 @@ def _reach(epsilon: Epsilon) -> float:
     size = epsilon.added / NEAR if epsilon.added else epsilon.floor
     # √(x² + ε) is larger than |x| by the share ε/(2x²).
     return math.sqrt(size / 2 if epsilon.added else size) if epsilon.square else size
+
+
+FINDER = Finder(_find, ("eps-lost", "eps-subnormal", "eps-large"), rank=40)

@@ -100,6 +100,7 @@ PRIMITIVES = (
         radius=_sqrt_radius,
         zero=lambda x: (sign(x) > 0).double(),
         least=zero_at_least,
+        delicate=True,
     ),
     Primitive(
         "pow",
@@ -110,5 +111,6 @@ PRIMITIVES = (
         radius=_pow_radius,
         zero=_pow_zero,
         least=_pow_least,
+        delicate=True,
     ),
 )

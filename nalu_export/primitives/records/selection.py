@@ -7,11 +7,8 @@ from torch import Tensor
 
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
 from nalu_export.primitives.operands import Operand, Pair, ball, exact, least_of
-from nalu_export.primitives.precision import Precision
+from nalu_export.primitives.precision import OWN_ROUNDING, Precision
 from nalu_export.primitives.record import Primitive
-
-# Relative error of a comparison of two bounds in float64.
-OWN_ROUNDING = 2.0**-50
 
 
 def _clamp_unit(value: Tensor, x: Conditioned, low: float | None, high: float | None) -> Pair:
