@@ -75,3 +75,27 @@ def test_nothing_else_stands_at_the_top() -> None:
 )
 def test_files_stay_small(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def _new_things() -> list[tuple[str, ...]]:
+    """The rows of the table under "Where new things go": what, place, what it defines, example."""
+    text = (ROOT.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.partition("## Where new things go\n")[2].partition("\n## ")[0]
+    return [
+        tuple(cell.strip() for cell in row.strip("| ").split(" | ")) for row in section.splitlines() if "](#" in row
+    ]
+
+
+@pytest.mark.parametrize("row", _new_things(), ids=lambda row: str(row[0].partition("]")[0].strip("[")))
+def test_new_things_go_where_the_table_says(row: tuple[str, ...]) -> None:
+    what, place, defines, example = row
+    headings = re.findall(r"^## (.+)$", (ROOT.parent / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.findall(r"\(#([\w-]+)\)", what)[0] in {heading.lower().replace(" ", "-") for heading in headings}
+    texts = []
+    for path in map(ROOT.joinpath, re.findall(r"`([\w/.]+)`", place)):
+        files = [path] if path.is_file() else [file for file in path.rglob("*.py") if file.name[0] != "_"]
+        assert files, f"{path} is neither a file nor a folder with files"
+        texts += [file.read_text(encoding="utf-8") for file in files]
+    for name in re.findall(r"`([A-Z]+)`", defines):
+        assert any(re.search(rf"^{name}\b.* = ", text, re.MULTILINE) for text in texts), f"no file there defines {name}"
+    assert (ROOT.parent / example.strip("`")).is_file()

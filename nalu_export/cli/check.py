@@ -8,12 +8,12 @@ import click
 from nalu_export import reports
 from nalu_export.cli.assumed import say_assumed
 from nalu_export.cli.budget import budget_options, keep_memory
-from nalu_export.cli.checking import check_options, report_files, uses_cuda
+from nalu_export.cli.checking import check_options, uses_cuda
 from nalu_export.cli.devices import device_options
 from nalu_export.cli.headed import option
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import FILE, MODEL, capture_options, read_options, reading
-from nalu_export.cli.results import ResultCommand, Results, quiet_option, written
+from nalu_export.cli.results import ResultCommand, Results, quiet_option, report_files, written
 from nalu_export.errors import EXIT_PARITY_FAILED, InputError
 from nalu_export.io.text import printable
 

@@ -12,7 +12,6 @@ from nalu_export.cli.results import json_option, report_options
 SAMPLES = "128, fewer for wide layers; 24 for images"
 # The default runtime of each format; a test compares it with the formats.
 RUNTIMES = "by the format: onnxruntime-cpu, torchscript or cpp"
-REPORTS = ("html", "junit")
 _NAMES = ", ".join(runtimes.names())
 
 
@@ -39,8 +38,3 @@ def _runtime_option(command: Any) -> Any:
 def uses_cuda(names: tuple[str, ...]) -> bool:
     """Return whether one of the runtimes may use CUDA."""
     return any("cuda" in name or name == "all" for name in names)
-
-
-def report_files(options: dict[str, Any]) -> dict[str, Any]:
-    """Take the paths of the reports out of the options, by kind."""
-    return {kind: options.pop(f"{kind}_path") for kind in reversed(REPORTS)}

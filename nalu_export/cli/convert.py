@@ -7,9 +7,8 @@ from typing import Any
 import click
 
 from nalu_export.cli.budget import budget_options, keep_memory
-from nalu_export.cli.headed import option
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import MODEL, OUTPUT, read_options, reading
+from nalu_export.cli.options import MODEL, output_option, read_options, reading
 from nalu_export.cli.results import ResultCommand, Results, finish, json_option, quiet_option
 
 EXAMPLES = (
@@ -23,15 +22,9 @@ EXAMPLES = (
 
 @click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Convert a checkpoint to one self-contained file.")
 @click.argument("model", type=MODEL)
-@option(
-    "--output",
-    "-o",
-    type=OUTPUT,
-    metavar="PATH",
-    required=True,
-    heading="Output",
-    help="Path of the file; - is standard output. The suffix .safetensors gives that format, any other the format of "
-    "torch.save.",
+@output_option(
+    "Path of the file; - is standard output. The suffix .safetensors gives that format, any other the format of "
+    "torch.save."
 )
 @read_options
 @budget_options

@@ -10,13 +10,13 @@ import click
 
 from nalu_export import formats
 from nalu_export.cli.budget import budget_options, keep_memory
-from nalu_export.cli.checking import check_options, report_files, uses_cuda
+from nalu_export.cli.checking import check_options, uses_cuda
 from nalu_export.cli.exported import tell
 from nalu_export.cli.formats import HEADING, format_options, given_options
 from nalu_export.cli.headed import option
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import MODEL, OUTPUT, capture_options, compute_option, read_options, reading
-from nalu_export.cli.results import ResultCommand, Results, quiet_option
+from nalu_export.cli.options import MODEL, capture_options, compute_option, output_option, read_options, reading
+from nalu_export.cli.results import ResultCommand, Results, quiet_option, report_files
 from nalu_export.errors import InputError, ParityError
 from nalu_export.io.files import StandardInput
 
@@ -40,15 +40,7 @@ EXAMPLES = (
     default_text="by the suffix of --output, else onnx",
     help="Format of the file.",
 )
-@option(
-    "--output",
-    "-o",
-    type=OUTPUT,
-    metavar="PATH",
-    heading="Output",
-    default_text="MODEL with the suffix of the format",
-    help="Path of the file; - is standard output.",
-)
+@output_option("Path of the file; - is standard output.", default_text="MODEL with the suffix of the format")
 @option(
     "--weights",
     type=click.Choice(["folded", "live"]),

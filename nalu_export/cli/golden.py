@@ -13,9 +13,9 @@ from nalu_export.cli.headed import option
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import (
     MODEL,
-    OUTPUT,
     capture_options,
     compute_option,
+    output_option,
     read_options,
     reading,
     samples_option,
@@ -36,15 +36,9 @@ EXAMPLES = (
 
 @click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Write test data for programs in other languages.")
 @click.argument("model", type=MODEL)
-@option(
-    "--output",
-    "-o",
-    type=OUTPUT,
-    metavar="PATH",
-    required=True,
-    heading="Output",
-    help="Path of the file; - is standard output. The suffix .bin, also used for standard output, is for programs in "
-    "other languages; .npz is for numpy.",
+@output_option(
+    "Path of the file; - is standard output. The suffix .bin, also used for standard output, is for programs in "
+    "other languages; .npz is for numpy."
 )
 @option(
     "--part",

@@ -37,6 +37,26 @@ class _Output(click.Path):
 MODEL = _Model(path_type=Path, readable=False)
 OUTPUT = _Output(path_type=Path, readable=False)
 
+
+def output_option(where: str, *, default_text: str = "") -> Callable[[Command], Command]:
+    """Return ``--output``, ``-o``.
+
+    Args:
+        where: the help.
+        default_text: the default in words; without it the option is required.
+    """
+    return option(
+        "--output",
+        "-o",
+        type=OUTPUT,
+        metavar="PATH",
+        required=not default_text,
+        heading="Output",
+        default_text=default_text,
+        help=where,
+    )
+
+
 _CAPTURING = (
     option(
         "--input-size",

@@ -1,5 +1,6 @@
 """The host model: everything around the arithmetic subgraphs, with its own weights folded."""
 
+import torch
 from torch import fx, nn
 
 from nalu_export.graph import ModelGraph
@@ -17,6 +18,11 @@ def surroundings(graph: ModelGraph) -> fx.GraphModule:
     assert graph.host is not None
     outer = fold(in_double(graph.host)).float().eval().requires_grad_(False)
     return written(outer)
+
+
+def host_type(dtype: torch.dtype) -> torch.dtype:
+    """Return the type of a value in the host model, whose floats are float32."""
+    return torch.float32 if dtype.is_floating_point else dtype
 
 
 def replace_module(root: nn.Module, path: str, module: nn.Module) -> None:

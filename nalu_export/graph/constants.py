@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 from torch import fx
 
-from nalu_export.graph.naming import label_of, part_of
+from nalu_export.graph.naming import free_name, label_of, part_of
 from nalu_export.graph.spelling.canonical import primitive_of
 
 # torch's old hooks compute ``weight`` from ``weight_v`` and ``weight_g``, or from ``weight_orig``.
@@ -82,7 +82,7 @@ def folded_names(graph: fx.Graph, nodes: Sequence[fx.Node] | None = None) -> dic
         name = sources[node].replace("_hat", "")
         if taken.get(name, node) not in (node, _turned(node)):
             name = label_of(node) or sources[node]
-        names[node] = _free_name(name, names.values())
+        names[node] = free_name(name, names.values())
     return names
 
 
@@ -93,9 +93,3 @@ def _turned(node: fx.Node) -> fx.Node:
         node = node.args[0]  # type: ignore[assignment]
         primitive = primitive_of(node)
     return node
-
-
-def _free_name(name: str, taken: Collection[str]) -> str:
-    if name not in taken:
-        return name
-    return next(f"{name}_{k}" for k in range(2, len(taken) + 3) if f"{name}_{k}" not in taken)

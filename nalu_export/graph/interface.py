@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from nalu_export.graph.structure import leaves, mapped
 
 BATCH = "batch"
+# By how many entries an axis is changed at most, to find out which sizes a model takes and which outputs follow.
+MAX_STEP = 32
 Shape = tuple[int, ...]
 # Shapes of one sample of each input.
 Sizes = tuple[Shape, ...]

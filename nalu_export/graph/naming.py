@@ -26,6 +26,13 @@ def numbered(name: str, place: int) -> str:
     return f"{name}_{place + 1}" if place else name
 
 
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Return ``"gate"``, or ``"gate_2"`` if that name is taken."""
+    if name not in taken:
+        return name
+    return next(f"{name}_{k}" for k in range(2, len(taken) + 3) if f"{name}_{k}" not in taken)
+
+
 def label(graph: fx.Graph, base: str, reserved: Collection[str] = ()) -> None:
     """Give every primitive of a subgraph a label (a unique name) and rename the nodes after their labels.
 

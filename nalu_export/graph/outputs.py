@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nalu_export.errors import InputError, UnsupportedLayerError, option
 from nalu_export.graph.example import OUTPUT, Example, taken_names
-from nalu_export.graph.interface import BATCH, Called, Port, arguments_with, as_tensor
+from nalu_export.graph.interface import BATCH, MAX_STEP, Called, Port, arguments_with, as_tensor
 from nalu_export.graph.randomness import alike
 from nalu_export.graph.structure import leaves, names_of
 
@@ -109,10 +109,6 @@ def _with_free_axes(called: Called, example: Example, ports: list[Port], results
                 _name_axes(shapes[place], ports[place].name, name, before, after, _size(example, name), more)
             break
     return tuple(Port(p.name, p.argument, p.dtype, tuple(s)) for p, s in zip(ports, shapes, strict=True))
-
-
-# An axis is lengthened by at most this number of entries, to see which output axes change with it.
-MAX_STEP = 32
 
 
 def _name_axes(

@@ -16,6 +16,7 @@ from nalu_export.graph.evaluation import Values
 from nalu_export.graph.places import Call, stack_of
 from nalu_export.graph.spelling.canonical import primitive_of
 from nalu_export.graph.spelling.describe import spelling_of
+from nalu_export.graph.spelling.names import ACTIVATIONS
 from nalu_export.graph.spelling.shaping import shaping
 from nalu_export.nn import ArithmeticLayer
 from nalu_export.primitives import PRIMITIVES
@@ -146,7 +147,7 @@ class Finder:
         if layer is not None:
             return f"{layer.type.__name__} is a layer of nalu_export.nn"
         # A general exporter handles an activation (an ELU, a softplus) as a whole; its primitives are no seeds.
-        if node not in self._arithmetic or node.meta.get("spelled") in _ACTIVATIONS:
+        if node not in self._arithmetic or node.meta.get("spelled") in ACTIVATIONS:
             return ""
         primitive = primitive_of(node)
         assert primitive is not None
@@ -214,13 +215,6 @@ class _Support(OperatorSupportBase):
         return node in self._nodes
 
 
-# Compositions that always count as activations of a network.
-_ACTIVATIONS = (
-    *("softplus", "logsigmoid", "log_sigmoid", "elu", "silu", "gelu", "mish", "selu", "celu", "softsign"),
-    *("hardsigmoid", "hardswish", "tanhshrink", "softmax", "_softmax", "leaky_relu", "relu", "relu6", "hardtanh"),
-)
-
-
 def _is_edge(node: fx.Node, *, reductions: bool) -> bool:
     primitive = primitive_of(node)
     assert primitive is not None
@@ -252,6 +246,6 @@ def left_out(graph: fx.Graph) -> list[str]:
     for node in graph.nodes:
         primitive = primitive_of(node)
         delicate = primitive is not None and primitive.delicate and node not in constants
-        if delicate and "part" not in node.meta and node.meta.get("spelled") not in _ACTIVATIONS:
+        if delicate and "part" not in node.meta and node.meta.get("spelled") not in ACTIVATIONS:
             found[stack_of(node)[-1].path] = None
     return list(found)

@@ -13,7 +13,7 @@ from nalu_export.nn import BackboneHead
 from nalu_export.nn.init import positive_int
 
 DEFAULT_SIZE = (32, 32)
-# Steps of a sequence for the capture.
+# Size in the capture of a free axis, such as the steps of a sequence, if nothing gives another.
 LENGTH = 16
 # How many shapes are tried at most.
 MAX_SHAPES = 32

@@ -8,11 +8,9 @@ from torch import Tensor
 
 from nalu_export.graph import ModelGraph
 from nalu_export.graph.evaluation import results_of
-from nalu_export.graph.interface import Sizes
+from nalu_export.graph.interface import MAX_STEP, Sizes
 from nalu_export.inputs.example import IMAGE_AXES
 
-# How much longer or shorter an axis is made at most, to find out which sizes a model takes.
-MAX_STEP = 32
 # Relative float32 error that is allowed to a graph at another size; a wrong graph is off by much more.
 SAME = 1e-3
 # Reasons why an axis is fixed.

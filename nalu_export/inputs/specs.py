@@ -11,13 +11,12 @@ from torch import Tensor
 from nalu_export.errors import InputError, option
 from nalu_export.graph.interface import BATCH
 from nalu_export.inputs.example import IMAGE_AXES
+from nalu_export.inputs.expected import LENGTH
 from nalu_export.io.text import plain
 
 TYPES = {
     name: getattr(torch, name) for name in ("float32", "float64", "bool", "int64", "int32", "int16", "int8", "uint8")
 }
-# Size of a free axis in the capture, if the text gives no other.
-LENGTH = 16
 MAX_NUMBERS = 2**24
 # The metadata of a file, which is not trusted, may list any number of inputs.
 MAX_INPUTS = 64

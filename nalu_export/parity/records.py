@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nalu_export.io.figures import figure
 from nalu_export.parity.batch import Batch
 from nalu_export.parity.comparison import Comparison, together
 from nalu_export.parity.row import Row
@@ -92,8 +93,8 @@ class Divergence:
             return self.reason
         place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
         return (
-            f"first divergence: {self.value}{place} = {self.formula} is {self.got:.9g}, "
-            f"expected {self.expected:.9g} ± {self.bound:.2g}"
+            f"first divergence: {self.value}{place} = {self.formula} is {figure(self.got, 9)}, "
+            f"expected {figure(self.expected, 9)} ± {figure(self.bound, 2)}"
         )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nalu_export.io import notebook
 from nalu_export.io.assumption import Assumption
+from nalu_export.io.figures import figure
 from nalu_export.parity import wording
 from nalu_export.parity.records import Curve, Divergence, RuntimeInfo, Worst, merge
 from nalu_export.parity.row import EVERY_INPUT, INTERMEDIATE, METADATA, Row, inputs
@@ -127,7 +128,7 @@ class Report:
             own = [row for row in self.rows if row.runtime == info.name]
             if own:
                 worst = max(own, key=lambda row: row.gravity)
-                said = worst.wrong(self.criterion) if worst.failed else f"error/bound {worst.max_ratio:.3g}"
+                said = worst.wrong(self.criterion) if worst.failed else f"error/bound {figure(worst.max_ratio)}"
                 rows.append((info.name, f"{len(own)} rows", f"{inputs(worst.distribution)}: {said}", info.where))
         rows += [(name, f"not run: {why}") for name, why in self.missing.items()]
         return notebook.table("Report", [*rows, *(("note", note) for note in self.notes)])
@@ -174,7 +175,7 @@ class Report:
         # Intermediate values have no E; a share of theirs would say less.
         worst = max((row for row in self.decisive if row.passed), key=lambda row: (row.max_e > 0, row.max_ratio))
         text = (
-            f"largest error is {worst.max_ratio:.0%} of its bound, E {worst.max_e:.2g} "
+            f"largest error is {worst.max_ratio:.0%} of its bound, E {figure(worst.max_e, 2)} "
             f"({worst.runtime}, {inputs(worst.distribution)})"
         )
         return "; ".join(filter(None, (text, wording.partly_empty(self))))

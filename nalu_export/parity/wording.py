@@ -3,10 +3,11 @@
 :func:`fault` says what is wrong with a row; docs/report.md has the same words, and a test compares them.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from nalu_export.io.figures import figure
 
 if TYPE_CHECKING:
     from nalu_export.parity.report import Report
@@ -61,8 +62,8 @@ def fault(row: "Row", criterion: str) -> Fault:
     if criterion != "bound":
         return Fault(f"{row.max_ulp_torch} ULP from PyTorch, {row.max_ulp} from float64; allowed: {criterion}")
     # Intermediate values and integers have no E.
-    e = f", E {_figure(row.max_e)}" if row.max_e else ""
-    return Fault(f"the error is {_figure(row.max_ratio)} times its bound{e}")
+    e = f", E {figure(row.max_e)}" if row.max_e else ""
+    return Fault(f"the error is {figure(row.max_ratio)} times its bound{e}")
 
 
 def _some(field: str, count: int, of: int) -> str:
@@ -127,7 +128,3 @@ def _main_reason(rows: "Iterable[Row]") -> str:
     """The reason for which most outputs were left out."""
     found = left_out_of(rows)
     return max(found, key=lambda reason: sum(row.undetermined for row in found[reason]), default="")
-
-
-def _figure(value: float) -> str:
-    return f"{value:.3g}" if math.isfinite(value) else "∞" if value > 0 else "NaN"

@@ -32,6 +32,9 @@ SINH_SHIFT = 2.0
 # TF32 keeps ten bits of a factor. Hardware may truncate the other bits instead of rounding, and so may its adders.
 TF32_FACTOR = 2.0**-10
 
+# Thresholds for the terms of a sum. A term is heavy if its magnitude (in a sum of products its weight) is at least this
+# fraction of the largest in the same sum; else it is light. docs/parity.md explains the rule under "Additions".
+SPLITS = (0.0, 2.0**-40, 2.0**-24, 2.0**-16, 2.0**-8)
 # Relative error of the analysis's own comparison of two bounds, in float64.
 OWN_ROUNDING = 2.0**-50
 

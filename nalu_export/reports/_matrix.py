@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nalu_export.io.figures import figure
 from nalu_export.parity.row import INTERMEDIATE
 from nalu_export.parity.wording import NOTHING, compared_nothing
-from nalu_export.reports._text import count, figure
+from nalu_export.reports._text import count
 
 if TYPE_CHECKING:
     from nalu_export.parity.report import Report, Row

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from nalu_export.io.figures import figure
 from nalu_export.reports._axis import Axis, Range, Tick, axis, decades, place, power, step
-from nalu_export.reports._text import figure
 
 if TYPE_CHECKING:
     from nalu_export.parity.report import Curve, Report

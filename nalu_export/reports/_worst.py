@@ -8,8 +8,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from nalu_export.io.figures import exact, figure
 from nalu_export.reports._png import data_uri
-from nalu_export.reports._text import count, exact, figure
+from nalu_export.reports._text import count
 
 if TYPE_CHECKING:
     from nalu_export.parity.report import Report

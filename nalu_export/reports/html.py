@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup, escape
 
+from nalu_export.io.figures import figure
 from nalu_export.io.text import printable
 from nalu_export.parity.row import INTERMEDIATE
 from nalu_export.parity.verdict import Status
 from nalu_export.parity.wording import NOT_A_PASS
 from nalu_export.reports import _matrix, _plots, _weights, _worst
-from nalu_export.reports._text import clipped, count, figure
+from nalu_export.reports._text import clipped, count
 from nalu_export.reports.base import Reporter
 
 if TYPE_CHECKING:

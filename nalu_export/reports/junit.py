@@ -3,9 +3,10 @@
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
+from nalu_export.io.figures import figure
 from nalu_export.io.text import printable
 from nalu_export.parity.wording import FIGURES, NOT_A_PASS, compared_nothing
-from nalu_export.reports._text import clipped, figure
+from nalu_export.reports._text import clipped
 from nalu_export.reports.base import Reporter
 
 if TYPE_CHECKING:

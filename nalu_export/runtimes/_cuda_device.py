@@ -43,25 +43,36 @@ def _identity(number: int) -> str:
 def _from_nvidia_smi(identity: str) -> tuple[str, str]:
     part = ""
     if identity.startswith("MIG-"):  # a part of a GPU; nvidia-smi lists it but rejects its --id
-        identity, part = _gpu_of(identity)
+        found = _gpu_of(identity)
+        if found is None:
+            # All GPUs of a machine have one driver.
+            driver = _asked("--query-gpu=driver_version", "--format=csv,noheader").partition("\n")[0]
+            return UNKNOWN, driver.strip() or UNKNOWN
+        identity, part = found
     answer = _asked("--query-gpu=name,driver_version", "--format=csv,noheader", f"--id={identity}")
     name, _, driver = answer.partition("\n")[0].rpartition(",")
     return f"{name.strip() or UNKNOWN}{part}", driver.strip() or UNKNOWN
 
 
-def _gpu_of(mig: str) -> tuple[str, str]:
+def _gpu_of(mig: str) -> tuple[str, str] | None:
     """Return the number of the GPU that holds a MIG device, and the device's profile, such as `` MIG 1g.18gb``.
 
     ``nvidia-smi -L`` lists MIG devices below their GPU:
     https://docs.nvidia.com/datacenter/tesla/mig-user-guide/index.html#device-enumeration
+
+    Args:
+        mig: the UUID of the device, or the start of it.
+
+    Returns:
+        ``None`` if no device, or more than one, has such a UUID.
     """
-    number = "0"
+    number, found = "", []
     for line in _asked("-L").splitlines():
         if line.startswith("GPU "):
             number = line.removeprefix("GPU ").partition(":")[0].strip()
-        elif mig in line:
-            return number, f" {line.partition(' Device')[0].strip()}"
-    return number, ""
+        elif f"(UUID: {mig}" in line:
+            found.append((number, f" {line.partition(' Device')[0].strip()}"))
+    return found[0] if len(found) == 1 else None
 
 
 def _asked(*arguments: str) -> str:

@@ -1,6 +1,5 @@
 """The text of a failed assertion: a few lines that say what is wrong where."""
 
-import math
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nalu_export.io.figures import exact, figure
 from nalu_export.io.text import printable
 from nalu_export.parity import Report
 from nalu_export.parity.report import Row, Worst, inputs
@@ -84,28 +84,18 @@ def _worst(worst: Worst) -> list[str]:
     shown = [f"{'' if only_one else f'{name} '}{_shortened(x)}" for name, x in worst.inputs.items()]
     return [
         f"  worst input ({worst.distribution}): {', '.join(shown)}",
-        f"    {worst.output}[{place}] is {_exact(out)}, expected {reference:.9g} ± {bound:.2g}; "
-        f"PyTorch gives {_exact(by_torch)}",
+        f"    {worst.output}[{place}] is {exact(out)}, expected {figure(reference, 9)} ± {figure(bound, 2)}; "
+        f"PyTorch gives {exact(by_torch)}",
     ]
 
 
 def _shortened(x: NDArray[np.generic]) -> str:
     """Return an array as a text: all values, or the first ones with the shape, the minimum and the maximum."""
-    shown = ", ".join(_exact(value) for value in x.ravel()[:VALUES])
+    shown = ", ".join(exact(value) for value in x.ravel()[:VALUES])
     if x.size <= VALUES:
         return f"[{shown}]"
     shape = "×".join(str(size) for size in x.shape)
-    return f"[{shown}, …] {shape} values from {_exact(x.min())} to {_exact(x.max())}"
-
-
-def _exact(value: np.generic) -> str:
-    """Return the shortest text that reads back as the same number in float32, or the number itself for integers."""
-    if value.dtype.kind in "iub":
-        return str(value)
-    number = float(value)
-    if not math.isfinite(number):
-        return str(number)
-    return str(np.float32(value)).removesuffix(".0")
+    return f"[{shown}, …] {shape} values from {exact(x.min())} to {exact(x.max())}"
 
 
 def _replay(runtimes: list[str], files: Files) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from nalu_export.io.figures import figure
 from nalu_export.io.text import printable
 from nalu_export.parity.row import Row
 from nalu_export.parity.verdict import Status
@@ -59,7 +60,7 @@ def _line(runtime: dict[str, Any], row: Row, criterion: str) -> str:
         verdict = f"**{verdict}** {_text(fault.text if fault.alone else '')}".strip()
     if not runtime["decisive"]:
         verdict += ", for comparison"
-    figures = "– | –" if row.status == Status.NOTHING else f"{row.max_ratio:.3g} | {row.max_e:.3g}"
+    figures = "– | –" if row.status == Status.NOTHING else f"{figure(row.max_ratio)} | {figure(row.max_e)}"
     return f"| {_text(runtime['name'])} | {_text(row.distribution)} | {figures} | {verdict} |"
 
 

@@ -1,6 +1,5 @@
 """The promise of the design: a new layout is one file, and then it is recognised, listed, exported and checked."""
 
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import nalu_export
 from nalu_export import InputError, load
 from nalu_export.checkpoints import layouts, read_checkpoint
 from nalu_export.checkpoints.layout_table import rows
+from tests.plugins import one_more
 
 FILE = '''
 """somebody's NALU, with names of its own and inputs first."""
@@ -36,15 +36,10 @@ LAYOUT = Layout(
 
 
 @pytest.fixture
-def somebody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def somebody(tmp_path: Path) -> Iterator[None]:
     """The file, as if it were in the folder of layouts."""
-    folder = tmp_path / "more"
-    folder.mkdir()
-    (folder / "somebody_new.py").write_text(FILE, encoding="utf-8")
-    monkeypatch.setattr(layouts, "__path__", [*layouts.__path__, str(folder)])
-    importlib.invalidate_caches()
-    yield
-    monkeypatch.undo()
+    with one_more(layouts, "somebody_new", FILE, tmp_path / "more"):
+        yield
 
 
 def _state() -> dict[str, torch.Tensor]:

@@ -1,6 +1,5 @@
 """The promise of the design: a new finding is one file, and then the doctor finds it and every output shows it."""
 
-import importlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from nalu_export import save
 from nalu_export.cli.main import main
 from nalu_export.doctor import diagnose, findings, summary
 from tests.doctor.cases import HEALTHY, nac
+from tests.plugins import one_more
 
 FILE = '''
 """Findings about inputs that no output depends on."""
@@ -42,18 +42,13 @@ NEARLY = nac([[1.0, 0.0], [0.0, -1.0]])
 
 
 @pytest.fixture
-def one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def unused_inputs(tmp_path: Path) -> Iterator[None]:
     """The file, as if it were in the folder of findings."""
-    folder = tmp_path / "more"
-    folder.mkdir()
-    (folder / "unused_inputs.py").write_text(FILE, encoding="utf-8")
-    monkeypatch.setattr(findings, "__path__", [*findings.__path__, str(folder)])
-    importlib.invalidate_caches()
-    yield
-    monkeypatch.undo()
+    with one_more(findings, "unused_inputs", FILE, tmp_path / "more"):
+        yield
 
 
-@pytest.mark.usefixtures("one_more")
+@pytest.mark.usefixtures("unused_inputs")
 def test_one_file_is_all_that_a_finding_takes() -> None:
     (found,) = diagnose(FAULTY).findings
     assert (found.level, found.code, found.where) == ("warning", "input-unused", "layers.0")
@@ -61,7 +56,7 @@ def test_one_file_is_all_that_a_finding_takes() -> None:
     assert diagnose(NEARLY).findings == diagnose(HEALTHY).findings == ()
 
 
-@pytest.mark.usefixtures("one_more")
+@pytest.mark.usefixtures("unused_inputs")
 def test_the_command_line_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     save(FAULTY, "model.pt")

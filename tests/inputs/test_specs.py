@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from nalu_export import InputError
-from nalu_export.inputs.specs import LENGTH, MAX_NUMBERS, TYPES, Described, described, inputs_like
+from nalu_export.inputs.expected import LENGTH
+from nalu_export.inputs.specs import MAX_NUMBERS, TYPES, Described, described, inputs_like
 
 
 def test_inputs_are_made_as_described() -> None:

@@ -174,7 +174,7 @@ def test_nan_is_wrong(compute: Compute) -> None:
     assert found.first.value == "layers.0.z"
     assert np.isnan(found.first.got)
     assert np.isinf(found.ratio)
-    assert "layers.0.z[0] = linear(x, G) is nan, expected" in str(found.first)
+    assert "layers.0.z[0] = linear(x, G) is NaN, expected" in str(found.first)
 
 
 def test_another_shape_is_wrong() -> None:

@@ -125,7 +125,7 @@ BREAK = Divergence("r", "layers.0.m", "exp(linear)", (0, 2), 1.5, 1.25, 1e-7)
         (
             _report(_row(status="failed", max_ratio=8.0), divergences=(Divergence("other", "a"), BREAK)),
             r"r on distribution zeros: the error is 8 times its bound, E 1.25; first divergence: layers.0.m\[0, 2\] = "
-            r"exp\(linear\) is 1.5, expected 1.25 ± 1e-07",
+            r"exp\(linear\) is 1.5, expected 1.25 ± 1e-7",
         ),
         (
             _report(_row(status="failed", max_ratio=8.0), divergences=(Divergence("r", reason="cannot be read"),)),
@@ -189,7 +189,7 @@ def test_the_documentation_has_the_words() -> None:
 
 
 def test_a_break_says_where_and_what() -> None:
-    assert str(BREAK) == "first divergence: layers.0.m[0, 2] = exp(linear) is 1.5, expected 1.25 ± 1e-07"
+    assert str(BREAK) == "first divergence: layers.0.m[0, 2] = exp(linear) is 1.5, expected 1.25 ± 1e-7"
     assert str(Divergence("r", "w", "weight", (), 1.0, 2.0, 0.0)) == "first divergence: w = weight is 1, expected 2 ± 0"
     assert str(Divergence("r", reason="no values")) == "no values"
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from nalu_export import reports
+from nalu_export.io.figures import figure
 from nalu_export.parity.report import Report
-from nalu_export.reports._text import figure
 from tests.reports.conftest import row, runtime, worst
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}

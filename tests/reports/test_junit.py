@@ -90,7 +90,7 @@ def test_comparing_nothing_is_a_failure(empty: Report) -> None:
 @pytest.mark.parametrize(
     ("suite", "distribution", "message"),
     [
-        ("onnxruntime-cpu", "1..10", "the error is 109 times its bound, E 1e+03"),
+        ("onnxruntime-cpu", "1..10", "the error is 109 times its bound, E 1001"),
         (
             "onnxruntime-cpu",
             "zeros",
@@ -110,7 +110,7 @@ def test_the_detail_has_the_numbers_and_where_it_breaks(failing: Report) -> None
     text = _failure(failing, "onnxruntime-cpu", "1..10").text or ""
     assert "largest error over its bound: 109\nlargest E: 1001\n" in text
     assert "distance from the reference, in float32 steps: 8321\n" in text
-    assert text.endswith("first divergence: layers.0.log[3] = log(abs) is -inf, expected -23.0258509 ± 5.6e-06")
+    assert text.endswith("first divergence: layers.0.log[3] = log(abs) is -∞, expected -23.0258509 ± 5.6e-6")
 
 
 def test_nearness_to_pytorch_is_told_in_steps() -> None:

@@ -59,6 +59,16 @@ def test_a_part_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert commands[-1][-1] == "--id=1"
 
 
+@pytest.mark.parametrize("mig", ["MIG-00000000-0000-0000-0000-000000000000", "MIG-"], ids=["no device", "several"])
+def test_a_part_that_is_not_listed_is_unknown(monkeypatch: pytest.MonkeyPatch, mig: str) -> None:
+    """It is on no GPU that is known; the driver is the same for every GPU."""
+    answers = {"-L": LISTED, "--query-gpu=driver_version": "590.12.01\n590.12.01\n"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", mig)
+    commands = _answering(monkeypatch, lambda command: answers[command[1]])
+    assert device_facts() == {"device": "unknown", "driver": "590.12.01"}
+    assert not [word for command in commands for word in command if word.startswith("--id")]
+
+
 def test_torch_knows_its_device_better(monkeypatch: pytest.MonkeyPatch) -> None:
     commands = _answering(monkeypatch, lambda _: "NVIDIA H200, 590.12.01\n")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

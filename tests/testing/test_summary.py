@@ -43,7 +43,7 @@ def test_a_pass() -> None:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"max_ratio": "inf", "max_e": "nan"}, "| `r` | `bad` | inf | nan | **FAILED** |"),
+        ({"max_ratio": "inf", "max_e": "nan"}, "| `r` | `bad` | ∞ | NaN | **FAILED** |"),
         ({"max_ratio": 0.1}, "| `r` | `bad` | 0.1 | 1.5 | **FAILED** |"),
         ({"wrong_zeros": 3}, "| `r` | `bad` | 0.25 | 1.5 | **FAILED** `3 of 8 outputs are zeros of the wrong sign` |"),
         ({"problem": "no | such\nshape"}, r"| `r` | `bad` | 0.25 | 1.5 | **FAILED** `no \x7c such\nshape` |"),

@@ -65,3 +65,13 @@ class Finder:
     find: Callable[[Examined], Iterable[Finding]]
     codes: tuple[str, ...]
     rank: int = 100
+
+
+def in_each_head(find: Callable[[Head, Runs | None, Settings], Iterable[Finding]]) -> Callable[..., Iterable[Finding]]:
+    """Return the ``find`` of a :class:`Finder` that looks at one arithmetic subgraph at a time."""
+
+    def of_all(examined: Examined) -> Iterator[Finding]:
+        for head, runs in examined.heads():
+            yield from find(head, runs, examined.settings)
+
+    return of_all

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nalu_export.doctor.findings.base import Examined, Finder, Finding
+from nalu_export.doctor.findings.base import Finder, Finding, in_each_head
 from nalu_export.doctor.running import BEYOND, Runs, span
 from nalu_export.doctor.settings import Settings
 from nalu_export.doctor.statistics import NEAR, nearest
@@ -41,12 +41,7 @@ class Gates:
     high: list[float]
 
 
-def _find(examined: Examined) -> Iterator[Finding]:
-    for head, runs in examined.heads():
-        yield from _of_head(head, runs, examined.settings)
-
-
-def _of_head(head: Head, runs: Runs | None, settings: Settings) -> Iterator[Finding]:
+def _find(head: Head, runs: Runs | None, settings: Settings) -> Iterator[Finding]:
     """Yield what the gates of each layer choose; as a warning if the choice does not hold on large inputs."""
     if runs is None:
         return
@@ -247,4 +242,6 @@ def _tally(sides: list[int]) -> str:
     return " and ".join(filter(None, [", ".join([start, *rest[:-1]]), *rest[-1:]]))
 
 
-FINDER = Finder(_find, ("gate-undecided", "gate-flips", "gate-closed", "gate-dead", "gate-chosen"), rank=60)
+FINDER = Finder(
+    in_each_head(_find), ("gate-undecided", "gate-flips", "gate-closed", "gate-dead", "gate-chosen"), rank=60
+)

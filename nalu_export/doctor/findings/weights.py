@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from nalu_export.doctor.findings.base import Examined, Finder, Finding
+from nalu_export.doctor.findings.base import Finder, Finding, in_each_head
 from nalu_export.doctor.places import place_of
 from nalu_export.doctor.running import BEYOND, Runs, span
 from nalu_export.doctor.settings import Settings
@@ -14,12 +14,7 @@ from nalu_export.doctor.subject import Cell, Head
 HARMLESS = 0.01
 
 
-def _find(examined: Examined) -> Iterator[Finding]:
-    for head, runs in examined.heads():
-        yield from _of_head(head, runs, examined.settings)
-
-
-def _of_head(head: Head, runs: Runs | None, settings: Settings) -> Iterator[Finding]:
+def _find(head: Head, runs: Runs | None, settings: Settings) -> Iterator[Finding]:
     """Yield a finding for each layer with a weight farther than 0.01 from −1, 0 and 1."""
     far = [(cell, told) for cell in head.cells if (told := _told(cell))]
     weighted = sum(bool(cell.layer.weights) for cell in head.cells)
@@ -88,4 +83,4 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f}%" if share >= 0.1 else f"{100 * share:.2g}%"
 
 
-FINDER = Finder(_find, ("far-weights",), rank=50)
+FINDER = Finder(in_each_head(_find), ("far-weights",), rank=50)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nalu_export.doctor.statistics._earlier import upgraded
-from nalu_export.doctor.statistics._numbers import GATE_NUMBERS, free_key, inputs_of_gate, nearness, saturation
+from nalu_export.doctor.statistics._numbers import GATE_NUMBERS, inputs_of_gate, nearness, saturation
 from nalu_export.errors import InputError, first_line
+from nalu_export.graph.naming import free_name
 from nalu_export.graph.reading import RecipeError, compute
 from nalu_export.io.text import plain, short
 
@@ -88,7 +89,7 @@ class _Layer:
         for gate in gates:
             shares = self._gate(gate)
             if shares:
-                found[free_key("gate", found)] = saturation(shares)
+                found[free_name("gate", found)] = saturation(shares)
         return found
 
     def _weight(self, name: str, recipe: Any) -> Tensor | None:

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nalu_export.doctor.statistics._numbers import free_key, inputs_of_gate, nearness, saturation
+from nalu_export.doctor.statistics._numbers import inputs_of_gate, nearness, saturation
 from nalu_export.doctor.statistics._rows import row_of
 from nalu_export.graph import ModelGraph
 from nalu_export.graph.evaluation import Values
+from nalu_export.graph.naming import free_name
 from nalu_export.graph.reading import Form, Gate, Layer, Reading, read
 from nalu_export.nn import ArithmeticLayer
 from nalu_export.nn.layer import constructor_arguments
@@ -77,9 +78,9 @@ def weight_statistics(graph: ModelGraph) -> dict[str, dict[str, Any]]:
         for weight in layer.weights:
             value = weight.value(reading.form)
             if value.numel():
-                found[free_key(layer.within(reading.tensor(weight)), found)] = nearness(value)
+                found[free_name(layer.within(reading.tensor(weight)), found)] = nearness(value)
         for gate in layer.gates:
-            found[free_key("gate", found)] = saturation(gate_shares(reading.form, gate))
+            found[free_name("gate", found)] = saturation(gate_shares(reading.form, gate))
     return table
 
 

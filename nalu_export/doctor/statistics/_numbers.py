@@ -1,7 +1,6 @@
 """How near weights are to −1, 0 and 1, and how often a gate has chosen one path."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -67,13 +66,6 @@ def saturation(shares: Mapping[str, Tensor]) -> dict[str, float]:
         }
     share = next(iter(shares.values()))
     return {"open": _share(share >= 1 - NEAR), "shut": _share(share <= NEAR)}
-
-
-def free_key(name: str, taken: Mapping[str, Any]) -> str:
-    """Return ``"gate"``, or ``"gate_2"`` if that key is taken."""
-    if name not in taken:
-        return name
-    return next(f"{name}_{k}" for k in range(2, len(taken) + 3) if f"{name}_{k}" not in taken)
 
 
 def _share(mask: Tensor) -> float:

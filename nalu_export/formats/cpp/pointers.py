@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from nalu_export.formats.base import TensorSpec
 from nalu_export.formats.cpp.names import MAX_LENGTH, RESERVED, TAKEN
-from nalu_export.formats.cpp.text import in_comment
+from nalu_export.formats.cpp.text import in_comment, stem
 from nalu_export.formats.cpp.types import TYPES
 
-_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]+")
 # The parameter ``n`` (the number of samples), and macros of C and system headers.
 _NOT_A_POINTER = frozenset({"n", "I", "errno", "complex", "imaginary", "noreturn", "near", "far", "small", "interface"})
 _LINE = re.compile(r'//   ([A-Za-z0-9_]+): (const )?([a-z0-9_:]+)\*, of a sample \(([0-9, ]*)\)(?:, (".*"))?')
@@ -83,10 +82,10 @@ class _Names:
         self._taken = RESERVED | TAKEN | _NOT_A_POINTER | set(taken)
 
     def of(self, text: str, given: bool) -> str:
-        stem = _NOT_IN_A_NAME.sub("_", text).strip("_")[:MAX_LENGTH].strip("_")
-        safe = "_".join(filter(None, ("x" if given else "y", stem)))
+        letters = stem(text)[:MAX_LENGTH].strip("_")
+        safe = "_".join(filter(None, ("x" if given else "y", letters)))
         # A name in capitals may be a macro.
-        first = [stem] if stem[:1].isalpha() and not (len(stem) > 1 and stem.isupper()) else []
+        first = [letters] if letters[:1].isalpha() and not (len(letters) > 1 and letters.isupper()) else []
         tries = (*first, safe, *(f"{safe}_{number}" for number in range(2, len(self._taken) + 2)))
         name = next(name for name in tries if not self._taken & {name, f"{name}_size"})
         self._taken |= {name, f"{name}_size"}

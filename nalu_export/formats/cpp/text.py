@@ -24,6 +24,11 @@ _SPECIAL = {
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]+")
 
 
+def stem(text: str) -> str:
+    """Return the letters and digits of a text, with an underscore in place of everything between them."""
+    return _NOT_IN_A_NAME.sub("_", text).strip("_")
+
+
 class Names:
     """Gives each key its own identifier."""
 
@@ -34,8 +39,8 @@ class Names:
     def of(self, key: Hashable, prefix: str, text: str) -> str:
         """Return the name of ``key``: the letters and digits of ``text``, after a prefix, so that it is no keyword."""
         if key not in self._names:
-            stem = f"{prefix}_{_NOT_IN_A_NAME.sub('_', text).strip('_')}".rstrip("_")
-            tries = (stem, *(f"{stem}_{number}" for number in range(2, len(self._taken) + 3)))
+            name = f"{prefix}_{stem(text)}".rstrip("_")
+            tries = (name, *(f"{name}_{number}" for number in range(2, len(self._taken) + 3)))
             self._names[key] = next(name for name in tries if name not in self._taken)
             self._taken.add(self._names[key])
         return self._names[key]

@@ -5,14 +5,11 @@ from typing import Any
 
 from nalu_export.formats.onnx.builder import Builder, Value
 from nalu_export.formats.onnx.operands import BOOL, FLOAT32, INT64, alike, cast
-
-# From this opset on, reductions take their axes as an input. ReduceSum has done so since opset 13.
-AXES_AS_INPUT = 18
+from nalu_export.formats.onnx.opsets import axes_are_an_input
 
 
 def reduction(op_type: str) -> Callable[..., Value]:
     """Return the emitter of a reduction over some axes, or over all axes."""
-    since = 13 if op_type == "ReduceSum" else AXES_AS_INPUT
 
     def emit(build: Builder, x: Value, dim: int | Sequence[int] | None, keepdim: bool) -> Value:
         # A sum of truth values is a count.
@@ -22,7 +19,7 @@ def reduction(op_type: str) -> Callable[..., Value]:
         attributes: dict[str, Any] = {"rank": rank, "keepdims": int(keepdim)}
         if not axes:
             return build.op(op_type, x, **attributes)
-        if build.opset >= since:
+        if axes_are_an_input(op_type, build.opset):
             return build.op(op_type, x, build.literal(axes, INT64), **attributes)
         return build.op(op_type, x, axes=axes, **attributes)
 

@@ -11,8 +11,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-# From this opset on, ReduceMax takes its axes as an input. ReduceSum has done so since opset 13.
-AXES_AS_INPUT = 18
+from nalu_export.formats.onnx.opsets import axes_are_an_input
 
 
 def write_out_log_softmax(proto: onnx.ModelProto, opset: int) -> None:
@@ -32,7 +31,7 @@ def _written_out(graph: onnx.GraphProto, node: onnx.NodeProto, opset: int) -> It
     (x,), (result,) = node.input, node.output
     names = {part: f"{result}.{part}" for part in ("axis", "max", "shifted", "exp", "sum", "log")}
     graph.initializer.append(numpy_helper.from_array(np.array([axis], np.int64), names["axis"]))
-    if opset >= AXES_AS_INPUT:
+    if axes_are_an_input("ReduceMax", opset):
         yield helper.make_node("ReduceMax", [x, names["axis"]], [names["max"]], keepdims=1)
     else:
         yield helper.make_node("ReduceMax", [x], [names["max"]], axes=[axis], keepdims=1)

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, fx, nn
 
 from nalu_export.errors import InputError, first_line, option
-from nalu_export.formats._surroundings import replace_module, surroundings
+from nalu_export.formats._surroundings import host_type, replace_module, surroundings
 from nalu_export.formats.onnx.edges import value_info
 from nalu_export.formats.onnx.leaves import LEAVES
 from nalu_export.graph import Interface, ModelGraph, Subgraph
@@ -35,7 +35,7 @@ class _OpaqueLeaf(nn.Module):
         super().__init__()
         self._index = index
         self._input, self._outputs = subgraph.inputs[0].shape, [spec.shape for spec in subgraph.outputs]
-        self._dtypes = [_type(spec.dtype) for spec in subgraph.outputs]
+        self._dtypes = [host_type(spec.dtype) for spec in subgraph.outputs]
         # Whether the outputs have the shape of the only input except for the last axis. If not, forward runs the
         # subgraph to get their shapes.
         self._like_input = len(subgraph.inputs) == 1 and all(
@@ -73,11 +73,6 @@ class _OpaqueLoop(nn.Module):
         attributes = dict[str, Any](index=self._index, carried=carried, scanned=self._loop.scanned)
         dtypes = [y.dtype for y in found]
         return torch.onnx.ops.symbolic_multi_out(f"{LEAVES}::Loop", inputs, attributes, dtypes=dtypes, shapes=shapes)
-
-
-def _type(dtype: torch.dtype) -> torch.dtype:
-    """Return the type of a value in the host model, whose floats are float32."""
-    return torch.float32 if dtype.is_floating_point else dtype
 
 
 def export_surroundings(graph: ModelGraph, opset: int) -> onnx.ModelProto:

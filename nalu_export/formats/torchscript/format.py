@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import fx
 
 from nalu_export.errors import InputError, first_line
-from nalu_export.formats._surroundings import replace_module, surroundings
+from nalu_export.formats._surroundings import host_type, replace_module, surroundings
 from nalu_export.formats.base import Draft, EmitOptions, Format, TensorSpec
 from nalu_export.formats.torchscript.archive import reproducible
 from nalu_export.formats.torchscript.loop import scripted_loop
@@ -62,7 +62,7 @@ class TorchScriptFormat(Format[TorchScriptOptions]):
         else:
             outer = _scriptable(surroundings(graph))
             for name, subgraph in graph.subgraphs.items():
-                examples = tuple(torch.zeros(spec.shape, dtype=_type(spec.dtype)) for spec in subgraph.inputs)
+                examples = tuple(torch.zeros(spec.shape, dtype=host_type(spec.dtype)) for spec in subgraph.inputs)
                 module = jit.trace(forms[name], examples)
                 loop = outer.get_submodule(subgraph.place)
                 if isinstance(loop, Loop):
@@ -131,11 +131,6 @@ def _scriptable(host: fx.GraphModule) -> fx.GraphModule:
             sized = node.target is torch.ops.aten.sym_size.int
             node.target = torch.ops.aten.size if sized else node.target.overloadpacket
     return written(host)
-
-
-def _type(dtype: torch.dtype) -> torch.dtype:
-    """Of a value of the host, whose floats are float32."""
-    return torch.float32 if dtype.is_floating_point else dtype
 
 
 def _member_names(data: bytes) -> list[str]:

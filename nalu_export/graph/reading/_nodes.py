@@ -7,6 +7,7 @@ from torch import fx
 
 from nalu_export.graph.places import Call, stack_of
 from nalu_export.graph.spelling.canonical import primitive_of
+from nalu_export.graph.spelling.names import ACTIVATIONS
 
 # Primitives that move numbers without changing them.
 VIEWS = ("transpose", "permute", "reshape", "flatten", "unsqueeze", "squeeze", "expand", "cast")
@@ -17,10 +18,6 @@ SUMS = ("add", "sub")
 EXPONENTIALS = ("exp", "expm1", "sinh")
 # Primitives that keep a weight in a range or on a grid, for any parameters.
 SQUASHING = ("tanh", "sigmoid", "clamp", "sign", "sin", "cos", "maximum", "minimum", "round")
-_ACTIVATIONS = (
-    *("softplus", "logsigmoid", "log_sigmoid", "elu", "silu", "gelu", "mish", "selu", "celu", "softsign"),
-    *("hardsigmoid", "hardswish", "tanhshrink", "softmax", "_softmax", "leaky_relu", "relu", "relu6", "hardtanh"),
-)
 
 
 def name_of(node: object) -> str:
@@ -46,7 +43,7 @@ def spelled(node: fx.Node) -> str:
 
 def is_activation(node: fx.Node) -> bool:
     """Return whether a node is an activation, as between two linear layers of a network."""
-    if spelled(node) in _ACTIVATIONS or is_(node, "tanh", "sigmoid"):
+    if spelled(node) in ACTIVATIONS or is_(node, "tanh", "sigmoid"):
         return True
     return is_(node, "clamp") and arguments(node)[1:] == [0, None]
 

@@ -3,6 +3,11 @@
 import torch
 from torch import fx
 
+# Functions that always count as activations of a network.
+ACTIVATIONS = (
+    *("softplus", "logsigmoid", "log_sigmoid", "elu", "silu", "gelu", "mish", "selu", "celu", "softsign"),
+    *("hardsigmoid", "hardswish", "tanhshrink", "softmax", "_softmax", "leaky_relu", "relu", "relu6", "hardtanh"),
+)
 # Modules that use the same names for the same operations: torch.mul, operator.mul, Tensor.mul and aten.mul.
 _HOMES = ("torch", "_operator", "operator", "math", "builtins")
 # In these the last underscore does not mean "in place": `and` is a keyword of Python.

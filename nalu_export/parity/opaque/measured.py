@@ -9,12 +9,10 @@ from torch import Tensor, nn
 
 from nalu_export.parity.opaque.allowance import KERNEL
 from nalu_export.parity.opaque.call import Call, is_number, over_tensors
-from nalu_export.parity.opaque.parametrised import jittered, normal
+from nalu_export.parity.opaque.parametrised import SAFETY, jittered, normal
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
 from nalu_export.primitives.precision import TF32_FACTOR, Precision
 
-# Another correct float32 implementation sums in another order: its error is similar to the measured one, not equal.
-SAFETY = 8.0
 JITTERS = 8
 # Lower limit of a scale, as a share of the sample's root mean square: a scale may be small by chance.
 POOLED = 0.25

@@ -11,7 +11,8 @@ from nalu_export.modules.copying import copied
 from nalu_export.parity.opaque.call import Call
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned
 
-# As for a measured call: the error of another implementation is similar to the measured one, not equal.
+# The error of another correct float32 implementation is similar to the measured one, not equal: it sums in another
+# order.
 SAFETY = 8.0
 SEED = 3
 # If one roundoff moves a weight by more than this many float32 errors, the weight is no continuous function of it.

@@ -9,12 +9,8 @@ from torch.nn.functional import linear
 
 from nalu_export.primitives.conditioned import Conditioned, Flag
 from nalu_export.primitives.operands import Pair, sign
-from nalu_export.primitives.precision import Precision, own_rounding
+from nalu_export.primitives.precision import SPLITS, Precision, own_rounding
 from nalu_export.primitives.record import Primitive
-
-# Thresholds for the terms of a sum. A term is heavy if its weight is at least this fraction of the largest weight of
-# the same output; else it is light. docs/parity.md explains the rule under "Additions".
-SPLITS = (0.0, 2.0**-40, 2.0**-24, 2.0**-16, 2.0**-8)
 
 
 def _linear_unit(value: Tensor, x: Conditioned, weight: Conditioned, bias: Conditioned | None) -> Pair:

@@ -7,13 +7,10 @@ from torch import Tensor
 
 from nalu_export.primitives.conditioned import ROUNDOFF, Conditioned, Flag
 from nalu_export.primitives.operands import Pair, sign, zero_if_positive
-from nalu_export.primitives.precision import OWN_ROUNDING, Precision, own_rounding
+from nalu_export.primitives.precision import OWN_ROUNDING, SPLITS, Precision, own_rounding
 from nalu_export.primitives.record import Primitive
 
 Axes = int | Sequence[int] | None
-# Thresholds for the terms of a sum. A term is heavy if its magnitude is at least this fraction of the largest term of
-# the same sum; else it is light. docs/parity.md explains the rule under "Additions".
-SPLITS = (0.0, 2.0**-40, 2.0**-24, 2.0**-16, 2.0**-8)
 
 
 def _axes(dim: Axes, x: Conditioned) -> list[int]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from nalu_export.io.figures import aligned, whole
 from nalu_export.io.text import printable
 from nalu_export.parity.report import INTERMEDIATE, inputs
 from nalu_export.parity.verdict import Status
@@ -146,7 +146,7 @@ def _legend(report: Report, *, detailed: bool) -> list[str]:
 def _compared(row: Row) -> str:
     """Return how many numbers were compared; if some were left out, also of how many."""
     counts = (row.outputs - row.undetermined, row.outputs) if row.undetermined else (row.outputs,)
-    return "/".join(str(count) if count < 10**6 else f"{count:.1e}" for count in counts)
+    return "/".join(whole(count).replace(",", "") for count in counts)
 
 
 def _figures(row: Row) -> tuple[str, str, str, str]:
@@ -154,22 +154,9 @@ def _figures(row: Row) -> tuple[str, str, str, str]:
     if row.status == Status.NOTHING or (row.problem and not row.outputs):
         return "–", "–", "–", "–"
     if row.distribution == INTERMEDIATE:
-        return figure(row.max_ratio), "", "", ""
-    to_pytorch = "" if row.runtime == "torch" else _count(row.max_ulp_torch)
-    return figure(row.max_ratio), figure(row.max_e), _count(row.max_ulp), to_pytorch
-
-
-def figure(value: float) -> str:
-    """Return an error/bound or an E in at most seven characters."""
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "∞"
-    if 0 < value < 0.001:
-        return f"{value:.0e}"
-    return f"{value:.3f}" if 0 < value < 0.1 else f"{value:.2f}" if value < 1000 else f"{value:.1e}"
-
-
-def _count(value: int) -> str:
-    return f"{value:,}" if value < 10**6 else f"{value:.1e}"
+        return aligned(row.max_ratio), "", "", ""
+    to_pytorch = "" if row.runtime == "torch" else whole(row.max_ulp_torch)
+    return aligned(row.max_ratio), aligned(row.max_e), whole(row.max_ulp), to_pytorch
 
 
 def _verdict(row: Row, criterion: str) -> Text:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nalu_export.io.assumption import Assumption, in_one_line
+from nalu_export.io.figures import aligned
 from nalu_export.parity.verdict import Status, overall
 from nalu_export.parity.wording import partly_empty
 from nalu_export.reports.terminal.lines import lines_of
-from nalu_export.reports.terminal.report import STYLES, figure
+from nalu_export.reports.terminal.report import STYLES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -125,7 +126,7 @@ class _Ran:
         word, style = self.word
         said = ""
         if self.row.status != Status.NOTHING:
-            figures = f"error/bound {figure(self.row.max_ratio)} on {self.row.distribution}"
+            figures = f"error/bound {aligned(self.row.max_ratio)} on {self.row.distribution}"
             said = f"  {self.row.problem or figures}"
         return [(f"{self.info.name:<{name_width}}", "bold"), "  ", (f"{word:<{word_width}}", style), said]
 
