@@ -387,7 +387,7 @@ ARTIFACTS: Table = {
     "ONNX, a weight elsewhere of an odd name": Case(
         lambda: edited(lambda proto: external(odd(proto.graph.initializer[0]), "x")),
         "keeps '\\n\\x1b[2Jxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' in another "
-        "file; only self-contained files are read",
+        "file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
@@ -500,7 +500,7 @@ ARTIFACTS: Table = {
     ),
     "TorchScript, metadata no JSON": Case(
         lambda: script({"extra/nalu_export.json": b"{"}),
-        "its extra file nalu_export.json is damaged",
+        "its extra file nalu_export.json is damaged; export it again",
         (*CHECK, *INSPECT),
         "artifact",
     ),

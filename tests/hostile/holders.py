@@ -104,7 +104,8 @@ HOLDERS: Table = {
     ),
     "a norm that is known to nobody": Case(
         lambda: files.torch_bytes({"layers.0.parametrizations.W_hat.original": STATE[W], M: STATE[M]}),
-        "has 'layers.0.parametrizations.W_hat.original', of a parametrization whose code no file of weights holds; "
+        "has 'layers.0.parametrizations.W_hat.original' of a parametrization, but a file of weights "
+        "does not hold its code; "
         "give --model FILE.py:NAME, or save it after "
         "torch.nn.utils.parametrize.remove_parametrizations(module, 'W_hat')",
     ),
