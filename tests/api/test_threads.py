@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -56,6 +57,7 @@ def _done(job: tuple[str, FormatName]) -> dict[str, Any]:
     return {"data": artifact.data, "notes": artifact.notes, "report": report.to_dict()}
 
 
+@pytest.mark.slow
 def test_several_threads_give_the_same_as_one() -> None:
     threads = torch.get_num_threads()
     alone = [_done(job) for job in JOBS]

@@ -27,6 +27,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([sys.executable, "-m", "nalu_export", *arguments], capture_output=True, check=False)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.usefixtures("source")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_same_bytes_as_a_file_has(name: str) -> None:

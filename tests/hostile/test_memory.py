@@ -19,7 +19,7 @@ MEBIBYTES = {
 }
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", MEBIBYTES)
 def test_reading_takes_no_more_than_this(name: str) -> None:
     found = taken(name)

@@ -57,6 +57,7 @@ def look(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half", [CHOSEN[::2], CHOSEN[1::2]], ids=["one half", "other half"])
 def test_refused_by_the_command(half: tuple[str, ...], tmp_path: Path) -> None:
     running = {name: begin(name, tmp_path / str(index)) for index, name in enumerate(half)}
