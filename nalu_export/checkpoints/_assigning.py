@@ -26,7 +26,8 @@ def refuse_inflated(state: dict[str, Tensor], size: int) -> None:
     claimed = sum(value.nbytes for value in state.values())
     if claimed > MAX_INFLATION * size:
         raise InputError(
-            f"claims {claimed:,} bytes of tensors in a file of {size:,}; save them with .contiguous(), not expanded"
+            f"has tensors of {claimed:,} bytes in a file of {size:,} bytes, as expanded tensors have; save them after "
+            ".contiguous()"
         )
 
 
@@ -36,8 +37,8 @@ def assign(module: nn.Module, state: State) -> None:
     missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
     if missing or extra:
         parts = [f"lacks {some(missing)}"] if missing else []
-        parts += [f"has {some(extra)} that the model has not"] if extra else []
-        raise InputError(" and ".join(parts) + "; are the weights from this model?")
+        parts += [f"has {some(extra)}, which the model does not have"] if extra else []
+        raise InputError(" and ".join(parts) + "; check that the file holds the weights of this model")
     for name, target in wanted.items():
         value = state[name]
         # A lazy layer takes the shape that it is given.

@@ -45,7 +45,7 @@ def refusal(data: bytes) -> str:
             )
         return f"is a tar file; unpack it first, {_TELL}"
     if _HTML.match(start):
-        return f"is an HTML page, perhaps an error instead of a download; {_TELL}"
+        return f"is an HTML page, perhaps the error page of a failed download; {_TELL}"
     if _XML.match(start):
         return f"is an XML file; {_TELL}"
     if _JSON.match(start):

@@ -14,7 +14,7 @@ from nalu_export.checkpoints._storage import Storage, tensor
 from nalu_export.errors import InputError
 from nalu_export.io.text import printable
 
-NO_STORAGE = "makes a tensor of what is no storage or no dtype"
+NO_STORAGE = "makes a tensor of something that is not a storage, or with something that is not a dtype"
 # Types of lists of pairs. A tensor can be iterated as well, but an expanded tensor may have any number of rows.
 _ROWS = (list, tuple)
 
@@ -63,7 +63,7 @@ def _tensor(
         raise damaged(NO_STORAGE)
     for flags in metadata:
         if flags is not None and type(flags) is not dict:
-            raise damaged("gives a tensor flags that are no dictionary")
+            raise damaged("gives a tensor flags that are not a dictionary")
         if flags:
             # The flags mark a lazily negated or conjugated view, such as .imag of a conjugate. No state_dict has one.
             return Inert("a lazily negated or conjugated tensor")
@@ -74,7 +74,7 @@ def _tensor(
 def _first(_: Machine, arguments: tuple[Any, ...]) -> Any:
     """Return the tensor inside a Parameter, a Variable or a tensor of another device; the rest is dropped."""
     if not isinstance(arguments[0], (Tensor, Inert)):
-        raise damaged("makes a parameter of what is no tensor")
+        raise damaged("makes a parameter of something that is not a tensor")
     return arguments[0]
 
 
@@ -83,7 +83,7 @@ def _typed(machine: Machine, arguments: tuple[Any, ...]) -> Any:
     function, _, inner = arguments[:3]
     # This function is not in _TENSOR_FUNCTIONS: a file could nest calls of it to any depth.
     if not isinstance(function, Global) or function.name not in _TENSOR_FUNCTIONS:
-        raise damaged("makes a tensor with what is no function for it")
+        raise damaged("makes a tensor with something that is not a function for tensors")
     return function.call(machine, inner)
 
 
@@ -96,11 +96,11 @@ def _mapping(machine: Machine, arguments: tuple[Any, ...]) -> dict[Any, Any]:
     made: dict[Any, Any] = {}
     for source in arguments[:1]:
         if type(source) is not dict and type(source) not in _ROWS:
-            raise damaged("makes a dictionary of what is no list of pairs")
+            raise damaged("makes a dictionary of something that is not a list of pairs")
         machine.copied(len(source))
         for pair in source.items() if type(source) is dict else source:
             if type(pair) not in _ROWS or len(pair) != 2:
-                raise damaged("makes a dictionary of what is no list of pairs")
+                raise damaged("makes a dictionary of something that is not a list of pairs")
             made[as_key(pair[0])] = pair[1]
     return made
 
@@ -113,7 +113,7 @@ def _encode(machine: Machine, arguments: tuple[Any, ...]) -> bytes:
     """Return bytes, which protocols before 3 write as an encoded text."""
     text, encoding = arguments
     if type(text) is not str or type(encoding) is not str or encoding not in ("latin1", "latin-1", "utf-8"):
-        raise damaged("encodes what is no text")
+        raise damaged("encodes something that is not a text")
     machine.encoded(text)
     return text.encode(encoding)
 
@@ -128,7 +128,7 @@ def _object(_: Machine, arguments: tuple[Any, ...]) -> Inert:
     """Stand for an object, which copyreg writes as its class and arguments."""
     kind = arguments[0]
     if not isinstance(kind, Global):
-        raise damaged("makes an object of what is no class")
+        raise damaged("makes an object of something that is not a class")
     return kind.made
 
 

@@ -38,14 +38,14 @@ def _set_items(target: Any, items: list[Any]) -> None:
         for index in range(0, len(items), 2):
             target[as_key(items[index])] = items[index + 1]
     elif not isinstance(target, Inert):
-        raise damaged("gives entries to what is no dictionary")
+        raise damaged("adds entries to something that is not a dictionary")
 
 
 def _append(target: Any, items: list[Any]) -> None:
     if type(target) is list:
         target.extend(items)
     elif not isinstance(target, Inert):
-        raise damaged("gives entries to what is no list")
+        raise damaged("adds entries to something that is not a list")
 
 
 def _number(content: bytes) -> int:
@@ -62,7 +62,7 @@ def _digits(content: bytes) -> int | bool:
     try:
         return int(content.removesuffix(b"L"))
     except ValueError as error:
-        raise damaged("has a number that is none") from error
+        raise damaged("has a number that cannot be read") from error
 
 
 def _text(content: bytes) -> str:
@@ -88,7 +88,7 @@ def _remember(machine: "Machine", index: int) -> None:
 
 def _recall(machine: "Machine", index: int) -> None:
     if index not in machine.memo:
-        raise damaged("recalls what it did not remember")
+        raise damaged("reads a memo entry that it did not write")
     machine.stack.append(machine.memo[index])
 
 
@@ -158,7 +158,7 @@ def _one_entry(machine: "Machine") -> None:
 def _set_entries(machine: "Machine") -> None:
     machine.since_mark()
     if not isinstance(machine.stack[-1], Inert):
-        raise damaged("gives entries to what is no set")
+        raise damaged("adds entries to something that is not a set")
 
 
 def _pop(machine: "Machine") -> None:
@@ -189,7 +189,7 @@ def _name_in_lines(machine: "Machine") -> None:
 def _name_on_stack(machine: "Machine") -> None:
     name, module = machine.stack.pop(), machine.stack.pop()
     if type(name) is not str or type(module) is not str:
-        raise damaged("has a name that is no text")
+        raise damaged("has a name that is not a text")
     machine.stack.append(machine.find(module, name))
 
 
@@ -220,7 +220,7 @@ def _build(machine: "Machine") -> None:
     """Skip the attributes of an object: none of them matters (_metadata of a state_dict, hooks of a tensor)."""
     machine.stack.pop()
     if not isinstance(machine.stack[-1], (dict, Tensor, Inert)):
-        raise damaged("gives attributes to a plain value")
+        raise damaged("sets attributes of a plain value")
 
 
 def _persistent(machine: "Machine") -> None:

@@ -54,7 +54,7 @@ class Global(Inert):
         except InputError:
             raise
         except (TypeError, ValueError, LookupError, AttributeError) as error:
-            raise damaged(f"calls {self.name} with other arguments than it takes") from error
+            raise damaged(f"calls {self.name} with arguments that it does not take") from error
 
 
 class Machine:
@@ -91,7 +91,7 @@ class Machine:
             self._run()
             return self.stack.pop()
         except IndexError as error:
-            raise damaged("takes more from its stack than is there") from error
+            raise damaged("takes more from its stack than the stack holds") from error
         except UnicodeDecodeError as error:
             raise damaged("has a text that is not UTF-8") from error
 
@@ -104,7 +104,7 @@ class Machine:
                 return
             self._steps += 1
             if self._steps > MAX_STEPS:
-                raise InputError(f"holds more than {MAX_STEPS:,} values beside its tensors; {SAVE_INSTEAD}")
+                raise InputError(f"holds more than {MAX_STEPS:,} values besides its tensors; {SAVE_INSTEAD}")
             handler = HANDLERS[code]
             if handler is None:
                 raise damaged(f"has the instruction {code:#04x} at {self.position - 1}, which torch.save never writes")
@@ -180,7 +180,7 @@ class Machine:
     def make(self, function: Any, arguments: Any) -> Any:
         """Return the result of calling ``function``; the error about a tensor that does not fit has its key."""
         if not isinstance(function, Global):
-            raise damaged("calls what is no function")
+            raise damaged("calls something that is not a function")
         try:
             return function.call(self, arguments)
         except UnfitTensorError as error:

@@ -48,7 +48,7 @@ def read(archive: Archive) -> Any:
     configs = [name for name in archive.members if name.startswith(folder) and name.endswith(_CONFIG)]
     if len(configs) > 1:
         models = ", ".join(short(name.removeprefix(folder).removesuffix(_CONFIG)) for name in configs[:3])
-        raise InputError(f"is a torch.export archive of {len(configs)} models ({models}); export one to each file")
+        raise InputError(f"is a torch.export archive of {len(configs)} models ({models}); export each to its own file")
     if configs:
         return _weights(archive, _entries(archive.members[configs[0]]))
     for name in (*_BEFORE, *(name for name in archive.members if name.startswith(folder) and name.endswith(".pt"))):

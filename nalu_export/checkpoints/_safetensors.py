@@ -43,7 +43,7 @@ def read(data: bytes) -> tuple[dict[str, Tensor | Inert], dict[str, str]]:
         raise
     except Exception as error:
         if 8 + int.from_bytes(data[:8], "little") > len(data) or _is_cut(data):
-            raise InputError("is a safetensors file without its end; copy or download it again, whole") from error
+            raise InputError("is a truncated safetensors file; copy or download it again") from error
         # SafetensorError for a violation of the format; otherwise an error of the JSON parser.
         raise unreadable(f"is a damaged safetensors file: {printable(first_line(error)[:200])}") from error
     tensors = {name: _tensor(name, entries[name]) for name in header if name != _METADATA}

@@ -118,11 +118,13 @@ def tensor(storage: Storage, dtype: torch.dtype, offset: Any, size: Any, stride:
 def _check_shape(offset: Any, size: Any, stride: Any) -> None:
     ok = isinstance(size, (tuple, list)) and isinstance(stride, (tuple, list)) and len(size) == len(stride)
     if not ok or len(size) > MAX_DIMENSIONS:
-        raise UnfitTensorError(f"without as many strides as sizes, of at most {MAX_DIMENSIONS}; {DAMAGED}")
+        raise UnfitTensorError(
+            f"whose sizes and strides differ in number, or are more than {MAX_DIMENSIONS}; {DAMAGED}"
+        )
     total = 1
     for number in (offset, *size, *stride):
         if type(number) is not int or not 0 <= number < MAX_ELEMENTS:
-            raise UnfitTensorError(f"with a size, stride or offset that is no count of elements; {DAMAGED}")
+            raise UnfitTensorError(f"with a size, stride or offset that is not a number of elements; {DAMAGED}")
     for length in size:
         total *= max(length, 1)
         if total >= MAX_ELEMENTS:

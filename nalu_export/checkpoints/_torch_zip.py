@@ -45,7 +45,7 @@ class _Storages:
     def __call__(self, saved: Any) -> Storage:
         dtype, key, count, rest = storage_id(saved)
         if rest:
-            raise damaged("refers to its bytes as no file of this kind does")
+            raise damaged("refers to its bytes in a way that torch.save never does")
         if key not in self._made:
             self._made[key] = Storage(dtype, count, lambda size: self._read(key, size), swapped=self._swapped)
         made = self._made[key]
@@ -70,7 +70,7 @@ def storage_id(saved: Any) -> tuple[Any, str, int, tuple[Any, ...]]:
     The location, ``cuda:0`` for example, says where the tensor was; everything is read to the CPU.
     """
     if type(saved) is not tuple or len(saved) < 5 or type(saved[0]) is not str or saved[0] != "storage":
-        raise damaged("refers to something else than the bytes of a tensor")
+        raise damaged("refers to something other than the bytes of a tensor")
     _, kind, key, _, count, *rest = saved
     named = isinstance(kind, Global) and isinstance(kind.value, StorageType)
     if not named or type(key) is not str or type(count) is not int or not 0 <= count < 2**58:

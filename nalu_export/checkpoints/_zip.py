@@ -11,7 +11,7 @@ from nalu_export.io.text import printable, short
 
 # torch stores without compression, so a compressed member is foreign and may be a bomb.
 _STORED = Limits()
-_CUT = "is a zip file without its end; copy or download it again, whole"
+_CUT = "is a truncated zip file; copy or download it again"
 _COMPRESSED = "has the compressed member {}, which torch.save never writes"
 _DAMAGED = {
     Flaw.ENCRYPTED: "is a damaged zip file: its member {} is encrypted, which torch.save never does",

@@ -45,7 +45,7 @@ def build_layout(
     """
     for name, value in (("backbone", around.backbone), ("task", around.task)):
         if value is not None and fit.unit.around is None:
-            raise InputError(f"is {fit.name}, which has no CNN around it; leave {option(name)} out")
+            raise InputError(f"is {fit.name}, which has no CNN before its head; leave {option(name)} out")
     options = dict(fit.unit.options) | _arguments(fit, state)
     if eps is not None and fit.unit.eps is None:
         raise InputError(f"is {fit.name}, which has no eps; leave {option('eps')} out")
@@ -91,7 +91,8 @@ def _arguments(fit: Fit, state: State) -> dict[str, float]:
                 if found.setdefault(key.argument, value) != value:
                     before = found[key.argument]
                     raise InputError(
-                        f"has {short(own + leaf)} {value}, where the layers before have {before}; expected one value"
+                        f"has {short(own + leaf)} {value}, but the layers before have {before}; expected one value "
+                        "for all layers"
                     )
     return found
 
@@ -128,13 +129,13 @@ def _with_backbone(
     assert fit.unit.around is not None
     if around.backbone is None:
         raise InputError(
-            f"is a CNN with a head ({fit.name}), and no file holds the code of its {fit.unit.around.backbone}*; "
-            f"give {option('backbone', 'FILE.py:NAME')}"
+            f"is a CNN with a head ({fit.name}), and a file of weights does not hold the code of the CNN (keys "
+            f"{fit.unit.around.backbone}*); give {option('backbone', 'FILE.py:NAME')}"
         )
     outputs = fit.dims[-1]
     if around.task is None and outputs == 1:
         either = " or ".join(option("task", task) for task in TASKS)
-        raise InputError(f"is {fit.name} with one output, of either task; give {either}")
+        raise InputError(f"is {fit.name} with one output, which fits both tasks; give {either}")
     task = "classification" if around.task is None else choose("task", around.task, TASKS)
     weight, channels = _convolution(fit, state)
     backbone = copied(around.backbone).eval()
@@ -176,8 +177,8 @@ def _backbone_state(fit: Fit, state: State, backbone: nn.Module) -> dict[str, Te
         found = _with_weights(found, backbone)
     ours, theirs = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     if ours or theirs:
-        parts = [f"the file alone has {some([prefix + key for key in theirs])}"] if theirs else []
-        parts += [f"the backbone alone has {some(ours)}"] if ours else []
+        parts = [f"only the file has {some([prefix + key for key in theirs])}"] if theirs else []
+        parts += [f"only the backbone has {some(ours)}"] if ours else []
         raise InputError(f"does not fit {option('backbone')}: {'; '.join(parts)}")
     for key, target in wanted.items():
         if found[key].shape != target.shape:

@@ -63,7 +63,7 @@ def unpack(data: bytes, *, trust: bool = False, code: UserCode | None = None) ->
     try:
         return _unpack(data, trust, code)
     except MemoryError as error:
-        raise InputError("claims tensors larger than the memory") from error
+        raise InputError("has tensors that need more memory than there is") from error
 
 
 def _unpack(data: bytes, trust: bool, code: UserCode | None) -> Contents:

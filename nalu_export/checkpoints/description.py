@@ -108,7 +108,7 @@ def _describe(module: nn.Module | None) -> Description:
         # named_children() would leave out the second place of a module that is used twice.
         return {"type": kind, "children": {name: _describe(child) for name, child in module._modules.items()}}
     if module is None or _types().get(kind) is not type(module):
-        raise InputError(f"{kind} is not a listed layer")
+        raise InputError(f"{kind} is not a layer that a description can hold")
     arguments = constructor_arguments(module)
     return {"type": kind, "args": {name: _plain(value) for name, value in arguments.items()}}
 
@@ -144,12 +144,12 @@ class _Builder:
             return self._construct(kind, lambda: nn.Sequential(built))
         if kind not in _types():
             raise InputError(
-                f"its model description names the layer {short(kind)}, which is not known here; "
+                f"its model description names the layer {short(kind)}, which this release does not know; "
                 f"give {option('model', 'FILE.py:NAME')} to build the model"
             )
         arguments = description.get("args", {})
         if not isinstance(arguments, dict):
-            raise InputError(f"its model description gives {kind} {short(arguments)} for arguments")
+            raise InputError(f"its model description gives {kind} {short(arguments)} as arguments; expected a dict")
         _refuse_foreign_names(kind, arguments)
         values = {name: self._value(kind, value, depth + 1) for name, value in arguments.items()}
         positional = values.pop("dims", ())
@@ -195,5 +195,5 @@ def _refuse_code(names: Iterable[str]) -> None:
         if not LAYER_NAME.fullmatch(name) or keyword.iskeyword(name):
             raise InputError(
                 f"its model description has a layer named {short(name)}; "
-                "expected letters, digits, _ and -, and no word of Python's"
+                "expected letters, digits, _ and -, and no keyword of Python"
             )

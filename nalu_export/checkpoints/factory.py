@@ -81,7 +81,7 @@ class UserCode:
                 self._refuse_arguments(made)
                 made = made()
         if not isinstance(made, nn.Module):
-            raise self._error(f"gives a {type(made).__name__}, not a torch.nn.Module")
+            raise self._error(f"returns a {type(made).__name__}; expected a torch.nn.Module")
         return made
 
     @contextlib.contextmanager
@@ -111,7 +111,7 @@ class UserCode:
         except InputError as error:
             raise self._error(str(error)) from error
         except SystemExit as error:
-            why = f"ends the program (SystemExit: {error.code}); put what trains under if __name__ == '__main__'"
+            why = f"ends the program (SystemExit: {error.code}); put code that trains under if __name__ == '__main__'"
             raise self._error(why) from error
         except Exception as error:
             why = printable(f"{type(error).__name__}: {first_line(error)[:200]}")
@@ -144,7 +144,9 @@ class UserCode:
             return vars(self._module)[self.name]
         if modules:
             raise self._error(f"has {some(modules)}; say which: {self._text}:{modules[-1]}")
-        raise self._error(f"has no class of modules; name what builds one, {self._text}:NAME{self._there()}")
+        raise self._error(
+            f"has no subclass of torch.nn.Module; name a function that builds one, {self._text}:NAME{self._there()}"
+        )
 
     def _there(self) -> str:
         names = _names(self._module)
@@ -152,7 +154,10 @@ class UserCode:
 
     def _refuse_arguments(self, made: Any) -> None:
         if not callable(made):
-            raise self._error(f"is a value of type {type(made).__name__}, neither a module nor what builds one")
+            raise self._error(
+                f"is a value of type {type(made).__name__}, which is neither a torch.nn.Module nor a function "
+                "that builds one"
+            )
         try:
             signature = inspect.signature(made)
         except (TypeError, ValueError):

@@ -112,7 +112,7 @@ def fit(owner: str, unit: Unit, place: str, shapes: Shapes) -> Fit | Misfit:
     if unknown or lacking or not layers:
         known = len(inner) - len(unknown)
         nearness = known / (len(inner) + len(lacking)) if known else 0.0
-        parts = [f"has {some(unknown)}, which {name} has not"] if unknown else []
+        parts = [f"has {some(unknown)}, which {name} does not have"] if unknown else []
         parts += [f"lacks {some(lacking)}"] if lacking else []
         return Misfit(nearness, " and ".join(parts) + f"; {name} has {', '.join(unit.keys)} in each layer")
     numbers = sorted(layers)
@@ -120,7 +120,7 @@ def fit(owner: str, unit: Unit, place: str, shapes: Shapes) -> Fit | Misfit:
     if gap is not None:
         lost = prefixes[numbers[-1]].replace(str(numbers[-1]), str(gap))
         return Misfit(
-            NAMED, f"has {short(prefixes[numbers[-1]])} but not {short(lost)}; {name} has every layer of a stack"
+            NAMED, f"has {short(prefixes[numbers[-1]])} but not {short(lost)}; {name} needs every layer of a stack"
         )
     if unit.cell is None:
         # The shapes of an unread unit are not checked. It is here so that a file of it is not taken for another unit.
@@ -136,8 +136,8 @@ def fit(owner: str, unit: Unit, place: str, shapes: Shapes) -> Fit | Misfit:
             shape = layers[index][leaf]
             return Misfit(
                 NAMED + 1.0,
-                f"has {short(prefixes[index] + leaf)} of shape {shape}, in {name} for {inputs} inputs, "
-                f"after a layer with {dims[-1]} outputs; a stack hands on what the layer before gives",
+                f"has {short(prefixes[index] + leaf)} of shape {shape}, which {name} reads as {inputs} inputs, "
+                f"but the layer before has {dims[-1]} outputs; expected equal numbers",
             )
         dims = [*(dims or [inputs]), outputs]
     return Fit(owner, unit, place, tuple(prefixes[n] for n in numbers), tuple(dims), tuple(surroundings))
@@ -176,7 +176,7 @@ def _sizes(name: str, unit: Unit, prefix: str, shapes: Mapping[str, Shape]) -> t
         return Misfit(
             NAMED + 1.0,
             f"has a layer {sizes['i']} → {sizes['o']} at {short(prefix) if prefix else 'its top'}; "
-            f"in {name} {unit.square}",
+            f"{name} has square layers only, because {unit.square}",
         )
     return sizes["i"], sizes["o"]
 

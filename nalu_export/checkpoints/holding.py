@@ -114,10 +114,11 @@ def the_only(payload: Any) -> tuple[Held, tuple[str, ...]] | None:
     loose = _loose(payload, raw[0].keys)
     if loose and raw[0].averaged:
         raise InputError(
-            f"holds tensors by themselves ({_some(loose)}) and averaged ones under {short(raw[0].path)}; "
-            f"{option('key', raw[0].path)} takes the average, else save the state_dict that you mean by itself"
+            f"holds tensors outside any dict of weights ({_some(loose)}) and averaged tensors under "
+            f"{short(raw[0].path)}; give {option('key', raw[0].path)} for the average, or save the state_dict that you "
+            "want in a file of its own"
         )
-    notes = [f"the weights are those under {short(raw[0].path)}"]
+    notes = [f"the weights were read from {short(raw[0].path)}"]
     if averages:
         taken = option("key", averages[0].path)
         notes.append(f"averaged weights were left out: {listed(averages)}; {taken} takes them")
@@ -163,10 +164,10 @@ def named(payload: Any, key: str) -> Any:
         InputError: there is nothing, or no dict of weights; the text lists the keys that would do.
     """
     if not isinstance(payload, dict):
-        raise InputError(f"holds no dict, so that nothing is under {short(key)}; leave {option('key')} out")
+        raise InputError(f"holds no dict, so there is nothing under {short(key)}; leave {option('key')} out")
     if payload and all(isinstance(value, Tensor) for value in payload.values()):
-        instead = f"leave {option('key')} out, {option('prefix')} takes a part of it"
-        raise InputError(f"is one dict of tensors, with no other inside; {instead}")
+        instead = f"leave {option('key')} out, or give {option('prefix')} for a part of it"
+        raise InputError(f"is one dict of tensors without dicts inside it; {instead}")
     at, left = payload, key
     while left:
         if not isinstance(at, dict):
@@ -176,7 +177,7 @@ def named(payload: Any, key: str) -> Any:
         if name is None:
             raise _unknown(payload, key)
         if _OPTIMIZER.search(name) or _is_optimizer(at):
-            raise InputError(f"has the state of an optimizer under {short(key)}, no weights{_others(payload)}")
+            raise InputError(f"has the state of an optimizer under {short(key)}, not weights{_others(payload)}")
         at, left = at[name], left[len(name) + 1 :]
     held = isinstance(at, dict) and (any(isinstance(value, Tensor) for value in at.values()) or weights_in(at))
     if not held or _is_optimizer(at):

@@ -108,7 +108,7 @@ def native_payload(contents: Contents) -> Mapping[str, Any] | None:
         except ValueError:
             about = None
         if not isinstance(about, dict):
-            raise InputError(f"has metadata {FORMAT!r} that is no description of a model; was the file changed?")
+            raise InputError(f"has metadata {FORMAT!r} that does not describe a model; was the file changed?")
         return {**about, "state_dict": contents.payload}
     payload = contents.payload
     said = payload.get("format") if type(payload) is dict else None

@@ -52,7 +52,7 @@ def refuse_unknown(state: Mapping[str, Tensor]) -> None:
         match = _NEW.fullmatch(name)
         if match is not None:
             raise InputError(
-                f"has {short(name)}, of a parametrization whose code no file of weights holds; give "
+                f"has {short(name)} of a parametrization, but a file of weights does not hold its code; give "
                 f"{option('model', 'FILE.py:NAME')}, or save it after {_REMOVE}(module, {short(match['leaf'])})"
             )
 

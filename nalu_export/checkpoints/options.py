@@ -48,7 +48,9 @@ class ReadOptions:
         """
         for option in fields(ReadOptions):
             if getattr(self, option.name) != option.default:
-                raise InputError(f"{option.name} is for reading a file, and the source is a module in memory")
+                raise InputError(
+                    f"{option.name} is for reading files, but the source is a module in memory; leave it out"
+                )
 
 
 class FileKeywords(TypedDict, total=False):

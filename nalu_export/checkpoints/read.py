@@ -151,7 +151,7 @@ def _understood(found: Gathered, options: ReadOptions, code: UserCode | None) ->
     if native is not None:
         _refuse_options(options, ("key",), "is in the nalu_export format, which holds one model")
     if native is not None and own:
-        _refuse_options(options, LAYOUT_OPTIONS, "is in the nalu_export format, which holds all of that")
+        _refuse_options(options, LAYOUT_OPTIONS, "is in the nalu_export format, which describes its model in full")
         module, weights = read_native(native)
         if module is None:
             raise InputError(f"does not describe its model; give {option('model', 'FILE.py:NAME')} to build it")
@@ -187,10 +187,12 @@ def _whole(contents: Contents, options: ReadOptions) -> tuple[nn.Module, tuple[s
 
 def _into_code(state: State, options: ReadOptions, code: UserCode) -> tuple[nn.Module, State, tuple[str, ...]]:
     """Return the module of the user's code, and the tensors by the module's names."""
-    _refuse_options(options, LAYOUT_OPTIONS, f"is read into what {option('model')} builds, which knows all of that")
+    _refuse_options(
+        options, LAYOUT_OPTIONS, f"is read into the module that {option('model')} builds, which defines this itself"
+    )
     alone = code.is_file_alone
     module = code.build()
-    taken = (f"the model is {code.name} of {code.file}",) if alone else ()
+    taken = (f"the model is {code.name} in {code.file}",) if alone else ()
     if module.state_dict().keys() != state.keys():
         bare, without = without_wrappers(state)
         if module.state_dict().keys() & bare.keys():
@@ -218,7 +220,9 @@ def _said_of_a_cnn(recognised: Recognised, state: State) -> tuple[str, ...]:
     if around is None:
         return ()
     outside = {name: value for name, value in state.items() if name.startswith(around.backbone)}
-    return tuple(f"{note}, where {option('backbone')} has the weight itself" for note in computed(outside)[1])
+    return tuple(
+        f"{note}, if the module of {option('backbone')} has the weight itself" for note in computed(outside)[1]
+    )
 
 
 def _as_it_is(
@@ -229,7 +233,7 @@ def _as_it_is(
     _refuse_options(options, LAYOUT_OPTIONS, why)
     if code is not None and not code.is_file_alone:
         alone = "" if code.file is None else f", or give the file alone: {option('model', str(code.file))}"
-        raise InputError(f"{why}, not what {option('model')} builds; leave {option('model')} out{alone}")
+        raise InputError(f"{why}, and {option('model')} would build another one; leave {option('model')} out{alone}")
     state = {name: value.detach() for name, value in module.state_dict().items() if isinstance(value, Tensor)}
     return Opened(found.sha256, state, (*found.contents.notes, *notes), module, whole=True)
 
@@ -293,7 +297,7 @@ def build(opened: Opened, options: ReadOptions) -> Checkpoint:
         pair = next(iter(disagreeing_twins(fit, opened.state)), None)
         if pair is not None:
             raise InputError(
-                f"has other values in {short(pair[0])} than in {short(pair[1])}, "
+                f"has different values in {short(pair[0])} and {short(pair[1])}, "
                 f"which are one parameter in {fit.name}; remove the one that was not trained"
             )
         backbone = None if options.backbone is None else from_factory(options.backbone, "backbone")
@@ -322,7 +326,7 @@ def refuse_faux(module: nn.Module) -> None:
         where = short(faux[0]) if faux[0] else "its layer"
         raise InputError(
             f"is a faux NAC: {where} computes with a stored W, not with tanh(W_hat)·σ(M_hat); "
-            f"without {option('strict', True)} it is exported as the linear layer that it is"
+            f"without {option('strict', True)} it is exported as a linear layer"
         )
 
 
@@ -332,7 +336,7 @@ def layout_notes(recognised: Recognised) -> tuple[str, ...]:
     same = f", which computes the same as {', '.join(others)}" if others else ""
     notes = [f"layout {name}{same}"]
     if fit.unit.by_intent:
-        notes.append("its weights compute as they are stored, by intent: they are not within −1 and 1")
+        notes.append("this layout uses the weights as they are stored, by design: they are not limited to −1..1")
     elif fit.unit.options.get("stored"):
-        notes.append("a faux NAC: the stored weight computes, not tanh(W_hat)·σ(M_hat); it is taken as it is")
+        notes.append("a faux NAC: the model computes with the stored weight, not with tanh(W_hat)·σ(M_hat)")
     return tuple(notes)

@@ -62,7 +62,7 @@ def recognise(state: Mapping[str, Tensor], layout: str | None = None, eps: float
     if not state:
         raise InputError(f"holds no tensor; {SAVE_INSTEAD}")
     if len(state) > MAX_TENSORS:
-        raise InputError(f"holds {len(state):,} tensors, and a known layout at most {MAX_TENSORS:,}; {otherwise()}")
+        raise InputError(f"holds {len(state):,} tensors, but a known layout has at most {MAX_TENSORS:,}; {otherwise()}")
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     chosen = list(_chosen(layout))
     tried = [fit(owner.owner, unit, place, shapes) for owner, unit in chosen for place in unit.places]
@@ -143,10 +143,10 @@ def _ambiguous(keys: list[str], groups: list[list[Fit]]) -> str:
         why = "which are known but not read in this release"
         return f"has {some(keys)}, as the layouts {names} do, {why}; give its code: {code()}"
     parts = ", ".join(sorted(readable))
-    turns = " (-turned: with its matrices stored the other way round)" if SUFFIX in parts else ""
+    turns = " (-turned: its matrices are stored transposed)" if SUFFIX in parts else ""
     known = f", or one that is known but not read in this release: {', '.join(unread)}" if unread else ""
     return (
-        f"has {some(keys)}, in shapes that fit layouts which compute different things: {parts}{known}; "
+        f"has {some(keys)}, which fit several layouts that compute different functions: {parts}{known}; "
         f"say which with {option('layout', 'OWNER:UNIT')}{turns}, or give its code: {code()}"
     )
 

@@ -115,7 +115,7 @@ def _index_in(folder: Path) -> Path:
     if len(found) == 1:
         return folder / found[0]
     if found:
-        raise InputError(f"is a directory with several indices; give one of {', '.join(map(plain, found[:5]))}")
+        raise InputError(f"is a directory with several index files; give one of {', '.join(map(plain, found[:5]))}")
     if ".metadata" in names and any(name.endswith(".distcp") for name in names):
         raise InputError(
             "is a checkpoint of torch.distributed.checkpoint; make one file of it: "
@@ -149,7 +149,8 @@ def _index(data: bytes) -> dict[str, str] | None:
     for name, file in listing.items():
         if not _is_plain(file):
             raise InputError(
-                f"is an index that keeps {short(name)} in {short(file)}; expected the plain name of a file beside it"
+                f"is an index that lists {short(file)} as the file of {short(name)}; expected the plain name "
+                "of a file beside it"
             )
     if len(set(listing.values())) > MAX_SHARDS:
         raise InputError(f"is an index of more than {MAX_SHARDS:,} files; join them first")
@@ -178,8 +179,8 @@ def _siblings(path: Path) -> tuple[list[str], Path]:
         return [], path.parent
     number, count = int(match["number"]), int(match["count"])
     if number > count or count > MAX_SHARDS:
-        allowed = f"expected a number up to that one, of at most {MAX_SHARDS:,}"
-        raise InputError(f"is numbered {number:,} of {count:,} by its name; {allowed}")
+        allowed = f"expected a number up to the count, and a count of at most {MAX_SHARDS:,}"
+        raise InputError(f"has the number {number:,} of {count:,} in its name; {allowed}")
     # Some tools count from 0.
     first = 0 if number == 0 or _named(match, 0) in _names(path.parent) else 1
     return [_named(match, index) for index in range(first, first + count)], path.parent
@@ -200,7 +201,7 @@ def _refuse_missing(folder: Path, files: list[str]) -> None:
     missing = next((file for file in files if not os.path.lexists(folder / file)), None)
     if missing is not None:
         raise InputError(
-            f"is a part of weights in {len(files):,} file{'s' if len(files) > 1 else ''}, and {plain(missing)} is not "
+            f"is part of a model in {len(files):,} file{'s' if len(files) > 1 else ''}, and {plain(missing)} is not "
             "beside it; put all of them into one folder"
         )
 
@@ -214,7 +215,7 @@ def _inside(folder: Path, file: str) -> Path:
     above, name = os.path.split(os.path.dirname(own))
     allowed = {own, os.path.join(above, "blobs")} if name == "snapshots" else {own}
     if os.path.dirname(os.path.realpath(path)) not in allowed:
-        raise InputError(f"{path}: is a link out of its folder; copy the file itself there")
+        raise InputError(f"{path}: is a link to a file outside its folder; copy that file into the folder")
     return path
 
 
@@ -252,13 +253,17 @@ class _Join:
         """
         payload = contents.payload
         if contents.modules or not isinstance(payload, dict):
-            raise InputError(f"holds a {type(payload).__name__}; a part of weights in several files is a state_dict")
+            raise InputError(
+                f"holds a {type(payload).__name__}; each file of a model in several files must hold a state_dict"
+            )
         for unnamed in (name for name in payload if type(name) is not str):
             what = unnamed.what if isinstance(unnamed, Inert) else short(unnamed)
-            raise InputError(f"has {what} for a name; a part of weights in several files is a state_dict")
+            raise InputError(f"has {what} as a name; each file of a model in several files must hold a state_dict")
         twice = next((name for name in payload if name in self.owners), None)
         if twice is not None:
-            raise InputError(f"has {short(twice)}, which {self.owners[twice]} has too; are the files of one model?")
+            raise InputError(
+                f"has {short(twice)}, which {self.owners[twice]} has too; check that the files belong to one model"
+            )
         if self.listing is not None:
             self._compare(file, payload)
         self.size += len(data)
@@ -271,10 +276,14 @@ class _Join:
         listed = self.listed.get(file, {})
         lacking = next((name for name in listed if name not in payload), None)
         if lacking is not None:
-            raise InputError(f"lacks {short(lacking)}, which the index keeps in it; are the files of one model?")
+            raise InputError(
+                f"lacks {short(lacking)}, which the index lists for it; check that the files belong to one model"
+            )
         extra = next((name for name in payload if name not in listed), None)
         if extra is not None:
-            raise InputError(f"has {short(extra)}, which the index does not keep in it; are the files of one model?")
+            raise InputError(
+                f"has {short(extra)}, which the index does not list for it; check that the files belong to one model"
+            )
 
     def gathered(self) -> Gathered:
         """Return the content of all files, as if they were one file."""

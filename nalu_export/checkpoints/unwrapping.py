@@ -33,7 +33,7 @@ def state_of(payload: Any, key: str | None = None) -> tuple[State, tuple[str, ..
     notes: tuple[str, ...] = ()
     before = ""
     if key is not None:
-        payload, notes = named(payload, key), (f"the weights are those under {short(key)}",)
+        payload, notes = named(payload, key), (f"the weights were read from {short(key)}",)
         before = f"{key}."
     if isinstance(payload, dict) and not _is_state(payload):
         found = the_only(payload)
@@ -42,7 +42,7 @@ def state_of(payload: Any, key: str | None = None) -> tuple[State, tuple[str, ..
         held, notes = found
         payload = held.state
         if before:
-            notes = (f"the weights are those under {short(before + held.path)}", *notes[1:])
+            notes = (f"the weights were read from {short(before + held.path)}", *notes[1:])
     return _checked(payload), notes
 
 
@@ -75,7 +75,7 @@ def _checked(payload: Any) -> State:
             only = f"a state_dict has names and tensors only; {SAVE_INSTEAD}"
             raise InputError(f"has {name} of type {type(value).__name__}; {only}")
         if len(key) > MAX_NAME:
-            raise InputError(f"has a tensor with a name of {len(key):,} characters; no module has one this long")
+            raise InputError(f"has a tensor with a name of {len(key):,} characters; at most {MAX_NAME:,} are allowed")
         if value.is_complex():
             raise InputError(f"has {short(key)} as a complex tensor; expected a dense floating point tensor")
     return dict(payload)
@@ -94,7 +94,7 @@ def without_wrappers(state: State) -> tuple[State, tuple[str, ...]]:
         taken += prefix
     if not taken:
         return state, ()
-    return found, (f"the prefix {taken!r} was taken off the names of its tensors",)
+    return found, (f"the prefix {taken!r} was removed from the names of its tensors",)
 
 
 def under(state: State, prefix: str) -> State:
@@ -108,7 +108,7 @@ def under(state: State, prefix: str) -> State:
     if not found:
         firsts = list(dict.fromkeys(name.partition(".")[0] + "." for name in state if "." in name))
         there = f"; it has names under {', '.join(map(short, firsts[:5]))}" if firsts else ""
-        does = f"{option('prefix')} takes what stands before the layers"
+        does = f"give {option('prefix')} the part of the names before the layers"
         raise InputError(f"has no name under {short(dotted)}{there}; {does}")
     return found
 

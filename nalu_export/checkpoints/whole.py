@@ -54,7 +54,7 @@ def chosen(
         also = f" and weights under {some(beside)}" if beside else ""
         which = option("prefix", path)
         raise InputError(f"holds modules under {some(list(candidates))}{also}; say which module with {which}")
-    return module, (f"the model is the module under {short(path)}",) if path else ()
+    return module, (f"the model was read from {short(path)}",) if path else ()
 
 
 def _is_its_own(module: nn.Module, state: Mapping[str, Tensor]) -> bool:
@@ -73,7 +73,7 @@ def _under(modules: Mapping[str, nn.Module], prefix: str) -> tuple[nn.Module, tu
             continue
         rest = prefix[len(path) :].strip(".") if path and keyed else prefix
         try:
-            return modules[path].get_submodule(rest), (f"the model is the module under {short(prefix)}",)
+            return modules[path].get_submodule(rest), (f"the model was read from {short(prefix)}",)
         except AttributeError as error:
             there = [name for name, _ in modules[path].named_children()]
             raise InputError(f"has no module under {short(prefix)}; it has {some(there)}") from error

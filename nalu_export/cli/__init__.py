@@ -1,1 +1,1 @@
-"""The command line; ``nalu_export.cli.main`` is the command."""
+"""The command line; the command is ``nalu_export.cli.main.main``."""

@@ -1,4 +1,4 @@
-"""The one line that even a quiet command says."""
+"""Prints the assumptions, which even a quiet command says."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def say_assumed(assumptions: "Sequence[Assumption]") -> None:
-    """On stderr, what was assumed; nothing where nothing was."""
+    """Print the assumptions to standard error in one line; print nothing if there are none."""
     if assumptions:
         from nalu_export.io.assumption import in_one_line
 

@@ -1,4 +1,4 @@
-"""How long a command may take, and how much memory."""
+"""The limits of a command: its time and its memory."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,12 +14,12 @@ Command = Callable[..., Any]
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]
-    """``8GiB``, ``500MB`` or a number of bytes."""
+    """An amount of memory: ``8GiB``, ``500MB`` or a number of bytes."""
 
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Bytes."""
+        """Return the number of bytes."""
         try:
             return value if isinstance(value, int) else parse_size(value)
         except InputError as error:
@@ -31,7 +31,10 @@ def _start_clock(_context: click.Context, _parameter: click.Parameter, seconds: 
 
 
 def budget_options(command: Command) -> Command:
-    """``--timeout``, which needs nothing else, and ``--max-memory``, which :func:`keep_memory` takes."""
+    """Add ``--timeout`` and ``--max-memory``.
+
+    ``--timeout`` takes effect by itself; the command passes ``--max-memory`` to :func:`keep_memory`.
+    """
     timeout = option(
         "--timeout",
         type=click.FloatRange(min=0, min_open=True, max=10**7),
@@ -39,27 +42,31 @@ def budget_options(command: Command) -> Command:
         callback=_start_clock,
         is_eager=True,
         expose_value=False,
-        help="End the command after SECONDS, whatever it is doing: exit code 2, nothing written.",
-        heading="Budget",
-        default_text="never",
+        help="End the command after this time, with exit code 2 and no file written.",
+        heading="Limits",
+        default_text="no limit",
     )
     memory = option(
         "--max-memory",
         type=Size(),
         metavar="SIZE",
-        heading="Budget",
-        default_text="half of what is free",
-        help="The most that it may take beyond what Python and torch do, such as 2GiB.",
+        heading="Limits",
+        default_text="half of the free memory",
+        help="Largest amount of memory to use in addition to Python and torch, such as 2GiB.",
     )
     return with_options(command, timeout, memory)
 
 
 def keep_memory(options: dict[str, Any], *, cuda: bool = False) -> dict[str, Any]:
-    """Hold the rest of the command to ``--max-memory``; the other options.
+    """Limit the memory of the rest of the command to ``--max-memory``.
 
     Args:
-        options: of the command.
-        cuda: whether it may use CUDA, whose driver reserves more than any memory there is.
+        options: the options of the command.
+        cuda: whether the command may use CUDA. The driver reserves more addresses than there is memory, so the process
+            itself is not limited then.
+
+    Returns:
+        The other options.
     """
     size = options.get("max_memory")
     click.get_current_context().with_resource(allowing(size))

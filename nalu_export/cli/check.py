@@ -1,4 +1,4 @@
-"""``nalu-export check MODEL ARTIFACT``."""
+"""The command ``nalu-export check MODEL ARTIFACT``."""
 
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,15 @@ from nalu_export.errors import EXIT_PARITY_FAILED, InputError
 from nalu_export.io.text import printable
 
 EXAMPLES = (
-    ("nalu-export check model.pt model.onnx", "Holds the file against the model in the runtime of its format."),
+    ("nalu-export check model.pt model.onnx", "Check the file in ONNX Runtime, the runtime of its format."),
     (
         "nalu-export check model.pt model.onnx --runtime all --html report.html",
-        "The same in every runtime that is installed, with a report as a web page.",
+        "Check it in every installed runtime of the format, and write a report as a web page.",
     ),
 )
 
 
-@click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Hold an exported file against its model.")
+@click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Check an exported file against its model.")
 @click.argument("model", type=MODEL)
 @click.argument("artifact", type=FILE)
 @check_options
@@ -35,14 +35,20 @@ EXAMPLES = (
     type=float,
     metavar="X",
     heading="Check",
-    help="Pass by nearness to PyTorch's float32 output instead: relative part.",
+    help="In place of the error bound: relative tolerance to PyTorch's float32 output.",
 )
-@option("--atol", type=float, metavar="X", heading="Check", help="The same, absolute part.")
+@option(
+    "--atol",
+    type=float,
+    metavar="X",
+    heading="Check",
+    help="In place of the error bound: absolute tolerance to PyTorch's float32 output.",
+)
 @option(
     "--max-ulp",
     type=click.IntRange(min=0),
     heading="Check",
-    help="Pass by nearness to PyTorch's output in float32 steps.",
+    help="In place of the error bound: largest distance to PyTorch's float32 output, in float32 steps (ULP).",
 )
 @option(
     "--range",
@@ -51,7 +57,7 @@ EXAMPLES = (
     multiple=True,
     metavar="LO HI",
     heading="Check",
-    help="One more input distribution, uniform from LO to HI; may be given several times.",
+    help="Add an input distribution that is uniform from LO to HI; may be given several times.",
 )
 @option(
     "--inputs",
@@ -59,7 +65,7 @@ EXAMPLES = (
     type=FILE,
     metavar="PATH",
     heading="Check",
-    help="More input distributions from a .npz file, one for each array of shape (samples, ...).",
+    help="Add input distributions from a .npz file: one for each array of shape (samples, ...).",
 )
 @option(
     "--replay",
@@ -67,20 +73,20 @@ EXAMPLES = (
     type=FILE,
     metavar="PATH",
     heading="Check",
-    help="Run only the inputs of this .npz file, such as the .worst.npz of an earlier check.",
+    help="Run only the inputs of this .npz file, such as REPORT.worst.npz of an earlier check.",
 )
 @option(
     "--search",
     type=click.IntRange(0, 10**5),
     heading="Check",
-    default_text="16, for images 6",
-    help="Generations of the search for the largest error over its bound; 0 for none.",
+    default_text="16; 6 for images",
+    help="Number of generations of the search for the input with the largest error/bound; 0 for no search.",
 )
 @option(
     "--allow-empty",
     is_flag=True,
     heading="Check",
-    help="Exit with 0 where no output could be compared; without it that exits with 1, like a failure.",
+    help="Exit with 0 if no output could be compared. Otherwise the exit code is 1, as for a failure.",
 )
 @capture_options
 @read_options
@@ -101,17 +107,21 @@ def check(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Check that ARTIFACT computes what MODEL (model.pt) computes.
+    """Check that ARTIFACT, an exported file, computes what MODEL computes. MODEL is a checkpoint such as model.pt.
 
-    It is run on inputs from the training range to 1e7, negatives, exact zeros and subnormals, then on those that a
-    search finds worst, and every output must be within the bound of a correct evaluation. With a report, the worst
-    inputs are saved beside the first of them, as REPORT.worst.npz.
+    Every output must be within its error bound: the largest error that a correct evaluation may have. ARTIFACT is run
+    on inputs from the training range to 1e7, negatives, exact zeros and subnormals, then on inputs from a search for
+    the largest error/bound.
 
-    A TorchScript ARTIFACT is run to be checked, a C++ header compiled and run, and so is code that somebody put in.
+    With --json PATH, --junit or --html, the worst inputs are saved too: as REPORT.worst.npz, beside the first of these
+    reports.
+
+    The check runs a TorchScript ARTIFACT, and it compiles and runs a C++ header. Any code that somebody put into the
+    file runs too.
     """
     results = Results(json_path, quiet=quiet, files=report_files(options))
     if inputs_file is not None and replay_file is not None:
-        raise InputError("--inputs and --replay are both given; --replay runs the inputs of one file alone")
+        raise InputError("--inputs and --replay are both given; --replay runs only the inputs of its own file")
     results.refuse_overwriting(model, artifact, inputs_file, replay_file)
     with lean_imports():
         from nalu_export.api.check import check as run

@@ -1,4 +1,4 @@
-"""Options of a check that ``check`` and ``export`` share."""
+"""The options of a check that ``check`` and ``export`` share."""
 
 from typing import Any
 
@@ -9,12 +9,14 @@ from nalu_export.cli.headed import option, with_options
 from nalu_export.cli.options import samples_option, seed_option
 from nalu_export.cli.results import json_option, report_options
 
-SAMPLES = "128, fewer for wide layers, for images 24"
+SAMPLES = "128, fewer for wide layers; 24 for images"
+# The default runtime of each format; a test compares it with the formats.
+RUNTIMES = "by the format: onnxruntime-cpu, torchscript or cpp"
 _NAMES = ", ".join(runtimes.names())
 
 
 def check_options(command: Any) -> Any:
-    """``--runtime``, ``--samples``, ``--seed``, and where the report goes: ``--json``, ``--html``, ``--junit``."""
+    """Add ``--runtime``, ``--samples``, ``--seed``, and the reports: ``--json``, ``--html`` and ``--junit``."""
     samples = samples_option(10**6, SAMPLES)
     return with_options(command, _runtime_option, samples, seed_option, json_option, report_options)
 
@@ -27,12 +29,12 @@ def _runtime_option(command: Any) -> Any:
         metavar="NAME",
         multiple=True,
         heading="Check",
-        default_text="the one that checks an export of this format",
-        help="What runs the file; may be given several times. With all, whatever is installed and runs this format; "
-        f"what is not there is listed. NAME is one of {_NAMES}, all.",
+        default_text=RUNTIMES,
+        help="Runtime that runs the file; may be given several times. `all` takes every runtime of the format that "
+        f"is installed, and lists the others. NAME is one of {_NAMES}, all.",
     )(command)
 
 
 def uses_cuda(names: tuple[str, ...]) -> bool:
-    """Whether one of the runtimes may use CUDA."""
+    """Return whether one of the runtimes may use CUDA."""
     return any("cuda" in name or name == "all" for name in names)

@@ -1,4 +1,4 @@
-"""``nalu-export convert MODEL -o OUTPUT``."""
+"""The command ``nalu-export convert MODEL -o OUTPUT``."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -12,27 +12,29 @@ from nalu_export.cli.options import MODEL, output_option, read_options, reading
 from nalu_export.cli.results import ResultCommand, Results, finish, json_option, quiet_option
 
 EXAMPLES = (
-    ("nalu-export convert checkpoint.pth -o own.pt", "One file that describes its model, as torch.save writes."),
+    ("nalu-export convert checkpoint.pth -o own.pt", "Write a file that describes its model, as torch.save does."),
     (
         "nalu-export convert checkpoint.pth -o own.safetensors --layout OWNER",
-        "The same as safetensors, of a file whose layout has to be stated.",
+        "Write a safetensors file, from a checkpoint that fits several layouts.",
     ),
 )
 
 
-@click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Write a checkpoint as one self-contained file.")
+@click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Convert a checkpoint to one self-contained file.")
 @click.argument("model", type=MODEL)
 @output_option(
-    "Where to: a name in .safetensors is written in that format, any other as torch.save writes. - is standard output."
+    "Path of the file; - is standard output. The suffix .safetensors gives that format, any other the format of "
+    "torch.save."
 )
 @read_options
 @budget_options
 @json_option
 @quiet_option
 def convert(model: Path, output: Path, json_path: Path | None, quiet: bool, **options: Any) -> None:
-    """Write MODEL, in any public layout, as one self-contained file of this package's own format.
+    """Convert MODEL, a checkpoint in any public layout, to one self-contained file of this package's own format.
 
-    It holds the layers as data, every weight with all its bits, and the SHA-256 of MODEL, which is not changed.
+    The file contains the layers as data, every weight with all its bits, and the SHA-256 of MODEL. MODEL is not
+    changed.
     """
     results = Results(json_path, quiet=quiet, output=output).refuse_overwriting(model, output)
     with lean_imports():
@@ -46,7 +48,8 @@ def convert(model: Path, output: Path, json_path: Path | None, quiet: bool, **op
     def show(out: Console) -> None:
         say_all(out, found.notes, found.assumptions)
         if not found.self_contained:
-            say(out, "note: it holds weights only, as its model has layers of your own; read it with --model")
-        say(out, f"{found.path}  from sha256 {found.source_sha256}")
+            why = "because the model has layers of your own"
+            say(out, f"note: the file contains weights only, {why}; read it with --model")
+        say(out, f"written: {found.path}, from the file with SHA-256 {found.source_sha256}")
 
     finish(results, lambda: {**asdict(found), "path": str(found.path)}, show, found.assumptions)

@@ -1,4 +1,4 @@
-"""``nalu-export doctor MODEL``."""
+"""The command ``nalu-export doctor MODEL``."""
 
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,22 @@ from nalu_export.cli.results import ResultCommand, Results, finish, json_option,
 
 EXIT_FOUND = 1
 EXAMPLES = (
-    ("nalu-export doctor model.pt", "What is wrong with the model, what follows and what to do."),
-    ("nalu-export doctor model.pt --training-range 1 100", "The same of a model that was trained on 1 to 100."),
+    ("nalu-export doctor model.pt", "Examine a model that was trained on inputs from 0.1 to 1."),
+    ("nalu-export doctor model.pt --training-range 1 100", "Examine a model that was trained on inputs from 1 to 100."),
 )
 
 
 @click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Find what is wrong with a trained model.")
 @click.argument("model", type=MODEL)
-@compute_option("float32", "float64", "float16", what=" that is to run it; eps must survive in it")
+@compute_option("float32", "float64", "float16", what="An eps that is lost in this type is reported.")
 @option(
     "--training-range",
     type=(float, float),
     default=(0.1, 1.0),
     metavar="LO HI",
-    help="Inputs like those of training; weights and gates are judged on them and on 1000 times as large ones.",
+    default_text="0.1 1",
+    help="Range of the inputs in training. Weights and gates are judged on inputs from this range and from 1000 times "
+    "this range.",
 )
 @read_options
 @budget_options
@@ -35,13 +37,14 @@ EXAMPLES = (
 @quiet_option
 @click.pass_context
 def doctor(context: click.Context, /, model: Path, json_path: Path | None, quiet: bool, **options: Any) -> None:
-    """Examine MODEL (model.pt): does it compute what you expect, and will it extrapolate?
+    """Examine MODEL, a checkpoint such as model.pt: does it compute what you expect, and will it extrapolate?
 
-    Finds faux NACs, whose raw parameters never trained; weights that are stored, outside -1..1, far from -1, 0 and
-    1, or as initialised; gates that are undecided, dead or change sides; an eps that the type of the arithmetic
-    loses; NaN and infinity. Each finding says what follows and what to do. With --strict every faux NAC is an error.
+    The doctor finds faux NACs, whose raw parameters never trained; weights that are stored, outside -1..1, far from
+    -1, 0 and 1, or still as initialised; gates that are undecided, dead or change sides; an eps that is lost in the
+    type of the arithmetic; NaN and infinity. Each finding has an effect and a remedy.
 
-    The exit code is 1 if one finding is an error.
+    The exit code is 1 if a finding is an error. With --strict every faux NAC is an error, and assumptions are
+    reported, not refused.
     """
     results = Results(json_path, quiet=quiet).refuse_overwriting(model)
     with lean_imports():

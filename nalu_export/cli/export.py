@@ -1,4 +1,4 @@
-"""``nalu-export [export] MODEL``."""
+"""The command ``nalu-export [export] MODEL``."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from nalu_export.errors import InputError, ParityError
 from nalu_export.io.files import StandardInput
 
 EXAMPLES = (
-    ("nalu-export model.pt", "model.onnx beside model.pt, checked in ONNX Runtime."),
+    ("nalu-export model.pt", "Write model.onnx beside model.pt, after a check in ONNX Runtime."),
     (
         "nalu-export model.pt -o head.hpp --runtime all",
-        "A C++17 header, checked by every runtime that is installed and runs one.",
+        "Write a C++17 header, after a check in every installed runtime of this format.",
     ),
 )
 
 
-@click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Write a checked file; the verb may be left out.")
+@click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Export a model to a checked file (the default).")
 @click.argument("model", type=MODEL)
 @option(
     "--format",
@@ -38,23 +38,24 @@ EXAMPLES = (
     type=click.Choice(formats.names()),
     heading=HEADING,
     default_text="by the suffix of --output, else onnx",
-    help="What to write.",
+    help="Format of the file.",
 )
-@output_option("Where to. - is standard output.", default_text="beside MODEL, as model.onnx")
+@output_option("Path of the file; - is standard output.", default_text="MODEL with the suffix of the format")
 @option(
     "--weights",
     type=click.Choice(["folded", "live"]),
     default="folded",
     heading=HEADING,
-    help="Effective weights only, or raw parameters that the file turns into weights itself.",
+    help="folded: the file contains the effective weights only. live: it contains the raw parameters, and computes "
+    "the effective weights from them.",
 )
-@compute_option("float32", "float64", what="; inputs and outputs stay float32", heading=HEADING)
+@compute_option("float32", "float64", what="float32 inputs and outputs stay float32.", heading=HEADING)
 @format_options
 @capture_options
 @read_options
 @budget_options
 @check_options
-@option("--check/--no-check", default=True, heading="Check", help="Check the file before it appears.")
+@option("--check/--no-check", default=True, heading="Check", help="Check the file before it appears at its path.")
 @option("--verbose", "-v", is_flag=True, heading="Output", help="Print the tables of the check.")
 @quiet_option
 def export(
@@ -67,11 +68,14 @@ def export(
     verbose: bool,
     **options: Any,
 ) -> None:
-    """Export MODEL (model.pt; - is standard input), check the result and only then put it in its place.
+    """Export MODEL, a checkpoint such as model.pt (- is standard input), to a file of another format.
 
-    The check compares the file with the model in float64 on inputs from the training range to 1e7, negatives, exact
-    zeros and subnormals. If it fails nothing is written but the reports that were asked for, and the exit code is 1.
-    With a report, the worst inputs are saved beside the first of them, as REPORT.worst.npz.
+    The file is checked before it appears at its path. The check compares it with the model in float64, on inputs from
+    the training range to 1e7, negatives, exact zeros and subnormals. If the check fails, only the reports are written,
+    and the exit code is 1.
+
+    With --json PATH, --junit or --html, the worst inputs are saved too: as REPORT.worst.npz, beside the first of these
+    reports.
     """
     if quiet and verbose:
         raise InputError("--quiet and --verbose are both given; give one of them")
@@ -79,7 +83,7 @@ def export(
     _refuse_unchecked(options, names, files)
     results = Results(json_path, quiet=quiet, files=files, output=output)
     if isinstance(model, StandardInput) and output is None:
-        raise InputError(f"{model}: has no folder to export beside; say where to with --output FILE")
+        raise InputError(f"{model}: has no folder to write the file to; give its path with --output FILE")
     with lean_imports():
         from nalu_export.api.export import export as run
         from nalu_export.api.export import path_beside
@@ -99,8 +103,8 @@ def export(
 
 
 def _refuse_unchecked(options: Mapping[str, Any], names: tuple[str, ...], files: Mapping[str, Path | None]) -> None:
-    """Refuse options of a check that is not made."""
+    """Refuse the options of a check together with ``--no-check``."""
     given = {"--runtime": names, "--samples": options["samples"], **{f"--{kind}": path for kind, path in files.items()}}
     idle = next((flag for flag, value in given.items() if value), None)
     if idle is not None and not options["check"]:
-        raise InputError(f"{idle} and --no-check are both given; without a check it has no meaning")
+        raise InputError(f"{idle} and --no-check are both given; {idle} has no effect without a check")

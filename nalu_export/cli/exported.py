@@ -1,4 +1,4 @@
-"""What an export says at its end: a few lines, the tables, or JSON."""
+"""Prints the result of an export: a few lines, the tables, or JSON."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def tell(results: Results, model: Path, artifact: Artifact | None, report: Report | None, *, verbose: bool) -> None:
-    """Write the JSON and the reports of an export, and say what came of it.
+    """Write the JSON and the reports of an export, and print the result.
 
     Args:
-        results: where they go.
-        model: what was read.
-        artifact: what was written; ``None`` where the check failed.
-        report: of the check; ``None`` where there was none.
-        verbose: whether to show the tables.
+        results: their targets.
+        model: the file that was read.
+        artifact: the exported file; ``None`` if the check failed.
+        report: the report of the check; ``None`` if there was no check.
+        verbose: whether to print the tables.
     """
     paths = results.write(lambda: to_json(_facts(artifact, report)), report)
     assumptions = artifact.assumptions if artifact is not None else report.assumptions if report is not None else ()
@@ -45,7 +45,7 @@ def tell(results: Results, model: Path, artifact: Artifact | None, report: Repor
         return
     if report is not None:
         show_report(out, report)
-    # The report has said what was assumed, where there is one.
+    # If there is a report, it has printed the assumptions.
     say_all(out, notes, assumptions if report is None else ())
     if report is None:
         say(out, "not checked")
@@ -61,7 +61,7 @@ def _layers(artifact: Artifact | None, report: Report | None) -> Sequence[Mappin
 
 
 def _facts(artifact: Artifact | None, report: Report | None) -> dict[str, Any]:
-    """As ``--json`` has it."""
+    """Return the result as ``--json`` prints it."""
     parity = {"parity": None if report is None else report.to_dict()}
     if artifact is None:
         return parity

@@ -1,4 +1,4 @@
-"""The options that formats own, as each format declares them."""
+"""The options that only one format has, as the format declares them."""
 
 from collections.abc import Callable
 from typing import Any, get_type_hints
@@ -14,7 +14,7 @@ HEADING = "Format"
 
 
 def format_options(command: Command) -> Command:
-    """Add every option of every format to a command; one that is not given is ``None``."""
+    """Add the options of all formats to a command; an option that is not given is ``None``."""
     for name, each in reversed(list(formats.option_fields())):
         kind = formats.value_type(get_type_hints(formats.options_of(name))[each.name])
         told = each.metadata
@@ -31,6 +31,6 @@ def format_options(command: Command) -> Command:
 
 
 def given_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of a command without those of formats that were not given."""
+    """Return the options of a command without the options of formats that were not given."""
     own = {each.name for _, each in formats.option_fields()}
     return {name: value for name, value in options.items() if value is not None or name not in own}

@@ -1,4 +1,4 @@
-"""``nalu-export golden MODEL -o OUTPUT``."""
+"""The command ``nalu-export golden MODEL -o OUTPUT``."""
 
 from __future__ import annotations
 
@@ -29,19 +29,25 @@ if TYPE_CHECKING:
     from nalu_export.api.golden import WrittenGolden
 
 EXAMPLES = (
-    ("nalu-export golden model.pt -o golden.bin", "For programs in other languages."),
-    ("nalu-export golden model.pt --part head -o head.npz", "Of the head of a CNN alone, for numpy."),
+    ("nalu-export golden model.pt -o golden.bin", "Write a golden file for programs in other languages."),
+    ("nalu-export golden model.pt --part head -o head.npz", "Write one for the head of a CNN alone, for numpy."),
 )
 
 
-@click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Write inputs and reference outputs as a file.")
+@click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Write test data for programs in other languages.")
 @click.argument("model", type=MODEL)
 @output_option(
-    "Where to: a name in .bin is for programs in other languages, one in .npz for numpy. - is standard output, as .bin."
+    "Path of the file; - is standard output. The suffix .bin, also used for standard output, is for programs in "
+    "other languages; .npz is for numpy."
 )
-@option("--part", metavar="PATH", help="Only the arithmetic subgraph of MODEL at that path, such as head.")
-@compute_option("float32", "float64", what=" that the bounds are for")
-@samples_option(4096, "32, for images 4")
+@option(
+    "--part",
+    metavar="PATH",
+    default_text="the whole model",
+    help="Path of the arithmetic subgraph to write, such as head.",
+)
+@compute_option("float32", "float64", what="The error bounds are for this type.")
+@samples_option(4096, "32; 4 for images")
 @seed_option
 @capture_options
 @read_options
@@ -49,10 +55,10 @@ EXAMPLES = (
 @json_option
 @quiet_option
 def golden(model: Path, output: Path, json_path: Path | None, quiet: bool, **options: Any) -> None:
-    """Write inputs and reference outputs of MODEL, for programs in other languages to be held against.
+    """Write test data of MODEL, a checkpoint such as model.pt, for programs in other languages: a golden file.
 
-    They are the inputs of a check, what MODEL gives for them in float64, and how far off each output of a correct
-    evaluation may be. docs/cpp.md has the format and what passes.
+    A golden file contains the inputs of a check, the outputs of MODEL in float64, and the error bound of each output.
+    docs/cpp.md, section "Golden files", describes the format, and says when an output passes.
     """
     results = Results(json_path, quiet=quiet, output=output).refuse_overwriting(model, output)
     with lean_imports():
@@ -66,8 +72,8 @@ def golden(model: Path, output: Path, json_path: Path | None, quiet: bool, **opt
         say_all(out, found.notes, found.assumptions)
         say(
             out,
-            f"{found.path}  {facts['samples']} samples of {_sizes(facts)}, {facts['compute']}, "
-            f"from sha256 {facts['source_sha256']}",
+            f"written: {found.path}: {facts['samples']} samples of {_sizes(facts)}, bounds for {facts['compute']}, "
+            f"from the file with SHA-256 {facts['source_sha256']}",
         )
 
     finish(results, lambda: facts | {"part": options["part"]}, show, found.assumptions)
@@ -99,7 +105,7 @@ def _facts(found: WrittenGolden) -> dict[str, Any]:
 
 
 def _sizes(facts: dict[str, Any]) -> str:
-    """What a sample is and what comes of it: ``2 → 1``, or with names and types where there are several."""
+    """Return the sizes of inputs and outputs: ``2 → 1``; if there are several, each with its name."""
     alone = all(len(facts[kind]) == 1 for kind in ("inputs", "outputs"))
     return " → ".join(", ".join(_size(value, alone) for value in facts[kind]) for kind in ("inputs", "outputs"))
 

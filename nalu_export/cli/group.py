@@ -1,4 +1,4 @@
-"""The group of all verbs: ``export`` needs none, a mistyped one gets a suggestion, every end is one line."""
+"""The group of all commands: ``export`` is the default, a mistyped name gets a suggestion, an error is one line."""
 
 import difflib
 import io
@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 from click_default_group import DefaultGroup
 
 from nalu_export.cli.guard import Ended, guarded, without_debug
+from nalu_export.cli.headed import Context
 from nalu_export.cli.spelling import flag
 from nalu_export.cli.supervisor import was_interrupted
 from nalu_export.errors import InputError, spelling_flags
@@ -20,10 +21,19 @@ from nalu_export.io.text import printable, printable_lines
 
 T = TypeVar("T")
 DEBUG = "nalu_export.debug"
-# Of what is said of bad usage, which quotes the words of the command line.
+# Characters of an error about bad usage, which quotes the words of the command line.
 LONGEST = 1000
-# How much of a word has to be right for it to be a verb that was mistyped.
+# How similar to a command a word must be, from 0 to 1, to count as mistyped.
 ALIKE = 0.6
+EXIT_CODES = (
+    ("0", "done; a check passed"),
+    ("1", "parity failed, nothing could be compared, or the doctor found an error"),
+    ("2", "bad usage, bad input, or beyond --timeout or --max-memory"),
+    ("3", "the requested runtime is not available"),
+    ("70", "an error of this program or of a library; --debug shows the traceback"),
+    ("130", "interrupted by Ctrl-C"),
+)
+NO_VERDICT = "After codes above 1 there is no verdict, and no file was written."
 
 
 def _warning(*args: Any, **kwargs: Any) -> str:
@@ -34,15 +44,17 @@ _format_warning = warnings.formatwarning
 
 
 class Group(DefaultGroup):  # type: ignore[misc]
-    """``export`` needs no verb; whatever is raised is one line and an exit code."""
+    """A group whose default command is ``export``; every error becomes one line and an exit code."""
+
+    context_class = Context
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click has it, with ``export`` before the words where no verb stands.
+        """Parse as click does, and insert ``export`` before the words if they do not begin with a command.
 
         Raises:
-            InputError: the first word is neither a verb nor a file, and like a verb.
+            InputError: the first word is neither a command nor a file, and similar to a command.
         """
-        # Left to itself, the group takes the h of `-ohead.onnx` for its own -h, and the -- before a file name away.
+        # Otherwise the group takes the h of `-ohead.onnx` for its own -h, and removes the -- before a file name.
         own = {name for parameter in self.get_params(ctx) for name in parameter.opts}
         args, ctx.meta[DEBUG] = without_debug(args)
         if args and args[0] not in own and args[0] not in self.commands:
@@ -58,27 +70,33 @@ class Group(DefaultGroup):  # type: ignore[misc]
             raise InputError(f"no such command or file {word!r}; did you mean {like[0]}?")
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Verbs; files where no verb begins so, because the first word may be a model."""
+        """Complete commands; if none fits, complete files, because the first word may be a model."""
         found: list[CompletionItem] = super().shell_complete(ctx, incomplete)
         return found or [CompletionItem(incomplete, type="file")]
 
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the exit codes."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl(EXIT_CODES)
+            formatter.write_text(NO_VERDICT)
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """What Python prints by itself is printable too; also what is raised while words are read is one line."""
+        """Run the command line; warnings are printable, and errors name flags instead of arguments."""
         warnings.formatwarning = _warning
         with spelling_flags(flag):
             return super().main(*args, **kwargs)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Read the words; click would end a Ctrl-C and a closed pipe with 1, which is a verdict."""
+        """Parse the command line. Click itself would exit with 1 after Ctrl-C or a closed pipe, but 1 is a verdict."""
         words = next(iter(args[1:]), kwargs.get("args")) or sys.argv[1:]
         made: click.Context = _ending(lambda: super(Group, self).make_context(*args, **kwargs), without_debug(words)[1])
         return made
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the verb."""
+        """Run the command."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
-                # A name that the terminal's encoding does not have must not end in a traceback.
+                # A name that the encoding of the terminal lacks must not cause a traceback.
                 stream.reconfigure(errors="backslashreplace")
 
         def run() -> object:
@@ -86,7 +104,7 @@ class Group(DefaultGroup):  # type: ignore[misc]
                 result = super(Group, self).invoke(ctx)
                 sys.stdout.flush()
             except click.UsageError as error:
-                # Words of the command line stand in it as they are; a list of choices has line feeds of click's own.
+                # The message quotes words of the command line unchanged; click adds line feeds to a list of choices.
                 message = printable(error.format_message().replace("\n\t", " "))
                 if len(message) > LONGEST:
                     message = f"{message[: LONGEST // 2]} … {message[-LONGEST // 2 :]}"
@@ -97,7 +115,7 @@ class Group(DefaultGroup):  # type: ignore[misc]
 
 
 def _ending(run: Callable[[], T], debug: bool) -> T:
-    """Call it; whatever it raises is said, and ends the command with the exit code of that."""
+    """Call ``run``; if it raises anything, print the error and exit with its exit code."""
     try:
         return guarded(run, debug=debug, was_interrupted=was_interrupted)
     except Ended as ended:

@@ -1,4 +1,4 @@
-"""The end of every command: one line and an exit code, whatever was raised where."""
+"""Turns whatever a command raises into one line and an exit code."""
 
 import contextlib
 import errno
@@ -21,16 +21,16 @@ from nalu_export.io.text import printable, printable_lines
 from nalu_export.process.output import discard_output
 
 T = TypeVar("T")
-# A file that cannot be written is an InputError where it happens, so that this is about what was printed.
+# Errors of standard output. A file that cannot be written raises InputError where it is written.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-# What click itself ends a command with.
+# What click itself raises to end a command.
 _OF_CLICK = (click.ClickException, click.exceptions.Exit, click.Abort)
-# Of what is raised with a text; longer ones are for --debug.
+# Characters of the text of an unexpected exception; --debug shows all of it.
 MAX_TEXT = 300
 
 
 class Ended(Exception):  # noqa: N818  it is how a command ends
-    """A command is to end with an exit code; what there was to say was said.
+    """A command must end with this exit code; the error was printed.
 
     Attributes:
         code: the exit code.
@@ -42,15 +42,15 @@ class Ended(Exception):  # noqa: N818  it is how a command ends
 
 
 def guarded(run: Callable[[], T], *, debug: bool, was_interrupted: Callable[[], bool] = lambda: False) -> T:
-    """Call ``run`` and give its result.
+    """Call ``run`` and return its result.
 
     Args:
         run: the command.
-        debug: whether to show the traceback of what is a fault of this program.
-        was_interrupted: whether Ctrl-C came, which some libraries turn into an error of their own.
+        debug: whether to show the traceback of an error that this package did not raise on purpose.
+        was_interrupted: returns whether Ctrl-C came, which some libraries turn into an error of their own.
 
     Raises:
-        Ended: anything was raised that is not click's own.
+        Ended: anything was raised that click does not handle itself.
     """
     try:
         return run()
@@ -62,12 +62,15 @@ def guarded(run: Callable[[], T], *, debug: bool, was_interrupted: Callable[[], 
 
 
 def end_of(error: BaseException, *, debug: bool, interrupted: bool = False) -> int:
-    """Say in one line how a command ends, and give its exit code.
+    """Print in one line why a command ends.
 
     Args:
-        error: that is being handled.
-        debug: whether to show the traceback of what is a fault of this program.
-        interrupted: whether it comes of Ctrl-C.
+        error: the exception that is being handled.
+        debug: whether to show the traceback of an error that this package did not raise on purpose.
+        interrupted: whether Ctrl-C caused it.
+
+    Returns:
+        The exit code.
     """
     if isinstance(error, BrokenPipeError):
         discard_output()
@@ -83,11 +86,11 @@ def end_of(error: BaseException, *, debug: bool, interrupted: bool = False) -> i
 
 
 def said_of(error: BaseException) -> tuple[int, str]:
-    """The exit code for an exception, and the line that is said."""
+    """Return the exit code for an exception, and the line to print."""
     if isinstance(error, NaluExportError):
         return error.exit_code, str(error)
     if isinstance(error, SystemExit):
-        # Only a user's own code raises it here, and its code would look like a verdict.
+        # Only the user's own code raises it here. Its exit code would look like a verdict.
         return EXIT_BAD_INPUT, f"the model's code ends the program: SystemExit: {first_line(error)}"
     if (fault := no_memory(error)) is not None:
         return fault.exit_code, str(fault)
@@ -95,7 +98,7 @@ def said_of(error: BaseException) -> tuple[int, str]:
         return EXIT_BAD_INPUT, f"the output cannot be written: {error.strerror}"
     kind, what = type(error).__name__, first_line(error)[:MAX_TEXT]
     what = kind if what == kind else f"{kind}: {what}"
-    return EXIT_INTERNAL, f"internal error, nothing was decided: {what}; --debug shows where, please report it"
+    return EXIT_INTERNAL, f"internal error, there is no verdict: {what}; --debug shows the traceback, please report it"
 
 
 def _tell(text: str) -> None:
@@ -104,7 +107,11 @@ def _tell(text: str) -> None:
 
 
 def without_debug(arguments: list[Any]) -> tuple[list[Any], bool]:
-    """The arguments without ``--debug``, which may stand anywhere before ``--``; and whether it did."""
+    """Remove ``--debug``, which may be anywhere before ``--``.
+
+    Returns:
+        The other arguments, and whether ``--debug`` was among them.
+    """
     end = arguments.index("--") if "--" in arguments else len(arguments)
     kept = [word for word in arguments[:end] if word != "--debug"]
     return kept + arguments[end:], len(kept) < end

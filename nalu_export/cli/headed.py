@@ -1,30 +1,55 @@
-"""Help in groups, with defaults and examples, from 60 columns on."""
+"""Commands whose help has headings, defaults and examples, and fits 60 columns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import click
 
 T = TypeVar("T")
-# In this order; what has no heading stands first, under the name of the command.
-HEADINGS = ("Format", "Reading MODEL", "Model inputs", "Check", "CUDA", "Output", "Budget")
-# A terminal narrower than that has no room for two columns.
+# The order of the headings. Options without a heading come first, under "Options".
+HEADINGS = ("Format", "Reading the checkpoint", "Model inputs", "Check", "CUDA", "Output", "Limits")
+# A narrower terminal has no room for two columns.
 TWO_COLUMNS = 72
-# Of the column with the options.
+# Width of the column with the options.
 COLUMN = 26
+# A larger limit of a number is not shown.
 LARGEST = 10**6
+# Stands for a hyphen while a text is wrapped, because textwrap breaks lines after hyphens.
+_HYPHEN = "\N{NON-BREAKING HYPHEN}"
+
+
+class Formatter(click.HelpFormatter):
+    """A formatter that never breaks a line after a hyphen, so that flags and names of runtimes stay whole."""
+
+    def write_text(self, text: str) -> None:
+        """See :meth:`click.HelpFormatter.write_text`."""
+        super().write_text(text.replace("-", _HYPHEN))
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        """See :meth:`click.HelpFormatter.write_dl`."""
+        super().write_dl([(first, second.replace("-", _HYPHEN)) for first, second in rows], col_max, col_spacing)
+
+    def getvalue(self) -> str:
+        """See :meth:`click.HelpFormatter.getvalue`."""
+        return super().getvalue().replace(_HYPHEN, "-")
+
+
+class Context(click.Context):
+    """A context whose help uses :class:`Formatter`."""
+
+    formatter_class = Formatter
 
 
 class Option(click.Option):
-    """An option under a heading, with a default in words where it is no value.
+    """An option under a heading.
 
     Args:
-        *args: as click has them.
-        heading: one of ``HEADINGS``.
-        default_text: what is taken where it is not given.
-        **kwargs: as click has them.
+        *args: as :class:`click.Option` takes them.
+        heading: one of ``HEADINGS``, or empty.
+        default_text: the default in words, if it is not a value.
+        **kwargs: as :class:`click.Option` takes them.
     """
 
     def __init__(self, *args: Any, heading: str = "", default_text: str = "", **kwargs: Any) -> None:
@@ -35,7 +60,7 @@ class Option(click.Option):
         self.show_default = bool(not default_text and self.nargs != 0)
 
     def get_help_extra(self, ctx: click.Context) -> Any:
-        """As click has it, with limits in words."""
+        """Return the default and the limits, in words; see :meth:`click.Option.get_help_extra`."""
         extra = super().get_help_extra(ctx)
         extra.pop("range", None)
         if self.default_text:
@@ -47,7 +72,7 @@ class Option(click.Option):
 
 
 def option(*declarations: str, heading: str = "", default_text: str = "", **kwargs: Any) -> Callable[[Any], Any]:
-    """``click.option`` under a heading; see :class:`Option`."""
+    """Return ``click.option`` with a heading; see :class:`Option`."""
     return click.option(*declarations, cls=Option, heading=heading, default_text=default_text, **kwargs)
 
 
@@ -62,17 +87,19 @@ class Command(click.Command):
     """A command whose help has headings and examples.
 
     Args:
-        *args: as click has them.
-        examples: what a user types, and what comes of it.
-        **kwargs: as click has them.
+        *args: as :class:`click.Command` takes them.
+        examples: pairs of a command line and a sentence that says what it does.
+        **kwargs: as :class:`click.Command` takes them.
     """
+
+    context_class = Context
 
     def __init__(self, *args: Any, examples: Sequence[tuple[str, str]] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.examples = tuple(examples)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The options of each heading."""
+        """Write the options under their headings."""
         rows: dict[str, list[tuple[str, str]]] = {name: [] for name in ("", *HEADINGS)}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
@@ -82,13 +109,13 @@ class Command(click.Command):
         column = COLUMN if formatter.width >= TWO_COLUMNS else 1
         for heading, records in rows.items():
             if records:
-                # All groups have one column for what is typed.
+                # The column of the options has the same width under all headings.
                 records[0] = (records[0][0].ljust(column), records[0][1])
-                with formatter.section(heading or (self.name or "options").capitalize()):
+                with formatter.section(heading or "Options"):
                     formatter.write_dl(records, col_max=column, col_spacing=2 if column > 1 else 5)
 
     def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The examples: commands stand whole, whoever copies them."""
+        """Write the examples; a command line is never wrapped, so that it can be copied."""
         if self.examples:
             with formatter.section("Examples"):
                 for words, what in self.examples:

@@ -1,4 +1,4 @@
-"""``nalu-export inspect FILE``."""
+"""The command ``nalu-export inspect FILE``."""
 
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ from nalu_export.cli.options import MODEL, capture_options, read_options, readin
 from nalu_export.cli.results import ResultCommand, Results, finish, json_option, quiet_option
 
 EXAMPLES = (
-    ("nalu-export inspect model.onnx", "What an exported file says of itself, and its weights."),
-    ("nalu-export inspect model.pt --json", "Layers, weights, gates and formulas of a model, as JSON."),
+    ("nalu-export inspect model.onnx", "Show the weights and the metadata of an exported file."),
+    ("nalu-export inspect model.pt --json", "Print the layers, weights, gates and formulas of a model as JSON."),
 )
 
 
-@click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Show what a model or an exported file holds.")
+@click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Show what a model or an exported file contains.")
 @click.argument("file", type=MODEL)
 @read_options
 @budget_options
@@ -24,7 +24,10 @@ EXAMPLES = (
 @json_option
 @quiet_option
 def inspect(file: Path, json_path: Path | None, quiet: bool, **options: Any) -> None:
-    """Show what FILE, a model.pt or an exported file, holds: layers, weights, gates, eps, formulas and metadata."""
+    """Show what FILE contains: layers, weights, gates, eps, formulas and metadata.
+
+    FILE is a checkpoint such as model.pt, or an exported file.
+    """
     results = Results(json_path, quiet=quiet).refuse_overwriting(file)
     with lean_imports():
         from nalu_export.api.inspect import inspect as run

@@ -1,4 +1,4 @@
-"""The command line: parses, calls one function, shows the result, chooses the exit code."""
+"""The command line: each command parses, calls one function, shows the result and chooses the exit code."""
 
 import click
 
@@ -22,13 +22,10 @@ from nalu_export.cli.layouts import layouts
 )
 @click.version_option(__version__, prog_name="nalu-export")
 def main() -> None:
-    """Take models with NAC and NALU layers from PyTorch to ONNX, TorchScript or C++, and prove that the file is right.
+    """Export PyTorch models with NAC and NALU layers to ONNX, TorchScript or C++, and check the exported file.
 
-    `nalu-export MODEL --format onnx` exports; the verb `export` may be left out.
-
-    Exit codes: 0 done, 1 parity failed or the doctor found an error, 2 bad usage, bad input, or past --timeout or
-    --max-memory, 3 the asked-for runtime is not there, 70 an internal error (--debug shows its traceback), 130 Ctrl-C.
-    After 2, 3, 70 and more nothing was decided and nothing written.
+    `nalu-export MODEL` is short for `nalu-export export MODEL`. `nalu-export COMMAND --help` shows the options of a
+    command, with defaults and examples.
     """
 
 

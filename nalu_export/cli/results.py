@@ -1,4 +1,4 @@
-"""Where the result of a command goes: the terminal, JSON, and the files of reports."""
+"""The targets of a command's result: the terminal, JSON, and the files of reports."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ if TYPE_CHECKING:
 
 _JSON = "--json"
 # What the help says of a kind of report beside its name. The kinds are not asked: their import takes 0.2 s.
-_WHAT = {"html": "as one self-contained web page", "junit": "as JUnit XML, for a CI system"}
+_WHAT = {"html": "as one self-contained web page", "junit": "as JUnit XML, for CI systems"}
 
 
 class ResultCommand(Command):
-    """A command with ``--json [PATH]``: the word behind it is its PATH unless an argument would be missing then."""
+    """A command with ``--json [PATH]``.
+
+    The word after ``--json`` is its PATH, unless an argument of the command would be missing then.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click has it; words that are given back to the arguments are read once more."""
+        """Parse as click does, and a second time with ``--json=-`` if the word after ``--json`` is an argument."""
         given = list(args)
         try:
             left = super().parse_args(ctx, list(args))
@@ -44,7 +47,10 @@ class ResultCommand(Command):
         return super().parse_args(ctx, [f"{_JSON}=-" if word == _JSON else word for word in given])
 
     def _is_an_argument(self, ctx: click.Context, given: list[str]) -> bool:
-        """Whether an argument that may be left out was taken for the PATH: a bare word names no file of JSON."""
+        """Return whether ``--json`` took an optional argument for its PATH.
+
+        A single word without a suffix is not a JSON file.
+        """
         missing = any(
             isinstance(each, click.Argument) and ctx.params.get(each.name or "") is None for each in self.params
         )
@@ -55,7 +61,7 @@ class ResultCommand(Command):
 
 
 def json_option(command: Any) -> Any:
-    """``--json [PATH]``."""
+    """Add ``--json [PATH]``."""
     return option(
         _JSON,
         "json_path",
@@ -64,23 +70,23 @@ def json_option(command: Any) -> Any:
         is_flag=False,
         flag_value="-",
         heading="Output",
-        help="Write the result as JSON into PATH; alone, to standard output in place of the text.",
+        help="Write the result as JSON to PATH; without PATH, to standard output in place of the text.",
     )(command)
 
 
 def quiet_option(command: Any) -> Any:
-    """``-q``."""
+    """Add ``--quiet``."""
     return option(
         "--quiet",
         "-q",
         is_flag=True,
         heading="Output",
-        help="Print no text but errors and what had to be assumed, which go to standard error.",
+        help="Print no text except errors and assumptions, which go to standard error.",
     )(command)
 
 
 def report_options(command: Any) -> Any:
-    """A flag for each kind of report that has one: ``--junit`` and ``--html``, beside ``--json``."""
+    """Add a flag for each kind of report that has one: ``--junit`` and ``--html``, beside ``--json``."""
     for name, path in _report_paths().items():
         what = _WHAT.get(name, f"as {name}")
         command = option(
@@ -90,29 +96,33 @@ def report_options(command: Any) -> Any:
 
 
 def report_files(options: dict[str, Any]) -> dict[str, Any]:
-    """The paths of reports by kind, taken out of the options."""
+    """Take the paths of the reports out of the options, by kind."""
     return {name: options.pop(path) for name, path in reversed(_report_paths().items())}
 
 
 def _report_paths() -> dict[str, str]:
-    """The kinds of report with a flag of their own, and the names of their arguments."""
+    """Return the kinds of report with a flag of their own, with the names of their arguments."""
     # Every command has --json, and the worst inputs go beside the other reports.
     kinds = [name for name in reports.names() if name not in ("json", "worst")]
     return {name: f"{name.replace('-', '_')}_path" for name in kinds}
 
 
 class Results:
-    """Where a result goes, settled before the work.
+    """The targets of a result, which are determined before the work begins.
 
     Args:
-        json_path: what ``--json`` says.
-        quiet: what ``-q`` says.
-        files: paths of other reports by kind.
-        output: the file that the command is for, where it writes one.
+        json_path: the value of ``--json``.
+        quiet: the value of ``--quiet``.
+        files: paths of the other reports by kind; ``None`` for a command that has no reports.
+        output: the file that the command writes, if it writes one.
 
     Attributes:
-        json_alone: whether JSON takes the place of the text.
-        shows: whether the text is shown.
+        json_alone: whether standard output gets JSON in place of the text.
+        shows: whether the text is printed.
+        aside: whether the text goes to standard error, because the file goes to standard output.
+
+    Raises:
+        InputError: two results go to standard output, or a report cannot be written to its path.
     """
 
     def __init__(
@@ -137,33 +147,33 @@ class Results:
             self._targets["worst"], self._places["worst"] = worst, check_target(worst, None)
 
     def refuse_overwriting(self, *files: Path | None) -> Results:
-        """Before the work: each report goes to a place of its own.
+        """Refuse reports that would overwrite another file of the command; call it before the work.
 
         Args:
-            *files: what the command reads and writes.
+            *files: the files that the command reads and writes.
+
+        Returns:
+            These results.
 
         Raises:
-            InputError: a report would take the place of one of them, or of another report.
+            InputError: a report would replace one of the files, or another report.
         """
         for kind, target in self._targets.items():
             for file in files:
                 if file is None or isinstance(file, (StandardInput, StandardOutput)) or not _is_one(target, file):
                     continue
-                if kind == "worst":
-                    raise InputError(
-                        f"{target}: is {file} itself, and the worst inputs go there; choose another report path"
-                    )
-                raise InputError(f"{target}: is {file} itself; choose another path for the report")
+                what = "the worst inputs, which are saved there," if kind == "worst" else "the report"
+                raise InputError(f"{target}: {what} would replace {file}; choose another path for the report")
         if len({_real(place) for place in self._places.values()}) < len(self._places):
             raise InputError("two reports, or a report and its .worst.npz, have the same path; choose one for each")
         return self
 
     def write(self, found: Callable[[], str] | bytes, report: Report | None = None) -> list[Path]:
-        """Write JSON and the reports; all of them are made before the first is written.
+        """Write the JSON and the reports. All of them are rendered before the first is written.
 
         Args:
-            found: the JSON.
-            report: of which the other files are; none is written without.
+            found: the JSON, or a function that returns it.
+            report: the report that the other files show; without it they are not written.
 
         Returns:
             The paths of the files.
@@ -187,19 +197,19 @@ class Results:
 
 
 def written(out: Console, paths: Iterable[Path]) -> None:
-    """A line for each file that was written beside the result."""
+    """Print a line for each report that was written."""
     for path in paths:
         out.print(f"written: {printable(str(path))}", markup=False, soft_wrap=True)
 
 
 def finish(results: Results, found: Callable[[], Any], show: Callable[[Console], None], assumptions: Any = ()) -> None:
-    """The end of a command that found plain data.
+    """Write and print the result of a command.
 
     Args:
-        results: where it goes.
-        found: gives it as JSON has it.
-        show: prints it as text.
-        assumptions: what is said also where no text is shown.
+        results: its targets.
+        found: returns the result as plain data, for JSON.
+        show: prints the result as text.
+        assumptions: the assumptions, which are also printed if no text is.
     """
     from nalu_export.cli.assumed import say_assumed
     from nalu_export.reports.terminal.lines import console
@@ -216,7 +226,7 @@ def finish(results: Results, found: Callable[[], Any], show: Callable[[Console],
 def _is_one(target: Path, file: Path) -> bool:
     try:
         return target.samefile(file)
-    except OSError:  # one of them is not there
+    except OSError:  # one of them does not exist
         return _real(target) == _real(file)
 
 

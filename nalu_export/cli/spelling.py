@@ -1,6 +1,6 @@
-"""What the command line calls an argument of the Python API, for errors and notes."""
+"""Translates arguments of the Python API into flags of the command line, for errors and notes."""
 
-# The others have the name of the argument, with - for _.
+# Every other flag has the name of its argument, with - in place of _.
 _OTHERS = {
     "check": "--no-check",
     "constant_folding": "--no-constant-folding",
@@ -15,5 +15,5 @@ _OTHERS = {
 
 
 def flag(name: str) -> str:
-    """``--input-size`` for ``input_size``."""
+    """Return the flag of an argument: ``--input-size`` for ``input_size``."""
     return _OTHERS.get(name, f"--{name.replace('_', '-')}")

@@ -1,8 +1,8 @@
-"""The command in a process of its own, so that its time ends when it should, whatever it is doing.
+"""Runs the command in a child process, so that it can be ended at any time, whatever it is doing.
 
-A runtime that computes without end hears no Ctrl-C, and one that aborts takes the interpreter with it. A process that
-does nothing but wait can end the other and say so. It is forked before torch is imported, which takes about a
-millisecond.
+A runtime that computes without end does not react to Ctrl-C, and a runtime that aborts takes the interpreter with it.
+The parent process only waits: it can end the child and say so. The child is forked before torch is imported, which
+takes about a millisecond.
 """
 
 import contextlib
@@ -17,20 +17,20 @@ from types import FrameType
 
 from nalu_export.errors import EXIT_BAD_INPUT, EXIT_INTERNAL, EXIT_INTERRUPTED
 
-# Seconds that a command has after Ctrl-C or SIGTERM until it is ended.
+# Seconds between Ctrl-C or SIGTERM and the moment when the command is killed.
 GRACE = 2.0
 _PASSED_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-# A process dies with the one that waits for it: PR_SET_PDEATHSIG of prctl(2).
+# PR_SET_PDEATHSIG of prctl(2): the child dies with its parent.
 _DEATH_SIGNAL = 1
-# What the command says last; who ends the process from within, as os._exit does, does not say it.
+# The last message of the command. It is missing if code inside the process ended it, as os._exit does.
 _DONE = b"done\n"
 
 
 class _Channel:
-    """Between the command and the process that waits for it.
+    """The connection between the command and the process that waits for it.
 
     Attributes:
-        descriptor: to which the command writes when its time is over; ``None`` where nobody waits.
+        descriptor: the command writes its time limit there; ``None`` if no process waits.
         interrupted: whether Ctrl-C came.
     """
 
@@ -39,34 +39,34 @@ class _Channel:
 
 
 def limit_time(seconds: float | None) -> None:
-    """End this command after ``seconds`` from now; ``None`` for never.
+    """End this command in ``seconds`` from now; ``None`` sets no limit.
 
-    Without a process that waits (Windows, or inside another program) nothing ends it.
+    Without a process that waits (on Windows, or inside another program) this has no effect.
     """
     if seconds is not None and _Channel.descriptor is not None:
         os.write(_Channel.descriptor, f"{time.monotonic() + seconds} {seconds:g}\n".encode())
 
 
 def was_interrupted() -> bool:
-    """Whether Ctrl-C came, whatever became of it: an import that it ends may raise something else."""
+    """Return whether Ctrl-C came. An import that it interrupts may raise another exception."""
     return _Channel.interrupted
 
 
 def is_supervised() -> bool:
-    """Whether another process waits for this one, so that its limits are its own."""
+    """Return whether another process waits for this one, so that its limits affect no other program."""
     return _Channel.descriptor is not None
 
 
 def supervised(command: Callable[[], object]) -> None:
-    """Run a command, which ends this process with its exit code.
+    """Run a command in a child process and exit with its exit code.
 
     Args:
-        command: ends by ``sys.exit``.
+        command: the command; it ends with ``sys.exit``.
     """
     if not hasattr(os, "fork") or threading.active_count() > 1:
         command()
         return
-    # Ctrl-C waits until both processes have their handlers: until then it would end them with a traceback.
+    # Ctrl-C is blocked until both processes have their handlers. Before that it would cause a traceback.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     reader, writer = os.pipe()
     waiting = os.getpid()
@@ -83,7 +83,7 @@ def supervised(command: Callable[[], object]) -> None:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             command()
         except KeyboardInterrupt:
-            # While the command line itself is imported: later it says so by itself.
+            # Ctrl-C during the import of the command line. Later the command handles it itself.
             with contextlib.suppress(OSError):
                 os.write(2, b"nalu-export: interrupted\n")
             sys.exit(EXIT_INTERRUPTED)
@@ -92,12 +92,12 @@ def supervised(command: Callable[[], object]) -> None:
         return
     os.close(writer)
     code = _wait(child, reader, mask)
-    # Nothing of this process is left to be done: it has imported little and printed nothing.
+    # This process has nothing to clean up: it has imported little and printed nothing.
     os._exit(code)
 
 
 def _die_with(parent: int) -> None:
-    """End this process when the other ends, also by kill -9."""
+    """End this process when its parent ends, also by kill -9."""
     if sys.platform == "linux":
         import ctypes
 
@@ -107,7 +107,7 @@ def _die_with(parent: int) -> None:
 
 
 def _interrupt_once() -> None:
-    """The first Ctrl-C ends the command; more of them must not end what it does about that."""
+    """Let the first Ctrl-C end the command, and ignore further ones, so that they do not disturb the clean-up."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -119,7 +119,16 @@ def _interrupt_once() -> None:
 
 
 def _wait(child: int, reader: int, mask: Iterable[int]) -> int:
-    """Wait for the command and give the exit code of this process; ``mask`` is that of signals from then on."""
+    """Wait for the command.
+
+    Args:
+        child: the process of the command.
+        reader: the descriptor that the command writes to.
+        mask: the signal mask to restore.
+
+    Returns:
+        The exit code of this process.
+    """
     ends: tuple[float, str] | None = None
     why: tuple[str, int] | None = None
     done = False
@@ -132,7 +141,7 @@ def _wait(child: int, reader: int, mask: Iterable[int]) -> int:
             now = time.monotonic()
             if ends is not None and now >= ends[0]:
                 if why is None:
-                    why = (f"not done after {ends[1]} seconds, which --timeout allows", EXIT_BAD_INPUT)
+                    why = (f"not finished within {ends[1]} seconds, the limit of --timeout", EXIT_BAD_INPUT)
                 for process in (*_descendants(child), child):
                     with contextlib.suppress(OSError):
                         os.kill(process, signal.SIGKILL)
@@ -160,12 +169,12 @@ def _wait(child: int, reader: int, mask: Iterable[int]) -> int:
 
 
 def _descendants(process: int) -> list[int]:
-    """The processes that a process started, and those that they did: compilers and programs of a check."""
+    """Return the processes that a process started, directly or not: the compilers and programs of a check."""
     children: dict[int, list[int]] = {}
     with contextlib.suppress(OSError):
         for name in filter(str.isdecimal, os.listdir("/proc")):
             with contextlib.suppress(OSError, ValueError), open(f"/proc/{name}/stat", "rb") as file:
-                # The name of the program stands in parentheses and may hold anything.
+                # The name of the program is in parentheses and may contain anything.
                 children.setdefault(int(file.read().rpartition(b")")[2].split()[1]), []).append(int(name))
     found, left = [], [process]
     while left:
@@ -181,7 +190,7 @@ def _status(child: int) -> int | None:
 
 
 def _left(reader: int) -> bytes:
-    """What can be read at once."""
+    """Return what can be read without waiting."""
     os.set_blocking(reader, False)
     try:
         return os.read(reader, 4096)
@@ -190,17 +199,23 @@ def _left(reader: int) -> bytes:
 
 
 def _code(status: int, why: tuple[str, int] | None, *, done: bool) -> int:
-    """The exit code of a command, with a line where it could not say one itself."""
+    """Return the exit code of a command, and print a line if the command could not print one itself.
+
+    Args:
+        status: of the process, from ``waitpid``.
+        why: the line and the exit code, if this process ended the command.
+        done: whether the command sent its last message.
+    """
     if os.WIFEXITED(status):
         if done:
             return os.WEXITSTATUS(status)
-        ended = "ended from within, by code of the model or of a library"
+        ended = "code of the model or of a library ended the process"
     else:
         number = os.WTERMSIG(status)
         name = next((each.name for each in signal.Signals if each == number), f"signal {number}")
-        memory = ", perhaps for want of memory" if number == signal.SIGKILL else " in a library or a runtime"
+        memory = ", perhaps because memory ran out" if number == signal.SIGKILL else " in a library or a runtime"
         ended = f"ended by {name}{memory}"
-    text, code = why or (f"{ended}; nothing was decided", EXIT_INTERNAL)
+    text, code = why or (f"{ended}; there is no verdict", EXIT_INTERNAL)
     with contextlib.suppress(OSError):
         os.write(2, f"nalu-export: {text}\n".encode())
     return code
@@ -208,7 +223,7 @@ def _code(status: int, why: tuple[str, int] | None, *, done: bool) -> int:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[tuple[int, list[int]]]:
-    """A descriptor that can be read when a signal came, and a list of those that are for the command."""
+    """Yield a descriptor that becomes readable when a signal comes, and a list of the signals for the command."""
     received: list[int] = []
     woken, waker = os.pipe()
     os.set_blocking(waker, False)

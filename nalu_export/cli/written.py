@@ -1,4 +1,4 @@
-"""What an export wrote, in one line."""
+"""The line of an export about the file that it wrote."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:  # it imports torch
 
 
 def artifact_line(artifact: Artifact) -> str:
-    """``head.onnx  onnx, 1,234 bytes, folded weights, float32: x (batch, 3) → y (batch, 1)``."""
+    """``written: head.onnx: onnx, 1,234 bytes, folded weights, float32; x (batch, 3) → y (batch, 1)``."""
     taken, given = (", ".join(map(_tensor, artifact.metadata[key])) for key in ("inputs", "outputs"))
     return (
-        f"{artifact.name}  {artifact.format}, {len(artifact.data):,} bytes, {artifact.metadata['weights']} weights, "
-        f"{artifact.metadata['compute']}: {taken} → {given}"
+        f"written: {artifact.name}: {artifact.format}, {len(artifact.data):,} bytes, "
+        f"{artifact.metadata['weights']} weights, {artifact.metadata['compute']}; {taken} → {given}"
     )
 
 
 def _tensor(row: Mapping[str, Any]) -> str:
-    """``x (batch, 3)``, with the type where it is not float32."""
+    """``x (batch, 3)``, with the type if it is not float32: ``ids int64 (batch)``."""
     kind = "" if row["dtype"] == "float32" else f"{row['dtype']} "
     return f"{row['name']} {kind}{shape_text(row['shape'])}"

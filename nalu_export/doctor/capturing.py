@@ -58,7 +58,7 @@ def capture_what_can_be(model: nn.Module, options: SourceOptions) -> Captured:
     try:
         subject, _ = prepare(model, finite=False)
     except NaluExportError as error:
-        return Captured((), (f"nothing but its tensors is examined: {error}",))
+        return Captured((), (f"only the tensors of the model are examined: {error}",))
     try:
         return Captured((_captured("", subject, options),))
     except NaluExportError as error:
@@ -67,7 +67,7 @@ def capture_what_can_be(model: nn.Module, options: SourceOptions) -> Captured:
         why = first_line(error)
     parts = tuple(_children("", subject, [MAX_TRIED]))
     if not parts:
-        return Captured((), (f"nothing but its tensors is examined: {why}",))
+        return Captured((), (f"only the tensors of the model are examined: {why}",))
     names = ", ".join(plain(part.path) for part in parts)
     return Captured(parts, (f"only {names} {'is' if len(parts) == 1 else 'are'} examined in full: {why}",))
 

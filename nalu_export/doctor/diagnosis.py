@@ -83,4 +83,4 @@ def summary(diagnosis: Diagnosis) -> str:
     found = f"doctor: {counted(diagnosis.counts)} ({codes})"
     if diagnosis.path is None:
         return found
-    return f"{found}; nalu-export doctor {diagnosis.path}, with the same options, tells more"
+    return f"{found}; for details run nalu-export doctor {diagnosis.path} with the same options"

@@ -202,7 +202,8 @@ def _built(fit: Fit, opened: Opened, options: ReadOptions) -> tuple[nn.Module, t
     notes = []
     backbone = None if options.backbone is None else from_factory(options.backbone, "backbone")
     if fit.unit.around is not None and backbone is None:
-        notes.append(f"the head alone is examined, as the file does not hold the code of {fit.unit.around.backbone}*")
+        keys = f"{fit.unit.around.backbone}*"
+        notes.append(f"only the head is examined, because the file does not hold the code of the CNN (keys {keys})")
         fit = replace(fit, unit=replace(fit.unit, around=None), surroundings=())
         options = replace(options, task=None)
     module, state = build_layout(fit, opened.state, options.eps, Surroundings(backbone, options.task))

@@ -81,7 +81,7 @@ def own_options(name: str, given: Mapping[str, Any]) -> FormatOptions:
     own = {field.name for field in fields(kind)}
     for each in given:
         if each not in own:
-            raise InputError(f"{option(each)} is given, which means nothing to format {name}; leave it out")
+            raise InputError(f"{option(each)} is given, but format {name} does not have this option; leave it out")
     return kind(**given)
 
 

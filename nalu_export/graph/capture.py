@@ -123,8 +123,10 @@ class ModelGraph:
             InputError: there is no such subgraph; the message lists the existing ones.
         """
         if name not in self.subgraphs:
-            there = ", ".join(map(ascii, self.subgraphs)) if self.whole is None else "none but the model itself"
-            raise InputError(f"part is {name!a}, which is no arithmetic subgraph of the model; there is: {there}")
+            there = "the only one is the model itself"
+            if self.whole is None:
+                there = f"expected one of {', '.join(map(ascii, self.subgraphs))}"
+            raise InputError(f"part is {name!a}, which is not an arithmetic subgraph of the model; {there}")
         return self.subgraphs[name]
 
     def isolated(self, name: str) -> "ModelGraph":

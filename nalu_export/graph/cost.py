@@ -64,12 +64,12 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._work += count(*args, **(kwargs or {}), out_val=found)
         if self._memory is not None and self._bytes > self._memory:
             raise CostError(
-                f"would compute {self._bytes:,} bytes and more in one run, and {self._memory:,} may be taken; "
+                f"would take at least {self._bytes:,} bytes of memory in one run, and the limit is {self._memory:,}; "
                 f"give smaller inputs ({option('input_size')}){more_may_be_taken()}"
             )
         if self._work > MAX_WORK:
             raise CostError(
-                f"would compute {self._work:.0e} operations and more in one run, and {MAX_WORK:.0e} are the most; give "
+                f"would take at least {self._work:.0e} operations in one run, and the limit is {MAX_WORK:.0e}; give "
                 f"smaller inputs ({option('input_size')})"
             )
         return found

@@ -12,7 +12,7 @@ from nalu_export.graph.places import stack_of
 from nalu_export.graph.regions import Region
 from nalu_export.graph.subgraphs import Subgraph, extracted
 
-WHY = "it is a step of a loop, made of primitives"
+WHY = "it is the step of a loop and consists of primitives"
 
 
 def loop_subgraphs(flat: fx.GraphModule, values: Values, taken: Collection[str]) -> dict[str, Subgraph]:

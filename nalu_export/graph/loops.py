@@ -115,7 +115,7 @@ def _count(flat: fx.GraphModule, condition: fx.Node, step: "_Step", extra: Seque
         if not bool(results_of(graph, *state, *every)[0]):
             return count
         state = list(results_of(step.body, *state, *rest))
-    raise ValueError(f"a while_loop takes more than {MAX_STEPS} steps")
+    raise ValueError(f"a while_loop takes more than {MAX_STEPS} steps, the most that are unrolled")
 
 
 class _Step(NamedTuple):
@@ -170,7 +170,10 @@ def _common_path(names: Sequence[str] | dict[str, Any]) -> str:
 def _unroll(flat: fx.GraphModule, node: fx.Node, step: _Step, steps: int) -> None:
     """Replace a loop by the nodes of all its steps, one step after the other."""
     if steps > MAX_STEPS:
-        raise ValueError(f"a loop over {steps} steps is no Scan, because its step is more than primitives")
+        raise ValueError(
+            f"a loop takes {steps} steps, and at most {MAX_STEPS} are unrolled; a longer loop is exported "
+            "only if its step consists of primitives"
+        )
     graph, body, state = flat.graph, step.body, list(step.carried)
     results: list[list[Any]] = []
     for target in [str(each.target) for each in body.graph.nodes if each.op == "get_attr"]:

@@ -1,7 +1,7 @@
 """Names the values of an arithmetic subgraph after the source: ``m = torch.exp(…)`` is the value ``m``.
 
 A file with values called ``layers.0.a``, ``layers.0.m`` and ``layers.0.z`` is readable in a viewer, and a check can
-name the first wrong value.
+name the first divergence.
 """
 
 import itertools

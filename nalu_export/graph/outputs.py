@@ -33,7 +33,7 @@ def outputs_of(model: nn.Module, example: Example) -> tuple[Port, ...]:
         if not batched and not alike(result, fewer[k]):
             raise UnsupportedLayerError(
                 f"{type(model).__name__} returns a tensor of shape {tuple(result.shape)} for {example.samples} samples"
-                f"{f' at {place}' if place else ''}; the first axis of the result has to be that of the samples"
+                f"{f' at {place}' if place else ''}; the first axis of the result has to be the samples"
             )
         shape: tuple[int | str, ...] = (BATCH, *result.shape[1:]) if batched else tuple(result.shape)
         ports.append(Port(names[k], place, result.dtype, shape))
@@ -56,17 +56,17 @@ def _named_results(model: nn.Module, example: Example) -> tuple[list[Any], list[
     found = [(path, as_tensor(leaf)) for path, leaf in leaves(given) if leaf is not None]
     name = type(model).__name__
     if not found:
-        raise UnsupportedLayerError(f"{name} returns no tensor; a model that returns tensors can be exported")
+        raise UnsupportedLayerError(f"{name} returns no tensor; only models that return tensors can be exported")
     for path, leaf in found:
         if not isinstance(leaf, Tensor):
             where = f" at {''.join(f'[{key!r}]' for key in path)}" if path else ""
             raise UnsupportedLayerError(
-                f"{name} returns a {type(leaf).__name__}{where}; a model that returns tensors can be exported"
+                f"{name} returns a {type(leaf).__name__}{where}; only models that return tensors can be exported"
             )
         if leaf.is_complex() or leaf.is_sparse or leaf.is_quantized:
             kind = str(leaf.dtype if leaf.is_complex() else leaf.layout).removeprefix("torch.")
             raise UnsupportedLayerError(
-                f"{name} returns {kind}; a model that returns dense real tensors can be exported"
+                f"{name} returns {kind}; only models that return dense real tensors can be exported"
             )
     return [path for path, _ in found], [leaf for _, leaf in found]
 
@@ -75,9 +75,15 @@ def _names(paths: Sequence[Any], given: Sequence[str] | None, taken: set[str], m
     if given is None:
         return [OUTPUT] if len(paths) == 1 else names_of(paths, OUTPUT, taken)
     if len(given) != len(paths):
-        count = f"{len(paths)} output{'' if len(paths) == 1 else 's'}"
-        raise InputError(f"{option('output_names')} are {len(given)}; {type(model).__name__} has {count}")
+        count = _counted(len(paths), "output")
+        raise InputError(
+            f"{option('output_names')} has {_counted(len(given), 'name')}; {type(model).__name__} has {count}"
+        )
     return list(given)
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _changed(tensors: Sequence[Tensor]) -> list[Tensor]:

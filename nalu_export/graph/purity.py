@@ -29,7 +29,7 @@ def refuse_mixing(graph: ModelGraph) -> None:
     except RuntimeError:  # the model creates float32 tensors of its own
         found = _mixing(graph.flat, graph.example, SAME_SINGLE)
     if found:
-        raise InputError(f"{type(graph.module).__name__} is no function of each sample alone: {found}")
+        raise InputError(f"{type(graph.module).__name__} does not treat each sample separately: {found}")
 
 
 def _mixing(flat: fx.GraphModule, inputs: Sequence[Tensor], share: float) -> str:
@@ -47,13 +47,16 @@ def _mixing(flat: fx.GraphModule, inputs: Sequence[Tensor], share: float) -> str
             rows, others = _rows(together, data, samples, slice(1, None)), _rows(moved, data, samples, slice(0, -1))
             node = next((node for node in rows if node in others and not _same(rows[node], others[node], share)), None)
             what = "something in its forward" if node is None else called(flat, node)
-            return f"{what} mixes the samples of a batch; in eval() it has to use running statistics instead"
+            return (
+                f"{what} mixes the samples of a batch; in eval() the output of a sample must not depend on the others, "
+                "so a normalisation has to use running statistics"
+            )
     alone = run(flat, *(x[:1] for x in inputs))
     for result in results:
         here, one = together[result][:1], alone[result]
         constant = one.shape == together[result].shape and _same(together[result], one, share)
         if not (constant or _same(here, one, share) or _by_rounding(flat, result, inputs, share)):
-            return "a batch of one sample gives another output than the same sample among others"
+            return "a sample gives a different output alone than in a batch"
     return ""
 
 

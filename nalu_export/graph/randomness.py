@@ -31,8 +31,8 @@ def refuse_random(model: nn.Module, example: Example) -> None:
     where = _drawn(model, example)
     why = "draws random numbers" if _by_torch(model, example) else "depends on what ran before"
     raise InputError(
-        f"{type(model).__name__} gives other outputs when it runs again: {where} {why}; it has to be deterministic in "
-        "eval()"
+        f"{type(model).__name__} gives different outputs when it runs again: {where} {why}; it has to be "
+        "deterministic in eval()"
     )
 
 

@@ -108,10 +108,10 @@ class Finder:
             if not found:
                 name = target if isinstance(target, str) else target.__name__
                 raise InputError(
-                    f"{option('arithmetic')} is {name!a}, which is no module that this model runs; "
-                    f"there are: {self._paths()}"
+                    f"{option('arithmetic')} is {name!a}, but the model runs no module of that path or class; "
+                    f"it runs {self._paths()}"
                 )
-            regions += [self._whole(call, "named by the user") for call in found]
+            regions += [self._whole(call, "the user named it") for call in found]
         kept: list[Region] = []
         for region in sorted(regions, key=lambda region: (self._order[region.nodes[0]], -len(region.nodes))):
             if not any(set(region.nodes) <= set(other.nodes) for other in kept):
@@ -128,7 +128,7 @@ class Finder:
 
     def _paths(self) -> str:
         paths = dict.fromkeys(path for path, _ in self._calls if path)
-        return ", ".join(map(ascii, paths)) or "none but the model itself, ''"
+        return ", ".join(map(ascii, paths)) or "only the model itself, ''"
 
     def _whole(self, call: Call, why: str) -> Region:
         nodes = self._calls[call.path, call.number]
@@ -136,7 +136,7 @@ class Finder:
         if alien is not None:
             name = call.type.__name__
             raise UnsupportedLayerError(
-                f"{name} calls {spelling_of(alien)}, which is not a primitive of the arithmetic graph; "
+                f"{name} calls {spelling_of(alien)}, which is not a primitive; "
                 f"write it with: {', '.join(name for name in PRIMITIVES if name != 'cast')}"
             )
         return Region(tuple(nodes), call, True, why)
@@ -152,9 +152,9 @@ class Finder:
         primitive = primitive_of(node)
         assert primitive is not None
         if primitive.delicate:
-            return f"it computes {primitive.name} of data"
+            return f"it computes {primitive.name} of a value that depends on the input"
         if primitive.name == "div" and node.args[1] in self._data:
-            return "it divides by data"
+            return "it divides by a value that depends on the input"
         if primitive.name in ("linear", "mul", "matmul"):
             weight = next((argument for argument in node.all_input_nodes if self._is_shaped(argument)), None)
             return "" if weight is None else f"its weights are computed by {' and '.join(shaping(weight))}"
@@ -165,7 +165,7 @@ class Finder:
         primitive = primitive_of(node) if node in self._arithmetic else None
         if primitive is None or primitive.name != "linear" or stack_of(node)[-1].type.__module__.startswith("torch."):
             return ""
-        return "" if node.args[1] in self._data else "it multiplies by a matrix of its own"
+        return "" if node.args[1] in self._data else "it multiplies by a weight matrix outside the layers of torch"
 
     def _is_shaped(self, node: fx.Node) -> bool:
         return node not in self._data and bool(shaping(node))

@@ -53,8 +53,10 @@ def example_of_given(
     if input_names is None and len(tensors) == 1:
         names = [INPUT]
     if len(names) != len(tensors):
-        count = f"{len(tensors)} input{'' if len(tensors) == 1 else 's'}"
-        raise InputError(f"{option('input_names')} are {len(names)}; {shown(model)} is given {count}")
+        called, given_ = (
+            f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((len(names), "name"), (len(tensors), "input"))
+        )
+        raise InputError(f"{option('input_names')} has {called}; {shown(model)} is given {given_}")
     free = _free_axes(paths, names, tensors, dynamic_shapes)
     samples = tuple(_samples_like(x, model) for x in tensors)
     ports = tuple(
@@ -94,7 +96,7 @@ def _bound(model: nn.Module, given: Any) -> tuple[tuple[Any, ...], dict[str, Any
         any_name = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
         unknown = [key for key in kwargs if key not in signature.parameters and not any_name]
         if unknown:
-            raise InputError(f"the inputs do not fit {shown(model)}: there is no {plain(unknown[0])}")
+            raise InputError(f"the inputs do not fit {shown(model)}: it takes no {plain(unknown[0])}")
         try:
             signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -151,7 +153,9 @@ def _free_axes(
     unknown = next((key for key in rows if key not in known), None)
     if unknown is not None or len(rows) < (0 if isinstance(given, Mapping) else len(given)):
         there = ", ".join(said(path) for path in paths)
-        raise InputError(f"{option('dynamic_shapes')} names {unknown!r}, which is no input; there are: {there}")
+        raise InputError(
+            f"{option('dynamic_shapes')} names {unknown!r}, which is not an input; the inputs are: {there}"
+        )
     return [
         _axes(next((rows[key] for key in each if key in rows), None), said(path), x)
         for path, each, x in zip(paths, keys, tensors, strict=True)
@@ -186,11 +190,14 @@ def _refuse_unequal_axes(ports: Sequence[Port], tensors: Sequence[Tensor]) -> No
         for axis, name in port.free.items():
             size, other = sizes.setdefault(name, (x.shape[axis], port.argument))
             if name == BATCH or not name.isidentifier():
-                raise InputError(f"input {port.argument} has a free axis called {short(name)}; choose another name")
+                raise InputError(
+                    f"input {port.argument} has a free axis called {short(name)}; expected an identifier other "
+                    f"than {BATCH}"
+                )
             if size != x.shape[axis]:
                 raise InputError(
                     f"axis {name} is {size} in input {other} and {x.shape[axis]} in {port.argument}; axes of one name "
-                    "have one size"
+                    "have the same size"
                 )
 
 
@@ -206,7 +213,7 @@ def _checked_names(argument: str, names: Sequence[str] | None, taken: Collection
             what = "is a weight or an input of the model"
             raise InputError(f"{argument} holds {short(name)}, which {what}; choose another name")
     if len(set(found)) < len(found):
-        raise InputError(f"{argument} are {', '.join(map(plain, found))}; each has to be another one")
+        raise InputError(f"{argument} are {', '.join(map(plain, found))}; each name has to be different")
     return found
 
 

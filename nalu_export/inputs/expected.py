@@ -110,7 +110,7 @@ def _misfit(model: nn.Module, shapes: list[tuple[int, ...]], failures: list[str]
     """Return why no shape is known, and which option gives it."""
     name = type(model).__name__
     if not shapes:
-        return f"{name} has no layer that tells the number of its inputs; {_tell(model)}"
+        return f"{name} has no layer that determines the number of its inputs; {_tell(model)}"
     if any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in model.modules()):
         return f"{name} looks its input up in an embedding; {_tell(model, ':int64')}"
     first, failure = shapes[0], failures[0]

@@ -14,8 +14,8 @@ from nalu_export.inputs.example import IMAGE_AXES
 # Relative float32 error that is allowed to a graph at another size; a wrong graph is off by much more.
 SAME = 1e-3
 # Reasons why an axis is fixed.
-NO_OTHER_SIZE = "the model runs at no other size"
-ONE_SIZE = "forward has a loop over it, or a shape of its size, which is captured for that size alone"
+NO_OTHER_SIZE = "the model does not run at another size"
+ONE_SIZE = "forward loops over it or uses its size as a number, and the graph is captured for this size only"
 
 
 def base_of(graph: ModelGraph) -> dict[str, int]:

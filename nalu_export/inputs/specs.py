@@ -51,7 +51,7 @@ def inputs_like(texts: Sequence[str]) -> dict[str, Any]:
             raise InputError(f"{option('input')} is {plain(text)!a}; {EXPECTED}")
         name = plain(match[1])
         if match[1] in examples:
-            raise InputError(f"input {name} is given twice; once is enough")
+            raise InputError(f"input {name} is given twice; give it once")
         sizes, free[match[1]] = _axes(match[2], text, name)
         dtype = match[3] or "float32"
         if dtype not in TYPES:

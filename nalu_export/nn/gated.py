@@ -66,7 +66,7 @@ class _GatedCell(ArithmeticLayer):
         self.two_gates = choose("two_gates", two_gates, _FLAG)
         self.constant_gate = gate == "constant"
         if gate != "matrix" and (gate_bias or two_gates):
-            raise InputError(f"gate is {gate!r}; gate_bias and two_gates go with gate='matrix' only")
+            raise InputError(f"gate is {gate!r}; gate_bias and two_gates need gate='matrix'")
         gates = {"matrix": (out_features, in_features), "row": (1, in_features), "constant": (1,)}[gate]
         # Keep this order: it decides which random numbers each parameter gets from a seed, since the first release.
         self._add_weights("", init)

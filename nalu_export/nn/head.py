@@ -63,7 +63,7 @@ class BackboneHead(nn.Module):
         try:
             self.head = HEAD_TYPES[head_type](*dims, **cell_options)
         except TypeError as error:
-            raise InputError(f"{head_type} takes no such option: {error}") from error
+            raise InputError(f"{head_type} does not take this option: {error}") from error
         self.cell_options = {name: value for name, value in cell_options.items() if name != "init"}
 
     def forward(self, x: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from nalu_export.parity.inputs import DISTRIBUTIONS, Draw, draw
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Report
 from nalu_export.parity.request import CheckRequest
+from nalu_export.parity.row import inputs
 from nalu_export.parity.runtime_check import RuntimeCheck
 from nalu_export.parity.search import SearchOptions, climb
 from nalu_export.primitives.precision import Profile
@@ -93,7 +94,7 @@ class _Check:
         for name in asked.runtimes:
             runtime = runtimes.get(name)
             if asked.skip_missing and asked.compute == "float64" and not runtime.float64:
-                missing[name] = "computes float64 in float32, which the file does not allow"
+                missing[name] = "it computes float64 in float32, but this file needs float64"
                 continue
             try:
                 session = runtime.load(self._reference.single, asked.data, run)
@@ -112,7 +113,7 @@ class _Check:
             decides = asked.decisive is None or name in asked.decisive
             self._checks.append(RuntimeCheck(name, session, profile, tolerance, decides, asked.graph.interface))
         if not self._checks:
-            raise RuntimeUnavailableError(f"no runtime is there: {'; '.join(missing.values())}")
+            raise RuntimeUnavailableError(f"no runtime can run the file: {'; '.join(missing.values())}")
 
     def run(self) -> None:
         """Run the input distributions, then a search from the worst inputs found in them."""
@@ -125,7 +126,7 @@ class _Check:
         # Runtimes shown for comparison have a bound of their own, which costs as much as that of the deciding runtimes.
         shown, few = SHOWN_IMAGES if self._images else SHOWN, list[Draw]()
         for together in _together(self._draws()):
-            self._request.progress(f"checking inputs {together[0].distribution}", done, steps)
+            self._request.progress(f"checking {inputs(together[0].distribution)}", done, steps)
             self._compare(together, [watch for watch in self._checks if watch.decisive])
             kept = [drawn for drawn in together if drawn.x.shapes == self._sizes[0]]
             few += [Draw(drawn.distribution, drawn.x[:shown].copy(), at_once=True) for drawn in kept]

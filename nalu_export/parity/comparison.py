@@ -136,7 +136,7 @@ def compare_all(
     """
     samples = len(expected[0].reference)
     if len(outs) != len(expected):
-        return failed(samples, f"{_count(len(outs))} came, expected {_count(len(expected))}")
+        return failed(samples, f"the runtime returned {_count(len(outs))}, expected {len(expected)}")
     for out, wanted, name in zip(outs, expected, names, strict=True):
         # A check runs in float32, whatever type the model itself has.
         dtype = wanted.torch.dtype

@@ -91,7 +91,7 @@ def of_output(
     if broken is None:
         broken = _wrong_zero(out, _of_a_sample(step, out.shape))
     if broken is None:
-        return Divergence(worst.runtime, reason="the worst input holds its bound when it is run alone")
+        return Divergence(worst.runtime, reason="the worst input is within its bound when it runs alone")
     reason = "" if looked else "the intermediate values cannot be read or have other names"
     return Divergence(worst.runtime, worst.output, described(node), *broken, reason=reason)
 

@@ -79,7 +79,7 @@ class CheckOptions:
                 given = f"{option('ranges')} is {low_end:g} to {high_end:g}"
                 raise InputError(f"{given}; it must be two float32 numbers in order")
         if self.only_inputs and not self.inputs:
-            raise InputError(f"{option('only_inputs')} is given without {option('inputs')}")
+            raise InputError(f"{option('only_inputs')} is given without {option('inputs')}; give both")
 
     @property
     def for_cuda(self) -> tuple[str, ...]:

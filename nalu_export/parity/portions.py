@@ -70,6 +70,6 @@ def _refuse_large(numbers: int, shapes: Sizes) -> None:
     if allowed is not None and KEPT * numbers > allowed:
         shown = " and ".join(str(tuple(shape)) for shape in shapes)
         raise InputError(
-            f"the check of one sample of shape {shown} takes {KEPT * numbers:,} bytes and more, and {allowed:,} may be "
-            f"taken; give smaller inputs ({option('input_size')}){memory.more_may_be_taken()}"
+            f"the check of one sample of shape {shown} takes at least {KEPT * numbers:,} bytes of memory, and the "
+            f"limit is {allowed:,}; give smaller inputs ({option('input_size')}){memory.more_may_be_taken()}"
         )

@@ -53,7 +53,7 @@ def distributions(graph: ModelGraph, arrays: InputFile) -> dict[str, Any]:
         name = written.get(suffix or key, "")
         if not name:
             there = ", ".join(map(plain, names))
-            raise InputError(f"inputs {plain(key)}: there is no input of that name; the model takes {there}")
+            raise InputError(f"inputs {plain(key)}: the model has no input of that name; it takes {there}")
         found.setdefault(distribution if separator else arrays.stem, {})[name] = array
     return dict(found)
 
@@ -75,7 +75,7 @@ def fitting(graph: ModelGraph, name: str, given: Any) -> Batch:
     batch = Batch(tuple(_typed(port, name, x) for port, x in zip(ports, _in_order(ports, name, given), strict=True)))
     if len({len(x) for x in batch.arrays}) > 1:
         counts = ", ".join(f"{plain(port.name)} {len(x)}" for port, x in zip(ports, batch.arrays, strict=True))
-        raise InputError(f"inputs {plain(name)}: different numbers of samples: {counts}")
+        raise InputError(f"inputs {plain(name)}: different numbers of samples: {counts}; expected the same for all")
     try:
         with torch.no_grad():
             graph.called(graph.module)(*_as_model(graph, batch[:2]))
@@ -96,7 +96,7 @@ def _in_order(ports: tuple[Port, ...], name: str, given: Any) -> list[NDArray[np
         extra = [str(key) for key in given if key not in {port.name for port in ports}]
         if missing or extra:
             there = ", ".join(plain(port.name) for port in ports)
-            what = f"has no {plain(missing[0])}" if missing else f"has {plain(extra[0])}, which is no input"
+            what = f"has no {plain(missing[0])}" if missing else f"has {plain(extra[0])}, which is not an input"
             raise InputError(f"inputs {plain(name)}: {what}; the model takes {there}")
         return [_array(given[port.name]) for port in ports]
     parts = list(given) if isinstance(given, (tuple, list)) and len(ports) > 1 else [given]
@@ -122,5 +122,5 @@ def _typed(port: Port, name: str, x: NDArray[np.generic]) -> NDArray[np.generic]
     with np.errstate(over="ignore"):
         found = x.astype(port.type_name)
     if not port.dtype.is_floating_point and not bool((found == x).all()):
-        raise InputError(f"inputs {which}: holds integers that {port.type_name} does not")
+        raise InputError(f"inputs {which}: holds integers that {port.type_name} cannot hold")
     return found

@@ -93,7 +93,7 @@ class Divergence:
             return self.reason
         place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
         return (
-            f"first wrong value: {self.value}{place} = {self.formula} is {figure(self.got, 9)}, "
+            f"first divergence: {self.value}{place} = {self.formula} is {figure(self.got, 9)}, "
             f"expected {figure(self.expected, 9)} ± {figure(self.bound, 2)}"
         )
 

@@ -136,7 +136,7 @@ class Reference:
     def _leave_double(self, why: str) -> None:
         self._runs_in_double = False
         self.notes += (
-            f"the module {why}; the reference is its captured graph in float64, which was held against the module in "
+            f"the module {why}; the reference is its captured graph in float64, which was compared with the module in "
             "float32 on a few samples",
         )
 
@@ -245,7 +245,7 @@ class Reference:
                 f"the captured graph gives {wrong[0]:.9g} where the module gives {wrong[1]:.9g} in float64; please "
                 "report this module"
             )
-        self._leave_double("computes in float32 whatever its type")
+        self._leave_double("computes in float32 even where its type is float64")
         return values
 
     def _wrong(

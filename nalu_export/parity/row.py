@@ -15,8 +15,8 @@ METADATA = "metadata"
 
 
 def inputs(distribution: str) -> str:
-    """``inputs zeros``; what is not an input distribution stands for itself."""
-    return distribution if distribution in (INTERMEDIATE, EVERY_INPUT, METADATA) else f"inputs {distribution}"
+    """Return ``distribution zeros``; a row that is not of an input distribution has its own name."""
+    return distribution if distribution in (INTERMEDIATE, EVERY_INPUT, METADATA) else f"distribution {distribution}"
 
 
 @dataclass(frozen=True)

@@ -105,12 +105,12 @@ def nothing_compared(report: "Report") -> str:
     names = report.uncompared
     outputs = list(dict.fromkeys(output for name in names for output in report.uncompared_outputs(name)))
     if outputs:
-        return f"{NOTHING} of output {', '.join(outputs)} in {', '.join(names)}"
+        return f"{NOTHING} for output {', '.join(outputs)} in {', '.join(names)}"
     rows = [row for row in report.decisive if row.runtime in names and row.undetermined]
     if not rows:
-        return f"{NOTHING} of {', '.join(names)}" if report.decisive else NOTHING
+        return f"{NOTHING} for {', '.join(names)}" if report.decisive else NOTHING
     count = sum(row.undetermined for row in rows)
-    said = f"{NOTHING} of {', '.join(names)}: all {count:,} outputs were left out"
+    said = f"{NOTHING} for {', '.join(names)}: all {count:,} outputs were left out"
     return "; ".join(filter(None, (said, _main_reason(rows))))
 
 

@@ -1,6 +1,6 @@
-"""The reports of a check: each public file of this folder but ``base`` is one kind and defines ``REPORTER``.
+"""The reports of a check. Each public file of this folder except ``base`` is one kind and defines ``REPORTER``.
 
-``terminal`` is what a person reads meanwhile.
+``terminal`` prints what a person reads in the terminal.
 """
 
 from typing import TYPE_CHECKING, cast
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def names() -> tuple[str, ...]:
-    """Names of all kinds of report, without importing any."""
+    """Return the names of all kinds of report, without importing any."""
     return plugin_names(__path__, besides=["terminal"])
 
 
 def get(name: str) -> "Reporter":
-    """The kind of report of that name.
+    """Return the kind of report with this name.
 
     Raises:
-        InputError: there is none; the text lists those there are.
+        InputError: there is no such kind; the text lists the kinds.
     """
     return cast("Reporter", load_plugin(__name__, "reporter", name, names()))

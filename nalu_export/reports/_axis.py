@@ -1,7 +1,7 @@
-"""The x axis of the plots: powers of ten, with what no sample has cut out, and a place of its own for 0.
+"""The x axis of the plots: logarithmic, with empty decades cut out and a place of its own for 0.
 
-matplotlib has tick locators, but no logarithmic axis with both of these; and an HTML report needs jinja2 alone, 1 MB,
-where matplotlib is 35 MB.
+matplotlib has no logarithmic axis with both of these. It is also 35 MB large, while jinja2, which the HTML report
+needs, is 1 MB.
 """
 
 import math
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 Range = tuple[int, int]
 
-GAP = 24.0  # units of the drawing where something is cut out
-FAR = 6  # decades without a sample that are not cut out
+GAP = 24.0  # width of a cut, in units of the drawing
+FAR = 6  # up to so many decades without a sample are not cut out
 MOST_TICKS = 5
-LABEL = 34.0  # units that a label needs
+LABEL = 34.0  # width of a label, in units of the drawing
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
 class Tick:
-    """A labelled place on an axis."""
+    """A labelled position on an axis."""
 
     at: float
     label: str
@@ -27,7 +27,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Segment:
-    """Decades without a cut, and where they are drawn."""
+    """A range of decades without a cut, and its position in the drawing."""
 
     low: int
     high: int
@@ -35,19 +35,19 @@ class Segment:
     right: float
 
     def place(self, decade: float) -> float:
-        """Where ``10**decade`` is drawn."""
+        """Return the position of ``10**decade``."""
         return place(decade, (self.low, self.high), self.left, self.right)
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Where magnitudes are drawn.
+    """The positions of magnitudes in the drawing.
 
     Attributes:
-        zero: place of magnitude 0, ``None`` where no sample has it.
-        segments: the decades, from left to right.
-        cuts: where the axis is broken.
-        ticks: labelled places.
+        zero: the position of magnitude 0; ``None`` if no sample has it.
+        segments: the ranges of decades, from left to right.
+        cuts: the positions where decades are cut out.
+        ticks: the labelled positions.
     """
 
     zero: float | None
@@ -56,7 +56,7 @@ class Axis:
     ticks: tuple[Tick, ...]
 
     def find(self, magnitude: float) -> tuple[int, float]:
-        """Number of the segment that the magnitude lies in, −1 for zero, and its place."""
+        """Return the number of the segment that contains the magnitude (−1 for zero), and its position."""
         if magnitude <= 0:
             return -1, self.zero or 0.0
         decade = math.log10(magnitude)
@@ -65,7 +65,7 @@ class Axis:
 
 
 def axis(magnitudes: Iterable[float], left: float, right: float) -> Axis:
-    """The axis that holds all of these, between two places."""
+    """Return an axis between two positions that contains all of these magnitudes."""
     values = list(magnitudes)
     zero = left if any(value <= 0 for value in values) else None
     ranges = _ranges(math.log10(value) for value in values if value > 0)
@@ -80,7 +80,7 @@ def axis(magnitudes: Iterable[float], left: float, right: float) -> Axis:
 
 
 def _ranges(logs: Iterable[float]) -> list[Range]:
-    """Decades that hold these, in as many pieces as there are wide gaps."""
+    """Return the ranges of decades that contain these logarithms, split at wide gaps."""
     found: list[Range] = []
     for log in sorted(logs):
         low, high = math.floor(log), math.ceil(log)
@@ -106,21 +106,21 @@ def _ticks(zero: float | None, segments: list[Segment]) -> Iterable[Tick]:
 
 
 def step(total: int) -> int:
-    """Decades between two labels, for an axis of so many decades."""
+    """Return the number of decades between two labels, for an axis of ``total`` decades."""
     return max(1, math.ceil(total / (MOST_TICKS - 1)))
 
 
 def decades(limits: Range, every: int) -> list[int]:
-    """Multiples of ``every`` within limits."""
+    """Return the multiples of ``every`` within the limits."""
     return list(range(math.ceil(limits[0] / every) * every, limits[1] + 1, every))
 
 
 def place(decade: float, limits: Range, start: float, end: float) -> float:
-    """Where a power of ten lies between two places."""
+    """Return the position of a power of ten between two positions."""
     low, high = limits
     return round(start + (decade - low) / (high - low) * (end - start), 1)
 
 
 def power(exponent: int) -> str:
-    """``1``, ``10``, ``10⁻³``."""
+    """Return a power of ten as text: ``1``, ``10``, ``10⁻³``."""
     return "1" if exponent == 0 else "10" if exponent == 1 else f"10{str(exponent).translate(SUPERSCRIPT)}"

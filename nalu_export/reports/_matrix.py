@@ -1,9 +1,10 @@
-"""The results as a matrix of runtimes and input distributions, and the rows behind it."""
+"""The results as a matrix of runtimes and input distributions, and the rows that it summarises."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nalu_export.io.figures import figure
+from nalu_export.parity.row import INTERMEDIATE
 from nalu_export.parity.wording import NOTHING, compared_nothing
 from nalu_export.reports._text import count
 
@@ -16,10 +17,10 @@ class Cell:
     """One runtime on one input distribution.
 
     Attributes:
-        text: error over bound, or what kind of failure it is.
-        look: ``good``, ``bad``, ``beyond`` (wrong, but does not decide), ``nothing`` (nothing compared) or ``none``.
-        share: how strong its colour is, 0 to 1.
-        title: in words.
+        text: error/bound, or the kind of failure.
+        look: ``good``, ``bad``, ``beyond`` (failed, but not decisive), ``nothing`` (nothing compared) or ``none``.
+        share: the strength of its colour, from 0 to 1.
+        title: the result in words.
     """
 
     text: str
@@ -30,17 +31,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One runtime: its cells, and the rows that they stand for.
+    """One runtime: its cells, and the rows that they summarise.
 
     Attributes:
-        runtime: its name.
-        decisive: whether it decides.
+        runtime: the name of the runtime.
+        decisive: whether its rows decide the verdict.
         reason: why it did not run, else empty.
         failed: how many of its rows failed.
-        summary: its largest numbers, in words.
-        cells: one for each input distribution.
-        rows: as they are in the report.
-        notes: why outputs were left out, each text once.
+        summary: its largest figures, in words.
+        cells: one cell for each input distribution.
+        rows: its rows of the report.
+        notes: why outputs were left out, and which outputs could not be compared, each text once.
     """
 
     runtime: str
@@ -54,12 +55,12 @@ class Line:
 
 
 def distributions(report: "Report") -> list[str]:
-    """In the order in which they ran."""
+    """Return the input distributions in the order in which they ran."""
     return list(dict.fromkeys(row.distribution for row in report.rows))
 
 
 def lines(report: "Report") -> list[Line]:
-    """Those that ran, then those that could not."""
+    """Return the runtimes that ran, then those that did not run."""
     ran = [
         _line(runtime.name, [row for row in report.rows if row.runtime == runtime.name], report, runtime.decisive)
         for runtime in report.runtimes
@@ -73,8 +74,20 @@ def _line(name: str, rows: "list[Row]", report: "Report", decisive: bool) -> Lin
         _cell(by_distribution.get(distribution), report.criterion, decisive) for distribution in distributions(report)
     )
     failed = sum(row.failed for row in rows)
-    notes = dict.fromkeys(reason for row in rows for reason in row.reasons)
-    return Line(name, decisive, "", failed, _summary(rows, failed, decisive), cells, tuple(rows), tuple(notes))
+    summary = _summary(rows, failed, decisive)
+    return Line(name, decisive, "", failed, summary, cells, tuple(rows), tuple(_notes(rows)))
+
+
+def _notes(rows: "list[Row]") -> list[str]:
+    """Return why outputs were left out, then the outputs of which nothing could be compared."""
+    uncompared: dict[str, list[str]] = {}
+    for row in rows:
+        for name in row.uncompared_outputs:
+            uncompared.setdefault(name, []).append(row.distribution)
+    return [
+        *dict.fromkeys(f"left out: {reason}" for row in rows for reason in row.reasons),
+        *(f"uncompared output {name}: {', '.join(where)}" for name, where in uncompared.items()),
+    ]
 
 
 def _cell(row: "Row | None", criterion: str, decisive: bool) -> Cell:
@@ -83,9 +96,11 @@ def _cell(row: "Row | None", criterion: str, decisive: bool) -> Cell:
     if not row.failed and not row.passed:
         return Cell("∅", "nothing", 0.0, compared_nothing(row))
     look = "good" if row.passed else "bad" if decisive else "beyond"
-    # ≤ 1 and not isfinite first: a ratio may be NaN.
+    # The ratio may be NaN, which is not ≤ 1.
     share = row.max_ratio if row.max_ratio <= 1 else 1.0
-    title = f"error / bound {figure(row.max_ratio)}, E {figure(row.max_e)}, {row.max_ulp} ULP"
+    title = f"error/bound {figure(row.max_ratio)}"
+    if row.distribution != INTERMEDIATE:
+        title += f", E {figure(row.max_e)}, {row.max_ulp} ULP"
     text = f"{row.max_ratio:.2f}" if row.max_ratio < 10 else figure(row.max_ratio, 2)
     if row.passed:
         return Cell(text, look, round(share, 3), "; ".join(filter(None, (title, row.left_out()))))
@@ -101,9 +116,9 @@ def _summary(rows: "list[Row]", failed: int, decisive: bool) -> str:
     empty = sum(not row.failed and not row.passed for row in rows)
     verdict = f"{count(len(rows) - failed - empty, 'row')} passed"
     if failed:
-        verdict = f"{failed} of {len(rows)} {'failed' if decisive else 'beyond'}"
+        verdict = f"{failed} of {len(rows)} rows {'failed' if decisive else 'beyond their bound'}"
     if empty:
         verdict += f", {empty} compared nothing"
     ratio, e = max(row.max_ratio for row in rows), max(row.max_e for row in rows)
     role = "" if decisive else "for comparison; "
-    return f"{role}{verdict}; error / bound up to {figure(ratio)}, E up to {figure(e)}"
+    return f"{role}{verdict}; error/bound up to {figure(ratio)}, E up to {figure(e)}"

@@ -1,4 +1,4 @@
-"""Error against the size of the input, as coordinates; the page's template draws them."""
+"""The coordinates of the plots of E against the size of the input; the template of the page draws them."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -13,14 +13,22 @@ from nalu_export.reports._axis import Axis, Range, Tick, axis, decades, place, p
 if TYPE_CHECKING:
     from nalu_export.parity.report import Curve, Report
 
-# In units of the drawing, which is about as many as a small phone has pixels: 12 units of text are 11 pixels or more.
+# In units of the drawing. A small phone has about as many pixels, so that text of 12 units is 11 pixels high or more.
 WIDTH, HEIGHT = 320, 220
 LEFT, RIGHT, TOP, BOTTOM = 44, 306, 26, 178
 
 
 @dataclass(frozen=True)
 class Point:
-    """One bin: where it is drawn, whether it is beyond its bound, whether the edge stands for 0 or infinity."""
+    """One bin of the size of the input.
+
+    Attributes:
+        x: its position.
+        y: its position.
+        wrong: whether it is beyond its error bound.
+        edge: ``"zero"`` or ``"infinite"`` if it is drawn at an edge for that value, else empty.
+        title: its numbers in words.
+    """
 
     x: float
     y: float
@@ -31,17 +39,17 @@ class Point:
 
 @dataclass(frozen=True)
 class Plot:
-    """One runtime's curve.
+    """The plot of one runtime.
 
     Attributes:
-        runtime: its name.
-        points: one for each bin.
+        runtime: the name of the runtime.
+        points: one point for each bin.
         lines: SVG paths through neighbouring points.
-        area: SVG path of what is allowed, empty where no bound is finite.
-        bound: SVG path of its upper edge.
-        axis: of the magnitudes.
+        area: SVG path of the area within the error bound; empty if no bound is finite.
+        bound: SVG path of the upper edge of that area.
+        axis: the axis of the magnitudes.
         y_ticks: powers of ten.
-        description: in words.
+        description: the plot in words.
     """
 
     runtime: str
@@ -56,7 +64,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class _Values:
-    """A curve in the unit of its bound."""
+    """A curve in the unit of E."""
 
     runtime: str
     x: tuple[float, ...]
@@ -69,7 +77,10 @@ class _Values:
 
 
 def plots(report: "Report") -> list[Plot]:
-    """One for each curve that has a point. All share the x axis, those within their bounds the y axis as well."""
+    """Return a plot for each curve that has a point.
+
+    All plots share the x axis. Those within their bounds share the y axis too.
+    """
     found = [_values(curve) for curve in report.curves if curve.magnitude]
     x_axis = axis((x for values in found for x in values.x), LEFT, RIGHT)
     common = [y for values in found if not values.wrong for y in (*values.e, *values.bound)]
@@ -86,7 +97,7 @@ def _values(curve: "Curve") -> _Values:
 
 
 def _quotient(value: float, unit: float) -> float:
-    """``value / unit``; what has no value is as bad as infinite."""
+    """Return ``value / unit``; a quotient without a value counts as infinite."""
     if value == 0:
         return 0.0
     if not math.isfinite(value) or not math.isfinite(unit) or unit <= 0:
@@ -99,7 +110,7 @@ def _wrong(e: float, bound: float) -> bool:
 
 
 def _range(values: Iterable[float]) -> Range:
-    """Decades that hold every positive finite value, at least one of them."""
+    """Return a range of at least one decade that contains every positive finite value."""
     logs = [math.log10(value) for value in values if 0 < value < math.inf]
     if not logs:
         return 0, 1
@@ -116,7 +127,7 @@ def _plot(values: _Values, x_axis: Axis, y_range: Range) -> Plot:
     tops = [
         (x, _height(bound, y_range)) for (_, x), bound in zip(places, values.bound, strict=True) if 0 < bound < math.inf
     ]
-    if len(tops) == 1:  # a line of one point would not show
+    if len(tops) == 1:  # a line through one point would be invisible
         tops = [(tops[0][0] - 6, tops[0][1]), (tops[0][0] + 6, tops[0][1])]
     return Plot(
         runtime=values.runtime,
@@ -136,7 +147,7 @@ def _point(numbers: tuple[float, float, float], x: float, y_range: Range) -> Poi
     magnitude, e, bound = numbers
     edge = "zero" if e == 0 else "infinite" if e == math.inf else ""
     y = BOTTOM if edge == "zero" else TOP if edge else _height(e, y_range)
-    title = f"largest |x| {figure(magnitude)}: E {figure(e)}, allowed {figure(bound)}"
+    title = f"largest |x| {figure(magnitude)}: E {figure(e)}, at most {figure(bound)} is within the bound"
     return Point(x, y, _wrong(e, bound), edge, title)
 
 
@@ -145,7 +156,7 @@ def _height(value: float, y_range: Range) -> float:
 
 
 def _lines(segments: Sequence[int], points: Sequence[Point]) -> tuple[Markup, ...]:
-    """Through the points of each segment of the axis, none over a cut."""
+    """Return a path through the points of each segment of the axis; no path crosses a cut."""
     groups: dict[int, list[tuple[float, float]]] = {}
     for segment, point in zip(segments, points, strict=True):
         groups.setdefault(segment, []).append((point.x, point.y))
@@ -154,12 +165,12 @@ def _lines(segments: Sequence[int], points: Sequence[Point]) -> tuple[Markup, ..
 
 def _path(points: Sequence[tuple[float, float]], *, close: bool = False) -> Markup:
     text = "L".join(f"{x:g} {y:g}" for x, y in points)
-    # Numbers and path letters only.
+    # The path contains numbers and path letters only.
     return Markup(f"M{text}{'Z' if close else ''}" if text else "")
 
 
 def _description(values: _Values) -> str:
-    inside = "every bin is within its bound"
+    inside = "every bin is within the bound"
     if values.wrong:
-        inside = f"{values.wrong} of {len(values.e)} bins are beyond their bound"
-    return f"{len(values.e)} bins of input magnitude; {inside}; the largest E is {figure(max(values.e))}"
+        inside = f"{values.wrong} of {len(values.e)} bins are beyond the bound"
+    return f"{len(values.e)} bins of the largest |x|; {inside}; the largest E is {figure(max(values.e))}"

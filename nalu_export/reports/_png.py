@@ -1,4 +1,4 @@
-"""The smallest PNG writer that a report needs, as data URIs."""
+"""A small PNG writer that returns data URIs."""
 
 import base64
 import struct
@@ -13,7 +13,12 @@ Rgba = tuple[int, int, int, int]
 
 
 def data_uri(pixels: NDArray[np.uint8], palette: Sequence[Rgba] = ()) -> Markup:
-    """A picture of ``(height, width)`` pixels: indices into the palette or, without one, shades of grey."""
+    """Return a picture as a PNG data URI.
+
+    Args:
+        pixels: ``(height, width)``; indices into the palette, or shades of grey if there is none.
+        palette: its colours.
+    """
     height, width = pixels.shape
     kind = 3 if palette else 0
     lines = np.hstack([np.zeros((height, 1), np.uint8), pixels])  # filter 0 before each line
@@ -22,7 +27,7 @@ def data_uri(pixels: NDArray[np.uint8], palette: Sequence[Rgba] = ()) -> Markup:
         data += _chunk(b"PLTE", bytes(part for colour in palette for part in colour[:3]))
         data += _chunk(b"tRNS", bytes(colour[3] for colour in palette))
     data += _chunk(b"IDAT", zlib.compress(lines.tobytes(), 9)) + _chunk(b"IEND", b"")
-    # Base64 holds nothing that HTML would take for markup.
+    # Base64 contains no character that is markup in HTML.
     return Markup("data:image/png;base64," + base64.b64encode(data).decode())
 
 

@@ -1,14 +1,14 @@
-"""Texts as every report shows them; numbers are in :mod:`nalu_export.io.figures`."""
+"""The texts of all reports; numbers are in :mod:`nalu_export.io.figures`."""
 
-# Longer texts come from damaged or hostile files; a person reads the start of them.
+# Longer texts come from damaged or hostile files; their start is enough for a person.
 LONGEST = 1000
 
 
 def clipped(text: str, longest: int = LONGEST) -> str:
-    """The text, or its start and how long it is."""
+    """Return the text, or, if it is too long, its start and its length."""
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
 
 
 def count(value: int, singular: str, plural: str = "") -> str:
-    """``1 output``, ``7 outputs``."""
+    """Return a number with its noun: ``1 output``, ``7 outputs``."""
     return f"{value} {singular if value == 1 else plural or singular + 's'}"

@@ -15,13 +15,13 @@ from nalu_export.reports._text import count
 if TYPE_CHECKING:
     from nalu_export.parity.report import Report
 
-# As nalu_export.doctor.statistics has them; a test holds the two together.
+# These two are the same as in nalu_export.doctor.statistics; a test compares them.
 NEAR = 0.01
-GATE = "gate "  # so begin the names of matrices that make gates
+GATE = "gate "  # the names of the matrices of gates begin with it
 NUMBERS_UP_TO = 8  # rows and columns
-LARGEST = 64  # cells of a heatmap along one axis
+LARGEST = 64  # cells of a heatmap along one axis, at most
 SIDE = 320  # pixels of its longer side on screen
-CELL = 20  # pixels of a cell at most
+CELL = 20  # pixels of a cell, at most
 
 BLUE, ORANGE, MAGENTA = (47, 111, 208), (221, 107, 32), (214, 0, 200)
 STEPS = 127
@@ -29,7 +29,7 @@ STEPS = 127
 
 @dataclass(frozen=True)
 class Cell:
-    """One weight as a number; ``share`` is how strong its colour is, 0 to 1."""
+    """One weight as a number; ``share`` is the strength of its colour, from 0 to 1."""
 
     text: str
     share: float
@@ -41,16 +41,16 @@ class Weight:
     """One weight matrix.
 
     Attributes:
-        layer: dotted name of its layer, empty for the model itself.
-        name: of the weight.
-        rows: outputs.
-        columns: inputs.
+        layer: dotted name of its layer; empty for the model itself.
+        name: name of the weight.
+        rows: number of outputs.
+        columns: number of inputs.
         numbers: the weights themselves, for a small matrix.
-        picture: data URI, for a larger one.
-        width: of the picture on screen, in pixels.
-        height: the same.
-        counts: what is shown beside it, as (what, number, share in percent).
-        notes: what the picture does not show.
+        picture: a data URI, for a larger matrix.
+        width: width of the picture on screen, in pixels.
+        height: height of the picture on screen, in pixels.
+        counts: how many weights are near −1, 0 and 1, as (what, number, share in percent).
+        notes: facts that the picture does not show.
     """
 
     layer: str
@@ -66,13 +66,13 @@ class Weight:
 
     @property
     def description(self) -> str:
-        """For those who do not see the picture."""
+        """The picture in words, for screen readers."""
         parts = ", ".join(f"{number} {what}" for what, number, _ in self.counts)
         return ": ".join(filter(None, (f"{self.rows} × {self.columns} weights", parts)))
 
 
 def weights(report: "Report") -> list[Weight]:
-    """Every weight of every layer, in the report's order."""
+    """Return every weight of every layer, in the order of the report."""
     return [
         _weight(layer, name, np.asarray(values, np.float64))
         for layer, found in report.weights.items()
@@ -88,14 +88,15 @@ def _weight(layer: str, name: str, values: NDArray[np.float64]) -> Weight:
     notes: list[str] = []
     beyond = int((np.isfinite(matrix) & (np.abs(matrix) > 1 + NEAR)).sum())
     if beyond:
-        notes.append(f"{count(beyond, 'weight')} beyond ±1, coloured as ±1; the largest is {_largest(matrix)}")
+        what = "value" if _is_gate(name) else "weight"
+        notes.append(f"{count(beyond, what)} beyond ±1, coloured as ±1; the largest is {_largest(matrix)}")
     small = max(rows, columns) <= NUMBERS_UP_TO
     picture, width, height = None, 0, 0
     if not small:
         shown = _reduced(matrix)
         if shown.shape != matrix.shape:
             notes.append(
-                f"drawn as {shown.shape[0]} × {shown.shape[1]}: each cell is the weight farthest from 0 in its block"
+                f"drawn as {shown.shape[0]} × {shown.shape[1]}: each cell is the value farthest from 0 in its block"
             )
         picture = data_uri(_indices(shown), PALETTE)
         cell = min(CELL, SIDE / max(shown.shape))
@@ -106,7 +107,7 @@ def _weight(layer: str, name: str, values: NDArray[np.float64]) -> Weight:
 
 
 def _is_gate(name: str) -> bool:
-    """Whether the matrix makes a gate: its entries are free, while an effective weight is meant to be −1, 0 or 1."""
+    """Return whether the matrix belongs to a gate. Its entries are free; an effective weight should be −1, 0 or 1."""
     return name.startswith(GATE)
 
 
@@ -126,7 +127,7 @@ def _counts(matrix: NDArray[np.float64], targets: Sequence[str]) -> tuple[tuple[
 
 
 def _percent(number: int, of: int) -> str:
-    """Rounded, but neither 0 % of something nor 100 % of less than all."""
+    """Return a rounded percentage; it is 0 % only for none, and 100 % only for all."""
     text = f"{number / of:.0%}"
     if text == "0%" and number:
         return "<1%"
@@ -140,25 +141,25 @@ def _cell(value: float) -> Cell:
 
 
 def _reduced(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """At most 64 × 64: of each block the value farthest from 0, so that a single odd weight stays visible."""
+    """Reduce a matrix to at most 64 × 64. A cell is the value farthest from 0 in its block, so no outlier is lost."""
     rows, columns = (np.linspace(0, size, min(size, LARGEST) + 1).astype(int) for size in matrix.shape)
     result = np.empty((len(rows) - 1, len(columns) - 1))
     for i, j in np.ndindex(result.shape):
         block = matrix[rows[i] : rows[i + 1], columns[j] : columns[j + 1]].ravel()
-        # argmax takes a NaN for the largest, as it should here.
+        # argmax treats NaN as the largest value, which is wanted here.
         result[i, j] = block[np.abs(block).argmax()]
     return result
 
 
 def _indices(matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Into the palette: 0 is −1, 127 is 0, 254 is 1, and 255 is what is not finite."""
+    """Return indices into the palette: 0 for −1, 127 for 0, 254 for 1, and 255 for NaN and infinity."""
     finite = np.isfinite(matrix)
     scaled = np.rint(np.clip(np.where(finite, matrix, 0.0), -1.0, 1.0) * STEPS + STEPS)
     return np.where(finite, scaled, 2 * STEPS + 1).astype(np.uint8)
 
 
 def _colour(index: int) -> Rgba:
-    """Transparent at 0, so that one picture fits the light and the dark page."""
+    """Return a colour of the palette. It is transparent at 0, so that one picture fits the light and the dark page."""
     if index > 2 * STEPS:
         return (*MAGENTA, 255)
     return (*(ORANGE if index > STEPS else BLUE), round(abs(index - STEPS) / STEPS * 255))

@@ -1,4 +1,4 @@
-"""The worst inputs: samples and what came of them, shortened for the eye."""
+"""The worst inputs: samples and their outputs, shortened for people."""
 
 import math
 from dataclasses import dataclass
@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     from nalu_export.parity.report import Report
     from nalu_export.parity.report import Worst as Found
 
-VALUES = 12  # of a sample
+# At most so many of each are shown.
+VALUES = 12  # values of a sample
 OUTPUTS = 8
 PICTURES = 4  # channels of an image
-PIXELS = 96  # of a picture, along one axis
+PIXELS = 96  # pixels of a picture along one axis
 
 
 @dataclass(frozen=True)
 class Output:
-    """One output of the sample; ``wrong`` where it is beyond its bound."""
+    """One number of the output; ``wrong`` says whether it is beyond its error bound."""
 
     index: str
     out: str
@@ -37,14 +38,14 @@ class Output:
 
 @dataclass(frozen=True)
 class Input:
-    """What one input of the model was given.
+    """The sample of one input of the model.
 
     Attributes:
-        name: of the input; ``x`` where there is one.
-        shape: of the sample, in words.
-        facts: what its values are like, in words.
-        values: the first of them, as (index, value); empty for an image.
-        left_out: how many values are not shown.
+        name: the name of the input; ``x`` if there is only one.
+        shape: the shape of the sample, as text.
+        facts: the number and the range of its values, in words.
+        values: its first values, as (index, value); empty for an image.
+        left_out: the number of values that are not shown.
         pictures: data URIs of the channels of an image.
     """
 
@@ -58,17 +59,17 @@ class Input:
 
 @dataclass(frozen=True)
 class Sample:
-    """One worst input.
+    """The worst input of one runtime.
 
     Attributes:
-        runtime: whose.
-        distribution: where the input comes from.
-        ratio: error over bound.
-        wrong: whether that is beyond the bound.
-        inputs: of the model.
-        output: name of the output that is shown.
-        outputs: its numbers with the largest error over their bound, in their order.
-        outputs_left_out: how many are not shown.
+        runtime: the name of the runtime.
+        distribution: the input distribution that the sample comes from.
+        ratio: error/bound.
+        wrong: whether error/bound is above 1.
+        inputs: the inputs of the model.
+        output: the name of the output that is shown.
+        outputs: its numbers with the largest error/bound, in their order.
+        outputs_left_out: how many numbers are not shown.
     """
 
     runtime: str
@@ -82,7 +83,7 @@ class Sample:
 
 
 def samples(report: "Report") -> list[Sample]:
-    """The worst input of each runtime, in the report's order."""
+    """Return the worst input of each runtime, in the order of the report."""
     return [_sample(found) for found in report.worst]
 
 
@@ -145,10 +146,10 @@ def _outputs(found: "Found") -> tuple[Output, ...]:
 
 
 def _ratios(found: "Found") -> NDArray[np.float64]:
-    """Error over bound of each output, NaN where there is no bound.
+    """Return error/bound of each number; NaN if it has no finite bound.
 
-    Where NaN or infinity is in the wrong place, the check has already said so in the ratio of the whole sample; some
-    such places are excused because something on the way to them overflows.
+    A NaN or infinity in the wrong place has made the ratio of the whole sample infinite, unless it is excused because
+    an intermediate value overflows.
     """
     with np.errstate(all="ignore"):
         single = found.reference.astype(found.out.dtype)
@@ -161,7 +162,7 @@ def _ratios(found: "Found") -> NDArray[np.float64]:
 
 
 def _pictures(x: NDArray[np.generic]) -> tuple[Markup, ...]:
-    """Channels in shades of grey, black the smallest and white the largest value of the sample."""
+    """Return the channels in shades of grey; black is the smallest value of the sample, white is the largest."""
     finite = np.where(np.isfinite(x), x, 0.0).astype(np.float64)
     low, high = float(finite.min()), float(finite.max())
     scaled = np.rint((finite - low) / ((high - low) or 1.0) * 255).astype(np.uint8)

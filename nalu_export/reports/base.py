@@ -1,4 +1,4 @@
-"""What a report is: a file of this folder whose ``REPORTER`` turns what a check found into bytes."""
+"""The base class of the reports: a file of this folder has a ``REPORTER`` that turns a report into bytes."""
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
@@ -11,8 +11,8 @@ class Reporter(ABC):
     """One kind of report.
 
     Attributes:
-        name: as the command line spells it.
-        suffix: of the default output file.
+        name: its name, which is also its option at the command line.
+        suffix: the usual suffix of its files.
     """
 
     name: str
@@ -20,7 +20,7 @@ class Reporter(ABC):
 
     @abstractmethod
     def render(self, report: "Report") -> bytes:
-        """The complete file; the same report gives the same bytes.
+        """Return the complete file; the same report gives the same bytes.
 
-        Whoever writes it uses :func:`nalu_export.io.targets.write_atomically`.
+        Write it with :func:`nalu_export.io.targets.write_atomically`.
         """

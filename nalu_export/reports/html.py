@@ -1,4 +1,4 @@
-"""One page that holds everything, for people: no script, no network, light and dark, screen and paper."""
+"""The report as one self-contained page for people: no script, no network, for light and dark, screen and paper."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from nalu_export.io.figures import figure
 from nalu_export.io.text import printable
+from nalu_export.parity.row import INTERMEDIATE
 from nalu_export.parity.verdict import Status
 from nalu_export.parity.wording import NOT_A_PASS
 from nalu_export.reports import _matrix, _plots, _weights, _worst
@@ -18,10 +19,11 @@ from nalu_export.reports.base import Reporter
 if TYPE_CHECKING:
     from nalu_export.parity.report import Report
 
-LONGEST_HEAD = 80  # characters of a name where it heads something; in full it stands under Runtimes
-WORST = "REPORT.worst.npz"  # where the reader puts the file beside the report
+LONGEST_HEAD = 80  # characters of a name in a heading; the section Runtimes shows all of it
+WORST = "REPORT.worst.npz"  # the file of the worst inputs beside the report
+HEADING = "first divergence: "  # the heading of the section says it
 Table = tuple[list[str], list[list[str]]]
-# Of a verdict, the class of its banner and the path of its mark.
+# For each verdict, the class of the banner and the path of its mark.
 _LOOKS = {
     Status.PASSED: ("pass", "M4 13L9.5 18.5L20 6.5"),
     Status.FAILED: ("fail", "M6 6L18 18M18 6L6 18"),
@@ -30,25 +32,26 @@ _LOOKS = {
 
 
 class HtmlReporter(Reporter):
-    """A self-contained page; whatever a file or its name holds is shown as text."""
+    """A self-contained page; all names and texts from files are shown as text."""
 
     name = "html"
     suffix = ".html"
 
     def render(self, report: "Report") -> bytes:
-        """UTF-8 with a final line feed."""
+        """Return UTF-8 with a final line feed; see :meth:`Reporter.render`."""
         template = _environment().get_template("page.html.jinja")
         page = template.render(
             report=report,
             headline=_headline(report),
             verdict=(report.status.shown, *_LOOKS[report.status]),
-            divergences=_breaks(report),
+            divergences=_divergences(report),
             subject=_facts(report.subject),
             tables=_tables(report.subject),
             distributions=_matrix.distributions(report),
             lines=_matrix.lines(report),
             plots=_plots.plots(report),
             frame=_plots,
+            intermediate=INTERMEDIATE,
             weights=_weights.weights(report),
             samples=_worst.samples(report),
             replay=_replay(report),
@@ -71,52 +74,54 @@ def _environment() -> jinja2.Environment:
 
 
 def _shown(value: object) -> object:
-    """Every expression of the template passes here; :class:`Markup` is what this package made itself."""
+    """Return the text of an expression of the template; :class:`Markup` comes from this package and is kept."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, float):
-        return f"{value:g}"  # a coordinate; measured numbers pass through the filter ``figure``
+        return f"{value:g}"  # a coordinate; measured numbers use the filter ``figure``
     return clipped(printable(str(value)))
 
 
 def _headline(report: "Report") -> str:
-    """What was compared, in numbers."""
+    """Return the numbers of rows, runtimes and outputs in a sentence."""
     rows = report.decisive
     if not rows:
         ran = count(len(report.runtimes), "runtime")
-        return f"{NOT_A_PASS}: {ran} ran, {len(report.missing)} could not."
+        return f"{NOT_A_PASS}: {ran} ran, {len(report.missing)} did not run."
     good, empty = sum(row.passed for row in rows), sum(not row.passed and not row.failed for row in rows)
     runtimes = len({row.runtime for row in rows})
-    parts = [f"{good} of {len(rows)} rows passed"]
+    passed = [f"{good} of {len(rows)} rows of the tables passed"]
     if empty:
-        parts.append(f"{empty} compared nothing")
-    parts.append(f"{count(runtimes, 'runtime')} decided")
+        passed.append(f"{empty} compared nothing")
+    who = [count(runtimes, "decisive runtime")]
     if len(report.runtimes) > runtimes:
-        parts.append(f"{len(report.runtimes) - runtimes} for comparison")
+        who.append(f"{len(report.runtimes) - runtimes} for comparison")
     if report.missing:
-        parts.append(f"{len(report.missing)} could not run")
+        who.append(f"{len(report.missing)} not run")
     left_out = sum(row.undetermined for row in rows)
-    parts.append(f"{sum(row.outputs for row in rows) - left_out:,} numbers compared")
+    compared = [f"{sum(row.outputs for row in rows) - left_out:,} numbers compared"]
     if left_out:
-        parts.append(f"{left_out:,} left out")
-    # Where that is the verdict, the summary says it.
+        compared.append(f"{left_out:,} left out")
+    # If that is the verdict, the summary names the runtimes.
     names = report.uncompared if report.status is Status.FAILED else ()
     nothing = "".join(f" Nothing could be compared of {name}." for name in names)
-    return ", ".join(parts) + "." + nothing
+    return "; ".join(map(", ".join, (passed, who, compared))) + "." + nothing
 
 
-def _breaks(report: "Report") -> list[tuple[str, str]]:
+def _divergences(report: "Report") -> list[tuple[str, str]]:
+    """Return (runtime, first divergence) for each runtime that has one."""
+    nowhere = "every intermediate value is within its error bound"
     return [
         (
             found.runtime,
-            "; ".join(filter(None, dict.fromkeys((str(found), found.reason)))) or "every intermediate value holds",
+            "; ".join(filter(None, dict.fromkeys((str(found), found.reason)))).removeprefix(HEADING) or nowhere,
         )
         for found in report.divergences
     ]
 
 
 def _facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Everything that is not a table, as (what, value)."""
+    """Return everything that is not a table, as (what, value)."""
     facts: list[tuple[str, str]] = []
     for key, value in data.items():
         if isinstance(value, Mapping):
@@ -127,7 +132,7 @@ def _facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _tables(data: Mapping[str, Any]) -> list[tuple[str, Table]]:
-    """What is a list of records, such as the layers, as (what, columns and rows)."""
+    """Return every list of records, such as the layers, as (what, columns and rows)."""
     return [(key, _table(value)) for key, value in data.items() if _is_table(value)]
 
 
@@ -154,13 +159,13 @@ def _plain(value: object) -> str:
 
 
 def _replay(report: "Report") -> list[Markup]:
-    """Commands: the caller's own, under ``replay`` of the subject, else the check itself with the same seed."""
+    """Return the commands that repeat the check: those of the subject's ``replay``, else ``nalu-export check``."""
     given = report.subject.get("replay")
     if given:
         return [_command(line) for line in ([given] if isinstance(given, str) else given)]
     model, artifact = report.subject.get("model"), report.subject.get("artifact")
     if not isinstance(model, str) or not isinstance(artifact, str) or report.subject.get("model_sha256") == "":
-        return []  # a module in memory has no path
+        return []  # the model is a module in memory, without a path
     check = ["nalu-export", "check", model, artifact]
     for runtime in report.runtimes:
         check += ["--runtime", runtime.name]
@@ -168,7 +173,7 @@ def _replay(report: "Report") -> list[Markup]:
 
 
 def _command(line: object) -> Markup:
-    return escape(printable(str(line)))  # not clipped: it is there to be copied
+    return escape(printable(str(line)))  # not clipped, so that it can be copied
 
 
 REPORTER = HtmlReporter()

@@ -1,4 +1,4 @@
-"""The whole report as JSON, for programs; docs/report.md describes it field by field."""
+"""The report as JSON, for programs; docs/report.md describes each field."""
 
 import json
 from typing import TYPE_CHECKING
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 class JsonReporter(Reporter):
-    """Schema ``nalu_export.report/2``, see ``report.schema.json`` beside this file."""
+    """The JSON report; ``report.schema.json`` beside this file is its schema."""
 
     name = "json"
     suffix = ".json"
 
     def render(self, report: "Report") -> bytes:
-        """Indented UTF-8 with a final line feed."""
+        """Return indented UTF-8 with a final line feed; see :meth:`Reporter.render`."""
         text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
         return (visible_json(text) + "\n").encode()
 

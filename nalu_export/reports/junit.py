@@ -1,4 +1,4 @@
-"""JUnit XML, which Jenkins, GitLab and the test reporters of GitHub show."""
+"""The report as JUnit XML, which Jenkins, GitLab and the test reporters of GitHub show."""
 
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
@@ -17,18 +17,18 @@ Properties = dict[str, str]
 
 
 class JunitReporter(Reporter):
-    """A test suite for each runtime, a test case for each input distribution.
+    """A test suite for each runtime, with a test case for each input distribution.
 
-    A file holds a failure if and only if the report is not accepted: what a runtime that does not decide gets wrong,
-    and a row that compared nothing, are shown as skipped; a runtime that compared nothing at all is a failure of its
-    own, unless that is allowed.
+    The file contains a failure if and only if the report is not accepted. A row that compared nothing, and a failed
+    row of a runtime that is not decisive, are skipped test cases. A runtime that compared nothing in any row has a
+    failing test case of its own, which is skipped if an empty comparison is allowed.
     """
 
     name = "junit"
     suffix = ".xml"
 
     def render(self, report: "Report") -> bytes:
-        """Indented UTF-8 with a final line feed; times are 0, because some readers need the attribute."""
+        """Return indented UTF-8 with a final line feed. Times are 0, because some readers need the attribute."""
         root = ET.Element("testsuites", name=PREFIX)
         if not any(runtime.decisive for runtime in report.runtimes):
             _add_suite(root, "check", [_nothing("check", report)], {})
@@ -61,7 +61,7 @@ def _add_suite(root: ET.Element, name: str, cases: list[ET.Element], properties:
 
 
 def _count(element: ET.Element, children: list[ET.Element]) -> None:
-    """Totals of a suite from its cases, and of the whole from its suites."""
+    """Set the totals of a suite from its cases, or those of the whole file from its suites."""
     element.set("tests", str(sum(int(child.get("tests", "1")) for child in children)))
     for total, tag in (("failures", "failure"), ("skipped", "skipped")):
         element.set(total, str(sum(int(child.get(total, str(len(child.findall(tag))))) for child in children)))
@@ -101,7 +101,7 @@ def _case(row: "Row", runtime: "RuntimeInfo", report: "Report") -> ET.Element:
         return _skipped(row.runtime, row.distribution, compared_nothing(row))
     message = row.wrong(report.criterion)
     if not runtime.decisive:
-        return _skipped(row.runtime, row.distribution, f"for comparison, does not decide: {message}")
+        return _skipped(row.runtime, row.distribution, f"for comparison, not decisive: {message}")
     return _failed(row.runtime, row.distribution, message, "\n".join(_detail(row, report)))
 
 
@@ -115,18 +115,19 @@ def _numbers(row: "Row") -> list[str]:
     return [
         *(f"{text}: {_number(getattr(row, field))}" for field, text in FIGURES.items()),
         *(f"left out because: {_text(reason)}" for reason in row.reasons),
+        *(f"uncompared output: {_text(name)}" for name in row.uncompared_outputs),
     ]
 
 
 def _number(value: float) -> str:
-    """Counts in full."""
+    """Return a measured number to three digits, and a count in full."""
     return figure(value) if isinstance(value, float) else str(value)
 
 
 def _properties(report: "Report", runtime: "RuntimeInfo | None") -> Properties:
     found = {"criterion": report.criterion, "seed": str(report.seed)}
     if runtime is not None:
-        found |= {"where": runtime.where, "decides": "yes" if runtime.decisive else "no, for comparison"}
+        found |= {"where": runtime.where, "decisive": "yes" if runtime.decisive else "no, for comparison"}
         found |= {f"runtime.{key}": value for key, value in runtime.details.items()}
         found |= {f"remark.{number}": text for number, text in enumerate(runtime.remarks, 1)}
     found |= {f"note.{number}": text for number, text in enumerate(report.notes, 1)}

@@ -1,4 +1,4 @@
-"""The worst inputs of a check as an ``.npz`` file, to be run again with ``--replay``."""
+"""The worst inputs of a check as an ``.npz`` file, which ``--replay`` runs again."""
 
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class WorstInputs(Reporter):
-    """One array for each runtime, ``(1, …)``, named after the runtime and the distribution that it comes from.
+    """One array ``(1, …)`` for each runtime, named after the runtime and the input distribution.
 
-    Of a model with several inputs there is one for each of them, with ``:`` and its name behind that.
+    A model with several inputs has one array for each of them. Their names end with ``:`` and the name of the input.
     """
 
     name = "worst"

@@ -22,11 +22,11 @@ _FAULTS = (
     ),
     (
         re.compile(r"no CUDA-capable device|invalid device (?:ordinal|id)|failure 10[01]\b", re.IGNORECASE),
-        "there is no such CUDA device; devices are counted from 0, those of CUDA_VISIBLE_DEVICES alone",
+        "there is no such CUDA device; devices are counted from 0, and only among those in CUDA_VISIBLE_DEVICES",
     ),
     (
         re.compile(r"no kernel image is available|failure (?:209|222)\b|unsupported toolchain", re.IGNORECASE),
-        "this build has no code for a device of this kind; install one whose CUDA knows it",
+        "this build has no code for a device of this kind; install one whose CUDA version supports it",
     ),
     (
         re.compile(r"cudnn is (?:not available|unavailable)|libcudnn|cudnn handle is required", re.IGNORECASE),

@@ -25,7 +25,7 @@ def log_softmax_remarks(data: bytes, load: Loader, where: str) -> tuple[str, ...
     (result,) = load(_probe()).run([np.array([[0.0, -_GAP]], np.float32)])
     if result.astype(np.float64)[0, 1] == -_GAP:
         return ()
-    return (f"computes LogSoftmax as log(Softmax), −inf where the Softmax underflows ({where})",)
+    return (f"computes LogSoftmax as log(Softmax), which is −inf where the Softmax underflows ({where})",)
 
 
 def _probe() -> bytes:

@@ -141,7 +141,9 @@ class OrtSession(OnnxSession):
         runtime, provider = self._target.runtime, self._target.provider
         available = self._onnxruntime.get_available_providers()
         if provider not in available:
-            raise RuntimeUnavailableError(f"{runtime}: this onnxruntime has no {provider}, only {', '.join(available)}")
+            raise RuntimeUnavailableError(
+                f"{runtime}: this onnxruntime has no {provider}; it has {', '.join(available)}"
+            )
         try:
             with warnings_off(self._onnxruntime, off=self._target.number > 0):
                 # enable_fallback: otherwise a failure prints a banner and is retried on the CPU.
@@ -187,7 +189,7 @@ class OrtSession(OnnxSession):
         library = f"onnxruntime {self._onnxruntime.__version__}"
         if not hasattr(session, "get_provider_graph_assignment_info"):
             raise RuntimeUnavailableError(
-                f"{runtime}: {library} does not tell which provider runs a node; pip install 'onnxruntime-gpu>=1.24'"
+                f"{runtime}: {library} does not report which provider runs a node; pip install 'onnxruntime-gpu>=1.24'"
             )
         others = elsewhere(session, provider)
         wrong = computing(data, others) if others else {}

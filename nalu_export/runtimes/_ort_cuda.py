@@ -22,10 +22,10 @@ _WARNING, _ERROR = 2, 3
 _CUDA_12, _CUDA_13 = ">=1.24,<1.27", ">=1.28"
 # Options of the provider that have a command-line option of their own, or would change what a check means.
 _OWN = {
-    "use_tf32": ("tf32", "switches it"),
-    "device_id": ("device", "chooses it"),
-    "gpu_mem_limit": ("device_memory", "sets it"),
-    "enable_cuda_graph": ("", "the runtime onnxruntime-cuda-graph has it"),
+    "use_tf32": ("tf32", "sets this option"),
+    "device_id": ("device", "sets this option"),
+    "gpu_mem_limit": ("device_memory", "sets this option"),
+    "enable_cuda_graph": ("", "the runtime onnxruntime-cuda-graph sets this option"),
 }
 
 
@@ -125,13 +125,16 @@ def not_loaded(onnxruntime: Any, runtime: str, reason: str) -> RuntimeUnavailabl
     version, built = onnxruntime.__version__, str(getattr(onnxruntime, "cuda_version", "") or "")
     missing = reason.partition(":")[0] if "cannot open shared object file" in reason else ""
     if missing == DRIVER:
-        what, remedy = f"{missing} is missing", "it comes with NVIDIA's driver: run this on a machine that has one"
+        what, remedy = (
+            f"{missing} is missing",
+            "it is part of NVIDIA's driver: run this on a machine with an NVIDIA driver",
+        )
     else:
         what = f"{missing} is missing" if missing else reason or "its libraries do not load"
         remedy = f"pip install '{_package(torch.version.cuda)}'"
     other = ""
     if torch.version.cuda and built and torch.version.cuda.partition(".")[0] != built.partition(".")[0]:
-        other = f"; torch brings CUDA {torch.version.cuda}, which is not the same"
+        other = f"; torch has the libraries of CUDA {torch.version.cuda}, which is another version"
     needs = f", built for CUDA {built}" if built else ""
     return RuntimeUnavailableError(
         f"{runtime}: onnxruntime {version}{needs}, cannot load its {CUDA}: {what}{other}; {remedy}"

@@ -79,7 +79,7 @@ class ProgramSession(Session):
 
     Raises:
         RuntimeUnavailableError: it cannot be started, or says that its library or device is not there.
-        InputError: it refuses the file, ends, does not answer in time or divergences the protocol.
+        InputError: it refuses the file, ends, does not answer in time or breaks the protocol.
     """
 
     def __init__(self, runtime: str, command: Sequence[str], *, called: str = "", keep: object = None) -> None:
@@ -121,7 +121,9 @@ class ProgramSession(Session):
             answer = self._ask(inputs, codes)
         except BaseException as error:
             # Part of a request or answer may remain in the pipes; later reads would be out of step.
-            self._over = str(error) if isinstance(error, NaluExportError) else f"{self._runtime}: it was interrupted"
+            self._over = (
+                str(error) if isinstance(error, NaluExportError) else f"{self._runtime}: the run was interrupted"
+            )
             self._abort()
             raise
         if isinstance(answer, str):

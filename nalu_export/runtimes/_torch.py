@@ -176,7 +176,7 @@ def need_cuda(runtime: str, number: int = 0) -> torch.device:
         )
     if number >= (count := torch.cuda.device_count()):
         raise RuntimeUnavailableError(
-            f"{runtime}: there is no CUDA device {number}; torch sees {count}, counted from 0, those of "
-            "CUDA_VISIBLE_DEVICES alone"
+            f"{runtime}: there is no CUDA device {number}; torch sees {count}, counted from 0, and only "
+            "among those in CUDA_VISIBLE_DEVICES"
         )
     return torch.device("cuda", number)

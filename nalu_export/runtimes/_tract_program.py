@@ -57,7 +57,7 @@ def main() -> None:
             continue
         odd = next((result.dtype for result in results if code_of(result.dtype) is None), None)
         if odd is not None:
-            _say(answers, REFUSED, f"the file gives {odd}")
+            _say(answers, REFUSED, f"the file gives an output of type {odd}")
             continue
         answers.write(struct.pack("<II", 0, len(results)))
         for result in results:

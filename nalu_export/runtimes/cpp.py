@@ -76,7 +76,7 @@ class CppSession(Session):
         shapes = self._shapes(first)
         for level, other in zip(LEVELS[1:], others, strict=True):
             if [(out.dtype, out.shape) for out in first] != [(out.dtype, out.shape) for out in other]:
-                raise InputError(f"cpp: {LEVELS[0]} and {level} give outputs of other types or shapes")
+                raise InputError(f"cpp: {LEVELS[0]} and {level} give outputs of different types or shapes")
             different = _differing(first, other)
             if different:
                 raise InputError(f"cpp: {LEVELS[0]} and {level} differ in {different} of {len(first[0])} samples")
@@ -105,9 +105,7 @@ class CppSession(Session):
                 return [(own[0], *shape) for own, shape in zip(shapes, said, strict=True)]
         elif dtypes == ["float32"] and len(shapes[0]) == 2:
             return shapes
-        raise InputError(
-            "cpp: its outputs are not of the number, types and sizes that its comment says; export it again"
-        )
+        raise InputError("cpp: the number, types or sizes of its outputs are not those in its comment; export it again")
 
 
 def _differing(first: Sequence[Array], other: Sequence[Array]) -> int:
@@ -138,7 +136,7 @@ def _compile(data: bytes, compiler: Sequence[str], folder: Path) -> list[Path]:
             try:
                 code = process.wait(COMPILE_SECONDS)
             except subprocess.TimeoutExpired as error:
-                raise InputError(f"cpp: {name} is not done after {COMPILE_SECONDS:g} s") from error
+                raise InputError(f"cpp: {name} did not finish within {COMPILE_SECONDS:g} s") from error
             if code != 0:
                 raise InputError(f"cpp: {name} refuses the file: {_reason(program, code)}")
     return programs
@@ -204,7 +202,7 @@ def find_compiler() -> list[str]:
         if path is not None:
             # The standard comes first, so that a standard in the flags overrides it.
             return [path, *given[1:], STANDARD, *flags]
-    wanted = f"CXX is {given[0]}, which is not there" if given else f"no {', '.join(COMPILERS)} here"
+    wanted = f"CXX is {given[0]}, which was not found" if given else f"none of {', '.join(COMPILERS)} was found"
     raise RuntimeUnavailableError(f"cpp: {wanted}; install a C++17 compiler, or set CXX to one")
 
 

@@ -18,7 +18,7 @@ class _ReferenceSession(OnnxSession):
         # onnx is already imported; its reference evaluator takes half a second more, and only this runtime needs it.
         import onnx
 
-        self.remarks = log_softmax_remarks(data, self._load, "mended by github.com/onnx/onnx/pull/8423")
+        self.remarks = log_softmax_remarks(data, self._load, "fixed by github.com/onnx/onnx/pull/8423")
         library = f"onnx {onnx.__version__}"
         self.where = f"{library}, reference evaluator, numpy {np.__version__}, CPU"
         self.details = {

@@ -16,7 +16,7 @@ from nalu_export.runtimes.base import Arrays, RunOptions, Runtime, Session
 
 DEVICE = "CPU"
 FLOAT64 = (
-    "computes float64 in float32: OpenVINO's CPU plugin has no float64 and converts it without a word "
+    "computes float64 in float32: OpenVINO's CPU plugin has no float64 and converts it without a warning "
     "(github.com/openvinotoolkit/openvino/pull/4681)"
 )
 

@@ -83,7 +83,7 @@ def _copy_with(model: nn.Module, mode: Detaching, memo: dict[int, Any]) -> tuple
                 memo[id(module)] = copy.deepcopy(inner, memo)
                 notes.append(f"{plain(path)}: {found[0]}" if path else found[0])
             if getattr(module, "_compiled_call_impl", None) is not None:
-                notes.append(f"{place_of(path, module)}: torch.compile was left out")
+                notes.append(f"{place_of(path, module)}: torch.compile was removed")
         return copy.deepcopy(model, memo), tuple(reversed(notes))
 
 

@@ -48,7 +48,7 @@ def _module_problem(module: nn.Module) -> str:
     names = [f"{kind.__module__}.{kind.__name__}" for kind in type(module).__mro__]
     if any(name.startswith(_QUANTISED) for name in names):
         return (
-            f"is a quantised {type(module).__name__}, whose packed weights no format here holds; "
+            f"is a quantised {type(module).__name__}, whose packed weights no export format can hold; "
             "export the float model and quantise the exported file"
         )
     if any(name.endswith(".FullyShardedDataParallel") for name in names):

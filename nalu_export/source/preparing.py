@@ -104,7 +104,7 @@ def example_of(model: nn.Module, options: SourceOptions) -> tuple[Example, tuple
     given = options.example_inputs
     if given is not None and options.input_size is not None:
         both = f"{option('input_size')} and {option('example_inputs', typed='--input or --example')}"
-        raise InputError(f"{both} are both given; an example has the size of its images")
+        raise InputError(f"{both} are both given; give one, because an example has the size of its images")
     if given is None:
         given = seeded(sample_shape(model, options.input_size), model)
     names = options.input_names, options.output_names
@@ -123,9 +123,9 @@ def captured(model: nn.Module, example: Example, options: SourceOptions) -> Mode
     refuse_mixing(graph)
     if not graph.subgraphs:
         raise InputError(
-            f"{type(model).__name__} holds no arithmetic: there is no log, exp, power, product or quotient of data in "
-            "its forward, and no matrix product with a weight that tanh, sigmoid or clamp computes; name the module "
-            f"that is meant with {option('arithmetic', 'PATH')}, or use torch.onnx.export"
+            f"{type(model).__name__} holds no arithmetic: its forward computes no log, exp, power, product or quotient "
+            "of values that depend on the input, and no matrix product with a weight that tanh, sigmoid or clamp "
+            f"computes; name the arithmetic with {option('arithmetic', 'PATH')}, or use torch.onnx.export"
         )
     return graph
 
@@ -138,8 +138,9 @@ def _notes(graph: ModelGraph) -> tuple[str, ...]:
     said = {name: "×".join(map(str, sizes)) for name, sizes in fixed.items() if len(sizes) != 1}
     notes: list[str] = []
     if len(ports) == 1 and said:
-        sizes = next(iter(said.values())) or "no axis but the samples"
-        notes.append(f"the batch is free; the other axes are fixed at {sizes}")
+        sizes = next(iter(said.values()))
+        others = f"the other axes are fixed at {sizes}" if sizes else "there is no other axis"
+        notes.append(f"the batch is free; {others}")
     elif any(said.values()):
         each = ", ".join(f"{plain(name)} {sizes}" for name, sizes in said.items() if sizes)
         notes.append(f"the batch is free; the other axes are fixed: {each}")
@@ -150,5 +151,7 @@ def unnamed(graph: ModelGraph) -> tuple[str, ...]:
     """Return a note about arithmetic that is outside the subgraphs that the user named."""
     left = left_out(graph.flat.graph)
     names = ", ".join(plain(path) or "the model itself" for path in left)
-    note = f"{names}: arithmetic that {option('arithmetic')} does not name; torch.onnx may change it, ε above all"
+    note = (
+        f"{names}: {option('arithmetic')} does not name this arithmetic, so torch.onnx may change it, for example its ε"
+    )
     return (note,) if left else ()

@@ -36,7 +36,7 @@ class Files:
 
 
 def message(report: Report, files: Files) -> str:
-    """Return the text: the runtimes that failed, each with its worst inputs and its first wrong value."""
+    """Return the text: the runtimes that failed, each with its worst inputs and its first divergence."""
     subject = report.subject
     failed = [runtime.name for runtime in report.runtimes if _failed(report, runtime.name)]
     lines = [

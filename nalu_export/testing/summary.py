@@ -34,7 +34,7 @@ def markdown(report: dict[str, Any]) -> str:
         f"{_text(report['subject'].get('artifact', ''))} against {_text(report['subject'].get('model', ''))}: "
         f"{_text(report['summary'], 1000)}",
         "",
-        "| runtime | worst inputs | error / bound | E | verdict |",
+        "| runtime | worst distribution | error/bound | E | verdict |",
         "|---|---|--:|--:|---|",
     ]
     for runtime in report["runtimes"]:

@@ -82,7 +82,7 @@ def test_a_wrong_file_ends_the_job_with_its_summary(act: Act, wrong: dict[str, s
     assert done.outputs["passed"] == "false"
     assert done.summary.startswith("### Parity: FAILED\n")
     assert "**FAILED**" in done.summary
-    assert "FAILED: onnxruntime-cpu on inputs " in done.stdout
+    assert "FAILED: onnxruntime-cpu on distribution " in done.stdout
     names = [wrong["model"], wrong["artifact"], "out $HOME.xml", "out.html", "report.json", "report.worst.npz"]
     assert sorted(os.listdir()) == sorted(names)
     assert {name: done.outputs[name] for name in ("json", "junit", "html", "artifact")} == {
@@ -108,7 +108,7 @@ def test_a_wrong_file_is_an_output_where_asked(act: Act, wrong: dict[str, str]) 
         ({"runtimes": "nothing"}, 2, "'nothing' is not one of "),
         ({"args": "--samples=0"}, 2, "0 is not in the range"),
         ({"args": "--samples 8"}, 2, "No such option"),
-        ({"json": "model.pt"}, 2, "model.pt: is model.pt itself"),
+        ({"json": "model.pt"}, 2, "model.pt: the report would replace model.pt"),
         ({"runtimes": "tract"}, 3, "tract: tract is not installed"),
     ],
     ids=str,

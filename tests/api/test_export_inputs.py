@@ -83,13 +83,15 @@ def test_what_layers_do_not_tell_is_told_by_an_example(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"arithmetic": ["head"]}, InputError, r"^arithmetic is 'head', which is no module that this model runs; "
-         r"there are: 'layers\.0', 'layers\.1'"),
-        ({"arithmetic": [nn.Conv2d]}, InputError, r"^arithmetic is 'Conv2d', which is no module that this model runs"),
+        ({"arithmetic": ["head"]}, InputError,
+         r"^arithmetic is 'head', but the model runs no module of that path or class; it runs 'layers\.0', "
+         r"'layers\.1'"),
+        ({"arithmetic": [nn.Conv2d]}, InputError,
+         r"^arithmetic is 'Conv2d', but the model runs no module of that path or class"),
         ({"example_inputs": torch.zeros(2, 4).int()}, InputError,
          r"^NALU\.forward\(x\) does not run on x int32 \(3, 4\): "),
         ({"example_inputs": torch.zeros(2, 4), "input_size": (8, 8)}, InputError,
-         r"^input_size and example_inputs are both given; an example has the size of its images$"),
+         r"^input_size and example_inputs are both given; give one, because an example has the size of its images$"),
     ],
 )  # fmt: skip
 def test_what_a_model_takes_and_what_of_it_is_arithmetic_is_looked_at(

@@ -61,13 +61,13 @@ def test_a_failed_check_leaves_the_old_file(source: Path, monkeypatch: pytest.Mo
         ({"opzet": 1}, r"^export takes no argument 'opzet'; did you mean 'opset'\?$"),
         ({"opset": "18"}, r"^opset is '18'; it must be an integer$"),
         ({"wieghts": "live"}, r"^export takes no argument 'wieghts'; did you mean 'weights'\?$"),
-        ({"format": "cpp", "opset": 20}, "^opset is given, which means nothing to format cpp; leave it out$"),
+        ({"format": "cpp", "opset": 20}, "^opset is given, but format cpp does not have this option; leave it out$"),
         (
             {"format": "torchscript", "extern_c": False},
-            "^extern_c is given, which means nothing to format torchscript;",
+            "^extern_c is given, but format torchscript does not have this option;",
         ),
         ({"format": "cpp", "extern_c": 1}, "^extern_c is 1; it must be True or False$"),
-        ({"format": "cpp", "struct": "class"}, "^struct is 'class'; class means something else in C"),
+        ({"format": "cpp", "struct": "class"}, "^struct is 'class'; class is reserved in C"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_written(

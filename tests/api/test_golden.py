@@ -283,10 +283,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"seed": -1}, "seed is -1; it must be from 0 to 4294967295"),
     (
         {"part": "head"},
-        "part is 'head', which is no arithmetic subgraph of the model; there is: none but the model itself",
+        "part is 'head', which is not an arithmetic subgraph of the model; the only one is the model itself",
     ),
     ({"input_size": (4, 4)}, "input_size is given, but the model takes 4 features, not images"),
-    ({"eps": 1.0}, "eps is for reading a file, and the source is a module in memory"),
+    ({"eps": 1.0}, "eps is for reading files, but the source is a module in memory; leave it out"),
 ]
 
 
@@ -306,7 +306,8 @@ def test_an_option_that_is_none(nalu: NALU, tmp_path: Path) -> None:
 def test_a_part_that_is_not_there(image_model: BackboneHead, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         write_golden(image_model, tmp_path / "golden.bin", part="hea\nd")
-    assert str(caught.value) == r"part is 'hea\nd', which is no arithmetic subgraph of the model; there is: 'head'"
+    what = "which is not an arithmetic subgraph of the model; expected one of 'head'"
+    assert str(caught.value) == rf"part is 'hea\nd', {what}"
     # The path of the model itself is the empty one.
     golden = write_golden(image_model.head, tmp_path / "golden.bin", part="", samples=1).golden
     assert golden.inputs[0].values.shape == (12, 6)

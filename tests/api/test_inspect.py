@@ -184,9 +184,12 @@ def elsewhere(proto: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("edit", "text"),
     [
-        (no_weights, r"the file has no tensors of its layer 'layers\.0'"),
-        (other_shapes, r"the tensors of its layer 'layers\.0' do not fit it: .+"),
-        (elsewhere, r"keeps .+ in another file; only self-contained files are read"),
+        (no_weights, r"the file has no tensors of its layer 'layers\.0'; export it again"),
+        (other_shapes, r"the tensors of its layer 'layers\.0' do not fit its metadata: .+"),
+        (
+            elsewhere,
+            r"keeps .+ in another file; only self-contained files are read, so save it with its weights inside",
+        ),
     ],
 )
 def test_a_damaged_file_is_named(edit: Any, text: str, source: Path) -> None:
@@ -336,5 +339,7 @@ def test_a_file_tells_the_same_as_the_module_that_it_is_from(
 def test_options(source: Path) -> None:
     with pytest.raises(InputError, match=r"^inspect takes no argument 'colour'"):
         inspect(source, colour="red")  # type: ignore[call-arg]
-    with pytest.raises(InputError, match=r"^layout is for reading a file, and the source is a module in memory$"):
+    with pytest.raises(
+        InputError, match=r"^layout is for reading files, but the source is a module in memory; leave it out$"
+    ):
         inspect(NAC(2, 1), layout="goddoe")

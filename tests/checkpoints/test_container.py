@@ -24,8 +24,11 @@ TRUST = "or give trust=True if you made it yourself"
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "is empty; expected a model.pt"),
     "text": (lambda: b"W_hat: 1.0\nM_hat: 2.0\n", "is not a file of torch.save; expected a model.pt"),
-    "zip": (lambda: b"PK", "is a zip file without its end; copy or download it again, whole"),
-    "pickle": (lambda: b"\x80\x02.", DAMAGED + "takes more from its stack than is there; copy or download it again"),
+    "zip": (lambda: b"PK", "is a truncated zip file; copy or download it again"),
+    "pickle": (
+        lambda: b"\x80\x02.",
+        DAMAGED + "takes more from its stack than the stack holds; copy or download it again",
+    ),
     "safetensors": (
         lambda: files.safetensors_bytes(b"{"),
         "is a damaged safetensors file: Error while deserializing: invalid JSON in header: "
@@ -153,7 +156,7 @@ def test_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         raise MemoryError
 
     monkeypatch.setattr(torch, "frombuffer", exhausted)
-    with pytest.raises(InputError, match=r"^claims tensors larger than the memory$"):
+    with pytest.raises(InputError, match=r"^has tensors that need more memory than there is$"):
         unpack(files.torch_bytes(files.nac_state()))
 
 

@@ -188,22 +188,22 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "type is a list": ({"type": []}, "its model description has a value of type dict where a layer should be"),
     "unknown layer": (
         {"type": "Transformer", "args": {}},
-        "its model description names the layer 'Transformer', which is not known here; "
+        "its model description names the layer 'Transformer', which this release does not know; "
         "give model='FILE.py:NAME' to build the model",
     ),
     "a module path": (
         {"type": "os.system", "args": {}},
-        "its model description names the layer 'os.system', which is not known here; "
+        "its model description names the layer 'os.system', which this release does not know; "
         "give model='FILE.py:NAME' to build the model",
     ),
     "line feed in the type": (
         {"type": "NAC\nNALU"},
-        "its model description names the layer 'NAC\\\\nNALU', which is not known here; "
+        "its model description names the layer 'NAC\\\\nNALU', which this release does not know; "
         "give model='FILE.py:NAME' to build the model",
     ),
     "args is a list": (
         {"type": "Linear", "args": [2, 2]},
-        "its model description gives Linear a value of type list for arguments",
+        "its model description gives Linear a value of type list as arguments; expected a dict",
     ),
     "no children": ({"type": "Sequential"}, "its model description has a Sequential without children"),
     "children is a list": (
@@ -216,11 +216,11 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     ),
     "child with a dot": (
         {"type": "Sequential", "children": {"a.b": files.linear()}},
-        "its model description has a layer named 'a.b'; expected letters, digits, _ and -, and no word of Python's",
+        "its model description has a layer named 'a.b'; expected letters, digits, _ and -, and no keyword of Python",
     ),
     "child without a name": (
         {"type": "Sequential", "children": {"": files.linear()}},
-        "its model description has a layer named ''; expected letters, digits, _ and -, and no word of Python's",
+        "its model description has a layer named ''; expected letters, digits, _ and -, and no keyword of Python",
     ),
     "child with a number": (
         {"type": "Sequential", "children": {10**5000: files.linear()}},

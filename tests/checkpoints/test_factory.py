@@ -184,20 +184,21 @@ def test_the_working_directory_is_not_left_on_the_path(package: Path) -> None:
         ),
         (
             "user_code.models:number",
-            "model='user_code.models:number': is a value of type int, neither a module nor what builds one",
+            "model='user_code.models:number': is a value of type int, which is neither a torch.nn.Module "
+            "nor a function that builds one",
         ),
         (
             "user_code.models:stops",
             "model='user_code.models:stops': ends the program (SystemExit: 2); "
-            "put what trains under if __name__ == '__main__'",
+            "put code that trains under if __name__ == '__main__'",
         ),
         ("user_code.models:wrong", "model='user_code.models:wrong': dims are [2]; give at least two"),
         (
             "user_code.models:gives_a_number",
-            "model='user_code.models:gives_a_number': gives a int, not a torch.nn.Module",
+            "model='user_code.models:gives_a_number': returns a int; expected a torch.nn.Module",
         ),
-        (dict, "model dict: gives a dict, not a torch.nn.Module"),
-        (3, "model int: is a value of type int, neither a module nor what builds one"),
+        (dict, "model dict: returns a dict; expected a torch.nn.Module"),
+        (3, "model int: is a value of type int, which is neither a torch.nn.Module nor a function that builds one"),
     ],
 )
 def test_factory_errors(factory: Any, text: str, package: Path) -> None:

@@ -13,7 +13,7 @@ from tests.checkpoints.programs import refused
 
 EXPECTED = "expected a model.pt"
 NOT_TORCH = f"is not a file of torch.save; {EXPECTED}"
-HTML = f"is an HTML page, perhaps an error instead of a download; {EXPECTED}"
+HTML = f"is an HTML page, perhaps the error page of a failed download; {EXPECTED}"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2\nsize 12345\n"
 
 

@@ -20,7 +20,7 @@ LEFT = "averaged weights were left out: '{0}' (2 tensors); key='{0}' takes them"
 
 
 def _note(key: str) -> str:
-    return f"the weights are those under '{key}'"
+    return f"the weights were read from '{key}'"
 
 
 TAKEN: dict[str, tuple[Any, tuple[str, ...]]] = {
@@ -99,8 +99,8 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "an average alone, beside tensors": (
         {**STATE, "ema": OTHER},
         {},
-        "holds tensors by themselves ('layers.0.W_hat', 'layers.0.M_hat') and averaged ones under 'ema'; "
-        "key='ema' takes the average, else save the state_dict that you mean by itself",
+        "holds tensors outside any dict of weights ('layers.0.W_hat', 'layers.0.M_hat') and averaged tensors under "
+        "'ema'; give key='ema' for the average, or save the state_dict that you want in a file of its own",
     ),
     "parts of one model": (
         {"params": {"w": torch.ones(1)}, "batch_stats": {"mean": torch.ones(1)}},
@@ -136,7 +136,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a key of an optimizer": (
         {"a": STATE, "optimizer": optimizer_state()},
         {"key": "optimizer"},
-        "has the state of an optimizer under 'optimizer', no weights; key takes one of 'a' (2 tensors)",
+        "has the state of an optimizer under 'optimizer', not weights; key takes one of 'a' (2 tensors)",
     ),
     "a key of an optimizer by another name": (
         {"a": STATE, "adam": optimizer_state()},
@@ -146,7 +146,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a key in the state of an optimizer": (
         {"a": STATE, "adam": {"state": STATE, "param_groups": []}},
         {"key": "adam.state"},
-        "has the state of an optimizer under 'adam.state', no weights; key takes one of 'a' (2 tensors)",
+        "has the state of an optimizer under 'adam.state', not weights; key takes one of 'a' (2 tensors)",
     ),
     "an optimizer alone": (
         {"optimizer": optimizer_state(), "epoch": 3},
@@ -157,9 +157,9 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a key of a state_dict alone": (
         STATE,
         {"key": "layers"},
-        "is one dict of tensors, with no other inside; leave key out, prefix takes a part of it",
+        "is one dict of tensors without dicts inside it; leave key out, or give prefix for a part of it",
     ),
-    "a key of a list": ([1], {"key": "a"}, "holds no dict, so that nothing is under 'a'; leave key out"),
+    "a key of a list": ([1], {"key": "a"}, "holds no dict, so there is nothing under 'a'; leave key out"),
     "something else among the weights": (
         {"state_dict": STATE | {"x": 1.0}, "ema": STATE},
         {},
@@ -200,7 +200,7 @@ def test_a_module_by_its_key(tmp_path: Path) -> None:
     """Of a pickle that is trusted, as --prefix does."""
     first, second = nn.Sequential(NAC(2, 1)), nn.Sequential(NAC(2, 1))
     torch.save({"a": first, "b": second, "state": STATE}, tmp_path / "model.pt")
-    assert "the model is the module under 'b'" in read_checkpoint(tmp_path / "model.pt", trust=True, key="b").notes
+    assert "the model was read from 'b'" in read_checkpoint(tmp_path / "model.pt", trust=True, key="b").notes
     assert _note("state") in read_checkpoint(tmp_path / "model.pt", trust=True, key="state").notes
     found = read_checkpoint(tmp_path / "model.pt", trust=True, key="b", prefix="0")
     assert isinstance(found.model, NAC)

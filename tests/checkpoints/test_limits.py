@@ -30,7 +30,7 @@ def test_a_million_steps_at_most() -> None:
     assert _machine.MAX_STEPS == 1_000_000
     assert len(unpack(with_program(b"](" + b"N" * 999_997 + b"e.")).payload) == 999_997
     error = refused(with_program(b"](" + b"N" * 999_998 + b"e."))
-    assert error == f"holds more than 1,000,000 values beside its tensors; {INSTEAD}"
+    assert error == f"holds more than 1,000,000 values besides its tensors; {INSTEAD}"
 
 
 def test_so_many_tensors_at_most() -> None:

@@ -41,7 +41,10 @@ def module(name: str) -> str:
 BAD: dict[str, tuple[bytes, str]] = {
     "empty": (b"", DAMAGED + "ends too early; copy or download it again"),
     "no end": (b"\x80\x02}", DAMAGED + "ends too early; copy or download it again"),
-    "nothing made": (b"\x80\x02.", DAMAGED + "takes more from its stack than is there; copy or download it again"),
+    "nothing made": (
+        b"\x80\x02.",
+        DAMAGED + "takes more from its stack than the stack holds; copy or download it again",
+    ),
     "protocol 6": (b"\x80\x06}.", DAMAGED + "is in a protocol later than 5; copy or download it again"),
     "cut in a number": (b"J\x01\x02", DAMAGED + "ends too early; copy or download it again"),
     "cut in a text": (b"X\x05\x00\x00\x00ab", DAMAGED + "ends too early; copy or download it again"),
@@ -59,17 +62,26 @@ BAD: dict[str, tuple[bytes, str]] = {
         b"P0\n.",
         DAMAGED + "has the instruction 0x50 at 0" + NEVER,
     ),
-    "no mark": (b"Nt.", DAMAGED + "takes more from its stack than is there; copy or download it again"),
-    "pair of one": (b"N\x86.", DAMAGED + "takes more from its stack than is there; copy or download it again"),
-    "never remembered": (b"h\x07.", DAMAGED + "recalls what it did not remember; copy or download it again"),
-    "remembers nothing": (b"q\x07.", DAMAGED + "takes more from its stack than is there; copy or download it again"),
+    "no mark": (b"Nt.", DAMAGED + "takes more from its stack than the stack holds; copy or download it again"),
+    "pair of one": (b"N\x86.", DAMAGED + "takes more from its stack than the stack holds; copy or download it again"),
+    "never remembered": (b"h\x07.", DAMAGED + "reads a memo entry that it did not write; copy or download it again"),
+    "remembers nothing": (
+        b"q\x07.",
+        DAMAGED + "takes more from its stack than the stack holds; copy or download it again",
+    ),
     "key without value": (b"}(Nu.", DAMAGED + "has a key without a value; copy or download it again"),
-    "entry of a number": (b"NNNs.", DAMAGED + "gives entries to what is no dictionary; copy or download it again"),
-    "append to a dictionary": (b"}Na.", DAMAGED + "gives entries to what is no list; copy or download it again"),
-    "add to a list": (b"](N\x90.", DAMAGED + "gives entries to what is no set; copy or download it again"),
-    "attributes of a number": (b"N}b.", DAMAGED + "gives attributes to a plain value; copy or download it again"),
-    "calls a number": (b"N)R.", DAMAGED + "calls what is no function; copy or download it again"),
-    "object of nothing": (b"(o.", DAMAGED + "calls what is no function; copy or download it again"),
+    "entry of a number": (
+        b"NNNs.",
+        DAMAGED + "adds entries to something that is not a dictionary; copy or download it again",
+    ),
+    "append to a dictionary": (
+        b"}Na.",
+        DAMAGED + "adds entries to something that is not a list; copy or download it again",
+    ),
+    "add to a list": (b"](N\x90.", DAMAGED + "adds entries to something that is not a set; copy or download it again"),
+    "attributes of a number": (b"N}b.", DAMAGED + "sets attributes of a plain value; copy or download it again"),
+    "calls a number": (b"N)R.", DAMAGED + "calls something that is not a function; copy or download it again"),
+    "object of nothing": (b"(o.", DAMAGED + "calls something that is not a function; copy or download it again"),
     "long number": (
         b"\x8b\x00\x01\x00\x00" + bytes(256) + b".",
         DAMAGED + "has a number of more than 255 bytes; copy or download it again",
@@ -78,12 +90,12 @@ BAD: dict[str, tuple[bytes, str]] = {
         b"L" + b"9" * 256 + b"L\n.",
         DAMAGED + "has a number of more than 255 bytes; copy or download it again",
     ),
-    "no digits": (b"Ix\n.", DAMAGED + "has a number that is none; copy or download it again"),
-    "name that is no text": (b"NN\x93.", DAMAGED + "has a name that is no text; copy or download it again"),
-    "reference": (b"NQ.", DAMAGED + "refers to something else than the bytes of a tensor; copy or download it again"),
+    "no digits": (b"Ix\n.", DAMAGED + "has a number that cannot be read; copy or download it again"),
+    "name that is no text": (b"NN\x93.", DAMAGED + "has a name that is not a text; copy or download it again"),
+    "reference": (b"NQ.", DAMAGED + "refers to something other than the bytes of a tensor; copy or download it again"),
     "reference to a module": (
         b"(" + text("module") + b"NNNtQ.",
-        DAMAGED + "refers to something else than the bytes of a tensor; copy or download it again",
+        DAMAGED + "refers to something other than the bytes of a tensor; copy or download it again",
     ),
     "storage of no type": (
         b"(" + text("storage") + b"N" + text("0") + b"NK\x01tQ.",
@@ -95,7 +107,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     ),
     "storage with a view in a zip": (
         storage_program(view=b"N") + b".",
-        DAMAGED + "refers to its bytes as no file of this kind does; copy or download it again",
+        DAMAGED + "refers to its bytes in a way that torch.save never does; copy or download it again",
     ),
     "storage of two types": (
         b"(" + storage_program() + storage_program(kind="torch IntStorage") + b"t.",
@@ -107,16 +119,19 @@ BAD: dict[str, tuple[bytes, str]] = {
     ),
     "tensor of no storage": (
         tensor_program(b"N", 0, (1,), (1,)) + b".",
-        DAMAGED + "makes a tensor of what is no storage or no dtype; copy or download it again",
+        DAMAGED + "makes a tensor of something that is not a storage, or with something that is not a dtype; "
+        "copy or download it again",
     ),
     "tensor of too little": (
         called("torch._utils", "_rebuild_tensor_v2", b"N"),
-        DAMAGED + "calls torch._utils._rebuild_tensor_v2 with other arguments than it takes; copy or download it again",
+        DAMAGED + "calls torch._utils._rebuild_tensor_v2 with arguments that it does not take; copy or "
+        "download it again",
     ),
     "tensor of no dtype": (
         called("torch._utils", "_rebuild_tensor_v3", storage_program(), b"K\x00))\x89N", name("torch", "device"))
         + b".",
-        DAMAGED + "makes a tensor of what is no storage or no dtype; copy or download it again",
+        DAMAGED + "makes a tensor of something that is not a storage, or with something that is not a dtype; "
+        "copy or download it again",
     ),
     "arguments that are none": (
         name("torch._utils", "_rebuild_tensor_v2") + b"NR.",
@@ -124,27 +139,27 @@ BAD: dict[str, tuple[bytes, str]] = {
     ),
     "parameter of a number": (
         called("torch._utils", "_rebuild_parameter", b"K\x01") + b".",
-        DAMAGED + "makes a parameter of what is no tensor; copy or download it again",
+        DAMAGED + "makes a parameter of something that is not a tensor; copy or download it again",
     ),
     "typed tensor of itself": (
         called("torch._tensor", "_rebuild_from_type_v2", name("torch._tensor", "_rebuild_from_type_v2"), b"N)N") + b".",
-        DAMAGED + "makes a tensor with what is no function for it; copy or download it again",
+        DAMAGED + "makes a tensor with something that is not a function for tensors; copy or download it again",
     ),
     "object of no class": (
         called("copy_reg", "_reconstructor", b"NNN") + b".",
-        DAMAGED + "makes an object of what is no class; copy or download it again",
+        DAMAGED + "makes an object of something that is not a class; copy or download it again",
     ),
     "encoding of a number": (
         called("_codecs", "encode", b"N", text("latin1")) + b".",
-        DAMAGED + "encodes what is no text; copy or download it again",
+        DAMAGED + "encodes something that is not a text; copy or download it again",
     ),
     "encoding by name": (
         called("_codecs", "encode", text("a"), text("rot13")) + b".",
-        DAMAGED + "encodes what is no text; copy or download it again",
+        DAMAGED + "encodes something that is not a text; copy or download it again",
     ),
     "dictionary of a number": (
         called("collections", "OrderedDict", b"K\x01") + b".",
-        DAMAGED + "makes a dictionary of what is no list of pairs; copy or download it again",
+        DAMAGED + "makes a dictionary of something that is not a list of pairs; copy or download it again",
     ),
     "os.system": (called("os", "system", text("true")) + b".", code("os.system")),
     "posix.system on the stack": (
@@ -218,17 +233,17 @@ BAD: dict[str, tuple[bytes, str]] = {
     ),
     "negative size": (
         under("w", tensor_program(storage_program(), 0, (-1,), (1,))),
-        "has 'w' with a size, stride or offset that is no count of elements; the file is damaged; "
+        "has 'w' with a size, stride or offset that is not a number of elements; the file is damaged; "
         "copy or download it again",
     ),
     "negative stride": (
         under("w", tensor_program(storage_program(), 3, (4,), (-1,))),
-        "has 'w' with a size, stride or offset that is no count of elements; the file is damaged; "
+        "has 'w' with a size, stride or offset that is not a number of elements; the file is damaged; "
         "copy or download it again",
     ),
     "negative offset": (
         under("w", tensor_program(storage_program(), -4, (4,), (1,))),
-        "has 'w' with a size, stride or offset that is no count of elements; the file is damaged; "
+        "has 'w' with a size, stride or offset that is not a number of elements; the file is damaged; "
         "copy or download it again",
     ),
     "more than can be counted": (
@@ -237,11 +252,13 @@ BAD: dict[str, tuple[bytes, str]] = {
     ),
     "many dimensions": (
         under("w", tensor_program(storage_program(), 0, (1,) * 65, (0,) * 65)),
-        "has 'w' without as many strides as sizes, of at most 64; the file is damaged; copy or download it again",
+        "has 'w' whose sizes and strides differ in number, or are more than 64; the file is damaged; "
+        "copy or download it again",
     ),
     "strides missing": (
         under("w", tensor_program(storage_program(), 0, (1, 1), (0,))),
-        "has 'w' without as many strides as sizes, of at most 64; the file is damaged; copy or download it again",
+        "has 'w' whose sizes and strides differ in number, or are more than 64; the file is damaged; "
+        "copy or download it again",
     ),
     "contains itself": (b"]q\x00h\x00a.", DEEP),
     "contains itself, through others": (b"]q\x00(}K\x01h\x00sN\x86e.", DEEP),

@@ -230,7 +230,7 @@ def test_what_is_native(payload: Any, expected: bool) -> None:
 def test_a_safetensors_file_whose_description_is_none(text: str) -> None:
     with pytest.raises(InputError) as caught:
         native_payload(Contents("safetensors", {}, {FORMAT: text}))
-    assert str(caught.value) == "has metadata 'nalu_export' that is no description of a model; was the file changed?"
+    assert str(caught.value) == "has metadata 'nalu_export' that does not describe a model; was the file changed?"
 
 
 def test_a_safetensors_file_of_another_tool_is_not_native() -> None:

@@ -56,7 +56,9 @@ def test_one_file_is_all_that_a_layout_takes(tmp_path: Path) -> None:
     torch.save(_state(), tmp_path / "model.pt")
     checkpoint = read_checkpoint(tmp_path / "model.pt")
     assert checkpoint.layout == "somebody-new:NALU"
-    assert "eps is 0.001, as somebody-new:NALU has it; the file does not store it" in map(str, checkpoint.assumptions)
+    assert "eps is 0.001, as somebody-new:NALU defines it; the file does not store it" in map(
+        str, checkpoint.assumptions
+    )
     assert "(0): NALUCell(in_features=3, out_features=4, eps=0.001" in repr(checkpoint.model)
     assert torch.equal(checkpoint.model.state_dict()["layers.1.W_hat"], _state()["units.1.what"].T)
     assert ("somebody-new:NALU", "somebody-new:NALU-turned") in {(row["layout"], row["turned"]) for row in rows()}

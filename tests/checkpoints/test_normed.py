@@ -115,7 +115,8 @@ def test_another_parametrization_is_refused(refusal: Refusal) -> None:
     parametrizations.orthogonal(model.layers[0], "W_hat")
     text = refusal(files.torch_bytes(model.state_dict()))
     assert text == (
-        "has 'layers.0.parametrizations.W_hat.original', of a parametrization whose code no file of weights holds; "
+        "has 'layers.0.parametrizations.W_hat.original' of a parametrization, but a file of weights "
+        "does not hold its code; "
         "give model='FILE.py:NAME', or save it after "
         "torch.nn.utils.parametrize.remove_parametrizations(module, 'W_hat')"
     )

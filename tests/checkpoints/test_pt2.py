@@ -113,13 +113,13 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: files.zip_bytes({"m/archive_format": b"pt2", "m/models/model.json": b"{}", "m/data.pkl": b""}),
         f"is a torch.export archive without weights; {INSTEAD}",
     ),
-    "older, no weights": (
+    "older, not weights": (
         lambda: files.zip_bytes({"m/models/model.json": b"{}"}),
         f"is a torch.export archive without weights; {INSTEAD}",
     ),
     "two models": (
         lambda: archive_of(b"{}", **{"b\n_weights_config.json": b"{}"}),
-        r"is a torch.export archive of 2 models ('model', 'b\n'); export one to each file",
+        r"is a torch.export archive of 2 models ('model', 'b\n'); export each to its own file",
     ),
     "pickled weight": (
         lambda: described(use_pickle=True),
@@ -148,7 +148,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "size in words": (
         lambda: described(meta={"sizes": [{"as_int": "2"}, {"as_int": 2}]}),
-        "has 'w' with a size, stride or offset that is no count of elements; the file is damaged; "
+        "has 'w' with a size, stride or offset that is not a number of elements; the file is damaged; "
         "copy or download it again",
     ),
     "symbolic size": (lambda: described(meta={"sizes": [{"as_expr": "s0"}, {"as_int": 2}]}), ENTRY),

@@ -28,24 +28,25 @@ def changed(**tensors: Any) -> dict[str, Any]:
 WRONG_STATE: dict[str, tuple[Callable[[], Any], str]] = {
     "missing key": (
         lambda: changed(layers__0__W_hat=None),
-        "lacks 'layers.0.W_hat'; are the weights from this model?",
+        "lacks 'layers.0.W_hat'; check that the file holds the weights of this model",
     ),
     "extra key": (
         lambda: changed(layers__0__bias=torch.zeros(1)),
-        "has 'layers.0.bias' that the model has not; are the weights from this model?",
+        "has 'layers.0.bias', which the model does not have; check that the file holds the weights of this model",
     ),
     "both": (
         lambda: {"weight": torch.zeros(1), "bias": torch.zeros(1)},
-        "lacks 'layers.0.M_hat', 'layers.0.W_hat' and has 'bias', 'weight' that the model has not; "
-        "are the weights from this model?",
+        "lacks 'layers.0.M_hat', 'layers.0.W_hat' and has 'bias', 'weight', which the model does not have; "
+        "check that the file holds the weights of this model",
     ),
     "many extra keys": (
         lambda: changed(**{f"x{index}": torch.zeros(1) for index in range(6)}),
-        "has 'x0', 'x1', 'x2' and 3 more that the model has not; are the weights from this model?",
+        "has 'x0', 'x1', 'x2' and 3 more, which the model does not have; check that the file holds "
+        "the weights of this model",
     ),
     "line feed in a key": (
         lambda: changed(**{"a\nb": torch.zeros(1)}),
-        r"has 'a\nb' that the model has not; are the weights from this model?",
+        r"has 'a\nb', which the model does not have; check that the file holds the weights of this model",
     ),
     "shape": (
         lambda: changed(layers__0__W_hat=torch.zeros(2, 1)),
@@ -118,7 +119,8 @@ WRONG_STATE: dict[str, tuple[Callable[[], Any], str]] = {
     "None": (lambda: None, "holds a NoneType; save model.state_dict() or use nalu_export.save(model, path)"),
     "expanded": (
         lambda: changed(layers__0__W_hat=torch.zeros(1).expand(10**6, 10**6)),
-        "claims 4,000,000,000,008 bytes of tensors in a file of {size}; save them with .contiguous(), not expanded",
+        "has tensors of 4,000,000,000,008 bytes in a file of {size} bytes, as expanded tensors have; save "
+        "them after .contiguous()",
     ),
 }
 
@@ -180,7 +182,7 @@ def test_no_state_dict(refusal: Refusal) -> None:
         (
             files.native({"type": "Sequential", "children": {"a\nb": files.linear()}}, {"x": torch.zeros(1)}),
             r"its model description has a layer named 'a\nb'; "
-            "expected letters, digits, _ and -, and no word of Python's",
+            "expected letters, digits, _ and -, and no keyword of Python",
         ),
     ],
     ids=["no description", "version", "huge", "device", "deep", "line feed in a name"],
@@ -197,7 +199,7 @@ def test_many_names_for_one_storage(refusal: Refusal) -> None:
     state = dict.fromkeys((f"{name}.weight" for name in children), shared)
     data = files.torch_bytes(files.native({"type": "Sequential", "children": children}, state))
     assert 40_000 * count > MAX_INFLATION * len(data)
-    assert refusal(data).startswith("claims 20,000,000 bytes of tensors in a file of ")
+    assert refusal(data).startswith("has tensors of 20,000,000 bytes in a file of ")
 
 
 def test_tied_weights_load(tmp_path: Path) -> None:
@@ -296,7 +298,7 @@ def test_a_file_larger_than_the_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", ["layout", "eps", "backbone", "task"])
 def test_options_of_public_layouts_are_refused_where_they_would_be_ignored(option: str, refusal: Refusal) -> None:
     data = files.torch_bytes(files.native(files.linear()))
-    why = "is in the nalu_export format, which holds all of that; leave " + option + " out"
+    why = "is in the nalu_export format, which describes its model in full; leave " + option + " out"
     assert refusal(data, **{option: "regression"}) == why
-    why = "is read into what model builds, which knows all of that; leave " + option + " out"
+    why = "is read into the module that model builds, which defines this itself; leave " + option + " out"
     assert refusal(data, model=nn.Linear(2, 1), **{option: "regression"}) == why

@@ -34,7 +34,7 @@ def doubled() -> bytes:
     return safetensors_bytes(b'{"w":' + one + b',"w":' + one + b"}")
 
 
-CUT = "is a safetensors file without its end; copy or download it again, whole"
+CUT = "is a truncated safetensors file; copy or download it again"
 DAMAGED = "is a damaged safetensors file: "
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "cut in the header": (lambda: cut(20), CUT),

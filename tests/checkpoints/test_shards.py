@@ -122,10 +122,10 @@ def _instead_of_index(*names: str) -> Callable[[Path], None]:
     return edit
 
 
-ELSEWHERE = "is an index that keeps 'layers.0.W_hat' in {}; expected the plain name of a file beside it"
-SAME = "are the files of one model?"
+ELSEWHERE = "is an index that lists {} as the file of 'layers.0.W_hat'; expected the plain name of a file beside it"
+SAME = "check that the files belong to one model"
 FIRST, SECOND = (f"{name}.safetensors" for name in NAMES)
-LONELY = f"is a part of weights in 2 files, and {FIRST} is not beside it; put all of them into one folder"
+LONELY = f"is part of a model in 2 files, and {FIRST} is not beside it; put all of them into one folder"
 BAD: dict[str, tuple[str, str, str, Callable[[Path], Any]]] = {
     "a missing part": (SECOND, SECOND, LONELY, lambda folder: os.remove(folder / FIRST)),
     "a missing part of an index": (INDEX, INDEX, LONELY, lambda folder: os.remove(folder / FIRST)),
@@ -139,25 +139,25 @@ BAD: dict[str, tuple[str, str, str, Callable[[Path], Any]]] = {
     "a part of another model": (
         INDEX,
         SECOND,
-        f"lacks '{list(STATE)[3]}', which the index keeps in it; {SAME}",
+        f"lacks '{list(STATE)[3]}', which the index lists for it; {SAME}",
         lambda folder: write(folder / SECOND, {"x": torch.ones(1)}),
     ),
     "more than is listed": (
         INDEX,
         SECOND,
-        f"has 'x', which the index does not keep in it; {SAME}",
+        f"has 'x', which the index does not list for it; {SAME}",
         lambda folder: write(folder / SECOND, halves()[1] | {"x": torch.ones(1)}),
     ),
     "a part that is damaged": (
         INDEX,
         SECOND,
-        "is a safetensors file without its end; copy or download it again, whole",
+        "is a truncated safetensors file; copy or download it again",
         lambda folder: (folder / SECOND).write_bytes((folder / SECOND).read_bytes()[:-3]),
     ),
     "a part that is no dict": (
         INDEX,
         SECOND,
-        "holds a list; a part of weights in several files is a state_dict",
+        "holds a list; each file of a model in several files must hold a state_dict",
         lambda folder: torch.save([1], folder / SECOND),
     ),
     "a part in another folder": (
@@ -210,7 +210,7 @@ BAD: dict[str, tuple[str, str, str, Callable[[Path], Any]]] = {
     "two indices": (
         "",
         "",
-        f"is a directory with several indices; give one of {INDEX}, other.index.json",
+        f"is a directory with several index files; give one of {INDEX}, other.index.json",
         lambda folder: write_index(folder / "other.index.json", {}),
     ),
     "no index": (
@@ -222,13 +222,14 @@ BAD: dict[str, tuple[str, str, str, Callable[[Path], Any]]] = {
     "a number beyond the count": (
         "model-00003-of-00002.safetensors",
         "model-00003-of-00002.safetensors",
-        f"is numbered 3 of 2 by its name; expected a number up to that one, of at most {MAX_SHARDS:,}",
+        f"has the number 3 of 2 in its name; expected a number up to the count, and a count of at most {MAX_SHARDS:,}",
         lambda folder: shutil.copy(folder / FIRST, folder / "model-00003-of-00002.safetensors"),
     ),
     "a count of 10,000": (
         "model-00001-of-10000.pt",
         "model-00001-of-10000.pt",
-        f"is numbered 1 of 10,000 by its name; expected a number up to that one, of at most {MAX_SHARDS:,}",
+        "has the number 1 of 10,000 in its name; expected a number up to the count, and a count of at "
+        f"most {MAX_SHARDS:,}",
         lambda folder: torch.save({}, folder / "model-00001-of-10000.pt"),
     ),
     "PEFT": (
@@ -262,7 +263,9 @@ def test_an_index_reads_nothing_outside_its_folder(folder: Path, tmp_path: Path)
     outside.mkdir()
     shutil.move(str(folder / SECOND), outside)
     os.symlink(outside / SECOND, folder / SECOND)
-    with pytest.raises(InputError, match=f"{SECOND}: is a link out of its folder; copy the file itself there$"):
+    with pytest.raises(
+        InputError, match=f"{SECOND}: is a link to a file outside its folder; copy that file into the folder$"
+    ):
         load(folder)
 
 

@@ -41,20 +41,20 @@ LIGHTNING = {
     "hyper_parameters": {"lr": 1e-2, "dims": (2, 1)},
 }
 WRAPPED: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "state_dict": ({"state_dict": STATE, "epoch": 3}, ("the weights are those under 'state_dict'",)),
-    "model": ({"model": STATE, "args": {"lr": 0.1}}, ("the weights are those under 'model'",)),
+    "state_dict": ({"state_dict": STATE, "epoch": 3}, ("the weights were read from 'state_dict'",)),
+    "model": ({"model": STATE, "args": {"lr": 0.1}}, ("the weights were read from 'model'",)),
     "model_state_dict": (
         {"model_state_dict": STATE, "optimizer_state_dict": optimizer_state(), "loss": 0.1},
-        ("the weights are those under 'model_state_dict'",),
+        ("the weights were read from 'model_state_dict'",),
     ),
-    "two deep": ({"model": {"state_dict": STATE, "step": 1}}, ("the weights are those under 'model.state_dict'",)),
+    "two deep": ({"model": {"state_dict": STATE, "step": 1}}, ("the weights were read from 'model.state_dict'",)),
     "the same under two names": (
         {"state_dict": STATE, "model": STATE, "epoch": 1},
-        ("the weights are those under 'state_dict'",),
+        ("the weights were read from 'state_dict'",),
     ),
     "Lightning": (
         LIGHTNING,
-        ("the weights are those under 'state_dict'", "the prefix 'net.' was taken off the names of its tensors"),
+        ("the weights were read from 'state_dict'", "the prefix 'net.' was removed from the names of its tensors"),
     ),
 }
 
@@ -75,7 +75,7 @@ def test_wrapped(name: str, tmp_path: Path) -> None:
 def test_prefixes_of_wrappers(prefix: str, tmp_path: Path) -> None:
     torch.save({prefix + name: value for name, value in STATE.items()}, tmp_path / "model.pt")
     checkpoint = read_checkpoint(tmp_path / "model.pt")
-    assert checkpoint.notes[0] == f"the prefix '{prefix}' was taken off the names of its tensors"
+    assert checkpoint.notes[0] == f"the prefix '{prefix}' was removed from the names of its tensors"
     assert checkpoint.layout == "nalu-export:NAC"
 
 
@@ -127,7 +127,8 @@ def test_a_model_inside_a_wrapped_one(tmp_path: Path) -> None:
     [
         (
             "tail.",
-            "has no name under 'tail.'; it has names under 'layers.'; prefix takes what stands before the layers",
+            "has no name under 'tail.'; it has names under 'layers.'; give prefix the part of the names "
+            "before the layers",
         ),
         ("layers.0.W", "has no name under 'layers.0.W.'; it has names under 'layers.'; "),
     ],
@@ -139,7 +140,7 @@ def test_a_prefix_that_is_not_there(prefix: str, text: str, refusal: Refusal) ->
 def test_under_of_names_without_a_dot() -> None:
     with pytest.raises(InputError) as caught:
         under({"W": torch.ones(1)}, "head")
-    assert str(caught.value) == "has no name under 'head.'; prefix takes what stands before the layers"
+    assert str(caught.value) == "has no name under 'head.'; give prefix the part of the names before the layers"
 
 
 def test_prefixes_come_shortest_first() -> None:
@@ -178,7 +179,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "a long name": (
         {"x" * (MAX_NAME + 1): torch.ones(1)},
-        "has a tensor with a name of 1,001 characters; no module has one this long",
+        "has a tensor with a name of 1,001 characters; at most 1,000 are allowed",
     ),
 }
 

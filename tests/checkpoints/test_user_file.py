@@ -108,7 +108,7 @@ def test_a_name_in_a_file(write: Callable[..., Path], weights: Path, monkeypatch
 def test_the_only_class_of_a_file_needs_no_name(write: Callable[..., Path], weights: Path) -> None:
     file = write()
     found = read_checkpoint(weights, file)
-    assert found.notes == (f"the model is Net of {file}",)
+    assert found.notes == (f"the model is Net in {file}",)
     assert found.model(X).item() == 4.0
 
 
@@ -143,7 +143,7 @@ CASES = {
     "net.py:Net.nothing": "{file} has no 'Net.nothing'; it has 'Net', 'build', 'needs' and 1 more",
     "net.py:needs": "needs arguments: needs(hidden: int, depth=2); give a function that needs none",
     "net.py:fails": "RuntimeError: first line ({file}, line 21)",
-    "net.py:FACTOR": "is a value of type float, neither a module nor what builds one",
+    "net.py:FACTOR": "is a value of type float, which is neither a torch.nn.Module nor a function that builds one",
 }
 
 
@@ -163,7 +163,7 @@ FILES = {
         "name it package.module:NAME from the folder above the package"
     ),
     "raise SystemExit('usage: net.py DATA')\n": (
-        "ends the program (SystemExit: usage: net.py DATA); put what trains under if __name__ == '__main__'"
+        "ends the program (SystemExit: usage: net.py DATA); put code that trains under if __name__ == '__main__'"
     ),
     "raise ValueError('\\x1b[31m')\n": "ValueError: \\x1b[31m ({file}, line 1)",
     "import nalu_export\nraise nalu_export.InputError('of ours')\n": "of ours",
@@ -180,12 +180,17 @@ def test_files_that_cannot_be_run(text: str, write: Callable[..., Path], weights
 def test_a_file_that_names_no_module_or_several(write: Callable[..., Path], weights: Path) -> None:
     file = write("def build():\n    pass\n")
     assert refusal(weights, str(file)) == (
-        f"model='{file}': has no class of modules; name what builds one, {file}:NAME; it has 'build'"
+        f"model='{file}': has no subclass of torch.nn.Module; name a function that builds one, "
+        f"{file}:NAME; it has 'build'"
     )
     file = write("from torch import nn\nfrom torch.nn import Linear\nclass A(nn.Module): ...\nclass B(A): ...\n")
     assert refusal(weights, str(file)) == f"model='{file}': has 'A', 'B'; say which: {file}:B"
     file = write("x = 1\n")
-    assert refusal(weights, str(file)) == f"model='{file}': has no class of modules; name what builds one, {file}:NAME"
+    assert (
+        refusal(weights, str(file))
+        == f"model='{file}': has no subclass of torch.nn.Module; name a function that builds one, "
+        f"{file}:NAME"
+    )
 
 
 def test_files_that_are_none(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +221,10 @@ def test_classes_of_the_script_that_saved_a_pickle(pickled: Path) -> None:
     assert refusal(pickled, file.with_name("other.py"), trust=True) == (
         f"cannot be loaded: it needs Net of the script that saved it, and {file.with_name('other.py')} has no Net"
     )
-    text = "holds a module, which is used as it is, not what model builds; leave model out, or give the file alone"
+    text = (
+        "holds a module, which is used as it is, and model would build another one; leave model out, "
+        "or give the file alone"
+    )
     assert refusal(pickled, f"{file}:Net", trust=True) == f"{text}: model='{file}'"
     assert refusal(pickled, file).startswith("is a pickled module (__main__.Net), which runs code when loaded; ")
 

@@ -81,7 +81,7 @@ def test_options_that_would_read_its_keys_are_refused(path: Path) -> None:
     torch.save(MyNalu(2, 8), path)
     for option, value in {"layout": "kevinzakka", "eps": 1e-5, "backbone": nn.ReLU(), "task": "regression"}.items():
         assert refusal(path, **{option: value}) == f"holds a module, which is used as it is; leave {option} out"
-    text = "holds a module, which is used as it is, not what model builds; leave model out"
+    text = "holds a module, which is used as it is, and model would build another one; leave model out"
     assert refusal(path, model=lambda: MyNalu(2, 8)) == text
     assert refusal(path, model="torch.nn:ReLU") == text
     (path.parent / "net.py").write_text("from torch import nn\n", encoding="utf-8")
@@ -100,7 +100,7 @@ def test_a_module_under_a_key_is_taken_and_that_is_said(path: Path) -> None:
     for where, payload in cases.items():
         torch.save(payload, path)
         found = read_checkpoint(path, trust=True)
-        assert found.notes == (NOTE, f"the model is the module under {where}")
+        assert found.notes == (NOTE, f"the model was read from {where}")
         assert torch.equal(found.model(X), model(X))
 
 
@@ -109,7 +109,7 @@ def test_several_modules_are_not_guessed_among(path: Path) -> None:
     torch.save({"model": model, "ema": nn.Sequential(nn.Linear(2, 1))}, path)
     assert refusal(path) == "holds modules under 'model', 'ema'; say which module with prefix='model'"
     found = read_checkpoint(path, trust=True, prefix="ema")
-    assert found.notes == (NOTE, "the model is the module under 'ema'")
+    assert found.notes == (NOTE, "the model was read from 'ema'")
     assert len(found.model.state_dict()) == 2
     assert torch.equal(load(path, trust=True, prefix="model.0.")(X), model[0](X))
     assert refusal(path, prefix="model.1.x") == "has no module under 'model.1.x'; it has '0', '1'"

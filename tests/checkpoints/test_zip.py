@@ -57,7 +57,7 @@ def first_byte_of(member: str) -> bytes:
 
 
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {
-    "PK only": (lambda: b"PK", "is a zip file without its end; copy or download it again, whole"),
+    "PK only": (lambda: b"PK", "is a truncated zip file; copy or download it again"),
     "empty": (lambda: files.zip_bytes({}), "is a zip file but not one of torch.save; expected a model.pt"),
     "foreign": (
         lambda: files.zip_bytes({"word/document.xml": b"<xml/>"}),
@@ -67,8 +67,8 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: files.zip_bytes({"a/version": b"3", "b/data.pkl": b"\x80\x02}."}),
         "is a zip file but not one of torch.save; expected a model.pt",
     ),
-    "cut": (lambda: good()[:-30], "is a zip file without its end; copy or download it again, whole"),
-    "no end": (lambda: good()[:700], "is a zip file without its end; copy or download it again, whole"),
+    "cut": (lambda: good()[:-30], "is a truncated zip file; copy or download it again"),
+    "no end": (lambda: good()[:700], "is a truncated zip file; copy or download it again"),
     "directory cut out": (
         lambda: good()[:1000] + good()[-22:],
         "is a damaged zip file: Bad magic number for central directory; copy or download it again",

@@ -58,7 +58,7 @@ def test_it_may_be_allowed(source: Path, artifact: Path, run: Run) -> None:
     quiet = run("check", source, artifact, *_replay(("big", 3e38)), "-q")
     assert (quiet.exit_code, quiet.stdout) == (1, "")
     assert quiet.stderr.startswith(
-        "nalu-export: nothing was compared of onnxruntime-cpu: all 2 outputs were left out; "
+        "nalu-export: nothing was compared for onnxruntime-cpu: all 2 outputs were left out; "
     )
 
 

@@ -42,11 +42,11 @@ def test_no_search(source: Path, artifact: Path, run: Run) -> None:
 def test_max_ulp_decides_by_nearness_to_pytorch(source: Path, artifact: Path, run: Run) -> None:
     result = run("check", source, artifact, *FEW, "--max-ulp", "1000000000")
     assert result.exit_code == 0
-    line = "Decided by nearness to PyTorch's float32 output: at most 1000000000 ULP from PyTorch."
+    line = "criterion: at most 1000000000 ULP from PyTorch, in place of the error bound."
     assert line in result.stdout.splitlines()
     result = run("check", source, artifact, *FEW, "--max-ulp", "0")
     assert result.exit_code == 1
-    assert result.stdout.splitlines()[-1].startswith("FAILED: onnxruntime-cpu on inputs ")
+    assert result.stdout.splitlines()[-1].startswith("FAILED: onnxruntime-cpu on distribution ")
     assert "ULP from PyTorch" in result.stdout.splitlines()[-1]
 
 

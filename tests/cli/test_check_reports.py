@@ -109,7 +109,7 @@ def test_a_report_overwrites_no_file_of_the_check(
     before = contents()
     result = run("check", source, artifact, "--inputs", "x.npz", kind, alias, *FEW)
     assert result.exit_code == 2
-    assert result.stderr.endswith(" itself; choose another path for the report\n")
+    assert result.stderr.endswith("; choose another path for the report\n")
     assert contents() == before
 
 
@@ -117,7 +117,10 @@ def test_a_report_overwrites_no_file_of_the_check(
 def test_the_worst_inputs_overwrite_no_inputs(option: str, source: Path, artifact: Path, run: Run) -> None:
     assert run("check", source, artifact, "--json", "r.json", *FEW).exit_code == 0
     before = contents()
-    text = "r.worst.npz: is r.worst.npz itself, and the worst inputs go there; choose another report path"
+    text = (
+        "r.worst.npz: the worst inputs, which are saved there, would replace r.worst.npz; choose another path for the "
+        "report"
+    )
     assert_user_error(run("check", source, artifact, option, "r.worst.npz", "--html", "r.html"), 2, text)
     assert contents() == before
 
@@ -181,7 +184,7 @@ def test_quiet(source: Path, artifact: Path, other: Path, run: Run) -> None:
     assert (result.exit_code, result.output) == (0, "")
     result = run("check", source, other, "-q", *FEW)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("nalu-export: onnxruntime-cpu on inputs ")
+    assert result.stderr.startswith("nalu-export: onnxruntime-cpu on distribution ")
     assert result.stderr.count("\n") == 1
 
 

@@ -24,11 +24,11 @@ def test_what_is_said(faux: Path, run: Run) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
         "note: layout kevinzakka:fauxNAC, which computes the same as nkarasovd:NAC, simkir00:NAC",
-        "note: a faux NAC: the stored weight computes, not tanh(W_hat)·σ(M_hat); it is taken as it is",
-        "assumed: formula is that of kevinzakka:fauxNAC, by the names and shapes of its tensors; the file does not "
-        "store it",
-        "assumed: orientation is 3 → 2, as kevinzakka stores it; its matrices fit the other way round too",
-        f"own.safetensors  from sha256 {hashlib.sha256(faux.read_bytes()).hexdigest()}",
+        "note: a faux NAC: the model computes with the stored weight, not with tanh(W_hat)·σ(M_hat)",
+        "assumed: formula is that of kevinzakka:fauxNAC, recognised by the names and shapes of its tensors; the file "
+        "does not store it",
+        "assumed: orientation is 3 → 2, as kevinzakka stores it; transposed, its matrices would fit as well",
+        f"written: own.safetensors, from the file with SHA-256 {hashlib.sha256(faux.read_bytes()).hexdigest()}",
     ]
     assert torch.equal(load("own.safetensors")(torch.eye(3)), torch.ones(3, 2))
 
@@ -52,7 +52,7 @@ def test_strict(faux: Path, run: Run) -> None:
         result,
         2,
         "faux.pt: is a faux NAC: 'layers.0' computes with a stored W, not with tanh(W_hat)·σ(M_hat); "
-        "without --strict it is exported as the linear layer that it is",
+        "without --strict it is exported as a linear layer",
     )
     assert listing() == ["faux.pt"]
 
@@ -66,7 +66,8 @@ def test_layers_of_the_user(tmp_path: Path, run: Run, monkeypatch: pytest.Monkey
     )
     torch.save({f"fc.{name}": value for name, value in nn.Linear(2, 1).state_dict().items()}, "model.pt")
     result = run("convert", "model.pt", "-o", "own.pt", "--model", "own_layers:Own")
-    assert "note: it holds weights only, as its model has layers of your own; read it with --model" in result.stdout
+    note = "note: the file contains weights only, because the model has layers of your own; read it with --model"
+    assert note in result.stdout
 
 
 @pytest.mark.parametrize("arguments", [[], ["-o"]])

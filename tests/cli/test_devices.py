@@ -43,7 +43,11 @@ def test_options_of_the_provider() -> None:
     assert "'provider_options': {'a': '1', 'b': 'x=y'}" in shown
     assert "'device': 2" in shown
     assert "'a=2' is given" not in shown
-    for wrong, message in (("a", "'a' is no KEY=VALUE"), ("=1", "'=1' is no KEY=VALUE"), ("a=2", "a is given twice")):
+    for wrong, message in (
+        ("a", "'a' is not of the form KEY=VALUE"),
+        ("=1", "'=1' is not of the form KEY=VALUE"),
+        ("a=2", "a is given twice"),
+    ):
         result = _shown("--provider-option", "a=1", "--provider-option", wrong)
         assert result.exit_code == 2
         assert message in result.output
@@ -75,7 +79,11 @@ def test_they_reach_the_session(nalu: NALU, tmp_path: Path, pretended_cuda: Call
             {"provider_options": {"a": "1"}},
             "provider_options is given, but no runtime of the check is ONNX Runtime on CUDA: torch-cuda",
         ),
-        ("onnxruntime-cuda", {"provider_options": {"use_tf32": "1"}}, "provider option use_tf32: tf32 switches it"),
+        (
+            "onnxruntime-cuda",
+            {"provider_options": {"use_tf32": "1"}},
+            "provider option use_tf32: tf32 sets this option",
+        ),
         ("onnxruntime-cuda", {"device": -1}, "device is -1; it must be from 0"),
     ],
 )

@@ -35,11 +35,10 @@ def test_a_file_with_remarks_only(folder: Path, run: Run) -> None:
     result = saved(nalu([[1.0, 1.0]], [[30.0, 30.0]]), run)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
-        "\n"
         "info[gate-chosen] at (model)\n"
-        "  On inputs of 0.1..1 and of 100..1000 the gate chooses the sum.\n"
-        "  effect:  This is how a trained gate looks.\n"
-        "  remedy:  Nothing to do, if that is the operation of the task.\n"
+        "  On inputs of 0.1..1 and of 100..1000, the gate chooses the sum.\n"
+        "  effect:  A trained gate looks like this.\n"
+        "  remedy:  Nothing to do if this is the operation that the task needs.\n"
         "\n"
         "nothing wrong found; 1 remark\n"
     )
@@ -48,7 +47,7 @@ def test_a_file_with_remarks_only(folder: Path, run: Run) -> None:
 def test_warnings_do_not_fail(folder: Path, run: Run) -> None:
     result = saved(nac([[0.5]]), run)
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[1] == "warning[far-weights] at layers.0"
+    assert result.stdout.splitlines()[0] == "warning[far-weights] at layers.0"
     assert result.stdout.endswith("\n\n1 warning\n")
 
 
@@ -57,21 +56,15 @@ def test_an_error_fails(folder: Path, run: Run) -> None:
     result = run("doctor", "model.pt")
     assert (result.exit_code, result.stderr) == (1, "")
     assert result.stdout == (
-        "note: layout kevinzakka:fauxNAC, which computes the same as nkarasovd:NAC, simkir00:NAC\n"
-        "note: a faux NAC: the stored weight computes, not tanh(W_hat)·σ(M_hat); it is taken as it is\n"
-        "assumed: formula is that of kevinzakka:fauxNAC, by the names and shapes of its tensors; the file does not "
-        "store it\n"
-        "assumed: orientation is 2 → 1, as kevinzakka stores it; its matrices fit the other way round too\n"
-        "\n"
-        "error[faux-weights] at model.0.W\n"
-        "  W is stored and is what computes; tanh(W_hat)·σ(M_hat) is another matrix, off by up to 1 (1 is stored at "
-        "[0, 0], the raw parameters give 0).\n"
-        "  effect:  A faux NAC: W_hat and M_hat are read by nothing and cannot have trained; computing W from them "
-        "gives different results.\n"
-        "  remedy:  Export it as the linear layer that it is (the stored W wins), or compute W in forward and train "
-        "again.\n"
-        "\n"
-        "1 error\n"
+        "note: layout kevinzakka:fauxNAC, which computes the same as nkarasovd:NAC, simkir00:NAC\nnote: a faux NAC: "
+        "the model computes with the stored weight, not with tanh(W_hat)·σ(M_hat)\nassumed: formula is that of "
+        "kevinzakka:fauxNAC, recognised by the names and shapes of its tensors; the file does not store it\nassumed: "
+        "orientation is 2 → 1, as kevinzakka stores it; transposed, its matrices would fit as "
+        "well\n\nerror[faux-weights] at model.0.W\n  W is stored, and the model computes with it. "
+        "tanh(W_hat)·σ(M_hat) is a different matrix: it differs by up to 1 (at [0, 0], 1 is stored and the raw "
+        "parameters give 0).\n  effect:  A faux NAC: the model does not read W_hat and M_hat, so they cannot have "
+        "been trained. Computing W from them gives different results.\n  remedy:  Export it as a linear layer with "
+        "the stored W, or compute W in forward and train again.\n\n1 error\n"
     )
 
 

@@ -24,7 +24,7 @@ def test_it_says_what_it_checked_and_wrote(format_name: str, source: Path, run: 
     assert listing() == sorted([name, "model.pt"])
     size = Path(name).stat().st_size
     assert result.stdout.splitlines()[-2] == (
-        f"{name}  {format_name}, {size:,} bytes, folded weights, float32: input (batch, 2) → output (batch, 1)"
+        f"written: {name}: {format_name}, {size:,} bytes, folded weights, float32; input (batch, 2) → output (batch, 1)"
     )
     assert "passed" in result.stdout
     assert "FAILED" not in result.stdout
@@ -56,7 +56,7 @@ def test_default_name_beside_any_name(name: str, written: str, source: Path, run
     result = run(name, "-f", "onnx", "--no-check")
     assert (result.exit_code, result.stderr) == (0, "")
     assert listing() == sorted([os.path.basename(name), written])
-    assert f"{written}  onnx, ".replace("\n", r"\n") in result.stdout
+    assert f"written: {written}: onnx, ".replace("\n", r"\n") in result.stdout
 
 
 @pytest.mark.parametrize("verb", [[], ["export"]], ids=["", "export"])
@@ -97,7 +97,7 @@ def test_a_failed_check_writes_nothing(old: bytes | None, source: Path, run: Run
     result = run(source, "-f", "onnx")
     assert result.exit_code == 1
     assert result.stderr.startswith(
-        "nalu-export: model.onnx: not written, the check failed: onnxruntime-cpu on inputs "
+        "nalu-export: model.onnx: not written, the check failed: onnxruntime-cpu on distribution "
     )
     assert result.stderr.count("\n") == 1
     assert "FAILED" in result.stdout

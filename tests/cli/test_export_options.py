@@ -55,7 +55,7 @@ def test_input_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -
     )
     result = run("model.pt", "-f", "torchscript", "--input-size", 4, 6, "--no-check")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert "note: the image size is fixed at 4×6: the model runs at no other size" in result.stdout
+    assert "note: the image size is fixed at 4×6: the model does not run at another size" in result.stdout
     assert "input (batch, 1, 4, 6) → output (batch, 1)" in result.stdout
 
 

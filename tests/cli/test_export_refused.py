@@ -88,12 +88,13 @@ USER_ERRORS = [
     (
         write_nothing,
         ["--input", "x=batch,2", "--input-size", "8", "8"],
-        "model.pt: --input-size and --input or --example are both given; an example has the size of its images",
+        "model.pt: --input-size and --input or --example are both given; give one, because an "
+        "example has the size of its images",
     ),
     (
         write_nothing,
         ["--arithmetic", "head"],
-        "model.pt: --arithmetic is 'head', which is no module that this model runs; there are: 'layers.0'",
+        "model.pt: --arithmetic is 'head', but the model runs no module of that path or class; it runs 'layers.0'",
     ),
     (write_nothing, ["-o", "model.pt"], "model.pt: is the source itself; choose another output path"),
     (write_nothing, ["-o", "./model.pt"], "model.pt: is the source itself; choose another output path"),

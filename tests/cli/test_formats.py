@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from nalu_export import formats
 from nalu_export.api.artifact import read_artifact
+from nalu_export.cli.checking import RUNTIMES
 from tests.cli.conftest import Run, assert_user_error, listing
 
 
@@ -19,14 +21,22 @@ def test_the_suffix_of_the_output_says_the_format(output: str | None, told: str,
     assert read_artifact(output or "model.onnx").format == told
 
 
+def test_help_names_the_runtime_of_each_format() -> None:
+    for name in formats.names():
+        assert formats.get(name).runtime in RUNTIMES
+
+
 def test_what_does_not_fit_the_format_is_refused_by_its_flag(source: Path, run: Run) -> None:
     cases: list[tuple[list[str], str]] = [
-        (["-f", "cpp", "--opset", "20"], "--opset is given, which means nothing to format cpp; leave it out"),
-        (["-o", "a.pt", "--opset", "20"], "--opset is given, which means nothing to format torchscript; leave it out"),
-        (["--extern-c"], "--extern-c is given, which means nothing to format onnx; leave it out"),
+        (["-f", "cpp", "--opset", "20"], "--opset is given, but format cpp does not have this option; leave it out"),
+        (
+            ["-o", "a.pt", "--opset", "20"],
+            "--opset is given, but format torchscript does not have this option; leave it out",
+        ),
+        (["--extern-c"], "--extern-c is given, but format onnx does not have this option; leave it out"),
         (
             ["-o", "a.hpp", "--struct", "class"],
-            "--struct is 'class'; class means something else in C++, choose another name",
+            "--struct is 'class'; class is reserved in C++, choose another name",
         ),
         (
             ["-f", "onnx", "-o", "a.hpp"],

@@ -18,14 +18,19 @@ def test_what_is_said(source: Path, run: Run) -> None:
     result = run("golden", source, "-o", "golden.bin")
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"golden.bin  384 samples of 2 → 1, float32, from sha256 {digest}\n"
+    assert (
+        result.stdout
+        == f"written: golden.bin: 384 samples of 2 → 1, bounds for float32, from the file with SHA-256 {digest}\n"
+    )
     assert listing() == ["golden.bin", "model.pt"]
     assert read_golden("golden.bin").source_sha256 == digest
 
 
 def test_options(source: Path, run: Run) -> None:
     result = run("golden", source, "-o", "golden.npz", "--samples", 3, "--compute", "float64", "--seed", 7)
-    assert result.stdout.startswith("golden.npz  36 samples of 2 → 1, float64, from sha256 ")
+    assert result.stdout.startswith(
+        "written: golden.npz: 36 samples of 2 → 1, bounds for float64, from the file with SHA-256 "
+    )
     other = run("golden", source, "-o", "other.npz", "--samples", 3, "--compute", "float64", "--seed", 8)
     assert other.exit_code == 0
     first, second = (read_golden(name).inputs[0].values for name in ("golden.npz", "other.npz"))
@@ -35,12 +40,18 @@ def test_options(source: Path, run: Run) -> None:
 def test_images_and_their_head(source: Path, image_model: BackboneHead, run: Run) -> None:
     save(image_model, "images.pt")
     result = run("golden", "images.pt", "-o", "golden.bin", "--input-size", 8, 6)
-    assert result.stdout.startswith("golden.bin  48 samples of 1×8×6 → 3, float32, from sha256 ")
+    assert result.stdout.startswith(
+        "written: golden.bin: 48 samples of 1×8×6 → 3, bounds for float32, from the file with SHA-256 "
+    )
     result = run("golden", "images.pt", "-o", "golden.bin", "--part", "head")
-    assert result.stdout.startswith("golden.bin  384 samples of 6 → 3, float32, from sha256 ")
+    assert result.stdout.startswith(
+        "written: golden.bin: 384 samples of 6 → 3, bounds for float32, from the file with SHA-256 "
+    )
     result = run("golden", "images.pt", "-o", "golden.bin", "--part", "head", "--input-size", 8, 6)
     # It is the size of the images that the whole model is captured with.
-    assert result.stdout.startswith("golden.bin  384 samples of 6 → 3, float32, from sha256 ")
+    assert result.stdout.startswith(
+        "written: golden.bin: 384 samples of 6 → 3, bounds for float32, from the file with SHA-256 "
+    )
 
 
 def test_what_had_to_be_assumed_is_said(source: Path, run: Run) -> None:
@@ -73,7 +84,10 @@ def test_several_inputs_and_outputs(source: Path, run: Run, monkeypatch: pytest.
     monkeypatch.setattr("nalu_export.api.golden.write_golden", written)
     sizes = "x 2, how many scalar int64, mask/µ.npy 2×1 bool → y 2, exact 1 float64, k scalar int64, any scalar bool"
     result = run("golden", source, "-o", "golden.bin")
-    assert result.stdout == f"golden.bin  3 samples of {sizes}, float32, from sha256 {'a' * 64}\n"
+    assert (
+        result.stdout
+        == f"written: golden.bin: 3 samples of {sizes}, bounds for float32, from the file with SHA-256 {'a' * 64}\n"
+    )
     facts = json.loads(run("golden", source, "-o", "golden.bin", "--json").stdout)
     assert facts["inputs"][2] == {"name": "mask/µ.npy", "dtype": "bool", "shape": [2, 1]}
     assert facts["outputs"][2] == {"name": "k", "dtype": "int64", "shape": [], "shared": True}
@@ -127,7 +141,7 @@ def test_targets_that_are_refused(name: str, text: str, source: Path, run: Run) 
 def test_a_name_with_escapes_is_shown_without_them(source: Path, run: Run) -> None:
     result = run("golden", source, "-o", "a\nb\x1b[31m[bold].bin", "--samples", 1)
     assert result.exit_code == 0
-    assert result.stdout.startswith(r"a\nb\x1b[31m[bold].bin  12 samples of 2 → 1, ")
+    assert result.stdout.startswith(r"written: a\nb\x1b[31m[bold].bin: 12 samples of 2 → 1, ")
     assert len(result.stdout.splitlines()) == 1
 
 
@@ -137,7 +151,7 @@ def test_a_name_with_escapes_is_shown_without_them(source: Path, run: Run) -> No
         (["missing.pt", "-o", "golden.bin"], "missing.pt: cannot be read: No such file or directory"),
         (
             ["model.pt", "-o", "golden.bin", "--part", "a\x1b[31m"],
-            r"part is 'a\x1b[31m', which is no arithmetic subgraph of the model; there is: none but the model itself",
+            r"part is 'a\x1b[31m', which is not an arithmetic subgraph of the model; the only one is the model itself",
         ),
     ],
 )

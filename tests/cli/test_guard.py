@@ -47,7 +47,7 @@ ARGUMENTS: tuple[tuple[Any, ...], ...] = (
     ("why", [ValueError("x")]),
     ("x", 0, 1, "why"),
 )
-FAULT = "internal error, nothing was decided: {}; --debug shows where, please report it"
+FAULT = "internal error, there is no verdict: {}; --debug shows the traceback, please report it"
 MEMORY = "needs more memory than there is, or than --max-memory allows"
 
 
@@ -185,7 +185,7 @@ def test_debug_behind_two_dashes_is_a_file() -> None:
     ("option", "text"),
     [
         ("--model sys:exit", "--model sys:exit: "),
-        ("--model os:abort", "ended by SIGABRT in a library or a runtime; nothing was decided"),
+        ("--model os:abort", "ended by SIGABRT in a library or a runtime; there is no verdict"),
         ("--model net.py:build", "--model net.py:build: "),
     ],
 )

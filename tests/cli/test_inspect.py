@@ -66,7 +66,8 @@ def test_a_torchscript_file_needs_trust(source: Path, run: Run) -> None:
     path = exported(source, "torchscript", check=False)
     result = run("inspect", path)
     assert result.exit_code == 0
-    assert "Weights were not read: a TorchScript archive runs code when loaded; --trust reads it." in result.stdout
+    line = "The weights were not read, because loading a TorchScript archive runs code from it; --trust reads them."
+    assert line in result.stdout.splitlines()
     assert "%" not in result.stdout
     assert "%" in run("inspect", path, "--trust").stdout
 
@@ -142,13 +143,13 @@ def test_a_model_that_takes_something_else_than_its_layers_tell(folder: Path, ru
 def test_arithmetic_that_the_user_names(folder: Path, run: Run) -> None:
     torch.save(NETS["several heads summed"].build(), "model.pt")
     result = run("inspect", "model.pt", "--trust", "--arithmetic", "heads.1")
-    assert "arithmetic subgraph heads.1: NAC\n  why: named by the user" in result.stdout
+    assert "arithmetic subgraph heads.1: NAC\n  why: the user named it" in result.stdout
 
 
 def test_a_note(source: Path, run: Run, model: nn.Module) -> None:
     torch.save(model.state_dict(), source)
     assert (
-        "assumed: eps is 1e-10, as nalu-export:NALU has it; the file does not store it"
+        "assumed: eps is 1e-10, as nalu-export:NALU defines it; the file does not store it"
         in run("inspect", source).stdout.splitlines()
     )
 
@@ -240,7 +241,7 @@ def test_user_errors(source: Path, run: Run) -> None:
     for path, text in {
         "missing": "missing: cannot be read: No such file or directory",
         "text": "text: is not a file of torch.save; expected a model.pt",
-        "model.onnx": "model.onnx: the file has no tensors of its layer 'elsewhere'",
+        "model.onnx": "model.onnx: the file has no tensors of its layer 'elsewhere'; export it again",
     }.items():
         for options in ([], ["--json"], ["--trust"]):
             assert_user_error(run("inspect", path, *options), 2, text)

@@ -81,12 +81,12 @@ def test_the_word_behind_it_may_be_an_argument(source: Path, artifact: Path, run
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "layouts"])
 def test_json_takes_no_file_of_the_command(verb: str, source: Path, artifact: Path, run: Run) -> None:
     before = source.read_bytes()
-    text = "model.pt: is model.pt itself; choose another path for the report"
+    text = "model.pt: the report would replace model.pt; choose another path for the report"
     assert_user_error(run(verb, *VERBS[verb], "--json=model.pt"), 2, text)
     assert source.read_bytes() == before
     if "-o" in VERBS[verb]:
         path = VERBS[verb][VERBS[verb].index("-o") + 1]
-        text = f"{path}: is {path} itself; choose another path for the report"
+        text = f"{path}: the report would replace {path}; choose another path for the report"
         assert_user_error(run(verb, *VERBS[verb], f"--json={path}"), 2, text)
 
 
@@ -129,16 +129,20 @@ def test_a_failed_export_writes_them_too(source: Path, run: Run) -> None:
         (
             ("--no-check", "--html", "r.html"),
             2,
-            "--html and --no-check are both given; without a check it has no ",
+            "--html and --no-check are both given; --html has no effect ",
         ),
-        (("--no-check", "--runtime", "all"), 2, "--runtime and --no-check are both given; without a check it has no "),
+        (("--no-check", "--runtime", "all"), 2, "--runtime and --no-check are both given; --runtime has no effect "),
         (("-q", "-v"), 2, "--quiet and --verbose are both given; give one of them"),
         (
             ("--runtime", "tract", "-f", "torchscript"),
             2,
             "runtime tract runs onnx, but model.torchscript.pt is ",
         ),
-        (("--html", "model.onnx"), 2, "model.onnx: is model.onnx itself; choose another path for the report"),
+        (
+            ("--html", "model.onnx"),
+            2,
+            "model.onnx: the report would replace model.onnx; choose another path for the report",
+        ),
         (("--html", "a", "--junit", "./a"), 2, "two reports, or a report and its .worst.npz, have the same path; "),
         (("--runtime", "onnxruntime-cuda"), 3, "onnxruntime-cuda: "),
     ],
@@ -154,8 +158,8 @@ def test_an_export_that_cannot_be(words: tuple[str, ...], code: int, text: str, 
 
 def test_verbose_shows_the_tables(source: Path, run: Run) -> None:
     lines = run(source, "-f", "onnx", "-v", *FEW).stdout.splitlines()
-    assert any(line.startswith("inputs ") and "max ULP" in line for line in lines)
-    assert lines[-1].startswith("model.onnx  onnx, ")
+    assert any(line.startswith("distribution ") and "max ULP" in line for line in lines)
+    assert lines[-1].startswith("written: model.onnx: onnx, ")
     few = run(source, "-f", "onnx", *FEW).stdout.splitlines()
     assert len(few) == 5
     assert lines[-1] in few

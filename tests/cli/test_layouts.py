@@ -22,22 +22,25 @@ def test_one_owner(run: Run) -> None:
     result = run("layouts", "nilabhra")
     assert result.stdout.splitlines() == [
         "nilabhra:NAC",
-        "  keys   W_hat (o, i), M_hat (o, i)",
-        "  found  alone, k.",
-        "  other  nilabhra:NAC-turned: (i, o) for (o, i), and the reverse",
+        "  keys    W_hat (o, i), M_hat (o, i)",
+        "  under   alone, k.",
+        "  turned  nilabhra:NAC-turned: (i, o) in place of (o, i), and the reverse",
         "nilabhra:NALU",
-        "  keys   G (1, 1), nac.W_hat (o, i), nac.M_hat (o, i)",
-        "  found  alone, k.",
-        "  eps    1e-12",
-        "  other  nilabhra:NALU-turned: (i, o) for (o, i), and the reverse",
-        "  note   the gate is σ(G) of one number and does not see the input",
+        "  keys    G (1, 1), nac.W_hat (o, i), nac.M_hat (o, i)",
+        "  under   alone, k.",
+        "  eps     1e-12",
+        "  turned  nilabhra:NALU-turned: (i, o) in place of (o, i), and the reverse",
+        "  note    the gate is σ(G) for a single number G; it does not depend on the input",
+        "keys: of one layer, with shapes of o outputs and i inputs; those in parentheses occur in variants only.",
+        "under: prefix of the keys; k is the number of a layer, alone is a single layer without a prefix.",
     ]
 
 
 def test_the_twins_of_square_files_are_named(run: Run) -> None:
     text = " ".join(run("layouts").stdout.split())
-    assert "as --layout OWNER:UNIT-turned (not wassname:NAC_exact: nn.Linear has one way)" in text
-    assert "  other  wassname:NAC_exact-turned" not in run("layouts", "wassname").stdout
+    told = "--layout OWNER:UNIT-turned reads a layout with transposed matrices (not wassname:NAC_exact: the weight of"
+    assert told in text
+    assert "  turned  wassname:NAC_exact-turned" not in run("layouts", "wassname").stdout
 
 
 def test_a_unit_that_is_not_read(run: Run) -> None:

@@ -53,7 +53,8 @@ def test_the_check_above_can_fail() -> None:
 def test_help_lists_the_commands_and_exit_codes(run: Run) -> None:
     text = run("--help").stdout
     assert all(name in text for name in ("export", "check", "inspect", "doctor", "convert", "layouts", "--version"))
-    assert "Exit codes: 0 done, 1 parity failed or the doctor found an error, 2 bad usage" in text
+    assert "Exit codes:\n  0    done; a check passed\n  1    parity failed, nothing could be compared, or" in text
+    assert "After codes above 1 there is no verdict, and no file was written." in text
     assert text.isascii()
 
 
@@ -62,6 +63,17 @@ def test_every_option_is_explained(command: str) -> None:
     for parameter in main.commands[command].params:
         if parameter.param_type_name == "option":
             assert getattr(parameter, "help", None), f"{command} {parameter.name}"
+
+
+@pytest.mark.parametrize("width", ["60", "80"])
+@pytest.mark.parametrize("command", main.commands)
+def test_help_breaks_no_line_after_a_hyphen(
+    command: str, width: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    text = run(command, "--help").stdout
+    assert text.isascii()
+    assert [line for line in text.splitlines() if line.endswith("-")] == []
 
 
 def test_version(run: Run) -> None:
@@ -194,7 +206,7 @@ def test_python_dash_m(source: Path, real: Callable[..., subprocess.CompletedPro
     """The whole way in a process of its own: no warning, no log line, nothing on stderr."""
     done = real("model.pt", "--format", "onnx")
     assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.decode().splitlines()[-2].startswith("model.onnx  onnx, ")
+    assert done.stdout.decode().splitlines()[-2].startswith("written: model.onnx: onnx, ")
     done = real(
         "check", "model.pt", "model.onnx", "--runtime", "torch", "--runtime", "onnxruntime-cpu", "--samples", "9"
     )

@@ -31,7 +31,7 @@ if __name__ == "__main__":
     torch.save(build().state_dict(), "weights.pt")
     torch.save({"model": Net(), "epoch": 3}, "pickled.pt")
 """
-NOTES = ["was loaded with --trust, which ran code in it", "the model is the module under 'model'"]
+NOTES = ["was loaded with --trust, which ran code in it", "the model was read from 'model'"]
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_pickle_of_a_script_with_its_classes(folder: Path) -> None:
         ),
         (
             ["--trust", "--model", "code/net.py:build"],
-            "holds a module, which is used as it is, not what --model builds; leave --model out, "
+            "holds a module, which is used as it is, and --model would build another one; leave --model out, "
             "or give the file alone: --model code/net.py",
         ),
     ],

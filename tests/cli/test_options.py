@@ -75,7 +75,9 @@ def test_an_example_from_a_file(tmp_path: Path) -> None:
     assert list(found["example_inputs"]) == ["x", "ids"]
     np.save(tmp_path / "alone.npy", np.ones((2, 3)))
     np.testing.assert_array_equal(reading({"example": tmp_path / "alone.npy"})["example_inputs"], np.ones((2, 3)))
-    with pytest.raises(InputError, match=r"^--input and --example are both given; an example tells shapes and types$"):
+    with pytest.raises(
+        InputError, match=r"^--input and --example are both given; an example has shapes and types already$"
+    ):
         reading({"example": path, "input_shapes": ("x=batch,3",)})
     with pytest.raises(InputError, match=r"none\.npz"):
         reading({"example": tmp_path / "none.npz"})

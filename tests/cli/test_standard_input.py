@@ -50,10 +50,14 @@ def test_every_command_that_reads_a_model(given: bytes) -> None:
 @pytest.mark.parametrize(
     ("words", "data", "text"),
     [
-        (["-", "-f", "onnx"], b"x", "has no folder to export beside; say where to with --output FILE"),
+        (["-", "-f", "onnx"], b"x", "has no folder to write the file to; give its path with --output FILE"),
         (["inspect", "-"], b"", "is empty; expected a model.pt"),
-        (["doctor", "-"], b"<html>", "is an HTML page, perhaps an error instead of a download; expected a model.pt"),
-        (["convert", "-", "-o", "x.pt"], b"PK", "is a zip file without its end; copy or download it again, whole"),
+        (
+            ["doctor", "-"],
+            b"<html>",
+            "is an HTML page, perhaps the error page of a failed download; expected a model.pt",
+        ),
+        (["convert", "-", "-o", "x.pt"], b"PK", "is a truncated zip file; copy or download it again"),
     ],
     ids=["no output", "empty", "a page", "half"],
 )

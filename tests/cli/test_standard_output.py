@@ -33,7 +33,7 @@ def test_the_same_bytes_as_a_file_has(name: str) -> None:
     assert run(*COMMANDS[name], "-o", name, "-q").returncode == 0
     done = run(*COMMANDS[name], "-o", "-")
     assert (done.returncode, done.stdout) == (0, Path(name).read_bytes())
-    assert done.stderr.decode().splitlines()[-1].startswith("standard output  ")
+    assert done.stderr.decode().splitlines()[-1].startswith("written: standard output")
     assert sorted(os.listdir()) == sorted(["model.pt", name])
     READ.get(name, read_artifact)(Path(name))
 

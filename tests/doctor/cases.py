@@ -69,4 +69,4 @@ def has(source: Path | nn.Module, code: str, **options: Any) -> bool:
 
 
 HEALTHY = nac([[1.0, -1.0, 0.0], [0.0, 1.0, 1.0]], [[1.0, -1.0]])
-LINEAR = "Export it as the linear layer that it is (the stored W wins), or compute W in forward and train again."
+LINEAR = "Export it as a linear layer with the stored W, or compute W in forward and train again."

@@ -94,7 +94,7 @@ def test_what_a_diagnosis_says_of_its_file(tmp_path: Path) -> None:
     assert (found.layout, found.compute, found.training_range) == ("shivamsaboo17:NAC", "float16", (1.0, 2.0))
     assert found.notes == (
         "layout shivamsaboo17:NAC",
-        "a faux NAC: the stored weight computes, not tanh(W_hat)·σ(M_hat); it is taken as it is",
+        "a faux NAC: the model computes with the stored weight, not with tanh(W_hat)·σ(M_hat)",
     )
 
 
@@ -130,7 +130,7 @@ def test_modules_that_are_named_as_its_arithmetic() -> None:
     model = nn.Sequential(nac([[0.5]]), nn.Linear(1, 1), nac([[0.25]]))
     found = diagnose(model, arithmetic=["2"])
     assert [finding.where for finding in found.findings] == ["2.layers.0"]
-    with pytest.raises(InputError, match=r"^arithmetic is 'nope', which is no module that this model runs"):
+    with pytest.raises(InputError, match=r"^arithmetic is 'nope', but the model runs no module of that path or class"):
         diagnose(model, arithmetic=["nope"])
     with pytest.raises(InputError, match=r"^diagnose takes no argument 'colour'"):
         diagnose(model, colour="red")  # type: ignore[call-arg]
@@ -178,7 +178,7 @@ def test_a_head_without_the_code_of_its_cnn(tmp_path: Path) -> None:
     state["conv_model.conv.bias"][2] = float("nan")
     found = diagnose(written(state, tmp_path))
     assert found.layout == "shivamsaboo17:BuildHead"
-    assert "the head alone is examined, as the file does not hold the code of conv_model.*" in found.notes
+    assert any("the code of the CNN (keys conv_model.*)" in note for note in found.notes)
     assert codes(found) == [
         ("error", "non-finite", "conv_model.conv.bias"),
         ("warning", "stored-weight", "head.model.0"),
@@ -189,10 +189,10 @@ def test_a_head_without_the_code_of_its_cnn(tmp_path: Path) -> None:
 def test_a_head_with_the_code_of_its_cnn(tmp_path: Path) -> None:
     path = written(build_head_state(), tmp_path)
     found = diagnose(path, backbone=Backbone, task="regression")
-    assert not any("alone" in note for note in found.notes)
+    assert not any("only the head" in note for note in found.notes)
     assert [where for _, _, where in codes(found)] == ["head.model.0", "head.model.0"]
     with pytest.raises(
-        InputError, match=r"model\.pt: is shivamsaboo17:BuildHead with one output, of either task; give"
+        InputError, match=r"model\.pt: is shivamsaboo17:BuildHead with one output, which fits both tasks; give"
     ):
         diagnose(path, backbone=Backbone)
 
@@ -233,7 +233,7 @@ def test_wrappers_and_prefixes(tmp_path: Path) -> None:
     path = written({f"module.{name}": value for name, value in {"model.0.W": torch.eye(2)}.items()}, tmp_path)
     found = diagnose(path, layout="shivamsaboo17")
     assert found.findings[0].where == "model.0"
-    assert "the prefix 'module.' was taken off the names of its tensors" in found.notes
+    assert "the prefix 'module.' was removed from the names of its tensors" in found.notes
     path = written({"head.model.0.W": torch.eye(2), "other": torch.ones(1)}, tmp_path)
     assert diagnose(path, prefix="head", layout="shivamsaboo17").findings[0].where == "model.0"
 
@@ -270,7 +270,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
             {"training_range": (float("nan"), 1.0)},
             "training_range is nan 1; it must be two numbers within ±1e6, the smaller one first",
         ),
-        ({"layout": "goddoe"}, "layout is for reading a file, and the source is a module in memory"),
+        ({"layout": "goddoe"}, "layout is for reading files, but the source is a module in memory; leave it out"),
     ],
     ids=str,
 )
@@ -292,7 +292,7 @@ def test_a_gate_in_a_file_with_inputs_first(tmp_path: Path) -> None:
     state["nac.W"] = torch.tensor([[0.0, 0.0, 0.5], [0.0, 0.0, 0.0]])
     path = written(state, tmp_path)
     assert only(path, "far-weights", layout="goddoe:NALU").what == (
-        "Weights farther than 0.01 from −1, 0 and 1: 1 of 6 in nac.W, the farthest 0.5 from input 0 to output 2."
+        "Weights farther than 0.01 from −1, 0 and 1: 1 of 6 in nac.W, the farthest is 0.5, from input 0 to output 2."
     )
 
 

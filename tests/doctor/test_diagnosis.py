@@ -73,7 +73,7 @@ def test_counted(counts: dict[str, int], text: str) -> None:
 
 def test_summary() -> None:
     found = diagnosis(finding(), finding("warning", code="far"), finding("warning", code="far"))
-    more = "nalu-export doctor model.pt, with the same options, tells more"
+    more = "for details run nalu-export doctor model.pt with the same options"
     assert summary(found) == f"doctor: 1 error, 2 warnings (code, far); {more}"
     assert summary(diagnosis(finding(), path=None)) == "doctor: 1 error (code)"
     assert summary(diagnosis()) == "doctor: nothing found"

@@ -63,7 +63,6 @@ def test_the_command_line_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     shown = CliRunner().invoke(main, ["doctor", "model.pt"])
     assert shown.exit_code == 0
     assert shown.stdout == (
-        "\n"
         "warning[input-unused] at layers.0\n"
         "  Every weight of input 1 is 0.\n"
         "  effect:  No output depends on it.\n"

@@ -112,8 +112,8 @@ def test_a_new_format_exports_with_its_own_option_in_python(tmp_path: Path) -> N
     for options, text in (
         ({"level": 10, "format": "brand-new"}, r"^level is 10; allowed: 1 to 9$"),
         ({"level": "7", "format": "brand-new"}, r"^level is '7'; it must be an integer$"),
-        ({"level": 3}, r"^level is given, which means nothing to format onnx; leave it out$"),
-        ({"opset": 20, "format": "brand-new"}, r"^opset is given, which means nothing to format brand-new;"),
+        ({"level": 3}, r"^level is given, but format onnx does not have this option; leave it out$"),
+        ({"opset": 20, "format": "brand-new"}, r"^opset is given, but format brand-new does not have this option;"),
         ({"levle": 3, "format": "brand-new"}, r"^export takes no argument 'levle'; did you mean 'level'\?$"),
     ):
         with pytest.raises(InputError, match=text):
@@ -138,7 +138,7 @@ def test_a_new_format_exports_with_its_own_option_on_the_command_line(
     run("-o", "b.new")
     assert Path("b.new").read_text(encoding="utf-8") == "level 3, folded, float32, shout False"
     assert "10 is not in the range 1<=x<=9" in run("-f", "brand-new", "--level", "10")
-    assert run("--level", "3") == "--level is given, which means nothing to format onnx; leave it out"
+    assert run("--level", "3") == "--level is given, but format onnx does not have this option; leave it out"
     help_ = " ".join(CliRunner().invoke(command, ["--help"]).output.split())
     assert "--level N How new it is. [default: 3; 1 to 9]" in help_
     assert "--shout Write it in capitals. -" in help_
@@ -176,7 +176,7 @@ def test_values_are_looked_at() -> None:
         (
             CppOptions,
             {"namespace": "std"},
-            "namespace is 'std'; std means something else in C++, choose another name",
+            "namespace is 'std'; std is reserved in C++, choose another name",
         ),
     ]
     for kind, options, text in wrong:

@@ -170,7 +170,11 @@ def test_names_and_lines_are_known_either_way() -> None:
         graph = graph_of(nn.Sequential(Net(function), nn.BatchNorm1d(3)).eval(), (3,))
         assert graph.how == how
         subgraph = graph.subgraphs["0"]
-        assert (subgraph.path, subgraph.type, subgraph.why) == ("0", "Net", "it computes exp of data")
+        assert (subgraph.path, subgraph.type, subgraph.why) == (
+            "0",
+            "Net",
+            "it computes exp of a value that depends on the input",
+        )
         assert list(subgraph.module.state_dict()) == ["w"]
         assert subgraph.parameter("w") == "0.w"
         labels = [node.meta.get("label") for node in subgraph.module.graph.nodes if node.op == "call_function"]

@@ -42,7 +42,7 @@ def test_a_result_without_tensors_is_refused() -> None:
         (lambda x, p: torch.exp(x).to_sparse(), "sparse_coo"),
         (lambda x, p: torch.complex(torch.exp(x), x), "complex64"),
     ):
-        with pytest.raises(UnsupportedLayerError, match=f"^Net returns {re.escape(given)}; a model that returns "):
+        with pytest.raises(UnsupportedLayerError, match=f"^Net returns {re.escape(given)}; only models that return "):
             graph_of(Net(function), (3,))
 
 

@@ -30,9 +30,9 @@ def test_an_isolated_region_is_its_graph() -> None:
 
 def test_what_cannot_stand_alone(image_model: BackboneHead) -> None:
     graph = graph_of(image_model, (1, 8, 8))
-    with pytest.raises(InputError, match=r"^part is 'tail', .* subgraph of the model; there is: 'head'$"):
+    with pytest.raises(InputError, match=r"^part is 'tail', .* subgraph of the model; expected one of 'head'$"):
         graph.isolated("tail")
-    with pytest.raises(InputError, match=r"^part is 'head', .* there is: none but the model itself$"):
+    with pytest.raises(InputError, match=r"^part is 'head', .* the only one is the model itself$"):
         graph_of(NALU(3, 2)).subgraph("head")
 
 

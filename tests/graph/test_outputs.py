@@ -64,9 +64,9 @@ def test_free_axes_are_named(function: Any, shape: tuple[Any, ...]) -> None:
     [
         (lambda m, x: x.sum(), r"returns a tensor of shape \(\) for 3 samples; the first axis of the result has to be"),
         (lambda m, x: (x, x.T), r"returns a tensor of shape \(4, 3\) for 3 samples at \[1\]; the first axis"),
-        (lambda m, x: None, "returns no tensor; a model that returns tensors can be exported"),
-        (lambda m, x: {"y": "text"}, r"returns a str at \['y'\]; a model that returns tensors can be exported"),
-        (lambda m, x: torch.complex(x, x), "returns complex64; a model that returns dense real tensors"),
+        (lambda m, x: None, "returns no tensor; only models that return tensors can be exported"),
+        (lambda m, x: {"y": "text"}, r"returns a str at \['y'\]; only models that return tensors can be exported"),
+        (lambda m, x: torch.complex(x, x), "returns complex64; only models that return dense real tensors"),
     ],
 )
 def test_anything_else_is_refused(function: Any, text: str) -> None:
@@ -79,5 +79,5 @@ def test_names_that_the_user_gives() -> None:
     port = Port("x", "x", x.dtype, (BATCH, 4))
     example = Example((x,), (port,), positional(1), ["p", "q"])
     assert [each.name for each in outputs_of(Given(lambda m, x: (x, x)), example)] == ["p", "q"]
-    with pytest.raises(InputError, match=r"^output_names are 2; Given has 1 output$"):
+    with pytest.raises(InputError, match=r"^output_names has 2 names; Given has 1 output$"):
         outputs_of(Given(lambda m, x: x), example)

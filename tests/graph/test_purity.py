@@ -40,13 +40,13 @@ def test_the_call_is_named() -> None:
         with pytest.raises(InputError) as caught:
             refuse_mixing(graph_of(_Net(function).eval(), (4,)))
         text = str(caught.value)
-        assert text.startswith("_Net is no function of each sample alone: "), text
+        assert text.startswith("_Net does not treat each sample separately: "), text
         assert f"{call} ({HERE}, line {line}) mixes the samples of a batch; in eval() it has to use" in text, text
 
 
 def test_a_norm_without_running_statistics_is_named_by_its_path() -> None:
     model = nn.Sequential(nn.BatchNorm1d(4, track_running_stats=False), NALU(4, 2)).eval()
-    with pytest.raises(InputError, match=r"alone: BatchNorm1d 0 mixes the samples of a batch"):
+    with pytest.raises(InputError, match=r"separately: BatchNorm1d 0 mixes the samples of a batch"):
         refuse_mixing(graph_of(model, (4,)))
 
 
@@ -55,14 +55,12 @@ def test_what_is_fixed_to_a_place_in_the_batch_is_refused() -> None:
         lambda x: x * torch.arange(1.0, 4.0).reshape(SAMPLES, 1),
         lambda x: x[:1] + x * 0.0,
     ):
-        with pytest.raises(InputError, match="is no function of each sample alone"):
+        with pytest.raises(InputError, match="does not treat each sample separately"):
             refuse_mixing(graph_of(_Net(function).eval(), (4,)))
 
 
 def test_a_batch_of_one_has_to_give_the_same() -> None:
-    with pytest.raises(
-        InputError, match="a batch of one sample gives another output than the same sample among others"
-    ):
+    with pytest.raises(InputError, match="a sample gives a different output alone than in a batch"):
         refuse_mixing(graph_of(_Net(_for_one).eval(), (4,)))
 
 

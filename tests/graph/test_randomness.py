@@ -47,8 +47,8 @@ def test_the_call_is_named() -> None:
         (_hidden, "torch.bernoulli"),
     ):
         text = (
-            f"_Net gives other outputs when it runs again: {call} ({here}, line {line}) draws random numbers; it has "
-            "to be deterministic in eval()"
+            f"_Net gives different outputs when it runs again: {call} ({here}, line {line}) draws random numbers; it "
+            "has to be deterministic in eval()"
         )
         with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
             refuse_random(_Net(function).eval(), EXAMPLE)
@@ -57,7 +57,7 @@ def test_the_call_is_named() -> None:
 def test_a_module_that_is_not_in_eval_mode_is_named() -> None:
     model = nn.Sequential(nn.Dropout(), NALU(4, 2))
     refuse_random(model.eval(), EXAMPLE)
-    with pytest.raises(InputError, match=r"^Sequential gives other outputs .*dropout draws random numbers"):
+    with pytest.raises(InputError, match=r"^Sequential gives different outputs .*dropout draws random numbers"):
         refuse_random(model.train(), EXAMPLE)
 
 

@@ -45,17 +45,17 @@ def _opaque() -> nn.Module:
 
 def test_what_makes_code_arithmetic() -> None:
     for function, why in (
-        (lambda x, p: torch.log(x.abs() + 1), "it computes log of data"),
-        (lambda x, p: torch.exp(x), "it computes exp of data"),
-        (lambda x, p: x.abs() ** p.w[0], "it computes pow of data"),
-        (lambda x, p: x.prod(1, keepdim=True), "it computes prod of data"),
-        (lambda x, p: torch.sqrt(x.abs()), "it computes sqrt of data"),
-        (lambda x, p: torch.log1p(x.abs()), "it computes log1p of data"),
-        (lambda x, p: p.w[0] / (x * x + 1), "it divides by data"),
+        (lambda x, p: torch.log(x.abs() + 1), "it computes log of a value that depends on the input"),
+        (lambda x, p: torch.exp(x), "it computes exp of a value that depends on the input"),
+        (lambda x, p: x.abs() ** p.w[0], "it computes pow of a value that depends on the input"),
+        (lambda x, p: x.prod(1, keepdim=True), "it computes prod of a value that depends on the input"),
+        (lambda x, p: torch.sqrt(x.abs()), "it computes sqrt of a value that depends on the input"),
+        (lambda x, p: torch.log1p(x.abs()), "it computes log1p of a value that depends on the input"),
+        (lambda x, p: p.w[0] / (x * x + 1), "it divides by a value that depends on the input"),
         (lambda x, p: x @ torch.tanh(p.w), "its weights are computed by tanh"),
         (lambda x, p: x @ (torch.tanh(p.w) * torch.sigmoid(p.w)), "its weights are computed by tanh and sigmoid"),
         (lambda x, p: x * p.w[0].clamp(0, 1), "its weights are computed by clamp"),
-        (lambda x, p: x @ p.w, "it multiplies by a matrix of its own"),
+        (lambda x, p: x @ p.w, "it multiplies by a weight matrix outside the layers of torch"),
     ):
         graph = graph_of(nn.Sequential(_opaque(), _Function(function)), (3,))
         assert _found(graph) == {"1": why}
@@ -105,7 +105,7 @@ class _Inline(nn.Module):
 def test_a_region_of_a_larger_forward() -> None:
     graph = _images(_Inline())
     assert list(graph.subgraphs) == ["arithmetic"]
-    assert "it computes log of data" in graph.subgraphs["arithmetic"].why
+    assert "it computes log of a value that depends on the input" in graph.subgraphs["arithmetic"].why
     names = _primitives(graph, "arithmetic")
     # Without the activation and the pooling before it, and with the ε of the logarithm.
     assert names.count("clamp") == 2
@@ -182,7 +182,7 @@ def test_by_class_and_by_path() -> None:
     model = nn.Sequential(
         nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3), NALU(3, 2), NAC(2, 1)
     )
-    assert _found(_images(model, nn.Linear)) == {"3": "named by the user"}
+    assert _found(_images(model, nn.Linear)) == {"3": "the user named it"}
     assert list(_images(model, "4.layers.0", NAC).subgraphs) == ["4.layers.0", "5"]
     # What is inside of another that was named is part of it.
     assert list(_images(model, "4", NALUCell).subgraphs) == ["4"]
@@ -191,16 +191,19 @@ def test_by_class_and_by_path() -> None:
 
 def test_a_name_of_nothing() -> None:
     model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), NALU(3, 2))
-    text = "arithmetic is 'tail', which is no module that this model runs; there are: '0', '1', '2', '3', '3.layers.0'"
+    text = (
+        "arithmetic is 'tail', but the model runs no module of that path or class; it runs '0', '1', "
+        "'2', '3', '3.layers.0'"
+    )
     with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
         _images(model, "tail")
-    with pytest.raises(InputError, match=r"^arithmetic is 'NAC', which is no module that this model runs"):
+    with pytest.raises(InputError, match=r"^arithmetic is 'NAC', but the model runs no module of that path or class"):
         _images(model, NAC)
 
 
 def test_what_is_not_made_of_primitives() -> None:
     model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), NALU(3, 2))
-    with pytest.raises(UnsupportedLayerError, match=r"^Conv2d calls the module 0, which is not a primitive of the"):
+    with pytest.raises(UnsupportedLayerError, match=r"^Conv2d calls the module 0, which is not a primitive; "):
         _images(model, nn.Conv2d)
     with pytest.raises(UnsupportedLayerError, match=r"^_Cumulative calls torch\.cumsum, which is not a primitive"):
         graph_of(nn.Sequential(_opaque(), _Cumulative()), (3,))

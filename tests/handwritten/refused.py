@@ -115,6 +115,6 @@ REFUSED: dict[str, Refused] = {
     # These two are for want of an example alone.
     "two inputs": Refused(network(TwoInputs), "2 inputs", ((2,), (2,))),
     "integers": Refused(network(embedding), "embedding", ((3,),), integers=True),
-    "quantised": Refused(network(quantised), "is a quantised Linear, whose packed weights no format here holds"),
+    "quantised": Refused(network(quantised), "is a quantised Linear, whose packed weights no export format can hold"),
     "no arithmetic": Refused(network(no_arithmetic), "no arithmetic"),
 }

@@ -58,7 +58,7 @@ DESCRIPTIONS: Table = {
     ),
     "a tensor for the arguments": Case(
         lambda: native({"type": "NAC", "args": ROWS}),
-        "its model description gives NAC a value of type Tensor for arguments",
+        "its model description gives NAC a value of type Tensor as arguments; expected a dict",
     ),
     "a tensor for the children": Case(
         lambda: native({"type": "Sequential", "children": ROWS}),
@@ -120,17 +120,17 @@ DESCRIPTIONS: Table = {
     ),
     "an unknown layer": Case(
         lambda: args("os.system", command="touch executed"),
-        "its model description names the layer 'os.system', which is not known here; give "
+        "its model description names the layer 'os.system', which this release does not know; give "
         "--model FILE.py:NAME to build the model",
     ),
     "a layer that divergences out": Case(
         lambda: args('NAC"); import os; os.system("x")  #'),
-        'its model description names the layer \'NAC"); import os; os.system("x")  #\', which is '
-        "not known here; give --model FILE.py:NAME to build the model",
+        'its model description names the layer \'NAC"); import os; os.system("x")  #\', which '
+        "this release does not know; give --model FILE.py:NAME to build the model",
     ),
     "a layer of Python's": Case(
         lambda: args("__class__"),
-        "its model description names the layer '__class__', which is not known here; give "
+        "its model description names the layer '__class__', which this release does not know; give "
         "--model FILE.py:NAME to build the model",
     ),
     "an argument that there is none of": Case(
@@ -151,7 +151,7 @@ DESCRIPTIONS: Table = {
     ),
     "arguments in a list": Case(
         lambda: native({"type": "NAC", "args": [2, 1]}),
-        "its model description gives NAC a value of type list for arguments",
+        "its model description gives NAC a value of type list as arguments; expected a dict",
     ),
     "a layer of 2**31 inputs": Case(
         lambda: args("Linear", in_features=2**31, out_features=2),
@@ -195,43 +195,45 @@ DESCRIPTIONS: Table = {
     ),
     "a name with a dot": Case(
         lambda: sequential(**{"a.b": files.linear()}),
-        "its model description has a layer named 'a.b'; expected letters, digits, _ and -, and no word of Python's",
+        "its model description has a layer named 'a.b'; expected letters, digits, _ and -, and no keyword of Python",
     ),
     "a name that runs a command": Case(
         lambda: sequential(**{'x", getattr(__import__("os"), "system")("touch executed")) #': files.linear()}),
         'its model description has a layer named \'x", getattr(__import__("os"), "system")("touch '
-        "executed\"...; expected letters, digits, _ and -, and no word of Python's",
+        'executed"...; expected letters, digits, _ and -, and no keyword of Python',
     ),
     "a name that is a line of a program": Case(
         lambda: sequential(**{'x")\ngetattr(__import__("os"), "system")("touch executed")\n#': files.linear()}),
         'its model description has a layer named \'x")\\ngetattr(__import__("os"), '
-        '"system")("touch executed...; expected letters, digits, _ and -, and no word of Python\'s',
+        '"system")("touch executed...; expected letters, digits, _ and -, and no keyword of Python',
     ),
     "a name of escape sequences": Case(
         lambda: sequential(**{"\x1b[2J\x1b]0;title\x07": files.linear()}),
         "its model description has a layer named '\\x1b[2J\\x1b]0;title\\x07'; expected letters, "
-        "digits, _ and -, and no word of Python's",
+        "digits, _ and -, and no keyword of Python",
     ),
     "a name that runs backwards": Case(
         lambda: sequential(**{"\u202eb": files.linear()}),
         "its model description has a layer named '\\u202eb'; expected letters, digits, _ and -, "
-        "and no word of Python's",
+        "and no keyword of Python",
     ),
     "a name of a null byte": Case(
         lambda: sequential(**{"x\x00y": files.linear()}),
-        "its model description has a layer named 'x\\x00y'; expected letters, digits, _ and -, and no word of Python's",
+        "its model description has a layer named 'x\\x00y'; expected letters, digits, _ and -, and "
+        "no keyword of Python",
     ),
     "a name of half a character": Case(
         lambda: sequential(**{"\ud800": files.linear()}),
-        "its model description has a layer named '\\ud800'; expected letters, digits, _ and -, and no word of Python's",
+        "its model description has a layer named '\\ud800'; expected letters, digits, _ and -, and "
+        "no keyword of Python",
     ),
     "a name that is a word of Python's": Case(
         lambda: sequential(**{"None": files.linear()}),
-        "its model description has a layer named 'None'; expected letters, digits, _ and -, and no word of Python's",
+        "its model description has a layer named 'None'; expected letters, digits, _ and -, and no keyword of Python",
     ),
     "an empty name": Case(
         lambda: sequential(**{"": files.linear()}),
-        "its model description has a layer named ''; expected letters, digits, _ and -, and no word of Python's",
+        "its model description has a layer named ''; expected letters, digits, _ and -, and no keyword of Python",
     ),
     "the name of a method": Case(
         lambda: sequential(forward=files.linear()),
@@ -255,12 +257,12 @@ DESCRIPTIONS: Table = {
     ),
     "no weights": Case(
         lambda: native({"type": "NAC", "args": {"dims": [2, 1]}}),
-        "lacks 'layers.0.M_hat', 'layers.0.W_hat'; are the weights from this model?",
+        "lacks 'layers.0.M_hat', 'layers.0.W_hat'; check that the file holds the weights of this model",
     ),
     "weights of another model": Case(
         lambda: native({"type": "NAC", "args": {"dims": [2, 1]}}, {"layers.0.W": torch.zeros(1, 2)}),
-        "lacks 'layers.0.M_hat', 'layers.0.W_hat' and has 'layers.0.W' that the model has not; "
-        "are the weights from this model?",
+        "lacks 'layers.0.M_hat', 'layers.0.W_hat' and has 'layers.0.W', which the model does not have; "
+        "check that the file holds the weights of this model",
     ),
     "weights of another shape": Case(
         lambda: native(
@@ -271,9 +273,9 @@ DESCRIPTIONS: Table = {
     ),
     "no arithmetic layer": Case(
         lambda: native(files.linear(), {"weight": torch.zeros(2, 2)}),
-        "Linear holds no arithmetic: there is no log, exp, power, product or quotient of data in its forward, and no "
-        "matrix product with a weight that tanh, sigmoid or clamp computes; name the module that is meant with "
-        "--arithmetic PATH, or use torch.onnx.export",
+        "Linear holds no arithmetic: its forward computes no log, exp, power, product or quotient of values that "
+        "depend on the input, and no matrix product with a weight that tanh, sigmoid or clamp computes; name the "
+        "arithmetic with --arithmetic PATH, or use torch.onnx.export",
         EXPORT,
     ),
     "more layers than can be loaded": Case(

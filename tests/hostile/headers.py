@@ -46,7 +46,7 @@ HEADERS: Table = {
         lambda: exported("cpp").replace(
             b"//   nalu_export.tool", b'//   nalu_export.part: "{\\"path\\": \\"x\\"}"\n//   nalu_export.tool'
         ),
-        "does not fit the model: part is 'x', which is no arithmetic subgraph of the model; there is: none but the "
+        "does not fit the model: part is 'x', which is not an arithmetic subgraph of the model; the only one is the "
         "model itself",
         CHECK,
         "artifact",

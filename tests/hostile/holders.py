@@ -38,13 +38,13 @@ def keeps(name: str) -> Case:
     """An index that keeps a tensor elsewhere than in a file beside it."""
     return Case(
         lambda: index({W: name}),
-        f"is an index that keeps '{W}' in {name!r}; expected the plain name of a file beside it",
+        f"is an index that lists {name!r} as the file of '{W}'; expected the plain name of a file beside it",
     )
 
 
 def missing(name: str, count: str = "1 file") -> str:
     """What is said where a part is not there."""
-    return f"is a part of weights in {count}, and {name} is not beside it; put all of them into one folder"
+    return f"is part of a model in {count}, and {name} is not beside it; put all of them into one folder"
 
 
 HOLDERS: Table = {
@@ -83,8 +83,8 @@ HOLDERS: Table = {
     "dicts without end": Case(lambda: files.torch_bytes(wide()), f"has '0' of type dict; {ONLY}"),
     "an average beside the only tensors": Case(
         lambda: files.torch_bytes({**STATE, "ema": dict(STATE)}),
-        f"holds tensors by themselves ('{W}', '{M}') and averaged ones under 'ema'; --key ema takes the average, else "
-        "save the state_dict that you mean by itself",
+        f"holds tensors outside any dict of weights ('{W}', '{M}') and averaged tensors under 'ema'; give --key ema "
+        "for the average, or save the state_dict that you want in a file of its own",
     ),
     "adapters": Case(
         lambda: files.torch_bytes({"base_model.model.a.lora_A.weight": torch.zeros(1, 2)}),
@@ -95,7 +95,8 @@ HOLDERS: Table = {
         lambda: files.torch_bytes(
             {f"{W}_g": torch.zeros(1, 1), f"{W}_v": torch.zeros(1, 1).expand(1, 10**9), M: STATE[M]}
         ),
-        "claims 4,000,000,012 bytes of tensors in a file of 2,145; save them with .contiguous(), not expanded",
+        "has tensors of 4,000,000,012 bytes in a file of 2,145 bytes, as expanded tensors have; save "
+        "them after .contiguous()",
     ),
     "a norm of nothing": Case(
         lambda: files.torch_bytes({f"{W}_g": torch.zeros(1, 1), f"{W}_v": torch.zeros(1, 0), M: STATE[M]}),
@@ -103,7 +104,8 @@ HOLDERS: Table = {
     ),
     "a norm that is known to nobody": Case(
         lambda: files.torch_bytes({"layers.0.parametrizations.W_hat.original": STATE[W], M: STATE[M]}),
-        "has 'layers.0.parametrizations.W_hat.original', of a parametrization whose code no file of weights holds; "
+        "has 'layers.0.parametrizations.W_hat.original' of a parametrization, but a file of weights "
+        "does not hold its code; "
         "give --model FILE.py:NAME, or save it after "
         "torch.nn.utils.parametrize.remove_parametrizations(module, 'W_hat')",
     ),
@@ -117,11 +119,13 @@ HOLDERS: Table = {
     "an index of nothing": keeps(""),
     "an index of escape sequences": keeps("\x1b[2J"),
     "an index of a number": Case(
-        lambda: index({W: 3}), f"is an index that keeps '{W}' in 3; expected the plain name of a file beside it"
+        lambda: index({W: 3}),
+        f"is an index that lists 3 as the file of '{W}'; expected the plain name of a file beside it",
     ),
     "an index of a list": Case(
         lambda: index({W: ["a.pt"]}),
-        f"is an index that keeps '{W}' in a value of type list; expected the plain name of a file beside it",
+        f"is an index that lists a value of type list as the file of '{W}'; expected the plain name "
+        "of a file beside it",
     ),
     "an index without tensors": Case(
         lambda: index({}), "is an index whose weight_map lists no tensors; give the path of a file of weights"

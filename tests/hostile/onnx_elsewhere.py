@@ -49,7 +49,7 @@ def hidden(way: Sequence[int]) -> Case:
     external(tensor, "../secret")
     return Case(
         lambda: exported("onnx") + within((*way,), tensor.SerializeToString())[len(START) :],
-        "keeps hidden in another file; only self-contained files are read",
+        "keeps hidden in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     )
@@ -58,49 +58,49 @@ def hidden(way: Sequence[int]) -> Case:
 ELSEWHERE: Table = {
     "ONNX, a weight above its folder": Case(
         outside("../secret"),
-        "keeps layers.0.W in another file; only self-contained files are read",
+        "keeps layers.0.W in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a weight at an absolute path": Case(
         outside("/etc/passwd"),
-        "keeps layers.0.W in another file; only self-contained files are read",
+        "keeps layers.0.W in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a weight in its folder": Case(
         outside("good.pt"),
-        "keeps layers.0.W in another file; only self-contained files are read",
+        "keeps layers.0.W in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a weight in nothing": Case(
         outside(""),
-        "keeps layers.0.W in another file; only self-contained files are read",
+        "keeps layers.0.W in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a constant elsewhere": Case(
         lambda: edited(_in_attribute),
-        "keeps hidden in another file; only self-contained files are read",
+        "keeps hidden in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a branch elsewhere": Case(
         lambda: edited(_in_branch),
-        "keeps deep in another file; only self-contained files are read",
+        "keeps deep in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a function elsewhere": Case(
         lambda: edited(_in_function),
-        "keeps called in another file; only self-contained files are read",
+        "keeps called in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "ONNX, a sparse weight elsewhere": Case(
         lambda: edited(_in_sparse),
-        "keeps thin in another file; only self-contained files are read",
+        "keeps thin in another file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),
@@ -115,7 +115,7 @@ ELSEWHERE: Table = {
     "ONNX, a weight elsewhere of an odd name": Case(
         lambda: edited(lambda proto: external(odd(proto.graph.initializer[0]), "x")),
         "keeps '\\n\\x1b[2Jxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' in another "
-        "file; only self-contained files are read",
+        "file; only self-contained files are read, so save it with its weights inside",
         (*CHECK, *INSPECT),
         "artifact",
     ),

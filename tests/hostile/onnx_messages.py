@@ -24,7 +24,7 @@ def heavy(name: str) -> Case:
     size = len(exported("onnx")) + len(within(way, unit * (2_000_000 // len(unit)))) - len(START)
     return Case(
         lambda: exported("onnx") + within(way, unit * (2_000_000 // len(unit)))[len(START) :],
-        f"is an ONNX file of {size:,} bytes that would take more than {48 * size + 50_331_648:,} of memory; "
+        f"is an ONNX file of {size:,} bytes that would take more than {48 * size + 50_331_648:,} bytes of memory; "
         "export it again",
         (*CHECK, *INSPECT),
         "artifact",

@@ -58,31 +58,34 @@ METADATA: Table = {
     ),
     "ONNX, a formula that calls code": Case(
         said("layers", '[{"path": "layers.0", "type": "os.system", "gates": [{"sum": "os.system(W)"}]}]'),
-        "the tensors of its layer 'layers.0' do not fit it: a formula calls 'os.system', which is no primitive",
+        "the tensors of its layer 'layers.0' do not fit its metadata: a formula calls 'os.system', "
+        "which is not a primitive; export it again",
         INSPECT,
         "artifact",
     ),
     "ONNX, a layer that is not there": Case(
         said("layers", '[{"path": "\\u001b[2J", "type": "NACCell", "in_features": 2, "out_features": 1}]'),
-        "the file has no tensors of its layer '\\x1b[2J'",
+        "the file has no tensors of its layer '\\x1b[2J'; export it again",
         INSPECT,
         "artifact",
     ),
     "ONNX, a layer of another size": Case(
         said("layers", '[{"path": "layers.0", "type": "NACCell", "in_features": 1000000000, "out_features": 1000}]'),
-        "the tensors of its layer 'layers.0' do not fit it: W has shape (1, 2), not (1000, 1000000000)",
+        "the tensors of its layer 'layers.0' do not fit its metadata: W has shape (1, 2); expected "
+        "(1000, 1000000000); export it again",
         INSPECT,
         "artifact",
     ),
     "ONNX, a formula of too many numbers": Case(
         said("layers", '[{"path": "layers.0", "type": "N", "gates": [{"sum": "expand(W, [99999999, 1, 2])"}]}]'),
-        "the tensors of its layer 'layers.0' do not fit it: a formula asks for too many numbers",
+        "the tensors of its layer 'layers.0' do not fit its metadata: a formula needs too many numbers or "
+        "operations; export it again",
         INSPECT,
         "artifact",
     ),
     "ONNX, a layer twice": Case(
         said("layers", json.dumps([{"path": "layers.0", "type": "NACCell", "in_features": 2, "out_features": 1}] * 2)),
-        "its metadata lists the layer 'layers.0' twice",
+        "its metadata lists the layer 'layers.0' twice; export it again",
         INSPECT,
         "artifact",
     ),

@@ -28,53 +28,57 @@ def flagged(flags: bytes, name: str = "_rebuild_tensor_v2") -> bytes:
 
 PICKLED_KINDS: Table = {
     "a dictionary of a tensor": wrong(
-        called("collections", "OrderedDict", PAIRS), "makes a dictionary of what is no list of pairs"
+        called("collections", "OrderedDict", PAIRS), "makes a dictionary of something that is not a list of pairs"
     ),
     "a dictionary of a list of a tensor": wrong(
-        called("collections", "OrderedDict", b"(" + ROWS + b"l"), "makes a dictionary of what is no list of pairs"
+        called("collections", "OrderedDict", b"(" + ROWS + b"l"),
+        "makes a dictionary of something that is not a list of pairs",
     ),
     "a dictionary of pairs and a tensor": wrong(
         called("builtins", "dict", b"(" + text("a") + text("b") + b"\x86" + PAIRS + b"t"),
-        "makes a dictionary of what is no list of pairs",
+        "makes a dictionary of something that is not a list of pairs",
     ),
     "a counter of a tensor": wrong(
-        called("collections", "Counter", ROWS), "makes a dictionary of what is no list of pairs"
+        called("collections", "Counter", ROWS), "makes a dictionary of something that is not a list of pairs"
     ),
     "a dictionary with a default of a tensor": wrong(
         called("collections", "defaultdict", name("builtins", "list"), PAIRS),
-        "makes a dictionary of what is no list of pairs",
+        "makes a dictionary of something that is not a list of pairs",
     ),
     "a dictionary of texts of two letters": wrong(
-        called("collections", "OrderedDict", b"(" + text("ab") + b"l"), "makes a dictionary of what is no list of pairs"
+        called("collections", "OrderedDict", b"(" + text("ab") + b"l"),
+        "makes a dictionary of something that is not a list of pairs",
     ),
-    "a tensor for the flags of a tensor": wrong(flagged(ROWS), "gives a tensor flags that are no dictionary"),
+    "a tensor for the flags of a tensor": wrong(flagged(ROWS), "gives a tensor flags that are not a dictionary"),
     "a tensor for the flags of a tensor of bytes": wrong(
-        flagged(ROWS, "_rebuild_tensor_v3"), "gives a tensor flags that are no dictionary"
+        flagged(ROWS, "_rebuild_tensor_v3"), "gives a tensor flags that are not a dictionary"
     ),
-    "a list for the flags of a tensor": wrong(flagged(b"]"), "gives a tensor flags that are no dictionary"),
+    "a list for the flags of a tensor": wrong(flagged(b"]"), "gives a tensor flags that are not a dictionary"),
     "a tensor for the type of a tensor": wrong(
         called("torch._utils", "_rebuild_tensor_v3", storage_program() + b"K\0)))}" + ROWS),
-        "makes a tensor of what is no storage or no dtype",
+        "makes a tensor of something that is not a storage, or with something that is not a dtype",
     ),
     "a tensor for a storage": wrong(
         called("torch._utils", "_rebuild_tensor_v2", ROWS + b"K\0))"),
-        "makes a tensor of what is no storage or no dtype",
+        "makes a tensor of something that is not a storage, or with something that is not a dtype",
     ),
-    "a tensor for an encoding": wrong(called("_codecs", "encode", text("a"), ROWS), "encodes what is no text"),
+    "a tensor for an encoding": wrong(
+        called("_codecs", "encode", text("a"), ROWS), "encodes something that is not a text"
+    ),
     "a tensor for the name of a storage": wrong(
         b"(" + text("storage") + b"ctorch\nFloatStorage\n" + ROWS + text("cpu") + number(4) + b"tQ",
         "refers to the bytes of a tensor without their type, key or size",
     ),
     "a tensor for what a storage is": wrong(
-        b"(" + ROWS * 5 + b"tQ", "refers to something else than the bytes of a tensor"
+        b"(" + ROWS * 5 + b"tQ", "refers to something other than the bytes of a tensor"
     ),
-    "a tensor for a function": wrong(ROWS + b")R", "calls what is no function"),
+    "a tensor for a function": wrong(ROWS + b")R", "calls something that is not a function"),
     "a tensor for arguments": wrong(
         name("collections", "OrderedDict") + ROWS + b"R", "calls collections.OrderedDict without arguments"
     ),
-    "a tensor for the name of a class": wrong(ROWS + ROWS + b"\x93", "has a name that is no text"),
-    "a tensor for a dictionary": wrong(ROWS + text("a") + b"Ns", "gives entries to what is no dictionary"),
-    "a tensor for a list": wrong(ROWS + b"(NNe", "gives entries to what is no list"),
+    "a tensor for the name of a class": wrong(ROWS + ROWS + b"\x93", "has a name that is not a text"),
+    "a tensor for a dictionary": wrong(ROWS + text("a") + b"Ns", "adds entries to something that is not a dictionary"),
+    "a tensor for a list": wrong(ROWS + b"(NNe", "adds entries to something that is not a list"),
     "a tensor before a class": Case(
         lambda: with_program(b"\x80\x02(" + ROWS + b"(cnet\nNet\n)\x81tQ.", **{"0": bytes(16)}),
         "holds Python objects (net.Net), and loading it would run code; save model.state_dict() or use "
@@ -90,6 +94,7 @@ PICKLED_KINDS: Table = {
         "nalu_export.save(model, path)",
     ),
     "a tensor of a text": wrong(
-        tensor_program(text("bytes"), 0, (1,), (1,)), "makes a tensor of what is no storage or no dtype"
+        tensor_program(text("bytes"), 0, (1,), (1,)),
+        "makes a tensor of something that is not a storage, or with something that is not a dtype",
     ),
 }

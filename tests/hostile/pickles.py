@@ -127,7 +127,7 @@ PICKLES: Table = {
     ),
     "takes its name from numbers": Case(
         lambda: of(number(1) + number(2) + b"\x93"),
-        "is damaged or not a file of torch.save: its pickle has a name that is no text; copy or download it again",
+        "is damaged or not a file of torch.save: its pickle has a name that is not a text; copy or download it again",
     ),
     "a whole module": Case(
         files.whole_module,
@@ -161,7 +161,7 @@ PICKLES: Table = {
     ),
     "an empty stack": Case(
         lambda: with_program(b"\x80\x02."),
-        "is damaged or not a file of torch.save: its pickle takes more from its stack than is there; "
+        "is damaged or not a file of torch.save: its pickle takes more from its stack than the stack holds; "
         "copy or download it again",
     ),
     "a text longer than the file": Case(
@@ -187,16 +187,17 @@ PICKLES: Table = {
     ),
     "a number that is none": Case(
         lambda: of(b"I0x10\n"),
-        "is damaged or not a file of torch.save: its pickle has a number that is none; copy or download it again",
+        "is damaged or not a file of torch.save: its pickle has a number that cannot be read; copy "
+        "or download it again",
     ),
     "what was never remembered": Case(
         lambda: of(b"h\x07"),
-        "is damaged or not a file of torch.save: its pickle recalls what it did not remember; "
+        "is damaged or not a file of torch.save: its pickle reads a memo entry that it did not write; "
         "copy or download it again",
     ),
     "a million empty lists": Case(
         lambda: with_program(b"(" + b"]" * 1_000_001 + b"t."),
-        "holds more than 1,000,000 values beside its tensors; save model.state_dict() or use "
+        "holds more than 1,000,000 values besides its tensors; save model.state_dict() or use "
         "nalu_export.save(model, path)",
         EXPORT[:1],
     ),
@@ -215,7 +216,7 @@ PICKLES: Table = {
     ),
     "a persistent id of something else": Case(
         lambda: of(text("storage") + b"Q"),
-        "is damaged or not a file of torch.save: its pickle refers to something else than the bytes of a tensor; "
+        "is damaged or not a file of torch.save: its pickle refers to something other than the bytes of a tensor; "
         "copy or download it again",
     ),
     "a storage without a type": Case(
@@ -245,22 +246,22 @@ PICKLES: Table = {
     ),
     "a negative offset": Case(
         lambda: weight(offset=-1),
-        "has 'layers.0.W_hat' with a size, stride or offset that is no count of elements; the file is damaged; "
+        "has 'layers.0.W_hat' with a size, stride or offset that is not a number of elements; the file is damaged; "
         "copy or download it again",
     ),
     "a negative stride": Case(
         lambda: weight(stride=(-1,)),
-        "has 'layers.0.W_hat' with a size, stride or offset that is no count of elements; the file is damaged; "
+        "has 'layers.0.W_hat' with a size, stride or offset that is not a number of elements; the file is damaged; "
         "copy or download it again",
     ),
     "a negative size of a tensor": Case(
         lambda: weight(size=(-4,)),
-        "has 'layers.0.W_hat' with a size, stride or offset that is no count of elements; the file is damaged; "
+        "has 'layers.0.W_hat' with a size, stride or offset that is not a number of elements; the file is damaged; "
         "copy or download it again",
     ),
     "a size of 2**63": Case(
         lambda: weight(size=(2**63, 2), stride=(0, 0)),
-        "has 'layers.0.W_hat' with a size, stride or offset that is no count of elements; the file is damaged; "
+        "has 'layers.0.W_hat' with a size, stride or offset that is not a number of elements; the file is damaged; "
         "copy or download it again",
     ),
     "more elements than can be counted": Case(
@@ -269,26 +270,28 @@ PICKLES: Table = {
     ),
     "65 dimensions": Case(
         lambda: weight(size=(1,) * 65, stride=(1,) * 65),
-        "has 'layers.0.W_hat' without as many strides as sizes, of at most 64; the file is damaged; "
+        "has 'layers.0.W_hat' whose sizes and strides differ in number, or are more than 64; the file is damaged; "
         "copy or download it again",
     ),
     "more sizes than strides": Case(
         lambda: weight(size=(2, 2), stride=(1,)),
-        "has 'layers.0.W_hat' without as many strides as sizes, of at most 64; the file is damaged; "
+        "has 'layers.0.W_hat' whose sizes and strides differ in number, or are more than 64; the file is damaged; "
         "copy or download it again",
     ),
     "one number for ten gigabytes": Case(
         lambda: weight(size=(50_000, 50_000), stride=(0, 0)),
-        "claims 10,000,000,000 bytes of tensors in a file of 435; save them with .contiguous(), not expanded",
+        "has tensors of 10,000,000,000 bytes in a file of 435 bytes, as expanded tensors have; save "
+        "them after .contiguous()",
     ),
     "a tensor without arguments": Case(
         lambda: of(called("torch._utils", "_rebuild_tensor_v2")),
         "is damaged or not a file of torch.save: its pickle calls "
-        "torch._utils._rebuild_tensor_v2 with other arguments than it takes; copy or download it again",
+        "torch._utils._rebuild_tensor_v2 with arguments that it does not take; copy or download it again",
     ),
     "a call of a number": Case(
         lambda: of(number(1) + b")R"),
-        "is damaged or not a file of torch.save: its pickle calls what is no function; copy or download it again",
+        "is damaged or not a file of torch.save: its pickle calls something that is not a function; "
+        "copy or download it again",
     ),
     "a key without a value": Case(
         lambda: with_program(b"\x80\x02}(" + text("W") + b"u."),

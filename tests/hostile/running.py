@@ -14,7 +14,7 @@ from nalu_export.formats.cpp.format import FORMAT as CPP
 from nalu_export.modules import jit
 
 SECONDS, MEMORY = 8, "1GiB"
-TIME = f"not done after {SECONDS} seconds, which --timeout allows"
+TIME = f"not finished within {SECONDS} seconds, the limit of --timeout"
 NO_MEMORY = "needs more memory than there is, or than --max-memory allows"
 RUNNING = ("export", "golden", "inspect", "doctor")
 
@@ -152,10 +152,10 @@ def _header(folder: Path) -> None:
 
 
 CHECK = (("check", "model.pt", "artifact"),)
-_WANTS = "would compute {} bytes and more in one run, and 1,073,741,824 may be taken"
+_WANTS = "would take at least {} bytes of memory in one run, and the limit is 1,073,741,824"
 
 BOMBS: dict[str, Bomb] = {
-    "a huge padding": Bomb(_padding, tuple(map(_verb, ("export", "golden"))), 2, "may be taken; give smaller inputs"),
+    "a huge padding": Bomb(_padding, tuple(map(_verb, ("export", "golden"))), 2, "; give smaller inputs"),
     "a huge padding, examined": Bomb(_padding, tuple(map(_verb, ("inspect", "doctor"))), 0, ""),
     "a huge tensor": Bomb(_code("x.new_zeros(10**11)"), _own("export", "golden"), 2, _WANTS.format("400,000,000,000")),
     "a huge tensor by its numbers": Bomb(
@@ -166,7 +166,7 @@ BOMBS: dict[str, Bomb] = {
         _code("for _ in range(40): x = torch.cat([x, x], -1)"),
         _own("export", "golden"),
         2,
-        "may be taken; give smaller",
+        "; give smaller",
     ),
     "without end": Bomb(_code("while True: pass"), _own(*RUNNING), 2, TIME),
     "sleeps through signals": Bomb(
@@ -176,7 +176,7 @@ BOMBS: dict[str, Bomb] = {
         _code("os._exit(0)"),
         _own(*RUNNING),
         70,
-        "ended from within, by code of the model or of a library; nothing was decided",
+        "code of the model or of a library ended the process; there is no verdict",
     ),
     "ONNX without end": Bomb(_onnx(_LOOP.format(step="Abs(v)", last="Identity(z)")), CHECK, 2, TIME),
     "ONNX that doubles": Bomb(

@@ -56,7 +56,7 @@ SCRIPTS: Table = {
     ),
     "TorchScript, a bit of a weight": Case(
         a_bit_flipped,
-        "is damaged: archive/data/0 cannot be read, or not with its checksum; export it again",
+        "is damaged: archive/data/0 cannot be read, or does not match its checksum; export it again",
         (*CHECK, *INSPECT),
         "artifact",
     ),
@@ -68,13 +68,13 @@ SCRIPTS: Table = {
     ),
     "TorchScript, a member packed by bzip2": Case(
         lambda: files.zip_bytes(files.members_of(exported("torchscript")), compression=12),
-        "compresses archive/extra/nalu_export.json in a way that torch does not; export it again",
+        "compresses archive/extra/nalu_export.json by a method that torch does not use; export it again",
         (*CHECK, *INSPECT),
         "artifact",
     ),
     "TorchScript, metadata no JSON": Case(
         lambda: script({"extra/nalu_export.json": b"{"}),
-        "its extra file nalu_export.json is damaged",
+        "its extra file nalu_export.json is damaged; export it again",
         (*CHECK, *INSPECT),
         "artifact",
     ),

@@ -68,7 +68,7 @@ def entry(path: Any = "weight_0", sizes: tuple[int, ...] = (1, 2), dtype: Any = 
 
 UNDESCRIBED = "is a damaged torch.export archive: it does not describe 'layers.0.W_hat'; copy or download it again"
 LIST = "is a damaged torch.export archive: its list of weights cannot be read; copy or download it again"
-CUT = "is a safetensors file without its end; copy or download it again, whole"
+CUT = "is a truncated safetensors file; copy or download it again"
 
 TENSORS: Table = {
     "safetensors, a header beyond the file": Case(lambda: size(1000), CUT),
@@ -160,25 +160,25 @@ TENSORS: Table = {
     ),
     "safetensors, our metadata no JSON": Case(
         lambda: safe(__metadata__={"nalu_export": "{"}),
-        "has metadata 'nalu_export' that is no description of a model; was the file changed?",
+        "has metadata 'nalu_export' that does not describe a model; was the file changed?",
     ),
     "safetensors, our metadata nested": Case(
         lambda: safe(__metadata__={"nalu_export": "[" * 10**5}),
-        "has metadata 'nalu_export' that is no description of a model; was the file changed?",
+        "has metadata 'nalu_export' that does not describe a model; was the file changed?",
     ),
     "safetensors, our metadata 600 deep": Case(
         lambda: safe(__metadata__={"nalu_export": '{"model": ' + "[" * 600 + "]" * 600 + "}"}),
-        "has metadata 'nalu_export' that is no description of a model; was the file changed?",
+        "has metadata 'nalu_export' that does not describe a model; was the file changed?",
     ),
     "safetensors, our metadata a list": Case(
         lambda: safe(__metadata__={"nalu_export": "[1]"}),
-        "has metadata 'nalu_export' that is no description of a model; was the file changed?",
+        "has metadata 'nalu_export' that does not describe a model; was the file changed?",
     ),
     "safetensors, no tensor": Case(
         lambda: files.safetensors_bytes({}),
         "holds no tensor; save model.state_dict() or use nalu_export.save(model, path)",
     ),
-    "pt2, no weights": Case(
+    "pt2, not weights": Case(
         lambda: files.zip_bytes({"m/archive_format": b"pt2"}),
         "is a torch.export archive without weights; save model.state_dict() or use nalu_export.save(model, path)",
     ),
@@ -233,7 +233,7 @@ TENSORS: Table = {
         lambda: files.zip_bytes(
             {f"m/data/weights/{name}_weights_config.json": b'{"config": {}}' for name in ("a", "b")}
         ),
-        "is a torch.export archive of 2 models ('a', 'b'); export one to each file",
+        "is a torch.export archive of 2 models ('a', 'b'); export each to its own file",
     ),
     "pt2, an older one that runs a command": Case(
         lambda: files.zip_bytes({"m/archive_format": b"pt2", "m/data/weights/model.pt": files.evil("touch executed")}),
@@ -253,7 +253,7 @@ TENSORS: Table = {
     ),
     "a key too many": Case(
         lambda: state(V_hat=torch.zeros(1, 2)),
-        "has 'layers.0.V_hat', which nalu-export:NAC has not; nalu-export:NAC has W_hat, M_hat "
+        "has 'layers.0.V_hat', which nalu-export:NAC does not have; nalu-export:NAC has W_hat, M_hat "
         "in each layer; for any other model give --model FILE.py:NAME",
     ),
     "two shapes": Case(
@@ -270,14 +270,14 @@ TENSORS: Table = {
         lambda: files.torch_bytes(
             {f"layers.{k}.{name}": torch.zeros(2, 3) for k in range(2) for name in ("W_hat", "M_hat")}
         ),
-        "has 'layers.1.W_hat' of shape (2, 3), in nalu-export:NAC for 3 inputs, after a layer "
-        "with 2 outputs; a stack hands on what the layer before gives; for any other model give --model FILE.py:NAME",
+        "has 'layers.1.W_hat' of shape (2, 3), which nalu-export:NAC reads as 3 inputs, but the "
+        "layer before has 2 outputs; expected equal numbers; for any other model give --model FILE.py:NAME",
     ),
     "a layer left out": Case(
         lambda: files.torch_bytes(
             {f"layers.{k}.{name}": torch.zeros(2, 2) for k in (0, 2) for name in ("W_hat", "M_hat")}
         ),
-        "has 'layers.2.' but not 'layers.1.'; nalu-export:NAC has every layer of a stack; "
+        "has 'layers.2.' but not 'layers.1.'; nalu-export:NAC needs every layer of a stack; "
         "for any other model give --model FILE.py:NAME",
     ),
     "no outputs": Case(
@@ -349,7 +349,7 @@ TENSORS: Table = {
     ),
     "an endless name": Case(
         lambda: files.torch_bytes({"a." * 10**5: torch.zeros(1)}),
-        "has a tensor with a name of 200,000 characters; no module has one this long",
+        "has a tensor with a name of 200,000 characters; at most 1,000 are allowed",
     ),
     "names of escape sequences": Case(
         lambda: files.torch_bytes({'\x1b[2J"\n; import os': torch.zeros(1)}),
@@ -376,11 +376,11 @@ TENSORS: Table = {
     ),
     "a stack of a million layers": Case(
         lambda: files.torch_bytes({f"layers.999999.{name}": torch.zeros(1, 1) for name in ("W_hat", "M_hat")}),
-        "has 'layers.999999.' but not 'layers.0.'; nalu-export:NAC has every layer of a stack; "
+        "has 'layers.999999.' but not 'layers.0.'; nalu-export:NAC needs every layer of a stack; "
         "for any other model give --model FILE.py:NAME",
     ),
     "more tensors than a layout has": Case(
         lambda: files.torch_bytes({f"layers.{number}.W_hat": torch.zeros(()) for number in range(5001)}),
-        "holds 5,001 tensors, and a known layout at most 5,000; for any other model give --model FILE.py:NAME",
+        "holds 5,001 tensors, but a known layout has at most 5,000; for any other model give --model FILE.py:NAME",
     ),
 }

@@ -179,7 +179,10 @@ def test_a_hundred_million_rows_are_no_pair() -> None:
     """Two gigabytes and half a minute, where they were walked; a tensor of one row or two looks like a pair."""
     machine = Machine(bytes(1000), lambda *_: None)
     for source in (ODD["many pairs"](), [ODD["many rows"]()], [("a", 1), torch.zeros(2)], torch.zeros(2, 2), ["ab"]):
-        with guarded() as asked, pytest.raises(InputError, match="makes a dictionary of what is no list of pairs"):
+        with (
+            guarded() as asked,
+            pytest.raises(InputError, match="makes a dictionary of something that is not a list of pairs"),
+        ):
             _mapping(machine, (source,))
         assert not asked
     assert _mapping(machine, ([("a", 1), ["b", 2]],)) == {"a": 1, "b": 2}
@@ -214,5 +217,7 @@ def test_a_part_of_weights_has_texts_for_names(name: Any, tmp_path: Path) -> Non
     for number in (1, 2):
         parts = {name: torch.zeros(1), "a": torch.zeros(1), 7: torch.zeros(1)}
         (tmp_path / f"w-0000{number}-of-00002.pt").write_bytes(files.torch_bytes(parts))
-    with pytest.raises(InputError, match=r"has .* for a name; a part of weights in several files is a state_dict$"):
+    with pytest.raises(
+        InputError, match=r"has .* as a name; each file of a model in several files must hold a " r"state_dict$"
+    ):
         load(tmp_path / "w-00001-of-00002.pt")

@@ -63,7 +63,7 @@ def overlapping() -> bytes:
     return patched(data, 1, 42, "<I", start - 150)
 
 
-CUT = "is a zip file without its end; copy or download it again, whole"
+CUT = "is a truncated zip file; copy or download it again"
 
 ZIPS: Table = {
     "nothing but PK": Case(lambda: b"PK", CUT),
@@ -202,7 +202,7 @@ ZIPS: Table = {
     ),
     "an HTML page": Case(
         lambda: b"<!DOCTYPE html><title>404</title>",
-        "is an HTML page, perhaps an error instead of a download; expected a model.pt",
+        "is an HTML page, perhaps the error page of a failed download; expected a model.pt",
     ),
     "an HDF5 file": Case(lambda: b"\x89HDF\r\n\x1a\n" + bytes(100), "is an HDF5 file (Keras?); expected a model.pt"),
 }

@@ -134,8 +134,11 @@ LONG = "n" * (MAX_NAME + 1)
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"input_names": ["a"]}, "input_names are 1; _Net.forward(x, ids, state=None, *, scale=1.0) is given 2 inputs"),
-        ({"input_names": ["a", "a"]}, "input_names are a, a; each has to be another one"),
+        (
+            {"input_names": ["a"]},
+            "input_names has 1 name; _Net.forward(x, ids, state=None, *, scale=1.0) is given 2 inputs",
+        ),
+        ({"input_names": ["a", "a"]}, "input_names are a, a; each name has to be different"),
         ({"input_names": ["a", ""]}, "input_names holds ''; expected printable names"),
         ({"input_names": ["a", "b\n"]}, "input_names holds "),
         ({"input_names": ["a", 3]}, "input_names holds 3; expected printable names"),
@@ -200,14 +203,14 @@ def test_height_and_width_of_images_are_free_unless_somebody_says() -> None:
 @pytest.mark.parametrize(
     ("dynamic", "text"),
     [
-        ({"z": {1: "time"}}, "dynamic_shapes names 'z', which is no input; there are: x, mask"),
+        ({"z": {1: "time"}}, "dynamic_shapes names 'z', which is not an input; the inputs are: x, mask"),
         ({"x": {3: "time"}}, "dynamic_shapes of x has axis 3; the input has 3 axes"),
         ({"x": {"time": 1}}, "dynamic_shapes of x has axis 'time'; the input has 3 axes"),
-        ({"x": {1: "batch"}}, "input x has a free axis called 'batch'; choose another name"),
-        ({"x": {1: "a time"}}, "input x has a free axis called 'a time'; choose another name"),
+        ({"x": {1: "batch"}}, "input x has a free axis called 'batch'; expected an identifier other than batch"),
+        ({"x": {1: "a time"}}, "input x has a free axis called 'a time'; expected an identifier other than batch"),
         (
             {"x": {2: "time"}, "mask": {1: "time"}},
-            "axis time is 3 in input x and 5 in mask; axes of one name have one size",
+            "axis time is 3 in input x and 5 in mask; axes of one name have the same size",
         ),
     ],
 )
@@ -230,7 +233,7 @@ TAKES = "_Net.forward(x, ids, state=None, *, scale=1.0)"
         ([[1.0, 2.0]], f"example_inputs is a list without tensors; expected what {TAKES} takes: a tensor"),
         (X, f"the inputs do not fit {TAKES}: missing a required argument: 'ids'"),
         ((X, IDS, X, X), f"the inputs do not fit {TAKES}: too many positional arguments"),
-        ({"x": X, "ids": IDS, "y": X}, f"the inputs do not fit {TAKES}: there is no y"),
+        ({"x": X, "ids": IDS, "y": X}, f"the inputs do not fit {TAKES}: it takes no y"),
         ((X, IDS[:1]), "inputs have different numbers of samples on their first axis: x 2, ids 1; expected the same"),
         ((torch.tensor(1.0), IDS), "input x is float32 of shape (); expected (samples, …)"),
         ((torch.zeros(2, 0), IDS), "input x is float32 of shape (2, 0); expected (samples, …)"),

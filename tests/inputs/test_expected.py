@@ -145,7 +145,7 @@ POSITIVE = "it must be an integer of at least 1"
         (
             lambda: nn.Sequential(nn.ReLU()),
             None,
-            "Sequential has no layer that tells the number of its inputs; " + TELL_INPUT,
+            "Sequential has no layer that determines the number of its inputs; " + TELL_INPUT,
         ),
         (
             lambda: nn.Sequential(nn.Embedding(9, 4), NAC(4, 1)),

@@ -143,7 +143,7 @@ def test_an_axis_at_which_the_captured_graph_gives_nan_is_fixed() -> None:
     graph = capture(model, example_of_given(model, torch.rand(2, 4, 3), {"x": {1: "time"}}))
     fixed, notes = with_captured_axes(graph)
     assert fixed.interface.free == ()
-    assert notes[0].startswith("time is fixed at 4: forward has a loop over it, or a shape of its size")
+    assert notes[0].startswith("time is fixed at 4: forward loops over it or uses its size as a number")
 
 
 def test_an_axis_that_a_loop_is_over_is_fixed_and_said() -> None:
@@ -154,7 +154,7 @@ def test_an_axis_that_a_loop_is_over_is_fixed_and_said() -> None:
     assert fixed.interface.free == ()
     assert [port.shape for port in fixed.interface.inputs] == [("batch", 4, 3)]
     (note,) = notes
-    assert note.startswith("time is fixed at 4: forward has a loop over it, or a shape of its size")
+    assert note.startswith("time is fixed at 4: forward loops over it or uses its size as a number")
     free = _attended()
     same, notes = with_captured_axes(free)
     assert (same.interface, notes) == (free.interface, ())

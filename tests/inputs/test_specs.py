@@ -64,7 +64,7 @@ def test_a_description_of_none_is_refused(text: str, message: str) -> None:
 
 
 def test_an_input_is_described_once() -> None:
-    with pytest.raises(InputError, match=r"^input x is given twice; once is enough$"):
+    with pytest.raises(InputError, match=r"^input x is given twice; give it once$"):
         inputs_like(["x=batch,3", "y=batch", "x=batch,3"])
 
 

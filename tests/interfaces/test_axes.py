@@ -33,7 +33,7 @@ def test_an_axis_of_one_size_is_fixed_and_said(tmp_path: Path) -> None:
     """The last axis of a head is that of its features, also in what looks like an image."""
     artifact = nalu_export.export(NALU(5, 2), tmp_path / "a.onnx", example_inputs=torch.zeros(2, 3, 4, 5))
     assert artifact.metadata["inputs"][0]["shape"] == ["batch", 3, "height", 5]
-    assert artifact.notes == ("width is fixed at 5: the model runs at no other size",)
+    assert artifact.notes == ("width is fixed at 5: the model does not run at another size",)
 
 
 def test_an_axis_that_cannot_stay_free_is_fixed_and_said(tmp_path: Path) -> None:

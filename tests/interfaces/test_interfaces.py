@@ -125,9 +125,9 @@ def scaled(proto: onnx.ModelProto) -> None:
 
 FAULTS = [
     (swapped, "times its bound"),
-    (dropped, "2 outputs came, expected 3"),
+    (dropped, "the runtime returned 2 outputs, expected 3"),
     (renamed, "the name of its output is 'other', its metadata says 'output_0'"),
-    (scaled, "first wrong value: output_1_1"),
+    (scaled, "first divergence: output_1_1"),
 ]
 
 
@@ -159,7 +159,7 @@ def test_a_wrong_integer_or_truth_value_is_found(output: str, value: Any, export
     path.write_bytes(proto.SerializeToString())
     report = checked("dict", read_artifact(path))
     assert report.status == "failed"
-    assert f"first wrong value: {output}" in report.summary()
+    assert f"first divergence: {output}" in report.summary()
 
 
 def test_inputs_in_another_order_are_matched_by_name(exported: Exported, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_an_output_of_which_nothing_is_compared_is_named(tmp_path: Path) -> None
             return {"y": self.cell(x), "lost": torch.log((self.cell(x) - self.cell(x)).abs())}
 
     torch.manual_seed(0)
-    with pytest.raises(ParityError, match=r"nothing was compared of output lost in onnxruntime-cpu$") as error:
+    with pytest.raises(ParityError, match=r"nothing was compared for output lost in onnxruntime-cpu$") as error:
         nalu_export.export(Lost().eval(), tmp_path / "m.onnx", example_inputs=torch.ones(2, 3))
     report = error.value.report
     assert isinstance(report, Report)

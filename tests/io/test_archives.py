@@ -206,7 +206,9 @@ def test_the_metadata_of_an_artifact_is_not_read_from_one_of_two_members() -> No
         warnings.simplefilter("ignore")
         for content in ('{"a": "1"}', '{"a": "2"}'):
             archive.writestr(f"m/extra/{METADATA}", content)
-    with pytest.raises(InputError, match=rf"^is damaged: m/extra/{METADATA} cannot be read, or not with its checksum"):
+    with pytest.raises(
+        InputError, match=rf"^is damaged: m/extra/{METADATA} cannot be read, or does not match its checksum"
+    ):
         FORMAT.read_metadata(buffer.getvalue())
 
 

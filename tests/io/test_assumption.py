@@ -21,9 +21,11 @@ from nalu_export.formats import FormatName
 from nalu_export.io.assumption import Assumption, is_assumptions
 
 Run = Callable[..., Result]
-FORMULA = "formula is that of kevinzakka:NALU, by the names and shapes of its tensors; the file does not store it"
-ORIENTATION = "orientation is 3 → 2, as kevinzakka stores it; its matrices fit the other way round too"
-EPS = "eps is 1e-10, as kevinzakka:NALU has it; the file does not store it"
+FORMULA = (
+    "formula is that of kevinzakka:NALU, recognised by the names and shapes of its tensors; the file does not store it"
+)
+ORIENTATION = "orientation is 3 → 2, as kevinzakka stores it; transposed, its matrices would fit as well"
+EPS = "eps is 1e-10, as kevinzakka:NALU defines it; the file does not store it"
 ASSUMED = [FORMULA, ORIENTATION, EPS]
 FIELDS = ("what", "value", "why", "option")
 STATED: dict[str, Any] = {"layout": "kevinzakka:NALU", "eps": 1e-7}
@@ -79,7 +81,7 @@ def test_reports_say_so(file: Path, tmp_path: Path) -> None:
     assert EPS in reports.get("junit").render(report).decode()
     page = reports.get("html").render(report).decode()
     assert f"Assumed: {EPS}." in page
-    assert "Not in the file, and assumed: formula, orientation, eps." in page
+    assert "Assumed, because the file of the model does not say it: formula, orientation, eps." in page
 
 
 def test_what_is_stated_is_not_assumed(file: Path, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_what_they_say(nalu: NALU, tmp_path: Path) -> None:
     assert report is not None
     rows = len(report.rows)
     assert repr(report) == f"<Report: passed, torch, onnxruntime-cpu, {rows} rows, {report.summary()}>"
-    assert re.search(r"onnxruntime-cpu\d+ rowsinputs? .+: error/bound 0\.\d", _tags(report._repr_html_()).text)
+    assert re.search(r"onnxruntime-cpu\d+ rowsdistribution .+: error/bound 0\.\d", _tags(report._repr_html_()).text)
     found = nalu_export.diagnose(nalu)
     assert repr(found) == f"<Diagnosis: a module in memory, {counted(found.counts)}>"
     text = _tags(found._repr_html_()).text

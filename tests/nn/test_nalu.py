@@ -139,9 +139,9 @@ def test_wrong_eps(eps: Any) -> None:
         ({"two_gates": "yes"}, "two_gates is 'yes'; allowed: True, False"),
         (
             {"gate": "constant", "gate_bias": True},
-            "gate is 'constant'; gate_bias and two_gates go with gate='matrix' only",
+            "gate is 'constant'; gate_bias and two_gates need gate='matrix'",
         ),
-        ({"gate": "row", "two_gates": True}, "gate is 'row'; gate_bias and two_gates go with gate='matrix' only"),
+        ({"gate": "row", "two_gates": True}, "gate is 'row'; gate_bias and two_gates need gate='matrix'"),
         ({"init": "zeros"}, "init is 'zeros'; allowed: 'kaiming_uniform', 'kaiming_normal', 'xavier_uniform'"),
     ],
 )

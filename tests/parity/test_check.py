@@ -147,7 +147,7 @@ def test_an_artifact_of_other_weights_fails(nac: NAC) -> None:
     torch.manual_seed(1)
     report = _check(NAC(4, 3, 2), data)
     assert not report.passed
-    assert "; first wrong value: layers.0.W[" in report.summary()
+    assert "; first divergence: layers.0.W[" in report.summary()
 
 
 def test_a_weight_that_is_off_by_a_few_roundoffs_is_found_inside(nalu: NALU) -> None:
@@ -256,7 +256,7 @@ def test_progress_counts_up_to_its_total(nac: NAC) -> None:
     # A head's distributions are run together.
     assert done == [0, *range(len(DISTRIBUTIONS), len(DISTRIBUTIONS) + 4 + 1)]
     texts, last = [text for text, _, _ in seen], "comparing the intermediate values of onnxruntime-cpu"
-    assert texts[0] == "checking inputs 0.1..1"
+    assert texts[0] == "checking distribution 0.1..1"
     assert texts[-2:] == ["searching for the largest error of onnxruntime-cpu", last]
 
 
@@ -292,7 +292,7 @@ def test_a_runtime_that_is_not_there_is_listed_or_an_error(nac: NAC) -> None:
     assert [info.name for info in report.runtimes] == ["onnxruntime-cpu"]
     with pytest.raises(RuntimeUnavailableError, match=r"^torchscript: not today; wait$"):
         _check(nac, _emitted(nac), FAST, *names)
-    with pytest.raises(RuntimeUnavailableError, match=r"^no runtime is there: not today; wait$") as error:
+    with pytest.raises(RuntimeUnavailableError, match=r"^no runtime can run the file: not today; wait$") as error:
         _check(nac, _emitted(nac), FAST, "torchscript", skip_missing=True)
     assert error.value.exit_code == 3
 
@@ -301,7 +301,7 @@ def test_a_runtime_without_float64_is_missing_for_a_file_that_has_it(nac: NAC, m
     monkeypatch.setattr(type(runtimes.get("onnxruntime-cpu")), "float64", False)
     data = _emitted(nac, compute="float64")
     report = _check(nac, data, FAST, "onnxruntime-cpu", "torch", compute="float64", skip_missing=True)
-    assert report.missing == {"onnxruntime-cpu": "computes float64 in float32, which the file does not allow"}
+    assert report.missing == {"onnxruntime-cpu": "it computes float64 in float32, but this file needs float64"}
     assert [info.name for info in report.runtimes] == ["torch"]
 
 
@@ -358,7 +358,7 @@ OWN = {"own": Batch.of(np.zeros((1, 2), np.float32))}
         ({"ranges": [(0.0, 1.0), (0.0, math.inf)]}, "ranges is 0 to inf; it must be two float32 numbers in order"),
         ({"ranges": [(math.nan, 1.0)]}, "ranges is nan to 1; it must be two float32 numbers in order"),
         ({"ranges": [(-1e39, 1.0)]}, r"ranges is -1e\+39 to 1; it must be two float32 numbers in order"),
-        ({"only_inputs": True}, "only_inputs is given without inputs"),
+        ({"only_inputs": True}, "only_inputs is given without inputs; give both"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:

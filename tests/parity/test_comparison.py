@@ -148,9 +148,9 @@ def test_of_several_outputs_the_one_that_is_of_another_type_is_named() -> None:
     found = compare_all([_out([1.0]), np.ones((1, 1))], expected, names, BOUND)
     assert found.problem == "output z is float64 (1, 1), expected float32 (1, 1)"
     found = compare_all([_out([1.0])], expected, names, BOUND)
-    assert found.problem == "1 output came, expected 2 outputs"
+    assert found.problem == "the runtime returned 1 output, expected 2"
     assert not found.passed
-    assert compare_all([], expected[:1], names[:1], BOUND).problem == "0 outputs came, expected 1 output"
+    assert compare_all([], expected[:1], names[:1], BOUND).problem == "the runtime returned 0 outputs, expected 1"
 
 
 def test_several_outputs_are_compared_as_one() -> None:

@@ -1,4 +1,4 @@
-"""nalu_export.parity.locate: the first wrong value is named, wherever it was planted."""
+"""nalu_export.parity.locate: the first divergence is named, wherever it was planted."""
 
 import itertools
 from collections.abc import Callable
@@ -296,7 +296,7 @@ def test_where_nothing_was_seen_inside_the_reason_is_told() -> None:
 
 def test_a_worst_input_that_holds_alone_is_said_to() -> None:
     found = _output(lambda out: out)
-    assert (found.value, found.reason) == ("", "the worst input holds its bound when it is run alone")
+    assert (found.value, found.reason) == ("", "the worst input is within its bound when it runs alone")
     assert str(found) == found.reason
 
 

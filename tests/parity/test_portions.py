@@ -86,8 +86,8 @@ def test_a_sample_that_takes_more_than_may_be_taken_is_refused(image_model: Back
             with pytest.raises(InputError) as caught:
                 fresh(x, [Profile()])
             assert str(caught.value) == (
-                f"the check of one sample of shape (1, 64, 64) takes {taken:,} bytes and more, and {size:,} may be "
-                "taken; give smaller inputs (input_size)"
+                f"the check of one sample of shape (1, 64, 64) takes at least {taken:,} bytes of memory, and the "
+                f"limit is {size:,}; give smaller inputs (input_size)"
             )
 
 

@@ -92,12 +92,12 @@ def test_several_inputs_come_in_order_or_by_name(looked: ModelGraph) -> None:
         ({"x": X, "ids": IDS}, "inputs own: has no keep; the model takes x, ids, keep"),
         (
             {"x": X, "ids": IDS, "keep": KEEP, "z": X},
-            "inputs own: has z, which is no input; the model takes x, ids, keep",
+            "inputs own: has z, which is not an input; the model takes x, ids, keep",
         ),
         ((X, IDS[:1], KEEP), "inputs own: different numbers of samples: x 2, ids 1, keep 2"),
         ((X, X[:, 0], KEEP), r"inputs own, ids: float64 of shape \(2,\); expected int64 of shape \(samples\)"),
         ((X, IDS, X), r"inputs own, keep: float64 of shape \(2, 3\); expected bool of shape \(samples, …\)"),
-        ((X, np.array([2**63 + 5, 1], np.uint64), KEEP), "inputs own, ids: holds integers that int64 does not"),
+        ((X, np.array([2**63 + 5, 1], np.uint64), KEEP), "inputs own, ids: holds integers that int64 cannot hold"),
         ((X, IDS + 1, KEEP), r"inputs own: the model does not run on samples of shape \(3,\) and \(\) and \(3,\): "),
     ],
 )
@@ -118,7 +118,5 @@ def test_the_arrays_of_a_file_for_several_inputs(looked: ModelGraph) -> None:
         "own": ["x", "ids", "keep"],
         "worst": ["x", "ids", "keep"],
     }
-    with pytest.raises(
-        InputError, match=r"^inputs own:y: there is no input of that name; the model takes x, ids, keep$"
-    ):
+    with pytest.raises(InputError, match=r"^inputs own:y: the model has no input of that name; it takes x, ids, keep$"):
         distributions(looked, InputFile({"own:y": X}, "own"))

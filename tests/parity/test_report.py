@@ -95,41 +95,41 @@ BREAK = Divergence("r", "layers.0.m", "exp(linear)", (0, 2), 1.5, 1.25, 1e-7)
 @pytest.mark.parametrize(
     ("report", "text"),
     [
-        (_report(_row()), r"largest error is 25% of its bound, E 1.2 \(r, inputs zeros\)"),
+        (_report(_row()), r"largest error is 25% of its bound, E 1.2 \(r, distribution zeros\)"),
         (_report(_row(), _row(distribution="ones", max_ratio=0.5)), r"largest error is 50% of its bound, .* ones\)"),
         (_report(_row(), _row(distribution=INTERMEDIATE, max_ratio=0.9, max_e=0.0)), "largest error is 25% of .*"),
         (_report(), "nothing was compared"),
-        (_report(_empty()), "nothing was compared of r: all 6 outputs were left out; y may be 0"),
+        (_report(_empty()), "nothing was compared for r: all 6 outputs were left out; y may be 0"),
         (
             _report(_empty(), _empty(undetermined=7, reasons=("z overflows",)), _empty(reasons=())),
-            "nothing was compared of r: all 19 outputs were left out; z overflows",
+            "nothing was compared for r: all 19 outputs were left out; z overflows",
         ),
-        (_report(_row(), runtimes=(_info(), _info("second"))), "nothing was compared of second"),
+        (_report(_row(), runtimes=(_info(), _info("second"))), "nothing was compared for second"),
         (_report(_row(), _empty()), r"largest error is 25% of .*; 1 of 2 rows compared nothing \(y may be 0\)"),
         (_report(_row(), _empty(reasons=())), "largest error is 25% of .*; 1 of 2 rows compared nothing"),
-        (_report(_row(undetermined=5)), r"largest error is 25% of its bound, E 1.2 \(r, inputs zeros\)"),
-        (_report(_row(status="failed", max_ratio=8.0, max_e=9.5)), "r on inputs zeros: .* is 8 times its bound, E 9.5"),
-        (_report(_row(status="failed", max_ratio=math.inf)), "r on inputs zeros: .* is ∞ times its bound, E 1.25"),
+        (_report(_row(undetermined=5)), r"largest error is 25% of its bound, E 1.2 \(r, distribution zeros\)"),
+        (_report(_row(status="failed", max_ratio=8.0, max_e=9.5)), "r on .* zeros: .* is 8 times its bound, E 9.5"),
+        (_report(_row(status="failed", max_ratio=math.inf)), "r on .* zeros: .* is ∞ times its bound, E 1.25"),
         (_report(_row(distribution=INTERMEDIATE, status="failed", max_e=0.0)), "r on intermediate values: the err.*"),
         (_report(_row(distribution=EVERY_INPUT, status="failed", problem="it broke")), "r on every input: it broke"),
         (
             _report(_row(status="failed", nonfinite_mismatches=7, wrong_zeros=2)),
-            "r on inputs zeros: 7 of 6 outputs are NaN or infinite where they should not be, or the reverse",
+            "r on distribution zeros: 7 of 6 outputs are NaN or infinite where they should not be, or the reverse",
         ),
-        (_report(_row(status="failed", wrong_zeros=2)), "r on inputs zeros: 2 of 6 outputs are zeros of the .* sign"),
+        (_report(_row(status="failed", wrong_zeros=2)), "r on .* zeros: 2 of 6 outputs are zeros of the .* sign"),
         (
             _report(_row(status="failed"), criterion="rtol 0.1, atol 0 from PyTorch"),
-            "r on inputs zeros: 2 ULP from PyTorch, 1 from float64; allowed: rtol 0.1, atol 0 from PyTorch",
+            "r on distribution zeros: 2 ULP from PyTorch, 1 from float64; allowed: rtol 0.1, atol 0 from PyTorch",
         ),
-        (_report(_row(status="failed", problem="it broke", nonfinite_mismatches=7)), "r on inputs zeros: it broke"),
+        (_report(_row(status="failed", problem="it broke", nonfinite_mismatches=7)), "r on .* zeros: it broke"),
         (
             _report(_row(status="failed", max_ratio=8.0), divergences=(Divergence("other", "a"), BREAK)),
-            r"r on inputs zeros: the error is 8 times its bound, E 1.25; first wrong value: layers.0.m\[0, 2\] = "
+            r"r on distribution zeros: the error is 8 times its bound, E 1.25; first divergence: layers.0.m\[0, 2\] = "
             r"exp\(linear\) is 1.5, expected 1.25 ± 1e-7",
         ),
         (
             _report(_row(status="failed", max_ratio=8.0), divergences=(Divergence("r", reason="cannot be read"),)),
-            "r on inputs zeros: the error is 8 times its bound, E 1.25",
+            "r on distribution zeros: the error is 8 times its bound, E 1.25",
         ),
     ],
 )  # fmt: skip
@@ -146,7 +146,7 @@ def test_a_problem_is_worse_than_nan_which_is_worse_than_a_zero_and_an_error() -
         _row(distribution="problem", status="failed", problem="shape", max_ratio=math.inf),
     ]
     for count, distribution in ((1, "error"), (2, "zero"), (3, "nan"), (4, "problem")):
-        assert _report(*rows[:count]).summary().startswith(f"r on inputs {distribution}: ")
+        assert _report(*rows[:count]).summary().startswith(f"r on distribution {distribution}: ")
 
 
 def test_intermediate_values_come_after_outputs_and_nan_before_all_figures() -> None:
@@ -189,10 +189,8 @@ def test_the_documentation_has_the_words() -> None:
 
 
 def test_a_break_says_where_and_what() -> None:
-    assert str(BREAK) == "first wrong value: layers.0.m[0, 2] = exp(linear) is 1.5, expected 1.25 ± 1e-7"
-    assert (
-        str(Divergence("r", "w", "weight", (), 1.0, 2.0, 0.0)) == "first wrong value: w = weight is 1, expected 2 ± 0"
-    )
+    assert str(BREAK) == "first divergence: layers.0.m[0, 2] = exp(linear) is 1.5, expected 1.25 ± 1e-7"
+    assert str(Divergence("r", "w", "weight", (), 1.0, 2.0, 0.0)) == "first divergence: w = weight is 1, expected 2 ± 0"
     assert str(Divergence("r", reason="no values")) == "no values"
 
 
@@ -254,5 +252,5 @@ def test_a_row_made_of_rows_keeps_their_reasons() -> None:
 
 def test_what_is_no_input_distribution_is_not_called_one() -> None:
     assert [inputs(name) for name in ("zeros", INTERMEDIATE, EVERY_INPUT)] == [
-        "inputs zeros", "intermediate values", "every input",
+        "distribution zeros", "intermediate values", "every input",
     ]  # fmt: skip

@@ -54,7 +54,7 @@ def test_a_runtime_that_compared_nothing_is_a_failure() -> None:
     empty = row(outputs=8, undetermined=8, status="nothing compared", reasons=("y may be 0",))
     for rows, said in (((), ""), ((empty,), ": all 8 outputs were left out; y may be 0")):
         report = Report((*rows, row("tract")), (runtime(), runtime("tract")), "bound", 0)
-        message = f"nothing was compared of onnxruntime-cpu{said}"
+        message = f"nothing was compared for onnxruntime-cpu{said}"
         assert _failure(report, "onnxruntime-cpu", "compared").get("message") == message
         assert len(_parsed(report).findall(".//failure")) == 1
         allowed = _parsed(dataclasses.replace(report, allow_empty=True))
@@ -110,7 +110,7 @@ def test_the_detail_has_the_numbers_and_where_it_breaks(failing: Report) -> None
     text = _failure(failing, "onnxruntime-cpu", "1..10").text or ""
     assert "largest error over its bound: 109\nlargest E: 1001\n" in text
     assert "distance from the reference, in float32 steps: 8321\n" in text
-    assert text.endswith("first wrong value: layers.0.log[3] = log(abs) is -∞, expected -23.0258509 ± 5.6e-6")
+    assert text.endswith("first divergence: layers.0.log[3] = log(abs) is -∞, expected -23.0258509 ± 5.6e-6")
 
 
 def test_nearness_to_pytorch_is_told_in_steps() -> None:
@@ -122,7 +122,7 @@ def test_nearness_to_pytorch_is_told_in_steps() -> None:
 def test_what_does_not_decide_is_skipped_with_its_numbers(failing: Report) -> None:
     skipped = _case(_parsed(failing), "torch", "zeros").find("skipped")
     assert skipped is not None
-    message = "for comparison, does not decide: the error is 28.5 times its bound, E 3.87"
+    message = "for comparison, not decisive: the error is 28.5 times its bound, E 3.87"
     assert skipped.get("message") == message
 
 
@@ -134,7 +134,7 @@ def test_the_environment_is_in_the_properties(passing: Report) -> None:
         "criterion": "bound",
         "seed": "7",
         "where": "CPU, ONNX Runtime 1.31.1",
-        "decides": "yes",
+        "decisive": "yes",
         "runtime.provider": "CPUExecutionProvider",
         "runtime.options": "",
         "remark.1": "denormals are kept",

@@ -28,8 +28,8 @@ def test_heights_are_e_and_its_bound_in_decades() -> None:
     assert plot.bound == "M44 102L175 102L306 102"
     assert plot.area == "M44 178L44 102L175 102L306 102L306 178Z"
     assert [tick.label for tick in plot.y_ticks] == ["10⁻¹", "1", "10"]
-    assert plot.description == ("3 bins of input magnitude; 1 of 3 bins are beyond their bound; the largest E is 10")
-    assert plot.points[2].title == "largest |x| 100: E 10, allowed 1"
+    assert plot.description == ("3 bins of the largest |x|; 1 of 3 bins are beyond the bound; the largest E is 10")
+    assert plot.points[2].title == "largest |x| 100: E 10, at most 1 is within the bound"
 
 
 def test_zero_error_is_at_the_bottom_and_infinity_at_the_top() -> None:

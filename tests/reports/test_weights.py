@@ -55,7 +55,7 @@ def test_one_odd_weight_stays_visible_in_a_large_one() -> None:
     values[5, 5] = np.nan
     assert np.isnan(_weights._reduced(values)[0, 2])
     found = _weight(values)
-    assert found.notes == ("drawn as 64 × 64: each cell is the weight farthest from 0 in its block",)
+    assert found.notes == ("drawn as 64 × 64: each cell is the value farthest from 0 in its block",)
     assert found.counts[1] == ("at 0", 83198, ">99%")
     assert found.counts[0] == ("at −1", 1, "<1%")
     assert found.counts[-1] == ("NaN or infinite", 1, "<1%")

@@ -185,7 +185,7 @@ class TestFaultsAreFound:
             load(edited(header(model), "\nstruct Model", "\nstrct Model"))
         with pytest.raises(InputError, match=r"^cpp: \S+ refuses the file: \S*nothing\.h: No such file or directory$"):
             load(edited(header(model), "#include <cmath>", "#include <nothing.h>"))
-        text = "cpp refuses the file: its second line does not say what its struct is called; export it again"
+        text = "cpp refuses the file: its second line does not name its struct; export it again"
         with pytest.raises(InputError, match=f"^{text}$"):
             load(edited(header(model), "// nalu::Model: ", "// a::b; c: "))
         assert not list(folders.iterdir())
@@ -210,11 +210,11 @@ class TestCompilers:
 
     def test_none(self, model: NALU, monkeypatch: pytest.MonkeyPatch, folders: Path) -> None:
         monkeypatch.setenv("PATH", str(folders))
-        text = r"^cpp: no c\+\+, g\+\+, clang\+\+ here; install a C\+\+17 compiler, or set CXX to one$"
+        text = r"^cpp: none of c\+\+, g\+\+, clang\+\+ was found; install a C\+\+17 compiler, or set CXX to one$"
         with pytest.raises(RuntimeUnavailableError, match=text):
             load(header(model))
         monkeypatch.setenv("CXX", "icpc -fast")
-        text = r"^cpp: CXX is icpc, which is not there; install a C\+\+17 compiler, or set CXX to one$"
+        text = r"^cpp: CXX is icpc, which was not found; install a C\+\+17 compiler, or set CXX to one$"
         with pytest.raises(RuntimeUnavailableError, match=text):
             load(header(model))
 

@@ -132,7 +132,7 @@ def test_a_compiler_that_takes_too_long_is_gone_with_what_it_started(
     script = f'case "$*" in *-dump*) exit 0;; esac\nsleep 600 & echo $! >> {shlex.quote(str(marker))}\nwait'
     monkeypatch.setenv("CXX", _compiler(tmp_path / "slow", script))
     monkeypatch.setattr(cpp, "COMPILE_SECONDS", 3.0)
-    with pytest.raises(InputError, match=r"^cpp: slow is not done after 3 s$"):
+    with pytest.raises(InputError, match=r"^cpp: slow did not finish within 3 s$"):
         _load(header(NALU(2, 3, 1), 2))
     assert not list(folders.iterdir())
     children = marker.read_text(encoding="ascii").split()
@@ -237,17 +237,17 @@ def test_no_compiler_is_exit_code_3(files: tuple[Path, Path], monkeypatch: pytes
     monkeypatch.setenv("PATH", str(folders))
     done = CliRunner().invoke(main, ["check", *map(str, files)])
     assert done.exit_code == 3
-    text = "cpp: no c++, g++, clang++ here; install a C++17 compiler, or set CXX to one"
+    text = "cpp: none of c++, g++, clang++ was found; install a C++17 compiler, or set CXX to one"
     assert text in " ".join(done.output.split())
     # Where every runtime that is there was asked for, it is one that is not.
     done = CliRunner().invoke(main, ["check", *map(str, files), "--runtime", "all", "--samples", "32"])
     assert done.exit_code == 0
-    assert "not run: cpp: no c++, g++, clang++ here\n" in done.output
+    assert "not run: cpp: none of c++, g++, clang++ was found\n" in done.output
 
 
 def test_an_export_without_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: Path) -> None:
     monkeypatch.setenv("PATH", str(folders))
-    with pytest.raises(RuntimeUnavailableError, match=r"^cpp: no c\+\+, g\+\+, clang\+\+ here"):
+    with pytest.raises(RuntimeUnavailableError, match=r"^cpp: none of c\+\+, g\+\+, clang\+\+ was found"):
         nalu_export.export(NALU(2, 3, 1), tmp_path / "model.hpp", format="cpp")
     assert not (tmp_path / "model.hpp").exists()
     artifact = nalu_export.export(NALU(2, 3, 1), tmp_path / "model.hpp", format="cpp", check=False)
@@ -266,6 +266,6 @@ def test_a_damaged_header_is_no_export(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(CppDraft, "to_bytes", wrong)
     torch.manual_seed(0)
-    with pytest.raises(ParityError, match=r"not written, the check failed: cpp on inputs "):
+    with pytest.raises(ParityError, match=r"not written, the check failed: cpp on distribution "):
         nalu_export.export(NALU(2, 3, 1), tmp_path / "model.hpp", format="cpp")
     assert not (tmp_path / "model.hpp").exists()

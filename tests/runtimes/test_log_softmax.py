@@ -23,7 +23,7 @@ def test_it_is_made_only_where_it_holds() -> None:
     assert log_softmax_remarks(b"no such operator", _load(-np.inf), "here") == ()
     assert log_softmax_remarks(b"a LogSoftmax", _load(-200.0), "here") == ()
     (remark,) = log_softmax_remarks(b"a LogSoftmax", _load(-np.inf), "here")
-    assert remark == "computes LogSoftmax as log(Softmax), −inf where the Softmax underflows (here)"
+    assert remark == "computes LogSoftmax as log(Softmax), which is −inf where the Softmax underflows (here)"
 
 
 @pytest.mark.parametrize("name", ["onnx-reference", "tract"])

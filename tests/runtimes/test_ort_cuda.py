@@ -59,7 +59,7 @@ def test_a_missing_library_is_named(nalu: NALU, name: str, library: Callable[...
 def test_without_a_driver(library: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     module = library(unloadable=_failed("libcuda.so.1"))
     monkeypatch.setattr("nalu_export.runtimes._ort_cuda._has_driver", lambda: False)
-    with pytest.raises(RuntimeUnavailableError, match=r"libcuda\.so\.1 is missing; it comes with NVIDIA's driver"):
+    with pytest.raises(RuntimeUnavailableError, match=r"libcuda\.so\.1 is missing; it is part of NVIDIA's driver"):
         need_provider(module, "onnxruntime-cuda")
 
 
@@ -73,7 +73,7 @@ def test_another_cuda_than_torch_s(library: Callable[..., Any], monkeypatch: pyt
     monkeypatch.setattr(torch.version, "cuda", "12.8")
     error = not_loaded(library(), "onnxruntime-cuda", f"libcublasLt.so.13: {CANNOT_OPEN}")
     assert str(error).endswith(
-        "libcublasLt.so.13 is missing; torch brings CUDA 12.8, which is not the same; "
+        "libcublasLt.so.13 is missing; torch has the libraries of CUDA 12.8, which is another version; "
         "pip install 'onnxruntime-gpu[cuda,cudnn]>=1.24,<1.27'"
     )
 

@@ -155,4 +155,4 @@ class TestItsEnd:
         with pytest.raises(KeyboardInterrupt):
             session.run([X])
         assert gone(session)
-        assert refusing(session) == "fake: it was interrupted"
+        assert refusing(session) == "fake: the run was interrupted"

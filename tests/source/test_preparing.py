@@ -58,9 +58,9 @@ def test_a_module_written_by_hand_is_arithmetic() -> None:
 
 
 NO_ARITHMETIC = (
-    "holds no arithmetic: there is no log, exp, power, product or quotient of data in its forward, and no matrix "
-    "product with a weight that tanh, sigmoid or clamp computes; name the module that is meant with arithmetic='PATH', "
-    "or use torch.onnx.export"
+    "holds no arithmetic: its forward computes no log, exp, power, product or quotient of values that depend on the "
+    "input, and no matrix product with a weight that tanh, sigmoid or clamp computes; name the arithmetic with "
+    "arithmetic='PATH', or use torch.onnx.export"
 )
 
 
@@ -81,9 +81,9 @@ def test_the_user_may_call_a_linear_layer_arithmetic() -> None:
 @pytest.mark.parametrize(
     ("target", "kind", "text"),
     [
-        ("tail", InputError, "arithmetic is 'tail', which is no module that this model runs; there are: "),
-        (nn.Conv2d, InputError, "arithmetic is 'Conv2d', which is no module that this model runs; there are: "),
-        ("", UnsupportedLayerError, "Head calls torch.softmax, which is not a primitive of the arithmetic graph; "),
+        ("tail", InputError, "arithmetic is 'tail', but the model runs no module of that path or class; it runs "),
+        (nn.Conv2d, InputError, "arithmetic is 'Conv2d', but the model runs no module of that path or class; it runs "),
+        ("", UnsupportedLayerError, "Head calls torch.softmax, which is not a primitive; "),
     ],
 )
 def test_what_is_no_arithmetic_cannot_be_named(target: Any, kind: type[Exception], text: str) -> None:
@@ -108,7 +108,9 @@ def test_what_is_not_free_is_said() -> None:
 
 def test_a_size_and_an_example_are_not_both_given(nalu: NALU) -> None:
     options = SourceOptions(input_size=(8, 8), example_inputs=torch.zeros(1, 4))
-    with pytest.raises(InputError, match=r"^input_size and example_inputs are both given; an example has "):
+    with pytest.raises(
+        InputError, match=r"^input_size and example_inputs are both given; give one, because an example has "
+    ):
         prepared(nalu, options)
 
 
@@ -128,7 +130,7 @@ def test_an_example_is_the_same_each_time_and_positive() -> None:
 
 def test_arithmetic_that_nobody_named_is_said(nalu: NALU, tmp_path: Path) -> None:
     """torch.onnx deletes its ε, and the check sees that; the refusal says where it comes from."""
-    note = "layers.0: arithmetic that arithmetic does not name; torch.onnx may change it, ε above all"
+    note = "layers.0: arithmetic does not name this arithmetic, so torch.onnx may change it, for example its ε"
     assert prepared(nalu, SourceOptions(arithmetic=["layers.1"])).notes == (note,)
     assert prepared(nalu, SourceOptions(arithmetic=["layers.0", "layers.1"])).notes == ()
     with pytest.raises(ParityError, match=rf"; {re.escape(note)}$"):

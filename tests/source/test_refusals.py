@@ -74,7 +74,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "quantised": (
         quantised,
-        "0.0 is a quantised Linear, whose packed weights no format here holds; "
+        "0.0 is a quantised Linear, whose packed weights no export format can hold; "
         "export the float model and quantise the exported file",
     ),
     "scripted": (

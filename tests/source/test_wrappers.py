@@ -79,6 +79,6 @@ def test_what_is_compiled_in_place_is_copied_uncompiled() -> None:
     model.compile()
     model.get_submodule("0").compile()
     found, notes = prepare(model)
-    assert notes == ("the model (Sequential): torch.compile was left out", "0: torch.compile was left out")
+    assert notes == ("the model (Sequential): torch.compile was removed", "0: torch.compile was removed")
     assert all(module._compiled_call_impl is None for module in found.modules())
     assert model._compiled_call_impl is not None

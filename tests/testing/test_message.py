@@ -32,17 +32,17 @@ def report(criterion: str = "bound", out: float = 2.0, *, decisive: bool = True,
 @pytest.mark.parametrize(
     ("numbers", "text"),
     [
-        ({}, "inputs zeros: the error is 3.5 times its bound, E 40"),
-        ({"max_e": 0.0}, "inputs zeros: the error is 3.5 times its bound"),
+        ({}, "distribution zeros: the error is 3.5 times its bound, E 40"),
+        ({"max_e": 0.0}, "distribution zeros: the error is 3.5 times its bound"),
         (
             {"nonfinite_mismatches": 2},
-            "inputs zeros: 2 of 8 outputs are NaN or infinite where they should not be, or the reverse",
+            "distribution zeros: 2 of 8 outputs are NaN or infinite where they should not be, or the reverse",
         ),
-        ({"wrong_zeros": 3}, "inputs zeros: 3 of 8 outputs are zeros of the wrong sign"),
-        ({"problem": "batch of 1: no"}, "inputs zeros: batch of 1: no"),
+        ({"wrong_zeros": 3}, "distribution zeros: 3 of 8 outputs are zeros of the wrong sign"),
+        ({"problem": "batch of 1: no"}, "distribution zeros: batch of 1: no"),
         (
             {"criterion": "rtol 0.1, atol 0"},
-            "inputs zeros: 7 ULP from PyTorch, 9 from float64; allowed: rtol 0.1, atol 0",
+            "distribution zeros: 7 ULP from PyTorch, 9 from float64; allowed: rtol 0.1, atol 0",
         ),
     ],
 )
@@ -67,7 +67,7 @@ def test_no_escape_sequence() -> None:
 
 def test_nothing_was_compared() -> None:
     empty = report(status="nothing compared", undetermined=8, reasons=("y may be 0",))
-    said = "nothing was compared of runtime: all 8 outputs were left out; y may be 0\n"
+    said = "nothing was compared for runtime: all 8 outputs were left out; y may be 0\n"
     assert message(empty, NOWHERE).startswith(said)
 
 

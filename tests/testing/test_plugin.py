@@ -58,11 +58,11 @@ def test_a_failure_is_readable(pytester: pytest.Pytester) -> None:
         [
             ">       parity(NALU(2, 3, 1), artifact, samples=8, search=0)",
             "E       nalu_export.testing.ParityAssertionError: onnxruntime-cpu: does not compute what the model *",
-            "E         first wrong value: *",
+            "E         first divergence: *",
             "E       replay: assert_parity(model, *a.onnx', 'onnxruntime-cpu', replay=*a.worst.npz')",
             "*- parity -*",
             "onnxruntime-cpu (onnxruntime *",
-            "inputs * verdict*",
+            "distribution * verdict*",
             "zeros * FAILED*",
         ]
     )

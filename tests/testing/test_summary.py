@@ -35,7 +35,7 @@ def test_a_pass() -> None:
         report(row(), row("ones", max_ratio=0.5), row(INTERMEDIATE, max_ratio=0.9, max_e=0.0), tract="gone")
     ) == (
         "### Parity: passed\n\n`a.onnx` against `m.pt`: `so it is`\n\n"
-        "| runtime | worst inputs | error / bound | E | verdict |\n|---|---|--:|--:|---|\n"
+        "| runtime | worst distribution | error/bound | E | verdict |\n|---|---|--:|--:|---|\n"
         "| `r` | `ones` | 0.5 | 1.5 | passed |\n| `tract` | | | | not run: `gone` |\n"
     )
 
@@ -105,7 +105,7 @@ def test_names_are_text(evil: str) -> None:
         "",
         f"{code} against {code}: {code}",
         "",
-        "| runtime | worst inputs | error / bound | E | verdict |",
+        "| runtime | worst distribution | error/bound | E | verdict |",
         "|---|---|--:|--:|---|",
         f"| CODE | CODE | 0.25 | 1.5 | **FAILED** {code}".rstrip() + " |",
         f"| {code} | | | | not run: {code} |",

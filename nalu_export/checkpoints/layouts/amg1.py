@@ -6,7 +6,7 @@ from nalu_export.nn import NALUCell
 
 LAYOUT = Layout(
     "amg1",
-    "a/m/g version 1, in several repositories without a name",
+    "a/m/g version 1; the owners of its repositories are not known",
     (
         Unit(
             "NALU",
@@ -15,7 +15,7 @@ LAYOUT = Layout(
             {"tied": False},
             eps=1e-10,
             places=PLACES,
-            quirks=("raw parameters inputs first, the gate outputs first",),
+            quirks=("raw parameters are stored (inputs, outputs), the gate (outputs, inputs)",),
         ),
     ),
 )

@@ -6,6 +6,6 @@ from nalu_export.nn import NALUCell
 
 LAYOUT = Layout(
     "amg2",
-    "a/m/g version 2, in several repositories without a name",
+    "a/m/g version 2; the owners of its repositories are not known",
     (Unit("NALU", NALUCell, amg_keys("oi"), {"tied": False}, eps=1e-10, places=PLACES),),
 )

@@ -16,13 +16,14 @@ def _nalu(*, gate_bias: bool) -> Unit:
         places=PLACES,
         quirks=(
             "the file stores eps",
-            "magnitudes are at least 1e-7 and exponents within ±20, its defaults; the file does not store them",
+            "magnitudes are at least 1e-7 and exponents are limited to ±20, the defaults; the file does "
+            "not store these limits",
         ),
     )
 
 
 LAYOUT = Layout(
     "amg3",
-    "a/m/g version 3, in several repositories without a name",
+    "a/m/g version 3; the owners of its repositories are not known",
     (_nalu(gate_bias=True), _nalu(gate_bias=False)),
 )

@@ -3,7 +3,7 @@
 from nalu_export.checkpoints.layouts.base import CELL, Key, Layout, Unit, twin, weight
 from nalu_export.nn import NACCell, NALUCell
 
-_TWICE = "every parameter is there twice; the file is refused where the two differ"
+_TWICE = "every parameter is stored twice; the file is refused if the two values differ"
 
 
 def _hats(prefix: str = "") -> dict[str, Key]:
@@ -23,7 +23,7 @@ LAYOUT = Layout(
             {"gate": "row"},
             eps=1e-8,
             places=("_nalu_stack.{}.", *CELL),
-            quirks=(_TWICE, "one gate for each sample, shared by its outputs"),
+            quirks=(_TWICE, "one gate for each sample, shared by all outputs"),
         ),
     ),
 )

@@ -90,7 +90,7 @@ def stored(
 
 def faux(raw: str = "W_hat and M_hat", weight: str = "W") -> str:
     """Return the line for the ``quirks`` of a unit whose weight is stored."""
-    return f"{weight} was computed once and stored: a faux NAC, {raw} never trained"
+    return f"{weight} was computed once and stored: a faux NAC, so {raw} were never trained"
 
 
 @dataclass(frozen=True)

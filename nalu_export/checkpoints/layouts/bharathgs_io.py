@@ -5,7 +5,7 @@ from nalu_export.nn import NALUCell
 
 LAYOUT = Layout(
     "bharathgs-io",
-    "a fork of bharathgs/NALU, in a repository without a name",
+    "a fork of bharathgs/NALU, in a repository whose owner is not known",
     (
         Unit(
             "NALU",
@@ -13,7 +13,7 @@ LAYOUT = Layout(
             {"G": weight("G")} | hats("nac.", "io", names=("W_", "M_")),
             eps=1e-5,
             places=(*MODEL, *CELL),
-            quirks=("raw parameters inputs first, the gate outputs first",),
+            quirks=("raw parameters are stored (inputs, outputs), the gate (outputs, inputs)",),
         ),
     ),
 )

@@ -5,7 +5,7 @@ from nalu_export.nn import NALUCell
 
 LAYOUT = Layout(
     "bharathgs-repaired",
-    "a fork of bharathgs/NALU with the sizes of its NAC repaired, in a repository without a name",
+    "a fork of bharathgs/NALU with the sizes of its NAC repaired, in a repository whose owner is not known",
     (
         Unit(
             "NALU",

@@ -5,6 +5,7 @@ from nalu_export.nn import NALUCell
 
 LAYOUT = Layout(
     "flat",
-    "a NALU in a Sequential with Linear and BatchNorm1d, in a repository without a name (give the prefix of the cell)",
+    "a NALU in a Sequential with Linear and BatchNorm1d, in a repository whose owner is not "
+    "known (give the prefix of the cell)",
     (Unit("NALU", NALUCell, hats() | {"G": weight("G")}, eps=1e-7),),
 )

@@ -3,7 +3,7 @@
 from nalu_export.checkpoints.layouts.base import Layout, Unit, hats, known, weight
 from nalu_export.nn import ClampedNALUCell, NACCell, NALUCell
 
-_FIRST = "of df41cf2, stored outputs first; from 1e93921 on it has other keys"
+_FIRST = "as of commit df41cf2, stored (outputs, inputs); from commit 1e93921 on, the keys are different"
 _NALU = hats(shape="io") | {"G": weight("G", "io")}
 
 LAYOUT = Layout(
@@ -26,7 +26,7 @@ LAYOUT = Layout(
             {"G": weight("G")} | hats("nac_add.") | hats("nac_mul.", suffix="_mul"),
             {"floor": 0.0, "limit": 20.0, "gate_bias": False},
             eps=1e-7,
-            quirks=(_FIRST, "exponents are within ±20, its default; the file does not store it"),
+            quirks=(_FIRST, "exponents are limited to ±20, the default; the file does not store the limit"),
         ),
         known("NAC_mul", "W_hat", "M_hat"),
         Unit("GNALU", None, _NALU),

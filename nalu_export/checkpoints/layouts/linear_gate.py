@@ -5,7 +5,7 @@ from nalu_export.nn import NALUCell
 
 LAYOUT = Layout(
     "linear-gate",
-    "a stack called ArithmeticNetwork, in a repository without a name",
+    "a stack called ArithmeticNetwork, in a repository whose owner is not known",
     (
         Unit(
             "NALU",
@@ -15,7 +15,7 @@ LAYOUT = Layout(
             {"gate_bias": True},
             eps=1e-7,
             places=("layers.{}.", *CELL),
-            quirks=("raw parameters inputs first, the gate outputs first",),
+            quirks=("raw parameters are stored (inputs, outputs), the gate (outputs, inputs)",),
         ),
     ),
 )

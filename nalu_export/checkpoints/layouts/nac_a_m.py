@@ -7,7 +7,7 @@ _KEYS = {"G": weight("G")} | hats("nac_a.") | hats("nac_m.", suffix="_mul")
 
 LAYOUT = Layout(
     "nac-a-m",
-    "NALUs in repositories without a name",
+    "NALUs; the owners of their repositories are not known",
     (
         Unit(
             "NALU",

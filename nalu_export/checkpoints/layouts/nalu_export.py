@@ -11,8 +11,8 @@ _DEFAULT_EPS = 1e-10
 _QUIRK = "G is (1, i) with gate='row' and (1,) with gate='constant'"
 _HEAD = Around("backbone.", "reduce.")
 _POOL = (
-    "the file holds neither the code of the backbone nor, with one output, the task; give both. It does not hold the "
-    "pooling: an average, as build_head has it by default"
+    "the file does not hold the code of the backbone, nor the task if there is one output; give both. It does not "
+    "hold the pooling either: an average, the default of build_head, is assumed"
 )
 _GATES = {"matrix": "oi", "row": "1i", "constant": "1"}
 

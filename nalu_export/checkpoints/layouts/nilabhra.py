@@ -14,7 +14,7 @@ LAYOUT = Layout(
             {"G": weight("G", "11")} | hats("nac."),
             {"gate": "constant"},
             eps=1e-12,
-            quirks=("the gate is σ(G) of one number and does not see the input",),
+            quirks=("the gate is σ(G) for a single number G; it does not depend on the input",),
         ),
     ),
 )

@@ -7,7 +7,7 @@ _RAW = ("tanh_weights", "sigmoid_weights")
 
 LAYOUT = Layout(
     "no-log",
-    "a NALU behind a DenseNet, in a repository without a name",
+    "a NALU behind a DenseNet, in a repository whose owner is not known",
     (
         Unit("NAC", NACCell, hats(names=_RAW)),
         Unit(
@@ -15,7 +15,7 @@ LAYOUT = Layout(
             LoglessNALUCell,
             hats("nac.", names=_RAW) | {"gate_weights": weight("G")},
             eps=1e-12,
-            quirks=("the product lacks its logarithm: it is exp of the weighted sum of magnitudes",),
+            quirks=("the product has no logarithm: it is exp of the weighted sum of magnitudes",),
         ),
     ),
 )

@@ -5,7 +5,7 @@ from nalu_export.nn import NALUCell
 
 LAYOUT = Layout(
     "raw",
-    "a NALULayer in several repositories without a name",
+    "a NALULayer in several repositories whose owners are not known",
     (
         Unit(
             "NALU",
@@ -13,7 +13,9 @@ LAYOUT = Layout(
             {"G": weight("G"), "W": weight("W"), "M": weight("W_mul")},
             {"stored": True, "tied": False},
             eps=1e-7,
-            quirks=("W is the weight of the sum, M that of the product, both as they are: neither is bounded",),
+            quirks=(
+                "W is the weight of the sum, M the weight of the product; both are used as stored, without bounds",
+            ),
             by_intent=True,
         ),
     ),

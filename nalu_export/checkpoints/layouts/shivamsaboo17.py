@@ -9,7 +9,7 @@ _UNTIED = {"stored": True, "tied": False}
 _FAUX = "W was computed once, from uninitialised memory, and stored: a faux NAC; it may hold NaN from the start"
 _PATHS = "nac.W is the weight of the sum, W that of the product"
 _HEAD = Around("conv_model.", "adaptive_module.conv.")
-_TASK = "the file holds neither the code of the backbone nor, with one output, the task; give both"
+_TASK = "the file does not hold the code of the backbone, nor the task if there is one output; give both"
 
 LAYOUT = Layout(
     "shivamsaboo17",

@@ -5,6 +5,6 @@ from nalu_export.nn import NALUCell
 
 LAYOUT = Layout(
     "short-hats",
-    "a NALU that is trained in float64, in a repository without a name",
+    "a NALU that is trained in float64, in a repository whose owner is not known",
     (Unit("NALU", NALUCell, hats(names=("W_h", "M_h")) | {"G": weight("G")}, eps=1e-10),),
 )

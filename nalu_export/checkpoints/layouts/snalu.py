@@ -17,14 +17,14 @@ def _nalu(twice: dict[str, Key]) -> Unit:
         eps=1e-8,
         places=("_snalu_stack.{}.", *CELL),
         quirks=(
-            "the product has the sign of all inputs, 0 where one is 0",
-            "the gate is σ(G) of one number and does not see the input",
+            "the sign of the product is the product of the signs of all inputs, 0 if an input is 0",
+            "the gate is σ(G) for a single number G; it does not depend on the input",
         ),
     )
 
 
 LAYOUT = Layout(
     "snalu",
-    "a fork of arthurdouillard/nalu.pytorch, in a repository without a name",
+    "a fork of arthurdouillard/nalu.pytorch, in a repository whose owner is not known",
     tuple(map(_nalu, (_GATE_TWICE | _HATS_TWICE, _HATS_TWICE, {}))),
 )

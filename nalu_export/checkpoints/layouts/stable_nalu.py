@@ -54,7 +54,7 @@ LAYOUT = Layout(
             {"stored": True},
             places=_PLACES,
             first=1,
-            quirks=("a linear layer by intent; " + _SAME + " NAU, PosNAU and NMU",),
+            quirks=("a linear layer by design; " + _SAME + " NAU, PosNAU and NMU",),
             by_intent=True,
         ),
         known("NAU", "W", places=_PLACES, first=1),

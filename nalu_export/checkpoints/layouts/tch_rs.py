@@ -7,7 +7,7 @@ _RAW = ("W", "M")
 
 LAYOUT = Layout(
     "tch-rs",
-    "a NaluCell for tch-rs, in a repository without a name",
+    "a NaluCell for tch-rs, in a repository whose owner is not known",
     (
         Unit("NAC", NACCell, hats(names=_RAW), quirks=("W and M are the raw parameters",)),
         Unit(

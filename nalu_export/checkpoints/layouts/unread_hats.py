@@ -5,14 +5,14 @@ from nalu_export.nn import NALUCell
 
 LAYOUT = Layout(
     "unread-hats",
-    "a NALU in a repository without a name",
+    "a NALU in a repository whose owner is not known",
     (
         Unit(
             "NALU",
             NALUCell,
             {"W_hat": stale(), "M_hat": stale(), "G": weight("G")} | hats("nac."),
             eps=1e-8,
-            quirks=("W_hat and M_hat beside nac. are never read",),
+            quirks=("W_hat and M_hat outside nac. are never read",),
         ),
     ),
 )

@@ -14,7 +14,7 @@ LAYOUT = Layout(
             {"G": weight("G", "1i")} | hats("NAC."),
             {"gate": "row"},
             eps=1e-6,
-            quirks=("one gate for each sample, shared by its outputs",),
+            quirks=("one gate for each sample, shared by all outputs",),
         ),
         Unit(
             "fauxNAC",

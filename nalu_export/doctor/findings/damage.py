@@ -32,7 +32,7 @@ def _non_finite(examined: Examined) -> Iterator[Finding]:
                 "non-finite",
                 key,
                 what,
-                "Nothing reads this parameter; what computes is stored beside it.",
+                "The model does not read this parameter, so no output depends on it.",
                 "Nothing to do.",
             )
             continue
@@ -42,8 +42,8 @@ def _non_finite(examined: Examined) -> Iterator[Finding]:
             key,
             what,
             _lost(examined, key),
-            "Find out where training diverged and take a checkpoint from before it; cells that take their first "
-            "weights from uninitialised memory have this from the start.",
+            "Find the step at which training diverged, and use a checkpoint from before it. Cells whose first weights "
+            "are uninitialised memory may hold such values from the start.",
         )
 
 
@@ -63,10 +63,10 @@ def _lost(examined: Examined, key: str) -> str:
                 return f"{lost} of {total} outputs {'is' if lost == 1 else 'are'} NaN or infinite for every input."
             near = span(examined.settings.training_range)
             return (
-                f"The outputs are still numbers on inputs of {near}, as tanh and σ of infinity are, "
-                "but training cannot move it."
+                f"No output is NaN or infinite for every input of {near}, because tanh and σ of infinity are finite. "
+                "Training can no longer change the parameter."
             )
-    return "What is computed with it is no number either."
+    return "Values that are computed from it are NaN or infinite too."
 
 
 def _disagreeing(subject: Subject) -> Iterator[Finding]:
@@ -78,9 +78,10 @@ def _disagreeing(subject: Subject) -> Iterator[Finding]:
             "error",
             "aliases-disagree",
             second,
-            f"It is one parameter with {first}, but {_difference(subject.state[second], subject.state[first])}.",
-            f"The original keeps the one that it loads last, {second}; every other command of nalu-export refuses the "
-            f"file. What is said of this layer here is said of {first}.",
+            f"{second} and {first} are two names of one parameter, but "
+            f"{_difference(subject.state[second], subject.state[first])}.",
+            f"The original code keeps the value that it loads last, that of {second}. Every other command of "
+            f"nalu-export refuses the file. The other findings about this layer are about {first}.",
             "Remove the one that was not trained from the file, or write the trained one under both names.",
         )
 

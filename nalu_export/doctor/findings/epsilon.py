@@ -39,9 +39,10 @@ def _lost(cell: Cell, epsilon: Epsilon, settings: Settings) -> Iterator[Finding]
             "error",
             "eps-lost",
             cell.where,
-            f"{_named(epsilon)}, which is 0 in {settings.compute}; the smallest number there is "
+            f"{_named(epsilon)}, which is 0 in {settings.compute}; the smallest positive number of that type is "
             f"{torch.finfo(kind).smallest_normal * torch.finfo(kind).eps:.2g}.",
-            "An input of 0 gives log(0) = −∞, and the product 0, ∞ or NaN, as its weight is positive, negative or 0.",
+            "An input of 0 gives log(0) = −∞. The product is then 0 if the weight of that input is positive, ∞ if it "
+            "is negative, and NaN if it is 0.",
             "Compute in float32, or train with a larger eps.",
         )
     elif held < torch.finfo(kind).smallest_normal:
@@ -49,10 +50,10 @@ def _lost(cell: Cell, epsilon: Epsilon, settings: Settings) -> Iterator[Finding]
             "warning",
             "eps-subnormal",
             cell.where,
-            f"{_named(epsilon)}, which is {held:.3g} in {settings.compute}, below its smallest normal number "
-            f"{torch.finfo(kind).smallest_normal:.2g}.",
-            "It is held with few digits, and hardware that takes subnormal numbers for 0 gives log(0) = −∞ at an input "
-            "of 0.",
+            f"{_named(epsilon)}, which is {held:.3g} in {settings.compute}, below the smallest normal number of that "
+            f"type, {torch.finfo(kind).smallest_normal:.2g}.",
+            "It has few significant digits. Hardware that flushes subnormal numbers to 0 gives log(0) = −∞ for an "
+            "input of 0.",
             "Compute in float32, or train with a larger eps.",
         )
 
@@ -63,15 +64,15 @@ def _large(cell: Cell, epsilon: Epsilon, settings: Settings) -> Iterator[Finding
     reach = _reach(epsilon)
     if reach < LARGE / NEAR and not 0 < smallest < reach:
         return
-    inside = " Inputs of the range that was given are among them." if 0 < smallest < reach else ""
-    count = f"count as more than {100 * NEAR:g}% larger" if epsilon.added else "count as that"
+    inside = " The training range contains such inputs." if 0 < smallest < reach else ""
+    count = f"count as more than {100 * NEAR:g}% larger than they are" if epsilon.added else f"count as {reach:g}"
     yield Finding(
         "info",
         "eps-large",
         cell.where,
-        f"{_named(epsilon)}; inputs below {reach:g} {count} in the product.{inside}",
-        "Products of small inputs are off by as much. It is part of the trained function, and exported as it is.",
-        "Scale inputs so that they are larger than that, or train with a smaller eps.",
+        f"{_named(epsilon)}. In the product, inputs below {reach:g} {count}.{inside}",
+        "Products of such inputs are off accordingly. eps is part of the trained function and is exported unchanged.",
+        "Scale the inputs so that they are larger, or train with a smaller eps.",
     )
 
 

@@ -18,7 +18,7 @@ from nalu_export.graph.reading import Gate
 DEAD = 2.0**-24
 # A gate is on a side if it is on that side for at least this share of the inputs.
 MOST = 0.9
-_SIDES = ("the sum", "the product", "neither", "one of both by input", "no side")
+_SIDES = ("the sum", "the product", "neither", "sum or product by input", "a mixture of both")
 _SUM, _PRODUCT, _NEITHER, _BY_INPUT, _UNDECIDED = range(len(_SIDES))
 
 
@@ -144,17 +144,17 @@ def _findings(where: str, gates: Gates, settings: Settings, *, settled: bool) ->
             where,
             f"{_some(flipped, total)} {_verb(flipped, 'chooses', 'choose')} {told}.",
             "Outside the training range the layer computes another operation.",
-            "Train with inputs of both sizes, or with a gate that does not see the size of its input.",
+            "Train with inputs of both ranges, or with a gate that does not depend on the size of its input.",
         )
     if closed:
         yield Finding(
             "warning",
             "gate-closed",
             where,
-            f"{_some(closed, total)} {_verb(closed, 'is', 'are')} shut for the sum and for the product, on inputs of "
-            f"{near}.",
-            "The output is near 0 whatever the inputs are.",
-            "Train from another seed, or with one gate in place of two.",
+            f"{_some(closed, total)} {_verb(closed, 'closes', 'close')} both the sum and the product on "
+            f"inputs of {near}.",
+            "The output is near 0 for every input.",
+            "Train from another seed, or with one gate instead of two.",
         )
     if dead and not settled:
         yield Finding(
@@ -162,9 +162,10 @@ def _findings(where: str, gates: Gates, settings: Settings, *, settled: bool) ->
             "gate-dead",
             where,
             f"{_some(dead, total)} {_verb(dead, 'is', 'are')} saturated on all inputs of {near}, with a slope below "
-            "2⁻²⁴, while weights are still far from −1, 0 and 1.",
-            "Training on cannot change which path is taken, right or wrong; only the weights still move.",
-            "If the loss does not fall, set the gate's parameters back to small values and train again.",
+            "2⁻²⁴, while weights of the layer are still far from −1, 0 and 1.",
+            "Further training cannot change the choice of the gate, even if it is wrong. Only the "
+            "weights still change.",
+            "If the loss does not fall, reset the gate's parameters to small values and train again.",
         )
     elif not (undecided or flipped or closed):
         yield _chosen(where, gates, dead, settings)
@@ -177,9 +178,9 @@ def _undecided(where: str, gates: Gates, units: list[int], settings: Settings) -
         "warning",
         "gate-undecided",
         where,
-        f"{_not_one(units, len(gates.near))} chosen sum or product on inputs of {near} "
-        f"(σ is {low:.2g} to {high:.2g}). On {far} {_tally([gates.far[unit] for unit in units])}.",
-        "The output mixes sum and product, and in other shares outside the training range.",
+        f"{_not_one(units, len(gates.near))} chosen the sum or the product on inputs of {near} "
+        f"(σ is {low:.2g} to {high:.2g}). On {far}, {_tally([gates.far[unit] for unit in units])}.",
+        "The output is a mixture of sum and product. The shares are different outside the training range.",
         "Train longer, from another seed, or with a penalty on σ(1 − σ).",
     )
 
@@ -195,9 +196,9 @@ def _chosen(where: str, gates: Gates, dead: list[int], settings: Settings) -> Fi
         "info",
         "gate-chosen",
         where,
-        f"On inputs of {near} and of {far} {_tally(gates.near)}.{hard}",
-        "This is how a trained gate looks" + ("; training on will not change it." if dead else "."),
-        "Nothing to do, if that is the operation of the task.",
+        f"On inputs of {near} and of {far}, {_tally(gates.near)}.{hard}",
+        "A trained gate looks like this" + ("; further training will not change it." if dead else "."),
+        "Nothing to do if this is the operation that the task needs.",
     )
 
 
@@ -231,12 +232,12 @@ def _verb(units: list[int], one: str, several: str) -> str:
 
 
 def _tally(sides: list[int]) -> str:
-    """Return ``"3 choose the sum and 1 the product"``."""
+    """Return ``"3 gates choose the sum and 1 the product"``."""
     counts = [(sides.count(side), name) for side, name in enumerate(_SIDES) if side in sides]
     if len(sides) == 1:
         return f"the gate chooses {counts[0][1]}"
     first, *others = counts
-    start = f"{first[0]} {'chooses' if first[0] == 1 else 'choose'} {first[1]}"
+    start = f"{first[0]} {'gate chooses' if first[0] == 1 else 'gates choose'} {first[1]}"
     rest = [f"{number} {name}" for number, name in others]
     return " and ".join(filter(None, [", ".join([start, *rest[:-1]]), *rest[-1:]]))
 

@@ -33,8 +33,8 @@ def _finding(cell: Cell, pairs: list[tuple[str, str]], names: list[str]) -> Find
         "initial-distribution",
         cell.where,
         f"{keys} are distributed as {' or '.join(dict.fromkeys(names))} draws them.",
-        "Either this layer was not trained, or it moved so little that its weights are still those of chance.",
-        "Check that the file was saved after training and that its optimizer had these parameters.",
+        "Either this layer was not trained, or training changed it so little that its weights are still random.",
+        "Check that the file was saved after training and that the optimizer was given these parameters.",
     )
 
 

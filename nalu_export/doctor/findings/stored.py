@@ -15,7 +15,7 @@ from nalu_export.nn.functional import effective_weight
 
 # How far rounding of the stored W and its two factors to their type may move them apart, in roundoffs of that type.
 _ROUNDOFFS = 8
-_LINEAR = "Export it as the linear layer that it is (the stored W wins), or compute W in forward and train again."
+_LINEAR = "Export it as a linear layer with the stored W, or compute W in forward and train again."
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ def _stored(cell: Cell, keys: list[str], level: str) -> Finding:
         level,
         "stored-weight",
         cell.where,
-        f"{are} stored, not computed as tanh(W_hat)·σ(M_hat), and no raw parameters are in the file.",
-        "A faux NAC: what was trained is a linear weight, which nothing pulls towards −1, 0 and 1.",
+        f"{are} stored, not computed as tanh(W_hat)·σ(M_hat), and there are no raw parameters W_hat and M_hat.",
+        "A faux NAC: a linear weight was trained, and nothing pulled it towards −1, 0 and 1.",
         _LINEAR,
     )
 
@@ -104,9 +104,9 @@ def _faux(subject: Subject, weight: Weight, level: str) -> Finding:
             level,
             "faux-in-sync",
             weight.key,
-            f"{_leaf(weight.key)} is stored and is what computes; it is {names}, to rounding.",
-            f"A faux NAC, saved before its first step of training, or with {_leaf(weight.key)} computed once more "
-            f"after it; training on moves {_leaf(weight.key)} alone.",
+            f"{_leaf(weight.key)} is stored, and the model computes with it. It equals {names} up to rounding.",
+            f"A faux NAC: it was saved before its first training step, or {_leaf(weight.key)} was computed again after "
+            f"training. Further training changes only {_leaf(weight.key)}.",
             _LINEAR,
         )
     unread = " and ".join(map(_leaf, weight.raw))
@@ -114,9 +114,9 @@ def _faux(subject: Subject, weight: Weight, level: str) -> Finding:
         "error",
         "faux-weights",
         weight.key,
-        f"{_leaf(weight.key)} is stored and is what computes; {names} is another matrix{_difference(stored, formula)}."
-        f"{_start(subject, weight)}",
-        f"A faux NAC: {unread} are read by nothing and cannot have trained; computing "
+        f"{_leaf(weight.key)} is stored, and the model computes with it. {names} is a different matrix"
+        f"{_difference(stored, formula)}.{_start(subject, weight)}",
+        f"A faux NAC: the model does not read {unread}, so they cannot have been trained. Computing "
         f"{_leaf(weight.key)} from them gives different results.",
         _LINEAR,
     )
@@ -130,11 +130,11 @@ def _difference(stored: Tensor, formula: Tensor) -> str:
     distance = (stored - formula).abs()
     comparable = distance.isfinite()
     if not bool(comparable.any()):
-        return ", and no value of both is finite"
+        return ": no value is finite in both"
     place = place_of(distance.where(comparable, torch.zeros(())))
     return (
-        f", off by up to {float(distance[place]):.2g} ({float(stored[place]):.4g} is stored at {list(place)}, the "
-        f"raw parameters give {float(formula[place]):.4g})"
+        f": it differs by up to {float(distance[place]):.2g} (at {list(place)}, "
+        f"{float(stored[place]):.4g} is stored and the raw parameters give {float(formula[place]):.4g})"
     )
 
 
@@ -160,7 +160,7 @@ def _outside(subject: Subject, weight: Weight) -> Iterator[Finding]:
             "weight-outside",
             weight.key,
             what,
-            f"None is farther than {NEAR} outside: −1 and 1 but for what training left.",
+            f"None is more than {NEAR} outside, so they stand for −1 and 1.",
             "Nothing to do.",
         )
         return
@@ -169,7 +169,7 @@ def _outside(subject: Subject, weight: Weight) -> Iterator[Finding]:
         "weight-outside",
         weight.key,
         what,
-        "tanh(W_hat)·σ(M_hat) cannot give them: nothing held this weight where a NAC holds it.",
+        "tanh(W_hat)·σ(M_hat) cannot give such values: nothing kept this weight within −1..1.",
         "Train with W computed in forward, which keeps it within −1..1.",
     )
 

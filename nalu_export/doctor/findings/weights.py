@@ -34,8 +34,8 @@ def _told(cell: Cell) -> str:
         far = int((distance > NEAR).sum())
         if far and bool(value.isfinite().all()):
             place = place_of(distance)
-            told = f"{far} of {value.numel()} in {cell.called(weight)}, the farthest {float(value[place]):.3g}"
-            parts.append(f"{told} {_at(place)}")
+            told = f"{far} of {value.numel()} in {cell.called(weight)}, the farthest is {float(value[place]):.3g}"
+            parts.append(f"{told}, {_at(place)}")
     return f"Weights farther than {NEAR} from −1, 0 and 1: {'; '.join(parts)}." if parts else ""
 
 
@@ -45,27 +45,34 @@ def _at(place: tuple[int, ...]) -> str:
 
 
 def _finding(cell: Cell, told: str, own: Change | None, whole: Change | None, settings: Settings) -> Finding:
-    effect = "What it computes outside its training range is no sum or product of its inputs."
+    effect = "Outside its training range, the layer does not compute a sum or a product of its inputs."
     if own is not None:
         near, far = span(settings.training_range), span(settings.training_range, BEYOND)
         effect = (
-            f"With its weights at the nearest of these, its worst output would change by {_percent(own.near)} on "
-            f"inputs of {near} and by {_percent(own.far)} on {far} (medians over the inputs)"
+            f"With its weights rounded to −1, 0 and 1, its worst output would change by {_percent(own.near)} "
+            f"on inputs of {near} and by {_percent(own.far)} on {far} (medians over the inputs)"
         )
         if whole is not None:
-            effect += f"; with those of all layers, the worst output of the head by {_percent(whole.near)} and "
-            effect += _percent(whole.far)
+            effect += ". With the weights of all layers rounded, the worst output of the head would change by "
+            effect += f"{_percent(whole.near)} and {_percent(whole.far)}"
         effect += "."
     if own is not None and max(own) < HARMLESS:
-        return Finding("info", "far-weights", cell.where, told, effect, "Nothing to do: it hardly depends on them.")
+        return Finding(
+            "info",
+            "far-weights",
+            cell.where,
+            told,
+            effect,
+            "Nothing to do: the output hardly depends on the difference.",
+        )
     return Finding(
         "warning",
         "far-weights",
         cell.where,
         told,
         effect,
-        "Train longer, or with a penalty that pulls weights to −1, 0 and 1; until then do not rely on it outside its "
-        "training range.",
+        "Train longer, or with a penalty that pulls weights to −1, 0 and 1. Until then, do not rely on the model "
+        "outside its training range.",
     )
 
 

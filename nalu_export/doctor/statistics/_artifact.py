@@ -47,14 +47,16 @@ def artifact_statistics(
     for row in layers:
         name = short(row["path"] or row["type"])
         if row["path"] in table:
-            raise InputError(f"its metadata lists the layer {name} twice")
+            raise InputError(f"its metadata lists the layer {name} twice; export it again")
         layer = _Layer(upgraded(row, tensors), tensors, folded=folded)
         try:
             table[row["path"]] = layer.statistics()
         except RecipeError as error:
             if layer.lost and not layer.found:
-                raise InputError(f"the file has no tensors of its layer {name}") from error
-            raise InputError(f"the tensors of its layer {name} do not fit it: {error}") from error
+                raise InputError(f"the file has no tensors of its layer {name}; export it again") from error
+            raise InputError(
+                f"the tensors of its layer {name} do not fit its metadata: {error}; export it again"
+            ) from error
     return table
 
 
@@ -106,7 +108,7 @@ class _Layer:
         sizes = (self._row.get("out_features"), self._row.get("in_features"))
         known = value is not None and value.ndim == 2 and all(type(size) is int for size in sizes)
         if value is not None and known and tuple(value.shape) not in (sizes, sizes[::-1]):
-            raise RecipeError(f"{plain(name)} has shape {tuple(value.shape)}, not {sizes}")
+            raise RecipeError(f"{plain(name)} has shape {tuple(value.shape)}; expected {sizes}")
 
     def _constant(self, name: str, recipe: Any) -> Tensor | None:
         if not self._folded and isinstance(recipe, str):
@@ -142,7 +144,7 @@ class _Layer:
         sizes = [size for shape in inputs.values() for size in shape] if _is_table(inputs) else [-1]
         known = len(sizes) <= MAX_ENTRIES and all(type(size) is int and 0 < size <= GATE_NUMBERS for size in sizes)
         if not known or math.prod(sizes) > GATE_NUMBERS:
-            raise RecipeError("its metadata does not say the sizes of what a gate sees")
+            raise RecipeError("it does not give the sizes of the inputs of a gate")
         return dict(inputs)
 
     def _tensor(self, name: str) -> Tensor | None:
@@ -157,7 +159,7 @@ class _Layer:
         except TypeError as error:  # a type that torch does not have
             raise RecipeError(first_line(error)) from error
         if not value.is_floating_point():
-            raise RecipeError(f"{plain(name)} holds {found.dtype.name}, no floating point numbers")
+            raise RecipeError(f"{plain(name)} holds {found.dtype.name}; expected floating point numbers")
         return value.double()
 
     def _names(self, name: str) -> Iterator[str]:

@@ -23,7 +23,7 @@ def upgraded(row: dict[str, Any], tensors: Mapping[Any, Any]) -> dict[str, Any]:
     names = {name.removeprefix(prefix) for name in tensors if isinstance(name, str) and name.startswith(prefix)}
     own = {name for name in names if "." not in name and ":" not in name}
     if not own:
-        raise InputError(f"the file has no tensors of its layer {short(row['path'] or row['type'])}")
+        raise InputError(f"the file has no tensors of its layer {short(row['path'] or row['type'])}; export it again")
     if "bias" in own:  # NACExactCell has a matrix W that is no effective weight
         return row | {"weights": {}, "gates": []}
     weights = {}

@@ -57,7 +57,7 @@ class CppFormat(Format[CppOptions]):
     options = CppOptions
     runtime = "cpp"
     weights = ("folded",)
-    fixed = "a header has one size of each axis"
+    fixed = "a C++ header has a fixed size for each axis"
 
     def scope(self, graph: ModelGraph, part: str | None) -> str:
         """See :meth:`Format.scope`: the arithmetic subgraph, or one of several."""
@@ -66,15 +66,16 @@ class CppFormat(Format[CppOptions]):
         names = list(graph.subgraphs)
         if len(names) > 1:
             raise InputError(
-                f"the model has {len(names)} arithmetic subgraphs, {', '.join(map(plain, names))}, and a header holds "
-                f"one; say which with {option('part', 'PATH')}"
+                f"the model has {len(names)} arithmetic subgraphs, {', '.join(map(plain, names))}, and a C++ header "
+                f"holds one; say which with {option('part', 'PATH')}"
             )
         return names[0]
 
     def emit(self, graph: ModelGraph, options: EmitOptions, own: CppOptions | None = None) -> Draft:
         """See :meth:`Format.emit`; ``graph`` is the arithmetic subgraph."""
         if options.weights == "live":
-            raise InputError("a header holds effective weights only: weights='live' goes with onnx and torchscript")
+            live = option("weights", "live")
+            raise InputError(f"a C++ header holds effective weights only; use {live} with onnx or torchscript")
         assert graph.whole is not None
         inputs, outputs = _tensors(graph)
         form = well_conditioned(inference_form(graph.whole.module, "folded", options.compute))
@@ -101,7 +102,7 @@ class CppFormat(Format[CppOptions]):
         try:
             found = read_listed(lines)
         except ValueError as error:
-            raise InputError("its list of what it takes and gives is damaged; export it again") from error
+            raise InputError("its list of inputs and outputs is damaged; export it again") from error
         return found if all(found) else None
 
     def read_weights(self, content: bytes, *, trust: bool) -> dict[str, NDArray[np.generic]]:
@@ -163,7 +164,7 @@ def struct_of(data: bytes) -> str:
     """
     match = _STRUCT.match(data, len(SIGNATURE) + 1)
     if match is None:
-        reason = "its second line does not say what its struct is called; export it again"
+        reason = "its second line does not name its struct; export it again"
         raise InputError(f"cpp refuses the file: {reason}")
     return match[1].decode()
 

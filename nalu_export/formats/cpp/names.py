@@ -56,11 +56,9 @@ def checked_names(namespace: str, struct: str) -> CppNames:
             )
         for name in names:
             if name in RESERVED:
-                raise InputError(
-                    f"{option(what)} is {plain(text)!r}; {name} means something else in C++, choose another name"
-                )
+                raise InputError(f"{option(what)} is {plain(text)!r}; {name} is reserved in C++, choose another name")
     if struct in TAKEN:
-        taken = "every header has that name for something else, choose another name"
+        taken = "every header uses this name for something else, choose another name"
         raise InputError(f"{option('struct')} is {struct!r}; {taken}")
     if struct == parts[-1]:
         raise InputError(f"{option('namespace')} and {option('struct')} are both {struct}; choose two names")

@@ -24,11 +24,11 @@ class CppOptions(FormatOptions):
     suffixes: ClassVar[tuple[str, ...]] = (".hpp", ".h", ".hh", ".hxx", ".h++")
 
     part: str | None = format_option(
-        None, "Arithmetic subgraph that a C++ header holds, of a model with several.", metavar="PATH"
+        None, "C++: path of the arithmetic subgraph to write, such as head, if the model has several.", metavar="PATH"
     )
-    namespace: str = format_option("nalu", "Namespace of a C++ header.", metavar="NAME")
-    struct: str = format_option("Model", "Struct of a C++ header.", metavar="NAME")
-    extern_c: bool = format_option(False, "Give a C++ header functions for C as well.")
+    namespace: str = format_option("nalu", "C++: namespace of the struct.", metavar="NAME")
+    struct: str = format_option("Model", "C++: name of the struct with the functions.", metavar="NAME")
+    extern_c: bool = format_option(False, "C++: also write functions for C.")
 
     def __post_init__(self) -> None:
         super().__post_init__()

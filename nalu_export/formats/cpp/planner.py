@@ -91,8 +91,8 @@ class _Planner:
         shape = tuple(constant(self._form, name).shape)
         if shape[:1] not in ((), (1,)) or 0 in shape:
             raise UnsupportedLayerError(
-                f"the model gives what is the same for every input, of shape {shape}; a header gives numbers of each "
-                "sample, so its first axis has to be 1"
+                f"the model returns a constant of shape {shape}, the same for every input; a C++ header returns "
+                "numbers for each sample, so the first axis of the constant has to be 1"
             )
         if name not in self._constants:
             value = self._constants[name] = Value(node, shape[1:])

@@ -128,7 +128,7 @@ class _Reader:
             raise _across(node)
         if value.numel() == 0:
             what = name_of(node) or "an input"
-            raise UnsupportedLayerError(f"{what} gives no numbers at all, which a header cannot hold")
+            raise UnsupportedLayerError(f"{what} has no numbers; a C++ header needs at least one")
         found.shapes[node] = tuple(value.shape[1:])
         found.least[node] = _least(node, found.least)
         if value.dtype == torch.bool:
@@ -145,8 +145,8 @@ def results_of(output: fx.Node) -> tuple[fx.Node, ...]:
 
 def _across(node: fx.Node) -> UnsupportedLayerError:
     return UnsupportedLayerError(
-        f"{name_of(node)} computes across the samples of a batch, which a header cannot; "
-        "an arithmetic layer treats every sample alone"
+        f"{name_of(node)} computes across the samples of a batch, which a C++ header cannot do; "
+        "an arithmetic layer has to treat each sample separately"
     )
 
 

@@ -145,7 +145,7 @@ def number(text: str) -> tuple[float, bool]:
         return _SPECIAL[text]
     match = _LITERAL.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text!r} is not a number")
     return float.fromhex(match[1]), match[2] == "f"
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, fx
 
-from nalu_export.errors import UnsupportedLayerError
+from nalu_export.errors import UnsupportedLayerError, option
 from nalu_export.graph import primitive_of
 from nalu_export.io.text import plain
 
@@ -40,7 +40,7 @@ def type_of(dtype: str, name: str) -> torch.dtype:
         UnsupportedLayerError: a header cannot have this type.
     """
     if dtype not in TYPES:
-        raise UnsupportedLayerError(f"{plain(name)} is {plain(dtype)}; a header takes and gives {_listed()}")
+        raise UnsupportedLayerError(f"{plain(name)} is {plain(dtype)}; a C++ header supports {_listed()}")
     found: torch.dtype = getattr(torch, dtype)
     return found
 
@@ -79,14 +79,14 @@ class Integers:
         names = [self.names[argument] for argument in node.all_input_nodes if argument in self.names]
         if kind == "cast" and not value.is_floating_point():
             raise UnsupportedLayerError(
-                f"a {name} gives {_called(value)}; a header computes with floating point numbers"
+                f"a {name} gives {_called(value)}; a C++ header computes with floating point numbers"
             )
         if names and kind == "shape" and value.dtype in INTEGERS:
             self.names[node] = names[0]
         elif names and kind != "cast":
             raise UnsupportedLayerError(
-                f"{name} reads input {plain(names[0])} as integers; a header computes with floating point numbers, so "
-                f"make them some first: {plain(names[0])}.float()"
+                f"{name} reads input {plain(names[0])} as integers; a C++ header computes with floating point numbers; "
+                f"convert the integers first: {plain(names[0])}.float()"
             )
 
 
@@ -103,9 +103,9 @@ def refuse_result(value: Tensor, name: str | None, *, passed: bool) -> None:
     """
     if value.is_floating_point() or value.dtype == torch.bool or passed:
         return
-    what = "what is" if name is None else f"numbers of input {plain(name)} in another order, which are"
+    what = "an output" if name is None else f"the numbers of input {plain(name)} in another order,"
     raise UnsupportedLayerError(
-        f"the model gives {what} {_called(value)}; a header gives floating point numbers, and true or false"
+        f"the model returns {what} of type {_called(value)}; a C++ header returns floating point numbers and bool"
     )
 
 
@@ -117,8 +117,8 @@ def refuse_rounding(dtype: str, name: str, compute: str, *, passed: bool) -> Non
     """
     if dtype == "float64" and compute == "float32" and not passed:
         raise UnsupportedLayerError(
-            f"output {plain(name)} is float64, of which a header that computes in float32 has not all digits; export "
-            "it with compute float64"
+            f"output {plain(name)} is float64, but a C++ header that computes in float32 does not have all digits of "
+            f"it; export it with {option('compute', 'float64')}"
         )
 
 

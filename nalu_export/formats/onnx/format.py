@@ -123,7 +123,9 @@ FORMAT = OnnxFormat()
 
 
 def _outside(name: str) -> str:
-    return f"keeps {plain(name)} in another file; only self-contained files are read"
+    return (
+        f"keeps {plain(name)} in another file; only self-contained files are read, so save it with its weights inside"
+    )
 
 
 def _array(tensor: onnx.TensorProto) -> NDArray[np.generic]:

@@ -18,7 +18,9 @@ class OnnxOptions(FormatOptions):
 
     suffixes: ClassVar[tuple[str, ...]] = (".onnx",)
 
-    opset: int = format_option(20, "ONNX opset.", low=OPSETS.start, high=OPSETS.stop - 1)
+    opset: int = format_option(
+        20, "ONNX: version of the standard operators (opset).", low=OPSETS.start, high=OPSETS.stop - 1
+    )
 
 
 class OnnxKeywords(TypedDict, total=False):

@@ -112,14 +112,14 @@ def export_surroundings(graph: ModelGraph, opset: int) -> onnx.ModelProto:
             )
     except Exception as error:
         # The exporter has a dozen stages and raises what they raise. All these errors mean the same to the user.
-        raise InputError(f"torch.onnx cannot export what surrounds the arithmetic: {_cause(error)}") from error
+        raise InputError(f"torch.onnx cannot export the layers around the arithmetic: {_cause(error)}") from error
     assert program is not None
     proto = program.model_proto
     emitted = next(opset.version for opset in proto.opset_import if opset.domain == "")
     if emitted != opset:
         # The exporter reports a failed opset conversion only in its log, and keeps its own opset.
         instead = f"use {option('opset', emitted)} or 20"
-        raise InputError(f"opset {opset} was asked for, torch.onnx gave {emitted}; {instead}")
+        raise InputError(f"opset {opset} was asked for, but torch.onnx gave {emitted}; {instead}")
     _add_others(proto, outer, given, ports)
     return proto
 

@@ -100,7 +100,8 @@ def refuse_large(data: bytes) -> Counted:
         found = counted(data, limit)
         if found.memory > limit:
             raise InputError(
-                f"is an ONNX file of {len(data):,} bytes that would take more than {limit:,} of memory; export it again"
+                f"is an ONNX file of {len(data):,} bytes that would take more than {limit:,} bytes of memory; "
+                "export it again"
             )
     except IndexError as error:
         raise WireError("ends within a field") from error

@@ -96,13 +96,13 @@ class TorchScriptFormat(Format[TorchScriptOptions]):
             return {}
         if found[0].size > len(content):
             # torch stores it without compression: a member larger than the file is a bomb.
-            raise InputError(f"its extra file {METADATA} claims to be larger than the archive")
+            raise InputError(f"its extra file {METADATA} claims to be larger than the archive; export it again")
         try:
             metadata = parse(bytes(found[0].content()))
         except NestedError as error:
             raise InputError(f"its extra file {METADATA} {error}; export it again") from error
         except ValueError as error:
-            raise InputError(f"its extra file {METADATA} is damaged") from error
+            raise InputError(f"its extra file {METADATA} is damaged; export it again") from error
         if type(metadata) is not dict or not all(type(value) is str for value in metadata.values()):
             raise InputError(f"its extra file {METADATA} is not a JSON object of texts; export it again")
         return metadata
@@ -159,7 +159,7 @@ def _refused(error: ArchiveError, size: int) -> str:
     if error.flaw is Flaw.SIZE:
         return f"is a TorchScript archive of {size:,} bytes that unpacks to {error.amount:,}; export it again"
     if error.flaw is Flaw.COMPRESSED:
-        return f"compresses {name} in a way that torch does not; export it again"
+        return f"compresses {name} by a method that torch does not use; export it again"
     if not error.member:
-        return f"its extra file {METADATA} is damaged"
-    return f"is damaged: {name} cannot be read, or not with its checksum; export it again"
+        return f"its extra file {METADATA} is damaged; export it again"
+    return f"is damaged: {name} cannot be read, or does not match its checksum; export it again"

@@ -64,7 +64,7 @@ class _Reader:
         """Return the value of the whole line."""
         value = self._sum()
         if self._next() != ("", ""):
-            raise RecipeError("a formula does not end where it should")
+            raise RecipeError("a formula has something after its end")
         return value
 
     def _next(self) -> tuple[str, str]:
@@ -81,7 +81,7 @@ class _Reader:
     def _sum(self) -> Any:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise RecipeError("a formula is nested too deep")
+            raise RecipeError("a formula is nested too deeply")
         value = self._product()
         while sign := self._taken("+", "-"):
             value = self._apply(_INFIX[sign], [value, self._product()])
@@ -146,7 +146,7 @@ class _Reader:
     def _apply(self, name: str, arguments: list[Any]) -> Any:
         primitive = PRIMITIVES.get(name)
         if primitive is None or name in _REFUSED:
-            raise RecipeError(f"a formula calls {name[:60]!a}, which is no primitive")
+            raise RecipeError(f"a formula calls {name[:60]!a}, which is not a primitive")
         given = arguments + [primitive.defaults.get(left) for left in primitive.parameters[len(arguments) :]]
         try:
             self._spend(primitive, given)
@@ -162,7 +162,7 @@ class _Reader:
         made, work = _numbers(primitive, arguments)
         self._work += work
         if made > MAX_NUMBERS + 4 * self._read or self._work > MAX_WORK:
-            raise RecipeError("a formula asks for too many numbers")
+            raise RecipeError("a formula needs too many numbers or operations")
 
 
 def _numbers(primitive: Primitive, arguments: list[Any]) -> tuple[int, int]:
@@ -193,7 +193,7 @@ def _tokens(line: str) -> list[tuple[str, str]]:
     while place < len(line):
         match = _TOKEN.match(line, place)
         if match is None:
-            raise RecipeError(f"a formula has {line[place : place + 1]!a} where a value or a sign should be")
+            raise RecipeError(f"a formula has {line[place : place + 1]!a} where a value or an operator should be")
         kind = match.lastgroup or ""
         found.append((kind, match[kind]))
         place = match.end()
@@ -204,10 +204,10 @@ def _unquoted(text: str) -> str:
     try:
         return str(json.loads(text))
     except ValueError as error:
-        raise RecipeError("a formula quotes a name badly") from error
+        raise RecipeError("a formula has a name with invalid quotes") from error
 
 
 def _negative(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise RecipeError("a formula negates what is no number")
+        raise RecipeError("a formula negates something that is not a number")
     return -value

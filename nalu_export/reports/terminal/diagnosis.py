@@ -1,4 +1,4 @@
-"""How a diagnosis looks in a terminal: one block for each finding, as compilers show theirs."""
+"""Prints a diagnosis in a terminal: one block for each finding, as compilers print theirs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:  # it imports torch
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 _INDENT = 11
-# A terminal narrower than that wraps by itself, rather than giving a letter to each line.
+# A narrower terminal wraps the lines by itself; otherwise each line would have one letter.
 _NARROWEST = 20
 
 
 def show_diagnosis(out: Console, diagnosis: Diagnosis) -> None:
-    """What had to be assumed, the findings, and one line that sums them up."""
+    """Print the notes and assumptions, the findings, and one line that counts them."""
     from nalu_export.doctor import counted
 
     for note in diagnosis.notes:
@@ -28,7 +28,9 @@ def show_diagnosis(out: Console, diagnosis: Diagnosis) -> None:
     for each in diagnosis.assumptions:
         say(out, f"assumed: {each}")
     said: set[tuple[str, str, str]] = set()
-    for finding in diagnosis.findings:
+    for number, finding in enumerate(diagnosis.findings):
+        if number or diagnosis.notes or diagnosis.assumptions:
+            out.print()
         _show(out, finding, said)
     graver = {level: number for level, number in diagnosis.counts.items() if level != "info"}
     if diagnosis.notes or diagnosis.assumptions or diagnosis.findings:
@@ -41,8 +43,7 @@ def show_diagnosis(out: Console, diagnosis: Diagnosis) -> None:
 
 
 def _show(out: Console, finding: Finding, said: set[tuple[str, str, str]]) -> None:
-    """A finding; what follows and what to do is said once for each kind."""
-    out.print()
+    """Print a finding; the same effect or remedy of one code is printed once."""
     say(out, (f"{finding.level}[{finding.code}]", _STYLES[finding.level]), " at ", (finding.where, "bold"))
     _part(out, "", finding.what)
     for label, text in (("effect:", finding.effect), ("remedy:", finding.remedy)):
@@ -52,7 +53,7 @@ def _show(out: Console, finding: Finding, said: set[tuple[str, str, str]]) -> No
 
 
 def _part(out: Console, label: str, text: str) -> None:
-    """A text with its label before it; in a terminal its further lines begin where the first does."""
+    """Print a text after its label; in a terminal, further lines are indented like the first."""
     head = f"  {label:<{_INDENT - 2}}" if label else "  "
     if not out.is_terminal:
         out.print(Text(head + printable(text)), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What is in a model or an exported file, in a terminal: layers with their weights, formulas, metadata."""
+"""Prints the contents of a model or an exported file in a terminal: layers, weights, formulas and metadata."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nalu_export.io.text import printable
 from nalu_export.reports.terminal.lines import say, say_all, shape_text
 from nalu_export.reports.terminal.tables import show_table
 
-# Of a formula in a terminal; --json has all of it.
+# At most so many lines of a formula are printed; --json has all of them.
 MAX_LINES = 24
 _FACTS = (
     *("kind", "class", "tool", "torch", "source_sha256", "sha256", "source_layout", "layout", "weights_mode"),
@@ -22,7 +22,7 @@ _FACTS = (
 
 
 def show_inspection(out: Console, found: dict[str, Any]) -> None:
-    """Layers with their weights, how these are computed, then the metadata."""
+    """Print the layers with their weights, the formulas, then the metadata."""
     if found.get("layers"):
         show_layers(out, found)
         for line in _legend(found):
@@ -40,7 +40,7 @@ def show_inspection(out: Console, found: dict[str, Any]) -> None:
 
 
 def show_layers(out: Console, found: dict[str, Any]) -> None:
-    """One line for each weight of each layer."""
+    """Print one line for each weight of each layer."""
     titles = ("layer", "type", "sizes", "eps", "weight", "at −1", "at 0", "at 1", "far", "sum", "product")
     show_table(out, titles, _layer_rows(found), left=titles[:5], dropped_first=("type", "sizes", "eps", "weight"))
 
@@ -69,15 +69,15 @@ def _layer_rows(found: dict[str, Any]) -> list[list[Text]]:
 
 
 def _chosen(gate: dict[str, float]) -> list[str]:
-    """Shares of the sum and the product; a gate of something else has none."""
+    """Return the shares of the sum and the product; a gate of another kind has none."""
     return [_percent(gate[key]) for key in ("add", "multiply")] if "add" in gate else ["–", "–"]
 
 
 def _legend(found: dict[str, Any]) -> Iterator[str]:
     if found.get("weights") is None:
-        yield "Weights were not read: a TorchScript archive runs code when loaded; --trust reads it."
+        yield "The weights were not read, because loading a TorchScript archive runs code from it; --trust reads them."
         return
-    yield "at: share of weights within 0.01. far: largest distance from −1, 0 and 1."
+    yield "at: share of weights within 0.01 of it. far: largest distance from −1, 0, 1."
     yield "sum, product: share of gates that have chosen it, on inputs from 0.1 to 1."
     for layer in found.get("layers", []):
         if isinstance(layer.get("eps_is"), str):
@@ -85,7 +85,7 @@ def _legend(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _show_subgraph(out: Console, subgraph: dict[str, Any]) -> None:
-    """What is lowered as arithmetic: where, why, how it was captured, and its formula."""
+    """Print an arithmetic subgraph: its path, why it is one, how it was captured, and its formula."""
     out.print()
     calls = "" if subgraph["calls"] == 1 else f", called {subgraph['calls']} times"
     kind = f": {subgraph['type']}" if subgraph["whole"] else f": in {subgraph['type']}"
@@ -101,7 +101,7 @@ def _show_subgraph(out: Console, subgraph: dict[str, Any]) -> None:
 
 
 def _show_recipes(out: Console, found: dict[str, Any]) -> None:
-    """How weights and gates of an exported file are computed, each text once for all layers that it is true of."""
+    """Print how weights and gates of an exported file are computed; layers with the same text share it."""
     said: dict[tuple[str, ...], list[str]] = {}
     for layer in found.get("layers", []):
         lines = tuple(_recipes(layer))
@@ -117,7 +117,7 @@ def _show_recipes(out: Console, found: dict[str, Any]) -> None:
 
 
 def _recipes(layer: dict[str, Any]) -> Iterator[str]:
-    """Of one row of a layer table, which may come from anyone."""
+    """Yield the formulas of one row of a layer table; the row comes from a file and is not trusted."""
     weights, gates = layer.get("weights"), layer.get("gates")
     for name, text in (weights if isinstance(weights, dict) else {}).items():
         if text == name:
@@ -155,7 +155,7 @@ def _show_metadata(out: Console, found: dict[str, Any]) -> None:
 
 
 def _cell(value: object) -> Text:
-    """A value from a file as a table shows it: nothing in it is markup or an escape sequence."""
+    """Return a value from a file as a cell of a table; nothing in it is interpreted as markup or escape sequence."""
     return Text(printable(f"{value:g}" if isinstance(value, float) else str(value)))
 
 

@@ -1,4 +1,4 @@
-"""Lines in a terminal; reports of checks are in :mod:`nalu_export.reports.terminal.report`."""
+"""Prints lines in a terminal; :mod:`nalu_export.reports.terminal.report` prints the report of a check."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MIN_WIDTH = 100
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Whoever read has enough, as ``head`` has; the command goes on to its verdict. rich would exit with 1."""
+        """Go on to the verdict when the reader closes the pipe, as ``head`` does; rich itself would exit with 1."""
         self.quiet = True
         discard_output()
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that does not wrap a table to 80 columns where there is no terminal."""
+    """Return a console that does not wrap a table at 80 columns if there is no terminal."""
     found = _Console(stderr=stderr, highlight=False, emoji=False, soft_wrap=False)
     if not found.is_terminal:
         found = _Console(stderr=stderr, highlight=False, emoji=False, width=MIN_WIDTH, no_color=True)
@@ -33,25 +33,25 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def say(out: Console, *parts: str | tuple[str, str], style: str = "") -> None:
-    """One line: in a terminal wrapped at words, elsewhere left whole for whoever searches it.
+    """Print one line. A terminal wraps it at words; elsewhere it stays whole, so that it can be searched.
 
     Args:
-        out: where to.
-        *parts: texts, or (text, style); nothing in them is markup or an escape sequence.
-        style: of all of it.
+        out: the console.
+        *parts: texts, or (text, style); nothing in them is interpreted as markup or an escape sequence.
+        style: the style of the whole line.
     """
     for line in lines_of(out, *parts, style=style):
         out.print(line, soft_wrap=True)
 
 
 def lines_of(out: Console, *parts: str | tuple[str, str], style: str = "", most: int | None = None) -> list[Text]:
-    """What :func:`say` prints, as the lines that it takes.
+    """Return the text that :func:`say` prints, as the lines that it takes.
 
     Args:
-        out: where to.
+        out: the console.
         *parts: see :func:`say`.
-        style: of all of it.
-        most: of the lines; a longer text ends with an ellipsis.
+        style: the style of all lines.
+        most: the largest number of lines; a longer text ends with an ellipsis.
     """
     shown = [printable(part) if isinstance(part, str) else (printable(part[0]), part[1]) for part in parts]
     text = Text.assemble(*shown, style=style)
@@ -71,7 +71,7 @@ def lines_of(out: Console, *parts: str | tuple[str, str], style: str = "", most:
 
 
 def say_all(out: Console, notes: Iterable[str], assumptions: Iterable[Assumption]) -> None:
-    """Notes and assumptions, a line each."""
+    """Print notes and assumptions, a line each."""
     for note in notes:
         say(out, f"note: {note}")
     for each in assumptions:
@@ -79,5 +79,5 @@ def say_all(out: Console, notes: Iterable[str], assumptions: Iterable[Assumption
 
 
 def shape_text(shape: list[int | str]) -> str:
-    """``"(batch, 3)"``."""
+    """Return a shape as text: ``"(batch, 3)"``."""
     return "(" + ", ".join(str(size) for size in shape) + ")"

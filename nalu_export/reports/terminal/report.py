@@ -1,4 +1,4 @@
-"""How the report of a check looks in a terminal: tables that fit from 60 columns on."""
+"""Prints the report of a check in a terminal: tables that fit 60 columns or more."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from nalu_export.parity import Report, Row
 
 FIGURES = ("error/bound", "max E", "max ULP", "to PyTorch")
-# With more runtimes than this, each has one line for all its input distributions.
+DISTRIBUTION = "distribution"
+# With more runtimes than this, each runtime has one line for all its input distributions.
 DETAILED = 3
-# Input distributions that a line names; the table above it has all of them.
+# A line names at most so many input distributions; the table above it lists all.
 NAMED = 3
 STYLES = {Status.PASSED: "green", Status.FAILED: "red", Status.NOTHING: "yellow"}
 
 
 def show_report(out: Console, report: Report) -> None:
-    """The figures of every runtime, what was not there, and what is needed to read them."""
+    """Print the figures of every runtime, the runtimes that did not run, and a legend."""
     detailed = len(report.runtimes) <= DETAILED
     for runtime in report.runtimes:
         role = "" if runtime.decisive else "; the model itself, for comparison"
@@ -56,14 +57,14 @@ def show_report(out: Console, report: Report) -> None:
 
 
 def show_verdict(out: Console, report: Report) -> None:
-    """The verdict of the whole check, with what is worst, in one line."""
-    summary = report.summary().removeprefix(f"{NOTHING} of ") if report.status is Status.NOTHING else report.summary()
+    """Print the verdict of the whole check and its worst result, in one line."""
+    summary = report.summary().removeprefix(f"{NOTHING} for ") if report.status is Status.NOTHING else report.summary()
     say(out, (report.status.shown, STYLES[report.status]), f": {summary}")
 
 
 def _show_distributions(out: Console, rows: Sequence[Row], criterion: str) -> None:
-    """A line for each input distribution of one runtime."""
-    titles = ("inputs", "compared", *FIGURES, "verdict")
+    """Print a line for each input distribution of one runtime."""
+    titles = (DISTRIBUTION, "compared", *FIGURES, "verdict")
     cells = [
         [_name(row.distribution), Text(_compared(row)), *map(Text, _figures(row)), _verdict(row, criterion)]
         for row in rows
@@ -72,7 +73,7 @@ def _show_distributions(out: Console, rows: Sequence[Row], criterion: str) -> No
 
 
 def _show_overview(out: Console, report: Report) -> None:
-    """A line for each runtime, with the inputs that were worst for it."""
+    """Print a line for each runtime, with the input distribution that was worst for it."""
     cells = []
     for runtime in report.runtimes:
         rows = [row for row in report.rows if row.runtime == runtime.name]
@@ -81,7 +82,7 @@ def _show_overview(out: Console, report: Report) -> None:
             ratio, e, _, to_pytorch = map(Text, _figures(worst))
             wrong = _verdict(worst, report.criterion)
             cells.append([_name(runtime.name), _name(worst.distribution), ratio, e, to_pytorch, wrong])
-    _show(out, ("runtime", "worst inputs", "error/bound", "max E", "to PyTorch", "verdict"), cells)
+    _show(out, ("runtime", DISTRIBUTION, "error/bound", "max E", "to PyTorch", "verdict"), cells)
 
 
 def _show(out: Console, titles: Sequence[str], cells: Sequence[Sequence[Text]]) -> None:
@@ -89,9 +90,9 @@ def _show(out: Console, titles: Sequence[str], cells: Sequence[Sequence[Text]]) 
         out,
         titles,
         cells,
-        left=(titles[0], "worst inputs", "verdict"),
+        left=(titles[0], DISTRIBUTION, "verdict"),
         dropped_first=("to PyTorch", "max ULP", "compared", "max E"),
-        folded=("worst inputs", "verdict"),
+        folded=(DISTRIBUTION, "verdict"),
     )
 
 
@@ -100,54 +101,56 @@ def _name(text: str) -> Text:
 
 
 def _show_notes(out: Console, rows: Sequence[Row], prefix: str = "") -> None:
-    """What no column has room for, each text once: what is wrong besides numbers, and why outputs were left out."""
+    """Print the problems of rows, and why outputs were left out. No column has room for them; each text comes once."""
     problems = dict.fromkeys(row.problem for row in rows if row.problem)
     for problem in problems:
-        say(out, f"  {prefix}{_inputs([row for row in rows if row.problem == problem])}: {problem}")
+        say(out, f"  {prefix}{_named([row for row in rows if row.problem == problem])}: {problem}")
     for found in left_out_of(rows).values():
-        say(out, f"  {prefix}{_inputs(found)}: {left_out(found, most=1)}")
+        say(out, f"  {prefix}{_named(found)}: {left_out(found, most=1)}")
 
 
-def _inputs(rows: Sequence[Row]) -> str:
+def _named(rows: Sequence[Row]) -> str:
     names = [row.distribution for row in rows]
     if len(names) == 1:
         return inputs(names[0])
     if len(names) <= NAMED:
-        return f"inputs {', '.join(names)}"
-    return f"inputs {', '.join(names[: NAMED - 1])} and {len(names) - NAMED + 1} more"
+        return f"distributions {', '.join(names)}"
+    return f"distributions {', '.join(names[: NAMED - 1])} and {len(names) - NAMED + 1} more"
 
 
 def _show_missing(out: Console, report: Report) -> None:
-    """What could not run, in one line for each reason; how to get it is what asking for it by name says."""
+    """Print the runtimes that did not run, one line for each reason.
+
+    The error of a check that names such a runtime says how to install it.
+    """
     reasons: dict[str, list[str]] = {}
     for name, reason in report.missing.items():
         reasons.setdefault(reason.partition(";")[0], []).append(name)
     for reason, names in reasons.items():
         say(out, "not run: ", (", ".join(names), "bold"), f": {reason}")
     if reasons:
-        say(out, "--runtime with the name of one says how to get it.", style="dim")
+        say(out, "A check with --runtime NAME says how to get that runtime.", style="dim")
 
 
 def _legend(report: Report, *, detailed: bool) -> list[str]:
-    lines = [
-        "error/bound: error against float64, over what a correct evaluation may err by.",
-        "E: that error in float32 roundoffs of the terms added. ULP: float32 steps.",
+    """Return the lines that explain the columns of the tables, and what decides if the bound does not."""
+    decides = report.criterion == "bound"
+    return [
+        *([] if detailed else ["A line shows the worst distribution of a runtime."]),
+        f"error/bound: error against float64 divided by its bound{'; above 1 is a failure' if decides else ''}.",
+        f"E: error in float32 roundoffs of added terms. {'ULP, ' if detailed else ''}to PyTorch: float32 steps.",
+        *([] if decides else [f"criterion: {report.criterion}, in place of the error bound."]),
     ]
-    if not detailed:
-        lines = [lines[0], "E: that error in float32 roundoffs of the terms added. to PyTorch: in ULP."]
-    if report.criterion != "bound":
-        lines.append(f"Decided by nearness to PyTorch's float32 output: {report.criterion}.")
-    return lines
 
 
 def _compared(row: Row) -> str:
-    """How many numbers were compared, and of how many where some were left out."""
+    """Return how many numbers were compared; if some were left out, also of how many."""
     counts = (row.outputs - row.undetermined, row.outputs) if row.undetermined else (row.outputs,)
     return "/".join(whole(count).replace(",", "") for count in counts)
 
 
 def _figures(row: Row) -> tuple[str, str, str, str]:
-    """Error over bound, E, and the distances in float32 steps; PyTorch has none to itself."""
+    """Return error/bound, E, and the two distances in float32 steps; PyTorch has no distance from itself."""
     if row.status == Status.NOTHING or (row.problem and not row.outputs):
         return "–", "–", "–", "–"
     if row.distribution == INTERMEDIATE:

@@ -1,4 +1,4 @@
-"""An export in at most 12 lines: what was read and assumed, each runtime with its worst inputs, and the file."""
+"""Prints an export in at most 12 lines: what was read and assumed, the result of each runtime, and the file."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from nalu_export.parity.report import RuntimeInfo
 
 MAX_LINES = 12
-# Runtimes that have a line of their own; of more, the worst of the others has one.
+# Up to so many runtimes have a line each. Of more, the worst have one, and the last line counts the others.
 MAX_RUNTIMES = 4
-LEGEND = "error/bound: error over its error bound; -v shows tables"
+LEGEND = "error/bound: above 1 is a failure; -v shows the tables"
 Part = str | tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What is said of an export.
+    """The result of an export.
 
     Attributes:
-        source: what was read.
+        source: the model that was read.
         layers: its layer table.
-        report: of the check; ``None`` where there was none.
-        notes: what was done differently from what was asked, one line each.
-        assumptions: what had to be assumed.
-        file: the line on the file; empty where none was written.
-        written: the paths of reports.
+        report: the report of the check; ``None`` if there was no check.
+        notes: what the export did differently from what was asked, one line each.
+        assumptions: what was assumed.
+        file: the line about the file; empty if no file was written.
+        written: the paths of the reports.
     """
 
     source: str
@@ -52,13 +52,13 @@ class Exported:
 
 
 def show_summary(out: Console, exported: Exported) -> None:
-    """Print it; in a terminal the lines are counted as it shows them."""
+    """Print the result; in a terminal a wrapped text counts as several lines."""
     for line in summary(out, exported):
         out.print(line, soft_wrap=True)
 
 
 def summary(out: Console, exported: Exported) -> list[Text]:
-    """The lines. Notes have the room that is left; what had to be left out is counted, and ``-v`` shows it."""
+    """Return the lines. Notes get the lines that are left; those without a line are counted, and ``-v`` shows them."""
     assumed = lines_of(out, in_one_line(exported.assumptions), most=2) if exported.assumptions else []
     last = [line for runtime in _runtimes(exported.report) for line in lines_of(out, *runtime, most=1)]
     if exported.file:
@@ -68,21 +68,21 @@ def summary(out: Console, exported: Exported) -> list[Text]:
     if exported.report is not None:
         last += lines_of(out, LEGEND, style="dim", most=1)
     texts = _notes(exported)
-    # A line is kept for what is said of notes that have no room.
+    # One line is kept for the number of notes that do not fit.
     room = MAX_LINES - len(assumed) - len(last) - bool(texts)
     first = [*lines_of(out, *_read(exported), most=2 if room > 1 else 1), *assumed]
     return [*first, *_fitting(out, texts, MAX_LINES - len(first) - len(last)), *last]
 
 
 def _read(exported: Exported) -> list[Part]:
-    """``model.pt: 2 NALUCell, 1 NACCell``."""
+    """``read: model.pt: 2 NALUCell, 1 NACCell``."""
     kinds = Counter(str(row.get("type")) for row in exported.layers)
     what = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "arithmetic without layers"
     return [("read: ", "bold"), f"{exported.source}: {what}"]
 
 
 def _notes(exported: Exported) -> list[str]:
-    """What did not run, what compared nothing, and notes."""
+    """Return the runtimes that did not run, the number of rows that compared nothing, and the notes."""
     texts = [f"note: {note}" for note in exported.notes]
     if exported.report is not None:
         empty = partly_empty(exported.report) if exported.report.passed else ""
@@ -97,7 +97,7 @@ def _notes(exported: Exported) -> list[str]:
 
 
 def _fitting(out: Console, texts: Sequence[str], room: int) -> list[Text]:
-    """Texts in so many lines, each in at most two of them."""
+    """Return as many texts as fit into ``room`` lines, each in at most two lines."""
     found: list[Text] = []
     for number, text in enumerate(texts):
         lines = lines_of(out, text, most=2)
@@ -110,7 +110,7 @@ def _fitting(out: Console, texts: Sequence[str], room: int) -> list[Text]:
 
 @dataclass(frozen=True)
 class _Ran:
-    """One runtime of a check: the verdict on it, and the row that a reader should see first."""
+    """One runtime of a check: its verdict, and the row that a reader should see first."""
 
     info: RuntimeInfo
     status: Status
@@ -118,8 +118,8 @@ class _Ran:
 
     @property
     def word(self) -> tuple[str, str]:
-        """The verdict and its style; the model itself has no verdict."""
-        return (self.status.shown, STYLES[self.status]) if self.info.decisive else ("compared", "dim")
+        """The verdict and its style; the model itself is run for comparison and has no verdict."""
+        return (self.status.shown, STYLES[self.status]) if self.info.decisive else ("for comparison", "dim")
 
     def line(self, name_width: int, word_width: int) -> list[Part]:
         """``onnxruntime-cpu  passed  error/bound 0.13 on 1..10``."""
@@ -132,7 +132,7 @@ class _Ran:
 
 
 def _runtimes(report: Report | None) -> list[list[Part]]:
-    """A line for each runtime, or for as many as there is room for, the gravest first."""
+    """Return a line for each runtime; if there are too many, lines for those with the gravest results first."""
     if report is None:
         return [["not checked"]]
     ran = list(_ran(report))
@@ -151,7 +151,7 @@ def _runtimes(report: Report | None) -> list[list[Part]]:
 
 
 def _ran(report: Report) -> Iterator[_Ran]:
-    """Every runtime that has rows."""
+    """Yield every runtime that has rows."""
     for info in report.runtimes:
         rows = [row for row in report.rows if row.runtime == info.name]
         if rows:

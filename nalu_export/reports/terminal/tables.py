@@ -1,4 +1,4 @@
-"""Tables that fit: where a terminal is too narrow for all columns, whole columns are left out, and that is said."""
+"""Tables that fit the terminal: if it is too narrow, whole columns are left out, and a line names them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rich.text import Text
 
 from nalu_export.reports.terminal.lines import say
 
-# Of the first column, which is folded before a column is left out.
+# Width of the first column when it is folded, which happens before a column is left out.
 NARROWEST = 13
-# Of which a border of rich is one column.
+# Width between two columns; one column of it is a border of rich.
 _GAP = 2
 
 
@@ -26,15 +26,15 @@ def show_table(
     dropped_first: Sequence[str],
     folded: Sequence[str] = (),
 ) -> None:
-    """Print a table, of as many columns as the terminal has room for; elsewhere of all.
+    """Print a table with as many columns as fit into the terminal. Outside a terminal, print all columns.
 
     Args:
-        out: where to.
-        titles: of the columns.
-        rows: cells, a text for each title.
-        left: the columns that are aligned on the left; numbers are on the right.
-        dropped_first: those that may be left out, the first of them first.
-        folded: the columns whose cells may take several lines, with the first.
+        out: the console.
+        titles: the titles of the columns.
+        rows: the cells, a text for each title.
+        left: the columns that are aligned on the left; the others are aligned on the right.
+        dropped_first: the columns that may be left out, in the order in which they are.
+        folded: the columns, besides the first, whose cells may take several lines.
     """
     columns = {title: [row[place] for row in rows] for place, title in enumerate(titles)}
     widths = {title: max([len(title), *(cell.cell_len for cell in cells)]) for title, cells in columns.items()}
@@ -67,4 +67,5 @@ def show_table(
     out.print(table)
     out.width = width
     if dropped:
-        say(out, f"left out for want of width: {', '.join(title for title in titles if title in dropped)}", style="dim")
+        names = ", ".join(title for title in titles if title in dropped)
+        say(out, f"columns left out for lack of width: {names}", style="dim")

@@ -79,7 +79,8 @@ def test_strict_wants_its_code(refusal: Refusal) -> None:
 def test_what_is_missing_is_named(refusal: Refusal) -> None:
     assert refusal(torch_bytes(head().state_dict())).endswith("; give backbone='FILE.py:NAME'")
     assert refusal(torch_bytes(head("regression", 1).state_dict()), backbone=backbone) == (
-        "is nalu-export:build_head with one output, of either task; give task='classification' or task='regression'"
+        "is nalu-export:build_head with one output, which fits both tasks; give "
+        "task='classification' or task='regression'"
     )
 
 
@@ -112,4 +113,4 @@ def test_a_cnn_under_a_norm_is_read_into_one_with_and_without_it(norm: Callable[
     for make in (backbone, with_it):
         found = read_checkpoint(tmp_path / "head.pt", backbone=make)
         torch.testing.assert_close(found.model(IMAGES), model(IMAGES), rtol=1e-5, atol=1e-6)
-        assert any(note.endswith(", where backbone has the weight itself") for note in found.notes)
+        assert any(note.endswith(", if the module of backbone has the weight itself") for note in found.notes)

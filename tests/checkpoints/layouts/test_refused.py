@@ -30,7 +30,7 @@ CASES: dict[str, tuple[dict[str, Tensor], str]] = {
     ),
     "NAC as a convolution": (
         tensors("", (4, 9), "W_hat", "M_hat"),
-        "has 'W_hat', 'M_hat', in shapes that fit layouts which compute different things: johnlrr:NAC (4 → 9), "
+        "has 'W_hat', 'M_hat', which fit several layouts that compute different functions: johnlrr:NAC (4 → 9), "
         "kevinzakka:NAC = nalu-export:NAC = nilabhra:NAC = stable-nalu:NAC = vrxacs:NAC (9 → 4), or one that "
         "is known but not read in this release: conv-nac:NAC, johnlrr:NAC_mul, stable-nalu:G-NAC, stable-nalu:NAC*; "
         f"say which with layout='OWNER:UNIT', or give its code: {CODE}",

@@ -76,9 +76,9 @@ def test_what_decided_is_told() -> None:
 def test_the_text_is_complete(refusal: Refusal) -> None:
     case = next(case for case in ALL if case.layout == "kevinzakka:NALU")
     assert refusal(torch_bytes(case.state(np.random.default_rng(5), (3, 3)))) == (
-        "has 'model.0.G', 'model.0.nac.W_hat', 'model.0.nac.M_hat', in shapes that fit layouts which compute different "
-        "things: kevinzakka:NALU (3 → 3), kevinzakka:NALU-turned (3 → 3); say which with layout='OWNER:UNIT' "
-        "(-turned: with its matrices stored the other way round), or give its code: model='FILE.py:NAME'"
+        "has 'model.0.G', 'model.0.nac.W_hat', 'model.0.nac.M_hat', which fit several layouts that compute different "
+        "functions: kevinzakka:NALU (3 → 3), kevinzakka:NALU-turned (3 → 3); say which with layout='OWNER:UNIT' "
+        "(-turned: its matrices are stored transposed), or give its code: model='FILE.py:NAME'"
     )
 
 

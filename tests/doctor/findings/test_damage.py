@@ -12,8 +12,8 @@ from tests.doctor.cases import HEALTHY, codes, faux, has, nac, only, written
 
 NAN, INF = float("nan"), float("inf")
 DO = (
-    "Find out where training diverged and take a checkpoint from before it; cells that take their first weights from "
-    "uninitialised memory have this from the start."
+    "Find the step at which training diverged, and use a checkpoint from before it. Cells whose first weights are "
+    "uninitialised memory may hold such values from the start."
 )
 
 
@@ -43,7 +43,8 @@ def test_an_infinite_raw_parameter_computes() -> None:
     finding = only(model, "non-finite")
     assert finding.what == "2 infinite of 2 values; the first is at [0, 0]."
     assert finding.effect == (
-        "The outputs are still numbers on inputs of 0.1..1, as tanh and σ of infinity are, but training cannot move it."
+        "No output is NaN or infinite for every input of 0.1..1, because tanh and σ of infinity are "
+        "finite. Training can no longer change the parameter."
     )
 
 
@@ -52,7 +53,7 @@ def test_a_parameter_that_nothing_reads(tmp_path: Path) -> None:
     finding = only(written(state, tmp_path), "non-finite", layout="kevinzakka:fauxNAC")
     assert (finding.level, finding.where) == ("info", "model.0.W_hat")
     assert finding.what == "4 NaN of 4 values; the first is at [0, 0]."
-    assert finding.effect == "Nothing reads this parameter; what computes is stored beside it."
+    assert finding.effect == "The model does not read this parameter, so no output depends on it."
     assert finding.remedy == "Nothing to do."
 
 
@@ -62,7 +63,7 @@ def test_a_backbone() -> None:
         model.get_buffer("backbone.1.running_var").fill_(NAN)
     finding = only(model, "non-finite")
     assert (finding.level, finding.where) == ("error", "backbone.1.running_var")
-    assert finding.effect == "What is computed with it is no number either."
+    assert finding.effect == "Values that are computed from it are NaN or infinite too."
 
 
 @pytest.mark.parametrize("model", [HEALTHY, nn.BatchNorm2d(2)])
@@ -92,11 +93,12 @@ def test_two_names_that_disagree(tmp_path: Path) -> None:
     assert found.layout == "arthurdouillard:NAC"
     finding = found.findings[0]
     assert finding.what == (
-        "It is one parameter with _nac_stack.0._W_hat, but 2 of 6 values differ by up to 0.25, the first at [1, 1]."
+        "_nac_stack.0.W_hat and _nac_stack.0._W_hat are two names of one parameter, but 2 of 6 "
+        "values differ by up to 0.25, the first at [1, 1]."
     )
     assert finding.effect == (
-        "The original keeps the one that it loads last, _nac_stack.0.W_hat; every other command of nalu-export refuses "
-        "the file. What is said of this layer here is said of _nac_stack.0._W_hat."
+        "The original code keeps the value that it loads last, that of _nac_stack.0.W_hat. Every other command of "
+        "nalu-export refuses the file. The other findings about this layer are about _nac_stack.0._W_hat."
     )
     assert finding.remedy == (
         "Remove the one that was not trained from the file, or write the trained one under both names."
@@ -105,7 +107,10 @@ def test_two_names_that_disagree(tmp_path: Path) -> None:
 
 def test_two_names_of_two_types(tmp_path: Path) -> None:
     finding = only(written(twice(M_hat=torch.float64), tmp_path), "aliases-disagree")
-    assert finding.what == "It is one parameter with _nac_stack.0._M_hat, but one is float64 and the other float32."
+    assert (
+        finding.what == "_nac_stack.0.M_hat and _nac_stack.0._M_hat are two names of one parameter, but one is "
+        "float64 and the other float32."
+    )
 
 
 def test_one_of_two_is_no_number(tmp_path: Path) -> None:

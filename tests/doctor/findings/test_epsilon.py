@@ -19,9 +19,10 @@ def cell(eps: float) -> torch.nn.Module:
 def test_eps_that_is_zero_in_float16() -> None:
     finding = only(NALU(2, 1), "eps-lost", compute="float16")
     assert (finding.level, finding.where) == ("error", "layers.0")
-    assert finding.what == "eps is 1e-10, which is 0 in float16; the smallest number there is 6e-08."
+    assert finding.what == "eps is 1e-10, which is 0 in float16; the smallest positive number of that type is 6e-08."
     assert finding.effect == (
-        "An input of 0 gives log(0) = −∞, and the product 0, ∞ or NaN, as its weight is positive, negative or 0."
+        "An input of 0 gives log(0) = −∞. The product is then 0 if the weight of that input is "
+        "positive, ∞ if it is negative, and NaN if it is 0."
     )
     assert finding.remedy == "Compute in float32, or train with a larger eps."
 
@@ -35,9 +36,11 @@ def test_what_follows_is_true() -> None:
 def test_eps_with_few_digits_in_float16() -> None:
     finding = only(cell(1e-6), "eps-subnormal", compute="float16")
     assert (finding.level, finding.where) == ("warning", "(model)")
-    assert finding.what == "eps is 1e-06, which is 1.01e-06 in float16, below its smallest normal number 6.1e-05."
+    assert finding.what == (
+        "eps is 1e-06, which is 1.01e-06 in float16, below the smallest normal number of that type, 6.1e-05."
+    )
     assert finding.effect == (
-        "It is held with few digits, and hardware that takes subnormal numbers for 0 gives log(0) = −∞ at an input "
+        "It has few significant digits. Hardware that flushes subnormal numbers to 0 gives log(0) = −∞ for an input "
         "of 0."
     )
     assert finding.remedy == "Compute in float32, or train with a larger eps."
@@ -68,18 +71,20 @@ def test_a_floor_keeps_the_logarithm_finite() -> None:
 def test_a_large_eps() -> None:
     finding = only(cell(1e-5), "eps-large")
     assert (finding.level, finding.where) == ("info", "(model)")
-    assert finding.what == "eps is 1e-05; inputs below 0.001 count as more than 1% larger in the product."
-    assert finding.effect == (
-        "Products of small inputs are off by as much. It is part of the trained function, and exported as it is."
+    assert (
+        finding.what == "eps is 1e-05. In the product, inputs below 0.001 count as more than 1% larger than they are."
     )
-    assert finding.remedy == "Scale inputs so that they are larger than that, or train with a smaller eps."
+    assert finding.effect == (
+        "Products of such inputs are off accordingly. eps is part of the trained function and is exported unchanged."
+    )
+    assert finding.remedy == "Scale the inputs so that they are larger, or train with a smaller eps."
 
 
 def test_a_large_eps_for_these_inputs() -> None:
     finding = only(cell(1e-6), "eps-large", training_range=(5e-5, 1.0))
     assert finding.what == (
-        "eps is 1e-06; inputs below 0.0001 count as more than 1% larger in the product. Inputs of the range that was "
-        "given are among them."
+        "eps is 1e-06. In the product, inputs below 0.0001 count as more than 1% larger than they are. The training "
+        "range contains such inputs."
     )
 
 
@@ -128,10 +133,10 @@ class Learned(epsilons.EpsBuffer):
 @pytest.mark.parametrize(
     ("model", "what"),
     [
-        (CELLS["EpsLarge"], "eps is 0.01; inputs below 1 count as more than 1% larger in the product."),
-        (Learned, "offset is 0.001; inputs below 0.1 count as more than 1% larger in the product."),
-        (lambda: Rooted(2e-6), "eps is 2e-06 (added to x²); inputs below 0.01 count as more than 1% larger in the"),
-        (lambda: Bounded(0.5), "eps is 0.5 (the lower bound of |x|); inputs below 0.5 count as that in the product."),
+        (CELLS["EpsLarge"], "eps is 0.01. In the product, inputs below 1 count as more than 1% larger than they are."),
+        (Learned, "offset is 0.001. In the product, inputs below 0.1 count as more than 1% larger than they are."),
+        (lambda: Rooted(2e-6), "eps is 2e-06 (added to x²). In the product, inputs below 0.01 count as more than 1%"),
+        (lambda: Bounded(0.5), "eps is 0.5 (the lower bound of |x|). In the product, inputs below 0.5 count as 0.5."),
     ],
 )
 def test_a_large_eps_in_other_spellings(model: Callable[[], torch.nn.Module], what: str) -> None:

@@ -25,18 +25,18 @@ def test_gates_that_have_chosen() -> None:
     model = nalu([[1.0, 1.0]] * 3, [[30.0, 30.0], [-30.0, -30.0], [30.0, 30.0]])
     finding = only(model, "gate-chosen")
     assert (finding.level, finding.where) == ("info", "(model)")
-    assert finding.what == "On inputs of 0.1..1 and of 100..1000 2 choose the sum and 1 the product."
-    assert finding.effect == "This is how a trained gate looks."
-    assert finding.remedy == "Nothing to do, if that is the operation of the task."
+    assert finding.what == "On inputs of 0.1..1 and of 100..1000, 2 gates choose the sum and 1 the product."
+    assert finding.effect == "A trained gate looks like this."
+    assert finding.remedy == "Nothing to do if this is the operation that the task needs."
     assert found(model) == ["gate-chosen"]
 
 
 def test_a_gate_that_will_stay() -> None:
     finding = only(nalu(ONE, [[300.0, 300.0]]), "gate-chosen")
     assert finding.what == (
-        "On inputs of 0.1..1 and of 100..1000 the gate chooses the sum. The gate has a slope below 2⁻²⁴ on all inputs."
+        "On inputs of 0.1..1 and of 100..1000, the gate chooses the sum. The gate has a slope below 2⁻²⁴ on all inputs."
     )
-    assert finding.effect == "This is how a trained gate looks; training on will not change it."
+    assert finding.effect == "A trained gate looks like this; further training will not change it."
 
 
 def test_a_gate_that_has_not_chosen() -> None:
@@ -45,10 +45,13 @@ def test_a_gate_that_has_not_chosen() -> None:
     finding = only(model, "gate-undecided")
     assert (finding.level, finding.where) == ("warning", "(model)")
     assert finding.what == (
-        "3 of 4 gates (0, 1, 2) have not chosen sum or product on inputs of 0.1..1 (σ is 0.27 to 0.73). On 100..1000 "
-        "1 chooses the sum, 1 the product and 1 one of both by input."
+        "3 of 4 gates (0, 1, 2) have not chosen the sum or the product on inputs of 0.1..1 (σ is 0.27 to 0.73). "
+        "On 100..1000, 1 gate chooses the sum, 1 the product and 1 sum or product by input."
     )
-    assert finding.effect == "The output mixes sum and product, and in other shares outside the training range."
+    assert (
+        finding.effect == "The output is a mixture of sum and product. The shares are different outside the training "
+        "range."
+    )
     assert finding.remedy == "Train longer, from another seed, or with a penalty on σ(1 − σ)."
     assert found(model) == ["gate-undecided"]
 
@@ -85,7 +88,10 @@ def test_a_gate_that_changes_sides() -> None:
     assert (finding.level, finding.where) == ("warning", "(model)")
     assert finding.what == "1 of 2 gates (0) chooses the sum on 0.1..1 and the product on 100..1000."
     assert finding.effect == "Outside the training range the layer computes another operation."
-    assert finding.remedy == "Train with inputs of both sizes, or with a gate that does not see the size of its input."
+    assert (
+        finding.remedy == "Train with inputs of both ranges, or with a gate that does not depend on the size of its "
+        "input."
+    )
     assert "gate-chosen" not in found(model)
 
 
@@ -93,16 +99,16 @@ def test_gates_that_change_sides_in_several_ways() -> None:
     model = biased([[-1.0, -1.0], [1.0, 1.0], [1.0, -1.0]], [20.0, -20.0, 20.0])
     assert only(model, "gate-flips").what == (
         "All 3 gates choose the sum on 0.1..1 and the product on 100..1000 or the product on 0.1..1 and the sum on "
-        "100..1000 or the sum on 0.1..1 and one of both by input on 100..1000."
+        "100..1000 or the sum on 0.1..1 and sum or product by input on 100..1000."
     )
 
 
 def test_a_gate_that_chooses_by_input() -> None:
     """The larger of two inputs decides, but for those that are nearly equal."""
     model = nalu(ONE, [[1000.0, -1000.0]])
-    text = "On inputs of 0.1..1 and of 100..1000 the gate chooses one of both by input."
+    text = "On inputs of 0.1..1 and of 100..1000, the gate chooses sum or product by input."
     assert only(model, "gate-chosen").what == text
-    assert only(nalu(ONE, [[50.0, -50.0]]), "gate-undecided").what.endswith("the gate chooses one of both by input.")
+    assert only(nalu(ONE, [[50.0, -50.0]]), "gate-undecided").what.endswith("the gate chooses sum or product by input.")
 
 
 def test_a_gate_closed_to_both() -> None:
@@ -111,9 +117,9 @@ def test_a_gate_closed_to_both() -> None:
         cell.G_mul.fill_(-50.0)
     finding = only(cell, "gate-closed")
     assert (finding.level, finding.where) == ("warning", "(model)")
-    assert finding.what == "The gate is shut for the sum and for the product, on inputs of 0.1..1."
-    assert finding.effect == "The output is near 0 whatever the inputs are."
-    assert finding.remedy == "Train from another seed, or with one gate in place of two."
+    assert finding.what == "The gate closes both the sum and the product on inputs of 0.1..1."
+    assert finding.effect == "The output is near 0 for every input."
+    assert finding.remedy == "Train from another seed, or with one gate instead of two."
 
 
 def test_a_second_gate_open_with_the_first_mixes() -> None:
@@ -131,15 +137,13 @@ def test_a_gate_that_died_before_the_weights_got_anywhere() -> None:
     finding = only(model, "gate-dead")
     assert (finding.level, finding.where) == ("warning", "(model)")
     assert finding.what == (
-        "The gate is saturated on all inputs of 0.1..1, with a slope below 2⁻²⁴, while weights are still far from −1, "
-        "0 and 1."
+        "The gate is saturated on all inputs of 0.1..1, with a slope below 2⁻²⁴, while weights of the layer are still "
+        "far from −1, 0 and 1."
     )
     assert finding.effect == (
-        "Training on cannot change which path is taken, right or wrong; only the weights still move."
+        "Further training cannot change the choice of the gate, even if it is wrong. Only the weights still change."
     )
-    assert (
-        finding.remedy == "If the loss does not fall, set the gate's parameters back to small values and train again."
-    )
+    assert finding.remedy == "If the loss does not fall, reset the gate's parameters to small values and train again."
     assert found(model) == ["gate-dead"]
 
 
@@ -161,7 +165,7 @@ def test_what_dead_means() -> None:
 
 def test_a_gate_shared_by_all_outputs() -> None:
     model = nalu([[1.0, 1.0]] * 3, [[-50.0, -50.0]], gate="row")
-    assert only(model, "gate-chosen").what.startswith("On inputs of 0.1..1 and of 100..1000 the gate chooses the prod")
+    assert only(model, "gate-chosen").what.startswith("On inputs of 0.1..1 and of 100..1000, the gate chooses the pro")
 
 
 @pytest.mark.parametrize("cell", [ClampedNALUCell(2, 1), SinhNALUCell(2, 1)])
@@ -202,7 +206,7 @@ def test_a_deeper_gate_that_chooses_by_input_near_only() -> None:
     """z is x1·(0.5 − x2) but for a factor: of either sign at 0.1..1, negative at 100..1000."""
     first = nalu([[1.0, 1.0], [1.0, 0.0]], [[-50.0, -50.0], [50.0, 50.0]])
     stack = torch.nn.Sequential(first, nalu(ONE, [[-6000.0, 3000.0]]))
-    text = "The gate chooses one of both by input on 0.1..1 and the product on 100..1000."
+    text = "The gate chooses sum or product by input on 0.1..1 and the product on 100..1000."
     assert only(stack, "gate-flips").what == text
 
 
@@ -219,7 +223,7 @@ def test_two_gates_are_dead_when_both_are() -> None:
 def test_a_bias_decides() -> None:
     """With weights of 0 all inputs see the same."""
     text = (
-        "On inputs of 0.1..1 and of 100..1000 the gate chooses the sum. The gate has a slope below 2⁻²⁴ on all inputs."
+        "On inputs of 0.1..1 and of 100..1000, the gate chooses the sum. The gate has a slope below 2⁻²⁴ on all inputs."
     )
     assert only(biased([[0.0, 0.0]], [20.0]), "gate-chosen").what == text
 
@@ -240,8 +244,8 @@ def test_gates_that_were_written_by_hand() -> None:
         if name in ("SoftplusGate", "SoftmaxGate", "WeightNormGate", "OldWeightNormGate"):
             continue
         finding = only(by_hand(name, 50.0), "gate-chosen", training_range=(0.5, 1.0))
-        count = "the gate chooses" if name in ("NumberGate", "RowGate") else "2 choose"
-        assert finding.what.startswith(f"On inputs of 0.5..1 and of 500..1000 {count} the sum."), name
+        count = "the gate chooses" if name in ("NumberGate", "RowGate") else "2 gates choose"
+        assert finding.what.startswith(f"On inputs of 0.5..1 and of 500..1000, {count} the sum."), name
         assert finding.where == "(model)", name
     assert found(by_hand("LinearGate", -1.0, 20.0)) == ["gate-flips"]
     assert found(CELLS["SoftplusGate"]()) == []

@@ -9,9 +9,12 @@ def test_a_layer_that_was_not_trained() -> None:
     assert (finding.level, finding.where) == ("warning", "layers.0")
     assert finding.what == "layers.0.W_hat, layers.0.M_hat are distributed as kaiming_uniform draws them."
     assert finding.effect == (
-        "Either this layer was not trained, or it moved so little that its weights are still those of chance."
+        "Either this layer was not trained, or training changed it so little that its weights are still random."
     )
-    assert finding.remedy == "Check that the file was saved after training and that its optimizer had these parameters."
+    assert (
+        finding.remedy
+        == "Check that the file was saved after training and that the optimizer was given these parameters."
+    )
 
 
 def test_all_weights_of_a_layer_must_be_as_initialised() -> None:

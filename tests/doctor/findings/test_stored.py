@@ -23,12 +23,13 @@ def test_raw_parameters_beside_another_weight(tmp_path: Path) -> None:
     assert codes(found) == [("error", "faux-weights", "model.0.W")]
     (finding,) = found.findings
     assert finding.what == (
-        "W is stored and is what computes; tanh(W_hat)·σ(M_hat) is another matrix, off by up to 1.2 "
-        "(1 is stored at [0, 1], the raw parameters give -0.179)."
+        "W is stored, and the model computes with it. tanh(W_hat)·σ(M_hat) is a different matrix: it "
+        "differs by up to 1.2 "
+        "(at [0, 1], 1 is stored and the raw parameters give -0.179)."
     )
     assert finding.effect == (
-        "A faux NAC: W_hat and M_hat are read by nothing and cannot have trained; computing W from them gives "
-        "different results."
+        "A faux NAC: the model does not read W_hat and M_hat, so they cannot have been trained. "
+        "Computing W from them gives different results."
     )
     assert finding.remedy == LINEAR
     assert found.failed
@@ -49,15 +50,15 @@ def test_raw_parameters_that_are_as_initialised_are_said_to_be(tmp_path: Path) -
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
 def test_a_weight_that_the_raw_parameters_give(dtype: torch.dtype, tmp_path: Path) -> None:
-    """However it was rounded; what is little more is another matrix."""
+    """However it was rounded; what is little more is a different matrix."""
     raw = (3 * torch.randn(32, 32)).to(dtype), (3 * torch.randn(32, 32)).to(dtype)
     state = faux(effective_weight(*raw), *raw)
     finding = only(written(state, tmp_path), "faux-in-sync", layout=FAUX)
     assert finding.level == "warning"
-    assert finding.what == "W is stored and is what computes; it is tanh(W_hat)·σ(M_hat), to rounding."
+    assert finding.what == "W is stored, and the model computes with it. It equals tanh(W_hat)·σ(M_hat) up to rounding."
     assert finding.effect == (
-        "A faux NAC, saved before its first step of training, or with W computed once more after it; training on moves "
-        "W alone."
+        "A faux NAC: it was saved before its first training step, or W was computed again after training. Further "
+        "training changes only W."
     )
     assert finding.remedy == LINEAR
     state["model.0.W"] = state["model.0.W"] + 20 * torch.finfo(dtype).eps
@@ -74,10 +75,13 @@ def test_strict_makes_every_faux_nac_an_error(tmp_path: Path) -> None:
 
 def test_raw_parameters_that_are_no_numbers(tmp_path: Path) -> None:
     nothing = torch.full((2, 2), float("nan"))
-    text = "W is stored and is what computes; tanh(W_hat)·σ(M_hat) is another matrix, and no value of both is finite."
+    text = (
+        "W is stored, and the model computes with it. tanh(W_hat)·σ(M_hat) is a different matrix: no "
+        "value is finite in both."
+    )
     assert only(written(faux(SUM, nothing, nothing), tmp_path), "faux-weights", layout=FAUX).what == text
     nothing[0, 0] = 0.0
-    text = "off by up to 1 (1 is stored at [0, 0], the raw parameters give 0)."
+    text = "it differs by up to 1 (at [0, 0], 1 is stored and the raw parameters give 0)."
     assert only(written(faux(SUM, nothing, nothing), tmp_path), "faux-weights", layout=FAUX).what.endswith(text)
 
 
@@ -87,7 +91,7 @@ def test_each_weight_has_the_raw_parameters_beside_it(tmp_path: Path) -> None:
     found = codes(diagnose(written(state, tmp_path), layout="kevinzakka:fauxNALU-untied"))
     assert ("error", "faux-weights", "nac.W") in found
     assert ("warning", "stored-weight", "(model)") in found
-    text = "W is stored, not computed as tanh(W_hat)·σ(M_hat), and no raw parameters are in the file."
+    text = "W is stored, not computed as tanh(W_hat)·σ(M_hat), and there are no raw parameters W_hat and M_hat."
     assert only(tmp_path / "model.pt", "stored-weight", layout="kevinzakka:fauxNALU-untied").what == text
 
 
@@ -96,12 +100,10 @@ def test_a_weight_without_raw_parameters(tmp_path: Path) -> None:
     finding = only(written(state, tmp_path), "stored-weight", layout="shivamsaboo17")
     assert (finding.level, finding.where) == ("warning", "model.0")
     assert finding.what == (
-        "model.0.nac.W and model.0.W are stored, not computed as tanh(W_hat)·σ(M_hat), and no raw parameters are in "
-        "the file."
+        "model.0.nac.W and model.0.W are stored, not computed as tanh(W_hat)·σ(M_hat), and there are no raw "
+        "parameters W_hat and M_hat."
     )
-    assert finding.effect == (
-        "A faux NAC: what was trained is a linear weight, which nothing pulls towards −1, 0 and 1."
-    )
+    assert finding.effect == ("A faux NAC: a linear weight was trained, and nothing pulled it towards −1, 0 and 1.")
     assert finding.remedy == LINEAR
 
 
@@ -113,7 +115,7 @@ def test_weights_that_no_nac_has(tmp_path: Path) -> None:
     )
     assert (finding.level, finding.where) == ("warning", "model.0.W")
     assert finding.what == "2 of 4 stored weights are outside −1..1; the largest is -2.25 at [0, 1]."
-    assert finding.effect == "tanh(W_hat)·σ(M_hat) cannot give them: nothing held this weight where a NAC holds it."
+    assert finding.effect == "tanh(W_hat)·σ(M_hat) cannot give such values: nothing kept this weight within −1..1."
     assert finding.remedy == "Train with W computed in forward, which keeps it within −1..1."
 
 
@@ -122,7 +124,7 @@ def test_weights_a_little_outside(tmp_path: Path) -> None:
     finding = only(written({"model.0.W": torch.tensor([[1.000001, 0.999999]])}, tmp_path), "weight-outside")
     assert finding.level == "info"
     assert finding.what == "1 of 2 stored weights are outside −1..1; the largest is 1.000001 at [0, 0]."
-    assert finding.effect == "None is farther than 0.01 outside: −1 and 1 but for what training left."
+    assert finding.effect == "None is more than 0.01 outside, so they stand for −1 and 1."
     assert finding.remedy == "Nothing to do."
 
 
@@ -137,7 +139,9 @@ def test_a_computed_weight_is_none_of_this() -> None:
 
 def test_our_own_stored_weight_is() -> None:
     model = NAC(2, 1, stored=True)
-    text = "layers.0.W is stored, not computed as tanh(W_hat)·σ(M_hat), and no raw parameters are in the file."
+    text = (
+        "layers.0.W is stored, not computed as tanh(W_hat)·σ(M_hat), and there are no raw parameters W_hat and M_hat."
+    )
     assert only(model, "stored-weight").what == text
 
 
@@ -159,10 +163,10 @@ def test_a_faux_nac_that_was_written_by_hand() -> None:
     finding = only(Faux(), "faux-weights")
     assert (finding.level, finding.where) == ("error", "weights")
     assert finding.what == (
-        "weights is stored and is what computes; tanh(w_hat)·σ(m_hat) is another matrix, off by up to 1.2 (1 is stored "
-        "at [0, 1], the raw parameters give -0.179)."
+        "weights is stored, and the model computes with it. tanh(w_hat)·σ(m_hat) is a different matrix: it differs "
+        "by up to 1.2 (at [0, 1], 1 is stored and the raw parameters give -0.179)."
     )
-    assert finding.effect.endswith("cannot have trained; computing weights from them gives different results.")
+    assert finding.effect.endswith("cannot have been trained. Computing weights from them gives different results.")
     model = Faux()
     with torch.no_grad():
         model.weights.copy_(effective_weight(W_HAT, M_HAT))

@@ -19,8 +19,8 @@ from tests.handwritten.cells import CELLS
 from tests.handwritten.products import Nmu
 
 DO = (
-    "Train longer, or with a penalty that pulls weights to −1, 0 and 1; until then do not rely on it outside its "
-    "training range."
+    "Train longer, or with a penalty that pulls weights to −1, 0 and 1. Until then, do not rely on the model "
+    "outside its training range."
 )
 
 
@@ -29,7 +29,7 @@ def test_a_weight_between() -> None:
     finding = only(nac([[0.9], [1.0]]), "far-weights")
     assert (finding.level, finding.where) == ("warning", "layers.0")
     assert finding.what == (
-        "Weights farther than 0.01 from −1, 0 and 1: 1 of 2 in W, the farthest 0.9 from input 0 to output 0."
+        "Weights farther than 0.01 from −1, 0 and 1: 1 of 2 in W, the farthest is 0.9, from input 0 to output 0."
     )
     assert finding.remedy == DO
 
@@ -37,8 +37,8 @@ def test_a_weight_between() -> None:
 def test_the_change_is_that_of_the_output() -> None:
     finding = only(nac([[0.9]]), "far-weights")
     assert finding.effect == (
-        "With its weights at the nearest of these, its worst output would change by 10% on inputs of 0.1..1 and by "
-        "10% on 100..1000 (medians over the inputs)."
+        "With its weights rounded to −1, 0 and 1, its worst output would change by 10% on inputs of 0.1..1 "
+        "and by 10% on 100..1000 (medians over the inputs)."
     )
 
 
@@ -58,9 +58,10 @@ def test_the_whole_head_is_told_with_its_last_layer() -> None:
     assert (first.where, second.where) == ("layers.0", "layers.2")
     assert first.effect.endswith("(medians over the inputs).")
     assert second.effect == (
-        "With its weights at the nearest of these, its worst output would change by 20% on inputs of 0.1..1 and by "
-        "20% on 100..1000 (medians over the inputs); with those of all layers, the worst output of the head by 28% "
-        "and 28%."
+        "With its weights rounded to −1, 0 and 1, its worst output would change by 20% on inputs of 0.1..1 "
+        "and by 20% on 100..1000 (medians over the inputs). With the weights of all layers rounded, "
+        "the worst output of "
+        "the head would change by 28% and 28%."
     )
 
 
@@ -76,9 +77,9 @@ def test_weights_that_the_output_hardly_depends_on() -> None:
     cell = nalu([[1.0, 1.0]], [[100.0, 100.0]], tied=False)
     finding = only(cell, "far-weights")
     assert finding.level == "info"
-    assert finding.what.startswith("Weights farther than 0.01 from −1, 0 and 1: 2 of 2 in W_mul, the farthest ")
+    assert finding.what.startswith("Weights farther than 0.01 from −1, 0 and 1: 2 of 2 in W_mul, the farthest is ")
     assert "change by less than 0.01% on inputs of 0.1..1 and by less than 0.01% on 100..1000" in finding.effect
-    assert finding.remedy == "Nothing to do: it hardly depends on them."
+    assert finding.remedy == "Nothing to do: the output hardly depends on the difference."
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0, -1.0, 0.009, 0.991, -0.991])
@@ -113,7 +114,7 @@ class Fussy(Scale):
 @pytest.mark.parametrize("layer", [Scale(3), nn.Sequential(nn.ReLU(), Scale(3))])
 def test_a_layer_of_ones_own(layer: nn.Module) -> None:
     finding = only(layer, "far-weights")
-    assert finding.what == "Weights farther than 0.01 from −1, 0 and 1: 3 of 3 in tanh, the farthest 0.245 at [0]."
+    assert finding.what == "Weights farther than 0.01 from −1, 0 and 1: 3 of 3 in tanh, the farthest is 0.245, at [0]."
     assert "would change by 100% on inputs of 0.1..1 and by 100% on 100..1000" in finding.effect
 
 
@@ -124,7 +125,7 @@ def test_a_model_that_does_not_run_is_examined_as_far_as_its_tensors_go() -> Non
     found = diagnose(model)
     assert [finding.code for finding in found.findings] == ["non-finite"]
     (note,) = found.notes
-    assert note.startswith("nothing but its tensors is examined: Fussy does not run on 3 features (not today);")
+    assert note.startswith("only the tensors of the model are examined: Fussy does not run on 3 features (not today);")
 
 
 def test_the_parts_of_a_model_that_does_not_run_are_examined() -> None:

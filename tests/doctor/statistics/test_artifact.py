@@ -115,8 +115,8 @@ def test_an_affine_cell_of_earlier_releases() -> None:
 LAYER = EARLIER | {"weights": COMPUTED, "gates": gate(2)}
 STATE = {f"layers.0.{name}": np.ones((1, 2), np.float32) for name in ("W_hat", "M_hat", "G")}
 FOLDED = {f"layers.0.{name}": np.ones((1, 2), np.float32) for name in ("W", "G")}
-SIZES = "its metadata does not say the sizes of what a gate sees"
-MISFIT = r"the tensors of its layer 'layers\.0' do not fit it: "
+SIZES = "it does not give the sizes of the inputs of a gate"
+MISFIT = r"the tensors of its layer 'layers\.0' do not fit its metadata: "
 
 
 @pytest.mark.parametrize(
@@ -128,13 +128,17 @@ MISFIT = r"the tensors of its layer 'layers\.0' do not fit it: "
         (LAYER | {"path": ""}, {}, r"the file has no tensors of its layer 'NALUCell'"),
         (LAYER | {"path": "a\nb"}, STATE, r"the file has no tensors of its layer 'a\\nb'"),
         (LAYER, {b"layers.0.W_hat": np.ones((1, 2))}, r"the file has no tensors of its layer 'layers\.0'"),
-        (LAYER, STATE | {"layers.0.W_hat": np.ones((2, 2), np.float32)}, MISFIT + r"W has shape \(2, 2\), not .*"),
+        (LAYER, STATE | {"layers.0.W_hat": np.ones((2, 2), np.float32)}, MISFIT + r"W has shape \(2, 2\); expected .*"),
         (LAYER, STATE | {"layers.0.W_hat": np.array([["a", "b"]])}, MISFIT + ".+"),
-        (LAYER, STATE | {"layers.0.W_hat": np.ones((1, 2), np.int64)}, MISFIT + "W_hat holds int64, no floating .+"),
+        (
+            LAYER,
+            STATE | {"layers.0.W_hat": np.ones((1, 2), np.int64)},
+            MISFIT + "W_hat holds int64; expected floating .+",
+        ),
         (LAYER, FOLDED | {"layers.0.W": np.ones((0, 2), np.float32)}, MISFIT + "W is empty"),
         (LAYER, {"layers.0.W": FOLDED["layers.0.W"]}, MISFIT + "the file has no tensor 'G'"),
         (LAYER, {"layers.0.W_hat": STATE["layers.0.W_hat"]}, MISFIT + "the file has no tensor 'M_hat'"),
-        (LAYER | {"weights": {"W": "W_hat()"}}, STATE, MISFIT + "a formula calls 'W_hat', which is no primitive"),
+        (LAYER | {"weights": {"W": "W_hat()"}}, STATE, MISFIT + "a formula calls 'W_hat', which is not a primitive"),
         (LAYER | {"weights": {"W": "sum(W_hat, 7)"}}, STATE, MISFIT + "sum: .+"),
         (LAYER | {"weights": dict.fromkeys(map(str, range(65)), "W_hat")}, STATE, MISFIT + "it lists 65 weights; .*"),
         (LAYER | {"weights": {"M": "W"}}, FOLDED, MISFIT + "the file has no tensor 'M'|.* has no tensors of its .*"),
@@ -150,7 +154,7 @@ MISFIT = r"the tensors of its layer 'layers\.0' do not fit it: "
     ],
 )
 def test_a_file_that_does_not_fit_its_own_table(layer: dict[str, Any], tensors: dict[Any, Any], text: str) -> None:
-    with pytest.raises(InputError, match=f"^(?:{text})$") as caught:
+    with pytest.raises(InputError, match=f"^(?:{text}); export it again$") as caught:
         artifact_statistics([layer], tensors, folded="layers.0.W" in tensors)
     assert "\n" not in str(caught.value)
 
@@ -176,7 +180,7 @@ def test_a_table_that_says_other_things_is_read_as_far_as_it_goes(changes: dict[
 def test_too_many_layers_and_one_twice() -> None:
     with pytest.raises(InputError, match=r"^its metadata lists 1,001 layers; at most 1,000 are shown$"):
         artifact_statistics([LAYER] * 1001, STATE, folded=False)
-    with pytest.raises(InputError, match=r"^its metadata lists the layer 'layers\.0' twice$"):
+    with pytest.raises(InputError, match=r"^its metadata lists the layer 'layers\.0' twice; export it again$"):
         artifact_statistics([LAYER] * 2, STATE, folded=False)
 
 

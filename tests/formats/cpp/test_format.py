@@ -141,7 +141,9 @@ class TestReading:
 
 class TestRefusals:
     def test_live_weights(self) -> None:
-        with pytest.raises(InputError, match=r"^a header holds effective weights only: weights='live' goes with onnx"):
+        with pytest.raises(
+            InputError, match=r"^a C\+\+ header holds effective weights only; use weights='live' with onnx"
+        ):
             FORMAT.emit(graph_of(NAC(2, 1)), EmitOptions(weights="live"))
         assert FORMAT.weights == ("folded",)
 
@@ -149,7 +151,7 @@ class TestRefusals:
         for name, value in (("struct", "X"), ("namespace", "a"), ("extern_c", True), ("part", "")):
             with pytest.raises(InputError) as caught:
                 nalu_export.export(NAC(2, 1), tmp_path / "m.onnx", **{name: value})  # type: ignore[arg-type]
-            assert str(caught.value) == f"{name} is given, which means nothing to format onnx; leave it out"
+            assert str(caught.value) == f"{name} is given, but format onnx does not have this option; leave it out"
         assert not list(tmp_path.iterdir())
 
     @pytest.mark.slow
@@ -159,10 +161,11 @@ class TestRefusals:
         with pytest.raises(InputError) as caught:
             nalu_export.export(model, tmp_path / "m.hpp", format="cpp")
         assert str(caught.value) == (
-            "the model has 2 arithmetic subgraphs, 0, 2, and a header holds one; say which with part='PATH'"
+            "the model has 2 arithmetic subgraphs, 0, 2, and a C++ header holds one; say which with part='PATH'"
         )
         with pytest.raises(
-            InputError, match=r"^part is '1', which is no arithmetic subgraph of the model; there is: '0', '2'$"
+            InputError,
+            match=r"^part is '1', which is not an arithmetic subgraph of the model; expected one of '0', '2'$",
         ):
             nalu_export.export(model, tmp_path / "m.hpp", format="cpp", part="1")
         made = nalu_export.export(model, tmp_path / "m.hpp", format="cpp", part="2")
@@ -199,7 +202,9 @@ class TestHeads:
         report = nalu_export.check(model, tmp_path / "m.hpp", samples=8, search=0)
         assert report.passed
         # The head by itself is another model: its header holds the whole of it.
-        with pytest.raises(InputError, match=r"does not fit the model: part is 'head'.*none but the model itself$"):
+        with pytest.raises(
+            InputError, match=r"does not fit the model: part is 'head'.*the only one is the model itself$"
+        ):
             nalu_export.check(model.head, made)
 
     def test_a_file_that_says_to_hold_something_else(self, tmp_path: Path) -> None:
@@ -213,6 +218,6 @@ class TestHeads:
             with pytest.raises(InputError) as caught:
                 nalu_export.check(model, tmp_path / "other.hpp")
             assert str(caught.value) == (
-                f"{tmp_path / 'other.hpp'}: does not fit the model: part is {path!r}, which is no arithmetic subgraph "
-                "of the model; there is: 'head'"
+                f"{tmp_path / 'other.hpp'}: does not fit the model: part is {path!r}, which is not an arithmetic "
+                "subgraph of the model; expected one of 'head'"
             )

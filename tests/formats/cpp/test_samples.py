@@ -12,7 +12,11 @@ from nalu_export.formats.cpp.planner import plan
 from nalu_export.formats.cpp.samples import Samples, read_samples
 from tests.formats.graphs import Drawing, Node
 
-ACROSS = "computes across the samples of a batch, which a header cannot; an arithmetic layer treats every sample alone"
+ACROSS = (
+    "computes across the samples of a batch, which a C++ header cannot do; an arithmetic layer "
+    "has to treat each sample "
+    "separately"
+)
 Make = Callable[[Drawing, Node], Node]
 
 
@@ -95,8 +99,8 @@ def test_masks() -> None:
 
 
 def test_values_without_numbers_are_refused() -> None:
-    text = "slice gives no numbers at all, which a header cannot hold"
-    with pytest.raises(UnsupportedLayerError, match=f"^{text}$"):
+    text = "slice has no numbers; a C++ header needs at least one"
+    with pytest.raises(UnsupportedLayerError, match=f"^{re.escape(text)}$"):
         _read(lambda d, x: d("slice", x, 1, 2, 2, 1), 4)
 
 
@@ -105,9 +109,11 @@ def test_a_constant_is_a_result_where_its_first_axis_is_1() -> None:
         form = _form(lambda d, x, shape=shape: d.random(*shape))  # type: ignore[misc]
         assert plan(form, [(4,)]).outputs[0].shape == shape[1:]
     text = (
-        "the model gives what is the same for every input, of shape (3, 4); a header gives numbers of each sample, so "
+        "the model returns a constant of shape (3, 4), the same for every input; a C++ header returns numbers for each "
     )
-    with pytest.raises(UnsupportedLayerError, match=f"^{re.escape(text)}its first axis has to be 1$"):
+    with pytest.raises(
+        UnsupportedLayerError, match=f"^{re.escape(text)}sample, so the first axis of the constant has to be 1$"
+    ):
         plan(_form(lambda d, x: d.random(3, 4)), [(4,)])
 
 
@@ -142,7 +148,7 @@ def test_samples_of_any_number_of_axes(features: tuple[int, ...], make: Make, sh
 )
 def test_samples_of_one_number_are_no_vector(name: str, make: Make) -> None:
     """Three of them look like one vector of three."""
-    with pytest.raises(UnsupportedLayerError, match=f"^{name} {ACROSS}$"):
+    with pytest.raises(UnsupportedLayerError, match=f"^{name} {re.escape(ACROSS)}$"):
         _read(make)
 
 
@@ -171,24 +177,28 @@ def test_integers_that_are_read_as_numbers_or_passed_on(make: Make) -> None:
     [
         (
             lambda d, n: d("mul", d.x, n),
-            "mul reads input count as integers; a header computes with floating point numbers, so make them some "
-            "first: count.float()",
+            "mul reads input count as integers; a C++ header computes with floating point numbers; convert the "
+            "integers first: count.float()",
         ),
         (
             lambda d, n: d("gt", d("slice", n, 1, 0, 2, 1), 1),
-            "gt reads input count as integers; a header computes with floating point numbers, so make them some "
-            "first: count.float()",
+            "gt reads input count as integers; a C++ header computes with floating point numbers; convert the "
+            "integers first: count.float()",
         ),
         (
             lambda d, n: d("slice", n, 1, 0, 2, 1),
-            "the model gives numbers of input count in another order, which are int64; a header gives floating point "
-            "numbers, and true or false",
+            "the model returns the numbers of input count in another order, of type int64; a C++ header "
+            "returns floating "
+            "point numbers and bool",
         ),
         (
             lambda d, n: d("sum", d("gt", d.x, 0.0), [1], False),
-            "the model gives what is int64; a header gives floating point numbers, and true or false",
+            "the model returns an output of type int64; a C++ header returns floating point numbers and bool",
         ),
-        (lambda d, n: d("cast", d.x, torch.int64), "a cast gives int64; a header computes with floating point numbers"),
+        (
+            lambda d, n: d("cast", d.x, torch.int64),
+            "a cast gives int64; a C++ header computes with floating point numbers",
+        ),
     ],
 )
 def test_integers_that_are_refused(make: Make, text: str) -> None:
@@ -197,8 +207,8 @@ def test_integers_that_are_refused(make: Make, text: str) -> None:
 
 
 def test_a_type_that_is_refused() -> None:
-    text = "count is int16; a header takes and gives float32, float64, bool, int64 and int32"
-    with pytest.raises(UnsupportedLayerError, match=f"^{text}$"):
+    text = "count is int16; a C++ header supports float32, float64, bool, int64 and int32"
+    with pytest.raises(UnsupportedLayerError, match=f"^{re.escape(text)}$"):
         plan(_integers(lambda d, n: d.x), [(4,), (4,)], ["float32", "int16"], ["x", "count"])
 
 

@@ -177,14 +177,16 @@ def test_one_sample_of_other_axes_or_types_is_listed() -> None:
 
 def test_a_list_that_is_damaged() -> None:
     data = _text(*_two()).replace(b"a: const float*", b"a: const half*")
-    with pytest.raises(InputError, match=r"^its list of what it takes and gives is damaged; export it again$"):
+    with pytest.raises(InputError, match=r"^its list of inputs and outputs is damaged; export it again$"):
         FORMAT.signature(data)
 
 
 def test_digits_that_it_does_not_have() -> None:
     form, inputs, (p, q) = _two()
-    text = "output p is float64, of which a header that computes in float32 has not all digits; export it with compute"
-    with pytest.raises(UnsupportedLayerError, match=f"^{text} float64$"):
+    text = (
+        "output p is float64, but a C++ header that computes in float32 does not have all digits of it; export it with "
+    )
+    with pytest.raises(UnsupportedLayerError, match=f"^{re.escape(text)}compute='float64'$"):
         _text(form, inputs, (TensorSpec("p", "float64", p.shape), q))
 
 

@@ -233,7 +233,7 @@ def test_what_torch_cannot_export_is_one_line() -> None:
             return y
 
     model = nn.Sequential(Bessel(), NALU(3, 1))
-    with pytest.raises(InputError, match=r"^torch\.onnx cannot export what surrounds the arithmetic: .+") as error:
+    with pytest.raises(InputError, match=r"^torch\.onnx cannot export the layers around the arithmetic: .+") as error:
         FORMAT.emit(graph_of(model), EmitOptions())
     assert "\n" not in str(error.value)
 

@@ -121,7 +121,9 @@ def test_megabytes_of_what_takes_more_than_it_may_are_refused(name: str) -> None
     way, unit = EMPTY[name]
     data = within(way, unit * (4_000_000 // len(unit)))
     limit = MAX_MULTIPLE * len(data) + MAX_SPARE
-    text = f"^is an ONNX file of {len(data):,} bytes that would take more than {limit:,} of memory; export it again$"
+    text = (
+        f"^is an ONNX file of {len(data):,} bytes that would take more than {limit:,} bytes of memory; export it again$"
+    )
     with pytest.raises(InputError, match=text):
         FORMAT.opened(data)
 

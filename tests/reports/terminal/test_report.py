@@ -156,13 +156,13 @@ def test_runtimes_missing_for_one_reason_share_a_line() -> None:
     lines = shown(report(row(), missing=missing)).splitlines()
     assert "not run: a, c: no CUDA" in lines
     assert "not run: b: no [CUDA]" in lines
-    assert lines.count("--runtime with the name of one says how to get it.") == 1
+    assert lines.count("A check with --runtime NAME says how to get that runtime.") == 1
     assert "--runtime" not in shown(report(row()))
 
 
 def test_what_decided() -> None:
-    assert "Decided" not in shown(report(row()))
-    line = "Decided by nearness to PyTorch's float32 output: rtol 0.001, atol 0."
+    assert "criterion" not in shown(report(row()))
+    line = "criterion: rtol 0.001, atol 0, in place of the error bound."
     assert line in shown(report(row(), criterion="rtol 0.001, atol 0")).splitlines()
 
 
@@ -188,8 +188,8 @@ def test_why_outputs_are_left_out_is_said_once(names: tuple[str, ...]) -> None:
     ]
     lines = shown(report(*rows, row(names[0], "e", undetermined=5)), 120).splitlines()
     prefix = "" if names != MANY else f"{names[0]}, "
-    assert f"  {prefix}inputs a, b and 2 more: 28 of 8192 outputs left out: y may be 0" in lines
-    assert f"  {prefix}inputs e: 5 of 2048 outputs left out" in lines
+    assert f"  {prefix}distributions a, b and 2 more: 28 of 8192 outputs left out: y may be 0" in lines
+    assert f"  {prefix}distribution e: 5 of 2048 outputs left out" in lines
     assert sum("y may be 0" in line for line in lines) == len(names)
     assert "left out" not in shown(report(row()))
 
@@ -198,7 +198,7 @@ def test_a_problem_stands_below_the_table_once() -> None:
     bad: dict[str, Any] = {"status": "failed", "problem": "batch of [/1]: no", "outputs": 0}
     text = shown(report(row(distribution="a", **bad), row(distribution="b", **bad), row(distribution="c")))
     assert text.count("batch of [/1]: no") == 1
-    assert "  inputs a, b: batch of [/1]: no" in text.splitlines()
+    assert "  distributions a, b: batch of [/1]: no" in text.splitlines()
     assert "  every input: batch of [/1]: no" in shown(report(row(distribution=EVERY_INPUT, **bad))).splitlines()
 
 
@@ -206,7 +206,10 @@ def test_a_problem_stands_below_the_table_once() -> None:
     ("rows", "text"),
     [
         ((row(),), "passed: largest error is 25% of its bound"),
-        ((row(status="failed"),), "FAILED: onnxruntime-cuda on inputs mixed 1e±7: the error is 0.25 times its bound"),
+        (
+            (row(status="failed"),),
+            "FAILED: onnxruntime-cuda on distribution mixed 1e±7: the error is 0.25 times its bound",
+        ),
         ((row(**EMPTY),), "nothing compared: onnxruntime-cuda: all 2,048 outputs were left out"),
         ((), "nothing compared: nothing was compared"),
     ],

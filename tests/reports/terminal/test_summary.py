@@ -17,7 +17,7 @@ from tests.reports.conftest import row, runtime
 
 LAYERS = [{"path": f"layers.{k}", "type": kind} for k, kind in enumerate(("NALUCell", "NALUCell", "NACCell"))]
 ASSUMED = Assumption("eps", "1e-10", "as it is", "--eps 1e-10")
-FILE = "model.onnx  onnx, 3,179 bytes, folded weights, float32: input (batch, 2) → output (batch, 1)"
+FILE = "written: model.onnx: onnx, 3,179 bytes, folded weights, float32; input (batch, 2) → output (batch, 1)"
 
 
 def report(*runtimes: str, **changes: Any) -> Report:
@@ -50,11 +50,11 @@ def test_what_is_said() -> None:
         "read: model.pt: 2 NALUCell, 1 NACCell",
         "assumed: eps is 1e-10 (eps=1e-10)",
         "note: a note",
-        "torch  compared  error/bound 0.50 on zeros",
-        "tract  passed    error/bound 0.50 on zeros",
+        "torch  for comparison  error/bound 0.50 on zeros",
+        "tract  passed          error/bound 0.50 on zeros",
         FILE,
         "written: r.json",
-        "error/bound: error over its error bound; -v shows tables",
+        "error/bound: above 1 is a failure; -v shows the tables",
     ]
     assert shown(Exported("model.pt", LAYERS, None, file=FILE)) == [
         "read: model.pt: 2 NALUCell, 1 NACCell", "not checked", FILE,
@@ -77,7 +77,7 @@ def test_it_is_never_longer(text: str, count: int, width: int) -> None:
     assert any("more notes; -v shows them" in line for line in lines)
     assert sum("error/bound 0.50" in line for line in lines) == (count if count <= 4 else 3)
     assert (f"and {count - 3} more runtimes, {count - 3} of them passed" in lines) == (count > 4)
-    assert lines[-1] == "error/bound: error over its error bound; -v shows tables"
+    assert lines[-1] == "error/bound: above 1 is a failure; -v shows the tables"
 
 
 def test_what_failed_is_never_among_the_others() -> None:

@@ -15,7 +15,7 @@ from tests.reports.terminal.test_inspection import NEAR
 from tests.reports.terminal.test_report import WIDE, report, row
 
 WIDTHS = [60, 80, 120]
-TITLES = ("inputs", "compared", "error/bound", "max E", "max ULP", "to PyTorch", "verdict")
+TITLES = ("distribution", "compared", "error/bound", "max E", "max ULP", "to PyTorch", "verdict")
 
 
 @pytest.fixture(autouse=True)
@@ -46,11 +46,11 @@ def test_a_report(width: int, count: int) -> None:
     assert max(map(len, lines)) <= width
     assert "…" not in stream.getvalue()
     head = next(line for line in lines if "error/bound" in line)
-    shown = [title for title in (*TITLES, "runtime", "worst inputs") if re.search(rf"(^| ){title}( |$)", head)]
-    left_out = [line for line in lines if line.startswith("left out for want of width: ")]
+    shown = [title for title in (*TITLES, "runtime") if re.search(rf"(^| ){title}( |$)", head)]
+    left_out = [line for line in lines if line.startswith("columns left out for lack of width: ")]
     said = set(left_out[0].partition(": ")[2].split(", ")) if left_out else set()
-    wanted = set(TITLES) if count == 1 else {"runtime", "worst inputs", *TITLES[2:4], *TITLES[5:]}
-    assert {*shown, *said} - ({"inputs"} - wanted) == wanted
+    wanted = set(TITLES) if count == 1 else {"runtime", TITLES[0], *TITLES[2:4], *TITLES[5:]}
+    assert {*shown, *said} == wanted
     assert {"error/bound", "verdict"} <= set(shown)
     assert bool(left_out) == (width == 60)
     assert any(re.search(r" 1\.5e13( |$)", line) for line in lines)
@@ -69,7 +69,7 @@ def test_layers(width: int, path: str) -> None:
     assert " ".join(lines[0].split()).endswith("at −1 at 0 at 1 far sum product")
     assert " ".join(lines[2].split()).endswith("0% 50% 0% 0.25 100% 0%")
     if width == 60:
-        assert any(line.startswith("left out for want of width: type, sizes") for line in lines)
+        assert any(line.startswith("columns left out for lack of width: type, sizes") for line in lines)
 
 
 def test_elsewhere_every_column_is_whole() -> None:
