@@ -28,7 +28,7 @@ from nalu_export.formats.onnx.wire import MAX_MULTIPLE, MAX_SPARE, counted
 from tests.checkpoints import files, programs
 from tests.checkpoints.programs import with_program
 from tests.hostile import seeds
-from tests.hostile.artifacts import exported
+from tests.hostile.exports import exported
 from tests.hostile.readers import READERS
 from tests.hostile.wire import EMPTY, START, within
 

@@ -17,7 +17,7 @@ from nalu_export.api.artifact import decode_metadata, encode_metadata
 from nalu_export.cli.main import main
 from nalu_export.formats import get
 from tests.checkpoints import files
-from tests.hostile.artifacts import exported
+from tests.hostile.exports import exported
 
 # A cleared screen, a title, C1 sequences, DEL, bidirectional marks, overrides and isolates, what has no width, lines of
 # every kind, and markup of rich. "/", "." and NUL cannot be in every name.

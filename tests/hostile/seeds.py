@@ -16,7 +16,7 @@ from torch import nn
 from nalu_export import NAC, NALU, NALUCell
 from nalu_export.checkpoints.description import describe
 from tests.checkpoints import files
-from tests.hostile.artifacts import exported
+from tests.hostile.exports import exported
 from tests.hostile.tensors import entry, pt2
 
 

@@ -19,7 +19,7 @@ from nalu_export.checkpoints import description
 from nalu_export.checkpoints.description import build, describe
 from nalu_export.cli.main import main
 from tests.checkpoints import files
-from tests.hostile.artifacts import exported
+from tests.hostile.exports import exported
 from tests.hostile.watch import watched
 
 CELL = {"type": "NACCell", "args": {"in_features": 2, "out_features": 2}}

@@ -4,17 +4,23 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from nalu_export.parity.analysis import OWN_ERROR
+from nalu_export.primitives import PRIMITIVES
 from nalu_export.primitives.conditioned import Conditioned
+from nalu_export.primitives.precision import FLOAT32, Precision
 
 U = 2.0**-24
 TINY = 2.0**-126
 MAX = float(np.finfo(np.float32).max)
+# The analysis itself may be off by this share of a radius.
+SLACK = 1.0 + OWN_ERROR
 
 # Every float32: zeros of both signs, subnormals, huge numbers, ties, and the landmarks of the formulas.
 NUMBERS = st.one_of(
@@ -36,6 +42,12 @@ def ball(value: Numbers, radius: Numbers | float = 0.0) -> Conditioned:
     """A value that is known up to a radius."""
     given = torch.as_tensor(value, dtype=torch.float64)
     return Conditioned.exact(given, torch.as_tensor(radius, dtype=torch.float64).expand(given.shape))
+
+
+def radius_of(name: str, *arguments: Any, precision: Precision = FLOAT32) -> tuple[Tensor, Tensor]:
+    """Value and radius of one primitive."""
+    result = PRIMITIVES[name].conditioned(precision, *arguments)
+    return result.value, result.radius
 
 
 def around(number: float, relative: float, absolute: float, offset: float) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,12 @@ from nalu_export import NALU, formats, runtimes
 from nalu_export.formats.base import EmitOptions
 from nalu_export.graph.folding import Compute
 from nalu_export.graph.interface import Called, positional
+from nalu_export.runtimes import _program
+from nalu_export.runtimes._program import ProgramSession
 from nalu_export.runtimes.base import RunOptions, Session
 from tests.captured import graph_of
+from tests.runtimes.programs import program
+from tests.runtimes.sessions import Start
 
 Load = Callable[..., Session]
 
@@ -76,3 +81,16 @@ def batch() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     x = np.random.default_rng(0).uniform(-3, 3, (5, 4)).astype(np.float32)
     x[0, 0] = 0
     return x
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    """Starts a program that does what a text says, see :func:`program`."""
+    return lambda body: ProgramSession("fake", [str(program(tmp_path / "fake_infer", body))])
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With programs that run; how long one takes to start is its machine's business."""
+    monkeypatch.setattr(_program, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(_program, "END_SECONDS", 0.2)

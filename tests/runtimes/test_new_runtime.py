@@ -55,7 +55,7 @@ def test_a_fault_of_it_is_caught(nac: NAC, tmp_path: Path) -> None:
     with one_more(runtimes, "brand_new", FILE.replace("[result.", "[1.001 * result."), tmp_path / "more"):
         report = nalu_export.check(nac, tmp_path / "model.onnx", runtimes="brand-new", samples=8, search=0)
     assert not report.passed
-    assert report.summary().startswith("brand-new on inputs ")
+    assert report.summary().startswith("brand-new on distribution ")
 
 
 def test_the_command_line_takes_it(nac: NAC, tmp_path: Path) -> None:
