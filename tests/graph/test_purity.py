@@ -41,7 +41,7 @@ def test_the_call_is_named() -> None:
             refuse_mixing(graph_of(_Net(function).eval(), (4,)))
         text = str(caught.value)
         assert text.startswith("_Net does not treat each sample separately: "), text
-        assert f"{call} ({HERE}, line {line}) mixes the samples of a batch; in eval() it has to use" in text, text
+        assert f"{call} ({HERE}, line {line}) mixes the samples of a batch; in eval() the output of" in text, text
 
 
 def test_a_norm_without_running_statistics_is_named_by_its_path() -> None:
