@@ -122,7 +122,7 @@ class Results:
         aside: whether the text goes to standard error, because the file goes to standard output.
 
     Raises:
-        InputError: two results go to standard output, or a report cannot be written to its path.
+        InputError: two results go to standard output, or a report cannot go there or to its path.
     """
 
     def __init__(
@@ -138,6 +138,9 @@ class Results:
         self.aside = isinstance(output, StandardOutput)
         if self.aside and self.json_alone:
             raise InputError("--json and --output - both write to standard output; give one of them a file")
+        for kind, path in (files or {}).items():
+            if path == Path("-"):
+                raise InputError(f"--{kind} is -, but only --json and --output write to standard output; give a path")
         given = {"json": None if self.json_alone else json_path, **(files or {})}
         self._targets = {kind: path for kind, path in given.items() if path is not None}
         self._places = {kind: check_target(path, None) for kind, path in self._targets.items()}

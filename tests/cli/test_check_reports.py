@@ -165,6 +165,15 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_work(
     assert listing() == ["model.pt"]
 
 
+@pytest.mark.parametrize("kind", ["html", "junit"])
+def test_standard_output_takes_no_report_but_json(kind: str, source: Path, artifact: Path, run: Run) -> None:
+    before = contents()
+    result = run("check", source, artifact, f"--{kind}", "-", *FEW)
+    text = f"--{kind} is -, but only --json and --output write to standard output; give a path"
+    assert_user_error(result, 2, text)
+    assert contents() == before
+
+
 def test_a_folder_in_place_of_the_worst_inputs(source: Path, artifact: Path, run: Run) -> None:
     Path("r.worst.npz").mkdir()
     text = "r.worst.npz: exists and is not a regular file; choose another output path"
