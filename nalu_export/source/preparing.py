@@ -11,6 +11,7 @@ from nalu_export.checkpoints import Checkpoint, FileKeywords, ReadOptions
 from nalu_export.checkpoints.factory import Factory
 from nalu_export.errors import InputError, NaluExportError, option
 from nalu_export.graph import Example, ModelGraph, capture, refuse_mixing
+from nalu_export.graph.recall import recalled, remember
 from nalu_export.graph.regions import Target, left_out
 from nalu_export.inputs.example import DynamicShapes, example_of_given, seeded
 from nalu_export.inputs.expected import sample_shape
@@ -119,8 +120,12 @@ def captured(model: nn.Module, example: Example, options: SourceOptions) -> Mode
         InputError: see :func:`prepared`.
         UnsupportedLayerError: see :func:`prepared`.
     """
-    graph = capture(model, example, options.arithmetic or ())
-    refuse_mixing(graph)
+    graph = None if options.arithmetic else recalled(model, example)
+    if graph is None:
+        graph = capture(model, example, options.arithmetic or ())
+        refuse_mixing(graph)
+        if not options.arithmetic:
+            remember(graph, example)
     if not graph.subgraphs:
         raise InputError(
             f"{type(model).__name__} holds no arithmetic: its forward computes no log, exp, power, product or quotient "

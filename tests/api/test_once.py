@@ -1,7 +1,7 @@
 """One export reads, copies, captures and searches a model once, whatever its format and its free axes."""
 
 import importlib
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from torch import nn
 import nalu_export
 from nalu_export import NALU
 from nalu_export.formats import FormatName
+from nalu_export.graph import recall
 
 # Where each function is looked up when it is called; methods stand behind their class.
 ONCE = (
@@ -49,6 +50,11 @@ def _cnn() -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), NALU(3, 2)).eval()
 
 
+@pytest.fixture(autouse=True)
+def _nothing_was_captured_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recall, "_KEPT", OrderedDict())
+
+
 @pytest.mark.parametrize("name", ["onnx", "torchscript"])
 @pytest.mark.parametrize("build", [lambda: NALU(3, 2), _cnn], ids=["cell", "CNN"])
 def test_each_thing_is_asked_once(
@@ -75,3 +81,11 @@ def test_sizes_are_looked_for_once_where_axes_turn_out_to_be_fixed(monkeypatch: 
     artifact = nalu_export.export(model, check=False, input_size=(9, 9))
     assert artifact.notes[0].startswith("the image size is fixed at 9×9: at another size, ")
     assert seen == {"nalu_export.api.emitting.steps": 1}
+
+
+def test_a_structure_is_captured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: Counter[str] = Counter()
+    _counted("nalu_export.source.preparing.capture", seen, monkeypatch)
+    for _ in range(3):
+        assert nalu_export.export(NALU(3, 2)).report.passed
+    assert seen["nalu_export.source.preparing.capture"] == 1
