@@ -1,0 +1,26 @@
+"""Writes the files of a sweep into its folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from nalu_export.errors import InputError
+from nalu_export.io.targets import check_target, write_atomically
+
+
+def write_files(out: Path, files: Mapping[str, bytes]) -> None:
+    """Write each file in one step, and its folders if they are missing.
+
+    Args:
+        out: folder of the sweep.
+        files: content by path in it. The last one is written last.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    for name, content in files.items():
+        target = out / name
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{target.parent}: cannot be made: {error.strerror}") from error
+        write_atomically(check_target(target, None), content)
