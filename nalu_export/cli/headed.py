@@ -9,7 +9,7 @@ import click
 
 T = TypeVar("T")
 # In this order; what has no heading stands first, under the name of the command.
-HEADINGS = ("Format", "Reading MODEL", "Model inputs", "Check", "CUDA", "Output", "Budget")
+HEADINGS = ("Workers", "Format", "Reading MODEL", "Model inputs", "Check", "CUDA", "Output", "Budget")
 # A terminal narrower than that has no room for two columns.
 TWO_COLUMNS = 72
 # Of the column with the options.

@@ -1,5 +1,6 @@
 """Digests of what decides the result of a checkpoint: its content, the options, and the versions of the tools."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -13,9 +14,8 @@ from typing import Any
 from nalu_export._version import __version__
 from nalu_export.errors import InputError, option
 
-# What decides the bytes of an artifact, besides this package.
-_TOOLS = ("torch", "onnx", "onnxscript")
-_PIECE = 2**20
+# What decides the bytes of an artifact and the verdict on it, besides this package; as far as it is installed.
+_TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu")
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
@@ -26,6 +26,11 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_bytes(data: bytes) -> str:
+    """Return the SHA-256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def sha256_of_files(paths: Sequence[Path]) -> str:
@@ -41,14 +46,19 @@ def sha256_of_files(paths: Sequence[Path]) -> str:
 
 @cache
 def tool() -> str:
-    """Return names and versions of what computes an artifact."""
-    return ", ".join(["nalu_export " + __version__, *(f"{name} {importlib.metadata.version(name)}" for name in _TOOLS)])
+    """Return names and versions of what computes and checks an artifact."""
+    found = [f"nalu_export {__version__}"]
+    for name in _TOOLS:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found.append(f"{name} {importlib.metadata.version(name)}")
+    return ", ".join(found)
 
 
 def digest_of_options(options: Mapping[str, Any]) -> str:
     """Return a digest of options of :func:`nalu_export.export`; the same in every process.
 
-    Of a user's code that is named as ``FILE.py:NAME``, the content of the file counts, and not what it imports.
+    Of a user's code that is named as ``FILE.py:NAME``, the name and the content of the file count; its folder and what
+    it imports do not.
 
     Raises:
         InputError: the value of an option is an object that a sweep cannot send to a worker.
@@ -57,7 +67,7 @@ def digest_of_options(options: Mapping[str, Any]) -> str:
     for name in ("model", "backbone"):
         code = code_file(options.get(name))
         if code is not None:
-            plain[f"{name} content"] = sha256_of(code)
+            plain[name] = [os.path.basename(os.fspath(options[name])), sha256_of(code)]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -42,7 +42,7 @@ class Manifest:
         try:
             self._lock = _locked(self.path.with_name(LOCK))
             place = check_target(self.path, None)
-            self._file = open(place, "a+b")  # noqa: SIM115  closed by __exit__
+            self._file = open(place, "a+b")
             whole = self._read(self._file)
             # The last line of a sweep that was killed may be incomplete.
             self._file.truncate(whole)
@@ -122,7 +122,9 @@ def _locked(path: Path) -> IO[bytes]:
         pass
     except BlockingIOError as error:
         file.close()
-        raise InputError(f"{path.parent}: another sweep writes into this folder; wait for it, or choose another") from error
+        raise InputError(
+            f"{path.parent}: another sweep writes into this folder; wait for it, or choose another"
+        ) from error
     except OSError:  # a file system without locks
         pass
     return file

@@ -137,8 +137,15 @@ class Record:
         if not isinstance(data, Mapping) or data.get("schema") != SCHEMA:
             raise ValueError(f"not a record of {SCHEMA}")
         known = {field.name for field in fields(cls)}
-        found = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
-        found = {name: value for name, value in found.items() if name in known}
+        found: dict[str, Any] = {
+            name: tuple(map(str, value)) if isinstance(value, list) else value
+            for name, value in data.items()
+            if name in known
+        }
+        if not all(
+            isinstance(found.get(name), str) for name in ("path", "name", "sha256", "options", "tool", "status")
+        ):
+            raise ValueError(f"not a record of {SCHEMA}")
         try:
             found["status"] = Outcome(found["status"])
             for name in _NUMBERS:

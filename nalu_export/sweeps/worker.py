@@ -17,7 +17,9 @@ from nalu_export.sweeps.serving import READY
 from nalu_export.sweeps.task import Answer, Limits, Task
 
 # One thread for each library that computes. They read these when they are imported.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
 # A program of its own, and no child of multiprocessing: that would run the user's script again, which then needs
 # `if __name__ == "__main__"`, and its pools do not say which task was in the process that died.
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from nalu_export.sweeps.serving import serve; serve({end}, {parent})"
@@ -41,7 +43,7 @@ class Worker:
         self._ends: float | None = None
         self._timed_out = False
         ours, theirs = socket.socketpair()
-        self._errors: Any = TemporaryFile()
+        self._errors: Any = TemporaryFile()  # noqa: SIM115  closed by close()
         code = _PROGRAM.format(path=sys.path, end=theirs.fileno(), parent=os.getpid())
         try:
             # In a process group of its own, so that compilers and programs of its checks end with it.

@@ -24,7 +24,7 @@ LOOK = 1.0
 _LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application")
 
 
-class _Lost(Exception):
+class _LostError(Exception):
     """The connection to the scheduler is lost."""
 
 
@@ -81,7 +81,7 @@ class Dask:
                     if found is not None:
                         self._moved = time.monotonic()
                         yield found
-            except _Lost:
+            except _LostError:
                 self._come_back()
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class Dask:
             with own_warnings(ignored=True):  # about large arguments, which --ship has on purpose
                 future = self._client.submit(carry_out, task, self._limits, key=key, pure=False)
         except Exception as error:
-            raise _Lost from error
+            raise _LostError from error
         self._flying[key] = (task, future)
         finished = self._finished
         future.add_done_callback(lambda _: finished.put(key))
@@ -127,12 +127,12 @@ class Dask:
             return None
         task, future = self._flying[key]
         if future.status in ("cancelled", "lost"):
-            raise _Lost
+            raise _LostError
         error = None
         try:
             answer: Answer = future.result(timeout=self._patience)
         except (OSError, TimeoutError, self._distributed.CancelledError) as caught:  # the connection, not the task
-            raise _Lost from caught
+            raise _LostError from caught
         except Exception as caught:  # noqa: BLE001  what a worker raises may be anything
             error = caught
         del self._flying[key]
@@ -147,7 +147,7 @@ class Dask:
         """Count the threads of the cluster, at most once in ``LOOK`` seconds.
 
         Raises:
-            _Lost: the scheduler does not answer.
+            _LostError: the scheduler does not answer.
             RuntimeUnavailableError: it has had no worker for ``patience`` seconds.
         """
         now = time.monotonic()
@@ -156,12 +156,12 @@ class Dask:
         self._looked = now
         try:
             if self._client.status != "running":
-                raise _Lost
+                raise _LostError
             threads = sum(self._client.nthreads().values())
-        except _Lost:
+        except _LostError:
             raise
         except Exception as error:
-            raise _Lost from error
+            raise _LostError from error
         self._capacity = AHEAD * max(threads, 1)
         if threads:
             self._moved = now
@@ -187,7 +187,7 @@ class Dask:
                 self._flying.clear()
                 for task in tasks:
                     self._submit(task)
-            except (RuntimeUnavailableError, _Lost) as error:
+            except (RuntimeUnavailableError, _LostError) as error:
                 if time.monotonic() > ends:
                     raise RuntimeUnavailableError(
                         f"dask: the scheduler at {self._address} did not come back in {self._patience:g} seconds"

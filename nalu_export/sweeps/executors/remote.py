@@ -18,5 +18,6 @@ def carry_out(task: Task, limits: Limits) -> Answer:
         if hasattr(_OWN, "processes"):
             _OWN.processes.close()
         _OWN.processes, _OWN.limits = Processes(1, limits, sharing=cpus()), limits
-    ((_, answer),) = _OWN.processes.answers(iter([task]))
+    processes: Processes = _OWN.processes
+    ((_, answer),) = processes.answers(iter([task]))
     return answer

@@ -1,0 +1,158 @@
+"""``nalu-export sweep SOURCES … -o FOLDER``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nalu_export import formats
+from nalu_export.cli.budget import Size, timeout_option
+from nalu_export.cli.checking import SAMPLES, runtime_option
+from nalu_export.cli.formats import HEADING, format_options, given_options
+from nalu_export.cli.headed import option
+from nalu_export.cli.lean import lean_imports
+from nalu_export.cli.options import capture_options, compute_option, read_options, reading, samples_option, seed_option
+from nalu_export.cli.results import ResultCommand, Results, json_option, quiet_option
+from nalu_export.errors import EXIT_BAD_INPUT, EXIT_PARITY_FAILED
+from nalu_export.io.text import printable, to_json
+
+if TYPE_CHECKING:
+    from nalu_export.sweeps.result import Sweep
+
+EXAMPLES = (
+    ("nalu-export sweep 'runs/**/*.pt' -o out/ --format onnx", "Every checkpoint below runs/, on all CPUs."),
+    ("nalu-export sweep models/ -o checked/ --check-only", "The check of a model zoo in CI: keeps no artifact."),
+)
+WORKERS = "Workers"
+
+
+@click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Export and check many checkpoints.")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCES...")
+@option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, readable=False, file_okay=False),
+    metavar="FOLDER",
+    required=True,
+    heading="Output",
+    help="Folder for artifacts, reports, manifest and overview; it is made if it is missing.",
+)
+@option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(min=1),
+    heading=WORKERS,
+    default_text="the number of CPUs",
+    help="Worker processes on this machine. Each computes with one thread.",
+)
+@option("--dask", metavar="ADDRESS", heading=WORKERS, help="Dask scheduler to use instead, such as tcp://host:8786.")
+@option(
+    "--ship",
+    is_flag=True,
+    heading=WORKERS,
+    help="Send the bytes of the checkpoints to the workers, for a cluster without a shared folder.",
+)
+@option(
+    "--dask-timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    default=60.0,
+    heading=WORKERS,
+    help="How long to wait for a scheduler that is lost, or for workers.",
+)
+@option("--check-only", is_flag=True, help="Keep no artifact: only manifest, reports and overview.")
+@option("--retry-failed", is_flag=True, help="Do again what did not pass in an earlier sweep into FOLDER.")
+@option(
+    "--format",
+    "-f",
+    "format_name",
+    type=click.Choice(formats.names()),
+    heading=HEADING,
+    default="onnx",
+    help="What to write.",
+)
+@option(
+    "--weights",
+    type=click.Choice(["folded", "live"]),
+    default="folded",
+    heading=HEADING,
+    help="Effective weights only, or raw parameters that the file turns into weights itself.",
+)
+@compute_option("float32", "float64", what="; inputs and outputs stay float32", heading=HEADING)
+@format_options
+@capture_options
+@read_options
+@runtime_option
+@samples_option(10**6, SAMPLES)
+@seed_option
+@json_option
+@option("--html", is_flag=True, heading="Output", help="Write a report as a web page for each checkpoint too.")
+@option(
+    "--file-timeout",
+    type=click.FloatRange(min=0, min_open=True, max=10**7),
+    metavar="SECONDS",
+    heading="Budget",
+    default_text="never",
+    help="End the worker of a checkpoint that takes longer; the others go on.",
+)
+@option(
+    "--max-memory",
+    type=Size(),
+    metavar="SIZE",
+    heading="Budget",
+    default_text="half of what is free, shared by the workers",
+    help="The most that one worker may take beyond what Python and torch do, such as 2GiB.",
+)
+@timeout_option("exit code 2; the same command goes on.")
+@quiet_option
+@click.pass_context
+def sweep(
+    context: click.Context,
+    /,
+    sources: tuple[str, ...],
+    output: Path,
+    format_name: formats.FormatName,
+    names: tuple[str, ...],
+    json_path: Path | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Export and check every checkpoint of SOURCES: files, folders, patterns ('runs/**/*.pt') and lists (@list.txt).
+
+    A checkpoint that fails does not stop the others. Each result is recorded in FOLDER/manifest.jsonl as soon as it is
+    there, and the same command goes on where it was ended, whatever ended it. FOLDER/overview.html shows all of them,
+    the worst first.
+
+    Exit codes: 0 all passed, 1 a check failed, else 2 if a checkpoint was refused or crashed, or if the disk is full, 3
+    a runtime or Dask is missing.
+    """
+    results = Results(json_path, quiet=quiet)
+    with lean_imports():
+        from nalu_export.cli.progress import counted
+        from nalu_export.cli.swept import show_sweep
+        from nalu_export.reports.terminal.lines import console
+        from nalu_export.sweeps.sweep import sweep as run
+
+    options = reading(given_options(options))
+    with counted(quiet=not results.shows) as progress:
+        found = run(sources, output, format=format_name, runtimes=names or None, progress=progress, **options)
+    paths = results.write(lambda: to_json(found.to_dict()))
+    if results.shows:
+        show_sweep(console(), found, paths)
+    elif not found.passed:
+        click.echo(f"nalu-export: {printable(_line(found))}", err=True)
+    context.exit(_code(found))
+
+
+def _code(found: Sweep) -> int:
+    counts = found.counts
+    return 0 if found.passed else EXIT_PARITY_FAILED if counts["failed"] else EXIT_BAD_INPUT
+
+
+def _line(found: Sweep) -> str:
+    """Return what a quiet command says of a sweep that did not pass."""
+    first = found.worst[0]
+    counts = ", ".join(f"{count} {name}" for name, count in found.counts.items() if count)
+    return f"{counts}; first {first.path}: {first.error}"
