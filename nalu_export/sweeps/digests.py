@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from nalu_export._version import __version__
@@ -54,16 +55,21 @@ def tool() -> str:
     return ", ".join(found)
 
 
-def digest_of_options(options: Mapping[str, Any]) -> str:
+def digest_of_options(options: Mapping[str, Any], defaults: Mapping[str, Any] = MappingProxyType({})) -> str:
     """Return a digest of options of :func:`nalu_export.export`; the same in every process.
 
     Of a user's code that is named as ``FILE.py:NAME``, the name and the content of the file count; its folder and what
     it imports do not.
 
+    Args:
+        options: the options.
+        defaults: values that mean the same as an option that is not given.
+
     Raises:
         InputError: the value of an option is an object that a sweep cannot send to a worker.
     """
     plain = {name: _plain(name, value) for name, value in sorted(options.items()) if value is not None}
+    plain = {name: value for name, value in plain.items() if name not in defaults or value != defaults[name]}
     for name in ("model", "backbone"):
         code = code_file(options.get(name))
         if code is not None:

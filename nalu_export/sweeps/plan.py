@@ -3,8 +3,8 @@
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Wanted:
         html: whether to make a report as a web page for each.
         ship: whether to send the bytes to the workers.
         retry_failed: whether to do again what did not pass.
+        defaults: values of options that mean the same as an option that is not given.
     """
 
     out: Path
@@ -42,6 +43,7 @@ class Wanted:
     html: bool = False
     ship: bool = False
     retry_failed: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Plan:
@@ -101,7 +103,9 @@ class Plan:
         # Those of the sweep are the same for all sources, so they need not be part of the key of this cache.
         text = json.dumps(dict(source.options), sort_keys=True)
         if text not in self._digests:
-            self._digests[text] = digests.digest_of_options({"format": self._wanted.format, **options})
+            self._digests[text] = digests.digest_of_options(
+                {"format": self._wanted.format, **options}, self._wanted.defaults
+            )
         return self._digests[text]
 
     def _task(self, source: Source, key: Key, options: dict[str, Any]) -> Task:

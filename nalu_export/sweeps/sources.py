@@ -67,7 +67,10 @@ def find(
         for source in listed:
             for path in _files(source.path):
                 place = Path(os.path.abspath(path))
-                if hidden is None or hidden not in place.parents:
+                if hidden is not None and hidden in place.parents:
+                    continue
+                # A line of a list with options counts more than a pattern that matches the same file.
+                if place not in found or source.options:
                     found[place] = replace(source, path=path)
     groups: dict[tuple[Path, str], list[Path]] = {}
     for place in sorted(found):

@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -12,7 +12,7 @@ from nalu_export import formats
 from nalu_export.api.chosen import chosen_runtimes
 from nalu_export.api.export import ExportOptions, ExportSettings
 from nalu_export.checkpoints.factory import UserCode
-from nalu_export.errors import InputError, RuntimeUnavailableError, option
+from nalu_export.errors import InputError, RuntimeUnavailableError, at_command_line, option
 from nalu_export.io.keywords import part_of, public
 from nalu_export.sweeps import columns, digests, overview
 from nalu_export.sweeps.executors.base import Executor
@@ -89,6 +89,7 @@ def sweep(
         html=html,
         ship=ship,
         retry_failed=retry_failed,
+        defaults={each.name: each.default for each in _fields()},
     )
     _refuse(wanted, jobs=jobs, dask=dask)
     several = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
@@ -168,7 +169,8 @@ class _Counting:
         try:
             yield
         except (InputError, RuntimeUnavailableError) as error:
-            how_far = f"{len(self.records)} of {self.total} files are done; the same command goes on from there"
+            again = at_command_line("command") or "call"
+            how_far = f"{len(self.records)} of {self.total} files are done; the same {again} goes on from there"
             raise type(error)(f"{error}; {how_far}") from error
 
     def _tally(self, note: str = "") -> Tally:
@@ -220,8 +222,12 @@ def _refuse(wanted: Wanted, *, jobs: int | None, dask: str | None) -> None:
 
 def _names() -> set[str]:
     """Return the names of the options that a line of a list may have."""
-    common = {field.name for field in fields(ExportSettings)}
-    return (common | {field.name for _, field in formats.option_fields()}) - {"check"}
+    return {field.name for field in _fields()} - {"check"}
+
+
+def _fields() -> list["Field[Any]"]:
+    """Return every option of an export."""
+    return [*fields(ExportSettings), *(field for _, field in formats.option_fields())]
 
 
 def _runtimes(options: Mapping[str, Any]) -> list[str]:
