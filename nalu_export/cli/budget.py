@@ -32,32 +32,26 @@ def _start_clock(_context: click.Context, _parameter: click.Parameter, seconds: 
 
 def budget_options(command: Command) -> Command:
     """``--timeout``, which needs nothing else, and ``--max-memory``, which :func:`keep_memory` takes."""
-    return with_options(command, timeout_option("exit code 2, nothing written."), _MEMORY)
-
-
-def timeout_option(end: str) -> Callable[[Command], Command]:
-    """``--timeout``, with what is left at its end."""
-    return option(
+    timeout = option(
         "--timeout",
         type=click.FloatRange(min=0, min_open=True, max=10**7),
         metavar="SECONDS",
         callback=_start_clock,
         is_eager=True,
         expose_value=False,
-        help=f"End the command after SECONDS, whatever it is doing: {end}",
+        help="End the command after SECONDS, whatever it is doing: exit code 2, no file half written.",
         heading="Budget",
         default_text="never",
     )
-
-
-_MEMORY = option(
-    "--max-memory",
-    type=Size(),
-    metavar="SIZE",
-    heading="Budget",
-    default_text="half of what is free",
-    help="The most that it may take beyond what Python and torch do, such as 2GiB.",
-)
+    memory = option(
+        "--max-memory",
+        type=Size(),
+        metavar="SIZE",
+        heading="Budget",
+        default_text="half of what is free",
+        help="The most that it may take beyond what Python and torch do, such as 2GiB.",
+    )
+    return with_options(command, timeout, memory)
 
 
 def keep_memory(options: dict[str, Any], *, cuda: bool = False) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``nalu-export sweep SOURCES … -o FOLDER``."""
+"""``nalu-export sweep SOURCES … -o PATH``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nalu_export import formats
-from nalu_export.cli.budget import Size, timeout_option
+from nalu_export.cli.budget import budget_options
 from nalu_export.cli.checking import SAMPLES, runtime_option
 from nalu_export.cli.formats import HEADING, format_options, given_options
 from nalu_export.cli.headed import option
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import capture_options, compute_option, read_options, reading, samples_option, seed_option
+from nalu_export.cli.options import (
+    OUTPUT,
+    capture_options,
+    compute_option,
+    read_options,
+    reading,
+    samples_option,
+    seed_option,
+)
 from nalu_export.cli.results import ResultCommand, Results, json_option, quiet_option
-from nalu_export.errors import EXIT_BAD_INPUT, EXIT_PARITY_FAILED
+from nalu_export.errors import EXIT_BAD_INPUT, EXIT_PARITY_FAILED, InputError
+from nalu_export.io.targets import StandardOutput
 from nalu_export.io.text import printable, to_json
 
 if TYPE_CHECKING:
@@ -33,8 +42,8 @@ WORKERS = "Workers"
 @option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path, readable=False, file_okay=False),
-    metavar="FOLDER",
+    type=OUTPUT,
+    metavar="PATH",
     required=True,
     heading="Output",
     help="Folder for artifacts, reports, manifest and overview; it is made if it is missing.",
@@ -63,7 +72,7 @@ WORKERS = "Workers"
     help="How long to wait for a scheduler that is lost, or for workers.",
 )
 @option("--check-only", is_flag=True, help="Keep no artifact: only manifest, reports and overview.")
-@option("--retry-failed", is_flag=True, help="Do again what did not pass in an earlier sweep into FOLDER.")
+@option("--retry-failed", is_flag=True, help="Do again what did not pass in an earlier sweep.")
 @option(
     "--format",
     "-f",
@@ -88,7 +97,7 @@ WORKERS = "Workers"
 @samples_option(10**6, SAMPLES)
 @seed_option
 @json_option
-@option("--html", is_flag=True, heading="Output", help="Write a report as a web page for each checkpoint too.")
+@option("--html-reports", is_flag=True, heading="Output", help="Write the report of each checkpoint as a web page too.")
 @option(
     "--file-timeout",
     type=click.FloatRange(min=0, min_open=True, max=10**7),
@@ -97,15 +106,7 @@ WORKERS = "Workers"
     default_text="never",
     help="End the worker of a checkpoint that takes longer; the others go on.",
 )
-@option(
-    "--max-memory",
-    type=Size(),
-    metavar="SIZE",
-    heading="Budget",
-    default_text="half of what is free, shared by the workers",
-    help="The most that one worker may take beyond what Python and torch do, such as 2GiB.",
-)
-@timeout_option("exit code 2; the same command goes on.")
+@budget_options
 @quiet_option
 @click.pass_context
 def sweep(
@@ -121,38 +122,38 @@ def sweep(
 ) -> None:
     """Export and check every checkpoint of SOURCES: files, folders, patterns ('runs/**/*.pt') and lists (@list.txt).
 
-    A checkpoint that fails does not stop the others. Each result is recorded in FOLDER/manifest.jsonl as soon as it is
-    there, and the same command goes on where it was ended, whatever ended it. FOLDER/overview.html shows all of them,
+    A checkpoint that fails does not stop the others. Each result is recorded in PATH/manifest.jsonl as soon as it is
+    there, and the same command goes on where it was ended, whatever ended it. PATH/overview.html shows all of them,
     the worst first.
 
     Exit codes: 0 all passed, 1 a check failed, else 2 if a checkpoint was refused or crashed, or if the disk is full, 3
     a runtime or Dask is missing.
     """
     results = Results(json_path, quiet=quiet)
+    if isinstance(output, StandardOutput):
+        raise InputError("a sweep writes a folder; give its path with --output PATH")
     with lean_imports():
         from nalu_export.cli.progress import counted
-        from nalu_export.cli.swept import show_sweep
+        from nalu_export.cli.swept import quiet_line, show_sweep
         from nalu_export.reports.terminal.lines import console
+        from nalu_export.sweeps.sources import find
+        from nalu_export.sweeps.sweep import option_names
         from nalu_export.sweeps.sweep import sweep as run
 
     options = reading(given_options(options))
+    if json_path is not None and not results.json_alone and json_path.exists():
+        for source in find(sources, known=option_names(), trust=options["trust"], besides=output):
+            results.refuse_overwriting(*source.files)
     with counted(quiet=not results.shows) as progress:
         found = run(sources, output, format=format_name, runtimes=names or None, progress=progress, **options)
     paths = results.write(lambda: to_json(found.to_dict()))
     if results.shows:
         show_sweep(console(), found, paths)
     elif not found.passed:
-        click.echo(f"nalu-export: {printable(_line(found))}", err=True)
+        click.echo(f"nalu-export: {printable(quiet_line(found))}", err=True)
     context.exit(_code(found))
 
 
 def _code(found: Sweep) -> int:
     counts = found.counts
     return 0 if found.passed else EXIT_PARITY_FAILED if counts["failed"] else EXIT_BAD_INPUT
-
-
-def _line(found: Sweep) -> str:
-    """Return what a quiet command says of a sweep that did not pass."""
-    first = found.worst[0]
-    counts = ", ".join(f"{count} {name}" for name, count in found.counts.items() if count)
-    return f"{counts}; first {first.path}: {first.error}"

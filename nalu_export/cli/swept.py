@@ -50,6 +50,12 @@ def summary(out: Console, sweep: Sweep, written: Sequence[Path]) -> list[Text]:
     return [*lines, *lines_of(out, f"written: {', '.join(map(str, places))}", most=1)]
 
 
+def quiet_line(sweep: Sweep) -> str:
+    """Return what a quiet command says of a sweep that did not pass."""
+    counts = ", ".join(f"{count} {name}" for name, count in sweep.counts.items() if count)
+    return f"{counts}; first {_said(sweep.worst[0])}"
+
+
 def _said(record: Record) -> str:
     """Return the error of a checkpoint, with its path in front once."""
     return record.error if record.error.startswith(record.path) else f"{record.path}: {record.error}"

@@ -173,7 +173,7 @@ def _parsed(line: str, about: Callable[[str], InputError]) -> dict[str, Any]:
     try:
         data = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise about('is not JSON; expected a path or {"path": "model.pt", "input_size": [8, 24]}') from error
+        raise about('is not JSON; expected a path or {"path": "model.pt", "opset": 18}') from error
     if not isinstance(data, dict) or not isinstance(data.get("path"), str) or "\0" in data["path"]:
         raise about(f"has no path: {short(data)}")
     return data

@@ -41,7 +41,7 @@ def sweep(
     ship: bool = False,
     check_only: bool = False,
     retry_failed: bool = False,
-    html: bool = False,
+    html_reports: bool = False,
     file_timeout: float | None = None,
     max_memory: int | None = None,
     dask_timeout: float = 60.0,
@@ -64,10 +64,10 @@ def sweep(
             folder.
         check_only: check the exports, and keep only manifest, reports and overview.
         retry_failed: do again what did not pass in an earlier call.
-        html: write a report as a web page for each checkpoint, beside the one as JSON.
+        html_reports: write the report of each checkpoint as a web page too, beside the one as JSON.
         file_timeout: seconds for one checkpoint; one that takes longer has crashed.
-        max_memory: bytes that one worker may take beyond what Python and torch do; by default the workers share half
-            of what is free.
+        max_memory: bytes that the workers of a machine may take together, beyond what Python and torch do; by default
+            half of what is free.
         dask_timeout: seconds to wait for a Dask scheduler that is lost, or for workers.
         progress: called with a :class:`nalu_export.sweeps.result.Tally` after each checkpoint.
         **options: those of :func:`nalu_export.export` except ``check``, for every checkpoint.
@@ -86,14 +86,14 @@ def sweep(
         format=formats.chosen(None, given.pop("format", None)),
         options=_checked(given),
         keep=not check_only,
-        html=html,
+        html=html_reports,
         ship=ship,
         retry_failed=retry_failed,
         defaults={each.name: each.default for each in _fields()},
     )
     _refuse(wanted, jobs=jobs, dask=dask)
     several = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
-    found = find(several, known=_names(), trust=bool(given.get("trust")), besides=wanted.out)
+    found = find(several, known=option_names(), trust=bool(given.get("trust")), besides=wanted.out)
     cuda = any("cuda" in name or name == "all" for name in _runtimes(given))
     limits = Limits(max_memory, file_timeout, enforced=not cuda)
     counting = _Counting(len(found), progress or (lambda _: None))
@@ -220,7 +220,7 @@ def _refuse(wanted: Wanted, *, jobs: int | None, dask: str | None) -> None:
     chosen_runtimes(options.get("runtimes"), wanted.format, "an artifact of this sweep")
 
 
-def _names() -> set[str]:
+def option_names() -> set[str]:
     """Return the names of the options that a line of a list may have."""
     return {field.name for field in _fields()} - {"check"}
 

@@ -12,10 +12,10 @@ MAX_ERROR = 500
 
 @dataclass(frozen=True)
 class Limits:
-    """What a worker may take for one checkpoint.
+    """What the workers of a machine may take.
 
     Attributes:
-        memory: bytes beyond what Python and torch take; ``None`` for half of what is free, shared by the workers.
+        memory: bytes of all of them, beyond what Python and torch take; ``None`` for half of what is free.
         seconds: seconds for one file; ``None`` for no limit.
         enforced: whether a worker that asks for more memory gets an error; ``False`` for runtimes on CUDA, whose driver
             reserves more than any memory there is.

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from nalu_export.sweeps.digests import digest_of_options as digest
 
 
 def test_each_option_counts() -> None:
-    given = [
+    given: list[dict[str, Any]] = [
         {},
         {"opset": 18},
         {"opset": 19},

@@ -22,7 +22,11 @@ def found(*given: str) -> list[tuple[str, str]]:
 
 
 def test_a_pattern_and_a_folder(tree: Path) -> None:
-    assert found("runs/**/*.pt") == [("runs/a/x.pt", "a/x"), ("runs/b/x.pt", "b/x"), ("runs/z.torchscript.pt", "z.torchscript")]
+    assert found("runs/**/*.pt") == [
+        ("runs/a/x.pt", "a/x"),
+        ("runs/b/x.pt", "b/x"),
+        ("runs/z.torchscript.pt", "z.torchscript"),
+    ]
     assert found("runs") == [("runs/a/x.pt", "a/x"), ("runs/a/y.pth", "a/y"), ("runs/b/x.pt", "b/x")]
 
 

@@ -14,7 +14,7 @@ from nalu_export.parity import CheckRequest
 from nalu_export.sweeps import running
 from nalu_export.sweeps import sweep as sweeping
 from nalu_export.sweeps.result import Tally
-from nalu_export.sweeps.task import Stopped
+from nalu_export.sweeps.task import Stopped, Task
 from tests.sweeps.conftest import Zoo, names_in
 
 
@@ -123,7 +123,7 @@ def test_a_failed_check(zoo: Zoo, exported: list[str], tmp_path: Path, monkeypat
     folder, out = zoo(1), tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr(exporting, "verify_file", verify)
-        found = nalu_export.sweep(folder, out, samples=4, html=True)
+        found = nalu_export.sweep(folder, out, samples=4, html_reports=True)
     (record,) = found.records
     assert (record.status, record.artifact) == ("failed", None)
     assert record.error_over_bound is not None
@@ -182,7 +182,7 @@ def test_a_worker_with_another_version(zoo: Zoo, exported: list[str], tmp_path: 
     assert answer.text.endswith(", and this sweep nalu_export 9; install the same on both")
 
 
-def _tasks(folder: Path, out: Path) -> list[object]:
+def _tasks(folder: Path, out: Path) -> list[Task]:
     from nalu_export.sweeps.manifest import Manifest
     from nalu_export.sweeps.plan import Plan, Wanted
     from nalu_export.sweeps.sources import find

@@ -25,7 +25,7 @@ class Processes:
         jobs: number of workers; by default that of the CPUs that this process may use.
         limits: what a worker may take.
         quiet: whether to discard what the workers print.
-        sharing: number of workers that share the free memory; by default ``jobs``.
+        sharing: number of workers that share the memory; by default ``jobs``.
     """
 
     def __init__(
@@ -35,9 +35,8 @@ class Processes:
             raise InputError("local workers need Linux or macOS; use a Dask cluster")
         self.jobs = jobs or cpus()
         given = limits or Limits()
-        free = memory.allowed()
-        share = None if free is None else max(free // (sharing or self.jobs), 1)
-        self._limits = given if given.memory is not None else replace(given, memory=share)
+        free = memory.allowed() if given.memory is None else given.memory
+        self._limits = replace(given, memory=None if free is None else max(free // (sharing or self.jobs), 1))
         self._quiet = quiet
         self._workers: list[Worker] = []
         self._failed_starts = 0

@@ -81,7 +81,7 @@ def test_what_happens_to_one_file_does_not_happen_to_the_others(zoo: Zoo, tmp_pa
     (folder / "poison.pt").write_bytes(b"\x80\x02]" + b"2\x86" * 60 + b".")
     sources = listed(folder, m0="once", m1="always", m2="endless", m3="leaves", m4="greedy")
     found = nalu_export.sweep(
-        sources, tmp_path / "out", jobs=2, samples=4, trust=True, file_timeout=10, max_memory=2**30
+        sources, tmp_path / "out", jobs=2, samples=4, trust=True, file_timeout=10, max_memory=2**31
     )
     said = {Path(record.path).stem: (str(record.status), record.error) for record in found.records}
     assert said["m0"] == ("passed", ""), "its worker was killed once"
@@ -110,7 +110,8 @@ def test_a_script_needs_no_guard_and_a_worker_has_one_thread(zoo: Zoo, tmp_path:
     script = tmp_path / "script.py"
     script.write_text(
         "import nalu_export\n"
-        f"print(nalu_export.sweep({str(folder)!r}, 'out', jobs=1, samples=4, model={str(folder)!r} + '/net.py:build'))\n",
+        f"net = {str(folder / 'net.py')!r} + ':build'\n"
+        f"print(nalu_export.sweep({str(folder)!r}, 'out', jobs=1, samples=4, model=net))\n",
         encoding="utf-8",
     )
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -202,7 +203,9 @@ def test_a_full_disk(zoo: Zoo, small_disk: Path) -> None:
 
 def test_workers_that_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They say why, and are not started again and again."""
-    monkeypatch.setattr("nalu_export.sweeps.worker._PROGRAM", "import sys; sys.exit('no torch here') # {path} {end} {parent}")
+    monkeypatch.setattr(
+        "nalu_export.sweeps.worker._PROGRAM", "import sys; sys.exit('no torch here') # {path} {end} {parent}"
+    )
     task = Task("a", "a", "a", "0", {}, "0", "t", "onnx", "a.onnx")
     executor = Processes(1, Limits())
     with pytest.raises(InputError, match=r"^the worker processes cannot be started: .*: no torch here$"):
