@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from nalu_export.errors import RuntimeUnavailableError, first_line
+from nalu_export.errors import RuntimeUnavailableError, first_line, option
 from nalu_export.io.text import printable
 from nalu_export.process.locks import own_warnings
 from nalu_export.sweeps.executors.remote import carry_out
@@ -114,7 +114,7 @@ class Dask:
         self._flying[key] = (task, None)
         try:
             with own_warnings(ignored=True):  # about large arguments, which --ship has on purpose
-                future = self._client.submit(carry_out, task, self._limits, key=key, pure=False)
+                future = self._client.submit(carry_out, task, self._limits, _remedy(), key=key, pure=False)
         except Exception as error:
             raise _LostError from error
         self._flying[key] = (task, future)
@@ -197,3 +197,7 @@ class Dask:
                 break
         self._moved, self._looked = time.monotonic(), 0.0
         self._say(f"dask: the scheduler at {self._address} is back; {len(tasks)} files are sent again")
+
+
+def _remedy() -> str:
+    return f"give paths that all machines share, or send the bytes with {option('ship', True)}"

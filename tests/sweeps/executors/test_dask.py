@@ -10,13 +10,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import nalu_export
 from nalu_export import RuntimeUnavailableError
+from nalu_export.sweeps.executors.remote import carry_out
 from nalu_export.sweeps.result import Tally
+from nalu_export.sweeps.task import Limits, Stopped, Task
 from tests.sweeps.conftest import Zoo
 from tests.sweeps.executors.test_processes import NET, recorded
 
@@ -113,6 +116,17 @@ def test_a_worker_and_the_scheduler_are_killed(zoo: Zoo, tmp_path: Path, cluster
     assert names == Counter([*(f"m{number}" for number in range(10)), "bad"])
     alone = nalu_export.export(folder / "m9.pt", samples=4, model=model)
     assert (out / "m9.onnx").read_bytes() == alone.data
+
+
+def test_a_machine_that_does_not_find_the_file(tmp_path: Path) -> None:
+    task = Task(f"{tmp_path}/none.pt", "none.pt", "none", "0", {}, "0", "t", "onnx", "none.onnx", out=str(tmp_path))
+    assert carry_out(task, Limits(), "ship it") == Stopped(
+        f"{tmp_path}/none.pt: a worker of the cluster does not find it; ship it"
+    )
+    sent = replace(task, files=(("none.pt", b""),), out=f"{tmp_path}/out")
+    assert carry_out(sent, Limits(), "ship it") == Stopped(
+        f"{tmp_path}/out: a worker of the cluster does not find it; ship it"
+    )
 
 
 @pytest.mark.slow
