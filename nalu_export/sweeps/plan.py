@@ -15,8 +15,8 @@ from nalu_export.sweeps import digests
 from nalu_export.sweeps.manifest import Manifest
 from nalu_export.sweeps.records import Key, Outcome, Record
 from nalu_export.sweeps.sources import Source
-from nalu_export.sweeps.task import Task
-from nalu_export.sweeps.writing import write_files
+from nalu_export.sweeps.task import Task, blank
+from nalu_export.sweeps.writing import ends_the_sweep, write_files
 
 Keep = Callable[[Record, bool], None]
 
@@ -93,7 +93,12 @@ class Plan:
         Raises:
             InputError: a file cannot be written.
         """
-        write_files(self._wanted.out, files)
+        try:
+            write_files(self._wanted.out, files)
+        except InputError as error:
+            if ends_the_sweep(error):
+                raise
+            record = blank(task, Outcome.REFUSED, str(error))
         self._keep(record, True)
         for source in self._twins.pop(Key(task.sha256, task.digest, task.tool), ()):
             if not self._copied(source, record):
@@ -167,7 +172,13 @@ class Plan:
             if data is None:
                 return False
             artifact = source.name + formats.options_of(record.format).suffixes[0]
-            write_files(self._wanted.out, {artifact: data})
+            try:
+                write_files(self._wanted.out, {artifact: data})
+            except InputError as error:
+                if ends_the_sweep(error):
+                    raise
+                self._keep(_refused(source, record.key, str(error)), True)
+                return True
         copied = {"path": str(source.path), "name": source.name, "artifact": artifact, "seconds": 0.0}
         self._keep(replace(record, **copied, copied_from=record.copied_from or record.name), True)  # type: ignore[arg-type]
         return True

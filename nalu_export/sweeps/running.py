@@ -12,14 +12,14 @@ from typing import Any
 from nalu_export import reports
 from nalu_export.api.artifact import Artifact
 from nalu_export.api.export import export
-from nalu_export.errors import NaluExportError, ParityError, RuntimeUnavailableError, first_line, no_memory
+from nalu_export.errors import InputError, NaluExportError, ParityError, RuntimeUnavailableError, first_line, no_memory
 from nalu_export.io.assumption import Assumption
 from nalu_export.io.text import printable
 from nalu_export.parity import Report
 from nalu_export.sweeps import digests
 from nalu_export.sweeps.records import Outcome, Record
 from nalu_export.sweeps.task import Answer, Done, Stopped, Task, blank
-from nalu_export.sweeps.writing import write_files
+from nalu_export.sweeps.writing import ends_the_sweep, write_files
 
 REPORTS = "reports"
 
@@ -45,8 +45,8 @@ def run(task: Task) -> Answer:
         return Done(record, files)
     try:
         write_files(Path(task.out), files)
-    except NaluExportError as error:
-        return Stopped(str(error))
+    except InputError as error:
+        return Stopped(str(error)) if ends_the_sweep(error) else Done(blank(task, Outcome.REFUSED, str(error)))
     return Done(record)
 
 

@@ -106,10 +106,11 @@ def sweep(
             counting.add(record, reused=not new)
 
         plan = Plan(found, wanted, manifest, keep)
-        with counting.named(), _executor(jobs, dask, limits, dask_timeout, counting.say) as executor:
-            _run(plan, executor)
-        records = tuple(counting.records[source.name] for source in found)
-        return _finished(wanted.out, records, counting.reused, start)
+        with counting.named():
+            with _executor(jobs, dask, limits, dask_timeout, counting.say) as executor:
+                _run(plan, executor)
+            records = tuple(counting.records[source.name] for source in found)
+            return _finished(wanted.out, records, counting.reused, start)
 
 
 def _run(plan: Plan, executor: Executor) -> None:

@@ -42,8 +42,11 @@ class Worker:
         self._limits = limits
         self._ends: float | None = None
         self._timed_out = False
-        ours, theirs = socket.socketpair()
-        self._errors: Any = TemporaryFile()  # noqa: SIM115  closed by close()
+        try:
+            self._errors: Any = TemporaryFile()  # noqa: SIM115  closed by close()
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise InputError(f"a worker process cannot be started: {error.strerror}") from error
         code = _PROGRAM.format(path=sys.path, end=theirs.fileno(), parent=os.getpid())
         try:
             # In a process group of its own, so that compilers and programs of its checks end with it.

@@ -210,3 +210,30 @@ def test_what_is_wrong_for_every_checkpoint(options: dict[str, object], text: st
     with pytest.raises(InputError, match=text):
         nalu_export.sweep(zoo(1), tmp_path / "out", **options)  # type: ignore[arg-type]
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("ship", [False, True], ids=["here", "sent"])
+def test_a_name_that_cannot_be_written_is_the_fault_of_one_file(
+    ship: bool, zoo: Zoo, exported: list[str], tmp_path: Path
+) -> None:
+    folder = zoo(1)
+    shutil.copy(folder / "m0.pt", folder / f"{'x' * 250}.pt")
+    (folder / "n.pt").write_bytes((folder / "m0.pt").read_bytes())
+    nalu_export.save(nalu_export.NALU(3, 1), folder / f"{'y' * 250}.pt")
+    found = nalu_export.sweep(folder, tmp_path / "out", samples=4, ship=ship, format="torchscript")
+    said = {record.name[0]: (record.status, record.error) for record in found.records}
+    assert said["m"] == said["n"] == ("passed", "")
+    for name in "xy":
+        assert said[name][0] == "refused"
+        assert said[name][1].endswith("cannot be written: File name too long")
+
+
+def test_a_disk_that_is_full_at_the_end(
+    zoo: Zoo, exported: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise InputError("out/overview.html: cannot be written: No space left on device")
+
+    monkeypatch.setattr(sweeping, "write_files", full)
+    with pytest.raises(InputError, match=r"No space left on device; 1 of 1 files are done; the same call goes on"):
+        nalu_export.sweep(zoo(1), tmp_path / "out", samples=4)

@@ -126,8 +126,12 @@ class Dask:
         if key not in self._flying:
             return None
         task, future = self._flying[key]
-        if future.status in ("cancelled", "lost"):
+        if future.status == "cancelled":
             raise _LostError
+        if future.status == "lost":  # its worker died before the result was fetched
+            del self._flying[key]
+            self._submit(task)
+            return None
         error = None
         try:
             answer: Answer = future.result(timeout=self._patience)

@@ -92,7 +92,8 @@ class Processes:
         left = [seconds for seconds in (worker.seconds_left() for worker in busy) if seconds is not None]
         found = wait([worker.connection for worker in busy], min(left, default=None))
         for worker in busy:
-            worker.end_if_late()
+            if worker.connection not in found:
+                worker.end_if_late()
         return [worker for worker in busy if worker.connection in found or worker.timed_out]
 
     def _alone(self, task: Task) -> tuple[Task, Answer]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import json
 import os
 import signal
 import socket
@@ -31,8 +32,8 @@ pytestmark = pytest.mark.skipif(
 class Cluster:
     """A scheduler and two workers of one thread, which can be killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, failures: int = 3) -> None:
+        self.folder, self.failures = folder, failures
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -60,7 +61,11 @@ class Cluster:
         command = [sys.executable, "-W", "ignore", "-m", f"distributed.cli.{program}", *arguments, "--no-dashboard"]
         root = str(Path(nalu_export.__file__).parents[1])
         log = (self.folder / "log").open("ab")
-        environment = os.environ | {"PYTHONPATH": root, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "30s"}
+        environment = os.environ | {
+            "PYTHONPATH": root,
+            "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "30s",
+            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(self.failures),
+        }
         with log:
             return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
 
@@ -166,6 +171,23 @@ def test_no_scheduler(zoo: Zoo, tmp_path: Path) -> None:
 def test_a_wrong_address(address: str, zoo: Zoo, tmp_path: Path) -> None:
     with pytest.raises(RuntimeUnavailableError, match=r"^dask: no scheduler answers at "):
         nalu_export.sweep(zoo(1), tmp_path / "out", dask=address, dask_timeout=1)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_kills_its_dask_worker(zoo: Zoo, tmp_path: Path) -> None:
+    folder, cluster = zoo(2), Cluster(tmp_path, failures=0)
+    code = "import os, signal\ndef build():\n    os.kill(os.getppid(), signal.SIGKILL)\n    signal.pause()\n"
+    (folder / "killer.py").write_text(code, encoding="utf-8")
+    rows = [{"path": "m0.pt", "model": f"{folder}/killer.py:build"}, {"path": "m1.pt"}]
+    (folder / "list.txt").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    try:
+        cluster.start()
+        found = nalu_export.sweep(f"@{folder}/list.txt", tmp_path / "out", dask=cluster.address, samples=4, trust=True)
+    finally:
+        cluster.kill()
+    killed, passed = found.records
+    assert (killed.status, killed.error) == ("crashed", "the workers of the cluster that had it died")
+    assert passed.passed
 
 
 @pytest.mark.slow

@@ -75,6 +75,7 @@ def recorded(out: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
+@pytest.mark.slow
 def test_what_happens_to_one_file_does_not_happen_to_the_others(zoo: Zoo, tmp_path: Path) -> None:
     folder = zoo(6)
     # A pickle of 60 tuples, each of which holds the one before it twice: 2^60 items for whoever walks through it.
@@ -96,6 +97,7 @@ def test_what_happens_to_one_file_does_not_happen_to_the_others(zoo: Zoo, tmp_pa
     assert Counter(row["name"] for row in recorded(found.out)) == Counter(list(said))
 
 
+@pytest.mark.slow
 def test_a_script_needs_no_guard_and_a_worker_has_one_thread(zoo: Zoo, tmp_path: Path) -> None:
     folder = zoo(1)
     (folder / "net.py").write_text(
@@ -122,6 +124,7 @@ def test_a_script_needs_no_guard_and_a_worker_has_one_thread(zoo: Zoo, tmp_path:
     assert len((tmp_path / "out/m0.onnx").read_bytes()) == len(alone.data)
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_killed_goes_on(zoo: Zoo, tmp_path: Path) -> None:
     """Whatever had a result when it was killed is not touched again."""
     folder, out = zoo(8), tmp_path / "out"
@@ -168,6 +171,7 @@ def _runs(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_ctrl_c(zoo: Zoo, tmp_path: Path) -> None:
     folder, out = zoo(6), tmp_path / "out"
     (folder / "net.py").write_text(NET, encoding="utf-8")
@@ -186,6 +190,7 @@ def test_ctrl_c(zoo: Zoo, tmp_path: Path) -> None:
     assert (found.passed, found.reused) == (True, count)
 
 
+@pytest.mark.slow
 def test_a_full_disk(zoo: Zoo, small_disk: Path) -> None:
     folder = zoo(8)
     with pytest.raises(InputError) as caught:
