@@ -101,5 +101,5 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=python3.11")'
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(ORT),openvino,tract,examples,test,fuzz,bench,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(ORT),openvino,tract,dask,parquet,examples,test,fuzz,bench,dev]'
 	touch $@

@@ -17,7 +17,7 @@ from benchmarks import machine  # noqa: E402
 from benchmarks.report import Section, markdown, show  # noqa: E402
 
 PAGE = ROOT / "docs" / "benchmarks.md"
-PARTS = ("export-time", "latency", "cpp", "fidelity", "bound", "faults")
+PARTS = ("export-time", "sweep", "latency", "cpp", "fidelity", "bound", "faults")
 WIDTH = 170
 
 
@@ -70,6 +70,10 @@ def benchmarks_of(part: str) -> Iterator[tuple[str, Callable[..., Section]]]:
         yield "cold export", export_time.benchmark_cold
         yield "warm export", export_time.benchmark_warm
         yield "export of a CNN", export_time.benchmark_images
+    elif part == "sweep":
+        from benchmarks import sweep
+
+        yield "sweep", sweep.benchmark
     elif part == "latency":
         from benchmarks import latency
 

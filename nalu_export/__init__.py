@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from nalu_export.doctor import Diagnosis, diagnose
     from nalu_export.nn import NAC, NALU, ArithmeticLayer, BackboneHead, NACCell, NALUCell, build_head
     from nalu_export.parity import Report
+    from nalu_export.sweeps.result import Sweep
+    from nalu_export.sweeps.sweep import sweep
 
 _HOMES = {
     "NAC": "nn",
@@ -41,6 +43,7 @@ _HOMES = {
     "NACCell": "nn",
     "NALUCell": "nn",
     "Report": "parity",
+    "Sweep": "sweeps.result",
     "build_head": "nn",
     "check": "api.check",
     "convert": "api.convert",
@@ -50,6 +53,7 @@ _HOMES = {
     "load": "checkpoints",
     "read_golden": "api.golden",
     "save": "checkpoints",
+    "sweep": "sweeps.sweep",
     "write_golden": "api.golden",
 }
 
@@ -70,6 +74,7 @@ __all__ = [
     "ParityError",
     "Report",
     "RuntimeUnavailableError",
+    "Sweep",
     "UnsupportedLayerError",
     "__version__",
     "build_head",
@@ -81,6 +86,7 @@ __all__ = [
     "load",
     "read_golden",
     "save",
+    "sweep",
     "write_golden",
 ]
 

@@ -54,6 +54,8 @@ facts = nalu_export.inspect("model.onnx", trust=True)["layers"]
 nalu_export.convert("model.pt", "own.safetensors", layout="kevinzakka").self_contained
 golden: nalu_export.Golden = nalu_export.write_golden(model, "golden.npz", part=None, samples=2, seed=0).golden
 nalu_export.read_golden("golden.npz").inputs[0].name
+swept: nalu_export.Sweep = nalu_export.sweep(["runs/**/*.pt", Path("a.pt")], "out", jobs=2, ship=True, opset=18)
+nalu_export.sweep("zoo", "out", dask="tcp://a:1", check_only=True, progress=lambda tally: print(tally.done)).records
 assert_parity(model, skip_missing=True, opset=17, weights="folded", rtol=1e-3, format="onnx").passed
 assert_parity(model, artifact, "all", save_to=".", replay="a.npz")
 
@@ -82,6 +84,9 @@ nalu_export.diagnose(model, compute="float8")  # error: Argument "compute" to "d
 nalu_export.diagnose(model, inputs=(0.1, 1.0))  # error: Unexpected keyword argument "inputs"
 nalu_export.inspect(model, factory="net.py:f")  # error: Unexpected keyword argument "factory"
 nalu_export.write_golden(model, "g.bin", sample=2)  # error: Unexpected keyword argument "sample"
+nalu_export.sweep("zoo")  # error: Too few arguments for "sweep"
+nalu_export.sweep("zoo", "out", jobs="2")  # error: Argument "jobs" to "sweep" has incompatible type "str"
+nalu_export.sweep("zoo", "out", opsett=18)  # error: Unexpected keyword argument "opsett"
 assert_parity(model, weigths="live")  # error: Unexpected keyword argument "weigths"
 assert_parity(model, opset="18")  # error: Argument "opset" to "assert_parity" has incompatible type "str"
 nalu_export.exprot  # error: Module has no attribute "exprot"
@@ -145,6 +150,7 @@ def test_help_shows_every_argument_with_its_default() -> None:
     functions: list[Any] = [
         *(getattr(nalu_export, name) for name in ("export", "check", "load", "convert", "diagnose", "inspect")),
         nalu_export.write_golden,
+        nalu_export.sweep,
         assert_parity,
     ]
     for function in functions:

@@ -42,7 +42,7 @@ def budget_options(command: Command) -> Command:
         callback=_start_clock,
         is_eager=True,
         expose_value=False,
-        help="End the command after this time, with exit code 2 and no file written.",
+        help="End the command after this time, with exit code 2 and no file half written.",
         heading="Limits",
         default_text="no limit",
     )

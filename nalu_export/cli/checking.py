@@ -18,10 +18,11 @@ _NAMES = ", ".join(runtimes.names())
 def check_options(command: Any) -> Any:
     """Add ``--runtime``, ``--samples``, ``--seed``, and the reports: ``--json``, ``--html`` and ``--junit``."""
     samples = samples_option(10**6, SAMPLES)
-    return with_options(command, _runtime_option, samples, seed_option, json_option, report_options)
+    return with_options(command, runtime_option, samples, seed_option, json_option, report_options)
 
 
-def _runtime_option(command: Any) -> Any:
+def runtime_option(command: Any) -> Any:
+    """``--runtime``."""
     return option(
         "--runtime",
         "names",

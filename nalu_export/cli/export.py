@@ -15,7 +15,7 @@ from nalu_export.cli.exported import tell
 from nalu_export.cli.formats import HEADING, format_options, given_options
 from nalu_export.cli.headed import option
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import MODEL, capture_options, compute_option, output_option, read_options, reading
+from nalu_export.cli.options import MODEL, arithmetic_options, capture_options, output_option, read_options, reading
 from nalu_export.cli.results import ResultCommand, Results, quiet_option, report_files
 from nalu_export.errors import InputError, ParityError
 from nalu_export.io.files import StandardInput
@@ -41,15 +41,7 @@ EXAMPLES = (
     help="Format of the file.",
 )
 @output_option("Path of the file; - is standard output.", default_text="MODEL with the suffix of the format")
-@option(
-    "--weights",
-    type=click.Choice(["folded", "live"]),
-    default="folded",
-    heading=HEADING,
-    help="folded: the file contains the effective weights only. live: it contains the raw parameters, and computes "
-    "the effective weights from them.",
-)
-@compute_option("float32", "float64", what="float32 inputs and outputs stay float32.", heading=HEADING)
+@arithmetic_options(HEADING)
 @format_options
 @capture_options
 @read_options

@@ -9,7 +9,7 @@ import click
 
 T = TypeVar("T")
 # The order of the headings. Options without a heading come first, under "Options".
-HEADINGS = ("Format", "Reading the checkpoint", "Model inputs", "Check", "CUDA", "Output", "Limits")
+HEADINGS = ("Workers", "Format", "Reading the checkpoint", "Model inputs", "Check", "CUDA", "Output", "Limits")
 # A narrower terminal has no room for two columns.
 TWO_COLUMNS = 72
 # Width of the column with the options.

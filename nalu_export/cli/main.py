@@ -11,6 +11,7 @@ from nalu_export.cli.golden import golden
 from nalu_export.cli.group import Group
 from nalu_export.cli.inspect import inspect
 from nalu_export.cli.layouts import layouts
+from nalu_export.cli.sweep import sweep
 
 
 @click.group(
@@ -36,3 +37,4 @@ main.add_command(doctor)
 main.add_command(convert)
 main.add_command(golden)
 main.add_command(layouts)
+main.add_command(sweep)

@@ -1,10 +1,17 @@
 """Shows progress on standard error: a bar and the current step. Without a terminal it shows nothing."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
 
 from nalu_export.io.text import printable
+
+if TYPE_CHECKING:  # it imports torch
+    from nalu_export.sweeps.result import Tally
 
 
 @contextmanager
@@ -30,3 +37,42 @@ def stages(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
             bars.update(task, description=printable(text), completed=done, total=total or None)
 
         yield show
+
+
+@contextmanager
+def counted(*, quiet: bool) -> Iterator[Callable[["Tally"], None]]:
+    """Give a function that shows how far a sweep is: files done, rate, files that did not pass, time that is left.
+
+    Notes for the user are printed in any case, each on a line of its own on stderr.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda tally: click.echo(f"nalu-export: {printable(tally.note)}", err=True) if tally.note else None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
+    start = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("starting", total=None)
+
+        def show(tally: "Tally") -> None:
+            if tally.note:
+                bars.console.print(f"nalu-export: {printable(tally.note)}", markup=False, highlight=False)
+            text = pace(tally, time.monotonic() - start)
+            bars.update(task, description=text, completed=tally.done, total=tally.total)
+
+        yield show
+
+
+def pace(tally: "Tally", seconds: float) -> str:
+    """Return ``12.3/s, 2 not passed, 0:41 left``: how fast a sweep is, and what it found."""
+    new = tally.done - tally.reused
+    parts = [f"{new / seconds:.3g}/s"] if new and seconds > 0 else []
+    parts.append(f"{tally.not_passed} not passed")
+    if tally.reused:
+        parts.append(f"{tally.reused} done before")
+    if new and tally.done < tally.total:
+        left = round(seconds / new * (tally.total - tally.done))
+        parts.append(f"{left // 60}:{left % 60:02d} left")
+    return ", ".join(parts)

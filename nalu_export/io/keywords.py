@@ -1,5 +1,6 @@
 """The decorator of the public functions of the Python API: ``help()`` shows all arguments, and calls are serialised."""
 
+import contextlib
 import difflib
 import functools
 import inspect
@@ -14,7 +15,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 
-def public(*holders: type[Any], more: Callable[[], Iterable["Field[Any]"]] = tuple) -> Callable[[F], F]:
+def public(
+    *holders: type[Any], more: Callable[[], Iterable["Field[Any]"]] = tuple, one_at_a_time: bool = True
+) -> Callable[[F], F]:
     """Complete a public function whose last parameter is ``**options``.
 
     Calls in several threads run one after the other: torch has one thread count, one generator of random numbers and
@@ -26,6 +29,7 @@ def public(*holders: type[Any], more: Callable[[], Iterable["Field[Any]"]] = tup
     Args:
         holders: dataclasses whose fields are keyword arguments; of several fields with one name the last counts.
         more: returns more such fields; it is called at each call of the function.
+        one_at_a_time: ``False`` for a function that uses torch in other processes only, and may take hours.
     """
 
     def completed(function: F) -> F:
@@ -50,7 +54,7 @@ def public(*holders: type[Any], more: Callable[[], Iterable["Field[Any]"]] = tup
             for name in options:
                 if name not in known:
                     raise InputError(_unknown(function.__name__, name, known))
-            with RUNNING:
+            with RUNNING if one_at_a_time else contextlib.nullcontext():
                 return function(*args, **options)
 
         shown = signature.replace(parameters=[*own, *passed_on().values()])

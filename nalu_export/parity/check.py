@@ -57,8 +57,10 @@ def check_bytes(request: CheckRequest) -> Report:
     # glibc returns memory to the system after each tensor, and faults it in again for the next one, until a program has
     # freed something large (M_MMAP_THRESHOLD in mallopt(3)). That is half of the time of a check.
     torch.empty(LARGE, dtype=torch.uint8)
-    # For little work, threads spend more time waiting for each other than they save, above all on a busy machine.
-    with torch_threads(1 if numbers_in(request.sizes[0]) <= SMALL else None) as threads:
+    # For little work, threads spend more time waiting for each other than they save, above all on a busy machine. A
+    # process that leaves torch one thread, as a worker of a sweep does, leaves the runtimes one as well.
+    alone = numbers_in(request.sizes[0]) <= SMALL or torch.get_num_threads() == 1
+    with torch_threads(1 if alone else None) as threads:
         check = _Check(request)
         check.load(request.options.running(threads))
         check.run()

@@ -39,7 +39,7 @@ class HtmlReporter(Reporter):
 
     def render(self, report: "Report") -> bytes:
         """Return UTF-8 with a final line feed; see :meth:`Reporter.render`."""
-        template = _environment().get_template("page.html.jinja")
+        template = environment().get_template("page.html.jinja")
         page = template.render(
             report=report,
             headline=_headline(report),
@@ -59,9 +59,14 @@ class HtmlReporter(Reporter):
         return (page.rstrip() + "\n").encode()
 
 
-def _environment() -> jinja2.Environment:
+def environment(*loaders: jinja2.BaseLoader) -> jinja2.Environment:
+    """Return what renders a page in the style of a report, with every text of it escaped.
+
+    Args:
+        *loaders: find the templates that are not those of a report.
+    """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("nalu_export.reports", "_page"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader("nalu_export.reports", "_page"), *loaders]),
         autoescape=True,
         finalize=_shown,
         undefined=jinja2.StrictUndefined,

@@ -48,7 +48,7 @@ def test_unless_told_where_to(page: Path, tmp_path: Path) -> None:
 def test_unknown_part(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         run.main(["speed"])
-    assert "export-time, latency, cpp, fidelity" in capsys.readouterr().err
+    assert "export-time, sweep, latency, cpp, fidelity" in capsys.readouterr().err
 
 
 def test_starts_in_any_folder(tmp_path: Path) -> None:
