@@ -85,7 +85,7 @@ WORKERS = "Workers"
     type=click.Choice(formats.names()),
     heading=HEADING,
     default="onnx",
-    help="Format of the files.",
+    help="Format of the file.",
 )
 @arithmetic_options(HEADING)
 @format_options

@@ -77,7 +77,7 @@ def test_json(zoo: Path, run: Run) -> None:
 
 def test_json_takes_no_checkpoint(zoo: Path, run: Run) -> None:
     before = (zoo / "a.pt").read_bytes()
-    text = "zoo/a.pt: is {} itself; choose another path for the report"
+    text = "zoo/a.pt: the report would replace {}; choose another path for the report"
     assert_user_error(sweep(run, "zoo", "--json=zoo/a.pt"), 2, text.format((zoo / "a.pt").absolute()))
     assert (zoo / "a.pt").read_bytes() == before
     assert_user_error(run("sweep", "zoo", "-o", "-"), 2, "a sweep writes a folder; give its path with --output PATH")

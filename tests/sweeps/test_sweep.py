@@ -128,7 +128,7 @@ def test_a_failed_check(zoo: Zoo, exported: list[str], tmp_path: Path, monkeypat
     assert (record.status, record.artifact) == ("failed", None)
     assert record.error_over_bound is not None
     assert record.error_over_bound > 1
-    assert record.error.startswith("onnxruntime-cpu on inputs ")
+    assert record.error.startswith("onnxruntime-cpu on distribution ")
     assert [name for name in names_in(out) if "m0" in name] == [
         "reports/m0.html",
         "reports/m0.json",
@@ -198,7 +198,7 @@ def _tasks(folder: Path, out: Path) -> list[Task]:
         ({"jobs": 0}, r"^jobs is 0; at least 1 worker is needed$"),
         ({"jobs": 2, "dask": "tcp://x"}, r"^jobs and dask are both given; the cluster has its own workers$"),
         ({"check": False}, r"^a sweep always checks; leave check out$"),
-        ({"opset": 18, "format": "cpp"}, r"^opset is given, which means nothing to format cpp; leave it out$"),
+        ({"opset": 18, "format": "cpp"}, r"^opset is given, but format cpp does not have this option; leave it out$"),
         ({"weights": "frozen"}, r"^weights is 'frozen'"),
         ({"runtimes": "nothing"}, r"^runtime is 'nothing'; allowed: "),
         ({"model": "none.py:build"}, r"^model='none\.py:build': there is no such file"),
