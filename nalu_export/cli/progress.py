@@ -52,22 +52,31 @@ def counted(*, quiet: bool) -> Iterator[Callable[["Tally"], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
-    start = time.monotonic()
+    first: list[tuple[float, int]] = []
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("starting", total=None)
 
         def show(tally: "Tally") -> None:
             if tally.note:
                 bars.console.print(f"nalu-export: {printable(tally.note)}", markup=False, highlight=False)
-            text = pace(tally, time.monotonic() - start)
+            now, new = time.monotonic(), tally.done - tally.reused
+            if new and not first:
+                first.append((now, new))  # until then the workers import torch, which says nothing about the rate
+            since, before = first[0] if first else (now, new)
+            text = pace(tally, new - before, now - since)
             bars.update(task, description=text, completed=tally.done, total=tally.total)
 
         yield show
 
 
-def pace(tally: "Tally", seconds: float) -> str:
-    """Return ``12.3/s, 2 not passed, 0:41 left``: how fast a sweep is, and what it found."""
-    new = tally.done - tally.reused
+def pace(tally: "Tally", new: int, seconds: float) -> str:
+    """Return ``12.3/s, 2 not passed, 0:41 left``: how fast a sweep is, and what it found.
+
+    Args:
+        tally: how far it is.
+        new: checkpoints that were done in the last ``seconds``.
+        seconds: how long that took.
+    """
     parts = [f"{new / seconds:.3g}/s"] if new and seconds > 0 else []
     parts.append(f"{tally.not_passed} not passed")
     if tally.reused:

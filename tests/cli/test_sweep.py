@@ -120,13 +120,13 @@ def test_no_sources(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tally", "seconds", "text"),
+    ("tally", "new", "seconds", "text"),
     [
-        (Tally(0, 10, 0, 0), 1.0, "0 not passed"),
-        (Tally(5, 10, 0, 1), 2.0, "2.5/s, 1 not passed, 0:02 left"),
-        (Tally(60, 1000, 50, 0), 1.0, "10/s, 0 not passed, 50 done before, 1:34 left"),
-        (Tally(10, 10, 10, 0), 1.0, "0 not passed, 10 done before"),
+        (Tally(1, 10, 0, 0), 0, 0.0, "0 not passed"),
+        (Tally(6, 10, 0, 1), 5, 2.0, "2.5/s, 1 not passed, 0:02 left"),
+        (Tally(60, 1000, 50, 0), 10, 1.0, "10/s, 0 not passed, 50 done before, 1:34 left"),
+        (Tally(10, 10, 10, 0), 0, 1.0, "0 not passed, 10 done before"),
     ],
 )
-def test_how_fast_it_is(tally: Tally, seconds: float, text: str) -> None:
-    assert pace(tally, seconds) == text
+def test_how_fast_it_is(tally: Tally, new: int, seconds: float, text: str) -> None:
+    assert pace(tally, new, seconds) == text

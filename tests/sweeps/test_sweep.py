@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from nalu_export import InputError, RuntimeUnavailableError
 from nalu_export.parity import CheckRequest
 from nalu_export.sweeps import running
 from nalu_export.sweeps import sweep as sweeping
+from nalu_export.sweeps.executors.inline import Inline
 from nalu_export.sweeps.result import Tally
-from nalu_export.sweeps.task import Stopped, Task
+from nalu_export.sweeps.task import Answer, Stopped, Task
 from tests.sweeps.conftest import Zoo, names_in
 
 
@@ -92,6 +94,29 @@ def test_a_renamed_or_copied_file_is_not_done_again(zoo: Zoo, exported: list[str
     assert exported == []
     assert found.passed
     assert (out / "new.onnx").read_bytes() == (out / "m1.onnx").read_bytes()
+
+
+def test_copies_that_are_in_progress_at_the_same_time(
+    zoo: Zoo, exported: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(Inline):
+        def answers(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Answer]]:
+            return super().answers(iter(list(tasks)))
+
+    folder, out = zoo(1), tmp_path / "out"
+    for name in ("bad.pt", "bad2.pt"):
+        (folder / name).write_bytes(b"nonsense")
+    shutil.copy(folder / "m0.pt", folder / "twin.pt")
+    monkeypatch.setattr(sweeping, "Processes", lambda *_: Ahead())
+    found = nalu_export.sweep(folder, out, samples=4)
+    assert exported == ["bad.pt", "m0.pt"]
+    assert [(record.name, str(record.status)) for record in found.records] == [
+        ("bad", "refused"),
+        ("bad2", "refused"),
+        ("m0", "passed"),
+        ("twin", "passed"),
+    ]
+    assert (out / "twin.onnx").read_bytes() == (out / "m0.onnx").read_bytes()
 
 
 def test_only_a_check(zoo: Zoo, exported: list[str], tmp_path: Path) -> None:

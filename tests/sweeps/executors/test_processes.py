@@ -50,6 +50,7 @@ def leaves():
     os._exit(0)
 
 def endless():
+    (HERE / "pid").write_text(str(os.getpid()))
     while True:
         time.sleep(1)
 
@@ -156,6 +157,25 @@ def test_a_sweep_that_is_killed_goes_on(zoo: Zoo, tmp_path: Path) -> None:
     # Only what was in the two workers when they died is done again.
     again = len((folder / "built").read_text(encoding="utf-8").split()) - built
     assert built + again <= 8 + 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_worker_that_is_busy_dies_with_the_sweep(number: signal.Signals, zoo: Zoo, tmp_path: Path) -> None:
+    folder = zoo(1)
+    (folder / "net.py").write_text(NET, encoding="utf-8")
+    command = [sys.executable, "-m", "nalu_export", "sweep", str(folder), "-o", str(tmp_path / "out"), "--jobs", "1"]
+    process = subprocess.Popen([*command, "--model", f"{folder}/net.py:endless"], stderr=subprocess.DEVNULL)
+    pid = folder / "pid"
+    while not (pid.exists() and pid.read_text(encoding="utf-8")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    process.wait()
+    ends = time.monotonic() + 10
+    while _runs(int(pid.read_text(encoding="utf-8"))):
+        assert time.monotonic() < ends, "the worker goes on"
+        time.sleep(0.02)
 
 
 def _identity(path: Path) -> tuple[int, int]:
