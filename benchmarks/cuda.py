@@ -70,7 +70,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def measure(setup: Setup, *, quick: bool) -> list[Section]:
-    """All tables, in the order of the page; a part that divergences down as a whole is a table that says so."""
+    """All tables, in the order of the page; a part that breaks down as a whole is a table that says so."""
 
     def parity() -> list[Section]:
         found = cuda_parity.measure(setup, quick=quick)

@@ -32,7 +32,7 @@ def part_of(name: str) -> Part:
 
 
 def work(parts: Sequence[str], setup: Setup, seconds: float, results: Path, *, quick: bool) -> int:
-    """Run parts until one divergences down: an error of the device spoils every later call of its process.
+    """Run parts until one breaks down: an error of the device spoils every later call of its process.
 
     Args:
         parts: which.

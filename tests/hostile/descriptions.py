@@ -123,7 +123,7 @@ DESCRIPTIONS: Table = {
         "its model description names the layer 'os.system', which this release does not know; give "
         "--model FILE.py:NAME to build the model",
     ),
-    "a layer that divergences out": Case(
+    "a layer that breaks out": Case(
         lambda: args('NAC"); import os; os.system("x")  #'),
         'its model description names the layer \'NAC"); import os; os.system("x")  #\', which '
         "this release does not know; give --model FILE.py:NAME to build the model",
