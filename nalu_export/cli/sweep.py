@@ -134,7 +134,7 @@ def sweep(
         raise InputError("a sweep writes a folder; give its path with --output PATH")
     with lean_imports():
         from nalu_export.cli.progress import counted
-        from nalu_export.cli.swept import quiet_line, show_sweep
+        from nalu_export.cli.swept import assumed_line, quiet_line, show_sweep
         from nalu_export.reports.terminal.lines import console
         from nalu_export.sweeps.sources import find
         from nalu_export.sweeps.sweep import option_names
@@ -149,8 +149,10 @@ def sweep(
     paths = results.write(lambda: to_json(found.to_dict()))
     if results.shows:
         show_sweep(console(), found, paths)
-    elif not found.passed:
-        click.echo(f"nalu-export: {printable(quiet_line(found))}", err=True)
+    else:
+        for line in (assumed_line(found), "" if found.passed else quiet_line(found)):
+            if line:
+                click.echo(f"nalu-export: {printable(line)}", err=True)
     context.exit(_code(found))
 
 

@@ -44,10 +44,21 @@ def summary(out: Console, sweep: Sweep, written: Sequence[Path]) -> list[Text]:
         figures = f"error/bound {record.error_over_bound or 0.0:.3g}, E {record.max_e or 0.0:.2g}"
         where = f"{record.runtime} on {record.distribution}"
         lines += lines_of(out, (f"{record.path}  ", "bold"), f"{figures} ({where})", most=1)
+    if assumed := assumed_line(sweep):
+        lines += lines_of(out, assumed, most=1)
     for note in sweep.notes:
         lines += lines_of(out, f"note: {note}", most=1)
     places = [sweep.overview, sweep.manifest, *([sweep.parquet] if sweep.parquet else []), *written]
     return [*lines, *lines_of(out, f"written: {', '.join(map(str, places))}", most=1)]
+
+
+def assumed_line(sweep: Sweep) -> str:
+    """Return in how many checkpoints something had to be assumed, and the first of them; empty if in none."""
+    found = [record for record in sweep.records if record.assumptions]
+    if not found:
+        return ""
+    first = found[0]
+    return f"assumed in {len(found)} of {len(sweep.records)}: {first.path}: {'; '.join(first.assumptions)}"
 
 
 def quiet_line(sweep: Sweep) -> str:

@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from nalu_export.cli.progress import stages
+from nalu_export.cli.progress import counted, stages
+from nalu_export.sweeps.result import Tally
 
 
 class Terminal(io.StringIO):
@@ -51,3 +52,29 @@ def test_a_name_in_it_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
     assert r"inputs [/x][link=http://e][bold]a\x1b]8;;http://e\x07\x9b2J\u202e\n" in text
     assert "\x1b]8" not in text
     assert "\x9b" not in text
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_only_notes_of_a_sweep_where_there_is_no_terminal(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    with counted(quiet=quiet) as tell:
+        tell(Tally(1, 2, 0, 0))
+        tell(Tally(1, 2, 0, 0, "dask: lost\x1b the scheduler"))
+    assert capsys.readouterr() == ("", "nalu-export: dask: lost\\x1b the scheduler\n")
+
+
+def test_a_terminal_shows_how_far_a_sweep_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with counted(quiet=False) as tell:
+        tell(Tally(1, 4, 1, 0))
+        tell(Tally(2, 4, 1, 1, "a [bold]note"))
+        tell(Tally(4, 4, 1, 1))
+    text = terminal.getvalue()
+    assert "nalu-export: a [bold]note" in text
+    assert "4/4" in text
+    assert "1 not passed, 1 done before" in text
+    assert text.endswith("\x1b[2K")
+    assert capsys.readouterr().out == ""

@@ -3,9 +3,10 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import Result
 
-from nalu_export import NALU, save
+from nalu_export import NALU, NALUCell, save
 from nalu_export.cli.progress import pace
 from nalu_export.sweeps import sweep as sweeping
 from nalu_export.sweeps.executors.inline import Inline
@@ -65,6 +66,19 @@ def test_a_check_fails(zoo: Path, run: Run) -> None:
     assert result.stdout.splitlines()[1].startswith("failed (and 1 more): zoo/")
     assert not list(Path("out").glob("*.onnx"))
     assert len(list(Path("out/reports").glob("*.worst.npz"))) == 2
+
+
+def test_what_was_assumed_is_said(zoo: Path, run: Run) -> None:
+    cell = NALUCell(2, 1)
+    torch.save({"W_hat": cell.W_hat.data, "M_hat": cell.M_hat.data, "G": cell.G.data}, zoo / "a.pt")
+    text = "assumed in 1 of 2: zoo/a.pt: eps is 1e-07, "
+    words = ("@list.txt",)
+    rows = [{"path": "zoo/a.pt", "layout": "flat:NALU"}, {"path": "zoo/b.pt"}]
+    Path("list.txt").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    result = sweep(run, *words)
+    assert [line for line in result.stdout.splitlines() if line.startswith(text)], result.stdout
+    assert sweep(run, *words, "-q").stderr.startswith(f"nalu-export: {text}")
+    assert "<small>assumed: " in Path("out/overview.html").read_text(encoding="utf-8")
 
 
 def test_json(zoo: Path, run: Run) -> None:

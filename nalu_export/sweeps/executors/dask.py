@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import itertools
 import logging
+import pickle
 import queue
 import time
 from collections.abc import Callable, Iterator
@@ -114,7 +115,9 @@ class Dask:
         self._flying[key] = (task, None)
         try:
             with own_warnings(ignored=True):  # about large arguments, which --ship has on purpose
-                future = self._client.submit(carry_out, task, self._limits, _remedy(), key=key, pure=False)
+                future = self._client.submit(
+                    carry_out, pickle.dumps(task), self._limits, _remedy(), key=key, pure=False
+                )
         except Exception as error:
             raise _LostError from error
         self._flying[key] = (task, future)
@@ -145,7 +148,9 @@ class Dask:
         if isinstance(error, self._distributed.KilledWorker):
             return task, Done(blank(task, Outcome.CRASHED, "the workers of the cluster that had it died"))
         text = printable(f"{type(error).__name__}: {first_line(error)}")[:300]
-        return task, Stopped(f"dask: a worker of {self._address} cannot do it: {text}")
+        # Also where nalu_export or one of its parts cannot be imported: the scheduler unpickles what is sent.
+        remedy = "install nalu_export[dask] in one version on scheduler and workers"
+        return task, Stopped(f"dask: the cluster at {self._address} cannot do it: {text}; {remedy}")
 
     def _look(self) -> None:
         """Count the threads of the cluster, at most once in ``LOOK`` seconds.

@@ -4,6 +4,7 @@ So a crash, a limit of time or memory, and the state of torch are the same every
 process of the cluster.
 """
 
+import pickle
 import threading
 from pathlib import Path
 
@@ -13,14 +14,15 @@ from nalu_export.sweeps.task import Answer, Limits, Stopped, Task
 _OWN = threading.local()
 
 
-def carry_out(task: Task, limits: Limits, remedy: str) -> Answer:
+def carry_out(data: bytes, limits: Limits, remedy: str) -> Answer:
     """Do one checkpoint. Each thread that calls this keeps a worker process, which ends with it.
 
     Args:
-        task: the checkpoint.
+        data: the task, pickled; so only the process that does it has to know what its options are.
         limits: what the workers of this machine may take.
         remedy: what to do if this machine does not find the file or the folder of the sweep.
     """
+    task: Task = pickle.loads(data)
     places = [] if task.files else [task.path]
     for place in (*places, *([task.out] if task.out else [])):
         if not Path(place).exists():

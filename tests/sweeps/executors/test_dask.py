@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -125,11 +126,11 @@ def test_a_worker_and_the_scheduler_are_killed(zoo: Zoo, tmp_path: Path, cluster
 
 def test_a_machine_that_does_not_find_the_file(tmp_path: Path) -> None:
     task = Task(f"{tmp_path}/none.pt", "none.pt", "none", "0", {}, "0", "t", "onnx", "none.onnx", out=str(tmp_path))
-    assert carry_out(task, Limits(), "ship it") == Stopped(
+    assert carry_out(pickle.dumps(task), Limits(), "ship it") == Stopped(
         f"{tmp_path}/none.pt: a worker of the cluster does not find it; ship it"
     )
     sent = replace(task, files=(("none.pt", b""),), out=f"{tmp_path}/out")
-    assert carry_out(sent, Limits(), "ship it") == Stopped(
+    assert carry_out(pickle.dumps(sent), Limits(), "ship it") == Stopped(
         f"{tmp_path}/out: a worker of the cluster does not find it; ship it"
     )
 
