@@ -92,6 +92,9 @@ FUNCTIONS = ("build", "ends", "needs", "gives", EVIL)
 FEW = ("--samples", "2", "--search", "0")
 # Of a model with a part whose name is such a name.
 PARTS = ("check", "Parts.pt", f"{NAME}.onnx", *FEW, "--model", "net.py:Parts")
+# A sweep of one file that passes and one that is refused; the second takes the results of the first.
+SWEEP = ("sweep", f"{NAME}.pt", "keys.pt", "assumed.pt", "-o", f"swept{NAME}", "--jobs", "1", "--samples", "2")
+SWEEPS = (SWEEP, (*SWEEP, "-q"), (*SWEEP, "--json"))
 # What a command needs besides a model, of those that write JSON beside their text.
 DONE: dict[str, tuple[str, ...]] = {
     "doctor": (),

@@ -27,7 +27,8 @@ from rich.table import Table
 import nalu_export
 from nalu_export.cli.main import main
 from nalu_export.formats.onnx.format import OnnxFormat
-from tests.cli.hostile_names import EVIL, NAME, PARTS, commands, write
+from nalu_export.sweeps import sweep as sweeping
+from tests.cli.hostile_names import EVIL, NAME, PARTS, SWEEPS, commands, write
 
 PACKAGE = Path(nalu_export.__file__).parent
 # What prints.
@@ -57,6 +58,9 @@ def test_whatever_is_named_a_terminal_gets_printable_text(tmp_path: Path, monkey
         monkeypatch.setenv("COLUMNS", "50")  # too narrow for all columns of a table
         wrong += walked(("inspect", "nalu.pt"))
         monkeypatch.setenv("COLUMNS", "600")
+        monkeypatch.setattr("nalu_export.sweeps.sweep._executor", told)
+        for words in SWEEPS:
+            wrong += walked(words)
         monkeypatch.setattr(OnnxFormat, "part", lambda *_: None)  # as of a file whose parts cannot be told apart
         wrong += walked(PARTS)
         for error in (RuntimeError(EVIL), SystemExit(EVIL)):  # bugs, and code that would end the process
@@ -73,6 +77,18 @@ def test_whatever_is_named_a_terminal_gets_printable_text(tmp_path: Path, monkey
     assert wrong == []
     left = ", ".join(f"{name}:{line}" for name, line in sorted(_sites() - sites))
     assert not left, f"no command of the walk prints there: {left}"
+
+
+_executor = sweeping._executor
+
+
+@contextlib.contextmanager
+def told(*arguments: Any) -> Iterator[Any]:
+    """The executor of a sweep, after a note as of a scheduler that is lost."""
+    *_, say = arguments
+    say(EVIL)
+    with _executor(*arguments) as executor:
+        yield executor
 
 
 def walked(words: tuple[str, ...]) -> list[str]:
