@@ -90,8 +90,7 @@ class Dask:
         client, self._client = self._client, None
         self._flying.clear()
         if client is not None:
-            with contextlib.suppress(Exception):
-                client.close(timeout=2)
+            _close(client, 2)
         for name, level in self._quieted.items():
             logging.getLogger(name).setLevel(level)
 
@@ -101,13 +100,21 @@ class Dask:
         Raises:
             RuntimeUnavailableError: there is none.
         """
+        kind, connected = self._distributed.Client, False
+        # In two steps, so that a client that does not connect can be closed.
+        client = kind.__new__(kind)
         try:
             # The client warns about other versions of packages; what decides the result is compared in the worker.
             with own_warnings(ignored=True):
-                self._client = self._distributed.Client(self._address, timeout=seconds, set_as_default=False)
+                client.__init__(self._address, timeout=seconds, set_as_default=False)
+            connected = True
         except (OSError, ValueError, TypeError) as error:  # what distributed raises about no or a wrong address
             why = printable(first_line(error))[:200]
             raise RuntimeUnavailableError(f"dask: no scheduler answers at {self._address}: {why}") from error
+        finally:
+            if not connected:
+                _close(client, 1)
+        self._client = client
 
     def _submit(self, task: Task) -> None:
         # Kept before it is sent: a task is never lost between the two.
@@ -188,8 +195,7 @@ class Dask:
         self._say(f"dask: lost the scheduler at {self._address}; waiting up to {self._patience:g} seconds for it")
         ends = time.monotonic() + self._patience
         tasks = [task for task, _ in self._flying.values()]
-        with contextlib.suppress(Exception):
-            self._client.close(timeout=1)
+        _close(self._client, 1)
         while True:
             try:
                 self._connect(max(min(ends - time.monotonic(), 5.0), 0.5))
@@ -210,3 +216,14 @@ class Dask:
 
 def _remedy() -> str:
     return f"give paths that all machines share, or send the bytes with {option('ship', True)}"
+
+
+def _close(client: Any, seconds: float) -> None:
+    """Close a client, and leave nothing to its finalizer.
+
+    The finalizer of an open client takes a lock that another client holds while it starts. If the garbage collector
+    runs just then, both wait forever (seen with distributed 2026.8).
+    """
+    with contextlib.suppress(Exception):
+        client.close(timeout=seconds)
+    client.status = "closed"

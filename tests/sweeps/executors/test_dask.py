@@ -1,6 +1,8 @@
 """Sweeps on a real Dask cluster: a scheduler and workers in processes of their own, on the loopback device."""
 
 import contextlib
+import gc
+import importlib
 import importlib.util
 import json
 import os
@@ -169,9 +171,14 @@ def test_no_scheduler(zoo: Zoo, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["nonsense://x", "", "tcp://"])
-def test_a_wrong_address(address: str, zoo: Zoo, tmp_path: Path) -> None:
+def test_a_wrong_address(address: str, zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, closed = importlib.import_module("distributed").Client, list[str]()
+    # The finalizer of an open client can wait forever for another client that starts.
+    monkeypatch.setattr(kind, "__del__", lambda client: closed.append(client.status))
     with pytest.raises(RuntimeUnavailableError, match=r"^dask: no scheduler answers at "):
         nalu_export.sweep(zoo(1), tmp_path / "out", dask=address, dask_timeout=1)
+    gc.collect()
+    assert set(closed) == {"closed"}
 
 
 @pytest.mark.slow
