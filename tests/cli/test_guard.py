@@ -5,6 +5,7 @@ import importlib
 import os
 import subprocess
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from nalu_export.cli.guard import without_debug
 from nalu_export.cli.main import main
 from nalu_export.errors import EXIT_BAD_INPUT, EXIT_BROKEN_PIPE, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_RUNTIME_MISSING
+from nalu_export.graph import recall
 
 # Where something may be raised: functions of every stage, as the module has them that calls them.
 PLACES = [
@@ -110,6 +112,7 @@ def test_every_exception_class_at_many_places(monkeypatch: pytest.MonkeyPatch) -
     for number, error in enumerate(exceptions()):
         for place in places_of(error, number):
             with monkeypatch.context() as patch:
+                patch.setattr(recall, "_KEPT", OrderedDict())  # as in a process that has captured nothing yet
                 patched(place, error, patch)
                 done = CliRunner().invoke(main, ["model.pt", "-f", "onnx", "-o", "m.onnx", "--no-check"])
             where = f"{type(error).__name__} at {place}"

@@ -201,7 +201,7 @@ def test_other_loops_are_written_out_and_that_is_said(model: type[nn.Module], tm
 @pytest.mark.slow
 def test_a_loop_of_too_many_steps_is_refused(tmp_path: Path) -> None:
     x = torch.ones(1, MAX_STEPS + 1, 3)
-    text = rf"^OpaqueStep cannot be captured: a loop over {MAX_STEPS + 1} steps is no Scan"
+    text = rf"^OpaqueStep cannot be captured: a loop takes {MAX_STEPS + 1} steps, and at most {MAX_STEPS} are unrolled"
     with pytest.raises(nalu_export.errors.UnsupportedLayerError, match=text):
         nalu_export.export(built(OpaqueStep), tmp_path / "model.onnx", example_inputs=x)
 

@@ -280,7 +280,7 @@ def _ran(*edits: tuple[str, str]) -> list[list[float]]:
         # A comment that says something else than what is given.
         (
             [("q: float*, of a sample (2)", "q: float*, of a sample (1)")],
-            "its outputs are not of the number, types and sizes that its comment says; export it again",
+            "the number, types or sizes of its outputs are not those in its comment; export it again",
         ),
         # A header that takes what it is not given.
         ([("input_sizes[] = {2, 2}", "input_sizes[] = {2, 3}")], "model-O3 ended with exit code 1: "),
