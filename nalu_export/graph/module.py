@@ -53,6 +53,11 @@ def graph_module_of(attributes: Mapping[str, Any], graph: fx.Graph, name: str = 
     return LazyGraphModule(root, graph, name)
 
 
+def targets_of(graph: fx.Graph) -> list[str]:
+    """Return the paths of the tensors and modules that the nodes of a graph read, in order and each once."""
+    return list(dict.fromkeys(str(node.target) for node in graph.nodes if node.op in ("get_attr", "call_module")))
+
+
 def with_double(graph_module: fx.GraphModule) -> fx.GraphModule:
     """Return a graph module in float64 that shares the graph: a copy of the nodes would take longer than all else.
 
@@ -60,7 +65,7 @@ def with_double(graph_module: fx.GraphModule) -> fx.GraphModule:
     """
     graph = graph_module.graph
     owner = graph.owning_module
-    targets = dict.fromkeys(str(node.target) for node in graph.nodes if node.op in ("get_attr", "call_module"))
+    targets = targets_of(graph)
     if any(target.startswith(f"{other}.") for target in targets for other in targets):
         return in_double(graph_module)  # a tensor of a module that is called
     with Detaching({torch.float32}, torch.float64):

@@ -16,7 +16,7 @@ from nalu_export.graph.cost import refuse_costly
 from nalu_export.graph.evaluation import attribute, results_of
 from nalu_export.graph.example import Example
 from nalu_export.graph.interface import Called, Interface
-from nalu_export.graph.module import graph_module_of
+from nalu_export.graph.module import graph_module_of, targets_of
 from nalu_export.graph.subgraphs import Subgraph
 from nalu_export.nn import ArithmeticLayer
 
@@ -29,7 +29,14 @@ _TABLES = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
 
 @dataclass(frozen=True)
 class _Structure:
-    """A captured graph without the tensors of the model that it was captured from."""
+    """A captured graph without the tensors of the model that it was captured from.
+
+    Attributes:
+        interface: inputs and outputs of the model.
+        flat: graph of the model.
+        whole: the subgraph that is the model, with an empty module.
+        arithmetic: graph of that subgraph.
+    """
 
     interface: Interface
     flat: fx.Graph
@@ -47,11 +54,11 @@ def remember(graph: ModelGraph, example: Example) -> None:
     if key is None or whole is None or len(graph.subgraphs) != 1 or graph.how != "torch.fx":
         return
     held = {name for name, _ in (*graph.module.named_parameters(), *graph.module.named_buffers())}
-    if not _targets(graph.flat.graph) <= held or not _targets(whole.module.graph) <= held:
+    flat, arithmetic = graph.flat.graph, whole.module.graph
+    if not held.issuperset([*targets_of(flat), *targets_of(arithmetic)]):
         return
-    _KEPT[key] = _Structure(graph.interface, graph.flat.graph, whole, whole.module.graph)
-    for module in (graph.flat, whole.module):
-        module.graph.owning_module = None  # it holds the tensors
+    _KEPT[key] = _Structure(graph.interface, flat, replace(whole, module=graph_module_of({}, fx.Graph())), arithmetic)
+    flat.owning_module = arithmetic.owning_module = None  # which hold the tensors
     while len(_KEPT) > MOST:
         _KEPT.popitem(last=False)
 
@@ -77,17 +84,15 @@ def recalled(model: nn.Module, example: Example) -> ModelGraph | None:
 
 
 def _with_tensors(graph: fx.Graph, model: nn.Module) -> fx.GraphModule:
-    found = graph_module_of({target: attribute(model, target) for target in sorted(_targets(graph))}, graph)
+    found = graph_module_of({target: attribute(model, target) for target in targets_of(graph)}, graph)
     graph.owning_module = None
     return found
 
 
-def _targets(graph: fx.Graph) -> set[str]:
-    return {str(node.target) for node in graph.nodes if node.op in ("get_attr", "call_module")}
-
-
 def _key(model: nn.Module, example: Example) -> Hashable | None:
     """Return what decides the graph of a model; ``None`` if code or objects of others may take part."""
+    if not _is_positional(example):
+        return None
     modules: list[Hashable] = []
     for path, module in model.named_modules(remove_duplicate=False):
         state = _state(module)
@@ -102,8 +107,6 @@ def _key(model: nn.Module, example: Example) -> Hashable | None:
     )
     inputs = tuple((port.name, port.argument, port.dtype, port.shape, port.range) for port in example.inputs)
     shapes = tuple((x.dtype, tuple(x.shape)) for x in example.tensors)
-    if not _is_positional(example):
-        return None
     names = None if example.output_names is None else tuple(example.output_names)
     return tuple(modules), values, inputs, shapes, names
 

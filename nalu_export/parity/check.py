@@ -120,7 +120,7 @@ class _Check:
     def run(self) -> None:
         """Run the input distributions, then a search from the worst inputs found in them."""
         search = self._search()
-        searching = [watch for watch in self._checks if watch.decisive] if search.rounds else []
+        searching = [check for check in self._checks if check.decisive] if search.rounds else []
         distributions = 0 if self._options.only_inputs else len(DISTRIBUTIONS) + len(self._options.ranges)
         draws = distributions * min(len(self._sizes), 2) + len(self._options.inputs)
         steps = draws + len(searching) * search.rounds
@@ -129,41 +129,41 @@ class _Check:
         shown, few = SHOWN_IMAGES if self._images else SHOWN, list[Draw]()
         for together in _together(self._draws()):
             self._request.progress(f"checking {inputs(together[0].distribution)}", done, steps)
-            self._compare(together, [watch for watch in self._checks if watch.decisive])
+            self._compare(together, [check for check in self._checks if check.decisive])
             kept = [drawn for drawn in together if drawn.x.shapes == self._sizes[0]]
             few += [Draw(drawn.distribution, drawn.x[:shown].copy(), at_once=True) for drawn in kept]
             done += len(together)
         for together in _together(few):
-            self._compare(together, [watch for watch in self._checks if not watch.decisive])
-        for watch in searching:
-            start = watch.worst_inputs(self._sizes[0])
-            if watch.lost or start is None or watch not in self._checks:
+            self._compare(together, [check for check in self._checks if not check.decisive])
+        for check in searching:
+            start = check.worst_inputs(self._sizes[0])
+            if check.lost or start is None or check not in self._checks:
                 continue
 
-            def score(x: Batch, watch: RuntimeCheck = watch) -> NDArray[np.float64]:
+            def score(x: Batch, check: RuntimeCheck = check) -> NDArray[np.float64]:
                 nonlocal done
-                self._request.progress(f"searching for the largest error of {watch.name}", done, steps)
+                self._request.progress(f"searching for the largest error of {check.name}", done, steps)
                 done += 1
-                return self._compare([Draw(SEARCHED, x)], [watch])
+                return self._compare([Draw(SEARCHED, x)], [check])
 
             climb(score, self._ports, start, search, self._options.seed)
-        for watch in self._checks:
-            if watch.decisive:
-                self._request.progress(f"comparing the intermediate values of {watch.name}", steps, steps)
-                watch.compare_intermediate_values(self._reference, watch.sizes or self._sizes[0])
-            watch.explain(self._reference)
+        for check in self._checks:
+            if check.decisive:
+                self._request.progress(f"comparing the intermediate values of {check.name}", steps, steps)
+                check.compare_intermediate_values(self._reference, check.sizes or self._sizes[0])
+            check.explain(self._reference)
 
     def report(self) -> Report:
         """Return the results; for a failed runtime also the first value that leaves its bound."""
         return Report(
-            rows=tuple(row for watch in self._checks for row in watch.rows()),
-            runtimes=tuple(watch.info() for watch in self._checks),
+            rows=tuple(row for check in self._checks for row in check.rows()),
+            runtimes=tuple(check.info() for check in self._checks),
             criterion=str(self._checks[0].tolerance),
             seed=self._options.seed,
             missing=self._missing,
-            worst=tuple(worst for watch in self._checks if (worst := watch.worst()) is not None),
-            divergences=tuple(found for watch in self._checks if (found := watch.locate(self._reference)) is not None),
-            curves=tuple(watch.curve() for watch in self._checks),
+            worst=tuple(worst for check in self._checks if (worst := check.worst()) is not None),
+            divergences=tuple(found for check in self._checks if (found := check.locate(self._reference)) is not None),
+            curves=tuple(check.curve() for check in self._checks),
             notes=self._reference.notes,
             allow_empty=self._options.allow_empty,
         )
@@ -195,33 +195,33 @@ class _Check:
         # An explicit number of generations is always run in full.
         return SearchOptions(rounds, default.width, default.patience if self._options.search is None else None)
 
-    def _compare(self, draws: Sequence[Draw], watches: Sequence[RuntimeCheck]) -> NDArray[np.float64]:
+    def _compare(self, draws: Sequence[Draw], checks: Sequence[RuntimeCheck]) -> NDArray[np.float64]:
         """Return error/bound of each sample of the last draw, for the last of the runtimes."""
-        if not watches:
+        if not checks:
             return np.zeros(0)
         x = Batch.joined([drawn.x for drawn in draws])
         # Closeness to PyTorch's float32 is judged in the same batches, because PyTorch may round differently in others.
-        near = any(watch.tolerance.against_torch for watch in watches)
+        near = any(check.tolerance.against_torch for check in checks)
         batches = [batch for drawn in draws for batch in drawn.batches] if near else []
-        expected = self._reference(x, list(dict.fromkeys(watch.profile for watch in watches)), batches)
+        expected = self._reference(x, list(dict.fromkeys(check.profile for check in checks)), batches)
         ratios = np.zeros(len(draws[-1].x))
         start = 0
         for drawn in draws:
             rows = slice(start, start + len(drawn.x))
             start += len(drawn.x)
-            for watch in [watch for watch in watches if watch in self._checks]:
+            for check in [check for check in checks if check in self._checks]:
                 try:
-                    ratios = watch.compare(drawn, [each.of(rows) for each in expected[watch.profile]])
+                    ratios = check.compare(drawn, [each.of(rows) for each in expected[check.profile]])
                 except RuntimeUnavailableError as error:
-                    self._drop(watch, error)
+                    self._drop(check, error)
         return ratios
 
-    def _drop(self, watch: RuntimeCheck, error: RuntimeUnavailableError) -> None:
+    def _drop(self, check: RuntimeCheck, error: RuntimeUnavailableError) -> None:
         """Continue without a runtime whose device failed during the check, if missing runtimes are skipped."""
         if not self._request.skip_missing or len(self._checks) == 1:
             raise error
-        self._checks.remove(watch)
-        self._missing[watch.name] = str(error).removeprefix(f"{watch.name}: ")
+        self._checks.remove(check)
+        self._missing[check.name] = str(error).removeprefix(f"{check.name}: ")
 
 
 def _together(draws: Iterable[Draw]) -> Iterator[list[Draw]]:

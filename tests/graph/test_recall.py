@@ -141,13 +141,18 @@ def test_a_graph_that_does_not_compute_the_model_is_not_used(monkeypatch: pytest
 
 
 def test_no_weights_are_kept(kept: "OrderedDict[Any, Any]") -> None:
-    model = _drawn(0, 3, 2)
-    _remembered(model)
-    tensors = [weakref.ref(value) for value in model.parameters()]
-    again = _drawn(1, 3, 2)
-    assert recalled(again, _example(again)) is not None
-    tensors += [weakref.ref(value) for value in again.parameters()]
-    del model, again
+    first, second = _drawn(0, 3, 2), _drawn(1, 3, 2)
+    example = _example(first)
+    graph = capture(first, example)
+    remember(graph, example)
+    again = recalled(second, example)
+    assert again is not None
+    assert graph.whole is not None
+    assert again.whole is not None
+    # A capture has copies of the model's tensors.
+    holders = (first, second, graph.flat, graph.whole.module, again.flat, again.whole.module)
+    tensors = [weakref.ref(value) for holder in holders for value in holder.parameters()]
+    del first, second, graph, again, holders
     gc.collect()
     assert len(kept) == 1
     assert [tensor() for tensor in tensors] == [None] * len(tensors)
