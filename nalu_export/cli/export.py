@@ -12,10 +12,10 @@ from nalu_export import formats
 from nalu_export.cli.budget import budget_options, keep_memory
 from nalu_export.cli.checking import check_options, uses_cuda
 from nalu_export.cli.exported import tell
-from nalu_export.cli.formats import HEADING, format_options, given_options
+from nalu_export.cli.formats import format_options, given_options
 from nalu_export.cli.headed import option
 from nalu_export.cli.lean import lean_imports
-from nalu_export.cli.options import MODEL, arithmetic_options, capture_options, output_option, read_options, reading
+from nalu_export.cli.options import MODEL, capture_options, output_option, read_options, reading
 from nalu_export.cli.results import ResultCommand, Results, quiet_option, report_files
 from nalu_export.errors import InputError, ParityError
 from nalu_export.io.files import StandardInput
@@ -31,18 +31,8 @@ EXAMPLES = (
 
 @click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Export a model to a checked file (the default).")
 @click.argument("model", type=MODEL)
-@option(
-    "--format",
-    "-f",
-    "format_name",
-    type=click.Choice(formats.names()),
-    heading=HEADING,
-    default_text="by the suffix of --output, else onnx",
-    help="Format of the file.",
-)
+@format_options("by the suffix of --output, else onnx")
 @output_option("Path of the file; - is standard output.", default_text="MODEL with the suffix of the format")
-@arithmetic_options(HEADING)
-@format_options
 @capture_options
 @read_options
 @budget_options

@@ -1,4 +1,4 @@
-"""The options that only one format has, as the format declares them."""
+"""The options of the commands that write artifacts; those of one format are as the format declares them."""
 
 from collections.abc import Callable
 from typing import Any, get_type_hints
@@ -7,14 +7,43 @@ import click
 
 from nalu_export import formats
 from nalu_export.cli.headed import option
+from nalu_export.cli.options import compute_option
 from nalu_export.cli.spelling import flag
 
 Command = Callable[..., Any]
 HEADING = "Format"
 
 
-def format_options(command: Command) -> Command:
-    """Add the options of all formats to a command; an option that is not given is ``None``."""
+def format_options(default_text: str) -> Callable[[Command], Command]:
+    """Return ``--format``, ``--weights``, ``--compute`` and the options of all formats.
+
+    An option of a format that is not given is ``None``.
+
+    Args:
+        default_text: the default of ``--format`` in words; the value is ``None`` then.
+    """
+    chosen = option(
+        "--format",
+        "-f",
+        "format_name",
+        type=click.Choice(formats.names()),
+        heading=HEADING,
+        default_text=default_text,
+        help="Format of the file.",
+    )
+    weights = option(
+        "--weights",
+        type=click.Choice(["folded", "live"]),
+        default="folded",
+        heading=HEADING,
+        help="folded: the file contains the effective weights only. live: it contains the raw parameters, and "
+        "computes the effective weights from them.",
+    )
+    compute = compute_option("float32", "float64", what="float32 inputs and outputs stay float32.", heading=HEADING)
+    return lambda command: chosen(weights(compute(_own_options(command))))
+
+
+def _own_options(command: Command) -> Command:
     for name, each in reversed(list(formats.option_fields())):
         kind = formats.value_type(get_type_hints(formats.options_of(name))[each.name])
         told = each.metadata

@@ -127,24 +127,6 @@ def samples_option(most: int, default: str) -> Callable[[Command], Command]:
     )
 
 
-def arithmetic_options(heading: str) -> Callable[[Command], Command]:
-    """Return ``--weights`` and ``--compute`` of the commands that write artifacts.
-
-    Args:
-        heading: see :class:`~nalu_export.cli.headed.Option`.
-    """
-    weights = option(
-        "--weights",
-        type=click.Choice(["folded", "live"]),
-        default="folded",
-        heading=heading,
-        help="folded: the file contains the effective weights only. live: it contains the raw parameters, and "
-        "computes the effective weights from them.",
-    )
-    compute = compute_option("float32", "float64", what="float32 inputs and outputs stay float32.", heading=heading)
-    return lambda command: weights(compute(command))
-
-
 def compute_option(*types: str, what: str, heading: str = "") -> Callable[[Command], Command]:
     """Return ``--compute``.
 

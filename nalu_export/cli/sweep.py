@@ -10,13 +10,12 @@ import click
 from nalu_export import formats
 from nalu_export.cli.budget import budget_options
 from nalu_export.cli.checking import SAMPLES, runtime_option
-from nalu_export.cli.formats import HEADING, format_options, given_options
+from nalu_export.cli.formats import format_options, given_options
 from nalu_export.cli.headed import option
 from nalu_export.cli.lean import lean_imports
 from nalu_export.cli.options import (
-    OUTPUT,
-    arithmetic_options,
     capture_options,
+    output_option,
     read_options,
     reading,
     samples_option,
@@ -39,15 +38,7 @@ WORKERS = "Workers"
 
 @click.command(cls=ResultCommand, examples=EXAMPLES, short_help="Export and check many checkpoints.")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCES...")
-@option(
-    "--output",
-    "-o",
-    type=OUTPUT,
-    metavar="PATH",
-    required=True,
-    heading="Output",
-    help="Folder for artifacts, reports, manifest and overview. It is created if it does not exist.",
-)
+@output_option("Folder for artifacts, reports, manifest and overview. It is created if it does not exist.")
 @option(
     "--jobs",
     "-j",
@@ -78,17 +69,7 @@ WORKERS = "Workers"
 )
 @option("--check-only", is_flag=True, help="Keep no artifacts, only the manifest, the reports and the overview.")
 @option("--retry-failed", is_flag=True, help="Repeat checkpoints that did not pass in an earlier sweep.")
-@option(
-    "--format",
-    "-f",
-    "format_name",
-    type=click.Choice(formats.names()),
-    heading=HEADING,
-    default="onnx",
-    help="Format of the file.",
-)
-@arithmetic_options(HEADING)
-@format_options
+@format_options("onnx")
 @capture_options
 @read_options
 @runtime_option
@@ -114,7 +95,7 @@ def sweep(
     /,
     sources: tuple[str, ...],
     output: Path,
-    format_name: formats.FormatName,
+    format_name: formats.FormatName | None,
     names: tuple[str, ...],
     json_path: Path | None,
     quiet: bool,
