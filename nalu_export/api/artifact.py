@@ -14,6 +14,7 @@ from nalu_export.io import notebook
 from nalu_export.io.assumption import FIELDS, Assumption
 from nalu_export.io.files import read_bytes
 from nalu_export.io.json_text import NestedError, parse
+from nalu_export.io.text import in_memory
 from nalu_export.parity.report import Report
 
 # Metadata keys whose value is a text.
@@ -60,7 +61,7 @@ class Artifact:
     @property
     def name(self) -> str:
         """The name in errors and reports: the path, or a text such as ``onnx in memory``."""
-        return f"{self.format} in memory" if self.path is None else str(self.path)
+        return shown_name(self.path, self.format)
 
     def __repr__(self) -> str:
         return notebook.line("Artifact", self._facts())
@@ -98,6 +99,11 @@ class Artifact:
         if parsed is None:
             raise InputError(f"{self.name}: is not a {self.format} file, or is damaged; export it again")
         return parsed
+
+
+def shown_name(path: Path | None, format_name: str) -> str:
+    """Return the name of an artifact in errors and reports."""
+    return in_memory(format_name) if path is None else str(path)
 
 
 def _tensors(rows: Any) -> str:

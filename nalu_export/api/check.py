@@ -26,7 +26,7 @@ from nalu_export.io.text import plain
 from nalu_export.parity import CheckOptions, CheckRequest, Report
 from nalu_export.parity.options import CheckKeywords
 from nalu_export.parity.real_inputs import InputFile, distributions, fitting
-from nalu_export.parity.request import Progress
+from nalu_export.parity.request import Progress, no_progress
 from nalu_export.source.preparing import Prepared, SourceKeywords, SourceOptions, prepared
 
 
@@ -91,9 +91,8 @@ def check(
     inputs = {name: fitting(graph, name, arrays) for name, arrays in given.items()}
     settings = replace(settings, inputs=inputs)
     try:
-        request = CheckRequest(graph, exported.data, sizes, compute, names, settings, skip_missing=every)
-        if progress is not None:
-            request = replace(request, progress=progress)
+        shown = progress or no_progress
+        request = CheckRequest(graph, exported.data, sizes, compute, names, settings, None, every, shown)
         report = verify(request, exported.format, lambda: exported.content)
     except OutOfMemoryError as error:
         raise OutOfMemoryError(f"{exported.name}: {error}") from error

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -12,7 +12,7 @@ from torch import nn
 
 from nalu_export import formats
 from nalu_export._version import __version__
-from nalu_export.api.artifact import Artifact, encode_metadata
+from nalu_export.api.artifact import Artifact, encode_metadata, shown_name
 from nalu_export.api.chosen import chosen_runtimes
 from nalu_export.api.emitting import Emitter
 from nalu_export.api.facts import with_facts
@@ -25,12 +25,13 @@ from nalu_export.formats import FormatKeywords, FormatName
 from nalu_export.formats.base import Draft, EmitOptions
 from nalu_export.graph import ModelGraph, around
 from nalu_export.graph.folding import COMPUTE, WEIGHTS, Compute, Weights
+from nalu_export.io.files import as_path
 from nalu_export.io.keywords import part_of, public
 from nalu_export.io.targets import check_target, write_atomically
 from nalu_export.io.text import plain
 from nalu_export.nn.init import choose
 from nalu_export.parity import CheckOptions, CheckRequest, Report
-from nalu_export.parity.request import Progress
+from nalu_export.parity.request import Progress, no_progress
 from nalu_export.source.preparing import SourceKeywords, SourceOptions, prepared, unnamed
 
 
@@ -131,12 +132,12 @@ def export(
         OutOfMemoryError: the model or a runtime needs more memory than is available.
     """
     settings = part_of(ExportSettings, options)
-    show_progress = progress or (lambda *_: None)
-    target = None if path is None else path if isinstance(path, Path) else Path(path)
+    show_progress = progress or no_progress
+    target = None if path is None else as_path(path)
     place = None if target is None else check_target(target, None if isinstance(source, nn.Module) else Path(source))
     emitter = _emitter(path, settings, options)
     kind = emitter.kind
-    shown = f"{kind.name} in memory" if target is None else str(target)
+    shown = shown_name(target, kind.name)
     names, every = chosen_runtimes(settings.runtimes, kind.name, shown) if settings.check else ([], False)
     show_progress("reading", 0, 0)
     ready = prepared(source, settings)
@@ -157,8 +158,9 @@ def export(
         nonlocal report
         run = list(dict.fromkeys(["torch", *names]))
         check_options = CheckOptions(seed=settings.seed, samples=settings.samples)
-        request = CheckRequest(emitted.graph, written, emitted.sizes, settings.compute, run, check_options)
-        request = replace(request, decisive=names, skip_missing=every, progress=show_progress)
+        request = CheckRequest(
+            emitted.graph, written, emitted.sizes, settings.compute, run, check_options, names, every, show_progress
+        )
         report = verify_file(request, kind.name)
         facts = {name: metadata[name] for name in ("weights", "compute", "layers")}
         facts |= {"artifact": shown, "format": kind.name}
@@ -184,7 +186,7 @@ def path_beside(source: Path, format_name: str) -> Path:
     """
     if not source.name:
         raise InputError(f"{source}: is a directory without a name; say where to write with {option('path', 'FILE')}")
-    return source.with_name(name_of(source.name) + formats.get(format_name).suffix)
+    return source.with_name(name_of(source.name) + formats.options_of(format_name).suffixes[0])
 
 
 def _emitter(path: str | os.PathLike[str] | None, settings: ExportSettings, options: Mapping[str, Any]) -> Emitter:

@@ -33,7 +33,9 @@ EXIT_CODES = (
     ("70", "an error of this program or of a library; --debug shows the traceback"),
     ("130", "interrupted by Ctrl-C"),
 )
-NO_VERDICT = "After codes above 1 there is no verdict, and no file was written."
+NO_VERDICT = (
+    "After codes above 1 there is no verdict, and no file was written. A sweep has written what was done before."
+)
 
 
 def _warning(*args: Any, **kwargs: Any) -> str:

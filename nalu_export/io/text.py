@@ -75,3 +75,8 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def in_memory(format_name: str) -> str:
+    """Return how errors and reports call an artifact that has no path."""
+    return f"{format_name} in memory"

@@ -11,7 +11,7 @@ from nalu_export.parity.options import CheckOptions
 Progress = Callable[[str, int, int], None]
 
 
-def _no_progress(text: str, done: int, steps: int) -> None:
+def no_progress(text: str, done: int, steps: int) -> None:
     """Show no progress."""
 
 
@@ -39,4 +39,4 @@ class CheckRequest:
     options: CheckOptions
     decisive: Sequence[str] | None = None
     skip_missing: bool = False
-    progress: Progress = _no_progress
+    progress: Progress = no_progress

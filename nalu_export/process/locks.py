@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 TRACING = threading.RLock()
-# Each call of the Python API holds it, and takes it before any other lock: see nalu_export.io.keywords.public.
+# Every call of a function with nalu_export.io.keywords.public holds it, except that of sweep, and takes it before any
+# other lock.
 RUNNING = threading.RLock()
 
 

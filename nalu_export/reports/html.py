@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from nalu_export.io.figures import figure
-from nalu_export.io.text import printable
+from nalu_export.io.text import in_memory, printable
 from nalu_export.parity.row import INTERMEDIATE
 from nalu_export.parity.verdict import Status
 from nalu_export.parity.wording import NOT_A_PASS
@@ -171,6 +171,8 @@ def _replay(report: "Report") -> list[Markup]:
     model, artifact = report.subject.get("model"), report.subject.get("artifact")
     if not isinstance(model, str) or not isinstance(artifact, str) or report.subject.get("model_sha256") == "":
         return []  # the model is a module in memory, without a path
+    if artifact == in_memory(str(report.subject.get("format"))):
+        return []
     check = ["nalu-export", "check", model, artifact]
     for runtime in report.runtimes:
         check += ["--runtime", runtime.name]

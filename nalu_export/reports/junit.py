@@ -20,8 +20,8 @@ class JunitReporter(Reporter):
     """A test suite for each runtime, with a test case for each input distribution.
 
     The file contains a failure if and only if the report is not accepted. A row that compared nothing, and a failed
-    row of a runtime that is not decisive, are skipped test cases. A runtime that compared nothing in any row has a
-    failing test case of its own, which is skipped if an empty comparison is allowed.
+    row of a runtime that is not decisive, are skipped test cases. A runtime for which nothing, or nothing of one
+    output, could be compared has a failing test case of its own, which is skipped if an empty comparison is allowed.
     """
 
     name = "junit"

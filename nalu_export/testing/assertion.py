@@ -224,7 +224,7 @@ def _save(report: Report, model: Source, artifact: Artifact, folder: Path | None
     source = None if isinstance(model, nn.Module) else Path(model)
     if folder is None:
         return Files(source, None if exported else artifact.path, None)
-    path = original = Path(artifact.name) if artifact.path is None else artifact.path
+    path, original = artifact.path, artifact.path or Path(artifact.name)
     if exported:
         path = folder / original.name
         write_atomically(check_target(path, source), artifact.data)

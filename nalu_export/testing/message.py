@@ -106,4 +106,5 @@ def _replay(runtimes: list[str], files: Files) -> list[str]:
         command = ["nalu-export", "check", str(files.model), str(files.artifact), *chosen]
         return [f"replay: {shlex.join([*command, '--replay', str(files.worst)])}"]
     names = runtimes[0] if len(runtimes) == 1 else runtimes
-    return [f"replay: assert_parity(model, {str(files.artifact)!r}, {names!r}, replay={str(files.worst)!r})"]
+    given = "artifact" if files.artifact is None else repr(str(files.artifact))
+    return [f"replay: assert_parity(model, {given}, {names!r}, replay={str(files.worst)!r})"]

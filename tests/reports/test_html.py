@@ -206,7 +206,8 @@ def test_the_command_to_replay_can_be_copied(passing: Report) -> None:
     assert "the worst inputs alone. first --a second" in _Page(_page(own)).text
     none = dataclasses.replace(passing, subject={"replay": "only this"})
     assert "the worst inputs alone. only this" in _Page(_page(none)).text
-    for subject in ({}, {"model": "NALU", "artifact": "a.onnx", "model_sha256": ""}):
+    in_memory = {"model": "model.pt", "artifact": "onnx in memory", "format": "onnx"}
+    for subject in ({}, {"model": "NALU", "artifact": "a.onnx", "model_sha256": ""}, in_memory):
         assert "again with seed 7" in _Page(_page(dataclasses.replace(passing, subject=subject))).text
 
 

@@ -83,6 +83,10 @@ def test_nothing_was_compared() -> None:
             Files(None, Path("a.onnx"), Path("w.npz")),
             "replay: assert_parity(model, 'a.onnx', 'runtime', replay='w.npz')",
         ),
+        (
+            Files(Path("model.pt"), None, Path("w.npz")),
+            "replay: assert_parity(model, artifact, 'runtime', replay='w.npz')",
+        ),
     ],
 )
 def test_replay(files: Files, line: str) -> None:
