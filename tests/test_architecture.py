@@ -91,9 +91,11 @@ def _new_things() -> list[tuple[str, ...]]:
     """The rows of the table under "Where new things go": what, place, what it defines, example."""
     text = (ROOT.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
     section = text.partition("## Where new things go\n")[2].partition("\n## ")[0]
-    return [
+    rows = [
         tuple(cell.strip() for cell in row.strip("| ").split(" | ")) for row in section.splitlines() if "](#" in row
     ]
+    assert rows, 'the table "Where new things go" is not there'
+    return rows
 
 
 @pytest.mark.parametrize("row", _new_things(), ids=lambda row: str(row[0].partition("]")[0].strip("[")))

@@ -75,14 +75,15 @@ def _names(paths: Sequence[Any], given: Sequence[str] | None, taken: set[str], m
     if given is None:
         return [OUTPUT] if len(paths) == 1 else names_of(paths, OUTPUT, taken)
     if len(given) != len(paths):
-        count = _counted(len(paths), "output")
+        count = counted(len(paths), "output")
         raise InputError(
-            f"{option('output_names')} has {_counted(len(given), 'name')}; {type(model).__name__} has {count}"
+            f"{option('output_names')} has {counted(len(given), 'name')}; {type(model).__name__} has {count}"
         )
     return list(given)
 
 
-def _counted(number: int, word: str) -> str:
+def counted(number: int, word: str) -> str:
+    """Return a number with its noun: ``1 output``, ``2 outputs``."""
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 

@@ -10,13 +10,13 @@ from nalu_export.graph.evaluation import constant
 from nalu_export.graph.spelling.canonical import primitive_of
 from nalu_export.primitives import PRIMITIVES
 
-IntermediateValues = Callable[[fx.Node], bool]
+IsInside = Callable[[fx.Node], bool]
 _COMPARISONS = ("gt", "lt", "ge", "le")
 # A gate that is read through these is still a gate.
 _VIEWS = ("unsqueeze", "squeeze", "expand", "reshape", "flatten", "transpose", "permute", "select", "slice")
 
 
-def without_cancellation(graph_module: fx.GraphModule, inside: IntermediateValues = lambda _: True) -> bool:
+def without_cancellation(graph_module: fx.GraphModule, inside: IsInside = lambda _: True) -> bool:
     """Replace expressions that cancel by expressions that do not; in place.
 
     * ``1 − σ(z)`` becomes ``σ(−z)``, and ``a + σ(z)·(b − a)`` becomes ``σ(−z)·a + σ(z)·b``. Once ``σ(z)`` rounds to 1,

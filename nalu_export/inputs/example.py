@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nalu_export.errors import InputError, option
 from nalu_export.graph.example import INPUT, Example, taken_names
 from nalu_export.graph.interface import BATCH, Place, Port
+from nalu_export.graph.outputs import counted
 from nalu_export.graph.signature import shown, signature_of
 from nalu_export.graph.structure import MAX_NAME, Path, is_name, leaves, mapped, names_of
 from nalu_export.io.text import plain, short
@@ -53,10 +54,8 @@ def example_of_given(
     if input_names is None and len(tensors) == 1:
         names = [INPUT]
     if len(names) != len(tensors):
-        called, given_ = (
-            f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((len(names), "name"), (len(tensors), "input"))
-        )
-        raise InputError(f"{option('input_names')} has {called}; {shown(model)} is given {given_}")
+        count = counted(len(tensors), "input")
+        raise InputError(f"{option('input_names')} has {counted(len(names), 'name')}; {shown(model)} is given {count}")
     free = _free_axes(paths, names, tensors, dynamic_shapes)
     samples = tuple(_samples_like(x, model) for x in tensors)
     ports = tuple(

@@ -11,8 +11,8 @@ from nalu_export.parity.batch import Batch
 from nalu_export.parity.opaque.call import tensors
 from nalu_export.process import memory
 
-# Bytes that an analysis keeps for each intermediate number: five float64 and three flags.
-KEPT = 43
+# Bytes that an analysis keeps for each intermediate number: value, size, error, radius, magnitude and reach in float64.
+KEPT = 48
 # The same with temporaries, as measured with convolutions: their perturbed evaluations in float32, and copies.
 TAKEN = 256
 # Bytes of a portion. Larger portions are not faster: 64 MB and 2 GB take the same time per sample.

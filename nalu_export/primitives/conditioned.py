@@ -96,7 +96,7 @@ class Conditioned:
 
     @property
     def below(self) -> Tensor:
-        """Distance to the smallest value of a correct evaluation; the radius itself if there is no lower bound."""
+        """Distance to the smallest value of a correct evaluation; without a lower bound ``radius``, the same object."""
         return self.radius if self.least == -math.inf else torch.minimum(self.radius, self.value - self.least)
 
     @property

@@ -33,6 +33,7 @@ except SystemExit as error:
         (["inspect", "-h"], 0),
         (["--version"], 0),
         ([], 2),
+        (["model.pt", "--samples", "few"], 2),
         (["model.pt", "--format", "nothing"], 2),
         (["check", "model.pt"], 2),
         (["check", "--runtime", "nothing", "model.pt", "model.onnx"], 2),

@@ -18,6 +18,7 @@ from nalu_export.errors import spelling_flags
 from nalu_export.formats._options import FormatOptions, format_option
 from nalu_export.formats.cpp.options import CppOptions
 from nalu_export.formats.onnx.options import OnnxOptions
+from tests.plugins import read_anew
 
 INIT = '"""A format more."""\n'
 OPTIONS = """
@@ -93,8 +94,15 @@ def new_format(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
             (home / "brand_new" / f"{name}.py").write_text(text, encoding="utf-8")
     else:
         (home / "brand_new.py").write_text(ONE_FILE, encoding="utf-8")
-    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(home)])
-    yield
+    # Read anew once more when the format is gone, for the tests that come after.
+    with read_anew("nalu_export.cli.export"):
+        with monkeypatch.context() as patch:
+            patch.setattr(formats, "__path__", [*formats.__path__, str(home)])
+            yield
+        _forget()
+
+
+def _forget() -> None:
     for name in [name for name in sys.modules if name.startswith("nalu_export.formats.brand_new")]:
         del sys.modules[name]
     if hasattr(formats, "brand_new"):

@@ -67,7 +67,9 @@ class Finder:
     rank: int = 100
 
 
-def in_each_head(find: Callable[[Head, Runs | None, Settings], Iterable[Finding]]) -> Callable[..., Iterable[Finding]]:
+def in_each_head(
+    find: Callable[[Head, Runs | None, Settings], Iterable[Finding]],
+) -> Callable[[Examined], Iterable[Finding]]:
     """Return the ``find`` of a :class:`Finder` that looks at one arithmetic subgraph at a time."""
 
     def of_all(examined: Examined) -> Iterator[Finding]:

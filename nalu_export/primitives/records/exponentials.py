@@ -34,7 +34,7 @@ def _log_radius(p: Precision, value: Tensor, x: Conditioned) -> Tensor:
 def _log_spread(x: Tensor, down: Tensor, up: Tensor) -> Tensor:
     """Return the larger of ``log(x) − log(x − down)`` and ``log(x + up) − log(x)``."""
     share = down / x
-    # Without a lower bound of x both are the same, and the one below is the larger.
+    # Without a lower bound of x both are one object (Conditioned.below), and the one below is the larger.
     spread = -torch.log1p(-share)
     if down is not up:
         spread = torch.maximum(spread, torch.log1p(up / x))
