@@ -69,7 +69,7 @@ class Artifact:
     def _repr_html_(self) -> str:
         """A small table for notebooks."""
         rows = [("file", ", ".join(self._facts()))]
-        rows += [(kind, _tensors(self.metadata.get(kind))) for kind in SHAPED if self.metadata.get(kind)]
+        rows += [(kind, tensors_text(self.metadata.get(kind))) for kind in SHAPED if self.metadata.get(kind)]
         if isinstance(self.report, Report):
             rows.append(("check", self.report.summary()))
         rows += [("note", note) for note in self.notes]
@@ -106,7 +106,7 @@ def shown_name(path: Path | None, format_name: str) -> str:
     return in_memory(format_name) if path is None else str(path)
 
 
-def _tensors(rows: Any) -> str:
+def tensors_text(rows: Any) -> str:
     """Return a text such as ``x (batch, 3), ids int64 (batch)`` for the inputs or outputs of well-formed metadata."""
     kinds = (("" if row["dtype"] == "float32" else f"{row['dtype']} ", row) for row in rows)
     return ", ".join(f"{row['name']} {kind}({', '.join(map(str, row['shape']))})" for kind, row in kinds)

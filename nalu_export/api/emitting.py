@@ -70,10 +70,11 @@ class Emitter:
         # Found once: which sizes the model takes does not depend on which axes are free in the file.
         step = steps(graph, graph.interface.free)
         while free := graph.interface.free:
-            sizes = sweep(graph, {name: step[name] for name in free})
+            left = {name: step[name] for name in free}
+            sizes = sweep(graph, left)
             stuck, why = self._why_fixed(graph, draft, sizes, step)
             if not stuck:
-                taken = constraint(graph, {name: step[name] for name in free})
+                taken = constraint(graph, left)
                 what = "images" if _are_of_images(free) else "inputs"
                 if taken:
                     notes.append(f"neither the model nor the file runs on {what} of every size: {taken}")

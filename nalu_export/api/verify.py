@@ -8,7 +8,7 @@ from nalu_export import formats, runtimes
 from nalu_export.errors import InputError
 from nalu_export.io.text import plain
 from nalu_export.parity import CheckRequest, Report, Row, check_bytes
-from nalu_export.parity.report import inputs, merge
+from nalu_export.parity.report import merge, titled
 
 
 def verify(request: CheckRequest, format_name: str, opened: Callable[[], Any] | None = None) -> Report:
@@ -80,4 +80,4 @@ def _with_isolated(report: Report, request: CheckRequest, called: str) -> Report
 
 def _named(row: Row) -> Row:
     """Return the row with its distribution named in its problem, because it is merged into a row of another name."""
-    return replace(row, problem=f"{inputs(row.distribution)}: {row.problem}") if row.problem else row
+    return replace(row, problem=f"{titled(row.distribution)}: {row.problem}") if row.problem else row

@@ -1,12 +1,12 @@
 """The options of the commands that write artifacts; those of one format are as the format declares them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, get_type_hints
 
 import click
 
 from nalu_export import formats
-from nalu_export.cli.headed import option
+from nalu_export.cli.headed import option, with_options
 from nalu_export.cli.options import compute_option
 from nalu_export.cli.spelling import flag
 
@@ -40,11 +40,11 @@ def format_options(default_text: str) -> Callable[[Command], Command]:
         "computes the effective weights from them.",
     )
     compute = compute_option("float32", "float64", what="float32 inputs and outputs stay float32.", heading=HEADING)
-    return lambda command: chosen(weights(compute(_own_options(command))))
+    return lambda command: with_options(command, chosen, weights, compute, *_own_options())
 
 
-def _own_options(command: Command) -> Command:
-    for name, each in reversed(list(formats.option_fields())):
+def _own_options() -> Iterator[Callable[[Command], Command]]:
+    for name, each in formats.option_fields():
         kind = formats.value_type(get_type_hints(formats.options_of(name))[each.name])
         told = each.metadata
         shown: dict[str, Any] = {"help": told["help"], "default": None, "heading": HEADING}
@@ -55,8 +55,7 @@ def _own_options(command: Command) -> Command:
             limits = (told["low"], told["high"])
             shown["type"] = click.IntRange(*limits) if kind is int and limits != (None, None) else kind
             shown["metavar"] = told["metavar"]
-        command = option(flag(each.name), each.name, **shown)(command)
-    return command
+        yield option(flag(each.name), each.name, **shown)
 
 
 def given_options(options: dict[str, Any]) -> dict[str, Any]:

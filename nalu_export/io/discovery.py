@@ -55,7 +55,7 @@ def plugin_part(path: Iterable[str], package: str, name: str, part: str) -> Modu
         part: name of the module; importing it imports the folder's ``__init__`` and nothing else of the folder.
     """
     folder = name.replace("-", "_")
-    if not _modules(path).get(folder, False):
+    if not _modules(path).get(folder):
         return None
     return importlib.import_module(f"{package}.{folder}.{part}")
 

@@ -39,6 +39,7 @@ def public(
             for parameter in signature.parameters.values()
             if parameter.kind is not inspect.Parameter.VAR_KEYWORD
         ]
+        by_name = [parameter.name for parameter in own if parameter.kind is not inspect.Parameter.POSITIONAL_ONLY]
         held = [field for holder in holders for field in fields(holder)]
 
         def passed_on() -> dict[str, inspect.Parameter]:
@@ -49,7 +50,6 @@ def public(
         @functools.wraps(function)
         def called(*args: Any, **options: Any) -> Any:
             __tracebackhide__ = True
-            by_name = [parameter.name for parameter in own if parameter.kind is not inspect.Parameter.POSITIONAL_ONLY]
             known = [*by_name, *passed_on()]
             for name in options:
                 if name not in known:

@@ -19,7 +19,7 @@ from nalu_export.parity.inputs import DISTRIBUTIONS, Draw, draw
 from nalu_export.parity.reference import Reference
 from nalu_export.parity.report import Report
 from nalu_export.parity.request import CheckRequest
-from nalu_export.parity.row import inputs
+from nalu_export.parity.row import titled
 from nalu_export.parity.runtime_check import RuntimeCheck
 from nalu_export.parity.search import SearchOptions, climb
 from nalu_export.primitives.precision import Profile
@@ -128,7 +128,7 @@ class _Check:
         # Runtimes shown for comparison have a bound of their own, which costs as much as that of the deciding runtimes.
         shown, few = SHOWN_IMAGES if self._images else SHOWN, list[Draw]()
         for together in _together(self._draws()):
-            self._request.progress(f"checking {inputs(together[0].distribution)}", done, steps)
+            self._request.progress(f"checking {titled(together[0].distribution)}", done, steps)
             self._compare(together, [check for check in self._checks if check.decisive])
             kept = [drawn for drawn in together if drawn.x.shapes == self._sizes[0]]
             few += [Draw(drawn.distribution, drawn.x[:shown].copy(), at_once=True) for drawn in kept]

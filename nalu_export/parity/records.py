@@ -89,11 +89,16 @@ class Divergence:
     reason: str = ""
 
     def __str__(self) -> str:
+        return f"first divergence: {self.text}" if self.value else self.reason
+
+    @property
+    def text(self) -> str:
+        """The value with what it is and should be, or the reason."""
         if not self.value:
             return self.reason
         place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
         return (
-            f"first divergence: {self.value}{place} = {self.formula} is {figure(self.got, 9)}, "
+            f"{self.value}{place} = {self.formula} is {figure(self.got, 9)}, "
             f"expected {figure(self.expected, 9)} ± {figure(self.bound, 2)}"
         )
 

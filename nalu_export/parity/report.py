@@ -12,7 +12,7 @@ from nalu_export.io.assumption import Assumption
 from nalu_export.io.figures import figure
 from nalu_export.parity import wording
 from nalu_export.parity.records import Curve, Divergence, RuntimeInfo, Worst, merge
-from nalu_export.parity.row import EVERY_INPUT, INTERMEDIATE, METADATA, Row, inputs
+from nalu_export.parity.row import EVERY_INPUT, INTERMEDIATE, METADATA, Row, titled
 from nalu_export.parity.verdict import Status, overall
 
 __all__ = [
@@ -24,8 +24,8 @@ __all__ = [
     "Row",
     "RuntimeInfo",
     "Worst",
-    "inputs",
     "merge",
+    "titled",
 ]
 
 SCHEMA = "nalu_export.report/4"
@@ -129,7 +129,7 @@ class Report:
             if own:
                 worst = max(own, key=lambda row: row.gravity)
                 said = worst.wrong(self.criterion) if worst.failed else f"error/bound {figure(worst.max_ratio)}"
-                rows.append((info.name, f"{len(own)} rows", f"{inputs(worst.distribution)}: {said}", info.where))
+                rows.append((info.name, f"{len(own)} rows", f"{titled(worst.distribution)}: {said}", info.where))
         rows += [(name, f"not run: {why}") for name, why in self.missing.items()]
         return notebook.table("Report", [*rows, *(("note", note) for note in self.notes)])
 
@@ -168,7 +168,7 @@ class Report:
         if failed:
             row = max(failed, key=lambda row: row.gravity)
             found = next((str(found) for found in self.divergences if found.runtime == row.runtime and found.value), "")
-            where = f"{row.runtime} on {inputs(row.distribution)}: {row.wrong(self.criterion)}"
+            where = f"{row.runtime} on {titled(row.distribution)}: {row.wrong(self.criterion)}"
             return f"{where}; {found}" if found else where
         if not self.passed:
             return self.nothing_compared()
@@ -176,7 +176,7 @@ class Report:
         worst = max((row for row in self.decisive if row.passed), key=lambda row: (row.max_e > 0, row.max_ratio))
         text = (
             f"largest error is {worst.max_ratio:.0%} of its bound, E {figure(worst.max_e, 2)} "
-            f"({worst.runtime}, {inputs(worst.distribution)})"
+            f"({worst.runtime}, {titled(worst.distribution)})"
         )
         return "; ".join(filter(None, (text, wording.partly_empty(self))))
 

@@ -14,7 +14,7 @@ EVERY_INPUT = "every input"
 METADATA = "metadata"
 
 
-def inputs(distribution: str) -> str:
+def titled(distribution: str) -> str:
     """Return ``distribution zeros``; a row that is not of an input distribution has its own name."""
     return distribution if distribution in (INTERMEDIATE, EVERY_INPUT, METADATA) else f"distribution {distribution}"
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 LONGEST_HEAD = 80  # characters of a name in a heading; the section Runtimes shows all of it
 WORST = "REPORT.worst.npz"  # the file of the worst inputs beside the report
-HEADING = "first divergence: "  # the heading of the section says it
 Table = tuple[list[str], list[list[str]]]
 # For each verdict, the class of the banner and the path of its mark.
 _LOOKS = {
@@ -119,7 +118,7 @@ def _divergences(report: "Report") -> list[tuple[str, str]]:
     return [
         (
             found.runtime,
-            "; ".join(filter(None, dict.fromkeys((str(found), found.reason)))).removeprefix(HEADING) or nowhere,
+            "; ".join(filter(None, dict.fromkeys((found.text, found.reason)))) or nowhere,
         )
         for found in report.divergences
     ]

@@ -27,7 +27,7 @@ from nalu_export.testing.errors import ParityAssertionError
 from nalu_export.testing.message import Files, message
 
 # Options of the export besides those of formats.
-EXPORT = ("weights", "compute")
+EXPORT = tuple(field.name for field in fields(EmitOptions))
 # Options of both the export and the check: how to read the model, and its inputs. All others are options of the check.
 BOTH = tuple(field.name for field in fields(SourceOptions))
 

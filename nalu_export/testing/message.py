@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nalu_export.io.figures import exact, figure
 from nalu_export.io.text import printable
 from nalu_export.parity import Report
-from nalu_export.parity.report import Row, Worst, inputs
+from nalu_export.parity.report import Row, Worst, titled
 
 # Number of failed input distributions that are described; more would add little. The whole table is in the section
 # "parity" of pytest's output and in the reports of `nalu-export check`.
@@ -61,7 +61,7 @@ def _runtime(report: Report, name: str) -> list[str]:
     rows = _failed(report, name)
     count = sum(row.runtime == name for row in report.rows)
     lines = ["", f"{name}: {len(rows)} of {count} rows failed"]
-    lines += [f"  {inputs(row.distribution)}: {row.wrong(report.criterion)}" for row in rows[:DISTRIBUTIONS]]
+    lines += [f"  {titled(row.distribution)}: {row.wrong(report.criterion)}" for row in rows[:DISTRIBUTIONS]]
     if len(rows) > DISTRIBUTIONS:
         lines.append(f"  and {', '.join(row.distribution for row in rows[DISTRIBUTIONS:])}")
     lines += [f"  {found}" for found in report.divergences if found.runtime == name and str(found)]

@@ -22,7 +22,6 @@ from nalu_export.parity.report import (
     Row,
     RuntimeInfo,
     Worst,
-    inputs,
     merge,
 )
 from nalu_export.parity.verdict import Status
@@ -269,6 +268,6 @@ def test_a_row_made_of_rows_keeps_their_reasons() -> None:
 
 
 def test_what_is_no_input_distribution_is_not_called_one() -> None:
-    assert [inputs(name) for name in ("zeros", INTERMEDIATE, EVERY_INPUT)] == [
+    assert [titled(name) for name in ("zeros", INTERMEDIATE, EVERY_INPUT)] == [
         "distribution zeros", "intermediate values", "every input",
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from nalu_export.io.figures import aligned, whole
 from nalu_export.io.text import printable
-from nalu_export.parity.report import INTERMEDIATE, inputs
+from nalu_export.parity.report import INTERMEDIATE, titled
 from nalu_export.parity.verdict import Status
 from nalu_export.parity.wording import NOTHING, left_out, left_out_of
 from nalu_export.reports.terminal.lines import say, say_all
@@ -112,7 +112,7 @@ def _show_notes(out: Console, rows: Sequence[Row], prefix: str = "") -> None:
 def _named(rows: Sequence[Row]) -> str:
     names = [row.distribution for row in rows]
     if len(names) == 1:
-        return inputs(names[0])
+        return titled(names[0])
     if len(names) <= NAMED:
         return f"distributions {', '.join(names)}"
     return f"distributions {', '.join(names[: NAMED - 1])} and {len(names) - NAMED + 1} more"
