@@ -87,7 +87,7 @@ class TestUndetermined:
 
 class TestWhatIsInThem:
     @pytest.mark.parametrize("compute", ["float32", "float64"])
-    def test_every_family_with_its_expectation(self, nalu: NALU, compute: Compute, tmp_path: Path) -> None:
+    def test_every_distribution_with_its_expectation(self, nalu: NALU, compute: Compute, tmp_path: Path) -> None:
         golden = write_golden(nalu, tmp_path / "golden.npz", compute=compute, samples=5, seed=3).golden
         (given,), (output,) = golden.inputs, golden.outputs
         assert (given.name, output.name, output.shared) == ("input", "output", False)

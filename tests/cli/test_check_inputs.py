@@ -22,7 +22,7 @@ def distributions(run: Run, *arguments: Any) -> dict[str, int]:
     return {row["distribution"]: row["samples"] for row in found["rows"]}
 
 
-def test_a_range_is_a_family(source: Path, artifact: Path, run: Run) -> None:
+def test_a_range_is_a_distribution(source: Path, artifact: Path, run: Run) -> None:
     usual = distributions(run, source, artifact, *FEW)
     found = distributions(run, source, artifact, *FEW, "--range", "-3", "2.5", "--range", "1e9", "1e12")
     assert set(found) - set(usual) == {"-3..2.5", "1e+09..1e+12"}

@@ -131,7 +131,7 @@ def _holds(out: Tensor, found: Conditioned) -> None:
 
 @pytest.mark.parametrize("name", _models())
 @torch.no_grad()
-def test_pytorch_and_the_folded_form_stay_within_their_radii_in_every_family(name: str) -> None:
+def test_pytorch_and_the_folded_form_stay_within_their_radii_in_every_distribution(name: str) -> None:
     model = _models()[name]
     first = next(model.parameters())
     width = first.shape[-1]

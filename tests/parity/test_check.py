@@ -56,7 +56,7 @@ def _cut(data: bytes, name: str, factor: float) -> bytes:
     ("name", "weights"),
     [(name, weights) for name in all_formats.names() for weights in all_formats.get(name).weights],
 )
-def test_a_right_file_passes_in_every_family(nalu: NALU, name: str, weights: Weights, compute: Compute) -> None:
+def test_a_right_file_passes_in_every_distribution(nalu: NALU, name: str, weights: Weights, compute: Compute) -> None:
     kind = all_formats.get(name)
     data = _emitted(nalu, name=name, weights=weights, compute=compute)
     report = _check(nalu, data, CheckOptions(samples=200, search=4), kind.runtime, "torch", compute=compute)
@@ -206,7 +206,7 @@ def test_a_replay_of_the_worst_input_gives_its_ratio_again(nalu: NALU, wrong: bo
     assert [row.distribution for row in report.rows] == [worst.distribution, INTERMEDIATE]
 
 
-def test_inputs_of_the_user_s_own_come_after_the_families(nac: NAC) -> None:
+def test_inputs_of_the_user_s_own_come_after_the_distributions(nac: NAC) -> None:
     own = {"mine": Batch.of(np.ones((3, 4), np.float32)), "more": Batch.of(np.zeros((2, 4), np.float32))}
     report = _check(nac, _emitted(nac), CheckOptions(samples=4, search=0, inputs=own, ranges=[(2.0, 3.0)]))
     rows = {row.distribution: row.samples for row in report.rows}
@@ -214,7 +214,7 @@ def test_inputs_of_the_user_s_own_come_after_the_families(nac: NAC) -> None:
     assert (rows["mine"], rows["more"], rows["2..3"]) == (3, 2, 4)
 
 
-def test_the_search_finds_what_the_families_do_not_hold(nac: NAC, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_finds_what_the_distributions_do_not_hold(nac: NAC, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two inputs are equal and large: no distribution has that, and a check without a search passes it."""
     runtime = runtimes.get("onnxruntime-cpu")
     load = runtime.load

@@ -13,13 +13,13 @@ Array = NDArray[np.float32]
 TINY = float(np.finfo(np.float32).tiny)
 
 
-def _by_family(shape: tuple[int, ...] = (6,), samples: int = 200, seed: int = 0) -> dict[str, Draw]:
+def _by_distribution(shape: tuple[int, ...] = (6,), samples: int = 200, seed: int = 0) -> dict[str, Draw]:
     return {drawn.distribution: drawn for drawn in drawn_over([shape], samples, seed)}
 
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Array]:
-    return {distribution: array_of(drawn.x) for distribution, drawn in _by_family().items()}
+    return {distribution: array_of(drawn.x) for distribution, drawn in _by_distribution().items()}
 
 
 def _sizes(x: Array) -> Array:
@@ -28,7 +28,7 @@ def _sizes(x: Array) -> Array:
     return found
 
 
-def test_every_family_is_drawn_in_order(found: dict[str, Array]) -> None:
+def test_every_distribution_is_drawn_in_order(found: dict[str, Array]) -> None:
     assert list(found) == list(DISTRIBUTIONS)
     assert {x.shape for x in found.values()} == {(200, 6)}
 
@@ -86,7 +86,7 @@ def test_one_feature_alone(found: dict[str, Array]) -> None:
 
 
 def test_one_feature_of_one(found: dict[str, Array]) -> None:
-    x = array_of(_by_family((1,))["one feature"].x)
+    x = array_of(_by_distribution((1,))["one feature"].x)
     assert len(np.unique(x)) > 100
 
 
@@ -108,7 +108,7 @@ def test_inputs_are_float32_and_finite() -> None:
         assert np.isfinite(x).all()
 
 
-def test_ranges_are_more_families() -> None:
+def test_ranges_are_more_distributions() -> None:
     more = drawn_over([(4,)], 100, 0, [(-2.5, 1e6), (3.0, 3.0)])
     found = {drawn.distribution: array_of(drawn.x) for drawn in more}
     assert list(found) == [*DISTRIBUTIONS, "-2.5..1e+06", "3..3"]
@@ -117,13 +117,13 @@ def test_ranges_are_more_families() -> None:
     assert set(found["3..3"].ravel()) == {3.0}
 
 
-def test_ranges_leave_the_families_as_they_were() -> None:
+def test_ranges_leave_the_distributions_as_they_were() -> None:
     for plain, more in zip(drawn_over([(4,)], 20, 0), drawn_over([(4,)], 20, 0, [(0.0, 1.0)]), strict=False):
         np.testing.assert_array_equal(array_of(plain.x), array_of(more.x))
 
 
 def test_a_seed_is_an_input_set() -> None:
-    first, again, other = _by_family(seed=3), _by_family(seed=3), _by_family(seed=4)
+    first, again, other = _by_distribution(seed=3), _by_distribution(seed=3), _by_distribution(seed=4)
     for distribution in DISTRIBUTIONS:
         np.testing.assert_array_equal(array_of(first[distribution].x), array_of(again[distribution].x))
         assert not np.array_equal(array_of(first[distribution].x), array_of(other[distribution].x))
@@ -131,12 +131,12 @@ def test_a_seed_is_an_input_set() -> None:
 
 @pytest.mark.parametrize(("samples", "batches"), [(1, [1]), (2, [1, 1]), (3, [1, 2]), (50, [1, 2, 47])])
 def test_batches_are_one_two_and_the_rest(samples: int, batches: list[int]) -> None:
-    for drawn in _by_family(samples=samples).values():
+    for drawn in _by_distribution(samples=samples).values():
         assert [len(x) for x in drawn.batches] == batches
         np.testing.assert_array_equal(array_of(Batch.joined(drawn.batches)), array_of(drawn.x))
 
 
-def test_every_family_has_the_first_shape_and_one_of_the_others() -> None:
+def test_every_distribution_has_the_first_shape_and_one_of_the_others() -> None:
     shapes: list[tuple[int, ...]] = [(1, 4, 4), (1, 5, 7), (1, 8, 4)]
     found = [array_of(drawn.x).shape for drawn in drawn_over(shapes, 8, 0)]
     assert found[0::2] == [(7, *shapes[0])] * len(DISTRIBUTIONS)

@@ -23,6 +23,7 @@ from nalu_export.parity.report import (
     RuntimeInfo,
     Worst,
     merge,
+    titled,
 )
 from nalu_export.parity.verdict import Status
 from nalu_export.parity.wording import FIGURES
@@ -88,7 +89,7 @@ def test_the_decisive_rows_are_those_of_decisive_runtimes() -> None:
     assert _report(*rows, runtimes=(_info(), OTHER)).decisive == (rows[0], rows[2])
 
 
-BREAK = Divergence("r", "layers.0.m", "exp(linear)", (0, 2), 1.5, 1.25, 1e-7)
+DIVERGENCE = Divergence("r", "layers.0.m", "exp(linear)", (0, 2), 1.5, 1.25, 1e-7)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ BREAK = Divergence("r", "layers.0.m", "exp(linear)", (0, 2), 1.5, 1.25, 1e-7)
             "r on distribution zeros: it broke",
         ),
         (
-            _report(_row(status="failed", max_ratio=8.0), divergences=(Divergence("other", "a"), BREAK)),
+            _report(_row(status="failed", max_ratio=8.0), divergences=(Divergence("other", "a"), DIVERGENCE)),
             r"r on distribution zeros: the error is 8 times its bound, E 1.25; first divergence: layers.0.m\[0, 2\] = "
             r"exp\(linear\) is 1.5, expected 1.25 ± 1e-7",
         ),
@@ -205,8 +206,8 @@ def test_the_documentation_has_the_words() -> None:
         assert (fault.text, fault.beside, fault.alone) == (line, beside, alone)
 
 
-def test_a_break_says_where_and_what() -> None:
-    assert str(BREAK) == "first divergence: layers.0.m[0, 2] = exp(linear) is 1.5, expected 1.25 ± 1e-7"
+def test_a_divergence_says_where_and_what() -> None:
+    assert str(DIVERGENCE) == "first divergence: layers.0.m[0, 2] = exp(linear) is 1.5, expected 1.25 ± 1e-7"
     assert str(Divergence("r", "w", "weight", (), 1.0, 2.0, 0.0)) == "first divergence: w = weight is 1, expected 2 ± 0"
     assert str(Divergence("r", reason="no values")) == "no values"
 

@@ -70,18 +70,18 @@ def _x(count: int = 20, seed: int = 0) -> Array:
     return found
 
 
-def _watch(run: Run, inside: Any = None, **tolerance: Any) -> tuple[RuntimeCheck, _Session]:
+def _check(run: Run, inside: Any = None, **tolerance: Any) -> tuple[RuntimeCheck, _Session]:
     session = _Session(run, inside)
     return RuntimeCheck("r", session, PROFILE, Tolerance(**tolerance), True, GRAPH.interface), session
 
 
-def _compare(watch: RuntimeCheck, x: Array, distribution: str = "f") -> NDArray[np.float64]:
+def _compare(check: RuntimeCheck, x: Array, distribution: str = "f") -> NDArray[np.float64]:
     batch = Batch.of(x)
-    return watch.compare(Draw(distribution, batch), REFERENCE(batch, [PROFILE])[PROFILE])
+    return check.compare(Draw(distribution, batch), REFERENCE(batch, [PROFILE])[PROFILE])
 
 
-def _worst_inputs(watch: RuntimeCheck) -> Array:
-    found = watch.worst_inputs(SIZES)
+def _worst_inputs(check: RuntimeCheck) -> Array:
+    found = check.worst_inputs(SIZES)
     assert found is not None
     return array_of(found)
 
@@ -98,12 +98,12 @@ def _off_at(index: int, by: float = 1.0) -> Run:
 
 
 def test_a_right_runtime_passes_in_batches_of_one_two_and_the_rest() -> None:
-    watch, session = _watch(_right)
-    ratios = _compare(watch, _x())
+    check, session = _check(_right)
+    ratios = _compare(check, _x())
     assert session.batches == [1, 2, 17]
     assert ratios.shape == (20,)
     assert (ratios <= 1).all()
-    (row,) = watch.rows()
+    (row,) = check.rows()
     assert (row.runtime, row.distribution, row.samples, row.outputs, row.passed, row.problem) == (
         "r",
         "f",
@@ -112,9 +112,9 @@ def test_a_right_runtime_passes_in_batches_of_one_two_and_the_rest() -> None:
         True,
         "",
     )
-    assert not watch.lost
-    assert watch.locate(REFERENCE) is None
-    info = watch.info()
+    assert not check.lost
+    assert check.locate(REFERENCE) is None
+    info = check.info()
     assert (info.name, info.where, info.details, info.decisive, info.remarks) == (
         "r", "here", {"library": "l 1"}, True, ("a remark",),
     )  # fmt: skip
@@ -124,26 +124,26 @@ def test_a_runtime_that_cannot_be_looked_into_says_so() -> None:
     def refused(x: Array, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         raise InputError("no such value")
 
-    watch, _ = _watch(_right, refused)
-    _compare(watch, _x())
-    watch.compare_intermediate_values(REFERENCE, SIZES)
-    assert watch.info().remarks == ("a remark", "its intermediate values cannot be read: no such value")
-    assert all(row.passed for row in watch.rows())
+    check, _ = _check(_right, refused)
+    _compare(check, _x())
+    check.compare_intermediate_values(REFERENCE, SIZES)
+    assert check.info().remarks == ("a remark", "its intermediate values cannot be read: no such value")
+    assert all(row.passed for row in check.rows())
 
 
-def test_families_are_rows_and_shapes_of_one_family_are_one() -> None:
-    watch, _ = _watch(_right)
+def test_distributions_are_rows_and_shapes_of_one_distribution_are_one() -> None:
+    check, _ = _check(_right)
     for distribution, seed in (("a", 0), ("b", 1), ("a", 2)):
-        _compare(watch, _x(5, seed), distribution)
-    assert [(row.distribution, row.samples) for row in watch.rows()] == [("a", 10), ("b", 5)]
+        _compare(check, _x(5, seed), distribution)
+    assert [(row.distribution, row.samples) for row in check.rows()] == [("a", 10), ("b", 5)]
 
 
 def test_the_worst_input_is_kept_with_all_that_belongs_to_it() -> None:
-    watch, _ = _watch(_off_at(7))
-    _compare(watch, _x(5, 3), "before")
-    ratios = _compare(watch, _x())
-    _compare(watch, _x(5, 4), "after")
-    worst = watch.worst()
+    check, _ = _check(_off_at(7))
+    _compare(check, _x(5, 3), "before")
+    ratios = _compare(check, _x())
+    _compare(check, _x(5, 4), "after")
+    worst = check.worst()
     assert worst is not None
     assert (worst.runtime, worst.distribution, worst.ratio) == ("r", "f", ratios.max())
     assert int(ratios.argmax()) == 7
@@ -152,21 +152,21 @@ def test_the_worst_input_is_kept_with_all_that_belongs_to_it() -> None:
     np.testing.assert_allclose(worst.out.astype(np.float64) - worst.reference, [0, 1], atol=1e-5)
     np.testing.assert_allclose(worst.torch.astype(np.float64), worst.reference, rtol=1e-5)
     assert (worst.bound > 0).all()
-    assert watch.sizes == SIZES
-    np.testing.assert_array_equal(_worst_inputs(watch)[0], _x()[7])
+    assert check.sizes == SIZES
+    np.testing.assert_array_equal(_worst_inputs(check)[0], _x()[7])
 
 
 def test_of_the_worst_inputs_the_first_is_the_worst() -> None:
-    watch, _ = _watch(lambda x: _right(x) * np.float32(1 + 3e-7))
+    check, _ = _check(lambda x: _right(x) * np.float32(1 + 3e-7))
     scores: dict[tuple[Any, ...], float] = {}
     for seed in range(8):
         x = _x(30, seed)
-        scores |= dict(zip((tuple(row) for row in x), _compare(watch, x), strict=True))
-    found = [scores[tuple(row)] for row in _worst_inputs(watch)]
+        scores |= dict(zip((tuple(row) for row in x), _compare(check, x), strict=True))
+    found = [scores[tuple(row)] for row in _worst_inputs(check)]
     assert found == sorted(found, reverse=True)
     assert len(found) >= PARENTS
     assert found[0] == max(scores.values())
-    assert watch.worst_inputs(((4,),)) is None
+    assert check.worst_inputs(((4,),)) is None
 
 
 @pytest.mark.parametrize(
@@ -179,14 +179,14 @@ def test_of_the_worst_inputs_the_first_is_the_worst() -> None:
     ],
 )
 def test_an_output_of_another_shape_is_a_problem(run: Run, problem: str) -> None:
-    watch, _ = _watch(run)
-    assert np.isinf(_compare(watch, _x())).all()
-    (row,) = watch.rows()
+    check, _ = _check(run)
+    assert np.isinf(_compare(check, _x())).all()
+    (row,) = check.rows()
     assert (row.passed, row.problem, row.outputs) == (False, problem, 0)
-    assert watch.lost
-    assert watch.worst() is None
-    assert watch.locate(REFERENCE) is None
-    assert watch.curve().magnitude == ()
+    assert check.lost
+    assert check.worst() is None
+    assert check.locate(REFERENCE) is None
+    assert check.curve().magnitude == ()
 
 
 def test_a_batch_that_is_refused_fails_the_check() -> None:
@@ -195,10 +195,10 @@ def test_a_batch_that_is_refused_fails_the_check() -> None:
             raise InputError("too many")
         return _right(x)
 
-    watch, _ = _watch(run)
-    _compare(watch, _x())
-    assert watch.rows()[0].problem == "batch of 17: too many"
-    assert not watch.rows()[0].passed
+    check, _ = _check(run)
+    _compare(check, _x())
+    assert check.rows()[0].problem == "batch of 17: too many"
+    assert not check.rows()[0].passed
 
 
 def _fixed(x: Array) -> Array:
@@ -219,10 +219,10 @@ def _repeats_the_first(x: Array) -> Array:
     ],
 )
 def test_one_fault_is_one_row_that_says_where_the_batch_is_fixed(run: Run, problem: str) -> None:
-    watch, _ = _watch(run)
+    check, _ = _check(run)
     for distribution in ("a", "b", "c"):
-        _compare(watch, _x(20), distribution)
-    (row,) = watch.rows()
+        _compare(check, _x(20), distribution)
+    (row,) = check.rows()
     assert (row.distribution, row.samples, row.outputs, row.status, row.problem) == (
         EVERY_INPUT,
         60,
@@ -242,9 +242,9 @@ def test_the_batch_is_not_called_fixed_where_another_batch_runs() -> None:
         raise InputError("out of order")
 
     for runs, problem in ((run, "batch of 17: too many"), (never, "batch of 1: out of order")):
-        watch, _ = _watch(runs)
-        _compare(watch, _x())
-        assert watch.rows()[0].problem == problem
+        check, _ = _check(runs)
+        _compare(check, _x())
+        assert check.rows()[0].problem == problem
 
 
 def test_faults_of_some_inputs_are_one_row_beside_the_others() -> None:
@@ -253,10 +253,10 @@ def test_faults_of_some_inputs_are_one_row_beside_the_others() -> None:
             raise InputError(f"{x.size} values, some small")
         return _right(x)
 
-    watch, _ = _watch(run)
+    check, _ = _check(run)
     for distribution, count, offset in (("a", 20, 0), ("b", 20, 2), ("c", 30, 0), ("d", 20, 2)):
-        _compare(watch, _x(count) + np.float32(offset), distribution)
-    assert [(row.distribution, row.samples, row.status) for row in watch.rows()] == [
+        _compare(check, _x(count) + np.float32(offset), distribution)
+    assert [(row.distribution, row.samples, row.status) for row in check.rows()] == [
         ("a and 1 more", 50, "failed"),
         ("b", 20, "passed"),
         ("d", 20, "passed"),
@@ -270,26 +270,26 @@ def test_a_row_says_why_outputs_are_left_out() -> None:
         raw["layers.0.W_hat"].copy_(torch.tensor([[9.0, -9.0, 9.0], [-9.0, 9.0, -9.0]]))
         raw["layers.0.M_hat"].fill_(9.0)
     reference = Reference(graph_of(model))
-    watch, _ = _watch(lambda x: np.ones((len(x), 2), np.float32))
+    check, _ = _check(lambda x: np.ones((len(x), 2), np.float32))
     x = _x(40)
     x[:30] = 3e38
     for distribution, given in (("some", x), ("all", x[:8]), ("none", _x())):
         batch = Batch.of(given)
-        watch.compare(Draw(distribution, batch), reference(batch, [PROFILE])[PROFILE])
-    assert [(row.status, row.undetermined) for row in watch.rows()] == [
+        check.compare(Draw(distribution, batch), reference(batch, [PROFILE])[PROFILE])
+    assert [(row.status, row.undetermined) for row in check.rows()] == [
         (Status.FAILED, 60), (Status.NOTHING, 16), (Status.FAILED, 0),
     ]  # fmt: skip
-    watch.explain(reference)
+    check.explain(reference)
     reason = "layers.0.y = linear(x, W) may leave the range of float32"
-    assert [row.reasons for row in watch.rows()] == [(reason,), (reason,), ()]
-    assert [len(kept) for kept in watch._left_out.values()] == [EXPLAINED, EXPLAINED]
+    assert [row.reasons for row in check.rows()] == [(reason,), (reason,), ()]
+    assert [len(kept) for kept in check._left_out.values()] == [EXPLAINED, EXPLAINED]
 
 
 def test_an_infinite_ratio_is_lost() -> None:
-    watch, _ = _watch(_off_at(3, float("nan")))
-    _compare(watch, _x())
-    assert watch.lost
-    found = watch.locate(REFERENCE)
+    check, _ = _check(_off_at(3, float("nan")))
+    _compare(check, _x())
+    assert check.lost
+    found = check.locate(REFERENCE)
     assert found is not None
     assert (found.value, found.index) == ("output", (1,))
     assert found.reason == "the intermediate values cannot be read or have other names"
@@ -308,47 +308,47 @@ def _inside(factor: float) -> Callable[[Array, Sequence[str]], dict[str, NDArray
 
 
 def test_intermediate_values_are_a_row_of_their_own() -> None:
-    watch, _ = _watch(_right, _inside(1.0))
-    _compare(watch, _x())
-    assert len(watch.rows()) == 1
-    watch.compare_intermediate_values(REFERENCE, SIZES)
-    row = watch.rows()[-1]
-    count = len(_worst_inputs(watch))
+    check, _ = _check(_right, _inside(1.0))
+    _compare(check, _x())
+    assert len(check.rows()) == 1
+    check.compare_intermediate_values(REFERENCE, SIZES)
+    row = check.rows()[-1]
+    count = len(_worst_inputs(check))
     assert (row.distribution, row.samples, row.outputs, row.passed) == (INTERMEDIATE, count, 6 + 2 * count, True)
     assert 0 <= row.max_ratio <= 1
 
 
 def test_a_wrong_intermediate_value_fails_although_the_outputs_hold() -> None:
-    watch, _ = _watch(_right, _inside(1.01))
-    _compare(watch, _x())
-    watch.compare_intermediate_values(REFERENCE, SIZES)
-    assert [row.passed for row in watch.rows()] == [True, False]
-    found = watch.locate(REFERENCE)
+    check, _ = _check(_right, _inside(1.01))
+    _compare(check, _x())
+    check.compare_intermediate_values(REFERENCE, SIZES)
+    assert [row.passed for row in check.rows()] == [True, False]
+    found = check.locate(REFERENCE)
     assert found is not None
     assert (found.value, found.formula) == ("layers.0.W", "weight")
 
 
 def test_nearness_to_pytorch_lets_the_intermediate_values_pass() -> None:
-    watch, _ = _watch(_right, _inside(1.01), rtol=1e-3)
-    _compare(watch, _x())
-    watch.compare_intermediate_values(REFERENCE, SIZES)
-    assert [row.passed for row in watch.rows()] == [True, True]
+    check, _ = _check(_right, _inside(1.01), rtol=1e-3)
+    _compare(check, _x())
+    check.compare_intermediate_values(REFERENCE, SIZES)
+    assert [row.passed for row in check.rows()] == [True, True]
 
 
 def test_an_output_that_is_wrong_although_all_inside_holds() -> None:
-    watch, _ = _watch(_off_at(7), _inside(1.0))
-    _compare(watch, _x())
-    watch.compare_intermediate_values(REFERENCE, SIZES)
-    found = watch.locate(REFERENCE)
+    check, _ = _check(_off_at(7), _inside(1.0))
+    _compare(check, _x())
+    check.compare_intermediate_values(REFERENCE, SIZES)
+    found = check.locate(REFERENCE)
     assert found is not None
     assert (found.value, found.index, found.reason) == ("output", (1,), "")
 
 
 def test_nothing_to_look_at_is_no_row() -> None:
-    watch, _ = _watch(_right, _inside(1.0))
-    watch.compare_intermediate_values(REFERENCE, SIZES)
-    assert (watch.rows(), watch.worst(), watch.sizes) == ([], None, None)
-    plain, _ = _watch(_right)
+    check, _ = _check(_right, _inside(1.0))
+    check.compare_intermediate_values(REFERENCE, SIZES)
+    assert (check.rows(), check.worst(), check.sizes) == ([], None, None)
+    plain, _ = _check(_right)
     _compare(plain, _x())
     plain.compare_intermediate_values(REFERENCE, SIZES)
     assert len(plain.rows()) == 1
@@ -358,17 +358,17 @@ def test_a_runtime_that_refuses_to_be_looked_into_is_judged_by_its_outputs() -> 
     def refuses(x: Array, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         raise InputError("not this file")
 
-    watch, _ = _watch(_right, refuses)
-    _compare(watch, _x())
-    watch.compare_intermediate_values(REFERENCE, SIZES)
-    assert [row.passed for row in watch.rows()] == [True]
+    check, _ = _check(_right, refuses)
+    _compare(check, _x())
+    check.compare_intermediate_values(REFERENCE, SIZES)
+    assert [row.passed for row in check.rows()] == [True]
 
 
 def test_the_curve_is_of_all_that_was_compared() -> None:
-    watch, _ = _watch(_right)
-    _compare(watch, _x())
-    _compare(watch, _x() * np.float32(1000))
-    curve = watch.curve()
+    check, _ = _check(_right)
+    _compare(check, _x())
+    _compare(check, _x() * np.float32(1000))
+    curve = check.curve()
     assert curve.runtime == "r"
     assert curve.magnitude[0] < 10
     assert curve.magnitude[-1] > 1000

@@ -66,7 +66,7 @@ def test_a_planted_corner_is_found(corner: str, seed: int) -> None:
     assert score.best >= 1e3
 
 
-def test_an_error_where_two_large_inputs_are_equal_is_in_no_family_but_found() -> None:
+def test_an_error_where_two_large_inputs_are_equal_is_in_no_distribution_but_found() -> None:
     """A corner in two conditions: the search climbs to the one and then to the other."""
 
     def score(x: Array) -> Double:

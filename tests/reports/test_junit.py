@@ -26,7 +26,7 @@ def _failure(report: Report, suite: str, name: str) -> ET.Element:
     return found
 
 
-def test_a_suite_for_each_runtime_and_a_case_for_each_family(passing: Report) -> None:
+def test_a_suite_for_each_runtime_and_a_case_for_each_distribution(passing: Report) -> None:
     root = _parsed(passing)
     assert root.tag == "testsuites"
     assert [suite.get("name") for suite in root] == ["onnxruntime-cpu", "torch", "onnxruntime-cuda"]

@@ -126,7 +126,7 @@ def test_an_export_that_is_wrong_can_be_run_again(nalu: NALU, tmp_path: Path) ->
     assert {row.distribution for row in report.rows if row.samples == REPLAYED} != set()
 
 
-def test_by_steps_the_farthest_family_comes_first(nalu: NALU) -> None:
+def test_by_steps_the_farthest_distribution_comes_first(nalu: NALU) -> None:
     with pytest.raises(ParityAssertionError) as caught:
         assert_parity(nalu, max_ulp=0, **FEW)
     steps = [int(found) for found in re.findall(r": (\d+) ULP from PyTorch", str(caught.value))]
